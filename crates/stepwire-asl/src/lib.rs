@@ -1,0 +1,14 @@
+//! Amazon States Language: definitions, and the interpreter that runs them.
+//!
+//! This crate performs no I/O, reads no clock and draws no random numbers. Everything it needs
+//! arrives as an argument; everything it wants done leaves as a [`Command`].
+//!
+//! Read in this order: [`StateMachine`], [`HistoryEvent`], [`Execution`], [`Execution::step`].
+
+pub mod entropy;
+pub mod json;
+pub mod time;
+
+pub use entropy::Entropy;
+pub use json::Json;
+pub use time::Timestamp;

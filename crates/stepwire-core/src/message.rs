@@ -1,0 +1,96 @@
+//! A message on its way through the broker and the rules.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use stepwire_asl::Timestamp;
+
+/// Quality of service (MQTT 5.0, 4.3).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum QoS {
+    /// Delivered at most once.
+    #[default]
+    AtMostOnce = 0,
+    /// Delivered at least once.
+    AtLeastOnce = 1,
+    /// Delivered exactly once.
+    ExactlyOnce = 2,
+}
+
+/// A published message.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Message {
+    /// Topic name, without wildcards.
+    pub topic: Arc<str>,
+    /// Payload bytes.
+    pub payload: Bytes,
+    /// Quality of service it was published with.
+    pub qos: QoS,
+    /// Whether to keep it as the topic's retained message.
+    pub retain: bool,
+    /// MQTT 5 properties that travel with the message.
+    pub properties: Properties,
+    /// Who published it.
+    pub origin: Origin,
+    /// When the broker accepted it.
+    pub at: Timestamp,
+}
+
+/// MQTT 5 properties that a broker forwards (MQTT 5.0, 3.3.2.3).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Properties {
+    /// Payload format indicator: `true` says UTF-8.
+    pub payload_is_utf8: bool,
+    /// Seconds the message may wait for a receiver, from `Message::at`.
+    pub message_expiry_s: Option<u32>,
+    /// Content type.
+    pub content_type: Option<Arc<str>>,
+    /// Response topic.
+    pub response_topic: Option<Arc<str>>,
+    /// Correlation data.
+    pub correlation_data: Option<Bytes>,
+    /// User properties in order.
+    pub user_properties: Vec<(Arc<str>, Arc<str>)>,
+}
+
+/// Who published a message. A device cannot forge this.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Origin {
+    /// stepwire itself or an API caller: presence, rules, workflows, `iot-data` Publish.
+    Service,
+    /// A connected MQTT client.
+    Client(Arc<Client>),
+}
+
+/// Facts about a client's connection that rules and policies may use.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Client {
+    /// MQTT client identifier.
+    pub id: Arc<str>,
+    /// Identifier of the client's certificate (64 hex digits), when it showed one.
+    pub certificate: Option<Arc<str>>,
+    /// The thing this connection speaks for: its client id names a thing that its certificate is
+    /// attached to.
+    pub thing: Option<Arc<str>>,
+    /// Address the client connected from.
+    pub ip: IpAddr,
+    /// The session's identifier, as in presence events.
+    pub session: Arc<str>,
+}
+
+impl Message {
+    /// A QoS 1 message from stepwire itself.
+    pub fn service(topic: impl Into<Arc<str>>, payload: impl Into<Bytes>, at: Timestamp) -> Self {
+        Message {
+            topic: topic.into(),
+            payload: payload.into(),
+            qos: QoS::AtLeastOnce,
+            retain: false,
+            properties: Properties::default(),
+            origin: Origin::Service,
+            at,
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! How durable records are written as bytes.
+//!
+//! A key is a space byte, then parts that order as their values do: text ends in a zero byte (and
+//! must not contain one), numbers are big-endian. The shell puts the shard in front. A value is a
+//! format version byte, then [postcard](https://postcard.jamesmunns.com/wire-format).
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::read::Key;
+
+/// The first byte of a key: which kind of record it holds. Never renumber.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Space {
+    /// Counters and settings of the kernel itself.
+    Kernel = 0x01,
+    /// Things.
+    Thing = 0x10,
+    /// Device certificates.
+    Certificate = 0x11,
+    /// IoT policies.
+    Policy = 0x12,
+    /// Policies attached to certificates and certificates to things.
+    Attachment = 0x13,
+    /// Topic rules.
+    Rule = 0x18,
+    /// Answers that wait for their task (`completeTask`).
+    Answer = 0x19,
+    /// MQTT sessions and presence.
+    Session = 0x20,
+    /// Retained messages.
+    Retained = 0x21,
+    /// Messages queued for sessions.
+    Queued = 0x22,
+    /// Service messages held for the subscribe grace.
+    Held = 0x23,
+    /// State machines.
+    StateMachine = 0x30,
+    /// Executions: one summary each.
+    Execution = 0x31,
+    /// Executions by state machine and name.
+    ExecutionName = 0x32,
+    /// Open executions with their next deadline.
+    Open = 0x33,
+    /// History events, in chunks.
+    History = 0x34,
+    /// Executions by state machine, in order of start.
+    ExecutionOrder = 0x35,
+    /// DynamoDB tables.
+    Table = 0x40,
+    /// DynamoDB items.
+    Item = 0x41,
+}
+
+/// Builds a [`Key`].
+#[derive(Debug, Clone)]
+pub struct KeyBuilder(Key);
+
+impl KeyBuilder {
+    /// A key in `space`.
+    pub fn new(space: Space) -> KeyBuilder {
+        KeyBuilder(vec![space as u8])
+    }
+
+    /// Adds text, ended by a zero byte. The text must not contain one.
+    #[must_use]
+    pub fn text(mut self, text: &str) -> KeyBuilder {
+        debug_assert!(!text.contains('\0'), "key text with a zero byte");
+        self.0.extend_from_slice(text.as_bytes());
+        self.0.push(0);
+        self
+    }
+
+    /// Adds a number that orders by value.
+    #[must_use]
+    pub fn number(mut self, number: u64) -> KeyBuilder {
+        self.0.extend_from_slice(&number.to_be_bytes());
+        self
+    }
+
+    /// Adds bytes as they are.
+    #[must_use]
+    pub fn bytes(mut self, bytes: &[u8]) -> KeyBuilder {
+        self.0.extend_from_slice(bytes);
+        self
+    }
+
+    /// The key.
+    pub fn build(self) -> Key {
+        self.0
+    }
+}
+
+/// One durable change: a key and its new value, or `None` to remove it.
+pub type Entry = (Key, Option<Vec<u8>>);
+
+/// Stored bytes that cannot be read: damaged, or written by a newer stepwire.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("stored record {key:02x?} cannot be read: {why}")]
+pub struct Corrupt {
+    /// Where it is.
+    pub key: Key,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// The value bytes of `record` in format `version`.
+pub fn encode<T: Serialize>(version: u8, record: &T) -> Vec<u8> {
+    let bytes = postcard::to_extend(record, vec![version]);
+    bytes.expect("records have no unserialisable parts")
+}
+
+/// The record that `value` holds, when it is of format `version`.
+pub fn decode<T: DeserializeOwned>(version: u8, key: &[u8], value: &[u8]) -> Result<T, Corrupt> {
+    let corrupt = |why: String| Corrupt { key: key.to_vec(), why };
+    match value.split_first() {
+        Some((&found, rest)) if found == version => {
+            postcard::from_bytes(rest).map_err(|error| corrupt(error.to_string()))
+        }
+        Some((found, _)) => Err(corrupt(format!("format {found}, this stepwire reads {version}"))),
+        None => Err(corrupt("empty".to_owned())),
+    }
+}

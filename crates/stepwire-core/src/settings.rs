@@ -1,0 +1,37 @@
+//! What the shell tells a kernel once, as plain values.
+
+use std::sync::Arc;
+
+/// Fixed facts about the node and the limits it holds.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// AWS region in every ARN.
+    pub region: Arc<str>,
+    /// AWS account in every ARN; twelve digits.
+    pub account: Arc<str>,
+    /// Key of every MAC the kernel makes (task tokens, identifiers). Secret, kept with the data.
+    pub secret: [u8; 32],
+    /// How long a service message that matches no subscription waits for one; 0 switches it off.
+    pub subscribe_grace_ms: i64,
+    /// How long an answer without an active task waits for one.
+    pub answer_grace_ms: i64,
+}
+
+impl Settings {
+    /// The ARN of `resource` in `service`, such as `thing/x` in `iot`.
+    pub fn arn(&self, service: &str, resource: &str) -> String {
+        format!("arn:aws:{service}:{}:{}:{resource}", self.region, self.account)
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            region: "us-east-1".into(),
+            account: "000000000000".into(),
+            secret: [0; 32],
+            subscribe_grace_ms: 5_000,
+            answer_grace_ms: 10_000,
+        }
+    }
+}
