@@ -350,9 +350,13 @@ fn exact(raw: &RawValue, depth: usize) -> Result<Json, ParseError> {
             let items: Result<Vec<_>, _> = items.iter().map(|v| exact(v, depth + 1)).collect();
             Json::Array(Arc::new(items?))
         }
-        Some(b'-' | b'0'..=b'9') => Json::Number(Number::from_text(text).ok_or_else(|| {
-            ParseError { message: "invalid number".into(), line: 1, column: 1 }
-        })?),
+        Some(b'-' | b'0'..=b'9') => {
+            Json::Number(Number::from_text(text).ok_or_else(|| ParseError {
+                message: "invalid number".into(),
+                line: 1,
+                column: 1,
+            })?)
+        }
         _ => serde_json::from_str(text)?,
     })
 }
