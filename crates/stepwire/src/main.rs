@@ -1,1 +1,3 @@
+//! The `stepwire` program.
+
 fn main() {}

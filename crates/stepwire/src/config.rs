@@ -1,0 +1,225 @@
+//! What a node is told when it starts.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use reqwest::Url;
+
+/// Everything that can be configured about a node.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where everything that must not be lost is kept. Default: the folder `./.stepwire`.
+    pub storage: Storage,
+    /// Where the AWS API and the console listen. Port 0 takes a free one. Off loopback every
+    /// request must be signed with a key of the node. Default: `127.0.0.1:4566`.
+    pub http: SocketAddr,
+    /// Where devices connect with MQTT over mutual TLS. Default: `127.0.0.1:8883`.
+    pub mqtts: SocketAddr,
+    /// Where devices connect with MQTT in plain text: loopback only. Default: nowhere.
+    pub mqtt: Option<SocketAddr>,
+    /// Whether clients of `mqtt` may do everything without showing who they are. Default: no.
+    pub allow_anonymous: bool,
+    /// Hosts that HTTP tasks may reach although their address is not public, or in plain text.
+    pub http_allow: Vec<HostPort>,
+    /// Host names and addresses of the server certificate besides `localhost` and loopback.
+    pub names: Vec<String>,
+    /// AWS region in every ARN. Default: `us-east-1`.
+    pub region: String,
+    /// AWS account in every ARN, twelve digits. Default: `000000000000`.
+    pub account: String,
+}
+
+/// Where a node keeps its data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Storage {
+    /// A folder. What is acknowledged is on stable storage.
+    Folder(PathBuf),
+    /// Memory: everything is gone when the process ends. The folder holds only what users and
+    /// tools read (`ca.pem`, `node.json`).
+    Memory(PathBuf),
+}
+
+impl Storage {
+    /// The folder for files that users and tools read.
+    pub fn folder(&self) -> &std::path::Path {
+        match self {
+            Storage::Folder(folder) | Storage::Memory(folder) => folder,
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            storage: Storage::Folder(PathBuf::from(DATA_FOLDER)),
+            http: loopback(HTTP_PORT),
+            mqtts: loopback(MQTTS_PORT),
+            mqtt: None,
+            allow_anonymous: false,
+            http_allow: Vec::new(),
+            names: Vec::new(),
+            region: "us-east-1".to_owned(),
+            account: "000000000000".to_owned(),
+        }
+    }
+}
+
+/// The data folder unless another is named.
+pub const DATA_FOLDER: &str = ".stepwire";
+/// The port of the AWS API and the console.
+pub const HTTP_PORT: u16 = 4566;
+/// The port of MQTT over mutual TLS.
+pub const MQTTS_PORT: u16 = 8883;
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+/// A configuration that would not be safe.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{problem}")]
+pub struct Refused {
+    /// What is wrong.
+    pub problem: String,
+    /// What to do instead.
+    pub hint: &'static str,
+}
+
+impl Config {
+    /// Refuses what would let strangers in: plain text or anonymous MQTT off loopback.
+    pub fn check(&self) -> Result<(), Refused> {
+        if let Some(address) = self.mqtt.filter(|address| !address.ip().is_loopback()) {
+            return Err(Refused {
+                problem: format!("plaintext MQTT on `{address}` would be open to the network"),
+                hint: "use `--mqtts` with device certificates, or a loopback address such as `--mqtt 127.0.0.1:1883`",
+            });
+        }
+        if self.allow_anonymous && self.mqtt.is_none() {
+            return Err(Refused {
+                problem: "`--allow-anonymous` needs a plaintext listener".to_owned(),
+                hint: "add `--mqtt 127.0.0.1:1883`; clients of `--mqtts` always show a certificate",
+            });
+        }
+        Ok(())
+    }
+
+    /// Whether API requests must be signed with a key of this node.
+    pub fn keys_required(&self) -> bool {
+        !self.http.ip().is_loopback()
+    }
+
+    /// The names of the server certificate: those configured, and the addresses it listens on.
+    pub fn certificate_names(&self) -> Vec<String> {
+        let mut names = self.names.clone();
+        for address in [self.mqtts.ip(), self.http.ip()] {
+            if !address.is_unspecified() && !address.is_loopback() {
+                names.push(address.to_string());
+            }
+        }
+        names
+    }
+}
+
+/// A host and a port, such as `profiles.internal:8080` or `[fd00::7]:443`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostPort {
+    /// Host name in lower case, or an address as URLs write it.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+}
+
+impl HostPort {
+    /// The host and port that `text` names.
+    pub fn parse(text: &str) -> Result<HostPort, String> {
+        let why = || format!("`{text}` is not HOST:PORT");
+        let url = Url::parse(&format!("http://{text}/")).map_err(|_| why())?;
+        let (_, port) = text.rsplit_once(':').ok_or_else(why)?;
+        let plain = url.path() == "/" && url.query().is_none() && url.username().is_empty();
+        match (url.host_str(), port.parse()) {
+            (Some(host), Ok(port)) if plain => Ok(HostPort { host: host.to_owned(), port }),
+            _ => Err(why()),
+        }
+    }
+
+    /// Whether `url` leads there.
+    pub fn names(&self, url: &Url) -> bool {
+        url.host_str() == Some(&self.host) && url.port_or_known_default() == Some(self.port)
+    }
+}
+
+/// The address that `text` names: `HOST:PORT` with an IP address or `localhost`, `:PORT`, or a
+/// port alone (on loopback).
+pub fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    let why = || format!("`{text}` is not an address such as `127.0.0.1:4566`");
+    if let Ok(port) = text.trim_start_matches(':').parse() {
+        return Ok(loopback(port));
+    }
+    if let Some(port) = text.strip_prefix("localhost:") {
+        return port.parse().map(loopback).map_err(|_| why());
+    }
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Err(format!(
+            "`{text}` lacks a port, such as `{}`",
+            SocketAddr::new(address, HTTP_PORT)
+        ));
+    }
+    text.parse().map_err(|_| why())
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_in_the_forms_people_write() {
+        for (text, address) in [
+            ("127.0.0.1:1", "127.0.0.1:1"),
+            ("4567", "127.0.0.1:4567"),
+            (":4567", "127.0.0.1:4567"),
+            ("localhost:0", "127.0.0.1:0"),
+            ("[::1]:8883", "[::1]:8883"),
+            ("0.0.0.0:8883", "0.0.0.0:8883"),
+        ] {
+            assert_eq!(parse_address(text), Ok(address.parse().unwrap()), "{text}");
+        }
+        for text in ["", "127.0.0.1", "example.org:1", "127.0.0.1:70000", "x"] {
+            assert!(parse_address(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn plain_text_is_refused_off_loopback() {
+        let mqtt = |text: &str| Config { mqtt: Some(text.parse().unwrap()), ..Config::default() };
+        assert_eq!(mqtt("127.0.0.1:1883").check(), Ok(()));
+        assert_eq!(mqtt("[::1]:1883").check(), Ok(()));
+        for address in ["0.0.0.0:1883", "192.0.2.1:1883", "[::]:1883"] {
+            assert!(mqtt(address).check().is_err(), "{address}");
+        }
+    }
+
+    #[test]
+    fn anonymous_clients_need_the_plaintext_listener() {
+        assert!(Config { allow_anonymous: true, ..Config::default() }.check().is_err());
+    }
+
+    #[test]
+    fn keys_are_required_off_loopback_only() {
+        assert!(!Config::default().keys_required());
+        let open = Config { http: "0.0.0.0:4566".parse().unwrap(), ..Config::default() };
+        assert!(open.keys_required());
+    }
+
+    #[test]
+    fn an_allowed_host_is_one_host_and_one_port() {
+        let allowed = HostPort::parse("Profiles.Internal:80").unwrap();
+        assert!(allowed.names(&"http://profiles.internal/x".parse().unwrap()));
+        assert!(!allowed.names(&"https://profiles.internal/x".parse().unwrap()));
+        assert!(!allowed.names(&"http://profiles.internal.evil:80/".parse().unwrap()));
+        assert!(HostPort::parse("[::1]:9").unwrap().names(&"http://[::1]:9/".parse().unwrap()));
+        for text in ["a", "a:", "a:b", "a/b:1", "u@a:1", ":1", "a:1/x"] {
+            assert!(HostPort::parse(text).is_err(), "{text}");
+        }
+    }
+}
