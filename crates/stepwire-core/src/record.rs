@@ -45,8 +45,6 @@ pub enum Space {
     Open = 0x33,
     /// History events, in chunks.
     History = 0x34,
-    /// Executions by state machine, in order of start.
-    ExecutionOrder = 0x35,
     /// DynamoDB tables.
     Table = 0x40,
     /// DynamoDB items.

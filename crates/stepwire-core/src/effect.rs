@@ -1,0 +1,92 @@
+//! What a kernel asks of the world, once its cause is durable.
+
+use std::sync::Arc;
+
+use stepwire_asl::{EventId, Json};
+
+use crate::broker::{Close, ConnectionId};
+use crate::error::ApiError;
+use crate::executions::ExecutionId;
+use crate::input::ReplyId;
+use crate::mqtt::Packet;
+
+/// Everything a kernel can ask of the world. At least once: after a crash, tasks are asked again.
+#[derive(Debug)]
+pub enum Effect {
+    /// Send a packet on a connection.
+    Send {
+        /// Which.
+        connection: ConnectionId,
+        /// What.
+        packet: Packet,
+    },
+    /// Close a connection, after what was sent on it.
+    Close {
+        /// Which.
+        connection: ConnectionId,
+        /// Why; MQTT 5 clients are told.
+        close: Close,
+    },
+    /// Answer a caller.
+    Reply {
+        /// Who asked.
+        reply: ReplyId,
+        /// The operation's output, or why it was refused.
+        answer: Result<Json, ApiError>,
+    },
+    /// Make an HTTP request; its end comes back as
+    /// [`Input::TaskReturned`](crate::Input::TaskReturned).
+    HttpInvoke {
+        /// The execution that asks.
+        execution: ExecutionId,
+        /// Its `TaskScheduled` event.
+        scheduled: EventId,
+        /// AWS's parameters of `http:invoke`.
+        parameters: Json,
+        /// How long the task may take, if it says.
+        timeout_ms: Option<i64>,
+    },
+    /// Tell the operator.
+    Report(Report),
+}
+
+/// Something an operator should know of.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Report {
+    /// A device was refused.
+    Refused {
+        /// Its client id.
+        client: Arc<str>,
+        /// What it wanted, such as `iot:Publish`.
+        action: Arc<str>,
+        /// On what.
+        resource: Arc<str>,
+        /// Why not.
+        why: Arc<str>,
+    },
+    /// A rule's action could not be carried out.
+    RuleFailed {
+        /// The rule.
+        rule: Arc<str>,
+        /// Topic of the message.
+        topic: Arc<str>,
+        /// Why.
+        why: Arc<str>,
+    },
+    /// An answer completed no task.
+    AnswerRefused {
+        /// The rule that took it.
+        rule: Arc<str>,
+        /// The device it says it is from.
+        device: Arc<str>,
+        /// Operation it answers.
+        operation: Arc<str>,
+        /// Why.
+        why: Arc<str>,
+    },
+    /// A stored execution cannot be read; it is left as it is.
+    Unreadable {
+        /// Which record, and what is wrong with it.
+        why: Arc<str>,
+    },
+}

@@ -1,0 +1,270 @@
+//! Step Functions requests that change something.
+
+use std::sync::Arc;
+
+use stepwire_asl::{Json, Rejected, Stimulus, Timestamp};
+
+use super::record::{self, Write};
+use super::run::{Begin, Ran, digest, execution_arn, machine_arn};
+use super::{
+    CreateStateMachine, ExecutionId, ExecutionName, Executions, MachineRecord, Report, Request,
+    StartExecution, Status, TaskToken, derived_uuid,
+};
+use crate::error::ApiError;
+use crate::read::{Read, Reads};
+use crate::record::Corrupt;
+use crate::settings::Settings;
+
+/// The answer to a request and what it set going; or why the request was refused.
+pub(crate) type Called = Result<(Json, Option<ExecutionId>, Ran), ApiError>;
+
+impl Executions {
+    /// Reads what `call` will want.
+    pub(crate) fn prefetch(&self, request: &Request, read: &dyn Read, settings: &Settings) {
+        match request {
+            Request::StartExecution(start) => {
+                if let Some(name) = &start.name {
+                    touch_named(&ExecutionName::of(start, name), read);
+                }
+            }
+            Request::StopExecution { execution, .. } => {
+                if let Some(id) = touch_named(execution, read) {
+                    self.touch(id, read);
+                }
+            }
+            Request::Task { token, .. } => {
+                if let Some(token) = TaskToken::open(token, &settings.secret) {
+                    self.touch(token.execution, read);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Carries out a request that changes something. On `Err` nothing has changed.
+    pub(crate) fn call(
+        &mut self,
+        now: Timestamp,
+        request: &Request,
+        reads: &Reads,
+        settings: &Settings,
+    ) -> Result<Called, Corrupt> {
+        match request {
+            Request::CreateStateMachine(create) => Ok(self.create(now, create, settings)),
+            Request::DeleteStateMachine(name) => Ok(Ok(self.delete(name))),
+            Request::StartExecution(start) => self.start(now, start, reads, settings),
+            Request::StopExecution { execution, error, cause } => {
+                let stop = Stimulus::Stop { error: error.clone(), cause: cause.clone() };
+                self.stop(now, execution, stop, reads, settings)
+            }
+            Request::Task { token, report } => self.report(now, token, report, reads, settings),
+            _ => Ok(Err(ApiError::new("ValidationException", "this request only reads"))),
+        }
+    }
+
+    fn create(
+        &mut self,
+        now: Timestamp,
+        create: &CreateStateMachine,
+        settings: &Settings,
+    ) -> Called {
+        let arn = machine_arn(settings, &create.name);
+        if let Some(there) = self.machine_named(&create.name) {
+            let there = &there.record;
+            let same = there.definition == create.definition && there.role_arn == create.role_arn;
+            if !same {
+                let message = format!("State Machine Already Exists: '{arn}'");
+                return Err(ApiError::new("StateMachineAlreadyExists", message));
+            }
+            return Ok((created(&arn, there.created), None, Ran::default()));
+        }
+        let record = MachineRecord {
+            number: self.next_machine.max(1),
+            name: Arc::clone(&create.name),
+            definition: Arc::clone(&create.definition),
+            role_arn: Arc::clone(&create.role_arn),
+            created: now,
+            deleted: false,
+            shown: create.shown.clone(),
+        };
+        let mut ran = Ran::default();
+        self.record(Write::Machine(Arc::new(record)), &mut ran);
+        Ok((created(&arn, now), None, ran))
+    }
+
+    /// Deleting what is not there succeeds, as on AWS.
+    fn delete(&mut self, name: &str) -> (Json, Option<ExecutionId>, Ran) {
+        let mut ran = Ran::default();
+        if let Some(machine) = self.machine_named(name) {
+            let record = MachineRecord { deleted: true, ..machine.record.as_ref().clone() };
+            self.record(Write::Machine(Arc::new(record)), &mut ran);
+        }
+        (Json::Object(Arc::default()), None, ran)
+    }
+
+    fn start(
+        &mut self,
+        now: Timestamp,
+        start: &StartExecution,
+        reads: &Reads,
+        settings: &Settings,
+    ) -> Result<Called, Corrupt> {
+        let Some(machine) = self.machine_named(&start.machine) else {
+            return Ok(Err(no_machine(settings, &start.machine)));
+        };
+        let machine = machine.record.number;
+        let name = match &start.name {
+            Some(name) => {
+                if let Some(called) = repeated(start, name, reads, settings)? {
+                    return Ok(called);
+                }
+                Arc::clone(name)
+            }
+            None => self.made_up_name(settings),
+        };
+        let arn = execution_arn(settings, &start.machine, &name);
+        let begin = Begin {
+            machine,
+            name,
+            input: Arc::clone(&start.input),
+            trace_header: start.trace_header.clone(),
+        };
+        let Some((id, ran)) = self.begin(now, begin, settings) else {
+            return Ok(Err(no_machine(settings, &start.machine)));
+        };
+        Ok(Ok((started(&arn, now), Some(id), ran)))
+    }
+
+    /// A name for an execution that was given none: a UUID that no other start has.
+    pub(crate) fn made_up_name(&self, settings: &Settings) -> Arc<str> {
+        derived_uuid(&settings.secret, "execution", &[self.next_execution]).into()
+    }
+
+    fn stop(
+        &mut self,
+        now: Timestamp,
+        name: &ExecutionName,
+        stop: Stimulus,
+        reads: &Reads,
+        settings: &Settings,
+    ) -> Result<Called, Corrupt> {
+        let Some((id, record)) = stored(name, reads)? else {
+            return Ok(Err(no_execution(settings, name)));
+        };
+        let answer = |at: Timestamp| Json::object([("stopDate", seconds(at))]);
+        match self.stimulate(now, id, stop, reads, settings)? {
+            Ok(ran) => {
+                let stopped = ran.writes.iter().find_map(|write| match write {
+                    Write::Execution(_, record) => record.stopped,
+                    _ => None,
+                });
+                Ok(Ok((answer(stopped.unwrap_or(now)), Some(id), ran)))
+            }
+            Err(_) => {
+                let at = record.stopped.unwrap_or(record.started);
+                Ok(Ok((answer(at), None, Ran::default())))
+            }
+        }
+    }
+
+    fn report(
+        &mut self,
+        now: Timestamp,
+        text: &str,
+        report: &Report,
+        reads: &Reads,
+        settings: &Settings,
+    ) -> Result<Called, Corrupt> {
+        let Some(token) = TaskToken::open(text, &settings.secret) else {
+            return Ok(Err(ApiError::new("InvalidToken", "Invalid Token: 'Invalid token'")));
+        };
+        match self.stimulate(now, token.execution, stimulus(token, report), reads, settings)? {
+            Ok(ran) => Ok(Ok((Json::Object(Arc::default()), Some(token.execution), ran))),
+            Err(Rejected::TaskNotOpen | Rejected::ExecutionEnded) => {
+                let message = "Task Timed Out: 'Provided task does not exist anymore'";
+                Ok(Err(ApiError::new("TaskTimedOut", message)))
+            }
+        }
+    }
+}
+
+impl ExecutionName {
+    fn of(start: &StartExecution, name: &Arc<str>) -> ExecutionName {
+        ExecutionName { machine: Arc::clone(&start.machine), name: Arc::clone(name) }
+    }
+}
+
+fn stimulus(token: TaskToken, report: &Report) -> Stimulus {
+    let scheduled = token.scheduled;
+    match report {
+        Report::Success(output) => {
+            Stimulus::TokenSucceeded { scheduled, output: Arc::clone(output) }
+        }
+        Report::Failure { error, cause } => {
+            Stimulus::TokenFailed { scheduled, error: error.clone(), cause: cause.clone() }
+        }
+        Report::Heartbeat => Stimulus::Heartbeat { scheduled },
+    }
+}
+
+/// The answer to a start whose name is taken: the same again while it runs with the same input.
+fn repeated(
+    start: &StartExecution,
+    name: &Arc<str>,
+    reads: &Reads,
+    settings: &Settings,
+) -> Result<Option<Called>, Corrupt> {
+    let Some((_, record)) = stored(&ExecutionName::of(start, name), reads)? else {
+        return Ok(None);
+    };
+    let arn = execution_arn(settings, &start.machine, name);
+    let same = record.status == Status::Running && record.input_digest == digest(&start.input);
+    Ok(Some(if same {
+        Ok((started(&arn, record.started), None, Ran::default()))
+    } else {
+        let message = format!("Execution Already Exists: '{arn}'");
+        Err(ApiError::new("ExecutionAlreadyExists", message))
+    }))
+}
+
+/// Reads who has this name, and their summary.
+fn touch_named(name: &ExecutionName, read: &dyn Read) -> Option<ExecutionId> {
+    stored(name, read).ok().flatten().map(|(id, _)| id)
+}
+
+/// The execution of this name and its summary.
+pub(super) fn stored(
+    name: &ExecutionName,
+    read: &dyn Read,
+) -> Result<Option<(ExecutionId, super::ExecutionRecord)>, Corrupt> {
+    let key = record::name_key(&name.machine, &name.name);
+    let Some(value) = read.get(&key) else { return Ok(None) };
+    let id = record::named(&key, &value)?;
+    let key = record::execution_key(id);
+    let Some(value) = read.get(&key) else { return Ok(None) };
+    Ok(Some((id, record::execution(&key, &value)?)))
+}
+
+pub(super) fn no_machine(settings: &Settings, name: &str) -> ApiError {
+    let arn = machine_arn(settings, name);
+    let message = format!("State Machine Does Not Exist: '{arn}'");
+    ApiError::new("StateMachineDoesNotExist", message)
+}
+
+pub(super) fn no_execution(settings: &Settings, name: &ExecutionName) -> ApiError {
+    let arn = execution_arn(settings, &name.machine, &name.name);
+    ApiError::new("ExecutionDoesNotExist", format!("Execution Does Not Exist: '{arn}'"))
+}
+
+/// A time as awsJson writes it.
+pub(super) fn seconds(at: Timestamp) -> Json {
+    Json::from_f64(at.seconds()).unwrap_or_default()
+}
+
+fn created(arn: &str, at: Timestamp) -> Json {
+    Json::object([("stateMachineArn", Json::from(arn)), ("creationDate", seconds(at))])
+}
+
+fn started(arn: &str, at: Timestamp) -> Json {
+    Json::object([("executionArn", Json::from(arn)), ("startDate", seconds(at))])
+}

@@ -1,0 +1,236 @@
+//! Executions: which run, when they are due, and how a stimulus becomes history.
+//!
+//! An execution in memory is a cache: everything about it is in its history, and one that waits is
+//! dropped from memory when others need the room. What stays is a few words per open execution.
+
+mod call;
+pub mod record;
+mod request;
+mod run;
+mod token;
+mod view;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use stepwire_asl::{Execution, StateMachine, Timestamp};
+
+pub use record::{ExecutionId, ExecutionRecord, MachineRecord, OpenRecord, Status, Write};
+pub(crate) use request::{PAYLOAD_MAX, states_resource};
+pub use request::{CreateStateMachine, ExecutionName, Page, Report, Request, StartExecution};
+pub(crate) use run::{Begin, Ran};
+pub use token::{TaskToken, derived_uuid};
+pub use view::answer;
+
+use crate::read::{Read, Reads};
+use crate::record::{Corrupt, Space};
+
+/// Most executions kept in memory; the least recently used beyond that live in the store alone.
+const HOT_MAX: usize = 4_096;
+
+/// A state machine, ready to run.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    pub(crate) record: Arc<MachineRecord>,
+    pub(crate) compiled: Arc<StateMachine>,
+}
+
+/// An execution in memory.
+#[derive(Debug)]
+struct Hot {
+    execution: Execution,
+    record: ExecutionRecord,
+    used: u64,
+}
+
+/// Everything a shard knows about state machines and open executions.
+#[derive(Debug, Default)]
+pub struct Executions {
+    machines: BTreeMap<u64, Machine>,
+    /// Of state machines that are not deleted.
+    by_name: BTreeMap<Arc<str>, u64>,
+    next_machine: u64,
+    next_execution: u64,
+    open: BTreeMap<ExecutionId, OpenRecord>,
+    /// `due` of every open execution that has one; derived from `open`.
+    deadlines: BTreeSet<(Timestamp, ExecutionId)>,
+    hot: BTreeMap<ExecutionId, Hot>,
+    /// `used` of every hot execution; derived from `hot`.
+    hot_order: BTreeSet<(u64, ExecutionId)>,
+    clock: u64,
+}
+
+impl Executions {
+    /// What recovery reads into memory. Summaries, names and histories stay in the store.
+    pub const SPACES: &'static [Space] = &[Space::StateMachine, Space::Open];
+
+    /// The only thing that changes state machines and the index of open executions.
+    pub fn apply(&mut self, write: &Write) {
+        match write {
+            Write::Machine(record) => self.apply_machine(record),
+            Write::Execution(id, _) => {
+                self.next_execution = self.next_execution.max(id.number + 1);
+            }
+            Write::Open(id, record) => self.apply_open(*id, *record),
+            Write::Name { .. } | Write::History(..) => {}
+        }
+    }
+
+    fn apply_machine(&mut self, record: &Arc<MachineRecord>) {
+        let number = record.number;
+        self.next_machine = self.next_machine.max(number + 1);
+        if record.deleted {
+            if self.by_name.get(&record.name) == Some(&number) {
+                self.by_name.remove(&record.name);
+            }
+        } else {
+            self.by_name.insert(Arc::clone(&record.name), number);
+        }
+        let known = self.machines.get(&number).map(|machine| Arc::clone(&machine.compiled));
+        let compiled = known.or_else(|| StateMachine::parse(&record.definition).ok().map(Arc::new));
+        if let Some(compiled) = compiled {
+            self.machines.insert(number, Machine { record: Arc::clone(record), compiled });
+        }
+    }
+
+    fn apply_open(&mut self, id: ExecutionId, record: Option<OpenRecord>) {
+        let before = match record {
+            Some(record) => self.open.insert(id, record),
+            None => self.open.remove(&id),
+        };
+        if let Some(due) = before.and_then(|before| before.due) {
+            self.deadlines.remove(&(due, id));
+        }
+        if let Some(due) = record.and_then(|record| record.due) {
+            self.deadlines.insert((due, id));
+        }
+    }
+
+    /// Takes in one stored entry of [`Executions::SPACES`].
+    pub fn load(&mut self, key: &[u8], value: &[u8]) -> Result<(), Corrupt> {
+        if let Some(write) = Write::load(key, value)? {
+            self.apply(&write);
+            if let Write::Machine(record) = write
+                && !self.machines.contains_key(&record.number)
+            {
+                let why = format!("the definition of `{}` is no longer valid", record.name);
+                return Err(Corrupt { key: key.to_vec(), why });
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds, after `load`, where execution numbers go on.
+    pub(crate) fn resume_numbers(&mut self, read: &dyn Read) -> Result<(), Corrupt> {
+        for number in self.machines.keys() {
+            let last = record::executions_of(*number).reversed().limit(1);
+            for (key, _) in read.range(&last) {
+                self.next_execution = self.next_execution.max(record::id_of(&key)?.number + 1);
+            }
+        }
+        Ok(())
+    }
+
+    /// When the next deadline of any execution is.
+    pub fn due(&self) -> Option<Timestamp> {
+        self.deadlines.first().map(|(due, _)| *due)
+    }
+
+    /// Executions whose deadline is at or before `now`, earliest first, at most `limit`.
+    pub(crate) fn overdue(&self, now: Timestamp, limit: usize) -> Vec<ExecutionId> {
+        let due = self.deadlines.iter().take_while(|(due, _)| *due <= now);
+        due.take(limit).map(|(_, id)| *id).collect()
+    }
+
+    /// Open executions and what is known of them.
+    pub fn open(&self) -> impl Iterator<Item = (ExecutionId, OpenRecord)> + '_ {
+        self.open.iter().map(|(id, record)| (*id, *record))
+    }
+
+    /// The state machine of this name that is not deleted.
+    pub(crate) fn machine_named(&self, name: &str) -> Option<&Machine> {
+        self.machines.get(self.by_name.get(name)?)
+    }
+
+    pub(crate) fn machine(&self, number: u64) -> Option<&Machine> {
+        self.machines.get(&number)
+    }
+
+    /// Reads what [`Executions::take`] will want.
+    pub(crate) fn touch(&self, id: ExecutionId, read: &dyn Read) {
+        if self.open.contains_key(&id) && !self.hot.contains_key(&id) {
+            read.get(&record::execution_key(id));
+            read.range(&record::history_of(id));
+        }
+    }
+
+    /// The open execution, out of memory or replayed from its history; `None` if it is not open.
+    fn take(&mut self, id: ExecutionId, reads: &Reads) -> Result<Option<Hot>, Corrupt> {
+        if let Some(hot) = self.hot.remove(&id) {
+            self.hot_order.remove(&(hot.used, id));
+            return Ok(Some(hot));
+        }
+        if !self.open.contains_key(&id) {
+            return Ok(None);
+        }
+        let key = record::execution_key(id);
+        let corrupt = |why: &str| Corrupt { key: key.clone(), why: why.to_owned() };
+        let value = reads.get(&key).ok_or_else(|| corrupt("an open execution has no summary"))?;
+        let machine = self.machine(id.machine).ok_or_else(|| corrupt("no state machine"))?;
+        Ok(Some(Hot {
+            execution: replay(id, &machine.compiled, reads)?,
+            record: record::execution(&key, &value)?,
+            used: 0,
+        }))
+    }
+
+    /// Keeps an open execution in memory, and drops the least recently used beyond the limit.
+    fn keep(&mut self, id: ExecutionId, mut hot: Hot) {
+        self.clock += 1;
+        hot.used = self.clock;
+        self.hot_order.insert((hot.used, id));
+        self.hot.insert(id, hot);
+        while self.hot.len() > HOT_MAX {
+            let Some((_, oldest)) = self.hot_order.pop_first() else { break };
+            self.hot.remove(&oldest);
+        }
+    }
+
+    /// The execution as memory has it, for checks that it equals its history.
+    pub fn in_memory(&self, id: ExecutionId) -> Option<&Execution> {
+        self.hot.get(&id).map(|hot| &hot.execution)
+    }
+
+    /// Executions held in memory.
+    pub fn hot_count(&self) -> usize {
+        self.hot.len()
+    }
+
+    /// Stops timing an execution until the next start: it cannot be read.
+    pub(crate) fn set_aside(&mut self, id: ExecutionId) {
+        if let Some(due) = self.open.remove(&id).and_then(|open| open.due) {
+            self.deadlines.remove(&(due, id));
+        }
+    }
+
+    /// Drops every execution from memory; the next touch replays it.
+    pub fn forget_hot(&mut self) {
+        self.hot.clear();
+        self.hot_order.clear();
+    }
+}
+
+/// The execution that its stored history makes.
+pub fn replay(
+    id: ExecutionId,
+    machine: &Arc<StateMachine>,
+    read: &dyn Read,
+) -> Result<Execution, Corrupt> {
+    let range = record::history_of(id);
+    let mut events = Vec::new();
+    for (key, value) in read.range(&range) {
+        events.extend(record::events(&key, &value)?);
+    }
+    Execution::replay(Arc::clone(machine), events)
+        .map_err(|error| Corrupt { key: range.from, why: error.to_string() })
+}

@@ -1,0 +1,217 @@
+//! What is durable about state machines and executions.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use stepwire_asl::{HistoryEvent, Json, Timestamp, history};
+
+use crate::read::{Key, Range};
+use crate::record::{Corrupt, Entry, KeyBuilder, Space, decode, encode};
+
+/// Format of [`MachineRecord`], [`ExecutionRecord`] and [`OpenRecord`].
+const FORMAT: u8 = 1;
+
+/// An execution: its state machine's number, then its own. Numbers grow with time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ExecutionId {
+    /// Number of the state machine it runs.
+    pub machine: u64,
+    /// Its own number, unique in the shard.
+    pub number: u64,
+}
+
+/// A state machine. Its definition never changes; executions name it by number.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MachineRecord {
+    /// Unique number.
+    pub number: u64,
+    /// Name, unique among those not deleted.
+    pub name: Arc<str>,
+    /// The definition, byte for byte as it was given.
+    pub definition: Arc<str>,
+    /// The role it was given; stored and shown, not enforced.
+    pub role_arn: Arc<str>,
+    /// When it was created.
+    pub created: Timestamp,
+    /// Deleted: no new executions; those that run go on.
+    pub deleted: bool,
+    /// Members that are accepted without effect and shown again (`tracingConfiguration` …).
+    pub shown: Json,
+}
+
+/// How an execution stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Status {
+    /// It has not ended.
+    Running,
+    /// It ended in a Succeed state or an `End`.
+    Succeeded,
+    /// It ended with an error.
+    Failed,
+    /// Its machine's `TimeoutSeconds` ran out.
+    TimedOut,
+    /// `StopExecution`.
+    Aborted,
+}
+
+impl Status {
+    /// AWS's word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Status::Running => "RUNNING",
+            Status::Succeeded => "SUCCEEDED",
+            Status::Failed => "FAILED",
+            Status::TimedOut => "TIMED_OUT",
+            Status::Aborted => "ABORTED",
+        }
+    }
+}
+
+/// Summary of an execution; everything else is its history.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExecutionRecord {
+    /// Name, unique in its state machine's name.
+    pub name: Arc<str>,
+    /// How it stands.
+    pub status: Status,
+    /// When it started.
+    pub started: Timestamp,
+    /// When it ended.
+    pub stopped: Option<Timestamp>,
+    /// First half of the SHA-256 of the input text: decides whether a repeated start is the same.
+    pub input_digest: [u8; 16],
+    /// `traceHeader` of its start.
+    pub trace_header: Option<Arc<str>>,
+}
+
+/// An execution that has not ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenRecord {
+    /// Its earliest deadline.
+    pub due: Option<Timestamp>,
+    /// Whether the world still owes it an answer that recovery must ask for again.
+    pub outstanding: bool,
+}
+
+/// One durable change.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Write {
+    /// A state machine as it now is.
+    Machine(Arc<MachineRecord>),
+    /// The summary of an execution as it now is.
+    Execution(ExecutionId, ExecutionRecord),
+    /// The name of an execution in its state machine's name.
+    Name {
+        /// State machine name.
+        machine: Arc<str>,
+        /// Execution name.
+        name: Arc<str>,
+        /// Whose name it is.
+        id: ExecutionId,
+    },
+    /// An open execution's deadline; `None` once it has ended.
+    Open(ExecutionId, Option<OpenRecord>),
+    /// New history events of an execution, in order.
+    History(ExecutionId, Arc<[HistoryEvent]>),
+}
+
+impl Write {
+    /// The stored form.
+    pub fn entry(&self) -> Entry {
+        match self {
+            Write::Machine(record) => {
+                (machine_key(record.number), Some(encode(FORMAT, record.as_ref())))
+            }
+            Write::Execution(id, record) => (execution_key(*id), Some(encode(FORMAT, record))),
+            Write::Name { machine, name, id } => {
+                (name_key(machine, name), Some(encode(FORMAT, id)))
+            }
+            Write::Open(id, record) => {
+                (open_key(*id), record.as_ref().map(|record| encode(FORMAT, record)))
+            }
+            Write::History(id, events) => {
+                let first = events.first().map_or(0, |event| event.seq);
+                (history_key(*id, first), Some(history::encode_chunk(events)))
+            }
+        }
+    }
+
+    /// The change that a stored entry of a recovered space is; `None` for other spaces.
+    pub fn load(key: &[u8], value: &[u8]) -> Result<Option<Write>, Corrupt> {
+        Ok(match key.first() {
+            Some(&space) if space == Space::StateMachine as u8 => {
+                Some(Write::Machine(Arc::new(decode(FORMAT, key, value)?)))
+            }
+            Some(&space) if space == Space::Open as u8 => {
+                Some(Write::Open(id_of(key)?, Some(decode(FORMAT, key, value)?)))
+            }
+            _ => None,
+        })
+    }
+}
+
+/// The stored state machine.
+pub fn machine(key: &[u8], value: &[u8]) -> Result<MachineRecord, Corrupt> {
+    decode(FORMAT, key, value)
+}
+
+/// The stored summary.
+pub fn execution(key: &[u8], value: &[u8]) -> Result<ExecutionRecord, Corrupt> {
+    decode(FORMAT, key, value)
+}
+
+/// The execution a stored name stands for.
+pub fn named(key: &[u8], value: &[u8]) -> Result<ExecutionId, Corrupt> {
+    decode(FORMAT, key, value)
+}
+
+/// The events of a stored chunk.
+pub fn events(key: &[u8], value: &[u8]) -> Result<Vec<HistoryEvent>, Corrupt> {
+    let corrupt = |why: String| Corrupt { key: key.to_vec(), why };
+    history::decode_chunk(value).map_err(|error| corrupt(error.to_string()))
+}
+
+/// The execution whose number ends `key`.
+pub fn id_of(key: &[u8]) -> Result<ExecutionId, Corrupt> {
+    let number = |at: usize| Some(u64::from_be_bytes(key.get(at..at + 8)?.try_into().ok()?));
+    match (number(1), number(9)) {
+        (Some(machine), Some(number)) => Ok(ExecutionId { machine, number }),
+        _ => Err(Corrupt { key: key.to_vec(), why: "not an execution's key".to_owned() }),
+    }
+}
+
+/// Where a state machine is.
+pub fn machine_key(number: u64) -> Key {
+    KeyBuilder::new(Space::StateMachine).number(number).build()
+}
+
+/// Where an execution's summary is.
+pub fn execution_key(id: ExecutionId) -> Key {
+    KeyBuilder::new(Space::Execution).number(id.machine).number(id.number).build()
+}
+
+/// All executions of a state machine, in order of start.
+pub fn executions_of(machine: u64) -> Range {
+    Range::prefix(&KeyBuilder::new(Space::Execution).number(machine).build())
+}
+
+/// Where an execution's name is.
+pub fn name_key(machine: &str, name: &str) -> Key {
+    KeyBuilder::new(Space::ExecutionName).text(machine).text(name).build()
+}
+
+fn open_key(id: ExecutionId) -> Key {
+    KeyBuilder::new(Space::Open).number(id.machine).number(id.number).build()
+}
+
+/// Where the chunk that begins with event `seq` is.
+pub fn history_key(id: ExecutionId, seq: u64) -> Key {
+    KeyBuilder::new(Space::History).number(id.machine).number(id.number).number(seq).build()
+}
+
+/// The whole history of an execution.
+pub fn history_of(id: ExecutionId) -> Range {
+    Range::prefix(
+        &KeyBuilder::new(Space::History).number(id.machine).number(id.number).build(),
+    )
+}

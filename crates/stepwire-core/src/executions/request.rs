@@ -1,0 +1,487 @@
+//! The Step Functions requests we serve, parsed.
+//!
+//! Shapes and limits: AWS Step Functions API reference. Names and ARNs are checked here, once.
+
+use std::sync::Arc;
+
+use stepwire_asl::Json;
+
+use crate::error::ApiError;
+use crate::integrations;
+use crate::params::Params;
+
+/// Longest name of a state machine or execution.
+const NAME_MAX: usize = 80;
+/// Longest input or output, bytes of UTF-8.
+pub(crate) const PAYLOAD_MAX: usize = 262_144;
+/// Longest definition, bytes of UTF-8.
+const DEFINITION_MAX: usize = 1_048_576;
+
+/// A Step Functions request.
+#[derive(Debug, Clone)]
+pub enum Request {
+    /// CreateStateMachine
+    CreateStateMachine(Box<CreateStateMachine>),
+    /// DescribeStateMachine, by name.
+    DescribeStateMachine(Arc<str>),
+    /// DescribeStateMachineForExecution
+    DescribeStateMachineForExecution(ExecutionName),
+    /// ListStateMachines
+    ListStateMachines(Page),
+    /// DeleteStateMachine, by name.
+    DeleteStateMachine(Arc<str>),
+    /// ValidateStateMachineDefinition, of this text.
+    Validate(Arc<str>),
+    /// StartExecution
+    StartExecution(StartExecution),
+    /// DescribeExecution
+    DescribeExecution {
+        /// Which.
+        execution: ExecutionName,
+        /// `includedData`: with input and output.
+        with_data: bool,
+    },
+    /// ListExecutions
+    ListExecutions {
+        /// State machine name.
+        machine: Arc<str>,
+        /// Only these.
+        status: Option<Arc<str>>,
+        /// Which page.
+        page: Page,
+    },
+    /// StopExecution
+    StopExecution {
+        /// Which.
+        execution: ExecutionName,
+        /// `error`
+        error: Option<Arc<str>>,
+        /// `cause`
+        cause: Option<Arc<str>>,
+    },
+    /// GetExecutionHistory
+    GetExecutionHistory {
+        /// Which.
+        execution: ExecutionName,
+        /// Latest first.
+        reverse: bool,
+        /// With inputs and outputs.
+        with_data: bool,
+        /// Which page.
+        page: Page,
+    },
+    /// SendTaskSuccess, SendTaskFailure or SendTaskHeartbeat
+    Task {
+        /// The sealed token.
+        token: Arc<str>,
+        /// What is said of the task.
+        report: Report,
+    },
+}
+
+/// What a caller says of a task.
+#[derive(Debug, Clone)]
+pub enum Report {
+    /// It succeeded with this JSON text.
+    Success(Arc<str>),
+    /// It failed.
+    Failure {
+        /// `error`
+        error: Option<Arc<str>>,
+        /// `cause`
+        cause: Option<Arc<str>>,
+    },
+    /// It is still at work.
+    Heartbeat,
+}
+
+/// The parts of a CreateStateMachine request.
+#[derive(Debug, Clone)]
+pub struct CreateStateMachine {
+    /// `name`
+    pub name: Arc<str>,
+    /// `definition`, byte for byte.
+    pub definition: Arc<str>,
+    /// The definition, validated.
+    pub machine: Arc<stepwire_asl::StateMachine>,
+    /// `roleArn`
+    pub role_arn: Arc<str>,
+    /// Members accepted without effect, shown by DescribeStateMachine.
+    pub shown: Json,
+}
+
+/// The parts of a StartExecution request.
+#[derive(Debug, Clone)]
+pub struct StartExecution {
+    /// State machine name.
+    pub machine: Arc<str>,
+    /// `name`; made up when absent.
+    pub name: Option<Arc<str>>,
+    /// `input`: JSON text with the caller's spacing.
+    pub input: Arc<str>,
+    /// `traceHeader`
+    pub trace_header: Option<Arc<str>>,
+}
+
+/// An execution as its ARN names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExecutionName {
+    /// State machine name.
+    pub machine: Arc<str>,
+    /// Execution name.
+    pub name: Arc<str>,
+}
+
+/// Which part of a list.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// At most this many items.
+    pub limit: usize,
+    /// Where the page before ended.
+    pub token: Option<Arc<str>>,
+}
+
+impl Request {
+    /// The request that `body` makes of `operation`; `None` for operations we do not serve.
+    pub fn parse(operation: &str, body: &Json) -> Option<Result<Request, ApiError>> {
+        let params = Params::new(body, "ValidationException");
+        Some(match operation {
+            "CreateStateMachine" => create_state_machine(&params),
+            "DescribeStateMachine" => described(&params).map(Request::DescribeStateMachine),
+            "DescribeStateMachineForExecution" => described_execution(&params)
+                .map(|(execution, _)| Request::DescribeStateMachineForExecution(execution)),
+            "ListStateMachines" => {
+                params.only(&["maxResults", "nextToken"]).and_then(|()| page(&params)).map(Request::ListStateMachines)
+            }
+            "DeleteStateMachine" => params
+                .only(&["stateMachineArn"])
+                .and_then(|()| machine_arn(&params))
+                .map(Request::DeleteStateMachine),
+            "ValidateStateMachineDefinition" => validate(&params),
+            "StartExecution" => start_execution(&params),
+            "DescribeExecution" => described_execution(&params)
+                .map(|(execution, with_data)| Request::DescribeExecution { execution, with_data }),
+            "ListExecutions" => list_executions(&params),
+            "StopExecution" => stop_execution(&params),
+            "GetExecutionHistory" => execution_history(&params),
+            "SendTaskSuccess" => task_success(&params),
+            "SendTaskFailure" => task_failure(&params),
+            "SendTaskHeartbeat" => params
+                .only(&["taskToken"])
+                .and_then(|()| token(&params))
+                .map(|token| Request::Task { token, report: Report::Heartbeat }),
+            _ => return None,
+        })
+    }
+
+    /// Whether it changes nothing.
+    pub fn is_read(&self) -> bool {
+        match self {
+            Request::DescribeStateMachine(_)
+            | Request::DescribeStateMachineForExecution(_)
+            | Request::ListStateMachines(_)
+            | Request::Validate(_)
+            | Request::DescribeExecution { .. }
+            | Request::ListExecutions { .. }
+            | Request::GetExecutionHistory { .. } => true,
+            Request::CreateStateMachine(_)
+            | Request::DeleteStateMachine(_)
+            | Request::StartExecution(_)
+            | Request::StopExecution { .. }
+            | Request::Task { .. } => false,
+        }
+    }
+}
+
+fn create_state_machine(params: &Params<'_>) -> Result<Request, ApiError> {
+    params.only(&[
+        "name",
+        "definition",
+        "roleArn",
+        "type",
+        "loggingConfiguration",
+        "tags",
+        "tracingConfiguration",
+        "encryptionConfiguration",
+        "publish",
+        "versionDescription",
+    ])?;
+    let name = checked_name(params.text("name")?)?;
+    let role_arn = params.text("roleArn")?;
+    if !role_arn.starts_with("arn:aws") || !role_arn.contains(":role/") {
+        return Err(invalid_arn("Invalid ARN prefix", role_arn));
+    }
+    refuse_what_comes_later(params)?;
+    let definition = params.text("definition")?;
+    if definition.len() > DEFINITION_MAX {
+        let message = format!("definition is {} bytes, at most {DEFINITION_MAX}", definition.len());
+        return Err(ApiError::new("InvalidDefinition", message));
+    }
+    let machine = Arc::new(parse_definition(definition)?);
+    Ok(Request::CreateStateMachine(Box::new(CreateStateMachine {
+        name: name.into(),
+        definition: definition.into(),
+        machine,
+        role_arn: role_arn.into(),
+        shown: Json::object(
+            ["tracingConfiguration", "encryptionConfiguration", "loggingConfiguration"]
+                .iter()
+                .filter_map(|name| Some((*name, params.get(name)?.clone()))),
+        ),
+    })))
+}
+
+/// What would be accepted and not acted on is refused by name.
+fn refuse_what_comes_later(params: &Params<'_>) -> Result<(), ApiError> {
+    match params.optional_text("type")? {
+        None | Some("STANDARD") => {}
+        Some("EXPRESS") => {
+            let message = "`EXPRESS` state machines are not available yet";
+            return Err(ApiError::new("StateMachineTypeNotSupported", message));
+        }
+        Some(other) => return Err(params.invalid("type", &format!("unknown type `{other}`"))),
+    }
+    if params.optional_bool("publish")? == Some(true) {
+        return Err(ApiError::new("ValidationException", "`publish` is not available yet"));
+    }
+    let level = params.get("loggingConfiguration").and_then(|logging| logging.member("level"));
+    match level.and_then(Json::as_str) {
+        None | Some("OFF") => Ok(()),
+        Some(level) => {
+            let message = format!("logging level `{level}` is not available yet; use `OFF`");
+            Err(ApiError::new("InvalidLoggingConfiguration", message))
+        }
+    }
+}
+
+/// The definition, with every task's resource known to be one we carry out.
+fn parse_definition(text: &str) -> Result<stepwire_asl::StateMachine, ApiError> {
+    let refuse = |what: String| {
+        let message = format!("Invalid State Machine Definition: '{what}'");
+        ApiError::new("InvalidDefinition", message)
+    };
+    let machine = stepwire_asl::StateMachine::parse(text).map_err(|diagnostics| {
+        let errors = diagnostics.iter().filter(|d| d.severity == stepwire_asl::Severity::Error);
+        let texts = errors.map(|d| format!("{}: {} at {}", d.code, d.message, d.location));
+        refuse(texts.collect::<Vec<_>>().join(", "))
+    })?;
+    for (pointer, resource) in machine.tasks() {
+        if let Err(why) = integrations::supported(resource) {
+            return Err(refuse(format!("SCHEMA_VALIDATION_FAILED: {why} at {pointer}")));
+        }
+    }
+    Ok(machine)
+}
+
+/// Every fault of `definition`, as ValidateStateMachineDefinition lists them.
+pub(super) fn diagnostics(definition: &str) -> Vec<Json> {
+    let one = |code: &str, message: &str, location: &str, severity: &str| {
+        Json::object([
+            ("severity", Json::from(severity)),
+            ("code", Json::from(code)),
+            ("message", Json::from(message)),
+            ("location", Json::from(location)),
+        ])
+    };
+    match stepwire_asl::StateMachine::parse(definition) {
+        Err(found) => found
+            .iter()
+            .map(|d| {
+                let severity = match d.severity {
+                    stepwire_asl::Severity::Error => "ERROR",
+                    stepwire_asl::Severity::Warning => "WARNING",
+                };
+                one(d.code, &d.message, &d.location, severity)
+            })
+            .collect(),
+        Ok(machine) => machine
+            .tasks()
+            .filter_map(|(pointer, resource)| {
+                let why = integrations::supported(resource).err()?;
+                Some(one("SCHEMA_VALIDATION_FAILED", &why, pointer, "ERROR"))
+            })
+            .collect(),
+    }
+}
+
+fn validate(params: &Params<'_>) -> Result<Request, ApiError> {
+    params.only(&["definition", "type", "severity", "maxResults"])?;
+    Ok(Request::Validate(params.text("definition")?.into()))
+}
+
+fn described(params: &Params<'_>) -> Result<Arc<str>, ApiError> {
+    params.only(&["stateMachineArn", "includedData"])?;
+    machine_arn(params)
+}
+
+fn described_execution(params: &Params<'_>) -> Result<(ExecutionName, bool), ApiError> {
+    params.only(&["executionArn", "includedData"])?;
+    let with_data = params.optional_text("includedData")? != Some("METADATA_ONLY");
+    Ok((execution_arn(params)?, with_data))
+}
+
+fn start_execution(params: &Params<'_>) -> Result<Request, ApiError> {
+    params.only(&["stateMachineArn", "name", "input", "traceHeader"])?;
+    let input = params.optional_text("input")?.unwrap_or("{}");
+    if input.len() > PAYLOAD_MAX {
+        let message = format!("input is {} bytes, at most {PAYLOAD_MAX}", input.len());
+        return Err(ApiError::new("InvalidExecutionInput", message));
+    }
+    if let Err(error) = Json::parse(input) {
+        let message = format!("Invalid State Machine Execution Input: '{error}'");
+        return Err(ApiError::new("InvalidExecutionInput", message));
+    }
+    let name = params.optional_text("name")?.map(checked_name).transpose()?;
+    Ok(Request::StartExecution(StartExecution {
+        machine: machine_arn(params)?,
+        name: name.map(Arc::from),
+        input: input.into(),
+        trace_header: params.optional_text("traceHeader")?.map(Arc::from),
+    }))
+}
+
+fn list_executions(params: &Params<'_>) -> Result<Request, ApiError> {
+    params.only(&["stateMachineArn", "statusFilter", "maxResults", "nextToken"])?;
+    let status = params.optional_text("statusFilter")?;
+    let known = ["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "PENDING_REDRIVE"];
+    if let Some(status) = status.filter(|status| !known.contains(status)) {
+        return Err(params.invalid("statusFilter", &format!("unknown status `{status}`")));
+    }
+    Ok(Request::ListExecutions {
+        machine: machine_arn(params)?,
+        status: status.map(Arc::from),
+        page: page(params)?,
+    })
+}
+
+fn stop_execution(params: &Params<'_>) -> Result<Request, ApiError> {
+    params.only(&["executionArn", "error", "cause"])?;
+    let (error, cause) = error_and_cause(params)?;
+    Ok(Request::StopExecution { execution: execution_arn(params)?, error, cause })
+}
+
+fn execution_history(params: &Params<'_>) -> Result<Request, ApiError> {
+    params.only(&[
+        "executionArn",
+        "maxResults",
+        "reverseOrder",
+        "nextToken",
+        "includeExecutionData",
+    ])?;
+    Ok(Request::GetExecutionHistory {
+        execution: execution_arn(params)?,
+        reverse: params.optional_bool("reverseOrder")?.unwrap_or(false),
+        with_data: params.optional_bool("includeExecutionData")?.unwrap_or(true),
+        page: page(params)?,
+    })
+}
+
+fn task_success(params: &Params<'_>) -> Result<Request, ApiError> {
+    params.only(&["taskToken", "output"])?;
+    let output = params.text("output")?;
+    if output.len() > PAYLOAD_MAX {
+        let message = format!("output is {} bytes, at most {PAYLOAD_MAX}", output.len());
+        return Err(ApiError::new("InvalidOutput", message));
+    }
+    if let Err(error) = Json::parse(output) {
+        return Err(ApiError::new("InvalidOutput", format!("Invalid Output: '{error}'")));
+    }
+    Ok(Request::Task { token: token(params)?, report: Report::Success(output.into()) })
+}
+
+fn task_failure(params: &Params<'_>) -> Result<Request, ApiError> {
+    params.only(&["taskToken", "error", "cause"])?;
+    let (error, cause) = error_and_cause(params)?;
+    Ok(Request::Task { token: token(params)?, report: Report::Failure { error, cause } })
+}
+
+type ErrorAndCause = (Option<Arc<str>>, Option<Arc<str>>);
+
+fn error_and_cause(params: &Params<'_>) -> Result<ErrorAndCause, ApiError> {
+    let error = params.optional_text("error")?;
+    let cause = params.optional_text("cause")?;
+    if error.is_some_and(|error| error.chars().count() > 256) {
+        return Err(params.invalid("error", "longer than 256 characters"));
+    }
+    if cause.is_some_and(|cause| cause.chars().count() > 32_768) {
+        return Err(params.invalid("cause", "longer than 32768 characters"));
+    }
+    Ok((error.map(Arc::from), cause.map(Arc::from)))
+}
+
+fn token(params: &Params<'_>) -> Result<Arc<str>, ApiError> {
+    let token = params.text("taskToken")?;
+    if token.is_empty() || token.len() > 2_048 {
+        return Err(ApiError::new("InvalidToken", "Invalid Token: 'Invalid token'"));
+    }
+    Ok(token.into())
+}
+
+fn page(params: &Params<'_>) -> Result<Page, ApiError> {
+    let limit = match params.optional_int("maxResults")? {
+        None | Some(0) => 100,
+        Some(limit @ 1..=1000) => limit as usize,
+        Some(other) => {
+            return Err(params.invalid("maxResults", &format!("`{other}` is not in 0..1000")));
+        }
+    };
+    Ok(Page { limit, token: params.optional_text("nextToken")?.map(Arc::from) })
+}
+
+fn checked_name(name: &str) -> Result<&str, ApiError> {
+    let bad = |c: char| {
+        c.is_whitespace() || c.is_control() || "<>{}[]?*\"#%\\^|~`$&,;:/".contains(c)
+    };
+    if name.is_empty() || name.chars().count() > NAME_MAX || name.contains(bad) {
+        return Err(ApiError::new("InvalidName", format!("Invalid Name: '{name}'")));
+    }
+    Ok(name)
+}
+
+fn machine_arn(params: &Params<'_>) -> Result<Arc<str>, ApiError> {
+    let arn = params.text("stateMachineArn")?;
+    match states_resource(arn)? {
+        ("stateMachine", name) if !name.is_empty() && !name.contains([':', '\0']) => Ok(name.into()),
+        ("stateMachine", _) => {
+            let message = format!("versions and aliases are not available yet: `{arn}`");
+            Err(ApiError::new("StateMachineDoesNotExist", message))
+        }
+        (kind, _) => Err(wrong_kind(kind)),
+    }
+}
+
+fn execution_arn(params: &Params<'_>) -> Result<ExecutionName, ApiError> {
+    let arn = params.text("executionArn")?;
+    match states_resource(arn)? {
+        ("execution", rest) => match rest.split_once(':') {
+            Some((machine, name)) if !rest.contains('\0') => {
+                Ok(ExecutionName { machine: machine.into(), name: name.into() })
+            }
+            _ => Err(invalid_arn("Invalid ARN", arn)),
+        },
+        (kind, _) => Err(wrong_kind(kind)),
+    }
+}
+
+/// The kind and name in an ARN such as `arn:aws:states:us-east-1:000000000000:stateMachine:n`.
+pub(crate) fn states_resource(arn: &str) -> Result<(&str, &str), ApiError> {
+    let mut parts = arn.splitn(7, ':');
+    let head: Vec<_> = parts.by_ref().take(5).collect();
+    match (head.as_slice(), parts.next(), parts.next()) {
+        (["arn", partition, "states", _, _], Some(kind), Some(name))
+            if partition.starts_with("aws") =>
+        {
+            Ok((kind, name))
+        }
+        _ => Err(invalid_arn("Invalid ARN prefix", arn)),
+    }
+}
+
+fn wrong_kind(kind: &str) -> ApiError {
+    let what = format!("Resource type not valid in this context: {kind}");
+    ApiError::new("InvalidArn", format!("Invalid Arn: '{what}'"))
+}
+
+fn invalid_arn(why: &str, arn: &str) -> ApiError {
+    ApiError::new("InvalidArn", format!("Invalid Arn: '{why}: {arn}'"))
+}

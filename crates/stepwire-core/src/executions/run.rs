@@ -1,0 +1,208 @@
+//! Running an execution: a stimulus in, history and the work it asks for out.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use stepwire_asl::{
+    Decision, Entropy, EventId, Execution, Failure, HistoryEvent, Rejected, Start, Stimulus, Task,
+    Timestamp, Turn,
+};
+
+use super::record::Write;
+use super::{ExecutionId, ExecutionRecord, Executions, Hot, OpenRecord, Status, TaskToken};
+use crate::read::Reads;
+use crate::record::Corrupt;
+use crate::settings::Settings;
+
+/// A start that has been found possible.
+#[derive(Debug)]
+pub(crate) struct Begin {
+    pub(crate) machine: u64,
+    pub(crate) name: Arc<str>,
+    pub(crate) input: Arc<str>,
+    pub(crate) trace_header: Option<Arc<str>>,
+}
+
+/// What one run of an execution came to.
+#[derive(Debug, Default)]
+pub(crate) struct Ran {
+    pub(crate) writes: Vec<Write>,
+    pub(crate) tasks: Vec<Task>,
+}
+
+impl Executions {
+    /// Starts an execution and runs it until it waits or ends.
+    pub(crate) fn begin(
+        &mut self,
+        now: Timestamp,
+        begin: Begin,
+        settings: &Settings,
+    ) -> Option<(ExecutionId, Ran)> {
+        let machine = self.machine(begin.machine)?;
+        let id = ExecutionId { machine: begin.machine, number: self.next_execution };
+        let machine_name = Arc::clone(&machine.record.name);
+        let compiled = Arc::clone(&machine.compiled);
+        let start = Start {
+            execution_arn: execution_arn(settings, &machine_name, &begin.name).into(),
+            name: Arc::clone(&begin.name),
+            state_machine_arn: machine_arn(settings, &machine_name).into(),
+            state_machine_name: Arc::clone(&machine_name),
+            role_arn: Arc::clone(&machine.record.role_arn),
+            input: Arc::clone(&begin.input),
+        };
+        let (execution, decision) =
+            with_turn(now, id, 0, settings, |turn| Execution::start(compiled, start, turn));
+        let record = ExecutionRecord {
+            name: Arc::clone(&begin.name),
+            status: Status::Running,
+            started: now,
+            stopped: None,
+            input_digest: digest(&begin.input),
+            trace_header: begin.trace_header,
+        };
+        let mut ran = Ran::default();
+        let name = Write::Name { machine: machine_name, name: begin.name, id };
+        self.record(name, &mut ran);
+        self.settle(id, Hot { execution, record, used: 0 }, decision, true, &mut ran);
+        Some((id, ran))
+    }
+
+    /// Gives an execution a stimulus. `Rejected` says that nothing changed.
+    pub(crate) fn stimulate(
+        &mut self,
+        now: Timestamp,
+        id: ExecutionId,
+        stimulus: Stimulus,
+        reads: &Reads,
+        settings: &Settings,
+    ) -> Result<Result<Ran, Rejected>, Corrupt> {
+        let Some(mut hot) = self.take(id, reads)? else {
+            return Ok(Err(Rejected::ExecutionEnded));
+        };
+        let seq = hot.execution.last_seq();
+        let decided =
+            with_turn(now, id, seq, settings, |turn| hot.execution.step(stimulus, turn));
+        let mut ran = Ran::default();
+        match decided {
+            Ok(decision) => {
+                self.settle(id, hot, decision, false, &mut ran);
+                Ok(Ok(ran))
+            }
+            Err(rejected) => {
+                self.keep(id, hot);
+                Ok(Err(rejected))
+            }
+        }
+    }
+
+    /// Records what a decision changed, and keeps or drops the execution.
+    fn settle(
+        &mut self,
+        id: ExecutionId,
+        mut hot: Hot,
+        decision: Decision,
+        first: bool,
+        ran: &mut Ran,
+    ) {
+        ran.tasks = decision.tasks;
+        if !decision.events.is_empty() {
+            let events: Arc<[HistoryEvent]> = decision.events.into();
+            self.record(Write::History(id, events), ran);
+        }
+        let status = status_of(&hot.execution);
+        let ended = status != Status::Running;
+        if ended {
+            hot.record.status = status;
+            hot.record.stopped = hot.execution.stopped_at();
+        }
+        if first || ended {
+            self.record(Write::Execution(id, hot.record.clone()), ran);
+        }
+        if ended {
+            if self.open.contains_key(&id) {
+                self.record(Write::Open(id, None), ran);
+            }
+            return;
+        }
+        let outstanding = !hot.execution.outstanding().is_empty();
+        let open = OpenRecord { due: hot.execution.due(), outstanding };
+        if self.open.get(&id) != Some(&open) {
+            self.record(Write::Open(id, Some(open)), ran);
+        }
+        self.keep(id, hot);
+    }
+
+    /// Tasks that an open execution asked the world for and has no answer to.
+    pub(crate) fn outstanding(
+        &mut self,
+        id: ExecutionId,
+        reads: &Reads,
+    ) -> Result<Vec<Task>, Corrupt> {
+        let Some(hot) = self.take(id, reads)? else { return Ok(Vec::new()) };
+        let mut tasks = hot.execution.outstanding();
+        self.keep(id, hot);
+        tasks.sort_by_key(|task| task.scheduled);
+        Ok(tasks)
+    }
+
+    pub(super) fn record(&mut self, write: Write, ran: &mut Ran) {
+        self.apply(&write);
+        ran.writes.push(write);
+    }
+}
+
+/// Runs `decide` with what a turn of the interpreter needs; the same position gives the same dice.
+fn with_turn<T>(
+    now: Timestamp,
+    id: ExecutionId,
+    seq: u64,
+    settings: &Settings,
+    decide: impl FnOnce(&mut Turn<'_>) -> T,
+) -> T {
+    let mut seed = Sha256::new();
+    seed.update(settings.secret);
+    [id.machine, id.number, seq].iter().for_each(|part| seed.update(part.to_be_bytes()));
+    let seed = seed.finalize();
+    let seed = seed.iter().take(8).fold(0_u64, |acc, byte| acc << 8 | u64::from(*byte));
+    let mut entropy = Entropy::new(seed);
+    let token =
+        |scheduled: EventId| TaskToken { execution: id, scheduled }.seal(&settings.secret);
+    decide(&mut Turn { now, entropy: &mut entropy, token: &token })
+}
+
+fn status_of(execution: &Execution) -> Status {
+    match execution.status() {
+        stepwire_asl::Status::Running => Status::Running,
+        stepwire_asl::Status::Succeeded { .. } => Status::Succeeded,
+        stepwire_asl::Status::Failed { .. } => Status::Failed,
+        stepwire_asl::Status::TimedOut { .. } => Status::TimedOut,
+        stepwire_asl::Status::Aborted { .. } => Status::Aborted,
+    }
+}
+
+/// First half of the SHA-256 of `text`.
+pub(super) fn digest(text: &str) -> [u8; 16] {
+    let full = Sha256::digest(text.as_bytes());
+    let mut half = [0; 16];
+    half.copy_from_slice(&full[..16]);
+    half
+}
+
+/// The ARN of a state machine.
+pub(super) fn machine_arn(settings: &Settings, name: &str) -> String {
+    settings.arn("states", &format!("stateMachine:{name}"))
+}
+
+/// The ARN of an execution.
+pub(super) fn execution_arn(settings: &Settings, machine: &str, name: &str) -> String {
+    settings.arn("states", &format!("execution:{machine}:{name}"))
+}
+
+/// Tasks that wait to be carried out, with the execution that asked.
+pub(crate) type Asked = VecDeque<(ExecutionId, Task)>;
+
+/// The failure of a task in AWS's words.
+pub(crate) fn failure(error: impl Into<Arc<str>>, cause: impl Into<Arc<str>>) -> Failure {
+    Failure { error: error.into(), cause: cause.into() }
+}

@@ -1,0 +1,369 @@
+//! Step Functions requests that only read, answered from committed records.
+
+use std::sync::Arc;
+
+use stepwire_asl::history::Detail;
+use stepwire_asl::{HistoryEvent, Json};
+
+use super::call::{no_execution, no_machine, seconds, stored};
+use super::record::{self, executions_of, history_key, history_of};
+use super::request::diagnostics;
+use super::run::{execution_arn, machine_arn};
+use super::{
+    ExecutionId, ExecutionName, ExecutionRecord, MachineRecord, Page, Request, Status,
+};
+use crate::error::ApiError;
+use crate::read::{Range, Read};
+use crate::record::{Corrupt, KeyBuilder, Space};
+use crate::settings::Settings;
+
+type Members = Vec<(&'static str, Json)>;
+
+/// The answer to a request that reads; AWS's members of the operation's output.
+pub fn answer(
+    request: &Request,
+    read: &dyn Read,
+    settings: &Settings,
+) -> Result<Json, ApiError> {
+    match request {
+        Request::DescribeStateMachine(name) => describe_machine(name, read, settings),
+        Request::DescribeStateMachineForExecution(execution) => {
+            describe_machine_of(execution, read, settings)
+        }
+        Request::ListStateMachines(page) => list_machines(page, read, settings),
+        Request::Validate(definition) => Ok(validated(definition)),
+        Request::DescribeExecution { execution, with_data } => {
+            describe_execution(execution, *with_data, read, settings)
+        }
+        Request::ListExecutions { machine, status, page } => {
+            list_executions(machine, status.as_deref(), page, read, settings)
+        }
+        Request::GetExecutionHistory { execution, reverse, with_data, page } => {
+            let Some((id, _)) = stored(execution, read).map_err(internal)? else {
+                return Err(no_execution(settings, execution));
+            };
+            let events = if *reverse { latest_first } else { in_order };
+            history_page(events, id, *with_data, page, read)
+        }
+        _ => Err(ApiError::new("ValidationException", "this request changes something")),
+    }
+}
+
+fn internal(corrupt: Corrupt) -> ApiError {
+    ApiError::new("InternalFailure", corrupt.to_string())
+}
+
+fn machines(read: &dyn Read) -> Result<Vec<MachineRecord>, ApiError> {
+    let all = Range::prefix(&KeyBuilder::new(Space::StateMachine).build());
+    let records = read.range(&all).into_iter().map(|(key, value)| record::machine(&key, &value));
+    records.collect::<Result<_, _>>().map_err(internal)
+}
+
+fn machine_named(name: &str, read: &dyn Read) -> Result<Option<MachineRecord>, ApiError> {
+    Ok(machines(read)?.into_iter().find(|m| !m.deleted && m.name.as_ref() == name))
+}
+
+fn describe_machine(
+    name: &str,
+    read: &dyn Read,
+    settings: &Settings,
+) -> Result<Json, ApiError> {
+    let machine = machine_named(name, read)?.ok_or_else(|| no_machine(settings, name))?;
+    let mut members: Members = vec![
+        ("stateMachineArn", machine_arn(settings, name).into()),
+        ("name", Json::String(Arc::clone(&machine.name))),
+        ("status", "ACTIVE".into()),
+        ("definition", Json::String(Arc::clone(&machine.definition))),
+        ("roleArn", Json::String(Arc::clone(&machine.role_arn))),
+        ("type", "STANDARD".into()),
+        ("creationDate", seconds(machine.created)),
+    ];
+    let shown = |name| machine.shown.member(name).cloned();
+    let logging = || Json::object([("level", "OFF".into()), ("includeExecutionData", false.into())]);
+    let tracing = || Json::object([("enabled", Json::from(false))]);
+    members.push(("loggingConfiguration", shown("loggingConfiguration").unwrap_or_else(logging)));
+    members.push(("tracingConfiguration", shown("tracingConfiguration").unwrap_or_else(tracing)));
+    if let Some(encryption) = shown("encryptionConfiguration") {
+        members.push(("encryptionConfiguration", encryption));
+    }
+    Ok(Json::object(members))
+}
+
+fn describe_machine_of(
+    execution: &ExecutionName,
+    read: &dyn Read,
+    settings: &Settings,
+) -> Result<Json, ApiError> {
+    let Some((id, _)) = stored(execution, read).map_err(internal)? else {
+        return Err(no_execution(settings, execution));
+    };
+    let key = record::machine_key(id.machine);
+    let value = read.get(&key).ok_or_else(|| no_machine(settings, &execution.machine))?;
+    let machine = record::machine(&key, &value).map_err(internal)?;
+    Ok(Json::object([
+        ("stateMachineArn", Json::from(machine_arn(settings, &machine.name))),
+        ("name", Json::String(machine.name)),
+        ("definition", Json::String(machine.definition)),
+        ("roleArn", Json::String(machine.role_arn)),
+        ("updateDate", seconds(machine.created)),
+    ]))
+}
+
+fn list_machines(page: &Page, read: &dyn Read, settings: &Settings) -> Result<Json, ApiError> {
+    let after = token_number(page)?;
+    let mut live = machines(read)?;
+    live.retain(|machine| !machine.deleted && after.is_none_or(|after| machine.number > after));
+    let more = live.len() > page.limit;
+    live.truncate(page.limit);
+    let next = live.last().filter(|_| more).map(|last| last.number);
+    let items = live.into_iter().map(|machine| {
+        Json::object([
+            ("stateMachineArn", Json::from(machine_arn(settings, &machine.name))),
+            ("name", Json::String(machine.name)),
+            ("type", "STANDARD".into()),
+            ("creationDate", seconds(machine.created)),
+        ])
+    });
+    Ok(listed("stateMachines", items.collect(), next.map(|number| number.to_string())))
+}
+
+fn validated(definition: &str) -> Json {
+    let found = diagnostics(definition);
+    let is_error = |d: &Json| d.member("severity").and_then(Json::as_str) == Some("ERROR");
+    let result = if found.iter().any(is_error) { "FAIL" } else { "OK" };
+    Json::object([
+        ("result", Json::from(result)),
+        ("diagnostics", Json::array(found)),
+        ("truncated", Json::from(false)),
+    ])
+}
+
+fn describe_execution(
+    name: &ExecutionName,
+    with_data: bool,
+    read: &dyn Read,
+    settings: &Settings,
+) -> Result<Json, ApiError> {
+    let Some((id, record)) = stored(name, read).map_err(internal)? else {
+        return Err(no_execution(settings, name));
+    };
+    let mut members = summary(name, &record, settings);
+    members.push(("redriveCount", 0.into()));
+    members.push(("redriveStatus", "NOT_REDRIVABLE".into()));
+    if let Some(header) = &record.trace_header {
+        members.push(("traceHeader", Json::String(Arc::clone(header))));
+    }
+    if with_data {
+        let included = || Json::object([("included", Json::from(true))]);
+        if let Some(input) = first_event(id, read)?.as_ref().and_then(input_of) {
+            members.extend([("input", Json::from(input)), ("inputDetails", included())]);
+        }
+        members.extend(ending(id, &record, read)?);
+    }
+    Ok(Json::object(members))
+}
+
+fn summary(name: &ExecutionName, record: &ExecutionRecord, settings: &Settings) -> Members {
+    let mut members: Members = vec![
+        ("executionArn", execution_arn(settings, &name.machine, &name.name).into()),
+        ("stateMachineArn", machine_arn(settings, &name.machine).into()),
+        ("name", Json::String(Arc::clone(&name.name))),
+        ("status", record.status.word().into()),
+        ("startDate", seconds(record.started)),
+    ];
+    if let Some(stopped) = record.stopped {
+        members.push(("stopDate", seconds(stopped)));
+    }
+    members
+}
+
+/// The output, or the error and cause, that an execution ended with.
+fn ending(id: ExecutionId, record: &ExecutionRecord, read: &dyn Read) -> Result<Members, ApiError> {
+    if record.status == Status::Running {
+        return Ok(Vec::new());
+    }
+    let Some(last) = last_event(id, read)? else { return Ok(Vec::new()) };
+    let details = last.to_aws(true);
+    let details = details.as_object().and_then(|members| {
+        members.iter().find(|(name, _)| name.ends_with("EventDetails")).map(|(_, value)| value.clone())
+    });
+    let Some(details) = details else { return Ok(Vec::new()) };
+    let member = |name| details.member(name).cloned();
+    let mut members = Vec::new();
+    if let Some(output) = member("output") {
+        members.push(("output", output));
+        members.push(("outputDetails", Json::object([("included", Json::from(true))])));
+    }
+    members.extend(member("error").map(|error| ("error", error)));
+    members.extend(member("cause").map(|cause| ("cause", cause)));
+    Ok(members)
+}
+
+fn input_of(event: &HistoryEvent) -> Option<String> {
+    match &event.detail {
+        Detail::ExecutionStarted { input, .. } => Some(input.to_string()),
+        _ => None,
+    }
+}
+
+fn first_event(id: ExecutionId, read: &dyn Read) -> Result<Option<HistoryEvent>, ApiError> {
+    let chunk = chunks(&history_of(id).limit(1), read)?;
+    Ok(chunk.into_iter().next())
+}
+
+fn last_event(id: ExecutionId, read: &dyn Read) -> Result<Option<HistoryEvent>, ApiError> {
+    let chunk = chunks(&history_of(id).reversed().limit(1), read)?;
+    Ok(chunk.into_iter().rev().find(|event| event.id > 0))
+}
+
+fn chunks(range: &Range, read: &dyn Read) -> Result<Vec<HistoryEvent>, ApiError> {
+    let mut events = Vec::new();
+    for (key, value) in read.range(range) {
+        events.extend(record::events(&key, &value).map_err(internal)?);
+    }
+    Ok(events)
+}
+
+/// Newest first, as AWS lists them.
+fn list_executions(
+    machine: &Arc<str>,
+    status: Option<&str>,
+    page: &Page,
+    read: &dyn Read,
+    settings: &Settings,
+) -> Result<Json, ApiError> {
+    let Some(record) = machine_named(machine, read)? else {
+        return Err(no_machine(settings, machine));
+    };
+    let mut range = executions_of(record.number).reversed();
+    if let Some(number) = token_number(page)? {
+        range.to = record::execution_key(ExecutionId { machine: record.number, number });
+    }
+    let mut items = Vec::new();
+    let mut next = None;
+    for (key, value) in entries(read, range, page.limit) {
+        let id = record::id_of(&key).map_err(internal)?;
+        let record = record::execution(&key, &value).map_err(internal)?;
+        if status.is_some_and(|status| status != record.status.word()) {
+            continue;
+        }
+        if items.len() == page.limit {
+            next = Some(id.number + 1);
+            break;
+        }
+        let name = ExecutionName { machine: Arc::clone(machine), name: Arc::clone(&record.name) };
+        items.push(Json::object(summary(&name, &record, settings)));
+    }
+    Ok(listed("executions", items, next.map(|number| number.to_string())))
+}
+
+/// The entries of a reversed run, read `page` at a time.
+fn entries<'a>(
+    read: &'a dyn Read,
+    mut range: Range,
+    page: usize,
+) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> + 'a {
+    let page = page.saturating_add(1);
+    let mut done = false;
+    let fetch = move || {
+        if done {
+            return None;
+        }
+        let run = read.range(&range.clone().limit(page));
+        done = run.len() < page;
+        if let Some((last, _)) = run.last() {
+            range.to.clone_from(last);
+        }
+        Some(run)
+    };
+    std::iter::from_fn(fetch).flatten()
+}
+
+/// A page of events from a position on, and the position after it.
+type Events = fn(ExecutionId, &Position, usize, &dyn Read) -> Result<Vec<HistoryEvent>, ApiError>;
+
+/// Where a page of history begins: the event sequence number to start at.
+struct Position(Option<u64>);
+
+/// A page of history; its token is the sequence number of the next event.
+fn history_page(
+    events: Events,
+    id: ExecutionId,
+    with_data: bool,
+    page: &Page,
+    read: &dyn Read,
+) -> Result<Json, ApiError> {
+    let mut found = events(id, &Position(token_number(page)?), page.limit + 1, read)?;
+    let next = (found.len() > page.limit).then(|| found[page.limit].seq.to_string());
+    found.truncate(page.limit);
+    let items = found.iter().map(|event| event.to_aws(with_data)).collect();
+    Ok(listed("events", items, next))
+}
+
+/// Public events from a sequence number on, oldest first.
+fn in_order(
+    id: ExecutionId,
+    position: &Position,
+    limit: usize,
+    read: &dyn Read,
+) -> Result<Vec<HistoryEvent>, ApiError> {
+    let from = position.0.unwrap_or(0);
+    let mut range = history_of(id);
+    if from > 0 {
+        // The chunk that holds `from` begins at or before it.
+        let before = Range { to: history_key(id, from + 1), ..history_of(id) };
+        if let Some((key, _)) = read.range(&before.reversed().limit(1)).pop() {
+            range.from = key;
+        }
+    }
+    let mut found = Vec::new();
+    while found.len() < limit {
+        let run = read.range(&range.clone().limit(64));
+        let Some((last, _)) = run.last() else { break };
+        range.from = [last.as_slice(), &[0]].concat();
+        for (key, value) in &run {
+            let events = record::events(key, value).map_err(internal)?;
+            found.extend(events.into_iter().filter(|event| event.id > 0 && event.seq >= from));
+        }
+    }
+    found.truncate(limit);
+    Ok(found)
+}
+
+/// Public events from a sequence number back, latest first.
+fn latest_first(
+    id: ExecutionId,
+    position: &Position,
+    limit: usize,
+    read: &dyn Read,
+) -> Result<Vec<HistoryEvent>, ApiError> {
+    let from = position.0.unwrap_or(u64::MAX);
+    let mut range = history_of(id).reversed();
+    if from < u64::MAX {
+        range.to = history_key(id, from + 1);
+    }
+    let mut found = Vec::new();
+    while found.len() < limit {
+        let run = read.range(&range.clone().limit(64));
+        let Some((last, _)) = run.last() else { break };
+        range.to.clone_from(last);
+        for (key, value) in &run {
+            let events = record::events(key, value).map_err(internal)?;
+            let public = events.into_iter().rev().filter(|e| e.id > 0 && e.seq <= from);
+            found.extend(public);
+        }
+    }
+    found.truncate(limit);
+    Ok(found)
+}
+
+fn token_number(page: &Page) -> Result<Option<u64>, ApiError> {
+    let invalid = || ApiError::new("InvalidToken", "Invalid Token: 'Invalid token'");
+    page.token.as_ref().map(|token| token.parse().map_err(|_| invalid())).transpose()
+}
+
+fn listed(name: &'static str, items: Vec<Json>, next: Option<String>) -> Json {
+    let mut members = vec![(name, Json::array(items))];
+    members.extend(next.map(|token| ("nextToken", Json::from(token))));
+    Json::object(members)
+}

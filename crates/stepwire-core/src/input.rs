@@ -1,0 +1,76 @@
+//! What the world tells a kernel.
+
+use std::sync::Arc;
+
+use stepwire_asl::{EventId, Failure, Json};
+
+use crate::answers::Answer;
+use crate::executions::ExecutionId;
+use crate::integrations::Hosted;
+use crate::request::Request;
+use crate::broker;
+
+/// A caller that waits for an answer; chosen by the shell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReplyId(pub u64);
+
+/// Everything the world can tell a kernel.
+#[derive(Debug)]
+pub enum Input {
+    /// Something happened on a device's connection.
+    Device(broker::Input),
+    /// Somebody asks for a change; [`Effect::Reply`](crate::Effect::Reply) answers.
+    Call {
+        /// Who asks.
+        reply: ReplyId,
+        /// What for.
+        request: Request,
+    },
+    /// An effect that a task asked for has come to an end.
+    TaskReturned {
+        /// The execution that asked.
+        execution: ExecutionId,
+        /// Its `TaskScheduled` event.
+        scheduled: EventId,
+        /// What came of it.
+        result: Result<Json, Failure>,
+    },
+    /// Time has passed: [`Kernel::due`](crate::Kernel::due) is reached.
+    Tick,
+    /// A step that follows from another, in the same commit.
+    Follow(Follow),
+}
+
+/// What a step leaves to be done in the same commit: each names what it must read.
+#[derive(Debug)]
+pub enum Follow {
+    /// A task of an execution on a hosted service.
+    Perform {
+        /// The execution that asks.
+        execution: ExecutionId,
+        /// Its `TaskScheduled` event.
+        scheduled: EventId,
+        /// The service.
+        hosted: Hosted,
+        /// What is asked of it.
+        request: Request,
+    },
+    /// A rule stores an item.
+    Store {
+        /// The rule.
+        rule: Arc<str>,
+        /// Topic of the message that matched.
+        topic: Arc<str>,
+        /// What is stored.
+        request: Request,
+    },
+    /// An answer looks for its task; with a number when it has been waiting.
+    Complete(Option<u64>, Answer),
+    /// Deadlines of these executions have passed.
+    Timers(Vec<ExecutionId>),
+    /// After a restart: the tasks of this execution are asked for again.
+    Resume(ExecutionId),
+}
+
+/// A message that rules republished this many times in a row is dropped, with a report.
+pub const HOPS_MAX: u8 = 16;

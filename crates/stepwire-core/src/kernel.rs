@@ -1,0 +1,422 @@
+//! One shard: all its durable state, and the rules by which it changes.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use stepwire_asl::{Json, Rejected, Stimulus, Timestamp};
+
+use crate::answers::{Answer, Answers};
+use crate::broker::{self, Broker};
+use crate::effect::{Effect, Report};
+use crate::error::ApiError;
+use crate::executions::{Begin, ExecutionId, Executions, Ran, TaskToken};
+use crate::input::{Follow, HOPS_MAX, Input};
+use crate::integrations::{self, Carry};
+use crate::message::Message;
+use crate::overlay::{Changes, Layered};
+use crate::read::{Need, Range, Read, Reads};
+use crate::record::{Corrupt, Space};
+use crate::registry::Registry;
+use crate::request::{Publish, Request};
+use crate::rules::{self, Rules};
+use crate::settings::Settings;
+use crate::tables::{self, Tables};
+use crate::write::Write;
+
+/// Most executions whose deadlines one step fires; the rest follow in the next.
+const TIMERS_MAX: usize = 256;
+
+/// All durable state of one shard and the rules by which it changes.
+///
+/// The shell's contract, for every [`Input`]:
+/// ```text
+/// let step = kernel.step(now, input, &reads);   // decide: writes and effects, nothing else
+/// store.commit(step.writes)?;                   // make durable; one commit for many inputs
+/// for effect in step.effects { carry_out(effect) }   // only now touch the world
+/// ```
+/// [`Kernel::turn`] does the first line for an input and all that follows from it.
+#[derive(Debug)]
+pub struct Kernel {
+    settings: Settings,
+    broker: Broker,
+    registry: Registry,
+    rules: Rules,
+    tables: Tables,
+    executions: Executions,
+    answers: Answers,
+}
+
+/// What one input came to.
+#[derive(Debug, Default)]
+pub struct Step {
+    /// What must be durable before any effect is carried out, in order.
+    pub writes: Vec<Write>,
+    /// What to do then, in order.
+    pub effects: Vec<Effect>,
+    /// Inputs that belong to the same commit, to be stepped next.
+    pub then: Vec<Input>,
+}
+
+impl Kernel {
+    /// An empty shard.
+    pub fn new(settings: Settings) -> Kernel {
+        Kernel {
+            settings,
+            broker: Broker::default(),
+            registry: Registry::default(),
+            rules: Rules::default(),
+            tables: Tables::default(),
+            executions: Executions::default(),
+            answers: Answers::default(),
+        }
+    }
+
+    /// The shard whose records `read` holds, and what it owes the world: sessions that were open
+    /// are closed, tasks without an answer are asked for again.
+    pub fn recover(
+        settings: Settings,
+        now: Timestamp,
+        read: &dyn Read,
+    ) -> Result<(Kernel, Step), Corrupt> {
+        let mut kernel = Kernel::new(settings);
+        kernel.load(read)?;
+        let mut step = Step::default();
+        let mut out = broker::Out::default();
+        kernel.broker.recover(now, &kernel.registry, &kernel.settings, &mut out);
+        kernel.absorb(0, out, &mut step);
+        let owing = kernel.executions.open().filter(|(_, open)| open.outstanding);
+        let owing = owing.map(|(id, _)| Input::Follow(Follow::Resume(id)));
+        step.then.extend(owing.collect::<Vec<_>>());
+        Ok((kernel, step))
+    }
+
+    fn load(&mut self, read: &dyn Read) -> Result<(), Corrupt> {
+        type Load = fn(&mut Kernel, &[u8], &[u8]) -> Result<(), Corrupt>;
+        let parts: [(&[Space], Load); 6] = [
+            (Registry::SPACES, |kernel, key, value| kernel.registry.load(key, value)),
+            (Rules::SPACES, |kernel, key, value| kernel.rules.load(key, value)),
+            (Tables::SPACES, |kernel, key, value| kernel.tables.load(key, value)),
+            (Executions::SPACES, |kernel, key, value| kernel.executions.load(key, value)),
+            (Answers::SPACES, |kernel, key, value| kernel.answers.load(key, value)),
+            (Broker::SPACES, |kernel, key, value| kernel.broker.load(key, value)),
+        ];
+        for (spaces, load) in parts {
+            for space in spaces {
+                for (key, value) in read.range(&Range::prefix(&[*space as u8])) {
+                    load(self, &key, &value)?;
+                }
+            }
+        }
+        self.executions.resume_numbers(read)
+    }
+
+    /// When the next [`Input::Tick`] is wanted.
+    pub fn due(&self) -> Option<Timestamp> {
+        let answers = self.answers.due(self.settings.answer_grace_ms);
+        [self.broker.due(), self.executions.due(), answers].into_iter().flatten().min()
+    }
+
+    /// Steps `input` and everything that follows from it, over what `changes` and `base` hold.
+    /// The writes are added to `changes`.
+    pub fn turn(
+        &mut self,
+        now: Timestamp,
+        input: Input,
+        changes: &mut Changes,
+        base: &dyn Read,
+    ) -> Step {
+        self.settle(now, Step { then: vec![input], ..Step::default() }, changes, base)
+    }
+
+    /// Steps what `first` left to follow, and all that follows from that.
+    pub fn settle(
+        &mut self,
+        now: Timestamp,
+        mut first: Step,
+        changes: &mut Changes,
+        base: &dyn Read,
+    ) -> Step {
+        first.writes.iter().for_each(|write| changes.push(write.entry()));
+        let mut queue: VecDeque<Input> = first.then.drain(..).collect();
+        while let Some(input) = queue.pop_front() {
+            let reads = self.fetch(&input, &Layered { changes, base });
+            let step = self.step(now, input, &reads);
+            step.writes.iter().for_each(|write| changes.push(write.entry()));
+            first.writes.extend(step.writes);
+            first.effects.extend(step.effects);
+            queue.extend(step.then);
+        }
+        first
+    }
+
+    fn fetch(&self, input: &Input, source: &dyn Read) -> Reads {
+        let mut reads = Reads::default();
+        loop {
+            let needs = self.needs(input, &reads);
+            if needs.is_empty() {
+                return reads;
+            }
+            needs.into_iter().for_each(|need| reads.fetch(need, source));
+        }
+    }
+
+    /// The stored records that stepping `input` will read and `reads` does not hold yet. What they
+    /// say may lead to more: ask again until there are none.
+    pub fn needs(&self, input: &Input, reads: &Reads) -> Vec<Need> {
+        match input {
+            Input::Device(_) | Input::Tick => {}
+            Input::Call { request, .. } => self.touch(request, reads),
+            Input::TaskReturned { execution, .. } => self.executions.touch(*execution, reads),
+            Input::Follow(follow) => match follow {
+                Follow::Perform { request, execution, .. } => {
+                    self.touch(request, reads);
+                    self.executions.touch(*execution, reads);
+                }
+                Follow::Store { request, .. } => self.touch(request, reads),
+                Follow::Complete(_, answer) => self.touch_answer(answer, reads),
+                Follow::Timers(ids) => ids.iter().for_each(|id| self.executions.touch(*id, reads)),
+                Follow::Resume(id) => self.executions.touch(*id, reads),
+            },
+        }
+        reads.take_missing()
+    }
+
+    fn touch(&self, request: &Request, reads: &Reads) {
+        if request.is_read() {
+            // Reading it is the way to find what reading it needs; the answer comes when all is there.
+            let _ = request.answer(reads, &self.settings);
+            return;
+        }
+        match request {
+            Request::States(request) => {
+                self.executions.prefetch(request, reads, &self.settings);
+            }
+            Request::Registry(request) => self.registry.prefetch(request, reads),
+            Request::Rules(request) => self.rules.prefetch(request, reads),
+            Request::Tables(request) => self.tables.prefetch(request, reads),
+            Request::Publish(_) => {}
+        }
+    }
+
+    /// Decides what `input` changes and asks of the world. Deterministic; reads nothing but state
+    /// and `reads`, which must hold all that [`Kernel::needs`] named.
+    pub fn step(&mut self, now: Timestamp, input: Input, reads: &Reads) -> Step {
+        let mut step = Step::default();
+        match input {
+            Input::Device(input) => {
+                let mut out = broker::Out::default();
+                self.broker.handle(now, input, &self.registry, &self.settings, &mut out);
+                self.absorb(0, out, &mut step);
+            }
+            Input::Call { reply, request } => {
+                let answer = self.call(now, &request, reads, &mut step);
+                step.effects.push(Effect::Reply { reply, answer });
+            }
+            Input::TaskReturned { execution, scheduled, result } => {
+                let stimulus = Stimulus::TaskReturned { scheduled, result };
+                // A repeated or late end of an effect finds its task closed: nothing to do.
+                let _ = self.stimulate(now, execution, stimulus, reads, &mut step);
+            }
+            Input::Tick => self.tick(now, &mut step),
+            Input::Follow(follow) => self.follow(now, follow, reads, &mut step),
+        }
+        step
+    }
+
+    fn follow(&mut self, now: Timestamp, follow: Follow, reads: &Reads, step: &mut Step) {
+        match follow {
+            Follow::Perform { execution, scheduled, hosted, request } => {
+                let answer = self.call(now, &request, reads, step);
+                let result = answer
+                    .map(|answer| hosted.output(&answer))
+                    .map_err(|error| hosted.failure(&error));
+                let stimulus = Stimulus::TaskReturned { scheduled, result };
+                let _ = self.stimulate(now, execution, stimulus, reads, step);
+            }
+            Follow::Store { rule, topic, request } => {
+                if let Err(error) = self.call(now, &request, reads, step) {
+                    let why = error.to_string().into();
+                    step.effects.push(Effect::Report(Report::RuleFailed { rule, topic, why }));
+                }
+            }
+            Follow::Complete(kept, answer) => self.complete(now, kept, answer, reads, step),
+            Follow::Timers(ids) => {
+                for id in ids {
+                    let _ = self.stimulate(now, id, Stimulus::Timer, reads, step);
+                }
+            }
+            Follow::Resume(id) => match self.executions.outstanding(id, reads) {
+                Ok(tasks) => {
+                    self.ask(id, Ran { tasks, ..Ran::default() }, step);
+                }
+                Err(corrupt) => self.quarantine(id, &corrupt, step),
+            },
+        }
+    }
+
+    /// Carries out a request of a caller, a workflow or a rule.
+    fn call(
+        &mut self,
+        now: Timestamp,
+        request: &Request,
+        reads: &Reads,
+        step: &mut Step,
+    ) -> Result<Json, ApiError> {
+        if request.is_read() {
+            return request.answer(reads, &self.settings);
+        }
+        match request {
+            Request::States(request) => {
+                let called = self.executions.call(now, request, reads, &self.settings);
+                let called = called.map_err(|c| ApiError::new("InternalFailure", c.to_string()))?;
+                let (answer, id, ran) = called?;
+                match id {
+                    Some(id) => self.ask(id, ran, step),
+                    None => step.writes.extend(ran.writes.into_iter().map(Write::Executions)),
+                }
+                Ok(answer)
+            }
+            Request::Registry(request) => {
+                let mut writes = Vec::new();
+                let (registry, settings) = (&mut self.registry, &self.settings);
+                let answer = registry.call(now, request, reads, settings, &mut writes)?;
+                step.writes.extend(writes.into_iter().map(Write::Registry));
+                Ok(answer)
+            }
+            Request::Rules(request) => {
+                let mut writes = Vec::new();
+                let (rules, settings) = (&mut self.rules, &self.settings);
+                let answer = rules.call(now, request, reads, settings, &mut writes)?;
+                step.writes.extend(writes.into_iter().map(Write::Rules));
+                Ok(answer)
+            }
+            Request::Tables(request) => {
+                let mut writes = Vec::new();
+                let (tables, settings) = (&mut self.tables, &self.settings);
+                let answer = tables.call(now, request, reads, settings, &mut writes)?;
+                self.stored(writes, step);
+                Ok(answer)
+            }
+            Request::Publish(publish) => {
+                self.publish(service_message(publish, now), 0, step);
+                Ok(Json::Object(Arc::default()))
+            }
+        }
+    }
+
+    /// Records items, and wakes the answers that wait for one of them.
+    fn stored(&mut self, writes: Vec<tables::Write>, step: &mut Step) {
+        for write in writes {
+            if let Some((table, operation)) = tables::written_partition(&self.tables, &write) {
+                let waiting = self.answers.waiting_for(&table, &operation);
+                let looks = waiting.into_iter().map(|(number, answer)| {
+                    Input::Follow(Follow::Complete(Some(number), answer))
+                });
+                step.then.extend(looks);
+            }
+            step.writes.push(Write::Tables(write));
+        }
+    }
+
+    /// Gives an execution a stimulus and asks the world for what it then wants.
+    fn stimulate(
+        &mut self,
+        now: Timestamp,
+        id: ExecutionId,
+        stimulus: Stimulus,
+        reads: &Reads,
+        step: &mut Step,
+    ) -> Result<(), Rejected> {
+        match self.executions.stimulate(now, id, stimulus, reads, &self.settings) {
+            Ok(Ok(ran)) => {
+                self.ask(id, ran, step);
+                Ok(())
+            }
+            Ok(Err(rejected)) => Err(rejected),
+            Err(corrupt) => {
+                self.quarantine(id, &corrupt, step);
+                Err(Rejected::ExecutionEnded)
+            }
+        }
+    }
+
+    /// An execution that cannot be read is left alone, and said so; the others run on.
+    fn quarantine(&mut self, id: ExecutionId, corrupt: &Corrupt, step: &mut Step) {
+        self.executions.set_aside(id);
+        step.effects.push(Effect::Report(Report::Unreadable { why: corrupt.to_string().into() }));
+    }
+
+    /// Records what a run of an execution changed, and sends its tasks on their way.
+    fn ask(&mut self, execution: ExecutionId, ran: Ran, step: &mut Step) {
+        step.writes.extend(ran.writes.into_iter().map(Write::Executions));
+        for task in ran.tasks {
+            let scheduled = task.scheduled;
+            let returned = |result| Input::TaskReturned { execution, scheduled, result };
+            match integrations::carry(&task.resource) {
+                Carry::Http => step.effects.push(Effect::HttpInvoke {
+                    execution,
+                    scheduled,
+                    parameters: task.parameters,
+                    timeout_ms: task.timeout_ms,
+                }),
+                Carry::Fails(failure) => step.then.push(returned(Err(failure))),
+                Carry::Here(hosted) => {
+                    match hosted.request(task.resource.api(), &task.parameters) {
+                        Ok(request) => step.then.push(Input::Follow(Follow::Perform {
+                            execution,
+                            scheduled,
+                            hosted,
+                            request,
+                        })),
+                        Err(failure) => step.then.push(returned(Err(failure))),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Publishes a message from the service side.
+    fn publish(&mut self, message: Message, hops: u8, step: &mut Step) {
+        let mut out = broker::Out::default();
+        self.broker.publish(message, &self.registry, &self.settings, &mut out);
+        self.absorb(hops, out, step);
+    }
+
+    /// Takes over what the broker decided, and runs the rules on the messages it accepted.
+    pub(crate) fn absorb(&mut self, hops: u8, out: broker::Out, step: &mut Step) {
+        step.writes.extend(out.writes.into_iter().map(Write::Broker));
+        let sends = out.sends.into_iter();
+        step.effects.extend(sends.map(|(connection, packet)| Effect::Send { connection, packet }));
+        let closes = out.closes.into_iter();
+        step.effects.extend(closes.map(|(connection, close)| Effect::Close { connection, close }));
+        for refusal in out.refusals {
+            step.effects.push(Effect::Report(Report::Refused {
+                client: refusal.client,
+                action: refusal.action,
+                resource: refusal.resource,
+                why: refusal.why,
+            }));
+        }
+        for message in out.messages {
+            let mut outcomes = Vec::new();
+            self.rules.evaluate(&message, &mut outcomes);
+            for outcome in outcomes {
+                self.act(outcome, &message, hops, step);
+            }
+        }
+    }
+
+    fn tick(&mut self, now: Timestamp, step: &mut Step) {
+        let mut out = broker::Out::default();
+        self.broker.tick(now, &self.registry, &self.settings, &mut out);
+        self.absorb(0, out, step);
+        for (number, answer) in self.answers.expired(now, self.settings.answer_grace_ms) {
+            self.drop_answer(number, step);
+            refuse(&answer, "no task waited for it", step);
+        }
+        let overdue = self.executions.overdue(now, TIMERS_MAX);
+        if !overdue.is_empty() {
+            step.then.push(Input::Follow(Follow::Timers(overdue)));
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Reading the members of a request body.
+
+use stepwire_asl::Json;
+
+use crate::error::ApiError;
+
+/// A request's members, and the error name of the service for a bad one.
+#[derive(Debug, Clone, Copy)]
+pub struct Params<'a> {
+    body: &'a Json,
+    code: &'static str,
+}
+
+impl<'a> Params<'a> {
+    /// The members of `body`; what is wrong with them is reported under `code`.
+    pub fn new(body: &'a Json, code: &'static str) -> Params<'a> {
+        Params { body, code }
+    }
+
+    /// Refuses, by name, any member that is not in `known`: nothing is skipped silently.
+    pub fn only(&self, known: &[&str]) -> Result<(), ApiError> {
+        let Some(members) = self.body.as_object() else {
+            return Err(ApiError::new(self.code, "the request body must be a JSON object"));
+        };
+        match members.keys().find(|name| !known.contains(&name.as_ref())) {
+            Some(name) => {
+                Err(ApiError::new(self.code, format!("parameter `{name}` is not supported")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The member, unless absent or null.
+    pub fn get(&self, name: &str) -> Option<&'a Json> {
+        self.body.member(name).filter(|value| !value.is_null())
+    }
+
+    /// The text of a required member.
+    pub fn text(&self, name: &str) -> Result<&'a str, ApiError> {
+        self.optional_text(name)?.ok_or_else(|| {
+            let message = format!(
+                "1 validation error detected: Value at '{name}' failed to satisfy constraint: \
+                 Member must not be null"
+            );
+            ApiError::new(self.code, message)
+        })
+    }
+
+    /// The text of a member that may be absent.
+    pub fn optional_text(&self, name: &str) -> Result<Option<&'a str>, ApiError> {
+        self.typed(name, "a string", Json::as_str)
+    }
+
+    /// The truth value of a member that may be absent.
+    pub fn optional_bool(&self, name: &str) -> Result<Option<bool>, ApiError> {
+        self.typed(name, "true or false", Json::as_bool)
+    }
+
+    /// The integer of a member that may be absent.
+    pub fn optional_int(&self, name: &str) -> Result<Option<i64>, ApiError> {
+        self.typed(name, "an integer", Json::as_i64)
+    }
+
+    /// The error that member `name` is wrong.
+    pub fn invalid(&self, name: &str, why: &str) -> ApiError {
+        ApiError::new(self.code, format!("value at `{name}` is not valid: {why}"))
+    }
+
+    fn typed<T>(
+        &self,
+        name: &str,
+        what: &str,
+        convert: impl Fn(&'a Json) -> Option<T>,
+    ) -> Result<Option<T>, ApiError> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        match convert(value) {
+            Some(typed) => Ok(Some(typed)),
+            None => Err(self.invalid(name, &format!("it must be {what}"))),
+        }
+    }
+}

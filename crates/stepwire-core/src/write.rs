@@ -1,0 +1,37 @@
+//! What a kernel records.
+
+use crate::answers::Answer;
+use crate::record::Entry;
+use crate::{answers, broker, executions, registry, rules, tables};
+
+/// One durable change. Absolute: the last write of a key wins, and applying one twice changes
+/// nothing more, so state is the fold of the writes and equally of what the store holds.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Write {
+    /// Sessions, presence, retained and queued messages.
+    Broker(broker::Write),
+    /// Things, certificates, policies.
+    Registry(registry::Write),
+    /// Topic rules.
+    Rules(rules::Write),
+    /// DynamoDB tables and items.
+    Tables(tables::Write),
+    /// State machines, executions, history.
+    Executions(executions::Write),
+    /// An answer that waits for its task; `None` once it no longer does.
+    Answer(u64, Option<Answer>),
+}
+
+impl Write {
+    /// The stored form: key (without shard) and value.
+    pub fn entry(&self) -> Entry {
+        match self {
+            Write::Broker(write) => write.entry(),
+            Write::Registry(write) => write.entry(),
+            Write::Rules(write) => write.entry(),
+            Write::Tables(write) => write.entry(),
+            Write::Executions(write) => write.entry(),
+            Write::Answer(number, answer) => answers::entry(*number, answer.as_ref()),
+        }
+    }
+}

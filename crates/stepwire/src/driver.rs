@@ -1,0 +1,301 @@
+//! The driver: one loop around the kernel, and the order of its lines is the durability contract.
+//!
+//! Two threads. The first takes every input that is queued and lets the kernel decide, one after
+//! the other. The second makes a whole batch durable with one commit and only then carries out its
+//! effects. While one batch is being committed the next is being decided, on top of what the first
+//! will have stored.
+
+use std::sync::Arc;
+use std::thread;
+
+use stepwire_asl::Timestamp;
+use stepwire_core::overlay::{Changes, Layered};
+use stepwire_core::{Corrupt, Effect, Input, Kernel, Settings, Step, Write};
+use stepwire_store::{Batch, Fence, Store};
+use tokio::sync::{mpsc, watch};
+
+use crate::clock::Clock;
+use crate::shard::{Shard, ShardRead};
+
+/// Inputs that may be queued before senders have to wait.
+const QUEUE_MAX: usize = 4_096;
+/// Most inputs decided in one batch.
+const BATCH_INPUTS_MAX: usize = 1_024;
+/// A batch is handed over once its records reach this many bytes.
+const BATCH_BYTES_MAX: usize = 4 << 20;
+
+/// Carries out what a kernel asks for. Called in order, and only for what is durable.
+pub trait Rim: Send + 'static {
+    /// Touches the world.
+    fn carry_out(&mut self, effect: Effect);
+
+    /// Looks at what has just become durable.
+    fn observe(&mut self, writes: &[Write]);
+
+    /// The store failed: nothing more will be acknowledged. The process should end.
+    fn failed(&mut self, error: stepwire_store::Error);
+}
+
+/// Something for the deciding thread.
+enum Message {
+    Input(Input),
+    /// A commit has ended; what is queued is looked at anyway, this wakes an idle thread.
+    Wake,
+    Stop,
+}
+
+/// Sends inputs to a kernel. Cheap to clone.
+#[derive(Clone)]
+pub struct Inputs(mpsc::Sender<Message>);
+
+impl Inputs {
+    /// Queues an input; waits while the queue is full. `false`: the driver has stopped.
+    pub async fn send(&self, input: Input) -> bool {
+        self.0.send(Message::Input(input)).await.is_ok()
+    }
+}
+
+/// A running driver.
+pub struct Driver {
+    inputs: Inputs,
+    threads: Vec<thread::JoinHandle<()>>,
+}
+
+impl Driver {
+    /// Recovers the shard that `store` holds and starts its two threads and its clock.
+    ///
+    /// Must be called within a tokio runtime, which runs the clock.
+    pub fn start(
+        store: Arc<dyn Store>,
+        shard: Shard,
+        settings: Settings,
+        clock: Clock,
+        rim: impl Rim,
+    ) -> Result<Driver, Corrupt> {
+        let (sender, receiver) = mpsc::channel(QUEUE_MAX);
+        let (due, due_changes) = watch::channel(None);
+        let base = ShardRead::new(store.as_ref(), shard);
+        let (kernel, first) = Kernel::recover(settings, clock.now(), &base)?;
+        let (batches, to_commit) = std::sync::mpsc::sync_channel(1);
+        let (done, committed) = std::sync::mpsc::channel();
+        let committer =
+            Committer { store: Arc::clone(&store), shard, rim, done, wake: sender.clone() };
+        let decider = Decider {
+            kernel,
+            store,
+            shard,
+            clock: clock.clone(),
+            batches,
+            committed,
+            due,
+            current: Decided::default(),
+            in_flight: None,
+            base,
+        };
+        let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
+            thread::Builder::new().name(name.to_owned()).spawn(run).expect("a thread can be started")
+        };
+        let threads = vec![
+            spawn("commit", Box::new(move || committer.run(&to_commit))),
+            spawn("decide", Box::new(move || decider.run(receiver, first))),
+        ];
+        tokio::spawn(tick(due_changes, clock, sender.clone()));
+        Ok(Driver { inputs: Inputs(sender), threads })
+    }
+
+    /// Where to send inputs.
+    pub fn inputs(&self) -> Inputs {
+        self.inputs.clone()
+    }
+
+    /// Stops after everything queued so far is decided and durable.
+    pub fn stop(self) {
+        let _ = self.inputs.0.blocking_send(Message::Stop);
+        for thread in self.threads {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What a batch of inputs came to.
+#[derive(Default)]
+struct Decided {
+    changes: Arc<Changes>,
+    writes: Vec<Write>,
+    effects: Vec<Effect>,
+    inputs: usize,
+}
+
+/// The deciding thread: owns the kernel.
+struct Decider {
+    kernel: Kernel,
+    store: Arc<dyn Store>,
+    shard: Shard,
+    clock: Clock,
+    batches: std::sync::mpsc::SyncSender<Decided>,
+    committed: std::sync::mpsc::Receiver<()>,
+    due: watch::Sender<Option<Timestamp>>,
+    /// Decided, not handed over yet.
+    current: Decided,
+    /// Handed over, not durable yet.
+    in_flight: Option<Arc<Changes>>,
+    /// What was durable when the last commit ended.
+    base: ShardRead,
+}
+
+impl Decider {
+    fn run(mut self, mut queue: mpsc::Receiver<Message>, first: Step) {
+        self.decide(|kernel, now, changes, base| kernel.settle(now, first, changes, base));
+        let mut stopping = false;
+        loop {
+            self.look_for_commit();
+            if self.in_flight.is_none() && self.current.inputs > 0 {
+                self.hand_over();
+            }
+            if stopping && self.in_flight.is_none() {
+                return;
+            }
+            if !self.has_room() || stopping {
+                // A full batch waits for the commit in flight rather than grow without bound.
+                match self.committed.recv() {
+                    Ok(()) => self.commit_ended(),
+                    Err(_) => return,
+                }
+                continue;
+            }
+            let Some(message) = queue.blocking_recv() else { return };
+            stopping |= self.take(message);
+            while self.has_room()
+                && let Ok(message) = queue.try_recv()
+            {
+                stopping |= self.take(message);
+            }
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.current.inputs < BATCH_INPUTS_MAX && self.current.changes.bytes() < BATCH_BYTES_MAX
+    }
+
+    fn look_for_commit(&mut self) {
+        if self.in_flight.is_some() && self.committed.try_recv().is_ok() {
+            self.commit_ended();
+        }
+    }
+
+    fn commit_ended(&mut self) {
+        self.in_flight = None;
+        self.base = ShardRead::new(self.store.as_ref(), self.shard);
+    }
+
+    /// Whether the message asks to stop.
+    fn take(&mut self, message: Message) -> bool {
+        match message {
+            Message::Input(input) => {
+                self.decide(|kernel, now, changes, base| kernel.turn(now, input, changes, base));
+                false
+            }
+            Message::Wake => false,
+            Message::Stop => true,
+        }
+    }
+
+    fn decide(
+        &mut self,
+        step: impl FnOnce(&mut Kernel, Timestamp, &mut Changes, &dyn stepwire_core::Read) -> Step,
+    ) {
+        let now = self.clock.now();
+        let changes = Arc::make_mut(&mut self.current.changes);
+        let step = match &self.in_flight {
+            Some(pending) => {
+                let base = Layered { changes: pending, base: &self.base };
+                step(&mut self.kernel, now, changes, &base)
+            }
+            None => step(&mut self.kernel, now, changes, &self.base),
+        };
+        self.current.writes.extend(step.writes);
+        self.current.effects.extend(step.effects);
+        self.current.inputs += 1;
+        let due = self.kernel.due();
+        self.due.send_if_modified(|last| std::mem::replace(last, due) != due);
+    }
+
+    fn hand_over(&mut self) {
+        let batch = std::mem::take(&mut self.current);
+        self.in_flight = Some(Arc::clone(&batch.changes));
+        // The committer is idle, so this does not wait; it is gone only after a failed commit.
+        let _ = self.batches.send(batch);
+    }
+}
+
+/// The committing thread: makes batches durable, then carries out their effects.
+struct Committer<R> {
+    store: Arc<dyn Store>,
+    shard: Shard,
+    rim: R,
+    done: std::sync::mpsc::Sender<()>,
+    wake: mpsc::Sender<Message>,
+}
+
+impl<R: Rim> Committer<R> {
+    fn run(mut self, batches: &std::sync::mpsc::Receiver<Decided>) {
+        while let Ok(batch) = batches.recv() {
+            if !batch.changes.is_empty()
+                && let Err(error) = self.commit(&batch.changes)
+            {
+                self.rim.failed(error);
+                return;
+            }
+            if self.done.send(()).is_err() {
+                return;
+            }
+            // A full queue needs no waking.
+            let _ = self.wake.try_send(Message::Wake);
+            self.rim.observe(&batch.writes);
+            for effect in batch.effects {
+                self.rim.carry_out(effect);
+            }
+        }
+    }
+
+    fn commit(&self, changes: &Changes) -> Result<(), stepwire_store::Error> {
+        let entries = changes.entries().map(|(key, value)| (self.shard.key(key), value.clone()));
+        let batch = Batch { entries: entries.collect() };
+        self.store.commit(batch, Fence(0)).map(|_| ())
+    }
+}
+
+/// Sends [`Input::Tick`] whenever the kernel's next deadline is reached.
+async fn tick(
+    mut due: watch::Receiver<Option<Timestamp>>,
+    clock: Clock,
+    inputs: mpsc::Sender<Message>,
+) {
+    loop {
+        let next = *due.borrow_and_update();
+        let Some(next) = next else {
+            if due.changed().await.is_err() {
+                return;
+            }
+            continue;
+        };
+        let wait = next.since_ms(clock.now());
+        if wait > 0 {
+            // Long waits are cut so that a changed clock is noticed.
+            let pause = std::time::Duration::from_millis(wait.clamp(1, 60_000) as u64);
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                changed = due.changed() => if changed.is_err() { return },
+            }
+            continue;
+        }
+        if inputs.send(Message::Input(Input::Tick)).await.is_err() {
+            return;
+        }
+        // The tick moves the deadline once it is decided; until then do not send another.
+        let decided = tokio::time::timeout(std::time::Duration::from_millis(100), due.changed());
+        if matches!(decided.await, Ok(Err(_))) {
+            return;
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! A shard's records in the store: its number comes first in every key.
+
+use stepwire_core::Read;
+use stepwire_core::read::{Key, Range};
+use stepwire_store::{Snapshot, Store};
+
+/// The number of a shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shard(pub u16);
+
+impl Shard {
+    /// The stored key of the shard's `key`.
+    pub fn key(self, key: &[u8]) -> Vec<u8> {
+        [self.0.to_be_bytes().as_slice(), key].concat()
+    }
+}
+
+/// What a shard had stored at one moment.
+pub struct ShardRead {
+    snapshot: Box<dyn Snapshot>,
+    shard: Shard,
+}
+
+impl ShardRead {
+    /// What `shard` has stored now.
+    pub fn new(store: &dyn Store, shard: Shard) -> ShardRead {
+        ShardRead { snapshot: store.snapshot(), shard }
+    }
+}
+
+impl Read for ShardRead {
+    /// # Panics
+    /// If the disk cannot be read: nothing can be decided then.
+    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.snapshot.get(&self.shard.key(key)).expect("the store can be read")
+    }
+
+    /// # Panics
+    /// If the disk cannot be read: nothing can be decided then.
+    fn range(&self, range: &Range) -> Vec<(Key, Vec<u8>)> {
+        let (from, to) = (self.shard.key(&range.from), self.shard.key(&range.to));
+        let run = self.snapshot.range(&from, &to, range.reverse, range.limit);
+        let mut entries = run.expect("the store can be read");
+        entries.iter_mut().for_each(|(key, _)| drop(key.drain(..2)));
+        entries
+    }
+}
