@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::broker::Limits;
+
 /// Fixed facts about the node and the limits it holds.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -15,6 +17,8 @@ pub struct Settings {
     pub subscribe_grace_ms: i64,
     /// How long an answer without an active task waits for one.
     pub answer_grace_ms: i64,
+    /// What the broker bounds.
+    pub mqtt: Limits,
 }
 
 impl Settings {
@@ -32,6 +36,7 @@ impl Default for Settings {
             secret: [0; 32],
             subscribe_grace_ms: 5_000,
             answer_grace_ms: 10_000,
+            mqtt: Limits::default(),
         }
     }
 }

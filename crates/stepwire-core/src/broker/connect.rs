@@ -1,0 +1,256 @@
+//! CONNECT (MQTT 5.0, 3.1).
+
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use super::authorize::Principal;
+use super::disconnect::Ending;
+use super::presence::{self, identifier};
+use super::session::{Link, SessionId, SessionRecord};
+use super::topic::{is_reserved, is_topic_name};
+use super::write::Write;
+use super::{Action, Broker, ConnectionId, Limits, Refusal, Turn};
+use crate::message::Client;
+use crate::mqtt::{ConnAck, Connect, Packet, ReasonCode, Version, Will};
+
+impl Broker {
+    pub(super) fn connect(
+        &mut self,
+        connection: ConnectionId,
+        principal: &Principal,
+        mut connect: Connect,
+        turn: &mut Turn<'_>,
+    ) {
+        if let Some(&id) = self.connections.get(&connection) {
+            return self.fail(id, ReasonCode::ProtocolError, turn);
+        }
+        let assigned = match client_id(connection, &mut connect, turn) {
+            Ok(assigned) => assigned,
+            Err(reason) => return refuse(connection, connect.version, reason, turn),
+        };
+        if let Err(reason) = check(&connect, turn.limits()) {
+            return refuse(connection, connect.version, reason, turn);
+        }
+        let known = self.sessions.find(&connect.client_id);
+        if known.is_none() && self.sessions.len() >= turn.limits().sessions_max {
+            return refuse(connection, connect.version, ReasonCode::QuotaExceeded, turn);
+        }
+        let mut client = Client {
+            id: Arc::clone(&connect.client_id),
+            certificate: principal.certificate.clone(),
+            thing: None,
+            ip: principal.ip,
+            session: Arc::default(),
+        };
+        if let Err((action, topic, why)) = admit(&mut client, principal, &connect, turn) {
+            let device = Some(Arc::clone(&client.id));
+            turn.out.refusals.push(Refusal { device, action, topic, why: why.into() });
+            self.connect_failed(client, connection, turn);
+            return refuse(connection, connect.version, ReasonCode::NotAuthorized, turn);
+        }
+        let session_present = match known {
+            Some(id) => self.settle(id, connect.clean_start, turn),
+            None => false,
+        };
+        let record = self.new_record(client, &mut connect, session_present, turn);
+        let answer = ConnAck { session_present, ..answer(&connect, assigned, turn.limits()) };
+        self.open(connection, &record, &connect, answer, turn);
+    }
+
+    /// Makes way for a new connection of the same client: takes over its open one, ends its
+    /// session if it starts anew. Whether a session is there to go on with.
+    fn settle(&mut self, id: SessionId, clean_start: bool, turn: &mut Turn<'_>) -> bool {
+        self.close(id, ReasonCode::SessionTakenOver, Ending::TakenOver, turn);
+        let Some(session) = self.sessions.get(id) else { return false };
+        let resumable = session.record.is_resumable(turn.now);
+        if resumable && !clean_start {
+            return true;
+        }
+        if session.record.expiry_s > 0 {
+            self.end_session(id, turn);
+        }
+        false
+    }
+
+    /// Records the new connection: from here on it is durable.
+    fn new_record(
+        &mut self,
+        mut client: Client,
+        connect: &mut Connect,
+        resumed: bool,
+        turn: &mut Turn<'_>,
+    ) -> Arc<SessionRecord> {
+        let known = self.sessions.find(&client.id).and_then(|id| self.sessions.get(id));
+        let version_number = known.map_or(0, |session| session.record.version_number + 1);
+        client.session = identifier(
+            &turn.settings.secret,
+            "session",
+            &client.id,
+            [version_number as i64, turn.now.0],
+        );
+        let expiry_s = connect.session_expiry_s.min(turn.limits().session_expiry_s_max);
+        let id = Arc::clone(&client.id);
+        let record = Arc::new(SessionRecord {
+            client: Arc::new(client),
+            version_number,
+            connected: true,
+            since: turn.now,
+            expiry_s,
+            stored: expiry_s > 0 || resumed,
+            will: connect.will.take().map(Arc::from),
+            will_at: None,
+        });
+        let write = Write::Session { client: id, record: Some(Arc::clone(&record)) };
+        self.record(write, turn.out);
+        record
+    }
+
+    /// Connects the session and answers.
+    fn open(
+        &mut self,
+        connection: ConnectionId,
+        record: &SessionRecord,
+        connect: &Connect,
+        answer: ConnAck,
+        turn: &mut Turn<'_>,
+    ) {
+        let Some(id) = self.sessions.find(&record.client.id) else { return };
+        let Some(session) = self.sessions.get_mut(id) else { return };
+        let keep_alive_s = answer.server_keep_alive_s.unwrap_or(connect.keep_alive_s);
+        let limits = turn.limits();
+        let window = connect.receive_maximum.map_or(u16::MAX, u16::from).min(limits.in_flight_max);
+        session.link = Some(Box::new(Link {
+            connection,
+            version: connect.version,
+            silence_ms: i64::from(keep_alive_s) * 1_500,
+            heard: turn.now,
+            window: usize::from(window),
+            packet_bytes_max: connect.packet_bytes_max.map_or(usize::MAX, |bytes| bytes as usize),
+            aliases_in: Vec::new(),
+            aliases_out: IndexMap::new(),
+            aliases_out_max: connect.topic_alias_max.min(limits.topic_alias_max),
+        }));
+        self.connections.insert(connection, id);
+        self.reschedule(id);
+        turn.send(connection, Packet::ConnAck(Box::new(answer)));
+        self.announce(presence::connected(record), turn);
+        self.send_queued(id, turn);
+    }
+
+    fn connect_failed(
+        &mut self,
+        mut client: Client,
+        connection: ConnectionId,
+        turn: &mut Turn<'_>,
+    ) {
+        let numbers = [connection.0 as i64, turn.now.0];
+        client.session = identifier(&turn.settings.secret, "refused", &client.id, numbers);
+        self.announce(presence::connect_failed(&client, turn.now), turn);
+    }
+}
+
+/// Answers that the connection is refused, where the version has words for it, and closes it.
+fn refuse(connection: ConnectionId, version: Version, reason: ReasonCode, turn: &mut Turn<'_>) {
+    if version == Version::V5 || reason.connect_return_code().is_some() {
+        let answer = ConnAck { reason, ..ConnAck::default() };
+        turn.send(connection, Packet::ConnAck(Box::new(answer)));
+    }
+    turn.out.closes.push((connection, None));
+}
+
+/// Gives the client an identifier if it sent none. Whether it did.
+fn client_id(
+    connection: ConnectionId,
+    connect: &mut Connect,
+    turn: &Turn<'_>,
+) -> Result<bool, ReasonCode> {
+    if connect.client_id.is_empty() {
+        let allowed = match connect.version {
+            Version::V31 => false,
+            Version::V311 => connect.clean_start,
+            Version::V5 => true,
+        };
+        if !allowed {
+            return Err(ReasonCode::ClientIdentifierNotValid);
+        }
+        let numbers = [connection.0 as i64, turn.now.0];
+        connect.client_id = identifier(&turn.settings.secret, "client", "", numbers);
+        return Ok(true);
+    }
+    let id = &connect.client_id;
+    if id.len() > turn.limits().client_id_bytes_max || id.contains('\0') {
+        return Err(ReasonCode::ClientIdentifierNotValid);
+    }
+    Ok(false)
+}
+
+fn check(connect: &Connect, limits: &Limits) -> Result<(), ReasonCode> {
+    if connect.auth_method.is_some() {
+        return Err(ReasonCode::BadAuthenticationMethod);
+    }
+    match &connect.will {
+        Some(will) if !is_topic_name(&will.topic, limits) => Err(ReasonCode::TopicNameInvalid),
+        _ => Ok(()),
+    }
+}
+
+/// What was refused: the action, on what, and why.
+type Denied = (Action, Arc<str>, String);
+
+/// Asks whether the client may connect and publish its will; learns its thing.
+fn admit(
+    client: &mut Client,
+    principal: &Principal,
+    connect: &Connect,
+    turn: &Turn<'_>,
+) -> Result<(), Denied> {
+    client.thing = turn
+        .authorize
+        .connect_as(principal, &client.id)
+        .map_err(|refused| (Action::Connect, Arc::clone(&client.id), refused.to_string()))?;
+    match &connect.will {
+        Some(will) => may_publish_will(client, will, turn).map_err(|action| {
+            (action, Arc::clone(&will.topic), "not authorized to publish the will".to_owned())
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Whether the client may publish its will; if not, what it lacks.
+pub(super) fn may_publish_will(
+    client: &Client,
+    will: &Will,
+    turn: &Turn<'_>,
+) -> Result<(), Action> {
+    let allows = |action| turn.authorize.allows(client, action, &will.topic);
+    if is_reserved(&will.topic) || !allows(Action::Publish) {
+        return Err(Action::Publish);
+    }
+    if will.retain && !allows(Action::RetainPublish) {
+        return Err(Action::RetainPublish);
+    }
+    Ok(())
+}
+
+/// A CONNACK that tells an MQTT 5.0 client what differs from what it asked for or may assume.
+fn answer(connect: &Connect, assigned: bool, limits: &Limits) -> ConnAck {
+    if connect.version < Version::V5 {
+        return ConnAck::default();
+    }
+    let Connect { session_expiry_s, keep_alive_s, .. } = *connect;
+    let longest = limits.keep_alive_s_max;
+    let too_long = longest < u16::MAX && (keep_alive_s == 0 || keep_alive_s > longest);
+    let expiry_s_max = limits.session_expiry_s_max;
+    ConnAck {
+        session_present: false,
+        reason: ReasonCode::Success,
+        session_expiry_s: (session_expiry_s > expiry_s_max).then_some(expiry_s_max),
+        receive_maximum: (limits.receive_maximum < u16::MAX).then_some(limits.receive_maximum),
+        packet_bytes_max: Some(limits.packet_bytes_max),
+        assigned_client_id: assigned.then(|| Arc::clone(&connect.client_id)),
+        topic_alias_max: (limits.topic_alias_max > 0).then_some(limits.topic_alias_max),
+        server_keep_alive_s: too_long.then_some(longest),
+        reason_string: None,
+    }
+}

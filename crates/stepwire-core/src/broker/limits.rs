@@ -1,0 +1,73 @@
+//! What the broker bounds.
+
+/// Limits of the broker. Nothing a client does makes it hold more than these.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest client identifier, in bytes.
+    pub client_id_bytes_max: usize,
+    /// Longest topic name or filter, in bytes; at most 32,768, so that it fits a stored key.
+    pub topic_bytes_max: usize,
+    /// Most levels of a topic name or filter.
+    pub topic_levels_max: usize,
+    /// Most subscriptions of one session.
+    pub subscriptions_max: usize,
+    /// Longest keep-alive, in seconds. A smaller one is told to MQTT 5.0 clients that ask for more.
+    pub keep_alive_s_max: u16,
+    /// Longest time a session outlives its connection, in seconds; `u32::MAX` for ever.
+    pub session_expiry_s_max: u32,
+    /// QoS 2 messages a client may have open towards the broker.
+    pub receive_maximum: u16,
+    /// QoS 1 and 2 messages the broker has open towards a client; fewer if the client says so.
+    pub in_flight_max: u16,
+    /// Largest packet, in bytes.
+    pub packet_bytes_max: u32,
+    /// Topic aliases of one connection, in each direction.
+    pub topic_alias_max: u16,
+    /// Messages queued for one session, those in flight included.
+    pub queued_max: usize,
+    /// Bytes queued for one session.
+    pub queued_bytes_max: usize,
+    /// Retained messages.
+    pub retained_max: usize,
+    /// Bytes of retained messages.
+    pub retained_bytes_max: usize,
+    /// Service messages that wait for a subscription.
+    pub held_max: usize,
+    /// Bytes of service messages that wait for a subscription.
+    pub held_bytes_max: usize,
+    /// Client identifiers that are remembered, connected or not.
+    pub sessions_max: usize,
+}
+
+impl Limits {
+    /// For what was accepted earlier, perhaps under other limits.
+    pub(super) const UNLIMITED: Limits =
+        Limits { topic_bytes_max: usize::MAX, topic_levels_max: usize::MAX, ..Limits::STANDARD };
+
+    /// Everything MQTT offers, within bounds that a small machine can hold.
+    pub const STANDARD: Limits = Limits {
+        client_id_bytes_max: 1_024,
+        topic_bytes_max: 32_768,
+        topic_levels_max: 200,
+        subscriptions_max: 10_000,
+        keep_alive_s_max: u16::MAX,
+        session_expiry_s_max: u32::MAX,
+        receive_maximum: 1_024,
+        in_flight_max: 100,
+        packet_bytes_max: 1024 * 1024,
+        topic_alias_max: 16,
+        queued_max: 1_000,
+        queued_bytes_max: 8 * 1024 * 1024,
+        retained_max: 100_000,
+        retained_bytes_max: 256 * 1024 * 1024,
+        held_max: 65_536,
+        held_bytes_max: 64 * 1024 * 1024,
+        sessions_max: 1_000_000,
+    };
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits::STANDARD
+    }
+}

@@ -1,0 +1,96 @@
+//! Retained messages (MQTT 5.0, 3.3.1.3).
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use stepwire_asl::Timestamp;
+
+use super::topic::Filter;
+use super::write::Write;
+use super::{Action, Broker, Refusal, Turn};
+use crate::message::{Message, Origin};
+
+/// The newest retained message of each topic.
+#[derive(Debug, Default)]
+pub(super) struct RetainedMessages {
+    by_topic: BTreeMap<Arc<str>, Arc<Message>>,
+    bytes: usize,
+}
+
+fn bytes_of(message: &Message) -> usize {
+    message.topic.len() + message.payload.len() + 64
+}
+
+impl RetainedMessages {
+    pub(super) fn apply(&mut self, topic: &Arc<str>, message: Option<&Arc<Message>>) {
+        let old = match message {
+            Some(message) => {
+                self.bytes += bytes_of(message);
+                self.by_topic.insert(Arc::clone(topic), Arc::clone(message))
+            }
+            None => self.by_topic.remove(topic),
+        };
+        self.bytes -= old.map_or(0, |old| bytes_of(&old));
+    }
+
+    pub(super) fn get(&self, topic: &str) -> Option<&Arc<Message>> {
+        self.by_topic.get(topic)
+    }
+
+    /// Those that match `filter`, in order of topic.
+    pub(super) fn matching(&self, filter: Filter<'_>) -> Vec<Arc<Message>> {
+        if !filter.has_wildcard() {
+            return self.get(filter.path).cloned().into_iter().collect();
+        }
+        let prefix = filter.literal_prefix();
+        self.by_topic
+            .range::<str, _>((Bound::Included(prefix), Bound::Unbounded))
+            .take_while(|(topic, _)| topic.starts_with(prefix))
+            .filter(|(topic, _)| filter.matches(topic))
+            .map(|(_, message)| Arc::clone(message))
+            .collect()
+    }
+
+    pub(super) fn writes(&self) -> impl Iterator<Item = Write> {
+        self.by_topic.iter().map(|(topic, message)| Write::Retained {
+            topic: Arc::clone(topic),
+            message: Some(Arc::clone(message)),
+        })
+    }
+
+    fn has_room_for(&self, message: &Message, limits: &super::Limits) -> bool {
+        let old = self.get(&message.topic);
+        let count = self.by_topic.len() + usize::from(old.is_none());
+        let bytes = self.bytes + bytes_of(message) - old.map_or(0, |old| bytes_of(old));
+        count <= limits.retained_max && bytes <= limits.retained_bytes_max
+    }
+}
+
+impl Broker {
+    /// Keeps a message for its topic, or forgets the kept one if the payload is empty.
+    pub(super) fn retain(&mut self, message: &Message, turn: &mut Turn<'_>) {
+        let topic = Arc::clone(&message.topic);
+        if message.payload.is_empty() {
+            if self.retained.get(&topic).is_some() {
+                self.record(Write::Retained { topic, message: None }, turn.out);
+            }
+        } else if self.retained.has_room_for(message, turn.limits()) {
+            let message = Some(Arc::new(message.clone()));
+            self.record(Write::Retained { topic, message }, turn.out);
+        } else {
+            let device = match &message.origin {
+                Origin::Client(client) => Some(Arc::clone(&client.id)),
+                Origin::Service => None,
+            };
+            let why = "no room for more retained messages".into();
+            let action = Action::RetainPublish;
+            turn.out.refusals.push(Refusal { device, action, topic, why });
+        }
+    }
+
+    /// The retained message of a topic that is not expired.
+    pub fn retained(&self, topic: &str, now: Timestamp) -> Option<&Arc<Message>> {
+        self.retained.get(topic).filter(|message| super::route::remaining(message, now).is_some())
+    }
+}

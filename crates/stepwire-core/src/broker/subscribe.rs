@@ -1,0 +1,180 @@
+//! SUBSCRIBE and UNSUBSCRIBE (MQTT 5.0, 3.8 and 3.10).
+
+use std::sync::Arc;
+
+use super::session::{SessionId, Subscription};
+use super::topic::Filter;
+use super::write::Write;
+use super::{Action, Broker, Turn, presence};
+use crate::mqtt::{
+    Packet, ReasonCode, RetainHandling, SubAck, Subscribe, SubscriptionOptions, Unsubscribe,
+    Version,
+};
+
+impl Broker {
+    pub(super) fn client_subscribe(
+        &mut self,
+        id: SessionId,
+        subscribe: Subscribe,
+        turn: &mut Turn<'_>,
+    ) {
+        let Some(session) = self.sessions.get(id) else { return };
+        let Some(link) = &session.link else { return };
+        let (connection, version) = (link.connection, link.version);
+        if let Err(reason) = check(&subscribe, version, turn) {
+            return self.fail(id, reason, turn);
+        }
+        let Subscribe { packet_id, filters, subscription_id, .. } = subscribe;
+        let mut reasons = Vec::with_capacity(filters.len());
+        let mut granted = Vec::with_capacity(filters.len());
+        for (filter, options) in filters {
+            let subscription = Subscription { options, id: subscription_id };
+            match self.add_subscription(id, &filter, subscription, turn) {
+                Ok(is_new) => {
+                    reasons.push(ReasonCode::granted(options.qos));
+                    granted.push((filter, subscription, is_new));
+                }
+                Err(reason) => reasons.push(reason),
+            }
+        }
+        turn.send(connection, Packet::SubAck(SubAck { packet_id, reasons }));
+        for (filter, subscription, is_new) in &granted {
+            self.deliver_waiting(id, filter, *subscription, *is_new, turn);
+        }
+        let filters: Vec<_> = granted.into_iter().map(|(filter, ..)| filter).collect();
+        self.announce_filters(id, "subscribed", &filters, turn);
+    }
+
+    /// Whether the subscription is new; or why it is refused.
+    fn add_subscription(
+        &mut self,
+        id: SessionId,
+        filter: &Arc<str>,
+        subscription: Subscription,
+        turn: &mut Turn<'_>,
+    ) -> Result<bool, ReasonCode> {
+        if Filter::parse(filter, turn.limits()).is_none() {
+            return Err(ReasonCode::TopicFilterInvalid);
+        }
+        let session = self.sessions.get(id).ok_or(ReasonCode::UnspecifiedError)?;
+        let client = &session.record.client;
+        if !turn.authorize.allows(client, Action::Subscribe, filter) {
+            turn.refuse(&client.id, Action::Subscribe, filter, "not authorized");
+            return Err(ReasonCode::NotAuthorized);
+        }
+        let old = session.subscriptions.get(filter);
+        let is_new = old.is_none();
+        if is_new && session.subscriptions.len() >= turn.limits().subscriptions_max {
+            turn.refuse(&client.id, Action::Subscribe, filter, "too many subscriptions");
+            return Err(ReasonCode::QuotaExceeded);
+        }
+        if old != Some(&subscription) {
+            let (client, filter) = (Arc::clone(&client.id), Arc::clone(filter));
+            let stored = session.record.stored;
+            let subscription = Some(subscription);
+            self.note(stored, Write::Subscription { client, filter, subscription }, turn.out);
+        }
+        Ok(is_new)
+    }
+
+    /// Sends what was published before the subscription and is still there for it.
+    fn deliver_waiting(
+        &mut self,
+        id: SessionId,
+        filter: &Arc<str>,
+        subscription: Subscription,
+        is_new: bool,
+        turn: &mut Turn<'_>,
+    ) {
+        let Some(filter) = Filter::parse(filter, turn.limits()) else { return };
+        let retained = filter.group.is_none()
+            && match subscription.options.retain_handling {
+                RetainHandling::Send => true,
+                RetainHandling::SendIfNew => is_new,
+                RetainHandling::DoNotSend => false,
+            };
+        if retained {
+            for message in self.retained.matching(filter) {
+                self.deliver_shared(id, subscription, &message, true, turn);
+            }
+        }
+        self.deliver_held(id, filter, subscription, turn);
+    }
+
+    pub(super) fn client_unsubscribe(
+        &mut self,
+        id: SessionId,
+        unsubscribe: Unsubscribe,
+        turn: &mut Turn<'_>,
+    ) {
+        let Some(session) = self.sessions.get(id) else { return };
+        let Some(link) = &session.link else { return };
+        let connection = link.connection;
+        let Unsubscribe { packet_id, filters, .. } = unsubscribe;
+        let valid = |filter: &Arc<str>| Filter::parse(filter, turn.limits()).is_some();
+        if filters.is_empty() || !filters.iter().all(valid) {
+            return self.fail(id, ReasonCode::TopicFilterInvalid, turn);
+        }
+        let mut reasons = Vec::with_capacity(filters.len());
+        let mut gone = Vec::new();
+        for filter in filters {
+            if self.remove_subscription(id, &filter, turn) {
+                reasons.push(ReasonCode::Success);
+                gone.push(filter);
+            } else {
+                reasons.push(ReasonCode::NoSubscriptionExisted);
+            }
+        }
+        turn.send(connection, Packet::UnsubAck(SubAck { packet_id, reasons }));
+        self.announce_filters(id, "unsubscribed", &gone, turn);
+    }
+
+    fn remove_subscription(
+        &mut self,
+        id: SessionId,
+        filter: &Arc<str>,
+        turn: &mut Turn<'_>,
+    ) -> bool {
+        let Some(session) = self.sessions.get(id) else { return false };
+        if !session.subscriptions.contains_key(filter) {
+            return false;
+        }
+        let (client, stored) = (Arc::clone(&session.record.client.id), session.record.stored);
+        let filter = Arc::clone(filter);
+        self.note(stored, Write::Subscription { client, filter, subscription: None }, turn.out);
+        true
+    }
+
+    fn announce_filters(
+        &mut self,
+        id: SessionId,
+        what: &'static str,
+        filters: &[Arc<str>],
+        turn: &mut Turn<'_>,
+    ) {
+        let Some(session) = self.sessions.get(id) else { return };
+        if !filters.is_empty() {
+            let event = presence::filters_changed(&session.record.client, what, filters, turn.now);
+            self.announce(event, turn);
+        }
+    }
+}
+
+/// Checks what no reason code of SUBACK can say.
+fn check(subscribe: &Subscribe, version: Version, turn: &Turn<'_>) -> Result<(), ReasonCode> {
+    let shared_no_local = |(filter, options): &(Arc<str>, SubscriptionOptions)| {
+        options.no_local && filter.starts_with("$share/")
+    };
+    if subscribe.filters.is_empty() || subscribe.filters.iter().any(shared_no_local) {
+        return Err(ReasonCode::ProtocolError);
+    }
+    let valid = |(filter, _): &(Arc<str>, _)| Filter::parse(filter, turn.limits()).is_some();
+    if version < Version::V5 && !subscribe.filters.iter().all(valid) {
+        return Err(ReasonCode::TopicFilterInvalid);
+    }
+    match subscribe.subscription_id {
+        None => Ok(()),
+        Some(1..=268_435_455) if version == Version::V5 => Ok(()),
+        Some(_) => Err(ReasonCode::ProtocolError),
+    }
+}
