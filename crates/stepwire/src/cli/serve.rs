@@ -1,0 +1,102 @@
+//! `stepwire serve`: a node until somebody asks it to stop.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::failure::{Exit, Failure};
+use super::signals::{Signal, Signals};
+use super::{host_port, print};
+use crate::config::{Config, DATA_FOLDER, HostPort, Storage, parse_address};
+use crate::node::Node;
+use crate::node_error::NodeError;
+use crate::node_file::reachable;
+
+/// Runs a node until it is asked to stop (SIGTERM or Ctrl-C).
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  stepwire serve
+  stepwire serve --data /var/lib/stepwire --mqtts 0.0.0.0:8883 --name iot.example.org")]
+pub(super) struct Serve {
+    /// Folder for everything that must not be lost
+    #[arg(long, value_name = "DIR", default_value = DATA_FOLDER, conflicts_with = "memory")]
+    data: PathBuf,
+    /// Keep everything in memory: gone when the process ends
+    #[arg(long)]
+    memory: bool,
+    /// Where the AWS API and the console listen; off loopback requests must be signed
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4566", value_parser = parse_address)]
+    http: SocketAddr,
+    /// Where devices connect with MQTT over mutual TLS
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8883", value_parser = parse_address)]
+    mqtts: SocketAddr,
+    /// Where devices connect with MQTT in plain text; loopback only
+    #[arg(long, value_name = "ADDR", value_parser = parse_address)]
+    mqtt: Option<SocketAddr>,
+    /// Let clients of `--mqtt` do everything without showing who they are
+    #[arg(long)]
+    allow_anonymous: bool,
+    /// Let HTTP tasks reach this host, though its address is not public or not HTTPS; repeatable
+    #[arg(long, value_name = "HOST:PORT", value_parser = host_port)]
+    http_allow: Vec<HostPort>,
+    /// Further name or address in the server certificate; repeatable
+    #[arg(long, value_name = "NAME")]
+    name: Vec<String>,
+}
+
+impl Serve {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        // Kept until the node has stopped: dropping it removes the folder.
+        let temporary = self.memory.then(temporary_folder).transpose()?;
+        let storage = match &temporary {
+            Some(folder) => Storage::Memory(folder.path().to_owned()),
+            None => Storage::Folder(self.data.clone()),
+        };
+        let folder = storage.folder().to_owned();
+        let config = self.config(storage);
+        config.check().map_err(NodeError::from)?;
+        let mut signals = Signals::new()?;
+        let node = Node::start(config).await?;
+        print(&ready(&node, &folder.display().to_string()));
+        let outcome = tokio::select! {
+            signal = signals.next() => match signal {
+                Signal::Terminate => Ok(()),
+                Signal::Interrupt => Err(Failure::new(Exit::Interrupted, "interrupted")),
+            },
+            error = node.failed() => Err(error.into()),
+        };
+        node.stop().await;
+        outcome
+    }
+
+    fn config(self, storage: Storage) -> Config {
+        Config {
+            storage,
+            http: self.http,
+            mqtts: self.mqtts,
+            mqtt: self.mqtt,
+            allow_anonymous: self.allow_anonymous,
+            http_allow: self.http_allow,
+            names: self.name,
+            ..Config::default()
+        }
+    }
+}
+
+fn temporary_folder() -> Result<tempfile::TempDir, Failure> {
+    tempfile::Builder::new().prefix("stepwire-").tempdir().map_err(|error| {
+        Failure::new(Exit::Failed, format!("cannot make a temporary folder: {error}"))
+    })
+}
+
+fn ready(node: &Node, data: &str) -> String {
+    let addresses = node.addresses();
+    let (http, mqtts) = (reachable(addresses.http), reachable(addresses.mqtts));
+    let mqtt = addresses.mqtt.map(|mqtt| format!(" mqtt=mqtt://{}", reachable(mqtt)));
+    format!(
+        "ready http=http://{http} mqtts=mqtts://{mqtts}{} data={data}",
+        mqtt.unwrap_or_default()
+    )
+}

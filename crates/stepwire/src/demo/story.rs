@@ -1,0 +1,81 @@
+//! The example that the demo deploys: the files of `examples/config-management`, part of the binary.
+
+use std::sync::Arc;
+
+use stepwire_asl::Json;
+use stepwire_asl::json::{Object, ParseError};
+
+/// A file of the example, as text.
+macro_rules! example {
+    ($file:literal) => {
+        include_str!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../examples/config-management/",
+            $file
+        ))
+    };
+}
+
+/// Name of the state machine, as the rule that starts it says.
+pub(super) const STATE_MACHINE: &str = "ConfigManagement";
+/// Name of the policy that devices get.
+pub(super) const POLICY: &str = "ConfigManagementDevice";
+/// The policy document, `policy.json`.
+pub(super) const POLICY_DOCUMENT: &str = example!("policy.json");
+/// `table.json`: the input of CreateTable.
+pub(super) const TABLE: &str = example!("table.json");
+/// Name and payload of each topic rule.
+pub(super) const RULES: [(&str, &str); 2] = [
+    ("StartCMStateMachine", example!("rules/StartCMStateMachine.json")),
+    ("CompleteConfiguration", example!("rules/CompleteConfiguration.json")),
+];
+const DEFINITION: &str = example!("config_management.asl.json");
+
+/// The workflow for a profile service at `endpoint`, whose tasks wait `heartbeat_s` seconds for a
+/// device: the demo does not have the patience of the file.
+pub(super) fn definition(endpoint: &str, heartbeat_s: i64) -> Result<String, ParseError> {
+    let text = DEFINITION.replace("${ProfileEndpoint}", endpoint);
+    Ok(with_heartbeat(&Json::parse(&text)?, heartbeat_s).to_text())
+}
+
+/// `definition` with every `HeartbeatSeconds` set to `seconds`.
+fn with_heartbeat(definition: &Json, seconds: i64) -> Json {
+    let Json::Object(members) = definition else { return definition.clone() };
+    let changed = members.iter().map(|(name, value)| {
+        let value = match &**name {
+            "HeartbeatSeconds" => seconds.into(),
+            _ => with_heartbeat(value, seconds),
+        };
+        (Arc::clone(name), value)
+    });
+    Json::Object(Arc::new(changed.collect::<Object>()))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_files_of_the_example_are_json() {
+        for text in [POLICY_DOCUMENT, TABLE, RULES[0].1, RULES[1].1] {
+            Json::parse(text).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_definition_names_the_service_and_waits_as_long_as_asked() {
+        let text = definition("http://127.0.0.1:9", 7).unwrap();
+        assert!(text.contains("States.Format('http://127.0.0.1:9/profiles/{}'"));
+        assert!(text.contains(r#""HeartbeatSeconds":7"#));
+        assert!(!text.contains("${"));
+    }
+
+    #[test]
+    fn the_rules_start_the_machine_and_store_in_the_table_that_are_deployed() {
+        assert!(RULES[0].1.contains(&format!(r#""stateMachineName": "{STATE_MACHINE}""#)));
+        let table = Json::parse(TABLE).unwrap();
+        let name = table.member("TableName").unwrap().as_str().unwrap();
+        assert!(RULES[1].1.contains(name) && DEFINITION.contains(name));
+    }
+}
