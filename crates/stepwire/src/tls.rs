@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{
@@ -21,7 +22,7 @@ use rustls::{
 };
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use crate::ca::ServerIdentity;
+use crate::ca::{Authority, ServerIdentity};
 
 /// The server's certificate or key cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +61,28 @@ impl fmt::Debug for Shown {
 impl ResolvesServerCert for Shown {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(self.0.read().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+}
+
+/// Replaces the shown certificate in good time before it ends, looking once a day; without end.
+/// `failed` is told when a new one cannot be made; the old one stays, and tomorrow is another day.
+pub async fn keep_fresh(
+    authority: Arc<Authority>,
+    names: Vec<String>,
+    shown: Arc<Shown>,
+    failed: impl Fn(&dyn std::error::Error),
+) {
+    const DAY: Duration = Duration::from_hours(24);
+    loop {
+        tokio::time::sleep(DAY).await;
+        match authority.server(&names, jiff::Timestamp::now()) {
+            Ok(identity) => {
+                if let Err(error) = shown.replace(&identity) {
+                    failed(&error);
+                }
+            }
+            Err(error) => failed(&error),
+        }
     }
 }
 
@@ -156,7 +179,7 @@ mod tests {
     use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConnection, Stream};
 
     use super::*;
-    use crate::ca::{Authority, Issued, Issuer, certificate_id};
+    use crate::ca::{Issued, Issuer, certificate_id};
 
     /// What the two ends of a handshake end with: the certificate id the server saw.
     fn handshake(server: ServerConfig, client: ClientConfig) -> Result<String, String> {

@@ -26,12 +26,14 @@ const HANDSHAKES: usize = 32;
 const KEEP_ALIVE: Duration = Duration::from_mins(1);
 const CONNECT_TIMEOUT_S: u64 = 30;
 /// A device takes this long to do what it is asked: shortest and longest.
-const DELAY_MS: (u64, u64) = (200, 3_000);
+pub(super) const DELAY_MS: (u64, u64) = (200, 3_000);
 
 /// How a device behaves.
 pub(super) struct Behaviour {
     /// It never answers.
     pub silent: bool,
+    /// How long it takes to answer: shortest and longest.
+    pub delay_ms: (u64, u64),
     /// Seed of its delays.
     pub seed: u64,
 }
@@ -94,6 +96,7 @@ impl Fleet {
             let device = Device {
                 name: identity.name,
                 silent: behaviour.silent,
+                delay_ms: behaviour.delay_ms,
                 delays: Entropy::new(behaviour.seed),
                 client,
                 gate: Arc::clone(&gate),
@@ -144,6 +147,7 @@ fn tls_config(identity: &Identity, roots: Arc<RootCertStore>) -> Result<ClientCo
 struct Device {
     name: Arc<str>,
     silent: bool,
+    delay_ms: (u64, u64),
     delays: Entropy,
     client: AsyncClient,
     gate: Arc<Semaphore>,
@@ -204,7 +208,7 @@ impl Device {
             .ok()
             .and_then(|request| Some(request.member("operationId")?.as_str()?.to_owned()));
         let Some(operation) = operation.filter(|_| !self.silent) else { return };
-        let delay = Duration::from_millis(self.between(DELAY_MS.0, DELAY_MS.1));
+        let delay = Duration::from_millis(self.between(self.delay_ms.0, self.delay_ms.1));
         let answer = Json::object([
             ("operationId", Json::from(operation.as_str())),
             ("name", "SET_TEMP".into()),
@@ -221,5 +225,132 @@ impl Device {
 
     fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.delays.next_u64() % (high - low + 1)
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+    use tokio_rustls::TlsAcceptor;
+    use tokio_rustls::server::TlsStream;
+
+    use super::*;
+    use crate::ca::{Authority, Issued, Issuer, certificate_id};
+
+    /// Just enough of a broker: one packet at a time, each shorter than 128 bytes.
+    struct Broker {
+        listener: TcpListener,
+        acceptor: TlsAcceptor,
+    }
+
+    struct Connection(TlsStream<TcpStream>);
+
+    impl Broker {
+        async fn new(authority: &Authority) -> Broker {
+            let identity = authority.server(&[], jiff::Timestamp::now()).unwrap();
+            let shown = Arc::new(tls::Shown::new(&identity).unwrap());
+            let acceptor = TlsAcceptor::from(Arc::new(tls::device_config(shown).unwrap()));
+            Broker { listener: TcpListener::bind("127.0.0.1:0").await.unwrap(), acceptor }
+        }
+
+        /// A client that has connected and subscribed.
+        async fn accept(&self) -> Connection {
+            let (socket, _) = self.listener.accept().await.unwrap();
+            let mut connection = Connection(self.acceptor.accept(socket).await.unwrap());
+            let connect = connection.packet().await;
+            assert!(connect[0] == 0x10 && connect.ends_with(b"gw-1"));
+            connection.send(&[0x20, 2, 0, 0]).await;
+            let subscribe = connection.packet().await;
+            assert!(subscribe[0] == 0x82 && subscribe.ends_with(b"devices/gw-1/config_req\x01"));
+            connection.send(&[0x90, 3, subscribe[2], subscribe[3], 1]).await;
+            connection
+        }
+    }
+
+    impl Connection {
+        async fn packet(&mut self) -> Vec<u8> {
+            let mut packet = vec![0; 2];
+            self.0.read_exact(&mut packet).await.unwrap();
+            packet.resize(2 + usize::from(packet[1]), 0);
+            self.0.read_exact(&mut packet[2..]).await.unwrap();
+            packet
+        }
+
+        async fn send(&mut self, bytes: &[u8]) {
+            self.0.write_all(bytes).await.unwrap();
+            self.0.flush().await.unwrap();
+        }
+
+        /// Publishes a request with QoS 1 and takes its PUBACK.
+        async fn ask(&mut self, operation: &str) {
+            let topic = b"devices/gw-1/config_req";
+            let payload = format!(r#"{{"operationId":"{operation}"}}"#);
+            let length = 2 + topic.len() + 2 + payload.len();
+            let head = [0x32, u8::try_from(length).unwrap(), 0, u8::try_from(topic.len()).unwrap()];
+            let packet = [&head[..], topic, &[0, 7], payload.as_bytes()].concat();
+            self.send(&packet).await;
+            assert_eq!(self.packet().await, [0x40, 2, 0, 7]);
+        }
+    }
+
+    fn fleet(
+        broker: &Broker,
+        authority: &Authority,
+        issued: &Issued,
+    ) -> (Fleet, UnboundedReceiver<Told>) {
+        let identity = Identity {
+            name: "gw-1".into(),
+            certificate_pem: issued.certificate_pem.clone(),
+            private_key_pem: issued.private_key_pem.clone(),
+        };
+        let behaviour = Behaviour { silent: false, delay_ms: (0, 1), seed: 1 };
+        let (teller, tales) = unbounded_channel();
+        let address = broker.listener.local_addr().unwrap();
+        let ca = authority.certificate_pem();
+        let devices = [(identity, behaviour)];
+        let fleet = Fleet::start(devices, address, ca, &Clock::system(), &teller).unwrap();
+        (fleet, tales)
+    }
+
+    #[tokio::test]
+    async fn a_device_shows_its_certificate_and_answers_what_it_is_asked() {
+        let authority = Authority::in_memory().unwrap();
+        let broker = Broker::new(&authority).await;
+        let issued = authority.issue().unwrap();
+        let (_fleet, mut tales) = fleet(&broker, &authority, &issued);
+        let mut connection = broker.accept().await;
+        let shown = connection.0.get_ref().1.peer_certificates().unwrap()[0].clone();
+        assert_eq!(certificate_id(&shown), issued.id);
+        connection.ask("op-1").await;
+        let answer = connection.packet().await;
+        let text = String::from_utf8_lossy(&answer[4..]).into_owned();
+        assert!(answer[0] & 0xf6 == 0x32 && text.starts_with("devices/gw-1/config_resp"), "{text}");
+        assert!(text.contains(r#""operationId":"op-1""#) && text.contains(r#""status":"SUCCESS""#));
+        let told = tales.recv().await.unwrap();
+        assert!(matches!(told, Told::Answered { operation, .. } if operation == "op-1"));
+    }
+
+    #[tokio::test]
+    async fn a_device_that_is_cut_off_comes_back() {
+        let authority = Authority::in_memory().unwrap();
+        let broker = Broker::new(&authority).await;
+        let (fleet, _tales) = fleet(&broker, &authority, &authority.issue().unwrap());
+        let mut connection = broker.accept().await;
+        fleet.cut(1, &mut Entropy::new(1));
+        assert!(connection.0.read_u8().await.is_err());
+        broker.accept().await;
+    }
+
+    #[tokio::test]
+    async fn a_device_does_not_talk_to_a_broker_of_another_authority() {
+        let (ours, other) = (Authority::in_memory().unwrap(), Authority::in_memory().unwrap());
+        let broker = Broker::new(&other).await;
+        let (_fleet, mut tales) = fleet(&broker, &ours, &ours.issue().unwrap());
+        let (socket, _) = broker.listener.accept().await.unwrap();
+        assert!(broker.acceptor.accept(socket).await.is_err());
+        assert!(matches!(tales.recv().await.unwrap(), Told::Trouble { .. }));
     }
 }

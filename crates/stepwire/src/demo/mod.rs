@@ -211,8 +211,11 @@ async fn tell_story(
         signal = signals.next() => return Ok((tracker.summary(), signal.into())),
     };
     let (teller, tales) = unbounded_channel();
-    let behaviour =
-        |((_, silent), seed): (&(Arc<str>, bool), u64)| Behaviour { silent: *silent, seed };
+    let behaviour = |((_, silent), seed): (&(Arc<str>, bool), u64)| Behaviour {
+        silent: *silent,
+        delay_ms: fleet::DELAY_MS,
+        seed,
+    };
     let fleet = Fleet::start(
         identities.into_iter().zip(devices.iter().zip(SEED..).map(behaviour)),
         reachable(node.addresses().mqtts),
