@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::config::Refused;
+use crate::node_file::NodeFile;
 use crate::port_holder::{self, Holder};
 use crate::{ca, tls};
 
@@ -61,6 +62,9 @@ pub enum NodeError {
         /// The data folder.
         path: PathBuf,
     },
+    /// The store failed in another way.
+    #[error(transparent)]
+    Store(stepwire_store::Error),
     /// What is stored cannot be read.
     #[error("data folder `{}` is damaged: {why}", path.display())]
     Damaged {
@@ -96,6 +100,24 @@ impl NodeError {
         }
     }
 
+    /// The store could not be opened, or failed.
+    pub fn store(error: stepwire_store::Error) -> NodeError {
+        use stepwire_store::Error;
+        match error {
+            Error::Io { path, source } => NodeError::data(path, source),
+            Error::NewerFormat { path, found, known } => {
+                NodeError::DataNewer { path, found, reads: known }
+            }
+            Error::Locked { path } => {
+                // The one that holds the lock says who it is, once it has started.
+                let node = NodeFile::read(&path).ok().flatten();
+                NodeError::DataLocked { path, pid: node.map(|node| node.pid) }
+            }
+            Error::Full { path } => NodeError::DiskFull { path },
+            other => NodeError::Store(other),
+        }
+    }
+
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
@@ -116,6 +138,7 @@ impl NodeError {
             NodeError::DiskFull { .. } => {
                 "free some space and start again: everything acknowledged is kept".to_owned()
             }
+            NodeError::Store(error) => error.hint().to_owned(),
             NodeError::Damaged { .. } => "restore the folder from a backup".to_owned(),
             NodeError::Authority(ca::Error::KeyMissing { .. }) => {
                 "restore the key from a backup, or remove `ca.pem` to begin with a new authority \
