@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use stepwire_asl::{EventId, Json};
 
-use crate::broker::{Close, ConnectionId};
+use crate::broker::ConnectionId;
 use crate::error::ApiError;
 use crate::executions::ExecutionId;
 use crate::input::ReplyId;
-use crate::mqtt::Packet;
+use crate::mqtt::{Packet, ReasonCode};
 
 /// Everything a kernel can ask of the world. At least once: after a crash, tasks are asked again.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub enum Effect {
         /// Which.
         connection: ConnectionId,
         /// Why; MQTT 5 clients are told.
-        close: Close,
+        reason: Option<ReasonCode>,
     },
     /// Answer a caller.
     Reply {
@@ -55,10 +55,10 @@ pub enum Effect {
 pub enum Report {
     /// A device was refused.
     Refused {
-        /// Its client id.
-        client: Arc<str>,
+        /// Its client id; `None` when no device is concerned.
+        client: Option<Arc<str>>,
         /// What it wanted, such as `iot:Publish`.
-        action: Arc<str>,
+        action: &'static str,
         /// On what.
         resource: Arc<str>,
         /// Why not.

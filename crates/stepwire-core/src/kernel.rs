@@ -388,13 +388,13 @@ impl Kernel {
         let sends = out.sends.into_iter();
         step.effects.extend(sends.map(|(connection, packet)| Effect::Send { connection, packet }));
         let closes = out.closes.into_iter();
-        step.effects.extend(closes.map(|(connection, close)| Effect::Close { connection, close }));
+        step.effects.extend(closes.map(|(connection, reason)| Effect::Close { connection, reason }));
         for refusal in out.refusals {
             step.effects.push(Effect::Report(Report::Refused {
-                client: refusal.client,
-                action: refusal.action,
-                resource: refusal.resource,
-                why: refusal.why,
+                client: refusal.device,
+                action: refusal.action.name(),
+                resource: refusal.topic,
+                why: refusal.why.into(),
             }));
         }
         for message in out.messages {

@@ -26,8 +26,8 @@ const BATCH_BYTES_MAX: usize = 4 << 20;
 
 /// Carries out what a kernel asks for. Called in order, and only for what is durable.
 pub trait Rim: Send + 'static {
-    /// Touches the world.
-    fn carry_out(&mut self, effect: Effect);
+    /// Touches the world. What comes of it later is sent to `inputs`.
+    fn carry_out(&mut self, effect: Effect, inputs: &Inputs);
 
     /// Looks at what has just become durable.
     fn observe(&mut self, writes: &[Write]);
@@ -78,8 +78,8 @@ impl Driver {
         let (kernel, first) = Kernel::recover(settings, clock.now(), &base)?;
         let (batches, to_commit) = std::sync::mpsc::sync_channel(1);
         let (done, committed) = std::sync::mpsc::channel();
-        let committer =
-            Committer { store: Arc::clone(&store), shard, rim, done, wake: sender.clone() };
+        let inputs = Inputs(sender.clone());
+        let committer = Committer { store: Arc::clone(&store), shard, rim, done, inputs };
         let decider = Decider {
             kernel,
             store,
@@ -234,7 +234,7 @@ struct Committer<R> {
     shard: Shard,
     rim: R,
     done: std::sync::mpsc::Sender<()>,
-    wake: mpsc::Sender<Message>,
+    inputs: Inputs,
 }
 
 impl<R: Rim> Committer<R> {
@@ -250,10 +250,10 @@ impl<R: Rim> Committer<R> {
                 return;
             }
             // A full queue needs no waking.
-            let _ = self.wake.try_send(Message::Wake);
+            let _ = self.inputs.0.try_send(Message::Wake);
             self.rim.observe(&batch.writes);
             for effect in batch.effects {
-                self.rim.carry_out(effect);
+                self.rim.carry_out(effect, &self.inputs);
             }
         }
     }
