@@ -6,7 +6,12 @@
 //! Read in this order: [`StateMachine`], [`HistoryEvent`], [`Execution`], [`Execution::step`].
 
 pub mod entropy;
+pub mod compare;
+pub mod intrinsic;
 pub mod json;
+pub mod path;
+pub mod scope;
+pub mod template;
 pub mod time;
 
 pub use entropy::Entropy;
