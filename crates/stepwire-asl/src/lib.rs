@@ -6,7 +6,11 @@
 //! Read in this order: [`StateMachine`], [`HistoryEvent`], [`Execution`], [`Execution::step`].
 
 pub mod entropy;
+pub mod execution;
+pub mod history;
 pub mod compare;
+pub mod definition;
+pub mod diagnostic;
 pub mod intrinsic;
 pub mod json;
 pub mod path;
@@ -17,3 +21,8 @@ pub mod time;
 pub use entropy::Entropy;
 pub use json::Json;
 pub use time::Timestamp;
+pub use definition::StateMachine;
+pub use diagnostic::{Diagnostic, Severity};
+pub use execution::{Decision, Execution, Rejected, Start, Status, Stimulus, Task, Turn};
+pub use history::{EventId, HistoryEvent};
+pub use scope::Failure;

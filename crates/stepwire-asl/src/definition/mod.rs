@@ -48,6 +48,17 @@ pub struct StateDefinition {
     pub(crate) next: Next,
     pub(crate) retry: Vec<Retrier>,
     pub(crate) catch: Vec<Catcher>,
+    /// Whether some expression of it reads the context object.
+    pub(crate) reads_context: bool,
+}
+
+impl StateDefinition {
+    /// Whether its output is its input, untouched.
+    pub(crate) fn is_transparent(&self) -> bool {
+        let whole = |path: &Option<Path>| path.as_ref().is_some_and(|path| path.text() == "$");
+        let plain = self.result_path.as_ref().is_none_or(ReferencePath::is_root);
+        whole(&self.input_path) && whole(&self.output_path) && self.parameters.is_none() && plain
+    }
 }
 
 /// Where a state leads.

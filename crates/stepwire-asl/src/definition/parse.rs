@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{
-    Catcher, ChoiceRule, Map, Next, Pattern, Resource, Retrier, Seconds, State, StateDefinition,
+    Catcher, ChoiceRule, Map, Next, Resource, Retrier, Seconds, State, StateDefinition,
     StateId, StateMachine, Text, Wait,
 };
 use crate::Json;
@@ -247,9 +247,18 @@ impl OneState<'_> {
             assign: self.template("Assign"),
             retry: self.retry(),
             catch: self.catch(),
+            reads_context: self.reads_context(),
             next: if matches!(state, State::Choice { .. }) { Next::State(StateId::MAX) } else { next },
             state,
         })
+    }
+
+    /// Whether `$$` stands anywhere in it but in its branches.
+    fn reads_context(&self) -> bool {
+        let own = self.members.iter().filter(|(name, _)| {
+            !matches!(name.as_ref(), "Branches" | "ItemProcessor" | "Iterator")
+        });
+        own.into_iter().any(|(_, value)| value.to_text().contains("$$"))
     }
 
     fn next(&mut self) -> Option<Next> {
@@ -299,9 +308,6 @@ impl OneState<'_> {
         };
         let resource = Arc::new(resource);
         self.parser.tasks.push((format!("{}/Resource", self.at), Arc::clone(&resource)));
-        if resource.pattern() == Pattern::WaitForTaskToken && !mentions_token(self.members.get("Parameters")) {
-            // Legal, as on AWS: the task can then only time out.
-        }
         let timeout = self.seconds("TimeoutSeconds");
         let heartbeat = self.seconds("HeartbeatSeconds");
         if let (Some(Seconds::Fixed(timeout)), Some(Seconds::Fixed(heartbeat))) = (&timeout, &heartbeat)
@@ -588,8 +594,4 @@ impl OneState<'_> {
         }
         catchers
     }
-}
-
-fn mentions_token(value: Option<&Json>) -> bool {
-    value.is_some_and(|value| value.to_text().contains("$$.Task.Token"))
 }
