@@ -1,0 +1,183 @@
+//! State machines: validated definitions.
+//!
+//! Parsing checks everything that can be known from the text; a [`StateMachine`] cannot be wrong in
+//! shape. Paths, templates and choice rules are compiled, transitions are numbers.
+
+mod parse;
+mod resource;
+
+use std::sync::Arc;
+
+pub use resource::{Pattern, Resource};
+
+use crate::Json;
+use crate::compare::Rule;
+use crate::diagnostic::Diagnostic;
+use crate::intrinsic::Intrinsic;
+use crate::path::{Path, ReferencePath};
+use crate::template::Template;
+
+/// Number of a state in its machine, across all branches.
+pub type StateId = u32;
+
+/// A validated definition: every transition leads somewhere.
+#[derive(Debug, PartialEq)]
+pub struct StateMachine {
+    pub(crate) states: Vec<StateDefinition>,
+    pub(crate) start: StateId,
+    pub(crate) timeout_s: Option<i64>,
+    comment: Option<Arc<str>>,
+    tasks: Vec<(String, Arc<Resource>)>,
+}
+
+/// One entry of `States`.
+#[derive(Debug, PartialEq)]
+pub struct StateDefinition {
+    /// Its name.
+    pub name: Arc<str>,
+    pub(crate) state: State,
+    /// `None`: `null`, the state sees an empty object.
+    pub(crate) input_path: Option<Path>,
+    /// `None`: `null`, the state gives an empty object.
+    pub(crate) output_path: Option<Path>,
+    /// `None`: `null`, the result is dropped.
+    pub(crate) result_path: Option<ReferencePath>,
+    pub(crate) parameters: Option<Template>,
+    pub(crate) result_selector: Option<Template>,
+    pub(crate) assign: Option<Template>,
+    pub(crate) next: Next,
+    pub(crate) retry: Vec<Retrier>,
+    pub(crate) catch: Vec<Catcher>,
+    /// Whether some expression of it reads the context object.
+    pub(crate) reads_context: bool,
+}
+
+impl StateDefinition {
+    /// Whether its output is its input, untouched.
+    pub(crate) fn is_transparent(&self) -> bool {
+        let whole = |path: &Option<Path>| path.as_ref().is_some_and(|path| path.text() == "$");
+        let plain = self.result_path.as_ref().is_none_or(ReferencePath::is_root);
+        whole(&self.input_path) && whole(&self.output_path) && self.parameters.is_none() && plain
+    }
+}
+
+/// Where a state leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// To another state of the same branch.
+    State(StateId),
+    /// Nowhere: its output is the branch's.
+    End,
+}
+
+/// What a state does.
+#[derive(Debug, PartialEq)]
+pub(crate) enum State {
+    Pass { result: Option<Json> },
+    Task { resource: Arc<Resource>, timeout: Option<Seconds>, heartbeat: Option<Seconds> },
+    Choice { rules: Vec<ChoiceRule>, default: Option<StateId> },
+    Wait(Wait),
+    Succeed,
+    Fail { error: Option<Text>, cause: Option<Text> },
+    Parallel { branches: Vec<StateId> },
+    Map(Box<Map>),
+}
+
+#[derive(Debug, PartialEq)]
+pub(crate) struct Map {
+    pub(crate) items: Option<Path>,
+    pub(crate) start: StateId,
+    pub(crate) selector: Option<Template>,
+    pub(crate) concurrency: Option<Seconds>,
+}
+
+#[derive(Debug, PartialEq)]
+pub(crate) struct ChoiceRule {
+    pub(crate) rule: Rule,
+    pub(crate) next: StateId,
+    pub(crate) assign: Option<Template>,
+}
+
+#[derive(Debug, PartialEq)]
+pub(crate) enum Wait {
+    Seconds(Seconds),
+    Timestamp(Arc<str>),
+    TimestampPath(Path),
+}
+
+/// A number of seconds (or of anything counted), written or read.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Seconds {
+    Fixed(i64),
+    Path(Path),
+}
+
+/// A text, written or computed.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Text {
+    Literal(Arc<str>),
+    Path(Path),
+    Call(Intrinsic),
+}
+
+/// One entry of `Retry`.
+#[derive(Debug, PartialEq)]
+pub struct Retrier {
+    pub(crate) errors: Vec<Arc<str>>,
+    pub(crate) interval_s: f64,
+    pub(crate) attempts_max: u32,
+    pub(crate) backoff: f64,
+    pub(crate) delay_max_s: Option<f64>,
+    pub(crate) full_jitter: bool,
+}
+
+/// One entry of `Catch`.
+#[derive(Debug, PartialEq)]
+pub struct Catcher {
+    pub(crate) errors: Vec<Arc<str>>,
+    pub(crate) next: StateId,
+    pub(crate) result_path: Option<ReferencePath>,
+    pub(crate) assign: Option<Template>,
+}
+
+impl StateMachine {
+    /// The machine that `text` defines, or everything that is wrong with it.
+    pub fn parse(text: &str) -> Result<StateMachine, Vec<Diagnostic>> {
+        parse::machine(text)
+    }
+
+    /// Every task's resource, with the JSON pointer of its `Resource`.
+    pub fn tasks(&self) -> impl Iterator<Item = (&str, &Resource)> {
+        self.tasks.iter().map(|(pointer, resource)| (pointer.as_str(), resource.as_ref()))
+    }
+
+    /// `Comment`
+    pub fn comment(&self) -> Option<&str> {
+        self.comment.as_deref()
+    }
+
+    pub(crate) fn state(&self, id: StateId) -> &StateDefinition {
+        &self.states[id as usize]
+    }
+}
+
+impl Retrier {
+    /// The wait before retry number `used + 1`, in milliseconds; `roll` in `0.0..1.0` is used only
+    /// for `FULL` jitter. Source: States Language, "Retrying after error".
+    pub(crate) fn delay_ms(&self, used: u32, roll: f64) -> i64 {
+        let grown = self.interval_s * self.backoff.powi(i32::try_from(used).unwrap_or(i32::MAX));
+        let bounded = grown.min(self.delay_max_s.unwrap_or(31_622_400.0));
+        let delay = if self.full_jitter { bounded * roll } else { bounded };
+        (delay * 1_000.0).round() as i64
+    }
+}
+
+/// Whether an error name is among those of a retrier or catcher.
+pub(crate) fn matches_error(errors: &[Arc<str>], error: &str, heartbeat: bool) -> bool {
+    errors.iter().any(|wanted| match wanted.as_ref() {
+        "States.ALL" => !matches!(error, "States.Runtime"),
+        "States.TaskFailed" => error != "States.Timeout",
+        "States.HeartbeatTimeout" => heartbeat || error == "States.HeartbeatTimeout",
+        wanted => wanted == error,
+    })
+}

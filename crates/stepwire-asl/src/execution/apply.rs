@@ -1,0 +1,257 @@
+//! Folding an event into an execution. Never decides.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Activity, Branches, Corrupt, Execution, Frame, OpenTask, Position, Status};
+use crate::Json;
+use crate::history::{Detail, HistoryEvent, Trouble};
+
+type Applied = Result<(), Corrupt>;
+
+impl Execution {
+    /// Folds `event` in: the only function that changes an execution.
+    pub(crate) fn apply(&mut self, event: &HistoryEvent) -> Applied {
+        self.last_seq = event.seq;
+        self.last_at = event.at;
+        if event.id > 0 {
+            self.last_id = event.id;
+        }
+        let before = self.frames.get(&event.frame).and_then(Frame::deadline);
+        self.fold(event)?;
+        let after = self.frames.get(&event.frame).and_then(Frame::deadline);
+        if before != after {
+            before.map(|due| self.deadlines.remove(&(due, event.frame)));
+            after.map(|due| self.deadlines.insert((due, event.frame)));
+        }
+        if event.detail.leads() && let Some(frame) = self.frames.get_mut(&event.frame) {
+            frame.last = event.id;
+        }
+        Ok(())
+    }
+
+    fn fold(&mut self, event: &HistoryEvent) -> Applied {
+        match &event.detail {
+            Detail::ExecutionStarted { input, execution_arn, role_arn } => {
+                self.execution_arn = Arc::clone(execution_arn);
+                self.role_arn = Arc::clone(role_arn);
+                self.input = input.clone();
+                self.started = event.at;
+                let root = Frame { parent: None, last: 0, variables: BTreeMap::new(), at: None };
+                self.frames.insert(0, root);
+            }
+            Detail::ExecutionSucceeded(output) => {
+                self.end(event, Status::Succeeded { output: output.clone() });
+            }
+            Detail::ExecutionFailed(Trouble { error, cause }) => {
+                self.end(event, Status::Failed { error: error.clone(), cause: cause.clone() });
+            }
+            Detail::ExecutionTimedOut(Trouble { error, cause }) => {
+                self.end(event, Status::TimedOut { error: error.clone(), cause: cause.clone() });
+            }
+            Detail::ExecutionAborted(Trouble { error, cause }) => {
+                self.end(event, Status::Aborted { error: error.clone(), cause: cause.clone() });
+            }
+            Detail::Entered { state, input, .. } => {
+                if *state as usize >= self.machine.states.len() {
+                    return Err(corrupt(event, "no such state"));
+                }
+                let position = Position {
+                    state: *state,
+                    input: input.clone(),
+                    entered: event.id,
+                    entered_at: event.at,
+                    retries: BTreeMap::new(),
+                    activity: Activity::Deciding,
+                };
+                self.frame(event)?.at = Some(position);
+            }
+            Detail::Exited { output, next, assigned, .. } => {
+                let frame = self.frame(event)?;
+                frame.at = None;
+                for (name, value) in assigned {
+                    frame.variables.insert(Arc::clone(name), value.clone());
+                }
+                let parent = frame.parent;
+                if next.is_none()
+                    && let Some((parent, index)) = parent
+                {
+                    self.branch_ended(event, parent, index, output.value().clone())?;
+                }
+            }
+            Detail::Aborted(_) => {
+                self.close_task(event.frame);
+                self.drop_frame(event.frame);
+            }
+            Detail::Scheduled { parameters, timeout_s, heartbeat_s, .. } => {
+                let after = |seconds: &Option<i64>| seconds.map(|s| event.at.plus_ms(s * 1_000));
+                let task = OpenTask {
+                    scheduled: event.id,
+                    submitted: false,
+                    parameters: parameters.value().clone(),
+                    timeout_at: after(timeout_s),
+                    heartbeat_at: after(heartbeat_s),
+                    heartbeat_ms: heartbeat_s.map(|seconds| seconds * 1_000),
+                    timeout_ms: timeout_s.map(|seconds| seconds * 1_000),
+                };
+                self.position(event)?.activity = Activity::Task(task);
+                self.tasks.insert(event.id, event.frame);
+            }
+            Detail::Started { .. } => {}
+            Detail::Submitted { .. } => {
+                if let Activity::Task(task) = &mut self.position(event)?.activity {
+                    task.submitted = true;
+                    // Nobody needs the request any more, and waiting executions are many.
+                    task.parameters = Json::Null;
+                }
+            }
+            Detail::TaskSucceeded { .. } | Detail::TaskEnded { .. } => {
+                self.close_task(event.frame);
+                self.position(event)?.activity = Activity::Deciding;
+            }
+            Detail::Heartbeat => {
+                if let Activity::Task(task) = &mut self.position(event)?.activity {
+                    task.heartbeat_at = task.heartbeat_ms.map(|ms| event.at.plus_ms(ms));
+                }
+            }
+            Detail::ParallelStarted(total) => {
+                self.position(event)?.activity = Activity::Branches(Branches {
+                    started: event.id,
+                    items: Json::Null,
+                    concurrency: 0,
+                    total: *total,
+                    begun: 0,
+                    running: BTreeMap::new(),
+                    results: BTreeMap::new(),
+                });
+            }
+            Detail::MapStarted { items, concurrency } => {
+                let total = items.value().as_array().map_or(0, <[Json]>::len) as u32;
+                self.position(event)?.activity = Activity::Branches(Branches {
+                    started: event.id,
+                    items: items.value().clone(),
+                    concurrency: *concurrency,
+                    total,
+                    begun: 0,
+                    running: BTreeMap::new(),
+                    results: BTreeMap::new(),
+                });
+            }
+            Detail::BranchStarted { parent, index } => self.branch_started(event, *parent, *index)?,
+            Detail::ParallelFailed(_) | Detail::MapFailed(_) => {
+                self.drop_branches(event.frame);
+                self.position(event)?.activity = Activity::Deciding;
+            }
+            Detail::ParallelSucceeded | Detail::MapSucceeded => {
+                self.position(event)?.activity = Activity::Deciding;
+            }
+            Detail::IterationFailed { .. } | Detail::IterationAborted { .. } => {
+                self.drop_frame(event.frame);
+            }
+            Detail::IterationStarted { .. } | Detail::IterationSucceeded { .. } => {}
+            Detail::WaitUntil(until) => {
+                self.position(event)?.activity = Activity::Waiting { until: *until };
+            }
+            Detail::RetryScheduled { retrier, due } => {
+                self.close_task(event.frame);
+                self.drop_branches(event.frame);
+                let position = self.position(event)?;
+                *position.retries.entry(*retrier).or_default() += 1;
+                position.activity = Activity::Retrying { due: *due };
+            }
+            Detail::RetryDue => self.position(event)?.activity = Activity::Deciding,
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, event: &HistoryEvent, status: Status) {
+        self.status = status;
+        self.stopped = Some(event.at);
+        self.frames.clear();
+        self.tasks.clear();
+        self.deadlines.clear();
+    }
+
+    fn frame(&mut self, event: &HistoryEvent) -> Result<&mut Frame, Corrupt> {
+        self.frames.get_mut(&event.frame).ok_or(corrupt(event, "no such branch"))
+    }
+
+    fn position(&mut self, event: &HistoryEvent) -> Result<&mut Position, Corrupt> {
+        self.frame(event)?.at.as_mut().ok_or(corrupt(event, "the branch is in no state"))
+    }
+
+    fn branch_started(&mut self, event: &HistoryEvent, parent: u32, index: u32) -> Applied {
+        let owner = self.frames.get_mut(&parent).ok_or(corrupt(event, "no such branch"))?;
+        let last = owner.last;
+        let Some(Activity::Branches(branches)) = owner.at.as_mut().map(|at| &mut at.activity) else {
+            return Err(corrupt(event, "the state has no branches"));
+        };
+        branches.begun += 1;
+        branches.running.insert(index, event.frame);
+        let frame = Frame { parent: Some((parent, index)), last, variables: BTreeMap::new(), at: None };
+        self.frames.insert(event.frame, frame);
+        self.next_frame = self.next_frame.max(event.frame + 1);
+        Ok(())
+    }
+
+    fn branch_ended(&mut self, event: &HistoryEvent, parent: u32, index: u32, output: Json) -> Applied {
+        self.frames.remove(&event.frame);
+        let owner = self.frames.get_mut(&parent).ok_or(corrupt(event, "no such branch"))?;
+        owner.last = event.id;
+        let Some(Activity::Branches(branches)) = owner.at.as_mut().map(|at| &mut at.activity) else {
+            return Err(corrupt(event, "the state has no branches"));
+        };
+        branches.running.remove(&index);
+        branches.results.insert(index, output);
+        Ok(())
+    }
+
+    fn close_task(&mut self, frame: u32) {
+        let position = self.frames.get(&frame).and_then(|frame| frame.at.as_ref());
+        if let Some(Activity::Task(task)) = position.map(|position| &position.activity) {
+            self.tasks.remove(&task.scheduled);
+        }
+    }
+
+    fn drop_branches(&mut self, frame: u32) {
+        let position = self.frames.get(&frame).and_then(|frame| frame.at.as_ref());
+        let Some(Activity::Branches(branches)) = position.map(|position| &position.activity) else {
+            return;
+        };
+        for branch in branches.running.values().copied().collect::<Vec<_>>() {
+            self.drop_frame(branch);
+        }
+    }
+
+    fn drop_frame(&mut self, frame: u32) {
+        self.drop_branches(frame);
+        self.close_task(frame);
+        if let Some(dropped) = self.frames.remove(&frame)
+            && let Some(due) = dropped.deadline()
+        {
+            self.deadlines.remove(&(due, frame));
+        }
+    }
+}
+
+fn corrupt(event: &HistoryEvent, why: &'static str) -> Corrupt {
+    Corrupt { seq: event.seq, why }
+}
+
+impl Detail {
+    /// Whether the branch's next event follows from this one. Ends of branches are leaves: what
+    /// comes after them follows from what came before.
+    fn leads(&self) -> bool {
+        !self.is_private()
+            && !matches!(
+                self,
+                Detail::ExecutionStarted { .. }
+                    | Detail::ParallelSucceeded
+                    | Detail::MapSucceeded
+                    | Detail::IterationSucceeded { .. }
+                    | Detail::IterationFailed { .. }
+                    | Detail::IterationAborted { .. }
+                    | Detail::Aborted(_)
+            )
+    }
+}

@@ -1,0 +1,372 @@
+//! One run of a state machine: the fold of its history.
+//!
+//! [`Execution::apply`] is the only function that changes an execution, live and when it is read
+//! back. Deciding what happens next (`decide`) makes events; applying never decides.
+
+mod apply;
+mod decide;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::definition::{Resource, State, StateId, StateMachine};
+use crate::history::{EventId, HistoryEvent, Payload};
+use crate::scope::Failure;
+use crate::{Entropy, Json, Timestamp};
+
+/// How an execution stands.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Status {
+    /// It has not ended.
+    Running,
+    /// It ended well.
+    Succeeded {
+        /// Its output.
+        output: Payload,
+    },
+    /// It ended with an error.
+    Failed {
+        /// Error name.
+        error: Option<Arc<str>>,
+        /// In words.
+        cause: Option<Arc<str>>,
+    },
+    /// The machine's `TimeoutSeconds` ran out.
+    TimedOut {
+        /// Error name.
+        error: Option<Arc<str>>,
+        /// In words.
+        cause: Option<Arc<str>>,
+    },
+    /// It was stopped.
+    Aborted {
+        /// As the caller said.
+        error: Option<Arc<str>>,
+        /// As the caller said.
+        cause: Option<Arc<str>>,
+    },
+}
+
+/// What an execution starts with.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// Its ARN; name and state machine are read from it.
+    pub execution_arn: Arc<str>,
+    /// Its name.
+    pub name: Arc<str>,
+    /// ARN of its state machine.
+    pub state_machine_arn: Arc<str>,
+    /// Name of its state machine.
+    pub state_machine_name: Arc<str>,
+    /// The machine's role.
+    pub role_arn: Arc<str>,
+    /// Input text, valid JSON.
+    pub input: Arc<str>,
+}
+
+/// What one turn may use.
+pub struct Turn<'a> {
+    /// The time.
+    pub now: Timestamp,
+    /// The dice.
+    pub entropy: &'a mut Entropy,
+    /// The token of the task that a `TaskScheduled` event of this id schedules.
+    pub token: &'a dyn Fn(EventId) -> String,
+}
+
+/// What an execution is told.
+#[derive(Debug, Clone)]
+pub enum Stimulus {
+    /// The integration answered. For `.waitForTaskToken` an `Ok` means submitted: the task stays open.
+    TaskReturned {
+        /// Its `TaskScheduled` event.
+        scheduled: EventId,
+        /// What it answered.
+        result: Result<Json, Failure>,
+    },
+    /// Somebody with the token says it succeeded.
+    TokenSucceeded {
+        /// Its `TaskScheduled` event.
+        scheduled: EventId,
+        /// JSON text.
+        output: Arc<str>,
+    },
+    /// Somebody with the token says it failed.
+    TokenFailed {
+        /// Its `TaskScheduled` event.
+        scheduled: EventId,
+        /// Error name.
+        error: Option<Arc<str>>,
+        /// In words.
+        cause: Option<Arc<str>>,
+    },
+    /// Somebody with the token says it is still at work.
+    Heartbeat {
+        /// Its `TaskScheduled` event.
+        scheduled: EventId,
+    },
+    /// Time has passed: everything due fires.
+    Timer,
+    /// The execution is to end.
+    Stop {
+        /// As the caller says.
+        error: Option<Arc<str>>,
+        /// As the caller says.
+        cause: Option<Arc<str>>,
+    },
+}
+
+/// The execution refused the stimulus and did not change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Rejected {
+    /// The task is not open: completed, timed out, retried, or never scheduled.
+    #[error("no open task has this token")]
+    TaskNotOpen,
+    /// The execution has ended.
+    #[error("the execution has ended")]
+    ExecutionEnded,
+}
+
+/// What a step came to.
+#[derive(Debug, Default)]
+pub struct Decision {
+    /// What happened, in order; already applied.
+    pub events: Vec<HistoryEvent>,
+    /// What is asked of the world.
+    pub tasks: Vec<Task>,
+}
+
+/// A task to be carried out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Task {
+    /// Its `TaskScheduled` event.
+    pub scheduled: EventId,
+    /// What it calls.
+    pub resource: Arc<Resource>,
+    /// With what.
+    pub parameters: Json,
+    /// `TimeoutSeconds` in milliseconds.
+    pub timeout_ms: Option<i64>,
+    /// Name of its state.
+    pub state: Arc<str>,
+}
+
+/// A history does not fit its state machine.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("event {seq} does not fit: {why}")]
+pub struct Corrupt {
+    /// The event.
+    pub seq: u64,
+    /// Why not.
+    pub why: &'static str,
+}
+
+/// One run of a state machine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Execution {
+    machine: Arc<StateMachine>,
+    execution_arn: Arc<str>,
+    role_arn: Arc<str>,
+    input: Payload,
+    started: Timestamp,
+    stopped: Option<Timestamp>,
+    status: Status,
+    last_seq: u64,
+    last_id: EventId,
+    last_at: Timestamp,
+    frames: BTreeMap<u32, Frame>,
+    next_frame: u32,
+    /// Frame of every open task, by its `TaskScheduled` event; derived from `frames`.
+    tasks: BTreeMap<EventId, u32>,
+    /// Deadline of every frame that has one; derived from `frames`.
+    deadlines: BTreeSet<(Timestamp, u32)>,
+}
+
+/// A branch: the machine's own, of a Parallel, or an iteration of a Map.
+#[derive(Debug, Clone, PartialEq)]
+struct Frame {
+    /// The frame of the Parallel or Map state, and which of its branches this is.
+    parent: Option<(u32, u32)>,
+    /// The event that the next one of this branch follows from.
+    last: EventId,
+    variables: BTreeMap<Arc<str>, Json>,
+    at: Option<Position>,
+}
+
+/// Where a branch is.
+#[derive(Debug, Clone, PartialEq)]
+struct Position {
+    state: StateId,
+    input: Payload,
+    entered: EventId,
+    entered_at: Timestamp,
+    /// Times each retrier was used.
+    retries: BTreeMap<u32, u32>,
+    activity: Activity,
+}
+
+/// What a state waits for.
+#[derive(Debug, Clone, PartialEq)]
+enum Activity {
+    Deciding,
+    Waiting { until: Timestamp },
+    Task(OpenTask),
+    Retrying { due: Timestamp },
+    Branches(Branches),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct OpenTask {
+    scheduled: EventId,
+    submitted: bool,
+    parameters: Json,
+    timeout_at: Option<Timestamp>,
+    heartbeat_at: Option<Timestamp>,
+    heartbeat_ms: Option<i64>,
+    timeout_ms: Option<i64>,
+}
+
+/// The branches of a Parallel or Map state.
+#[derive(Debug, Clone, PartialEq)]
+struct Branches {
+    /// Event they follow from.
+    started: EventId,
+    /// Items of a Map.
+    items: Json,
+    /// At a time; 0 for all.
+    concurrency: u32,
+    /// How many there are.
+    total: u32,
+    /// How many have begun.
+    begun: u32,
+    /// Frames that run, by branch.
+    running: BTreeMap<u32, u32>,
+    /// Outputs of those that ended.
+    results: BTreeMap<u32, Json>,
+}
+
+impl OpenTask {
+    fn deadline(&self) -> Option<Timestamp> {
+        [self.timeout_at, self.heartbeat_at].into_iter().flatten().min()
+    }
+}
+
+impl Frame {
+    fn deadline(&self) -> Option<Timestamp> {
+        match &self.at.as_ref()?.activity {
+            Activity::Waiting { until } => Some(*until),
+            Activity::Retrying { due } => Some(*due),
+            Activity::Task(task) => task.deadline(),
+            Activity::Deciding | Activity::Branches(_) => None,
+        }
+    }
+}
+
+impl Execution {
+    /// How it stands.
+    pub fn status(&self) -> &Status {
+        &self.status
+    }
+
+    /// When it started.
+    pub fn started_at(&self) -> Timestamp {
+        self.started
+    }
+
+    /// When it ended.
+    pub fn stopped_at(&self) -> Option<Timestamp> {
+        self.stopped
+    }
+
+    /// Sequence number of its last event.
+    pub fn last_seq(&self) -> u64 {
+        self.last_seq
+    }
+
+    /// Public number of its last public event.
+    pub fn last_event_id(&self) -> EventId {
+        self.last_id
+    }
+
+    /// Its input as it was given.
+    pub fn input(&self) -> &Payload {
+        &self.input
+    }
+
+    /// Its earliest deadline.
+    pub fn due(&self) -> Option<Timestamp> {
+        if self.status != Status::Running {
+            return None;
+        }
+        let first = self.deadlines.first().map(|(due, _)| *due);
+        [first, self.machine_deadline()].into_iter().flatten().min()
+    }
+
+    fn machine_deadline(&self) -> Option<Timestamp> {
+        self.machine.timeout_s.map(|seconds| self.started.plus_ms(seconds.saturating_mul(1_000)))
+    }
+
+    /// Whether the task is open.
+    pub fn is_open(&self, scheduled: EventId) -> bool {
+        self.tasks.contains_key(&scheduled)
+    }
+
+    /// Tasks the world has not answered or taken over: what recovery asks for again.
+    pub fn outstanding(&self) -> Vec<Task> {
+        let open = self.tasks.values().filter_map(|frame| self.task_of(*frame));
+        open.filter_map(|(task, submitted)| (!submitted).then_some(task)).collect()
+    }
+
+    fn task_of(&self, frame: u32) -> Option<(Task, bool)> {
+        let position = self.frames.get(&frame)?.at.as_ref()?;
+        let Activity::Task(open) = &position.activity else { return None };
+        let definition = self.machine.state(position.state);
+        let State::Task { resource, .. } = &definition.state else { return None };
+        let task = Task {
+            scheduled: open.scheduled,
+            resource: Arc::clone(resource),
+            parameters: open.parameters.clone(),
+            timeout_ms: open.timeout_ms,
+            state: Arc::clone(&definition.name),
+        };
+        Some((task, open.submitted))
+    }
+
+    /// The execution that these events make.
+    pub fn replay(
+        machine: Arc<StateMachine>,
+        events: impl IntoIterator<Item = HistoryEvent>,
+    ) -> Result<Execution, Corrupt> {
+        let mut execution = Execution::empty(machine);
+        for event in events {
+            if event.seq != execution.last_seq + 1 {
+                return Err(Corrupt { seq: event.seq, why: "the history has a gap" });
+            }
+            execution.apply(&event)?;
+        }
+        if execution.last_seq == 0 {
+            return Err(Corrupt { seq: 0, why: "the history is empty" });
+        }
+        Ok(execution)
+    }
+
+    fn empty(machine: Arc<StateMachine>) -> Execution {
+        let nothing: Arc<str> = "".into();
+        Execution {
+            machine,
+            execution_arn: Arc::clone(&nothing),
+            role_arn: nothing,
+            input: Payload::Value(Json::Null),
+            started: Timestamp(0),
+            stopped: None,
+            status: Status::Running,
+            last_seq: 0,
+            last_id: 0,
+            last_at: Timestamp(0),
+            frames: BTreeMap::new(),
+            next_frame: 1,
+            tasks: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+        }
+    }
+}

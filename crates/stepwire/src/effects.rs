@@ -1,0 +1,119 @@
+//! Carrying out what the kernel asks for, and telling those who watch.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use stepwire_asl::Json;
+use stepwire_core::effect::Report;
+use stepwire_core::{ApiError, Effect, Input, ReplyId, Write};
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, oneshot, watch};
+
+use crate::driver::{Inputs, Rim};
+use crate::http_task::HttpTasks;
+use crate::listen::mqtt::Connections;
+use crate::observe::Observers;
+
+/// HTTP tasks in flight at a time; more wait their turn.
+const HTTP_TASKS_MAX: usize = 256;
+
+/// The operation's output, or why it was refused.
+pub(crate) type Answer = Result<Json, ApiError>;
+
+/// Callers that wait for the kernel's answer.
+#[derive(Default)]
+pub(crate) struct Replies {
+    state: Mutex<(u64, HashMap<ReplyId, oneshot::Sender<Answer>>)>,
+}
+
+impl Replies {
+    /// A new caller, and where its answer will arrive.
+    pub(crate) fn expect(&self) -> (ReplyId, oneshot::Receiver<Answer>) {
+        let (sender, receiver) = oneshot::channel();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.0 += 1;
+        let reply = ReplyId(state.0);
+        state.1.insert(reply, sender);
+        (reply, receiver)
+    }
+
+    fn answer(&self, reply: ReplyId, answer: Answer) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(caller) = state.1.remove(&reply) {
+            // A caller that has hung up does not want it.
+            let _ = caller.send(answer);
+        }
+    }
+}
+
+/// The world as the driver touches it.
+pub(crate) struct World {
+    pub(crate) connections: Arc<Connections>,
+    pub(crate) replies: Arc<Replies>,
+    pub(crate) http: Arc<HttpTasks>,
+    pub(crate) observers: Arc<Observers>,
+    pub(crate) failure: watch::Sender<Option<Arc<str>>>,
+    pub(crate) runtime: Handle,
+    http_turns: Arc<Semaphore>,
+}
+
+impl World {
+    pub(crate) fn new(
+        connections: Arc<Connections>,
+        replies: Arc<Replies>,
+        http: Arc<HttpTasks>,
+        observers: Arc<Observers>,
+        failure: watch::Sender<Option<Arc<str>>>,
+    ) -> World {
+        let http_turns = Arc::new(Semaphore::new(HTTP_TASKS_MAX));
+        let runtime = Handle::current();
+        World { connections, replies, http, observers, failure, runtime, http_turns }
+    }
+}
+
+impl Rim for World {
+    fn carry_out(&mut self, effect: Effect, inputs: &Inputs) {
+        self.observers.effect(&effect);
+        match effect {
+            Effect::Send { connection, packet } => self.connections.send(connection, packet),
+            Effect::Close { connection, reason } => self.connections.close(connection, reason),
+            Effect::Reply { reply, answer } => self.replies.answer(reply, answer),
+            Effect::HttpInvoke { execution, scheduled, parameters, timeout_ms } => {
+                let (http, inputs) = (Arc::clone(&self.http), inputs.clone());
+                let turns = Arc::clone(&self.http_turns);
+                self.runtime.spawn(async move {
+                    let _turn = turns.acquire().await;
+                    let result = http.invoke(&parameters, timeout_ms).await;
+                    inputs.send(Input::TaskReturned { execution, scheduled, result }).await;
+                });
+            }
+            Effect::Report(report) => log(&report),
+        }
+    }
+
+    fn observe(&mut self, writes: &[Write]) {
+        self.observers.writes(writes);
+    }
+
+    fn failed(&mut self, error: stepwire_store::Error) {
+        tracing::error!("cannot write: {error}");
+        self.failure.send_replace(Some(error.to_string().into()));
+    }
+}
+
+/// One warning that names device, address and cause.
+fn log(report: &Report) {
+    match report {
+        Report::Refused { client, action, resource, why } => {
+            let client = client.as_deref().unwrap_or("-");
+            tracing::warn!("device `{client}` was refused `{action}` on `{resource}`: {why}");
+        }
+        Report::RuleFailed { rule, topic, why } => {
+            tracing::warn!("rule `{rule}` failed for a message on `{topic}`: {why}");
+        }
+        Report::AnswerRefused { rule, device, operation, why } => {
+            tracing::warn!("rule `{rule}`: answer of `{device}` to `{operation}` not taken: {why}");
+        }
+        Report::Unreadable { why } => tracing::error!("an execution is set aside: {why}"),
+    }
+}
