@@ -85,8 +85,8 @@ fn verdict(summary: &Summary, ending: Ending, exit: bool) -> Result<(), Failure>
             Err(Failure::new(
                 Exit::Failed,
                 format!(
-                    "{} lost, {} ended otherwise than they should, {missing} devices never online",
-                    summary.lost, summary.unexpected
+                    "{} lost, {} unfinished, {} ended otherwise than they should, {missing} devices never online",
+                    summary.lost, summary.running, summary.unexpected
                 ),
             )
             .hint("`--data DIR` keeps the data, so that `aws stepfunctions get-execution-history` can tell why"))

@@ -234,7 +234,11 @@ async fn tell_story(
     };
     let ending = stage.play(options.exit, &mut progress, observations, tales, signals).await;
     progress.finish();
-    Ok((Summary { profile_failures: profiles.failed(), ..stage.tracker.summary() }, ending))
+    let summary = Summary { profile_failures: profiles.failed(), ..stage.tracker.summary() };
+    Ok(match ending {
+        Ending::Stuck => (summary.given_up(), ending),
+        Ending::Settled | Ending::Asked | Ending::Interrupted => (summary, ending),
+    })
 }
 
 /// Deploys the story and makes the devices, with what a user has: files and AWS requests.

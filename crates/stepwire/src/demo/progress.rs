@@ -70,10 +70,11 @@ impl Progress {
     /// The counts as they are now.
     pub(super) fn show(&mut self, counts: Counts, p99_ms: Option<i64>) {
         let text = format!(
-            "running {}  succeeded {}  failed {}  p99 to device {}",
+            "running {}  succeeded {}  failed {}  lost {}  p99 to device {}",
             counts.running,
             counts.succeeded,
             counts.failed,
+            counts.lost,
             p99_ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms} ms")),
         );
         if let Some(bars) = &self.bars {

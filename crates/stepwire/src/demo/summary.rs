@@ -19,7 +19,9 @@ pub struct Summary {
     pub succeeded: usize,
     /// Executions that failed.
     pub failed: usize,
-    /// Connects whose execution did not start or did not end.
+    /// Executions that had not ended when the demo was ended.
+    pub running: usize,
+    /// Connects whose execution did not start, or did not end in a long time.
     pub lost: usize,
     /// Executions that ended otherwise than they should: an answering device's has to succeed, a
     /// silent one's to fail by its heartbeat, and each connect to start one.
@@ -41,7 +43,14 @@ pub struct Summary {
 impl Summary {
     /// Whether every device was online, nothing was lost and every run ended as it should.
     pub fn is_good(&self) -> bool {
-        self.connected == self.devices && self.lost == 0 && self.unexpected == 0
+        let unfinished = self.lost + self.running;
+        self.connected == self.devices && unfinished == 0 && self.unexpected == 0
+    }
+
+    /// The summary of a demo in which nothing happens any more: what still runs is lost.
+    #[must_use]
+    pub(super) fn given_up(self) -> Summary {
+        Summary { lost: self.lost + self.running, running: 0, ..self }
     }
 }
 
@@ -55,6 +64,9 @@ impl fmt::Display for Summary {
         writeln!(f, "started    {}", self.started)?;
         writeln!(f, "succeeded  {}", self.succeeded)?;
         writeln!(f, "failed     {}", self.failed)?;
+        if self.running > 0 {
+            writeln!(f, "running    {}", self.running)?;
+        }
         writeln!(f, "lost       {}", self.lost)?;
         if self.unexpected > 0 {
             writeln!(f, "unexpected {}", self.unexpected)?;

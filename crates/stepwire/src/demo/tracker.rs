@@ -21,6 +21,7 @@ pub(super) struct Tracker {
     succeeded: usize,
     failed: usize,
     started_twice: usize,
+    ended: usize,
     retried: usize,
     to_published_ms: Vec<i64>,
 }
@@ -66,8 +67,8 @@ pub(super) struct Counts {
     pub succeeded: usize,
     /// Executions that failed.
     pub failed: usize,
-    /// Connects without an execution. Some are on their way while devices connect.
-    pub without_execution: usize,
+    /// Connects without an execution.
+    pub lost: usize,
 }
 
 impl Tracker {
@@ -181,7 +182,8 @@ impl Tracker {
         };
         self.succeeded += usize::from(succeeded);
         self.failed += usize::from(!succeeded);
-        run.ended = Some(End { succeeded, error, at });
+        let before = run.ended.replace(End { succeeded, error, at });
+        self.ended += usize::from(before.is_none());
         let seconds = took as f64 / 1000.0;
         Some(Line {
             device: Arc::clone(&run.device),
@@ -196,13 +198,13 @@ impl Tracker {
             running: self.open.len(),
             succeeded: self.succeeded,
             failed: self.failed,
-            without_execution: self.runs.values().filter(|run| !run.started).count(),
+            lost: self.lost(),
         }
     }
 
     /// Whether every device has been online and every connect's execution has ended.
     pub(super) fn is_settled(&self) -> bool {
-        self.seen_online == self.devices.len() && self.lost() == 0
+        self.seen_online == self.devices.len() && self.ended == self.runs.len()
     }
 
     /// Milliseconds from connect to request that 99 % of the runs so far have not exceeded.
@@ -210,9 +212,9 @@ impl Tracker {
         percentile(&mut self.to_published_ms.clone(), 99)
     }
 
-    /// Connects whose execution did not start or has not ended.
+    /// Connects without an execution.
     fn lost(&self) -> usize {
-        self.runs.values().filter(|run| run.ended.is_none()).count()
+        self.runs.len() + self.started_twice - self.started
     }
 
     /// Runs that ended otherwise than they should: an answering device's run has to succeed, a
@@ -245,6 +247,7 @@ impl Tracker {
             started: self.started,
             succeeded: self.succeeded,
             failed: self.failed,
+            running: self.runs.len() - self.ended - self.lost(),
             lost: self.lost(),
             unexpected: self.unexpected(),
             retried: self.retried,
@@ -323,15 +326,18 @@ mod tests {
     }
 
     #[test]
-    fn a_connect_without_an_ended_execution_is_lost() {
+    fn a_connect_without_an_execution_is_lost_and_one_without_an_end_is_running() {
         let mut tracker = whole_story();
+        let standing = |tracker: &Tracker| {
+            let summary = tracker.summary();
+            (summary.lost, summary.running, tracker.is_settled(), summary.is_good())
+        };
         connect(&mut tracker, "gw-1", "s3", 9_000);
-        assert!(!tracker.is_settled());
-        assert_eq!(tracker.summary().lost, 1);
+        assert_eq!(standing(&tracker), (1, 0, false, false));
         start(&mut tracker, "gw-1", "s3");
-        assert_eq!(tracker.summary().lost, 1);
+        assert_eq!(standing(&tracker), (0, 1, false, false));
         end(&mut tracker, "s3", "SUCCEEDED", None, 9_500);
-        assert_eq!(tracker.summary().lost, 0);
+        assert_eq!(standing(&tracker), (0, 0, true, true));
     }
 
     #[test]
