@@ -622,7 +622,11 @@ impl Parser<'_> {
         let mut chars = self.rest().char_indices();
         while let Some((at, c)) = chars.next() {
             match c {
-                '\\' => name.extend(chars.next().map(|(_, c)| c)),
+                '\\' => match chars.next() {
+                    Some((_, next)) if next == quote => name.push(quote),
+                    Some((_, next)) => name.extend(['\\', next]),
+                    None => break,
+                },
                 c if c == quote => {
                     self.at += at + 1;
                     return Ok(name);

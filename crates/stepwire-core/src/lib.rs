@@ -5,19 +5,35 @@
 //!
 //! Read in this order: [`Kernel::step`], [`Input`], [`Write`], [`Effect`], then one module.
 
+mod acts;
+pub mod answers;
 pub mod broker;
+pub mod effect;
 pub mod error;
+pub mod executions;
+pub mod input;
+pub mod integrations;
+mod kernel;
 pub mod message;
 pub mod mqtt;
-pub mod params;
+pub mod overlay;
+mod params;
 pub mod read;
 pub mod record;
 pub mod registry;
+pub mod request;
 pub mod rules;
 pub mod settings;
 pub mod tables;
+mod write;
 
+pub use effect::Effect;
 pub use error::ApiError;
+pub use input::{Input, ReplyId};
+pub use kernel::{Kernel, Step};
 pub use message::{Message, Origin};
 pub use read::Read;
+pub use record::Corrupt;
+pub use request::{Request, Service};
 pub use settings::Settings;
+pub use write::Write;

@@ -142,10 +142,13 @@ impl Execution {
                 self.drop_branches(event.frame);
                 self.position(event)?.activity = Activity::Deciding;
             }
-            Detail::ParallelSucceeded | Detail::MapSucceeded => {
+            Detail::ParallelSucceeded => self.position(event)?.activity = Activity::Deciding,
+            Detail::MapSucceeded => {
                 self.position(event)?.activity = Activity::Deciding;
+                self.frame(event)?.last = event.previous;
             }
             Detail::IterationFailed { .. } | Detail::IterationAborted { .. } => {
+                self.follow(event.frame);
                 self.drop_frame(event.frame);
             }
             Detail::IterationStarted { .. } | Detail::IterationSucceeded { .. } => {}
@@ -204,6 +207,15 @@ impl Execution {
         branches.running.remove(&index);
         branches.results.insert(index, output);
         Ok(())
+    }
+
+    /// What comes next in the branch around `frame` follows from what came last in it.
+    fn follow(&mut self, frame: u32) {
+        let Some(branch) = self.frames.get(&frame) else { return };
+        let (last, parent) = (branch.last, branch.parent);
+        if let Some(owner) = parent.and_then(|(parent, _)| self.frames.get_mut(&parent)) {
+            owner.last = last;
+        }
     }
 
     fn close_task(&mut self, frame: u32) {

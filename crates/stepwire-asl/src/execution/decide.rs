@@ -106,6 +106,8 @@ impl<'e, 't> Decider<'e, 't> {
         let detail = if id >= EVENTS_MAX && !terminal { too_many_events() } else { detail };
         let previous = match detail {
             Detail::BranchStarted { .. } => 0,
+            // The end of a Map follows from the end of its last iteration.
+            Detail::MapSucceeded => self.execution.last_id,
             _ => self.execution.frames.get(&frame).map_or(0, |frame| frame.last),
         };
         let event = HistoryEvent {
@@ -169,14 +171,15 @@ impl<'e, 't> Decider<'e, 't> {
                 // A state that changes nothing hands its input on as the caller wrote it.
                 let untouched = definition.is_transparent() && result.is_none();
                 if untouched {
-                    self.exit(frame, definition, Ok(raw), &Json::Null)
+                    let value = raw.value().clone();
+                    self.exit(frame, definition, Ok(raw), &value)
                 } else {
                     self.finish(frame, definition, output)
                 }
             }
             State::Succeed => {
-                let output = self.output(frame, definition, effective)?;
-                self.exit(frame, definition, Ok(Payload::Value(output)), &Json::Null)
+                let output = self.output(frame, definition, effective.clone())?;
+                self.exit(frame, definition, Ok(Payload::Value(output)), &effective)
             }
             State::Fail { error, cause } => {
                 let error = self.text(frame, &effective, error.as_ref(), "ErrorPath")?;
@@ -251,12 +254,16 @@ impl<'e, 't> Decider<'e, 't> {
             ("StateMachine", Json::object([("Id", Json::from(id)), ("Name", text(machine))])),
         ];
         if let Some(position) = self.position(frame) {
-            let retries: u32 = position.retries.values().sum();
-            members.push(("State", Json::object([
-                ("Name", Json::String(Arc::clone(&self.machine.state(position.state).name))),
+            let definition = self.machine.state(position.state);
+            let mut state = vec![
+                ("Name", Json::String(Arc::clone(&definition.name))),
                 ("EnteredTime", Json::from(position.entered_at.rfc3339())),
-                ("RetryCount", Json::from(i64::from(retries))),
-            ])));
+            ];
+            if matches!(definition.state, State::Task { .. } | State::Parallel { .. } | State::Map(_)) {
+                let retries: u32 = position.retries.values().sum();
+                state.push(("RetryCount", Json::from(i64::from(retries))));
+            }
+            members.push(("State", Json::object(state)));
         }
         if let Some(token) = token {
             members.push(("Task", Json::object([("Token", text(token))])));
@@ -354,7 +361,9 @@ impl<'e, 't> Decider<'e, 't> {
             self.read(frame, path, input)?
         };
         let shown = format!("{} == {}", path.text(), value);
-        match (value.as_i64(), field) {
+        let written = value.as_str().and_then(|text| text.parse().ok());
+        let counted = if field == "SecondsPath" { value.as_i64() } else { value.as_i64().or(written) };
+        match (counted, field) {
             (Some(number), _) if number >= 0 => Ok(number),
             (Some(_), "SecondsPath") => {
                 Err(runtime(format!("The SecondsPath parameter references a negative value: {shown}")))
@@ -362,6 +371,10 @@ impl<'e, 't> Decider<'e, 't> {
             (None, "SecondsPath") => {
                 Err(runtime(format!("The SecondsPath parameter cannot be parsed as a long value: {shown}")))
             }
+            (None, "MaxConcurrencyPath") => Err(runtime(format!(
+                "The {field} field refers to value {value} which is not a valid integer: {}",
+                path.text()
+            ))),
             _ => Err(runtime(format!("The {field} parameter does not reference a valid integer value: {shown}"))),
         }
     }
@@ -369,6 +382,9 @@ impl<'e, 't> Decider<'e, 't> {
     /// AWS's sentence around a failure of evaluation.
     fn told(&self, frame: u32, failure: Failure) -> Failure {
         let Some(position) = self.position(frame) else { return failure };
+        if failure.error.as_ref() == "States.DataLimitExceeded" {
+            return failure;
+        }
         let name = &self.machine.state(position.state).name;
         let cause = format!(
             "An error occurred while executing the state '{name}' (entered at the event id #{}). {}",
