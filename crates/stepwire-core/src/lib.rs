@@ -9,6 +9,7 @@ pub mod broker;
 pub mod error;
 pub mod message;
 pub mod mqtt;
+pub mod params;
 pub mod read;
 pub mod record;
 pub mod registry;

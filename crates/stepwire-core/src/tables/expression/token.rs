@@ -1,0 +1,81 @@
+//! The words of an expression.
+
+use super::Kind;
+use crate::error::ApiError;
+
+/// One word of an expression.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Token<'a> {
+    /// An attribute name, keyword or function name.
+    Word(&'a str),
+    /// `#name`, with the sign.
+    Name(&'a str),
+    /// `:value`, with the sign.
+    Value(&'a str),
+    /// A list index.
+    Integer(&'a str),
+    /// An operator or bracket.
+    Symbol(&'a str),
+    /// The end of the expression.
+    End,
+}
+
+/// A word and where it stands.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Spot<'a> {
+    pub(super) token: Token<'a>,
+    pub(super) start: usize,
+    pub(super) end: usize,
+}
+
+/// Splits `text` into words; the last one is [`Token::End`].
+pub(super) fn split(kind: Kind, text: &str) -> Result<Vec<Spot<'_>>, ApiError> {
+    let mut spots = Vec::new();
+    let mut start = 0;
+    while let Some(first) = text[start..].chars().next() {
+        if first.is_whitespace() {
+            start += first.len_utf8();
+            continue;
+        }
+        let rest = &text[start..];
+        let Some(token) = token(rest, first) else {
+            let near = &rest[..first.len_utf8()];
+            return Err(kind.invalid(format!("Syntax error; token: \"{near}\", near: \"{near}\"")));
+        };
+        let end = start + length(token);
+        spots.push(Spot { token, start, end });
+        start = end;
+    }
+    spots.push(Spot { token: Token::End, start, end: start });
+    Ok(spots)
+}
+
+fn token(rest: &str, first: char) -> Option<Token<'_>> {
+    let run = |from: usize| {
+        let stop = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
+        &rest[..rest[from..].find(stop).map_or(rest.len(), |at| from + at)]
+    };
+    Some(match first {
+        'a'..='z' | 'A'..='Z' | '_' => Token::Word(run(0)),
+        '#' if run(1).len() > 1 => Token::Name(run(1)),
+        ':' if run(1).len() > 1 => Token::Value(run(1)),
+        '0'..='9' => Token::Integer(run(0)),
+        '<' if rest.starts_with("<>") || rest.starts_with("<=") => Token::Symbol(&rest[..2]),
+        '>' if rest.starts_with(">=") => Token::Symbol(&rest[..2]),
+        '<' | '>' | '=' | '(' | ')' | '[' | ']' | ',' | '.' | '+' | '-' => {
+            Token::Symbol(&rest[..1])
+        }
+        _ => return None,
+    })
+}
+
+fn length(token: Token<'_>) -> usize {
+    match token {
+        Token::Word(text)
+        | Token::Name(text)
+        | Token::Value(text)
+        | Token::Integer(text)
+        | Token::Symbol(text) => text.len(),
+        Token::End => 0,
+    }
+}

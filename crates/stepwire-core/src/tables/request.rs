@@ -1,0 +1,200 @@
+//! Requests, parsed once.
+
+use std::fmt;
+use std::sync::Arc;
+
+use stepwire_asl::Json;
+
+use super::batch::{BatchGet, BatchWrite};
+use super::change::Change;
+use super::create::CreateTable;
+use super::page::Search;
+use super::validation;
+use super::view::{GetItem, ListTables};
+use crate::error::ApiError;
+use crate::params::Params;
+use crate::settings::Settings;
+
+/// A request of the DynamoDB API.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "the operations of the API")]
+pub enum Request {
+    CreateTable(Box<CreateTable>),
+    DescribeTable(TableName),
+    ListTables(ListTables),
+    DeleteTable(TableName),
+    GetItem(Box<GetItem>),
+    PutItem(Box<Change>),
+    UpdateItem(Box<Change>),
+    DeleteItem(Box<Change>),
+    Query(Box<Search>),
+    Scan(Box<Search>),
+    BatchGetItem(BatchGet),
+    BatchWriteItem(BatchWrite),
+}
+
+impl Request {
+    /// The request that `body` makes of an operation. `None`: there is no such operation here.
+    pub fn parse(operation: &str, body: &Json) -> Option<Result<Request, ApiError>> {
+        let params = Params::new(body, "ValidationException");
+        Some(match operation {
+            "CreateTable" => CreateTable::parse(params).map(Box::new).map(Request::CreateTable),
+            "DescribeTable" => only_table(params).map(Request::DescribeTable),
+            "ListTables" => ListTables::parse(params).map(Request::ListTables),
+            "DeleteTable" => only_table(params).map(Request::DeleteTable),
+            "GetItem" => GetItem::parse(params).map(Box::new).map(Request::GetItem),
+            "PutItem" => Change::parse_put(params).map(Box::new).map(Request::PutItem),
+            "UpdateItem" => Change::parse_update(params).map(Box::new).map(Request::UpdateItem),
+            "DeleteItem" => Change::parse_delete(params).map(Box::new).map(Request::DeleteItem),
+            "Query" => Search::parse_query(params).map(Box::new).map(Request::Query),
+            "Scan" => Search::parse_scan(params).map(Box::new).map(Request::Scan),
+            "BatchGetItem" => BatchGet::parse(params).map(Request::BatchGetItem),
+            "BatchWriteItem" => BatchWrite::parse(params).map(Request::BatchWriteItem),
+            _ => return None,
+        })
+    }
+
+    /// Whether it changes nothing.
+    pub fn is_read(&self) -> bool {
+        match self {
+            Request::DescribeTable(_)
+            | Request::ListTables(_)
+            | Request::GetItem(_)
+            | Request::Query(_)
+            | Request::Scan(_)
+            | Request::BatchGetItem(_) => true,
+            Request::CreateTable(_)
+            | Request::DeleteTable(_)
+            | Request::PutItem(_)
+            | Request::UpdateItem(_)
+            | Request::DeleteItem(_)
+            | Request::BatchWriteItem(_) => false,
+        }
+    }
+}
+
+fn only_table(params: Params<'_>) -> Result<TableName, ApiError> {
+    params.only(&["TableName"])?;
+    TableName::required(params)
+}
+
+/// A table as a caller names it: by name or by ARN.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableName {
+    name: Arc<str>,
+    /// The whole ARN, when the caller gave one.
+    arn: Option<Arc<str>>,
+}
+
+impl TableName {
+    pub(super) fn required(params: Params<'_>) -> Result<TableName, ApiError> {
+        TableName::parse(required(params, "TableName", Json::as_str)?)
+    }
+
+    pub(super) fn parse(text: &str) -> Result<TableName, ApiError> {
+        let by_arn = text.starts_with("arn:").then(|| text.split_once(":table/")).flatten();
+        let name = by_arn.map_or(text, |(_, name)| name);
+        let constraint = if name.len() < 3 {
+            "Member must have length greater than or equal to 3"
+        } else if name.len() > 255 {
+            "Member must have length less than or equal to 255"
+        } else if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b)) {
+            "Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+"
+        } else {
+            let arn = by_arn.is_some().then(|| Arc::from(text));
+            return Ok(TableName { name: name.into(), arn });
+        };
+        Err(constraint_error(Some(text), "tableName", constraint))
+    }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn shared(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Whether it is an ARN of another region or account, in which we have no tables.
+    pub(super) fn is_elsewhere(&self, settings: &Settings) -> bool {
+        let here = || settings.arn("dynamodb", &format!("table/{}", self.name));
+        self.arn.as_ref().is_some_and(|arn| **arn != *here())
+    }
+}
+
+impl fmt::Display for TableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+/// The error that a parameter breaks a constraint of the API's model.
+pub(super) fn constraint_error(value: Option<&str>, name: &str, constraint: &str) -> ApiError {
+    let value = value.map_or_else(|| "null".to_owned(), |value| format!("'{value}'"));
+    validation(format!(
+        "1 validation error detected: Value {value} at '{name}' failed to satisfy constraint: \
+         {constraint}"
+    ))
+}
+
+/// A required parameter, converted by `convert`.
+pub(super) fn required<'a, T>(
+    params: Params<'a>,
+    name: &str,
+    convert: impl Fn(&'a Json) -> Option<T>,
+) -> Result<T, ApiError> {
+    let value = params
+        .get(name)
+        .ok_or_else(|| constraint_error(None, &camel(name), "Member must not be null"))?;
+    convert(value).ok_or_else(|| super::serialization(name, "of another type"))
+}
+
+/// A parameter's name in AWS's constraint messages.
+fn camel(name: &str) -> String {
+    let mut chars = name.chars();
+    chars.next().map(|first| first.to_ascii_lowercase()).into_iter().chain(chars).collect()
+}
+
+/// Refuses parameters that DynamoDB has and we do not, saying what to use.
+pub(super) fn refuse(params: Params<'_>, refused: &[(&str, &str)]) -> Result<(), ApiError> {
+    match refused.iter().find(|(name, _)| params.get(name).is_some()) {
+        Some((name, hint)) => Err(validation(format!("`{name}` is not available: {hint}"))),
+        None => Ok(()),
+    }
+}
+
+/// One of the words that parameter `name` may have.
+pub(super) fn word<T: Copy>(
+    params: Params<'_>,
+    name: &str,
+    words: &[(&str, T)],
+) -> Result<Option<T>, ApiError> {
+    let Some(text) = params.optional_text(name)? else { return Ok(None) };
+    match words.iter().find(|(word, _)| *word == text) {
+        Some((_, meaning)) => Ok(Some(*meaning)),
+        None => {
+            let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+            let constraint = format!("Member must satisfy enum value set: [{}]", words.join(", "));
+            Err(constraint_error(Some(text), &camel(name), &constraint))
+        }
+    }
+}
+
+/// An integer parameter within `min..=max`.
+pub(super) fn integer(
+    params: Params<'_>,
+    name: &str,
+    min: i64,
+    max: i64,
+) -> Result<Option<i64>, ApiError> {
+    let Some(value) = params.optional_int(name)? else { return Ok(None) };
+    let constraint = if value < min {
+        format!("Member must have value greater than or equal to {min}")
+    } else if value > max {
+        format!("Member must have value less than or equal to {max}")
+    } else {
+        return Ok(Some(value));
+    };
+    Err(constraint_error(Some(&value.to_string()), &camel(name), &constraint))
+}
