@@ -69,6 +69,7 @@ mod tests {
         assert!(text.contains("States.Format('http://127.0.0.1:9/profiles/{}'"));
         assert!(text.contains(r#""HeartbeatSeconds":7"#));
         assert!(!text.contains("${"));
+        stepwire_asl::StateMachine::parse(&text).unwrap();
     }
 
     #[test]

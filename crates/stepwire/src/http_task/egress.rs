@@ -4,22 +4,23 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use stepwire_asl::Failure;
 
-use super::Failure;
+use super::{runtime, socket};
 
 /// Refuses a URL that is not `https` or whose host is an address that is not public. Names are
 /// checked when they are resolved, by [`PublicOnly`].
 pub(super) fn check(url: &Url) -> Result<(), Failure> {
     let Some(host) = url.host_str() else {
-        return Err(Failure::runtime("`ApiEndpoint` names no host"));
+        return Err(runtime("`ApiEndpoint` names no host"));
     };
     // URLs write an IPv6 address in brackets, and every way to write IPv4 as four decimals.
     let address = host.trim_start_matches('[').trim_end_matches(']').parse().ok();
     if let Some(why) = address.and_then(refusal) {
-        return Err(Failure::socket(refused(host, why)));
+        return Err(socket(refused(host, why)));
     }
     if url.scheme() != "https" {
-        return Err(Failure::runtime(
+        return Err(runtime(
             "`ApiEndpoint` must start with `https://` (`--http-allow HOST:PORT` lifts this for one host)",
         ));
     }

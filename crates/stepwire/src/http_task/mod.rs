@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Client, ClientBuilder, Response, redirect};
-use stepwire_asl::Json;
+use stepwire_asl::{Failure, Json};
 
 use self::request::Outgoing;
 use crate::config::HostPort;
@@ -28,29 +28,14 @@ pub const RESPONSE_BYTES_MAX: usize = 262_144;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const IDLE_CONNECTION_LIFE: Duration = Duration::from_secs(30);
 
-/// Why a task failed, in the words a workflow catches.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    /// Error name, such as `States.Http.StatusCode.503`.
-    pub error: Arc<str>,
-    /// What happened.
-    pub cause: Arc<str>,
+/// The definition asks for something that cannot be: retrying would not help.
+fn runtime(cause: impl Into<Arc<str>>) -> Failure {
+    Failure::new("States.Runtime", cause)
 }
 
-impl Failure {
-    fn new(error: impl Into<Arc<str>>, cause: impl Into<Arc<str>>) -> Failure {
-        Failure { error: error.into(), cause: cause.into() }
-    }
-
-    /// The definition asks for something that cannot be: retrying would not help.
-    fn runtime(cause: impl Into<Arc<str>>) -> Failure {
-        Failure::new("States.Runtime", cause)
-    }
-
-    /// The network let us down, or was not to be used.
-    fn socket(cause: impl Into<Arc<str>>) -> Failure {
-        Failure::new("States.Http.Socket", cause)
-    }
+/// The network let us down, or was not to be used.
+fn socket(cause: impl Into<Arc<str>>) -> Failure {
+    Failure::new("States.Http.Socket", cause)
 }
 
 /// Sends the requests of HTTP tasks. Connections are pooled and shared.
@@ -89,7 +74,7 @@ impl HttpTasks {
         match tokio::time::timeout(Duration::from_millis(allowed_ms.unsigned_abs()), exchange).await
         {
             Ok(received) => map_response(&received?),
-            Err(_) => Err(Failure::socket(format!("no response within {allowed_ms} ms"))),
+            Err(_) => Err(socket(format!("no response within {allowed_ms} ms"))),
         }
     }
 
@@ -123,21 +108,17 @@ async fn exchange(client: &Client, outgoing: Outgoing) -> Result<Received, Failu
     if let Some(body) = outgoing.body {
         request = request.body(body);
     }
-    let response = request.send().await.map_err(|error| Failure::socket(chain(&error)))?;
+    let response = request.send().await.map_err(|error| socket(chain(&error)))?;
     let (status, headers) = (response.status(), response.headers().clone());
     Ok(Received { status, headers, body: body_of(response).await? })
 }
 
 async fn body_of(mut response: Response) -> Result<Vec<u8>, Failure> {
     let mut body = Vec::new();
-    while let Some(chunk) =
-        response.chunk().await.map_err(|error| Failure::socket(chain(&error)))?
-    {
+    while let Some(chunk) = response.chunk().await.map_err(|error| socket(chain(&error)))? {
         if body.len() + chunk.len() > RESPONSE_BYTES_MAX {
-            return Err(Failure::new(
-                "States.DataLimitExceeded",
-                format!("the response is longer than {RESPONSE_BYTES_MAX} bytes"),
-            ));
+            let cause = format!("the response is longer than {RESPONSE_BYTES_MAX} bytes");
+            return Err(Failure::new("States.DataLimitExceeded", cause));
         }
         body.extend_from_slice(&chunk);
     }
@@ -212,29 +193,29 @@ mod tests {
     #[tokio::test]
     async fn an_error_status_fails_the_task_with_the_body_as_cause() {
         let address = service().await;
-        let failure = tasks(address).invoke(&get_of(address, "/busy"), None).await.unwrap_err();
-        assert_eq!(failure, Failure::new("States.Http.StatusCode.503", "try later"));
+        let failed = tasks(address).invoke(&get_of(address, "/busy"), None).await.unwrap_err();
+        assert_eq!(failed, Failure::new("States.Http.StatusCode.503", "try later"));
     }
 
     #[tokio::test]
     async fn a_redirect_is_not_followed() {
         let address = service().await;
-        let failure = tasks(address).invoke(&get_of(address, "/moved"), None).await.unwrap_err();
-        assert_eq!(failure, Failure::new("States.Http.StatusCode.302", "Found"));
+        let failed = tasks(address).invoke(&get_of(address, "/moved"), None).await.unwrap_err();
+        assert_eq!(failed, Failure::new("States.Http.StatusCode.302", "Found"));
     }
 
     #[tokio::test]
     async fn a_long_response_fails_the_task() {
         let address = service().await;
-        let failure = tasks(address).invoke(&get_of(address, "/long"), None).await.unwrap_err();
-        assert_eq!(&*failure.error, "States.DataLimitExceeded");
+        let failed = tasks(address).invoke(&get_of(address, "/long"), None).await.unwrap_err();
+        assert_eq!(&*failed.error, "States.DataLimitExceeded");
     }
 
     #[tokio::test]
     async fn a_slow_response_fails_after_the_time_the_task_allows() {
         let address = service().await;
-        let failure = tasks(address).invoke(&get_of(address, "/slow"), Some(50)).await.unwrap_err();
-        assert_eq!(failure, Failure::socket("no response within 50 ms"));
+        let failed = tasks(address).invoke(&get_of(address, "/slow"), Some(50)).await.unwrap_err();
+        assert_eq!(failed, socket("no response within 50 ms"));
     }
 
     #[tokio::test]
@@ -260,24 +241,24 @@ mod tests {
     async fn nothing_leaves_for_loopback_unless_it_is_allowed() {
         let address = service().await;
         let tasks = HttpTasks::new(Vec::new()).unwrap();
-        let failure = tasks.invoke(&get_of(address, "/json"), None).await.unwrap_err();
-        assert_eq!(&*failure.error, "States.Http.Socket");
+        let failed = tasks.invoke(&get_of(address, "/json"), None).await.unwrap_err();
+        assert_eq!(&*failed.error, "States.Http.Socket");
         let port = address.port();
         for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "0x7f.1", "[::1]", "0.0.0.0"] {
             let url = format!("https://{host}:{port}/json");
             let parameters =
                 Json::object([("ApiEndpoint", url.as_str().into()), ("Method", "GET".into())]);
-            let failure = tasks.invoke(&parameters, None).await.unwrap_err();
-            assert_eq!(&*failure.error, "States.Http.Socket", "{url}");
-            assert!(failure.cause.contains("not a public address"), "{url}: {}", failure.cause);
+            let failed = tasks.invoke(&parameters, None).await.unwrap_err();
+            assert_eq!(&*failed.error, "States.Http.Socket", "{url}");
+            assert!(failed.cause.contains("not a public address"), "{url}: {}", failed.cause);
         }
     }
 
     #[tokio::test]
     async fn allowing_one_port_does_not_allow_another() {
         let (one, other) = (service().await, service().await);
-        let failure = tasks(one).invoke(&get_of(other, "/json"), None).await.unwrap_err();
-        assert_eq!(&*failure.error, "States.Http.Socket");
+        let failed = tasks(one).invoke(&get_of(other, "/json"), None).await.unwrap_err();
+        assert_eq!(&*failed.error, "States.Http.Socket");
     }
 
     #[tokio::test]
@@ -285,8 +266,8 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         drop(listener);
-        let failure = tasks(address).invoke(&get_of(address, "/"), None).await.unwrap_err();
-        assert_eq!(&*failure.error, "States.Http.Socket");
-        assert!(failure.cause.starts_with("cannot connect"), "{}", failure.cause);
+        let failed = tasks(address).invoke(&get_of(address, "/"), None).await.unwrap_err();
+        assert_eq!(&*failed.error, "States.Http.Socket");
+        assert!(failed.cause.starts_with("cannot connect"), "{}", failed.cause);
     }
 }

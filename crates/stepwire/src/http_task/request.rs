@@ -3,10 +3,10 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
-use stepwire_asl::Json;
 use stepwire_asl::json::Object;
+use stepwire_asl::{Failure, Json};
 
-use super::Failure;
+use super::runtime;
 
 /// Headers that a task may not set (AWS, "Unsupported headers" of the HTTP Task).
 const REFUSED_HEADERS: [&str; 32] = [
@@ -91,14 +91,12 @@ fn refuse_unknown(members: &Object) -> Result<(), Failure> {
             "ApiEndpoint" | "Method" | "Headers" | "QueryParameters" | "RequestBody"
             | "Transform" => {}
             "Authentication" | "InvocationConfig" => {
-                return Err(Failure::runtime(format!(
+                return Err(runtime(format!(
                     "`{name}` with a `ConnectionArn` is not available yet; send a header instead"
                 )));
             }
             _ => {
-                return Err(Failure::runtime(format!(
-                    "`{name}` is not a parameter of `http:invoke`"
-                )));
+                return Err(runtime(format!("`{name}` is not a parameter of `http:invoke`")));
             }
         }
     }
@@ -108,12 +106,12 @@ fn refuse_unknown(members: &Object) -> Result<(), Failure> {
 fn endpoint(members: &Object) -> Result<Url, Failure> {
     let text = text(members, "ApiEndpoint")?;
     let mut url = Url::parse(text)
-        .map_err(|error| Failure::runtime(format!("`ApiEndpoint` is not a URL: {error}")))?;
+        .map_err(|error| runtime(format!("`ApiEndpoint` is not a URL: {error}")))?;
     if !matches!(url.scheme(), "https" | "http") {
-        return Err(Failure::runtime("`ApiEndpoint` must start with `https://`"));
+        return Err(runtime("`ApiEndpoint` must start with `https://`"));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(Failure::runtime("`ApiEndpoint` must not hold a user name or password"));
+        return Err(runtime("`ApiEndpoint` must not hold a user name or password"));
     }
     url.set_fragment(None);
     Ok(url)
@@ -129,7 +127,7 @@ fn method(members: &Object) -> Result<Method, Failure> {
         "OPTIONS" => Method::OPTIONS,
         "HEAD" => Method::HEAD,
         other => {
-            return Err(Failure::runtime(format!(
+            return Err(runtime(format!(
                 "`Method` is `{other}`; it must be one of GET, POST, PUT, DELETE, PATCH, OPTIONS, HEAD"
             )));
         }
@@ -157,19 +155,18 @@ fn add_headers(headers: &mut HeaderMap, given: &Object) -> Result<(), Failure> {
         .filter(|name| is_refused(name))
         .collect();
     if !refused.is_empty() {
-        return Err(Failure::runtime(format!(
+        return Err(runtime(format!(
             "the `Headers` field contains unsupported values: [{}]",
             refused.join(", ")
         )));
     }
     for (name, value) in given {
         let key = HeaderName::from_bytes(name.as_bytes())
-            .map_err(|_| Failure::runtime(format!("`{name}` is not the name of a header")))?;
+            .map_err(|_| runtime(format!("`{name}` is not the name of a header")))?;
         for value in values(value) {
             let text = scalar(value, name)?;
-            let value = HeaderValue::from_str(&text).map_err(|_| {
-                Failure::runtime(format!("the value of header `{name}` cannot be sent"))
-            })?;
+            let value = HeaderValue::from_str(&text)
+                .map_err(|_| runtime(format!("the value of header `{name}` cannot be sent")))?;
             headers.append(key.clone(), value);
         }
     }
@@ -234,7 +231,7 @@ impl Encoding {
         let members = object(transform, "Transform")?;
         let known = ["RequestBodyEncoding", "RequestEncodingOptions"];
         if let Some(name) = members.keys().find(|name| !known.contains(&&***name)) {
-            return Err(Failure::runtime(format!("`{name}` is not a field of `Transform`")));
+            return Err(runtime(format!("`{name}` is not a field of `Transform`")));
         }
         let format = match members.get("RequestEncodingOptions") {
             Some(options) => ArrayFormat::parse(options)?,
@@ -243,9 +240,7 @@ impl Encoding {
         match members.get("RequestBodyEncoding").map(Json::as_str) {
             None | Some(Some("NONE")) => Ok(Encoding::Json),
             Some(Some("URL_ENCODED")) => Ok(Encoding::Form(format)),
-            Some(_) => {
-                Err(Failure::runtime("`RequestBodyEncoding` must be `URL_ENCODED` or `NONE`"))
-            }
+            Some(_) => Err(runtime("`RequestBodyEncoding` must be `URL_ENCODED` or `NONE`")),
         }
     }
 }
@@ -257,9 +252,9 @@ impl ArrayFormat {
             Some(Some("REPEAT")) => Ok(ArrayFormat::Repeat),
             Some(Some("COMMAS")) => Ok(ArrayFormat::Commas),
             Some(Some("BRACKETS")) => Ok(ArrayFormat::Brackets),
-            Some(_) => Err(Failure::runtime(
-                "`ArrayFormat` must be `INDICES`, `REPEAT`, `COMMAS` or `BRACKETS`",
-            )),
+            Some(_) => {
+                Err(runtime("`ArrayFormat` must be `INDICES`, `REPEAT`, `COMMAS` or `BRACKETS`"))
+            }
         }
     }
 }
@@ -330,7 +325,7 @@ fn scalar(value: &Json, name: &str) -> Result<String, Failure> {
         Json::Bool(value) => Ok(value.to_string()),
         Json::Null => Ok(String::new()),
         Json::Array(_) | Json::Object(_) => {
-            Err(Failure::runtime(format!("`{name}` must be a string, a number or a boolean")))
+            Err(runtime(format!("`{name}` must be a string, a number or a boolean")))
         }
     }
 }
@@ -339,11 +334,11 @@ fn text<'a>(members: &'a Object, name: &str) -> Result<&'a str, Failure> {
     members
         .get(name)
         .and_then(Json::as_str)
-        .ok_or_else(|| Failure::runtime(format!("`{name}` must be given, as a string")))
+        .ok_or_else(|| runtime(format!("`{name}` must be given, as a string")))
 }
 
 fn object<'a>(value: &'a Json, name: &str) -> Result<&'a Object, Failure> {
-    value.as_object().ok_or_else(|| Failure::runtime(format!("`{name}` must be an object")))
+    value.as_object().ok_or_else(|| runtime(format!("`{name}` must be an object")))
 }
 
 #[cfg(test)]

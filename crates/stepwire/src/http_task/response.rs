@@ -2,11 +2,11 @@
 
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
-use stepwire_asl::Json;
 use stepwire_asl::json::Object;
+use stepwire_asl::{Failure, Json};
 
-use super::Failure;
 use super::request::is_json;
+use super::runtime;
 
 /// A cause longer than this is cut (AWS: 32,768 characters).
 const CAUSE_CHARS_MAX: usize = 32_768;
@@ -33,7 +33,8 @@ pub fn map_response(received: &Received) -> Result<Json, Failure> {
     if !status.is_success() {
         let text = String::from_utf8_lossy(&received.body);
         let cause = if text.is_empty() { status_text } else { cut(&text) };
-        return Err(Failure::new(format!("States.Http.StatusCode.{}", status.as_u16()), cause));
+        let error = format!("States.Http.StatusCode.{}", status.as_u16());
+        return Err(Failure::new(&error, cause));
     }
     Ok(Json::object([
         ("Headers", headers(&received.headers)),
@@ -49,10 +50,10 @@ fn body(received: &Received) -> Result<Json, Failure> {
     let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let binary = ["image/", "video/", "audio/"].iter().any(|family| essence.starts_with(family));
     if binary || essence == "application/octet-stream" {
-        return Err(Failure::runtime(format!("a response of kind `{essence}` is not text")));
+        return Err(runtime(format!("a response of kind `{essence}` is not text")));
     }
     let Ok(text) = std::str::from_utf8(&received.body) else {
-        return Err(Failure::runtime("the response is not UTF-8 text"));
+        return Err(runtime("the response is not UTF-8 text"));
     };
     let parsed = if is_json(kind) { Json::parse(text).ok() } else { None };
     Ok(parsed.unwrap_or_else(|| text.into()))
