@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use stepwire_asl::Json;
+use stepwire_asl::json::Object;
 
 use super::capacity::{Report, read_half_units, write_half_units};
 use super::change::ITEM_MAX;
@@ -58,10 +59,7 @@ enum One {
 }
 
 /// The entries of `RequestItems`.
-fn request_items<'a>(
-    params: Params<'a>,
-    max: usize,
-) -> Result<impl Iterator<Item = (&'a Arc<str>, &'a Json)>, ApiError> {
+fn request_items(params: Params<'_>, max: usize) -> Result<&Object, ApiError> {
     let items = required(params, "RequestItems", Json::as_object)?;
     if items.is_empty() {
         let constraint = "Member must have length greater than or equal to 1";
@@ -71,13 +69,14 @@ fn request_items<'a>(
         let constraint = format!("Member must have length less than or equal to {max}");
         return Err(constraint_error(Some("{…}"), "requestItems", &constraint));
     }
-    Ok(items.iter())
+    Ok(items)
 }
 
 impl BatchGet {
     pub(super) fn parse(params: Params<'_>) -> Result<BatchGet, ApiError> {
         params.only(&["RequestItems", "ReturnConsumedCapacity"])?;
         let tables: Vec<Gets> = request_items(params, GETS_MAX)?
+            .iter()
             .map(|(table, request)| Gets::parse(table, request))
             .collect::<Result<_, _>>()?;
         if tables.iter().map(|table| table.keys.len()).sum::<usize>() > GETS_MAX {

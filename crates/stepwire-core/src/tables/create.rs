@@ -6,7 +6,7 @@ use std::sync::Arc;
 use stepwire_asl::{Json, Timestamp};
 
 use super::request::{TableName, constraint_error, integer, required, word};
-use super::table::{Encryption, KeyAttribute, KeyType, Provisioned, Table};
+use super::table::{Encryption, KeyAttribute, KeyType, Provisioned, Table, Tags};
 use super::{Tables, Write, serialization, validation};
 use crate::error::ApiError;
 use crate::params::Params;
@@ -22,7 +22,7 @@ pub struct CreateTable {
     deletion_protection: bool,
     class: Option<Arc<str>>,
     encryption: Option<Encryption>,
-    tags: Vec<(Arc<str>, Arc<str>)>,
+    tags: Tags,
 }
 
 const LATER: &str = "is not available yet";
@@ -119,9 +119,10 @@ fn keys(params: Params<'_>) -> Result<(KeyAttribute, Option<KeyAttribute>), ApiE
             return Err(constraint_error(Some(&schema_text(schema)), "keySchema", constraint));
         }
     };
-    let attribute = |name: &Arc<str>| match definitions.get(name) {
-        Some(kind) => Ok(KeyAttribute { name: Arc::clone(name), kind: *kind }),
-        None => {
+    let attribute = |name: &Arc<str>| {
+        if let Some(kind) = definitions.get(name) {
+            Ok(KeyAttribute { name: Arc::clone(name), kind: *kind })
+        } else {
             let wanted: Vec<&str> = names.iter().map(|(_, name, _)| &**name).collect();
             let known: Vec<&str> = definitions.keys().map(|name| &**name).collect();
             Err(invalid(format!(
@@ -227,7 +228,7 @@ fn encryption(params: Params<'_>) -> Result<Option<Encryption>, ApiError> {
     }))
 }
 
-fn tags(params: Params<'_>) -> Result<Vec<(Arc<str>, Arc<str>)>, ApiError> {
+fn tags(params: Params<'_>) -> Result<Tags, ApiError> {
     let Some(list) = params.get("Tags") else { return Ok(Vec::new()) };
     let list = list.as_array().ok_or_else(|| serialization("Tags", "a list"))?;
     let tag = |tag: &Json| {

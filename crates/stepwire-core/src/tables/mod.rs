@@ -30,7 +30,7 @@ pub use create::CreateTable;
 pub use item::Item;
 pub use number::{Number, NumberError};
 pub use request::Request;
-pub use table::{Counts, Encryption, KeyAttribute, KeyType, Provisioned, Table};
+pub use table::{Counts, Encryption, KeyAttribute, KeyType, Provisioned, Table, Tags};
 pub use value::{Attributes, Type, Value};
 pub use view::answer;
 

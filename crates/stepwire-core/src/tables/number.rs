@@ -115,7 +115,7 @@ impl Number {
         i64::from(self.exponent) + i64::from(self.significant_digits()) - 1
     }
 
-    /// The exact sum.
+    /// The exact sum. One of too many digits is said to overflow, as AWS says it.
     pub fn plus(&self, other: &Number) -> Result<Number, NumberError> {
         if self.digits == 0 {
             return Ok(*other);
@@ -128,18 +128,22 @@ impl Number {
         // What does not fit here has more than 38 digits: the last one of `low` stays.
         let shift = (i32::from(high.exponent) - i32::from(low.exponent)).unsigned_abs();
         let scaled = 10_u128.checked_pow(shift).and_then(|by| high.digits.checked_mul(by));
-        let scaled = scaled.ok_or(NumberError::TooPrecise)?;
+        let scaled = scaled.ok_or(NumberError::Overflow)?;
         let exponent = i64::from(low.exponent);
         if high.negative == low.negative {
-            let sum = scaled.checked_add(low.digits).ok_or(NumberError::TooPrecise)?;
+            let sum = scaled.checked_add(low.digits).ok_or(NumberError::Overflow)?;
             Number::checked(high.negative, sum, exponent)
         } else {
             let negative = if scaled >= low.digits { high.negative } else { low.negative };
             Number::checked(negative, scaled.abs_diff(low.digits), exponent)
         }
+        .map_err(|error| match error {
+            NumberError::TooPrecise => NumberError::Overflow,
+            error => error,
+        })
     }
 
-    /// The exact difference.
+    /// The exact difference; errors as [`Number::plus`].
     pub fn minus(&self, other: &Number) -> Result<Number, NumberError> {
         self.plus(&Number { negative: !other.negative && other.digits != 0, ..*other })
     }

@@ -171,14 +171,12 @@ pub(super) fn word<T: Copy>(
     words: &[(&str, T)],
 ) -> Result<Option<T>, ApiError> {
     let Some(text) = params.optional_text(name)? else { return Ok(None) };
-    match words.iter().find(|(word, _)| *word == text) {
-        Some((_, meaning)) => Ok(Some(*meaning)),
-        None => {
-            let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
-            let constraint = format!("Member must satisfy enum value set: [{}]", words.join(", "));
-            Err(constraint_error(Some(text), &camel(name), &constraint))
-        }
+    if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == text) {
+        return Ok(Some(*meaning));
     }
+    let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+    let constraint = format!("Member must satisfy enum value set: [{}]", words.join(", "));
+    Err(constraint_error(Some(text), &camel(name), &constraint))
 }
 
 /// An integer parameter within `min..=max`.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use stepwire_asl::{Json, Timestamp};
 
 use super::key;
@@ -41,8 +42,11 @@ pub struct Table {
     /// `SSESpecification`, shown but without effect.
     pub encryption: Option<Encryption>,
     /// Tags, by key.
-    pub tags: Vec<(Arc<str>, Arc<str>)>,
+    pub tags: Tags,
 }
+
+/// Keys and values of tags.
+pub type Tags = Vec<(Arc<str>, Arc<str>)>;
 
 /// An attribute of the primary key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -217,13 +221,16 @@ impl Table {
 
     /// A UUID of its own, also when a table of this name existed before.
     fn id(&self, settings: &Settings) -> String {
-        use sha2::{Digest, Sha256};
         let text = format!("{}\n{}\n{}", self.arn(settings), self.number, self.created.0);
-        let mut b = Sha256::digest(text.as_bytes());
-        b[6] = b[6] & 0x0f | 0x80;
-        b[8] = b[8] & 0x3f | 0x80;
-        let hex = |run: &[u8]| run.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        [&b[..4], &b[4..6], &b[6..8], &b[8..10], &b[10..16]].map(hex).join("-")
+        let hash = Sha256::digest(text.as_bytes());
+        let word =
+            |at: usize| u32::from_be_bytes([hash[at], hash[at + 1], hash[at + 2], hash[at + 3]]);
+        let (one, two, three, four) = (word(0), word(4), word(8), word(12));
+        // A custom UUID (RFC 9562, 5.8): version 8, variant 2.
+        let (two, three) = (two & 0xFFFF_0FFF | 0x8000, three & 0x3FFF_FFFF | 0x8000_0000);
+        let (time, version) = (two >> 16, two & 0xFFFF);
+        let (variant, node) = (three >> 16, three & 0xFFFF);
+        format!("{one:08x}-{time:04x}-{version:04x}-{variant:04x}-{node:04x}{four:08x}")
     }
 
     /// The stored form of the definition.

@@ -4,6 +4,7 @@
 //! so that list elements beyond the end are appended by index; then the rest is removed, last
 //! element first, so that indexes keep their meaning.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -37,8 +38,8 @@ pub(super) fn updated(
             Effect::Nothing => {}
         }
     }
-    sets.sort_by(|(one, _), (two, _)| one.cmp(two));
-    removals.sort_by(|one, two| two.cmp(one));
+    sets.sort_by_key(|(path, _)| *path);
+    removals.sort_by_key(|path| Reverse(*path));
     let mut after = before.clone();
     for (path, value) in sets {
         set(&mut after, path, value)?;

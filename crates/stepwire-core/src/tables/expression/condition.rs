@@ -97,20 +97,27 @@ impl Condition {
     pub(crate) fn paths<'a>(&'a self, visit: &mut dyn FnMut(&'a Path)) {
         match self {
             Condition::All(parts) | Condition::Any(parts) => {
-                parts.iter().for_each(|part| part.paths(visit));
+                for part in parts {
+                    part.paths(visit);
+                }
             }
             Condition::Not(part) => part.paths(visit),
             Condition::Compare(one, _, two)
             | Condition::BeginsWith(one, two)
             | Condition::Contains(one, two) => {
-                [one, two].into_iter().for_each(|operand| operand.path(visit));
+                one.path(visit);
+                two.path(visit);
             }
             Condition::Between(one, two, three) => {
-                [one, two, three].into_iter().for_each(|operand| operand.path(visit));
+                one.path(visit);
+                two.path(visit);
+                three.path(visit);
             }
             Condition::In(one, list) => {
                 one.path(visit);
-                list.iter().for_each(|operand| operand.path(visit));
+                for operand in list {
+                    operand.path(visit);
+                }
             }
             Condition::Exists(path) | Condition::NotExists(path) => visit(path),
             Condition::HasType(operand, _) => operand.path(visit),

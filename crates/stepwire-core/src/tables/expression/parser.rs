@@ -43,7 +43,7 @@ impl<'a> Parser<'a> {
                 text.len()
             )));
         }
-        let spots = split(kind, text)?;
+        let spots = split(text);
         Ok(Parser { kind, placeholders, text, spots, at: 0, depth: 0, bracketed: (0, 0) })
     }
 
@@ -219,9 +219,16 @@ impl<'a> Parser<'a> {
         self.kind.invalid(why)
     }
 
+    /// The error that a function stands where it cannot.
+    pub(super) fn misused(&self, function: &str) -> ApiError {
+        self.invalid(format!(
+            "The function is not allowed to be used this way in an expression; function: {function}"
+        ))
+    }
+
     /// The error that the next word does not belong there.
     pub(super) fn unexpected(&self) -> ApiError {
-        let spot = |at: usize| self.spots.get(at).or(self.spots.last());
+        let spot = |at: usize| self.spots.get(at).or_else(|| self.spots.last());
         let (Some(this), Some(next)) = (spot(self.at), spot(self.at + 1)) else {
             return self.invalid("Syntax error");
         };

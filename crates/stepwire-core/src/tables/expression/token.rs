@@ -1,8 +1,5 @@
 //! The words of an expression.
 
-use super::Kind;
-use crate::error::ApiError;
-
 /// One word of an expression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Token<'a> {
@@ -14,7 +11,7 @@ pub(super) enum Token<'a> {
     Value(&'a str),
     /// A list index.
     Integer(&'a str),
-    /// An operator or bracket.
+    /// An operator or bracket, or a character that belongs nowhere.
     Symbol(&'a str),
     /// The end of the expression.
     End,
@@ -29,7 +26,7 @@ pub(super) struct Spot<'a> {
 }
 
 /// Splits `text` into words; the last one is [`Token::End`].
-pub(super) fn split(kind: Kind, text: &str) -> Result<Vec<Spot<'_>>, ApiError> {
+pub(super) fn split(text: &str) -> Vec<Spot<'_>> {
     let mut spots = Vec::new();
     let mut start = 0;
     while let Some(first) = text[start..].chars().next() {
@@ -37,36 +34,29 @@ pub(super) fn split(kind: Kind, text: &str) -> Result<Vec<Spot<'_>>, ApiError> {
             start += first.len_utf8();
             continue;
         }
-        let rest = &text[start..];
-        let Some(token) = token(rest, first) else {
-            let near = &rest[..first.len_utf8()];
-            return Err(kind.invalid(format!("Syntax error; token: \"{near}\", near: \"{near}\"")));
-        };
+        let token = token(&text[start..], first);
         let end = start + length(token);
         spots.push(Spot { token, start, end });
         start = end;
     }
     spots.push(Spot { token: Token::End, start, end: start });
-    Ok(spots)
+    spots
 }
 
-fn token(rest: &str, first: char) -> Option<Token<'_>> {
+fn token(rest: &str, first: char) -> Token<'_> {
     let run = |from: usize| {
         let stop = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
         &rest[..rest[from..].find(stop).map_or(rest.len(), |at| from + at)]
     };
-    Some(match first {
-        'a'..='z' | 'A'..='Z' | '_' => Token::Word(run(0)),
+    let is = |symbol: &str| rest.starts_with(symbol);
+    match first {
+        'a'..='z' | 'A'..='Z' => Token::Word(run(0)),
         '#' if run(1).len() > 1 => Token::Name(run(1)),
         ':' if run(1).len() > 1 => Token::Value(run(1)),
         '0'..='9' => Token::Integer(run(0)),
-        '<' if rest.starts_with("<>") || rest.starts_with("<=") => Token::Symbol(&rest[..2]),
-        '>' if rest.starts_with(">=") => Token::Symbol(&rest[..2]),
-        '<' | '>' | '=' | '(' | ')' | '[' | ']' | ',' | '.' | '+' | '-' => {
-            Token::Symbol(&rest[..1])
-        }
-        _ => return None,
-    })
+        '<' | '>' if is("<>") || is("<=") || is(">=") => Token::Symbol(&rest[..2]),
+        _ => Token::Symbol(&rest[..first.len_utf8()]),
+    }
 }
 
 fn length(token: Token<'_>) -> usize {

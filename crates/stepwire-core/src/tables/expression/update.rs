@@ -145,9 +145,8 @@ fn not_for(parser: &Parser<'_>, operator: &str, value: &Value) -> ApiError {
 
 fn amount(parser: &mut Parser<'_>) -> Result<Amount, ApiError> {
     let first = source(parser)?;
-    let operator = match parser.peek() {
-        Token::Symbol(symbol @ ("+" | "-")) => symbol,
-        _ => return Ok(Amount::One(first)),
+    let Token::Symbol(operator @ ("+" | "-")) = parser.peek() else {
+        return Ok(Amount::One(first));
     };
     parser.next();
     let second = source(parser)?;
@@ -155,9 +154,7 @@ fn amount(parser: &mut Parser<'_>) -> Result<Amount, ApiError> {
         match operand {
             Source::Value(Value::N(_)) | Source::Path(_) | Source::IfNotExists(..) => {}
             Source::Value(value) => return Err(parser.operand_type(operator, value)),
-            Source::ListAppend(..) => {
-                return Err(parser.operand_type(operator, &Value::L(std::sync::Arc::default())));
-            }
+            Source::ListAppend(..) => return Err(parser.misused("list_append")),
         }
     }
     Ok(match operator {
@@ -216,10 +213,11 @@ fn if_not_exists(parser: &mut Parser<'_>) -> Result<Source, ApiError> {
 fn list_append(parser: &mut Parser<'_>) -> Result<Source, ApiError> {
     let (first, second) = two(parser, "list_append")?;
     for operand in [&first, &second] {
-        if let Source::Value(value) = operand
-            && !matches!(value, Value::L(_))
-        {
-            return Err(parser.operand_type("list_append", value));
+        match operand {
+            Source::Value(Value::L(_)) | Source::Path(_) | Source::IfNotExists(..) => {}
+            Source::Value(value) => return Err(parser.operand_type("list_append", value)),
+            // DynamoDB does not nest it.
+            Source::ListAppend(..) => return Err(parser.misused("list_append")),
         }
     }
     Ok(Source::ListAppend(Box::new(first), Box::new(second)))

@@ -51,7 +51,9 @@ impl World {
             if missing.is_empty() {
                 break;
             }
-            missing.into_iter().for_each(|need| reads.fetch(need, &self.store));
+            for need in missing {
+                reads.fetch(need, &self.store);
+            }
         }
         let mut out = Vec::new();
         let before = format!("{:?}", self.tables);

@@ -86,7 +86,7 @@ fn function(parser: &mut Parser<'_>, name: &str) -> Result<Condition, ApiError> 
         return Err(parser.unexpected());
     };
     if comparator(parser.peek()).is_some() {
-        return Err(misused(parser, name));
+        return Err(parser.misused(name));
     }
     match (name, second) {
         ("attribute_exists", None) => Ok(Condition::Exists(only_path(parser, name, first)?)),
@@ -116,15 +116,9 @@ fn function(parser: &mut Parser<'_>, name: &str) -> Result<Condition, ApiError> 
 
 fn unknown_function(parser: &Parser<'_>, name: &str) -> ApiError {
     if matches!(name, "if_not_exists" | "list_append") {
-        return misused(parser, name);
+        return parser.misused(name);
     }
     parser.invalid(format!("Invalid function name; function: {name}"))
-}
-
-fn misused(parser: &Parser<'_>, name: &str) -> ApiError {
-    parser.invalid(format!(
-        "The function is not allowed to be used this way in an expression; function: {name}"
-    ))
 }
 
 fn only_path(parser: &Parser<'_>, function: &str, operand: Operand) -> Result<Path, ApiError> {
@@ -187,7 +181,7 @@ fn comparison(parser: &mut Parser<'_>) -> Result<Condition, ApiError> {
         return listed(parser, left);
     }
     match left {
-        Operand::Size(_) => Err(misused(parser, "size")),
+        Operand::Size(_) => Err(parser.misused("size")),
         Operand::Path(_) | Operand::Value(_) => Err(parser.unexpected()),
     }
 }
@@ -289,7 +283,7 @@ fn operand(parser: &mut Parser<'_>) -> Result<Operand, ApiError> {
                 Operand::Value(value) if size(value).is_none() => {
                     Err(parser.operand_type("size", value))
                 }
-                Operand::Size(_) => Err(misused(parser, "size")),
+                Operand::Size(_) => Err(parser.misused("size")),
                 _ => Ok(Operand::Size(Box::new(argument))),
             }
         }
@@ -297,7 +291,7 @@ fn operand(parser: &mut Parser<'_>) -> Result<Operand, ApiError> {
             if matches!(name, "attribute_exists" | "attribute_not_exists")
                 || matches!(name, "attribute_type" | "begins_with" | "contains") =>
         {
-            Err(misused(parser, name))
+            Err(parser.misused(name))
         }
         (_, Some(name)) => Err(unknown_function(parser, name)),
         _ => Ok(Operand::Path(parser.path()?)),
