@@ -15,7 +15,8 @@ use stepwire_asl::{
 
 fn main() {
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {
-        let answer = Json::parse(&line).map_or_else(|e| Json::from(e.to_string()), |case| run(&case));
+        let answer =
+            Json::parse(&line).map_or_else(|e| Json::from(e.to_string()), |case| run(&case));
         println!("{answer}");
     }
 }
@@ -25,9 +26,9 @@ fn run(case: &Json) -> Json {
     let machine = match StateMachine::parse(text("definition")) {
         Ok(machine) => Arc::new(machine),
         Err(found) => {
-            let found = found.iter().map(|d| {
-                Json::from(format!("{}: {} at {}", d.code, d.message, d.location))
-            });
+            let found = found
+                .iter()
+                .map(|d| Json::from(format!("{}: {} at {}", d.code, d.message, d.location)));
             return Json::object([("diagnostics", Json::array(found))]);
         }
     };

@@ -111,9 +111,10 @@ fn compile(value: &Json, pointer: &str, depth: usize) -> Result<Rule, Vec<Error>
         let Some(items) = inner.as_array().filter(|items| !items.is_empty()) else {
             return fail(&format!("/{name}"), "Expected a non-empty array");
         };
-        let rules = items.iter().enumerate().map(|(at, item)| {
-            compile(item, &format!("{pointer}/{name}/{at}"), depth + 1)
-        });
+        let rules = items
+            .iter()
+            .enumerate()
+            .map(|(at, item)| compile(item, &format!("{pointer}/{name}/{at}"), depth + 1));
         let rules = rules.collect::<Result<Vec<_>, _>>()?;
         return Ok(if name == "And" { Rule::And(rules) } else { Rule::Or(rules) });
     }
@@ -215,7 +216,9 @@ impl Comparison {
         let value = self.variable.read(scope);
         let wanted = match &self.against {
             Against::Value(value) => value.clone(),
-            Against::Path(path) => path.read(scope).map_err(|m| invalid(path, &m.to_string(), scope))?,
+            Against::Path(path) => {
+                path.read(scope).map_err(|m| invalid(path, &m.to_string(), scope))?
+            }
         };
         if self.operator == Operator::IsPresent {
             return Ok(wanted.as_bool() == Some(value.is_ok()));
@@ -223,7 +226,9 @@ impl Comparison {
         let value = value.map_err(|m| invalid(&self.variable, &m.to_string(), scope))?;
         let is = |found: bool| wanted.as_bool() == Some(found);
         Ok(match self.operator {
-            Operator::Order(kind, test) => order(kind, &value, &wanted).is_some_and(|o| test.holds(o)),
+            Operator::Order(kind, test) => {
+                order(kind, &value, &wanted).is_some_and(|o| test.holds(o))
+            }
             Operator::Matches => match (value.as_str(), wanted.as_str()) {
                 (Some(text), Some(pattern)) => glob(pattern, text),
                 _ => false,
@@ -240,7 +245,10 @@ impl Comparison {
 
 fn invalid(path: &Path, why: &str, scope: &Scope<'_>) -> Failure {
     let _ = scope;
-    let cause = format!("Invalid path '{}': The choice state's condition path references an invalid value. {why}", path.text());
+    let cause = format!(
+        "Invalid path '{}': The choice state's condition path references an invalid value. {why}",
+        path.text()
+    );
     Failure::new("States.Runtime", cause)
 }
 

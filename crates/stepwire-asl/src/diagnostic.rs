@@ -24,7 +24,11 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     /// An error of this code.
-    pub fn error(code: &'static str, message: impl Into<String>, location: impl Into<String>) -> Self {
+    pub fn error(
+        code: &'static str,
+        message: impl Into<String>,
+        location: impl Into<String>,
+    ) -> Self {
         Diagnostic {
             severity: Severity::Error,
             code,

@@ -117,7 +117,12 @@ impl Intrinsic {
 }
 
 impl Call {
-    fn evaluate(&self, scope: &Scope<'_>, entropy: &mut Entropy, text: &str) -> Result<Json, Failure> {
+    fn evaluate(
+        &self,
+        scope: &Scope<'_>,
+        entropy: &mut Entropy,
+        text: &str,
+    ) -> Result<Json, Failure> {
         let fail = |why: String| {
             let cause = format!("The function '{text}' had the following error: {why}");
             Failure::new("States.IntrinsicFailure", cause)
@@ -152,7 +157,9 @@ impl Function {
                 item.ok_or_else(|| "index out of bounds".to_owned())
             }
             Function::ArrayLength => Ok(Json::from(array(self, &values[0])?.len() as i64)),
-            Function::ArrayPartition => partition(array(self, &values[0])?, integer(self, &values[1])?),
+            Function::ArrayPartition => {
+                partition(array(self, &values[0])?, integer(self, &values[1])?)
+            }
             Function::ArrayRange => range(self, values),
             Function::ArrayUnique => {
                 let mut unique: Vec<Json> = Vec::new();
@@ -165,7 +172,8 @@ impl Function {
             }
             Function::Base64Encode => bounded(STANDARD.encode(text(self, &values[0])?)),
             Function::Base64Decode => {
-                let bytes = STANDARD.decode(text(self, &values[0])?).map_err(|_| "invalid Base64")?;
+                let bytes =
+                    STANDARD.decode(text(self, &values[0])?).map_err(|_| "invalid Base64")?;
                 bounded(String::from_utf8_lossy(&bytes).into_owned())
             }
             Function::Format => format(values),
@@ -257,7 +265,9 @@ fn merge(function: Function, values: &[Json]) -> Made {
         other => Err(invalid(function, "an object", other)),
     };
     if values[2].as_bool() != Some(false) {
-        return Err("only shallow merging is supported: the third argument must be false".to_owned());
+        return Err(
+            "only shallow merging is supported: the third argument must be false".to_owned()
+        );
     }
     let mut merged = Object::clone(&*object(&values[0])?);
     for (name, value) in object(&values[1])?.iter() {
@@ -381,7 +391,9 @@ struct Parser<'a> {
 
 impl Parser<'_> {
     fn error(&self, what: &str) -> Error {
-        Error { message: format!("Invalid intrinsic function `{}`: {what} at {}", self.text, self.at) }
+        Error {
+            message: format!("Invalid intrinsic function `{}`: {what} at {}", self.text, self.at),
+        }
     }
 
     fn rest(&self) -> &str {
@@ -555,7 +567,9 @@ mod tests {
     #[test]
     fn broken_calls_are_refused() {
         let deep = format!("{}1{}", "States.Array(".repeat(11), ")".repeat(11));
-        for broken in ["States.Nope()", "States.Array(", "States.Hash('a')", "States.Array(x)", &deep] {
+        for broken in
+            ["States.Nope()", "States.Array(", "States.Hash('a')", "States.Array(x)", &deep]
+        {
             assert!(Intrinsic::parse(broken).is_err(), "{broken}");
         }
     }

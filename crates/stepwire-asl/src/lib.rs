@@ -5,12 +5,12 @@
 //!
 //! Read in this order: [`StateMachine`], [`HistoryEvent`], [`Execution`], [`Execution::step`].
 
-pub mod entropy;
-pub mod execution;
-pub mod history;
 pub mod compare;
 pub mod definition;
 pub mod diagnostic;
+pub mod entropy;
+pub mod execution;
+pub mod history;
 pub mod intrinsic;
 pub mod json;
 pub mod path;
@@ -18,11 +18,11 @@ pub mod scope;
 pub mod template;
 pub mod time;
 
-pub use entropy::Entropy;
-pub use json::Json;
-pub use time::Timestamp;
 pub use definition::StateMachine;
 pub use diagnostic::{Diagnostic, Severity};
+pub use entropy::Entropy;
 pub use execution::{Decision, Execution, Rejected, Start, Status, Stimulus, Task, Turn};
 pub use history::{EventId, HistoryEvent};
+pub use json::Json;
 pub use scope::Failure;
+pub use time::Timestamp;

@@ -153,9 +153,10 @@ impl Path {
         let from = match &self.root {
             Root::Input => scope.input,
             Root::Context => scope.context,
-            Root::Variable(name) => scope.variables.get(name).ok_or_else(|| Missing {
-                why: format!("Variable '{name}' is not defined"),
-            })?,
+            Root::Variable(name) => scope
+                .variables
+                .get(name)
+                .ok_or_else(|| Missing { why: format!("Variable '{name}' is not defined") })?,
         };
         self.read_from(from)
     }
@@ -194,7 +195,10 @@ impl Path {
             (Step::Name(_), Json::Object(_)) if last => format!("No results for path: {place}"),
             (Step::Name(_), Json::Object(_)) => format!("Missing property in path {place}"),
             (Step::Name(name), _) if last && at == 0 => {
-                format!("Expected to find an object with property ['{name}'] in path $ but found '{}'. This is not a json object according to the JsonProvider: 'com.jayway.jsonpath.spi.json.JacksonJsonNodeJsonProvider'.", java_class(value))
+                format!(
+                    "Expected to find an object with property ['{name}'] in path $ but found '{}'. This is not a json object according to the JsonProvider: 'com.jayway.jsonpath.spi.json.JacksonJsonNodeJsonProvider'.",
+                    java_class(value)
+                )
             }
             (Step::Index(_), Json::Array(_)) if last => format!("No results for path: {place}"),
             _ => format!("Missing property in path {}", normalised(&self.steps[..at])),
@@ -207,7 +211,9 @@ fn java_class(value: &Json) -> &'static str {
     match value {
         Json::Null => "com.fasterxml.jackson.databind.node.NullNode",
         Json::Bool(_) => "com.fasterxml.jackson.databind.node.BooleanNode",
-        Json::Number(number) if number.is_integer() => "com.fasterxml.jackson.databind.node.IntNode",
+        Json::Number(number) if number.is_integer() => {
+            "com.fasterxml.jackson.databind.node.IntNode"
+        }
         Json::Number(_) => "com.fasterxml.jackson.databind.node.DoubleNode",
         Json::String(_) => "com.fasterxml.jackson.databind.node.TextNode",
         Json::Array(_) => "com.fasterxml.jackson.databind.node.ArrayNode",
@@ -292,10 +298,9 @@ impl Step {
     ) {
         match self {
             Step::Name(name) => value.member(name).into_iter().for_each(|v| visit(v, visits)),
-            Step::Names(names) => names
-                .iter()
-                .filter_map(|name| value.member(name))
-                .for_each(|v| visit(v, visits)),
+            Step::Names(names) => {
+                names.iter().filter_map(|name| value.member(name)).for_each(|v| visit(v, visits))
+            }
             Step::Index(index) => {
                 let found = value.as_array().and_then(|items| item(items, *index));
                 found.into_iter().for_each(|v| visit(v, visits));
@@ -307,7 +312,8 @@ impl Step {
             Step::Slice(from, to) => {
                 let items = value.as_array().unwrap_or_default();
                 let length = items.len() as i64;
-                let place = |index: i64| if index < 0 { index + length } else { index }.clamp(0, length);
+                let place =
+                    |index: i64| if index < 0 { index + length } else { index }.clamp(0, length);
                 let (from, to) = (place(from.unwrap_or(0)), place(to.unwrap_or(length)));
                 let run = items.iter().take(to as usize).skip(from as usize);
                 run.for_each(|v| visit(v, visits));
@@ -537,7 +543,8 @@ impl Parser<'_> {
         let mut steps = Vec::new();
         loop {
             if self.eat("..") {
-                let step = if self.rest().starts_with('[') { self.bracket()? } else { self.dotted()? };
+                let step =
+                    if self.rest().starts_with('[') { self.bracket()? } else { self.dotted()? };
                 steps.push(Step::Deep(Box::new(step)));
             } else if self.eat(".") {
                 if self.rest().starts_with('[') {
@@ -751,7 +758,11 @@ impl Parser<'_> {
         };
         self.at += end + 1;
         let flags = self.while_(|c| c.is_ascii_lowercase());
-        let source = if flags.contains('i') { format!("(?i)^(?:{source})$") } else { format!("^(?:{source})$") };
+        let source = if flags.contains('i') {
+            format!("(?i)^(?:{source})$")
+        } else {
+            format!("^(?:{source})$")
+        };
         regex::Regex::new(&source).map(Pattern).map_err(|_| self.error("not a regular expression"))
     }
 

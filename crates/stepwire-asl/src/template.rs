@@ -48,14 +48,17 @@ impl Template {
 }
 
 fn compile(value: &Json, pointer: &mut String, errors: &mut Vec<Error>) -> Node {
-    let mut within = |name: &str, errors: &mut Vec<Error>, run: &mut dyn FnMut(&mut String, &mut Vec<Error>) -> Node| {
-        let length = pointer.len();
-        pointer.push('/');
-        pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
-        let node = run(pointer, errors);
-        pointer.truncate(length);
-        node
-    };
+    let mut within =
+        |name: &str,
+         errors: &mut Vec<Error>,
+         run: &mut dyn FnMut(&mut String, &mut Vec<Error>) -> Node| {
+            let length = pointer.len();
+            pointer.push('/');
+            pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+            let node = run(pointer, errors);
+            pointer.truncate(length);
+            node
+        };
     match value {
         Json::Object(members) => {
             let nodes: Vec<_> = members
@@ -106,9 +109,15 @@ fn computed(name: &Arc<str>, value: &Json, pointer: &str, errors: &mut Vec<Error
         Node::Literal(Json::Null)
     };
     let Some(text) = value.as_str() else {
-        return refuse(format!("The value for the field '{name}' must be a valid JSONPath or a valid intrinsic function call"));
+        return refuse(format!(
+            "The value for the field '{name}' must be a valid JSONPath or a valid intrinsic function call"
+        ));
     };
-    let wrong = || format!("The value for the field '{name}' must be a valid JSONPath or a valid intrinsic function call");
+    let wrong = || {
+        format!(
+            "The value for the field '{name}' must be a valid JSONPath or a valid intrinsic function call"
+        )
+    };
     if text.starts_with('$') {
         match Path::parse(text) {
             Ok(path) => Node::Path { path, field: Arc::clone(name) },
@@ -127,7 +136,9 @@ impl Node {
         match self {
             Node::Literal(value) => Ok(value.clone()),
             Node::Call(call) => call.evaluate(scope, entropy),
-            Node::Path { path, field } => path.read(scope).map_err(|_| not_found(path, field, scope)),
+            Node::Path { path, field } => {
+                path.read(scope).map_err(|_| not_found(path, field, scope))
+            }
             Node::Array(nodes) => {
                 let items: Result<Vec<_>, _> =
                     nodes.iter().map(|node| node.evaluate(scope, entropy)).collect();

@@ -36,7 +36,8 @@ impl Timestamp {
     /// The time an RFC 3339 text names; needs a zone, keeps whole milliseconds.
     pub fn parse(text: &str) -> Option<Timestamp> {
         // RFC 3339 leaves a blank for `T` to agreement; Step Functions takes only `T`.
-        let time: jiff::Timestamp = text.parse().ok().filter(|_| text.as_bytes().get(10) == Some(&b'T'))?;
+        let time: jiff::Timestamp =
+            text.parse().ok().filter(|_| text.as_bytes().get(10) == Some(&b'T'))?;
         Some(Timestamp(time.as_millisecond()))
     }
 }

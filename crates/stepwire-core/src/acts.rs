@@ -2,36 +2,209 @@
 
 use std::sync::Arc;
 
-use stepwire_asl::{Stimulus, Timestamp};
+use stepwire_asl::{Json, Stimulus, Timestamp};
 
 use crate::answers::Answer;
 use crate::effect::{Effect, Report};
 use crate::executions::{Begin, TaskToken};
 use crate::input::{Follow, HOPS_MAX, Input};
 use crate::kernel::{Kernel, Step};
-use crate::message::Message;
+use crate::message::{Message, Properties};
 use crate::read::Reads;
+use crate::request::{Publish, Request, Service};
 use crate::rules::{Outcome, Resolved};
-use crate::tables::Item;
+use crate::tables::{self, Item};
 use crate::write::Write;
 
-/// A token row that its answer has been found for.
+/// What the status attribute of a token says as long as its task waits.
+const ACTIVE: &str = "ACTIVE";
+/// A token whose task its answer has completed.
 const COMPLETED: &str = "COMPLETED";
-/// A token row whose task ended without it.
+/// A token whose task ended without an answer.
 const CLOSED: &str = "CLOSED";
 
 impl Kernel {
     /// Carries out one action of a rule that matched `message`.
     pub(crate) fn act(&mut self, outcome: Outcome, message: &Message, hops: u8, step: &mut Step) {
-        let now = message.at;
         let rule = outcome.rule;
-        let fail = |why: String, step: &mut Step| {
-            let topic = Arc::clone(&message.topic);
-            let (rule, why) = (Arc::clone(&rule), why.into());
-            step.effects.push(Effect::Report(Report::RuleFailed { rule, topic, why }));
+        let done = match outcome.action {
+            Resolved::StepFunctions { state_machine_name, execution_name_prefix, input } => {
+                self.begin(message.at, &state_machine_name, &execution_name_prefix, &input, step)
+            }
+            Resolved::Republish { topic, qos, payload } => {
+                let again = Publish::to(&topic, payload, qos, false, Properties::default());
+                again.map_err(|error| error.message).and_then(|again| {
+                    if hops >= HOPS_MAX {
+                        return Err(format!("republish loop: {HOPS_MAX} rules in a row"));
+                    }
+                    self.publish(again.message(message.at), hops + 1, step);
+                    Ok(())
+                })
+            }
+            Resolved::DynamoDbV2 { table, item } => self.store(&rule, &table, item, message, step),
+            Resolved::CompleteTask {
+                table,
+                operation_id,
+                device_id,
+                attributes,
+                output,
+                publisher,
+            } => {
+                let answer = Answer {
+                    rule: Arc::clone(&rule),
+                    table,
+                    operation: operation_id,
+                    device: device_id,
+                    publisher,
+                    attributes,
+                    output,
+                    at: message.at,
+                };
+                step.then.push(Input::Follow(Follow::Complete(None, answer)));
+                Ok(())
+            }
+            Resolved::Lambda { function_arn } => Err(format!("function not found: {function_arn}")),
+            Resolved::Failed { why } => Err(why),
         };
-        match outcome.action {
-            _ => {}
+        if let Err(why) = done {
+            let topic = Arc::clone(&message.topic);
+            step.effects.push(Effect::Report(Report::RuleFailed { rule, topic, why: why.into() }));
         }
     }
+
+    /// Starts an execution under a name that no other start has.
+    fn begin(
+        &mut self,
+        now: Timestamp,
+        machine: &str,
+        prefix: &str,
+        input: &Json,
+        step: &mut Step,
+    ) -> Result<(), String> {
+        let missing = || format!("no state machine is named `{machine}`");
+        let number = self.executions.machine_named(machine).ok_or_else(missing)?.record.number;
+        let name = format!("{prefix}{}", self.executions.made_up_name(&self.settings)).into();
+        let begin =
+            Begin { machine: number, name, input: input.to_text().into(), trace_header: None };
+        let (id, ran) = self.executions.begin(now, begin, &self.settings).ok_or_else(missing)?;
+        self.ask(id, ran, step);
+        Ok(())
+    }
+
+    fn store(
+        &mut self,
+        rule: &Arc<str>,
+        table: &str,
+        item: Json,
+        message: &Message,
+        step: &mut Step,
+    ) -> Result<(), String> {
+        let body = Json::object([("TableName", Json::from(table)), ("Item", item)]);
+        let request = Request::parse(Service::DynamoDb, "PutItem", &body);
+        let request = request.ok_or("tables are not available")?.map_err(|e| e.message)?;
+        step.then.push(Input::Follow(Follow::Store {
+            rule: Arc::clone(rule),
+            topic: Arc::clone(&message.topic),
+            request,
+        }));
+        Ok(())
+    }
+
+    /// Reads what completing a task by `answer` will read.
+    pub(crate) fn touch_answer(&self, answer: &Answer, reads: &Reads) {
+        for (_, token) in self.candidates(answer, reads) {
+            self.executions.touch(token.execution, reads);
+        }
+    }
+
+    /// Rows of the answer's operation and device that say they are active, with their tokens.
+    fn candidates(&self, answer: &Answer, reads: &Reads) -> Vec<(Item, TaskToken)> {
+        let rows = self.tables.query_partition(&answer.table, &answer.operation, reads);
+        let names = &answer.attributes;
+        let active = rows.into_iter().flatten().filter(|row| {
+            row.string(&names.status) == Some(ACTIVE)
+                && row.string(&names.device) == Some(&answer.device)
+        });
+        active
+            .filter_map(|row| {
+                let token = TaskToken::open(row.string(&names.token)?, &self.settings.secret)?;
+                Some((row, token))
+            })
+            .collect()
+    }
+
+    /// Completes the one task that waits for `answer`; keeps the answer when there is none yet.
+    pub(crate) fn complete(
+        &mut self,
+        now: Timestamp,
+        kept: Option<u64>,
+        answer: Answer,
+        reads: &Reads,
+        step: &mut Step,
+    ) {
+        if answer.publisher.as_ref() != Some(&answer.device) {
+            let who = answer.publisher.as_deref().unwrap_or("a connection that is no thing's");
+            refuse(&answer, format!("it was published by `{who}`"), step);
+            return;
+        }
+        let mut open = Vec::new();
+        for (row, token) in self.candidates(&answer, reads) {
+            match self.executions.is_task_open(token, reads) {
+                Ok(true) => open.push((row, token)),
+                Ok(false) => self.mark(&answer, &row, CLOSED, step),
+                Err(corrupt) => self.quarantine(token.execution, &corrupt, step),
+            }
+        }
+        match open.as_slice() {
+            [] if kept.is_none() => self.keep_answer(answer, step),
+            [] => {}
+            [(row, token)] => {
+                let output: Arc<str> = answer.output.to_text().into();
+                let stimulus = Stimulus::TokenSucceeded { scheduled: token.scheduled, output };
+                let taken = self.stimulate(now, token.execution, stimulus, reads, step);
+                debug_assert_eq!(taken, Ok(()), "an open task takes its answer");
+                self.mark(&answer, row, COMPLETED, step);
+                if let Some(number) = kept {
+                    self.drop_answer(number, step);
+                }
+            }
+            several => {
+                let why = format!("{} tasks wait for this operation of this device", several.len());
+                refuse(&answer, why, step);
+                if let Some(number) = kept {
+                    self.drop_answer(number, step);
+                }
+            }
+        }
+    }
+
+    fn mark(&mut self, answer: &Answer, row: &Item, status: &str, step: &mut Step) {
+        let mut writes: Vec<tables::Write> = Vec::new();
+        self.tables.set_string(&answer.table, row, &answer.attributes.status, status, &mut writes);
+        step.writes.extend(writes.into_iter().map(Write::Tables));
+    }
+
+    fn keep_answer(&mut self, answer: Answer, step: &mut Step) {
+        let number = self.answers.next_number();
+        self.answers.apply(number, Some(&answer));
+        step.writes.push(Write::Answer(number, Some(answer)));
+        if let Some(oldest) = self.answers.surplus() {
+            self.drop_answer(oldest, step);
+        }
+    }
+
+    pub(crate) fn drop_answer(&mut self, number: u64, step: &mut Step) {
+        self.answers.apply(number, None);
+        step.writes.push(Write::Answer(number, None));
+    }
+}
+
+/// Says that an answer was not taken.
+pub(crate) fn refuse(answer: &Answer, why: impl Into<Arc<str>>, step: &mut Step) {
+    step.effects.push(Effect::Report(Report::AnswerRefused {
+        rule: Arc::clone(&answer.rule),
+        device: Arc::clone(&answer.device),
+        operation: Arc::clone(&answer.operation),
+        why: why.into(),
+    }));
 }

@@ -59,8 +59,16 @@ impl Default for Attributes {
 #[derive(Debug, Default)]
 pub struct Answers {
     kept: BTreeMap<u64, Answer>,
+    /// Derived from `kept`.
     by_operation: BTreeMap<(Arc<str>, Arc<str>), BTreeSet<u64>>,
+    /// Larger than every number in use; starts again when none is kept.
     next: u64,
+}
+
+impl PartialEq for Answers {
+    fn eq(&self, other: &Self) -> bool {
+        self.kept == other.kept && self.by_operation == other.by_operation
+    }
 }
 
 impl Answers {

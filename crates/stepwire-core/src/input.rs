@@ -5,10 +5,10 @@ use std::sync::Arc;
 use stepwire_asl::{EventId, Failure, Json};
 
 use crate::answers::Answer;
+use crate::broker;
 use crate::executions::ExecutionId;
 use crate::integrations::Hosted;
 use crate::request::Request;
-use crate::broker;
 
 /// A caller that waits for an answer; chosen by the shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

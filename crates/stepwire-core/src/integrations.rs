@@ -88,8 +88,11 @@ pub(crate) fn carry(resource: &Resource) -> Carry {
 fn no_function(resource: &Resource) -> Failure {
     Failure {
         error: "Lambda.ResourceNotFoundException".into(),
-        cause: format!("Function not found: {} (Service: Lambda, Status Code: 404)", resource.text())
-            .into(),
+        cause: format!(
+            "Function not found: {} (Service: Lambda, Status Code: 404)",
+            resource.text()
+        )
+        .into(),
     }
 }
 
@@ -178,7 +181,9 @@ fn status(code: &str) -> u16 {
     match code {
         "UnauthorizedException" => 401,
         "InternalFailure" | "InternalFailureException" => 500,
-        "ResourceAlreadyExistsException" | "VersionConflictException" | "DeleteConflictException" => 409,
+        "ResourceAlreadyExistsException"
+        | "VersionConflictException"
+        | "DeleteConflictException" => 409,
         // DynamoDB answers 400 to this one; IoT alone answers 404.
         "ResourceNotFoundException" => 404,
         _ => 400,

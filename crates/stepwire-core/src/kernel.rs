@@ -5,20 +5,21 @@ use std::sync::Arc;
 
 use stepwire_asl::{Json, Rejected, Stimulus, Timestamp};
 
-use crate::answers::{Answer, Answers};
+use crate::acts::refuse;
+use crate::answers::Answers;
 use crate::broker::{self, Broker};
 use crate::effect::{Effect, Report};
 use crate::error::ApiError;
-use crate::executions::{Begin, ExecutionId, Executions, Ran, TaskToken};
-use crate::input::{Follow, HOPS_MAX, Input};
+use crate::executions::{ExecutionId, Executions, Ran};
+use crate::input::{Follow, Input};
 use crate::integrations::{self, Carry};
 use crate::message::Message;
 use crate::overlay::{Changes, Layered};
 use crate::read::{Need, Range, Read, Reads};
 use crate::record::{Corrupt, Space};
 use crate::registry::Registry;
-use crate::request::{Publish, Request};
-use crate::rules::{self, Rules};
+use crate::request::Request;
+use crate::rules::Rules;
 use crate::settings::Settings;
 use crate::tables::{self, Tables};
 use crate::write::Write;
@@ -37,13 +38,15 @@ const TIMERS_MAX: usize = 256;
 /// [`Kernel::turn`] does the first line for an input and all that follows from it.
 #[derive(Debug)]
 pub struct Kernel {
-    settings: Settings,
-    broker: Broker,
-    registry: Registry,
-    rules: Rules,
-    tables: Tables,
-    executions: Executions,
-    answers: Answers,
+    pub(crate) settings: Settings,
+    pub(crate) broker: Broker,
+    pub(crate) registry: Registry,
+    pub(crate) rules: Rules,
+    pub(crate) tables: Tables,
+    pub(crate) executions: Executions,
+    pub(crate) answers: Answers,
+    /// Messages seen by the rules since the start: makes their random values differ.
+    salt: u64,
 }
 
 /// What one input came to.
@@ -68,6 +71,7 @@ impl Kernel {
             tables: Tables::default(),
             executions: Executions::default(),
             answers: Answers::default(),
+            salt: 0,
         }
     }
 
@@ -108,6 +112,32 @@ impl Kernel {
             }
         }
         self.executions.resume_numbers(read)
+    }
+
+    /// Compares what memory holds with what `read` says, which must hold all that was decided. For
+    /// tests: they differ only if something changed by another door than `apply`.
+    pub fn check(&self, read: &dyn Read) -> Result<(), String> {
+        let mut stored = Kernel::new(self.settings.clone());
+        stored.load(read).map_err(|corrupt| corrupt.to_string())?;
+        let same = |what: &str, same: bool| {
+            if same { Ok(()) } else { Err(format!("{what} in memory are not what is stored")) }
+        };
+        same("sessions and messages", self.broker.durable() == stored.broker.durable())?;
+        same("things, certificates or policies", self.registry == stored.registry)?;
+        same("rules", self.rules == stored.rules)?;
+        same("tables", self.tables == stored.tables)?;
+        same("answers", self.answers == stored.answers)?;
+        self.executions.check(&stored.executions, read)
+    }
+
+    /// Drops every execution from memory: the next stimulus reads it back. For tests.
+    pub fn forget_hot(&mut self) {
+        self.executions.forget_hot();
+    }
+
+    /// Executions that have not ended, and those of them held in memory.
+    pub fn execution_counts(&self) -> (usize, usize) {
+        (self.executions.open().count(), self.executions.hot_count())
     }
 
     /// When the next [`Input::Tick`] is wanted.
@@ -298,7 +328,7 @@ impl Kernel {
                 Ok(answer)
             }
             Request::Publish(publish) => {
-                self.publish(service_message(publish, now), 0, step);
+                self.publish(publish.message(now), 0, step);
                 Ok(Json::Object(Arc::default()))
             }
         }
@@ -309,9 +339,9 @@ impl Kernel {
         for write in writes {
             if let Some((table, operation)) = tables::written_partition(&self.tables, &write) {
                 let waiting = self.answers.waiting_for(&table, &operation);
-                let looks = waiting.into_iter().map(|(number, answer)| {
-                    Input::Follow(Follow::Complete(Some(number), answer))
-                });
+                let looks = waiting
+                    .into_iter()
+                    .map(|(number, answer)| Input::Follow(Follow::Complete(Some(number), answer)));
                 step.then.extend(looks);
             }
             step.writes.push(Write::Tables(write));
@@ -319,7 +349,7 @@ impl Kernel {
     }
 
     /// Gives an execution a stimulus and asks the world for what it then wants.
-    fn stimulate(
+    pub(crate) fn stimulate(
         &mut self,
         now: Timestamp,
         id: ExecutionId,
@@ -341,13 +371,13 @@ impl Kernel {
     }
 
     /// An execution that cannot be read is left alone, and said so; the others run on.
-    fn quarantine(&mut self, id: ExecutionId, corrupt: &Corrupt, step: &mut Step) {
+    pub(crate) fn quarantine(&mut self, id: ExecutionId, corrupt: &Corrupt, step: &mut Step) {
         self.executions.set_aside(id);
         step.effects.push(Effect::Report(Report::Unreadable { why: corrupt.to_string().into() }));
     }
 
     /// Records what a run of an execution changed, and sends its tasks on their way.
-    fn ask(&mut self, execution: ExecutionId, ran: Ran, step: &mut Step) {
+    pub(crate) fn ask(&mut self, execution: ExecutionId, ran: Ran, step: &mut Step) {
         step.writes.extend(ran.writes.into_iter().map(Write::Executions));
         for task in ran.tasks {
             let scheduled = task.scheduled;
@@ -376,7 +406,7 @@ impl Kernel {
     }
 
     /// Publishes a message from the service side.
-    fn publish(&mut self, message: Message, hops: u8, step: &mut Step) {
+    pub(crate) fn publish(&mut self, message: Message, hops: u8, step: &mut Step) {
         let mut out = broker::Out::default();
         self.broker.publish(message, &self.registry, &self.settings, &mut out);
         self.absorb(hops, out, step);
@@ -388,7 +418,8 @@ impl Kernel {
         let sends = out.sends.into_iter();
         step.effects.extend(sends.map(|(connection, packet)| Effect::Send { connection, packet }));
         let closes = out.closes.into_iter();
-        step.effects.extend(closes.map(|(connection, reason)| Effect::Close { connection, reason }));
+        step.effects
+            .extend(closes.map(|(connection, reason)| Effect::Close { connection, reason }));
         for refusal in out.refusals {
             step.effects.push(Effect::Report(Report::Refused {
                 client: refusal.device,
@@ -399,7 +430,9 @@ impl Kernel {
         }
         for message in out.messages {
             let mut outcomes = Vec::new();
-            self.rules.evaluate(&message, &mut outcomes);
+            self.salt = self.salt.wrapping_add(1);
+            let salt = self.salt ^ (message.at.0 as u64).rotate_left(20);
+            self.rules.evaluate(&message, &self.settings, salt, &mut outcomes);
             for outcome in outcomes {
                 self.act(outcome, &message, hops, step);
             }

@@ -66,7 +66,8 @@ impl Read for Layered<'_> {
         let mut merged: BTreeMap<Key, Vec<u8>> = below.into_iter().collect();
         let edge = (merged.len() == reach).then(|| edge_key(&merged, range.reverse)).flatten();
         for (key, value) in changed {
-            let beyond = edge.as_ref().is_some_and(|e| if range.reverse { key < e } else { key > e });
+            let beyond =
+                edge.as_ref().is_some_and(|e| if range.reverse { key < e } else { key > e });
             match value {
                 Some(value) if !beyond => drop(merged.insert(key.clone(), value.clone())),
                 Some(_) => {}

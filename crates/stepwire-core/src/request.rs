@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use stepwire_asl::Json;
+use stepwire_asl::{Json, Timestamp};
 
 use crate::error::ApiError;
-use crate::message::{Properties, QoS};
+use crate::message::{Message, Origin, Properties, QoS};
 use crate::read::Read;
 use crate::settings::Settings;
 use crate::{executions, registry, rules, tables};
@@ -101,6 +101,19 @@ impl Request {
 }
 
 impl Publish {
+    /// The message as it is published now.
+    pub(crate) fn message(&self, now: Timestamp) -> Message {
+        Message {
+            topic: Arc::clone(&self.topic),
+            payload: self.payload.clone(),
+            qos: self.qos,
+            retain: self.retain,
+            properties: self.properties.clone(),
+            origin: Origin::Service,
+            at: now,
+        }
+    }
+
     /// A message to `topic`, if clients could be sent it: no wildcards, not empty, not reserved.
     pub fn to(
         topic: &str,

@@ -61,7 +61,8 @@ impl Embedded {
         sync_tree(&folder).map_err(at(&folder))?;
         sync_folder(path).map_err(at(path))?;
         let stored = records.get(FENCE_KEY).map_err(engine)?;
-        let fence = stored.and_then(|bytes| bytes.as_ref().try_into().ok()).map_or(0, u64::from_be_bytes);
+        let fence =
+            stored.and_then(|bytes| bytes.as_ref().try_into().ok()).map_or(0, u64::from_be_bytes);
         Ok(Embedded {
             database,
             records,
@@ -141,7 +142,8 @@ impl Snapshot for View {
         }
         let run = self.snapshot.range(&self.records, from..to);
         let entry = |guard: fjall::Guard| {
-            let (key, value) = guard.into_inner().map_err(|error| engine_error(&self.path, error))?;
+            let (key, value) =
+                guard.into_inner().map_err(|error| engine_error(&self.path, error))?;
             Ok((key.to_vec(), value.to_vec()))
         };
         if reverse {

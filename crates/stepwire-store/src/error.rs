@@ -66,7 +66,9 @@ impl Error {
             Error::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 "the folder must belong to the user that runs stepwire"
             }
-            Error::Io { .. } | Error::Engine(_) => "check the disk and the system's log; what was acknowledged is kept",
+            Error::Io { .. } | Error::Engine(_) => {
+                "check the disk and the system's log; what was acknowledged is kept"
+            }
             Error::NewerFormat { .. } => "use the stepwire that wrote it, or a newer one",
             Error::NotOurs { .. } => "name an empty or new folder with `--data`",
             Error::Locked { .. } => "stop the other stepwire, or name another folder with `--data`",

@@ -97,7 +97,8 @@ impl Snapshot for View {
         }
         let state = self.memory.state.read().unwrap_or_else(PoisonError::into_inner);
         let run = state.entries.range(from.to_vec()..to.to_vec());
-        let visible = |(key, versions): (&Key, &Versions)| Some((key.clone(), self.visible(versions)?));
+        let visible =
+            |(key, versions): (&Key, &Versions)| Some((key.clone(), self.visible(versions)?));
         Ok(if reverse {
             run.rev().filter_map(visible).take(limit).collect()
         } else {

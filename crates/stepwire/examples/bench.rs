@@ -8,7 +8,11 @@
 //! floor run in alternation, each in a process of its own with an empty folder; CPU is user plus
 //! system time of that process, bytes are what it handed to the block device.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a bench says what it measured and stops at the first surprise")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a bench says what it measured and stops at the first surprise"
+)]
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -45,7 +49,11 @@ impl Plan {
             at.map_or(default, |at| arguments[at + 1].parse().expect("a number"))
         };
         Plan {
-            what: arguments.first().filter(|a| !a.starts_with('-')).cloned().unwrap_or("all".into()),
+            what: arguments
+                .first()
+                .filter(|a| !a.starts_with('-'))
+                .cloned()
+                .unwrap_or("all".into()),
             connections: number("--connections", 64),
             executions: number("--executions", 20_000),
             rounds: number("--rounds", 5),
@@ -65,9 +73,7 @@ async fn bench(plan: &Plan) {
 
 /// Ten states, eight of them Pass, each adding a field; two Choices.
 fn chain() -> Value {
-    let pass = |n: usize, next: &str| {
-        json!({"Type": "Pass", "Result": n, "ResultPath": format!("$.f{n}"), "Next": next})
-    };
+    let pass = |n: usize, next: &str| json!({"Type": "Pass", "Result": n, "ResultPath": format!("$.f{n}"), "Next": next});
     let choice = |next: &str| {
         json!({"Type": "Choice", "Default": next,
                "Choices": [{"Variable": "$.f1", "NumericEquals": -1, "Next": next}]})
@@ -80,8 +86,14 @@ fn chain() -> Value {
 }
 
 async fn w2(plan: &Plan) {
-    println!("W2 ten-state chain, {} connections, {} executions a round", plan.connections, plan.executions);
-    println!("{:>6} {:>10} {:>8} {:>8} {:>9} {:>9} {:>7}", "", "per s", "p50 ms", "p99 ms", "CPU us", "bytes", "share");
+    println!(
+        "W2 ten-state chain, {} connections, {} executions a round",
+        plan.connections, plan.executions
+    );
+    println!(
+        "{:>6} {:>10} {:>8} {:>8} {:>9} {:>9} {:>7}",
+        "", "per s", "p50 ms", "p99 ms", "CPU us", "bytes", "share"
+    );
     let mut shares = Vec::new();
     for _ in 0..plan.rounds {
         let floor = floor_round(plan).await;
@@ -336,8 +348,10 @@ impl Server {
 
     /// Starts it and waits for the line that names its HTTP address.
     fn start(mut command: Command, folder: tempfile::TempDir) -> Server {
-        let mut process = command.stdout(Stdio::piped()).spawn().expect("cargo build --release first");
-        let lines = std::io::BufRead::lines(std::io::BufReader::new(process.stdout.take().unwrap()));
+        let mut process =
+            command.stdout(Stdio::piped()).spawn().expect("cargo build --release first");
+        let lines =
+            std::io::BufRead::lines(std::io::BufReader::new(process.stdout.take().unwrap()));
         let address = lines
             .map_while(Result::ok)
             .find_map(|line| line.split("http://").nth(1).map(address_at))
@@ -370,7 +384,8 @@ impl Server {
 }
 
 fn address_at(text: &str) -> SocketAddr {
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ':').unwrap_or(text.len());
+    let end =
+        text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ':').unwrap_or(text.len());
     text[..end].parse().unwrap()
 }
 

@@ -9,6 +9,7 @@ use stepwire_core::{ApiError, Effect, Input, ReplyId, Write};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot, watch};
 
+use crate::clock::Clock;
 use crate::driver::{Inputs, Rim};
 use crate::http_task::HttpTasks;
 use crate::listen::mqtt::Connections;
@@ -53,7 +54,8 @@ pub(crate) struct World {
     pub(crate) http: Arc<HttpTasks>,
     pub(crate) observers: Arc<Observers>,
     pub(crate) failure: watch::Sender<Option<Arc<str>>>,
-    pub(crate) runtime: Handle,
+    pub(crate) clock: Clock,
+    runtime: Handle,
     http_turns: Arc<Semaphore>,
 }
 
@@ -63,17 +65,18 @@ impl World {
         replies: Arc<Replies>,
         http: Arc<HttpTasks>,
         observers: Arc<Observers>,
+        clock: Clock,
         failure: watch::Sender<Option<Arc<str>>>,
     ) -> World {
         let http_turns = Arc::new(Semaphore::new(HTTP_TASKS_MAX));
         let runtime = Handle::current();
-        World { connections, replies, http, observers, failure, runtime, http_turns }
+        World { connections, replies, http, observers, clock, failure, runtime, http_turns }
     }
 }
 
 impl Rim for World {
     fn carry_out(&mut self, effect: Effect, inputs: &Inputs) {
-        self.observers.effect(&effect);
+        self.observers.effect(&effect, self.clock.now());
         match effect {
             Effect::Send { connection, packet } => self.connections.send(connection, packet),
             Effect::Close { connection, reason } => self.connections.close(connection, reason),
@@ -92,7 +95,7 @@ impl Rim for World {
     }
 
     fn observe(&mut self, writes: &[Write]) {
-        self.observers.writes(writes);
+        self.observers.writes(writes, self.clock.now());
     }
 
     fn failed(&mut self, error: stepwire_store::Error) {

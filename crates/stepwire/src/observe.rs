@@ -1,9 +1,16 @@
 //! What a running node lets its own process watch: durable facts, as they happen.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use stepwire_asl::Timestamp;
+use stepwire_asl::history::Detail;
+use stepwire_asl::{HistoryEvent, Timestamp};
+use stepwire_core::executions::{self, ExecutionId};
+use stepwire_core::mqtt::Packet;
+use stepwire_core::{Effect, Write, broker};
+use tokio::sync::mpsc;
 
 /// A fact that has become durable. Sent in the order of commits.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,4 +72,114 @@ pub enum Observation {
         /// When that was durable.
         at: Timestamp,
     },
+}
+
+/// Those who watch a node. Costs nothing while nobody does.
+#[derive(Debug, Default)]
+pub struct Observers {
+    watched: AtomicBool,
+    state: Mutex<Watching>,
+}
+
+#[derive(Debug, Default)]
+struct Watching {
+    senders: Vec<mpsc::UnboundedSender<Observation>>,
+    /// ARNs of the executions that were seen to begin.
+    open: HashMap<ExecutionId, Arc<str>>,
+}
+
+impl Observers {
+    /// One more who watches, from now on.
+    pub fn add(&self) -> mpsc::UnboundedReceiver<Observation> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).senders.push(sender);
+        self.watched.store(true, Ordering::Release);
+        receiver
+    }
+
+    /// Tells what has become durable at `at`.
+    pub fn writes(&self, writes: &[Write], at: Timestamp) {
+        if let Some(mut watching) = self.watching() {
+            writes.iter().for_each(|write| watching.write(write, at));
+            self.watched.store(!watching.senders.is_empty(), Ordering::Release);
+        }
+    }
+
+    /// Tells of a message that leaves at `at`.
+    pub fn effect(&self, effect: &Effect, at: Timestamp) {
+        if let Effect::Send { packet: Packet::Publish(publish), .. } = effect
+            && !publish.topic.starts_with('$')
+            && let Some(mut watching) = self.watching()
+        {
+            let (topic, payload) = (Arc::clone(&publish.topic), publish.payload.clone());
+            watching.tell(&Observation::Published { topic, payload, at });
+        }
+    }
+
+    fn watching(&self) -> Option<MutexGuard<'_, Watching>> {
+        let watched = self.watched.load(Ordering::Acquire);
+        watched.then(|| self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Watching {
+    fn tell(&mut self, observation: &Observation) {
+        self.senders.retain(|sender| sender.send(observation.clone()).is_ok());
+    }
+
+    fn write(&mut self, write: &Write, at: Timestamp) {
+        match write {
+            Write::Broker(broker::Write::Session { client, record: Some(record) }) => {
+                let (client_id, session) = (Arc::clone(client), Arc::clone(&record.client.session));
+                self.tell(&if record.connected {
+                    Observation::Connected { client_id, session, at: record.since }
+                } else {
+                    Observation::Disconnected { client_id, session, at: record.since }
+                });
+            }
+            Write::Executions(executions::Write::History(id, events)) => {
+                let mut error = None;
+                events.iter().for_each(|event| self.event(*id, event, at, &mut error));
+            }
+            _ => {}
+        }
+    }
+
+    fn event(
+        &mut self,
+        id: ExecutionId,
+        event: &HistoryEvent,
+        at: Timestamp,
+        last_error: &mut Option<Arc<str>>,
+    ) {
+        let (status, error) = match &event.detail {
+            Detail::ExecutionStarted { input, execution_arn, .. } => {
+                let execution = Arc::clone(execution_arn);
+                self.open.insert(id, Arc::clone(&execution));
+                let input = input.text().into();
+                return self.tell(&Observation::ExecutionStarted { execution, input, at });
+            }
+            Detail::TaskEnded { trouble, .. } => {
+                last_error.clone_from(&trouble.error);
+                return;
+            }
+            Detail::RetryScheduled { .. } => {
+                if let (Some(execution), Some(error)) =
+                    (self.open.get(&id).cloned(), last_error.take())
+                {
+                    self.tell(&Observation::TaskRetried { execution, error, at });
+                }
+                return;
+            }
+            Detail::ExecutionSucceeded(_) => ("SUCCEEDED", None),
+            Detail::ExecutionFailed(trouble) => ("FAILED", trouble.error.clone()),
+            Detail::ExecutionTimedOut(trouble) => ("TIMED_OUT", trouble.error.clone()),
+            Detail::ExecutionAborted(trouble) => ("ABORTED", trouble.error.clone()),
+            _ => return,
+        };
+        if let Some(execution) = self.open.remove(&id) {
+            let status = status.into();
+            self.tell(&Observation::ExecutionEnded { execution, status, error, at });
+        }
+    }
 }

@@ -10,8 +10,22 @@ use std::process::Command;
 const PURE: &[&str] = &["stepwire-asl", "stepwire-core"];
 /// What would give them a clock, dice, sockets or threads.
 const IMPURE: &[&str] = &[
-    "tokio", "mio", "getrandom", "rand", "fastrand", "socket2", "reqwest", "hyper", "rustls", "fjall",
-    "tempfile", "tracing", "log", "stepwire-store", "stepwire-aws", "stepwire",
+    "tokio",
+    "mio",
+    "getrandom",
+    "rand",
+    "fastrand",
+    "socket2",
+    "reqwest",
+    "hyper",
+    "rustls",
+    "fjall",
+    "tempfile",
+    "tracing",
+    "log",
+    "stepwire-store",
+    "stepwire-aws",
+    "stepwire",
 ];
 
 fn root() -> &'static Path {
@@ -49,7 +63,8 @@ fn pure_crates_forbid_clocks_and_hash_maps() {
     for package in PURE {
         let lints = root().join("crates").join(package).join("clippy.toml");
         let text = std::fs::read_to_string(lints).unwrap();
-        for forbidden in ["SystemTime::now", "Instant::now", "HashMap", "thread::spawn", "fs::read"] {
+        for forbidden in ["SystemTime::now", "Instant::now", "HashMap", "thread::spawn", "fs::read"]
+        {
             assert!(text.contains(forbidden), "{package}/clippy.toml does not forbid {forbidden}");
         }
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{
-    Catcher, ChoiceRule, Map, Next, Resource, Retrier, Seconds, State, StateDefinition,
-    StateId, StateMachine, Text, Wait,
+    Catcher, ChoiceRule, Map, Next, Resource, Retrier, Seconds, State, StateDefinition, StateId,
+    StateMachine, Text, Wait,
 };
 use crate::Json;
 use crate::compare::Rule;
@@ -67,9 +67,14 @@ impl Parser {
         match language.as_str() {
             Some("JSONPath") => {}
             Some("JSONata") => {
-                self.fail("`JSONata` is not available yet; use `JSONPath`", format!("{at}/QueryLanguage"));
+                self.fail(
+                    "`JSONata` is not available yet; use `JSONPath`",
+                    format!("{at}/QueryLanguage"),
+                );
             }
-            _ => self.fail("Value is not one of [JSONPath, JSONata]", format!("{at}/QueryLanguage")),
+            _ => {
+                self.fail("Value is not one of [JSONPath, JSONata]", format!("{at}/QueryLanguage"))
+            }
         }
     }
 
@@ -92,13 +97,19 @@ impl Parser {
             self.states.push(None);
             names.insert(Arc::clone(name), number);
             if name.chars().count() > NAME_MAX {
-                self.fail(format!("state names have at most {NAME_MAX} characters"), format!("{at}/States/{}", escape(name)));
+                self.fail(
+                    format!("state names have at most {NAME_MAX} characters"),
+                    format!("{at}/States/{}", escape(name)),
+                );
             }
         }
         let start = match members.get("StartAt").and_then(Json::as_str) {
             Some(name) => self.target(name, &names, &format!("{at}/StartAt")),
             None => {
-                self.fail("The field 'StartAt' is required but was missing", format!("{at}/StartAt"));
+                self.fail(
+                    "The field 'StartAt' is required but was missing",
+                    format!("{at}/StartAt"),
+                );
                 None
             }
         };
@@ -123,7 +134,11 @@ impl Parser {
             for (name, number) in &names {
                 if !reached.contains(number) {
                     let place = format!("{at}/States/{}", escape(name));
-                    self.errors.push(Diagnostic::error("MISSING_TRANSITION_TARGET", format!("State \"{name}\" is not reachable."), place));
+                    self.errors.push(Diagnostic::error(
+                        "MISSING_TRANSITION_TARGET",
+                        format!("State \"{name}\" is not reachable."),
+                        place,
+                    ));
                 }
             }
             if !ends {
@@ -186,8 +201,16 @@ fn allowed(kind: &str) -> Option<&'static [&'static str]> {
     Some(match kind {
         "Pass" => &["Parameters", "Result", "ResultPath"],
         "Task" => &[
-            "Parameters", "ResultPath", "ResultSelector", "Retry", "Catch", "Resource",
-            "TimeoutSeconds", "TimeoutSecondsPath", "HeartbeatSeconds", "HeartbeatSecondsPath",
+            "Parameters",
+            "ResultPath",
+            "ResultSelector",
+            "Retry",
+            "Catch",
+            "Resource",
+            "TimeoutSeconds",
+            "TimeoutSecondsPath",
+            "HeartbeatSeconds",
+            "HeartbeatSecondsPath",
             "Credentials",
         ],
         "Choice" => &["InputPath", "OutputPath", "Assign", "Choices", "Default"],
@@ -196,10 +219,25 @@ fn allowed(kind: &str) -> Option<&'static [&'static str]> {
         "Fail" => &["Error", "ErrorPath", "Cause", "CausePath"],
         "Parallel" => &["Parameters", "ResultPath", "ResultSelector", "Retry", "Catch", "Branches"],
         "Map" => &[
-            "Parameters", "ResultPath", "ResultSelector", "Retry", "Catch", "ItemsPath",
-            "ItemProcessor", "Iterator", "ItemSelector", "MaxConcurrency", "MaxConcurrencyPath",
-            "ItemReader", "ItemBatcher", "ResultWriter", "Label", "ToleratedFailureCount",
-            "ToleratedFailureCountPath", "ToleratedFailurePercentage", "ToleratedFailurePercentagePath",
+            "Parameters",
+            "ResultPath",
+            "ResultSelector",
+            "Retry",
+            "Catch",
+            "ItemsPath",
+            "ItemProcessor",
+            "Iterator",
+            "ItemSelector",
+            "MaxConcurrency",
+            "MaxConcurrencyPath",
+            "ItemReader",
+            "ItemBatcher",
+            "ResultWriter",
+            "Label",
+            "ToleratedFailureCount",
+            "ToleratedFailureCountPath",
+            "ToleratedFailurePercentage",
+            "ToleratedFailurePercentagePath",
         ],
         _ => return None,
     })
@@ -223,7 +261,9 @@ impl OneState<'_> {
         let flows = !matches!(kind, "Choice" | "Succeed" | "Fail");
         for member in self.members.keys() {
             let member = member.as_ref();
-            let known = COMMON.contains(&member) || own.contains(&member) || (flows && FLOW.contains(&member));
+            let known = COMMON.contains(&member)
+                || own.contains(&member)
+                || (flows && FLOW.contains(&member));
             if !known {
                 self.fail(format!("Field '{member}' is not supported in a {kind} state"), member);
             }
@@ -248,7 +288,11 @@ impl OneState<'_> {
             retry: self.retry(),
             catch: self.catch(),
             reads_context: self.reads_context(),
-            next: if matches!(state, State::Choice { .. }) { Next::State(StateId::MAX) } else { next },
+            next: if matches!(state, State::Choice { .. }) {
+                Next::State(StateId::MAX)
+            } else {
+                next
+            },
             state,
         })
     }
@@ -310,7 +354,8 @@ impl OneState<'_> {
         self.parser.tasks.push((format!("{}/Resource", self.at), Arc::clone(&resource)));
         let timeout = self.seconds("TimeoutSeconds");
         let heartbeat = self.seconds("HeartbeatSeconds");
-        if let (Some(Seconds::Fixed(timeout)), Some(Seconds::Fixed(heartbeat))) = (&timeout, &heartbeat)
+        if let (Some(Seconds::Fixed(timeout)), Some(Seconds::Fixed(heartbeat))) =
+            (&timeout, &heartbeat)
             && heartbeat >= timeout
         {
             self.fail("HeartbeatSeconds must be smaller than TimeoutSeconds", "HeartbeatSeconds");
@@ -347,7 +392,8 @@ impl OneState<'_> {
 
     fn wait(&mut self) -> Option<Wait> {
         let names = ["Seconds", "SecondsPath", "Timestamp", "TimestampPath"];
-        let present: Vec<_> = names.iter().filter(|name| self.members.contains_key(**name)).collect();
+        let present: Vec<_> =
+            names.iter().filter(|name| self.members.contains_key(**name)).collect();
         let [name] = present.as_slice() else {
             self.fail("Exactly one of ['Seconds', 'SecondsPath', 'Timestamp', 'TimestampPath'] is required", "");
             return None;
@@ -409,7 +455,8 @@ impl OneState<'_> {
             let next = match choice.member("Next").and_then(Json::as_str) {
                 Some(next) => self.parser.target(next, self.names, &format!("{at}/Next")),
                 None => {
-                    self.parser.fail("The field 'Next' is required but was missing", format!("{at}/Next"));
+                    self.parser
+                        .fail("The field 'Next' is required but was missing", format!("{at}/Next"));
                     None
                 }
             };
@@ -420,7 +467,9 @@ impl OneState<'_> {
             }
         }
         let default = match self.members.get("Default").map(Json::as_str) {
-            Some(Some(name)) => self.parser.target(name, self.names, &format!("{}/Default", self.at)),
+            Some(Some(name)) => {
+                self.parser.target(name, self.names, &format!("{}/Default", self.at))
+            }
             Some(None) => {
                 self.fail("Expected value of type String", "Default");
                 None
@@ -451,8 +500,14 @@ impl OneState<'_> {
 
     fn map(&mut self) -> Option<State> {
         let later = [
-            "ItemReader", "ItemBatcher", "ResultWriter", "Label", "ToleratedFailureCount",
-            "ToleratedFailureCountPath", "ToleratedFailurePercentage", "ToleratedFailurePercentagePath",
+            "ItemReader",
+            "ItemBatcher",
+            "ResultWriter",
+            "Label",
+            "ToleratedFailureCount",
+            "ToleratedFailureCountPath",
+            "ToleratedFailurePercentage",
+            "ToleratedFailurePercentagePath",
         ];
         for name in later {
             if self.members.contains_key(name) {
@@ -475,7 +530,8 @@ impl OneState<'_> {
         }
         let at = format!("{}/{name}", self.at);
         let start = self.parser.flow(processor, &at, self.depth + 1);
-        let selector = if self.members.contains_key("ItemSelector") { "ItemSelector" } else { "Parameters" };
+        let selector =
+            if self.members.contains_key("ItemSelector") { "ItemSelector" } else { "Parameters" };
         let items = self.members.get("ItemsPath").cloned();
         Some(State::Map(Box::new(Map {
             items: items.and_then(|items| self.path(&items, "ItemsPath")),
@@ -531,7 +587,10 @@ impl OneState<'_> {
         match names {
             Some(names) if !names.is_empty() => names,
             _ => {
-                self.parser.fail("The field 'ErrorEquals' is required but was missing", format!("{at}/ErrorEquals"));
+                self.parser.fail(
+                    "The field 'ErrorEquals' is required but was missing",
+                    format!("{at}/ErrorEquals"),
+                );
                 Vec::new()
             }
         }
@@ -546,11 +605,14 @@ impl OneState<'_> {
         let mut retriers = Vec::new();
         for (number, item) in items.iter().enumerate() {
             let at = format!("{}/Retry/{number}", self.at);
-            let float = |name: &str, default: f64| item.member(name).map_or(Some(default), Json::as_f64);
+            let float =
+                |name: &str, default: f64| item.member(name).map_or(Some(default), Json::as_f64);
             let retrier = Retrier {
                 errors: self.errors(item, &at),
                 interval_s: float("IntervalSeconds", 1.0).filter(|s| *s >= 1.0).unwrap_or(-1.0),
-                attempts_max: float("MaxAttempts", 3.0).filter(|n| (0.0..=99_999_999.0).contains(n)).map_or(u32::MAX, |n| n as u32),
+                attempts_max: float("MaxAttempts", 3.0)
+                    .filter(|n| (0.0..=99_999_999.0).contains(n))
+                    .map_or(u32::MAX, |n| n as u32),
                 backoff: float("BackoffRate", 2.0).filter(|rate| *rate >= 1.0).unwrap_or(-1.0),
                 delay_max_s: item.member("MaxDelaySeconds").and_then(Json::as_f64),
                 full_jitter: item.member("JitterStrategy").and_then(Json::as_str) == Some("FULL"),
@@ -582,7 +644,8 @@ impl OneState<'_> {
             let next = match item.member("Next").and_then(Json::as_str) {
                 Some(next) => self.parser.target(next, self.names, &format!("{at}/Next")),
                 None => {
-                    self.parser.fail("The field 'Next' is required but was missing", format!("{at}/Next"));
+                    self.parser
+                        .fail("The field 'Next' is required but was missing", format!("{at}/Next"));
                     None
                 }
             };

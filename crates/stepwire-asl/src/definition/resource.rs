@@ -37,7 +37,9 @@ impl Resource {
             Some(Resource { text: text.into(), service: service.into(), api: api.into(), pattern })
         };
         match (*vendor, rest.split_once(':')) {
-            ("states", Some(("activity", name))) => made("activity", name, Pattern::RequestResponse),
+            ("states", Some(("activity", name))) => {
+                made("activity", name, Pattern::RequestResponse)
+            }
             ("states", _) => {
                 let (rest, pattern) = pattern(rest);
                 let (service, api) = rest.rsplit_once(':')?;

@@ -24,7 +24,9 @@ impl Execution {
             before.map(|due| self.deadlines.remove(&(due, event.frame)));
             after.map(|due| self.deadlines.insert((due, event.frame)));
         }
-        if event.detail.leads() && let Some(frame) = self.frames.get_mut(&event.frame) {
+        if event.detail.leads()
+            && let Some(frame) = self.frames.get_mut(&event.frame)
+        {
             frame.last = event.id;
         }
         Ok(())
@@ -137,7 +139,9 @@ impl Execution {
                     results: BTreeMap::new(),
                 });
             }
-            Detail::BranchStarted { parent, index } => self.branch_started(event, *parent, *index)?,
+            Detail::BranchStarted { parent, index } => {
+                self.branch_started(event, *parent, *index)?
+            }
             Detail::ParallelFailed(_) | Detail::MapFailed(_) => {
                 self.drop_branches(event.frame);
                 self.position(event)?.activity = Activity::Deciding;
@@ -186,22 +190,31 @@ impl Execution {
     fn branch_started(&mut self, event: &HistoryEvent, parent: u32, index: u32) -> Applied {
         let owner = self.frames.get_mut(&parent).ok_or(corrupt(event, "no such branch"))?;
         let last = owner.last;
-        let Some(Activity::Branches(branches)) = owner.at.as_mut().map(|at| &mut at.activity) else {
+        let Some(Activity::Branches(branches)) = owner.at.as_mut().map(|at| &mut at.activity)
+        else {
             return Err(corrupt(event, "the state has no branches"));
         };
         branches.begun += 1;
         branches.running.insert(index, event.frame);
-        let frame = Frame { parent: Some((parent, index)), last, variables: BTreeMap::new(), at: None };
+        let frame =
+            Frame { parent: Some((parent, index)), last, variables: BTreeMap::new(), at: None };
         self.frames.insert(event.frame, frame);
         self.next_frame = self.next_frame.max(event.frame + 1);
         Ok(())
     }
 
-    fn branch_ended(&mut self, event: &HistoryEvent, parent: u32, index: u32, output: Json) -> Applied {
+    fn branch_ended(
+        &mut self,
+        event: &HistoryEvent,
+        parent: u32,
+        index: u32,
+        output: Json,
+    ) -> Applied {
         self.frames.remove(&event.frame);
         let owner = self.frames.get_mut(&parent).ok_or(corrupt(event, "no such branch"))?;
         owner.last = event.id;
-        let Some(Activity::Branches(branches)) = owner.at.as_mut().map(|at| &mut at.activity) else {
+        let Some(Activity::Branches(branches)) = owner.at.as_mut().map(|at| &mut at.activity)
+        else {
             return Err(corrupt(event, "the state has no branches"));
         };
         branches.running.remove(&index);

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::{
-    Activity, Branches, Decision, Execution, OpenTask, Position, Rejected, Start, Status, Stimulus, Task,
-    Turn,
+    Activity, Branches, Decision, Execution, OpenTask, Position, Rejected, Start, Status, Stimulus,
+    Task, Turn,
 };
 use crate::definition::{
     Catcher, Next, Pattern, Resource, Seconds, State, StateDefinition, StateId, StateMachine, Text,
@@ -26,15 +26,22 @@ const WAIT_MAX_S: i64 = 2_147_483_647;
 
 impl Execution {
     /// A new execution, run until it waits or ends.
-    pub fn start(machine: Arc<StateMachine>, start: Start, turn: &mut Turn<'_>) -> (Execution, Decision) {
+    pub fn start(
+        machine: Arc<StateMachine>,
+        start: Start,
+        turn: &mut Turn<'_>,
+    ) -> (Execution, Decision) {
         let mut execution = Execution::empty(Arc::clone(&machine));
         let input = Payload::from_text(start.input);
         let mut decider = Decider::new(&mut execution, turn);
-        decider.record(0, Detail::ExecutionStarted {
-            input: input.clone(),
-            execution_arn: start.execution_arn,
-            role_arn: start.role_arn,
-        });
+        decider.record(
+            0,
+            Detail::ExecutionStarted {
+                input: input.clone(),
+                execution_arn: start.execution_arn,
+                role_arn: start.role_arn,
+            },
+        );
         decider.work.push_back((0, machine.start, input));
         decider.run();
         let decision = decider.decision;
@@ -125,7 +132,9 @@ impl<'e, 't> Decider<'e, 't> {
 
     fn run(&mut self) {
         while let Some((frame, state, input)) = self.work.pop_front() {
-            if self.execution.status != Status::Running || !self.execution.frames.contains_key(&frame) {
+            if self.execution.status != Status::Running
+                || !self.execution.frames.contains_key(&frame)
+            {
                 continue;
             }
             let definition = self.machine.state(state);
@@ -259,7 +268,10 @@ impl<'e, 't> Decider<'e, 't> {
                 ("Name", Json::String(Arc::clone(&definition.name))),
                 ("EnteredTime", Json::from(position.entered_at.rfc3339())),
             ];
-            if matches!(definition.state, State::Task { .. } | State::Parallel { .. } | State::Map(_)) {
+            if matches!(
+                definition.state,
+                State::Task { .. } | State::Parallel { .. } | State::Map(_)
+            ) {
                 let retries: u32 = position.retries.values().sum();
                 state.push(("RetryCount", Json::from(i64::from(retries))));
             }
@@ -268,7 +280,8 @@ impl<'e, 't> Decider<'e, 't> {
         if let Some(token) = token {
             members.push(("Task", Json::object([("Token", text(token))])));
         }
-        let item = item.map(|(index, value)| (index, value.clone())).or_else(|| self.item_of(frame));
+        let item =
+            item.map(|(index, value)| (index, value.clone())).or_else(|| self.item_of(frame));
         if let Some((index, value)) = item {
             let item = Json::object([("Index", Json::from(i64::from(index))), ("Value", value)]);
             members.push(("Map", Json::object([("Item", item)])));
@@ -290,14 +303,25 @@ impl<'e, 't> Decider<'e, 't> {
         }
     }
 
-    fn effective(&mut self, frame: u32, definition: &StateDefinition, raw: &Json) -> Result<Json, Failure> {
+    fn effective(
+        &mut self,
+        frame: u32,
+        definition: &StateDefinition,
+        raw: &Json,
+    ) -> Result<Json, Failure> {
         let Some(path) = &definition.input_path else { return Ok(Json::Object(Arc::default())) };
         self.read(frame, path, raw)
     }
 
-    fn read(&mut self, frame: u32, path: &crate::path::Path, input: &Json) -> Result<Json, Failure> {
+    fn read(
+        &mut self,
+        frame: u32,
+        path: &crate::path::Path,
+        input: &Json,
+    ) -> Result<Json, Failure> {
         self.evaluate(frame, input, None, None, |scope, _| {
-            path.read(scope).map_err(|why| runtime(format!("Invalid path '{}' : {why}", path.text())))
+            path.read(scope)
+                .map_err(|why| runtime(format!("Invalid path '{}' : {why}", path.text())))
         })
     }
 
@@ -309,12 +333,19 @@ impl<'e, 't> Decider<'e, 't> {
         token: Option<&str>,
     ) -> Result<Json, Failure> {
         match &definition.parameters {
-            Some(template) => self.evaluate(frame, input, token, None, |s, e| template.evaluate(s, e)),
+            Some(template) => {
+                self.evaluate(frame, input, token, None, |s, e| template.evaluate(s, e))
+            }
             None => Ok(input.clone()),
         }
     }
 
-    fn output(&mut self, frame: u32, definition: &StateDefinition, value: Json) -> Result<Json, Failure> {
+    fn output(
+        &mut self,
+        frame: u32,
+        definition: &StateDefinition,
+        value: Json,
+    ) -> Result<Json, Failure> {
         match &definition.output_path {
             Some(path) => self.read(frame, path, &value),
             None => Ok(Json::Object(Arc::default())),
@@ -344,38 +375,52 @@ impl<'e, 't> Decider<'e, 't> {
         };
         match value {
             Json::String(text) => Ok(Some(text)),
-            other => Err(runtime(format!("The value of '{field}' must be a string but was: {other}"))),
+            other => {
+                Err(runtime(format!("The value of '{field}' must be a string but was: {other}")))
+            }
         }
     }
 
     /// A number that is written or read from `input`.
-    fn number(&mut self, frame: u32, seconds: &Seconds, input: &Json, field: &str) -> Result<i64, Failure> {
+    fn number(
+        &mut self,
+        frame: u32,
+        seconds: &Seconds,
+        input: &Json,
+        field: &str,
+    ) -> Result<i64, Failure> {
         let path = match seconds {
             Seconds::Fixed(number) => return Ok(*number),
             Seconds::Path(path) => path,
         };
         let value = if field == "SecondsPath" {
-            let none = format!("The SecondsPath parameter does not reference an input value: {}", path.text());
+            let none = format!(
+                "The SecondsPath parameter does not reference an input value: {}",
+                path.text()
+            );
             self.read(frame, path, input).map_err(|_| runtime(none))?
         } else {
             self.read(frame, path, input)?
         };
         let shown = format!("{} == {}", path.text(), value);
         let written = value.as_str().and_then(|text| text.parse().ok());
-        let counted = if field == "SecondsPath" { value.as_i64() } else { value.as_i64().or(written) };
+        let counted =
+            if field == "SecondsPath" { value.as_i64() } else { value.as_i64().or(written) };
         match (counted, field) {
             (Some(number), _) if number >= 0 => Ok(number),
-            (Some(_), "SecondsPath") => {
-                Err(runtime(format!("The SecondsPath parameter references a negative value: {shown}")))
-            }
-            (None, "SecondsPath") => {
-                Err(runtime(format!("The SecondsPath parameter cannot be parsed as a long value: {shown}")))
-            }
+            (Some(_), "SecondsPath") => Err(runtime(format!(
+                "The SecondsPath parameter references a negative value: {shown}"
+            ))),
+            (None, "SecondsPath") => Err(runtime(format!(
+                "The SecondsPath parameter cannot be parsed as a long value: {shown}"
+            ))),
             (None, "MaxConcurrencyPath") => Err(runtime(format!(
                 "The {field} field refers to value {value} which is not a valid integer: {}",
                 path.text()
             ))),
-            _ => Err(runtime(format!("The {field} parameter does not reference a valid integer value: {shown}"))),
+            _ => Err(runtime(format!(
+                "The {field} parameter does not reference a valid integer value: {shown}"
+            ))),
         }
     }
 
@@ -396,18 +441,27 @@ impl<'e, 't> Decider<'e, 't> {
     // ---- leaving a state -----------------------------------------------------------------------
 
     /// From a state's result to its output.
-    fn finish(&mut self, frame: u32, definition: &StateDefinition, result: Json) -> Result<(), Failure> {
-        let Some(raw) = self.position(frame).map(|at| at.input.value().clone()) else { return Ok(()) };
+    fn finish(
+        &mut self,
+        frame: u32,
+        definition: &StateDefinition,
+        result: Json,
+    ) -> Result<(), Failure> {
+        let Some(raw) = self.position(frame).map(|at| at.input.value().clone()) else {
+            return Ok(());
+        };
         let result = match &definition.result_selector {
-            Some(template) => self.evaluate(frame, &result, None, None, |s, e| template.evaluate(s, e))?,
+            Some(template) => {
+                self.evaluate(frame, &result, None, None, |s, e| template.evaluate(s, e))?
+            }
             None => result,
         };
         let merged = match &definition.result_path {
             None => raw,
             Some(path) if path.is_root() => result.clone(),
-            Some(path) => path.write(&raw, result.clone()).map_err(|error| {
-                Failure::new("States.ResultPathMatchFailure", error.message)
-            })?,
+            Some(path) => path
+                .write(&raw, result.clone())
+                .map_err(|error| Failure::new("States.ResultPathMatchFailure", error.message))?,
         };
         let output = self.output(frame, definition, merged)?;
         self.exit(frame, definition, Ok(Payload::Value(output)), &result)
@@ -453,13 +507,16 @@ impl<'e, 't> Decider<'e, 't> {
             return Err(too_large(&definition.name));
         }
         let parent = self.execution.frames.get(&frame).and_then(|frame| frame.parent);
-        self.record(frame, Detail::Exited {
-            kind: kind_of(&definition.state),
-            name: Arc::clone(&definition.name),
-            output: output.clone(),
-            next,
-            assigned,
-        });
+        self.record(
+            frame,
+            Detail::Exited {
+                kind: kind_of(&definition.state),
+                name: Arc::clone(&definition.name),
+                output: output.clone(),
+                next,
+                assigned,
+            },
+        );
         match (next, parent) {
             (Some(next), _) => self.work.push_back((frame, next, output)),
             (None, None) => self.record(0, Detail::ExecutionSucceeded(output)),
@@ -495,7 +552,10 @@ impl<'e, 't> Decider<'e, 't> {
         let Some(branches) = self.branches(frame) else { return };
         if branches.results.len() as u32 == branches.total {
             let results = Json::array(branches.results.values().cloned());
-            self.record(frame, if is_map { Detail::MapSucceeded } else { Detail::ParallelSucceeded });
+            self.record(
+                frame,
+                if is_map { Detail::MapSucceeded } else { Detail::ParallelSucceeded },
+            );
             if let Err(failure) = self.finish(frame, definition, results) {
                 let failure = self.told(frame, failure);
                 self.failed(frame, &failure, false);
@@ -506,7 +566,12 @@ impl<'e, 't> Decider<'e, 't> {
         }
     }
 
-    fn map(&mut self, frame: u32, definition: &StateDefinition, input: &Json) -> Result<(), Failure> {
+    fn map(
+        &mut self,
+        frame: u32,
+        definition: &StateDefinition,
+        input: &Json,
+    ) -> Result<(), Failure> {
         let State::Map(map) = &definition.state else { return Ok(()) };
         let items = match &map.items {
             Some(path) => self.read(frame, path, input)?,
@@ -533,7 +598,8 @@ impl<'e, 't> Decider<'e, 't> {
         let State::Map(map) = &definition.state else { return Ok(()) };
         loop {
             let Some(branches) = self.branches(frame) else { return Ok(()) };
-            let limit = if branches.concurrency == 0 { ITERATIONS_MAX } else { branches.concurrency };
+            let limit =
+                if branches.concurrency == 0 { ITERATIONS_MAX } else { branches.concurrency };
             if branches.begun == branches.total || branches.running.len() as u32 >= limit {
                 return Ok(());
             }
@@ -543,9 +609,12 @@ impl<'e, 't> Decider<'e, 't> {
             let input = match &map.selector {
                 None => item,
                 Some(template) => {
-                    let raw = self.position(frame).map(|at| at.input.value().clone()).unwrap_or_default();
+                    let raw =
+                        self.position(frame).map(|at| at.input.value().clone()).unwrap_or_default();
                     let effective = self.effective(frame, definition, &raw)?;
-                    self.evaluate(frame, &effective, None, Some((index, &item)), |s, e| template.evaluate(s, e))?
+                    self.evaluate(frame, &effective, None, Some((index, &item)), |s, e| {
+                        template.evaluate(s, e)
+                    })?
                 }
             };
             let child = self.begin(frame, index);
@@ -616,7 +685,8 @@ impl<'e, 't> Decider<'e, 't> {
         trouble: &Trouble,
     ) -> Result<(), Failure> {
         let text = |text: &Option<Arc<str>>| text.clone().map_or(Json::Null, Json::String);
-        let output = Json::object([("Error", text(&trouble.error)), ("Cause", text(&trouble.cause))]);
+        let output =
+            Json::object([("Error", text(&trouble.error)), ("Cause", text(&trouble.cause))]);
         let assigned = self.assigned(frame, catcher.assign.as_ref(), &output)?;
         let raw = self.position(frame).map(|at| at.input.value().clone()).unwrap_or_default();
         let merged = match &catcher.result_path {
@@ -647,7 +717,12 @@ impl<'e, 't> Decider<'e, 't> {
 
     // ---- states --------------------------------------------------------------------------------
 
-    fn choose(&mut self, frame: u32, definition: &StateDefinition, input: &Json) -> Result<(), Failure> {
+    fn choose(
+        &mut self,
+        frame: u32,
+        definition: &StateDefinition,
+        input: &Json,
+    ) -> Result<(), Failure> {
         let State::Choice { rules, default } = &definition.state else { return Ok(()) };
         for rule in rules {
             if self.evaluate(frame, input, None, None, |scope, _| rule.rule.matches(scope))? {
@@ -728,7 +803,12 @@ impl<'e, 't> Decider<'e, 't> {
         self.exit(frame, definition, Ok(Payload::Value(output)), &effective)
     }
 
-    fn schedule(&mut self, frame: u32, definition: &StateDefinition, input: &Json) -> Result<(), Failure> {
+    fn schedule(
+        &mut self,
+        frame: u32,
+        definition: &StateDefinition,
+        input: &Json,
+    ) -> Result<(), Failure> {
         let State::Task { resource, timeout, heartbeat } = &definition.state else { return Ok(()) };
         let scheduled: EventId = self.execution.last_id + 1;
         let waits = resource.pattern() == Pattern::WaitForTaskToken;
@@ -743,14 +823,17 @@ impl<'e, 't> Decider<'e, 't> {
         let timeout_s = read(self, timeout, "TimeoutSecondsPath")?;
         let heartbeat_s = read(self, heartbeat, "HeartbeatSecondsPath")?;
         let (resource_type, shown) = shown(resource);
-        self.record(frame, Detail::Scheduled {
-            resource_type: Arc::clone(&resource_type),
-            resource: Arc::clone(&shown),
-            region: self.region(),
-            parameters: Payload::Value(parameters.clone()),
-            timeout_s,
-            heartbeat_s,
-        });
+        self.record(
+            frame,
+            Detail::Scheduled {
+                resource_type: Arc::clone(&resource_type),
+                resource: Arc::clone(&shown),
+                region: self.region(),
+                parameters: Payload::Value(parameters.clone()),
+                timeout_s,
+                heartbeat_s,
+            },
+        );
         let function = resource.is_function();
         self.record(frame, Detail::Started { function, resource_type, resource: shown });
         self.decision.tasks.push(Task {
@@ -774,11 +857,14 @@ impl<'e, 't> Decider<'e, 't> {
         match result {
             Ok(output) if resource.pattern() == Pattern::WaitForTaskToken => {
                 let (resource_type, shown) = shown(&resource);
-                self.record(frame, Detail::Submitted {
-                    resource_type,
-                    resource: shown,
-                    output: Payload::Value(output),
-                });
+                self.record(
+                    frame,
+                    Detail::Submitted {
+                        resource_type,
+                        resource: shown,
+                        output: Payload::Value(output),
+                    },
+                );
             }
             Ok(output) => self.task_succeeded(frame, Payload::Value(output)),
             Err(Failure { error, cause }) => {
@@ -796,7 +882,9 @@ impl<'e, 't> Decider<'e, 't> {
 
     fn task_succeeded(&mut self, frame: u32, output: Payload) {
         let machine = Arc::clone(&self.machine);
-        let (Some(resource), Some(position)) = (self.resource(frame), self.position(frame)) else { return };
+        let (Some(resource), Some(position)) = (self.resource(frame), self.position(frame)) else {
+            return;
+        };
         let definition = machine.state(position.state);
         if exceeds(output.value()) {
             let Failure { error, cause } = too_large(&definition.name);
@@ -805,7 +893,10 @@ impl<'e, 't> Decider<'e, 't> {
         let (resource_type, shown) = shown(&resource);
         let function = resource.is_function();
         let result = output.value().clone();
-        self.record(frame, Detail::TaskSucceeded { function, resource_type, resource: shown, output });
+        self.record(
+            frame,
+            Detail::TaskSucceeded { function, resource_type, resource: shown, output },
+        );
         if let Err(failure) = self.finish(frame, definition, result) {
             let failure = self.told(frame, failure);
             self.failed(frame, &failure, false);
@@ -819,14 +910,17 @@ impl<'e, 't> Decider<'e, 't> {
     fn task_ended(&mut self, frame: u32, trouble: Trouble, timed_out: bool, heartbeat: bool) {
         let Some(resource) = self.resource(frame) else { return };
         let (resource_type, shown) = shown(&resource);
-        self.record(frame, Detail::TaskEnded {
-            function: resource.is_function(),
-            timed_out,
-            heartbeat,
-            resource_type,
-            resource: shown,
-            trouble: trouble.clone(),
-        });
+        self.record(
+            frame,
+            Detail::TaskEnded {
+                function: resource.is_function(),
+                timed_out,
+                heartbeat,
+                resource_type,
+                resource: shown,
+                trouble: trouble.clone(),
+            },
+        );
         self.troubled(frame, trouble, heartbeat);
     }
 
@@ -923,14 +1017,19 @@ fn runtime(cause: impl Into<Arc<str>>) -> Failure {
 }
 
 fn too_large(state: &str) -> Failure {
-    let cause = format!("The state/task '{state}' returned a result with a size exceeding the maximum number of bytes service limit.");
+    let cause = format!(
+        "The state/task '{state}' returned a result with a size exceeding the maximum number of bytes service limit."
+    );
     Failure::new("States.DataLimitExceeded", cause)
 }
 
 fn too_many_events() -> Detail {
     Detail::ExecutionFailed(Trouble {
         error: Some("States.Runtime".into()),
-        cause: Some(format!("The execution reached the maximum number of history events ({EVENTS_MAX}).").into()),
+        cause: Some(
+            format!("The execution reached the maximum number of history events ({EVENTS_MAX}).")
+                .into(),
+        ),
     })
 }
 
@@ -942,12 +1041,14 @@ fn exceeds(value: &Json) -> bool {
             Json::Bool(_) => left.checked_sub(4),
             Json::Number(_) => left.checked_sub(1),
             Json::String(text) => left.checked_sub(text.len() + 2),
-            Json::Array(items) => items.iter().try_fold(left.checked_sub(2)?, |left, item| {
-                size(item, left.checked_sub(1)?)
-            }),
-            Json::Object(members) => members.iter().try_fold(left.checked_sub(2)?, |left, (k, v)| {
-                size(v, left.checked_sub(k.len() + 4)?)
-            }),
+            Json::Array(items) => items
+                .iter()
+                .try_fold(left.checked_sub(2)?, |left, item| size(item, left.checked_sub(1)?)),
+            Json::Object(members) => {
+                members.iter().try_fold(left.checked_sub(2)?, |left, (k, v)| {
+                    size(v, left.checked_sub(k.len() + 4)?)
+                })
+            }
         }
     }
     // The bound is generous by what separators and numbers cost; near it the text decides.

@@ -115,7 +115,8 @@ impl Detail {
             Detail::Exited { kind, name, output, assigned, .. } => {
                 let mut details = new().text("name", name.as_ref()).payload("output", output);
                 if !assigned.is_empty() && with_data {
-                    let texts = assigned.iter().map(|(k, v)| (Arc::clone(k), Json::from(v.to_text())));
+                    let texts =
+                        assigned.iter().map(|(k, v)| (Arc::clone(k), Json::from(v.to_text())));
                     details.members.push(("assignedVariables".into(), Json::object(texts)));
                     let untruncated = Json::object([("truncated", Json::from(false))]);
                     details.members.push(("assignedVariablesDetails".into(), untruncated));
@@ -123,7 +124,14 @@ impl Detail {
                 some(&format!("{}StateExited", kind.word()), "stateExitedEventDetails", details)
             }
             Detail::Aborted(kind) => plain(&format!("{}StateAborted", kind.word())),
-            Detail::Scheduled { resource_type, resource, region, parameters, timeout_s, heartbeat_s } => {
+            Detail::Scheduled {
+                resource_type,
+                resource,
+                region,
+                parameters,
+                timeout_s,
+                heartbeat_s,
+            } => {
                 if resource_type.as_ref() == "lambda-function" {
                     return some(
                         "LambdaFunctionScheduled",
@@ -143,13 +151,17 @@ impl Detail {
                 some(
                     "TaskScheduled",
                     "taskScheduledEventDetails",
-                    details.number("timeoutInSeconds", *timeout_s).number("heartbeatInSeconds", *heartbeat_s),
+                    details
+                        .number("timeoutInSeconds", *timeout_s)
+                        .number("heartbeatInSeconds", *heartbeat_s),
                 )
             }
             Detail::Started { function: true, .. } => plain("LambdaFunctionStarted"),
-            Detail::Started { resource_type, resource, .. } => {
-                some("TaskStarted", "taskStartedEventDetails", named(new(), resource_type, resource))
-            }
+            Detail::Started { resource_type, resource, .. } => some(
+                "TaskStarted",
+                "taskStartedEventDetails",
+                named(new(), resource_type, resource),
+            ),
             Detail::Submitted { resource_type, resource, output } => some(
                 "TaskSubmitted",
                 "taskSubmittedEventDetails",
@@ -167,9 +179,17 @@ impl Detail {
             ),
             Detail::TaskEnded { function: true, timed_out, trouble, .. } => {
                 if *timed_out {
-                    some("LambdaFunctionTimedOut", "lambdaFunctionTimedOutEventDetails", new().trouble(trouble))
+                    some(
+                        "LambdaFunctionTimedOut",
+                        "lambdaFunctionTimedOutEventDetails",
+                        new().trouble(trouble),
+                    )
                 } else {
-                    some("LambdaFunctionFailed", "lambdaFunctionFailedEventDetails", new().trouble(trouble))
+                    some(
+                        "LambdaFunctionFailed",
+                        "lambdaFunctionFailedEventDetails",
+                        new().trouble(trouble),
+                    )
                 }
             }
             Detail::TaskEnded { timed_out, resource_type, resource, trouble, .. } => {
@@ -185,7 +205,11 @@ impl Detail {
             Detail::ParallelFailed(_) => plain("ParallelStateFailed"),
             Detail::MapStarted { items, .. } => {
                 let length = items.value().as_array().map_or(0, <[Json]>::len) as i64;
-                some("MapStateStarted", "mapStateStartedEventDetails", new().number("length", Some(length)))
+                some(
+                    "MapStateStarted",
+                    "mapStateStartedEventDetails",
+                    new().number("length", Some(length)),
+                )
             }
             Detail::MapSucceeded => plain("MapStateSucceeded"),
             Detail::MapFailed(_) => plain("MapStateFailed"),

@@ -141,7 +141,8 @@ impl Payloads {
             return Place(*at, written);
         }
         let text = payload.text();
-        let known = self.recent.iter().rev().take(4).find(|(_, at)| self.texts[*at as usize] == text);
+        let known =
+            self.recent.iter().rev().take(4).find(|(_, at)| self.texts[*at as usize] == text);
         let at = match known {
             Some((_, at)) => *at,
             None => {
@@ -178,7 +179,11 @@ impl Source {
 }
 
 impl What {
-    fn of(detail: &Detail, payloads: &mut Payloads, name: &mut impl FnMut(&Arc<str>) -> u32) -> What {
+    fn of(
+        detail: &Detail,
+        payloads: &mut Payloads,
+        name: &mut impl FnMut(&Arc<str>) -> u32,
+    ) -> What {
         match detail {
             Detail::ExecutionStarted { input, execution_arn, role_arn } => {
                 What::ExecutionStarted(payloads.place(input), name(execution_arn), name(role_arn))
@@ -195,16 +200,21 @@ impl What {
                 What::Exited(*kind, name(text), payloads.place(output), *next, assigned)
             }
             Detail::Aborted(kind) => What::Aborted(*kind),
-            Detail::Scheduled { resource_type, resource, region, parameters, timeout_s, heartbeat_s } => {
-                What::Scheduled(
-                    name(resource_type),
-                    name(resource),
-                    name(region),
-                    payloads.place(parameters),
-                    *timeout_s,
-                    *heartbeat_s,
-                )
-            }
+            Detail::Scheduled {
+                resource_type,
+                resource,
+                region,
+                parameters,
+                timeout_s,
+                heartbeat_s,
+            } => What::Scheduled(
+                name(resource_type),
+                name(resource),
+                name(region),
+                payloads.place(parameters),
+                *timeout_s,
+                *heartbeat_s,
+            ),
             Detail::Started { function, resource_type, resource } => {
                 What::Started(*function, name(resource_type), name(resource))
             }
@@ -212,9 +222,21 @@ impl What {
                 What::Submitted(name(resource_type), name(resource), payloads.place(output))
             }
             Detail::TaskSucceeded { function, resource_type, resource, output } => {
-                What::TaskSucceeded(*function, name(resource_type), name(resource), payloads.place(output))
+                What::TaskSucceeded(
+                    *function,
+                    name(resource_type),
+                    name(resource),
+                    payloads.place(output),
+                )
             }
-            Detail::TaskEnded { function, timed_out, heartbeat, resource_type, resource, trouble } => {
+            Detail::TaskEnded {
+                function,
+                timed_out,
+                heartbeat,
+                resource_type,
+                resource,
+                trouble,
+            } => {
                 let (kind, operation) = (name(resource_type), name(resource));
                 What::TaskEnded(*function, *timed_out, *heartbeat, kind, operation, trouble.clone())
             }
@@ -226,12 +248,18 @@ impl What {
             }
             Detail::MapSucceeded => What::MapSucceeded,
             Detail::MapFailed(trouble) => What::MapFailed(trouble.clone()),
-            Detail::IterationStarted { name: text, index } => What::IterationStarted(name(text), *index),
+            Detail::IterationStarted { name: text, index } => {
+                What::IterationStarted(name(text), *index)
+            }
             Detail::IterationSucceeded { name: text, index } => {
                 What::IterationSucceeded(name(text), *index)
             }
-            Detail::IterationFailed { name: text, index } => What::IterationFailed(name(text), *index),
-            Detail::IterationAborted { name: text, index } => What::IterationAborted(name(text), *index),
+            Detail::IterationFailed { name: text, index } => {
+                What::IterationFailed(name(text), *index)
+            }
+            Detail::IterationAborted { name: text, index } => {
+                What::IterationAborted(name(text), *index)
+            }
             Detail::WaitUntil(until) => What::WaitUntil(*until),
             Detail::RetryScheduled { retrier, due } => What::RetryScheduled(*retrier, *due),
             Detail::RetryDue => What::RetryDue,

@@ -16,7 +16,6 @@ use std::sync::Arc;
 use stepwire_asl::{Execution, StateMachine, Timestamp};
 
 pub use record::{ExecutionId, ExecutionRecord, MachineRecord, OpenRecord, Status, Write};
-pub(crate) use request::{PAYLOAD_MAX, states_resource};
 pub use request::{CreateStateMachine, ExecutionName, Page, Report, Request, StartExecution};
 pub(crate) use run::{Begin, Ran};
 pub use token::{TaskToken, derived_uuid};
@@ -184,6 +183,18 @@ impl Executions {
         }))
     }
 
+    /// Whether the task that `token` names still waits.
+    pub(crate) fn is_task_open(
+        &mut self,
+        token: TaskToken,
+        reads: &Reads,
+    ) -> Result<bool, Corrupt> {
+        let Some(hot) = self.take(token.execution, reads)? else { return Ok(false) };
+        let open = hot.execution.is_open(token.scheduled);
+        self.keep(token.execution, hot);
+        Ok(open)
+    }
+
     /// Keeps an open execution in memory, and drops the least recently used beyond the limit.
     fn keep(&mut self, id: ExecutionId, mut hot: Hot) {
         self.clock += 1;
@@ -196,9 +207,23 @@ impl Executions {
         }
     }
 
-    /// The execution as memory has it, for checks that it equals its history.
-    pub fn in_memory(&self, id: ExecutionId) -> Option<&Execution> {
-        self.hot.get(&id).map(|hot| &hot.execution)
+    /// Compares the index with a freshly loaded one, and each execution in memory with its history.
+    pub(crate) fn check(&self, stored: &Executions, read: &dyn Read) -> Result<(), String> {
+        let names = |executions: &Executions| executions.by_name.clone();
+        if self.open != stored.open || self.deadlines != stored.deadlines {
+            return Err("the index of open executions is not what is stored".to_owned());
+        }
+        if names(self) != names(stored) || self.next_execution != stored.next_execution {
+            return Err("state machines or numbers in memory are not what is stored".to_owned());
+        }
+        for (id, hot) in &self.hot {
+            let machine = self.machine(id.machine).ok_or("an execution without state machine")?;
+            let replayed = replay(*id, &machine.compiled, read).map_err(|c| c.to_string())?;
+            if replayed != hot.execution {
+                return Err(format!("{id:?} in memory is not what its history says"));
+            }
+        }
+        Ok(())
     }
 
     /// Executions held in memory.
@@ -221,7 +246,7 @@ impl Executions {
 }
 
 /// The execution that its stored history makes.
-pub fn replay(
+fn replay(
     id: ExecutionId,
     machine: &Arc<StateMachine>,
     read: &dyn Read,

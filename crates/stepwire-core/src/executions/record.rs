@@ -211,7 +211,5 @@ pub fn history_key(id: ExecutionId, seq: u64) -> Key {
 
 /// The whole history of an execution.
 pub fn history_of(id: ExecutionId) -> Range {
-    Range::prefix(
-        &KeyBuilder::new(Space::History).number(id.machine).number(id.number).build(),
-    )
+    Range::prefix(&KeyBuilder::new(Space::History).number(id.machine).number(id.number).build())
 }

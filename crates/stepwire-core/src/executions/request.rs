@@ -13,7 +13,7 @@ use crate::params::Params;
 /// Longest name of a state machine or execution.
 const NAME_MAX: usize = 80;
 /// Longest input or output, bytes of UTF-8.
-pub(crate) const PAYLOAD_MAX: usize = 262_144;
+const PAYLOAD_MAX: usize = 262_144;
 /// Longest definition, bytes of UTF-8.
 const DEFINITION_MAX: usize = 1_048_576;
 
@@ -150,9 +150,10 @@ impl Request {
             "DescribeStateMachine" => described(&params).map(Request::DescribeStateMachine),
             "DescribeStateMachineForExecution" => described_execution(&params)
                 .map(|(execution, _)| Request::DescribeStateMachineForExecution(execution)),
-            "ListStateMachines" => {
-                params.only(&["maxResults", "nextToken"]).and_then(|()| page(&params)).map(Request::ListStateMachines)
-            }
+            "ListStateMachines" => params
+                .only(&["maxResults", "nextToken"])
+                .and_then(|()| page(&params))
+                .map(Request::ListStateMachines),
             "DeleteStateMachine" => params
                 .only(&["stateMachineArn"])
                 .and_then(|()| machine_arn(&params))
@@ -429,9 +430,8 @@ fn page(params: &Params<'_>) -> Result<Page, ApiError> {
 }
 
 fn checked_name(name: &str) -> Result<&str, ApiError> {
-    let bad = |c: char| {
-        c.is_whitespace() || c.is_control() || "<>{}[]?*\"#%\\^|~`$&,;:/".contains(c)
-    };
+    let bad =
+        |c: char| c.is_whitespace() || c.is_control() || "<>{}[]?*\"#%\\^|~`$&,;:/".contains(c);
     if name.is_empty() || name.chars().count() > NAME_MAX || name.contains(bad) {
         return Err(ApiError::new("InvalidName", format!("Invalid Name: '{name}'")));
     }
@@ -441,7 +441,9 @@ fn checked_name(name: &str) -> Result<&str, ApiError> {
 fn machine_arn(params: &Params<'_>) -> Result<Arc<str>, ApiError> {
     let arn = params.text("stateMachineArn")?;
     match states_resource(arn)? {
-        ("stateMachine", name) if !name.is_empty() && !name.contains([':', '\0']) => Ok(name.into()),
+        ("stateMachine", name) if !name.is_empty() && !name.contains([':', '\0']) => {
+            Ok(name.into())
+        }
         ("stateMachine", _) => {
             let message = format!("versions and aliases are not available yet: `{arn}`");
             Err(ApiError::new("StateMachineDoesNotExist", message))
@@ -464,7 +466,7 @@ fn execution_arn(params: &Params<'_>) -> Result<ExecutionName, ApiError> {
 }
 
 /// The kind and name in an ARN such as `arn:aws:states:us-east-1:000000000000:stateMachine:n`.
-pub(crate) fn states_resource(arn: &str) -> Result<(&str, &str), ApiError> {
+fn states_resource(arn: &str) -> Result<(&str, &str), ApiError> {
     let mut parts = arn.splitn(7, ':');
     let head: Vec<_> = parts.by_ref().take(5).collect();
     match (head.as_slice(), parts.next(), parts.next()) {

@@ -81,8 +81,7 @@ impl Executions {
             return Ok(Err(Rejected::ExecutionEnded));
         };
         let seq = hot.execution.last_seq();
-        let decided =
-            with_turn(now, id, seq, settings, |turn| hot.execution.step(stimulus, turn));
+        let decided = with_turn(now, id, seq, settings, |turn| hot.execution.step(stimulus, turn));
         let mut ran = Ran::default();
         match decided {
             Ok(decision) => {
@@ -166,8 +165,7 @@ fn with_turn<T>(
     let seed = seed.finalize();
     let seed = seed.iter().take(8).fold(0_u64, |acc, byte| acc << 8 | u64::from(*byte));
     let mut entropy = Entropy::new(seed);
-    let token =
-        |scheduled: EventId| TaskToken { execution: id, scheduled }.seal(&settings.secret);
+    let token = |scheduled: EventId| TaskToken { execution: id, scheduled }.seal(&settings.secret);
     decide(&mut Turn { now, entropy: &mut entropy, token: &token })
 }
 

@@ -68,7 +68,7 @@ pub fn derived_uuid(secret: &[u8; 32], kind: &str, parts: &[u64]) -> String {
 }
 
 fn keyed(secret: &[u8; 32], bytes: &[u8]) -> Hmac<Sha256> {
-    let mut mac = Hmac::<Sha256>::new(secret.into());
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes a key of any length");
     mac.update(bytes);
     mac
 }

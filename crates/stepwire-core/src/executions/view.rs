@@ -9,9 +9,7 @@ use super::call::{no_execution, no_machine, seconds, stored};
 use super::record::{self, executions_of, history_key, history_of};
 use super::request::diagnostics;
 use super::run::{execution_arn, machine_arn};
-use super::{
-    ExecutionId, ExecutionName, ExecutionRecord, MachineRecord, Page, Request, Status,
-};
+use super::{ExecutionId, ExecutionName, ExecutionRecord, MachineRecord, Page, Request, Status};
 use crate::error::ApiError;
 use crate::read::{Range, Read};
 use crate::record::{Corrupt, KeyBuilder, Space};
@@ -20,11 +18,7 @@ use crate::settings::Settings;
 type Members = Vec<(&'static str, Json)>;
 
 /// The answer to a request that reads; AWS's members of the operation's output.
-pub fn answer(
-    request: &Request,
-    read: &dyn Read,
-    settings: &Settings,
-) -> Result<Json, ApiError> {
+pub fn answer(request: &Request, read: &dyn Read, settings: &Settings) -> Result<Json, ApiError> {
     match request {
         Request::DescribeStateMachine(name) => describe_machine(name, read, settings),
         Request::DescribeStateMachineForExecution(execution) => {
@@ -63,11 +57,7 @@ fn machine_named(name: &str, read: &dyn Read) -> Result<Option<MachineRecord>, A
     Ok(machines(read)?.into_iter().find(|m| !m.deleted && m.name.as_ref() == name))
 }
 
-fn describe_machine(
-    name: &str,
-    read: &dyn Read,
-    settings: &Settings,
-) -> Result<Json, ApiError> {
+fn describe_machine(name: &str, read: &dyn Read, settings: &Settings) -> Result<Json, ApiError> {
     let machine = machine_named(name, read)?.ok_or_else(|| no_machine(settings, name))?;
     let mut members: Members = vec![
         ("stateMachineArn", machine_arn(settings, name).into()),
@@ -79,7 +69,8 @@ fn describe_machine(
         ("creationDate", seconds(machine.created)),
     ];
     let shown = |name| machine.shown.member(name).cloned();
-    let logging = || Json::object([("level", "OFF".into()), ("includeExecutionData", false.into())]);
+    let logging =
+        || Json::object([("level", "OFF".into()), ("includeExecutionData", false.into())]);
     let tracing = || Json::object([("enabled", Json::from(false))]);
     members.push(("loggingConfiguration", shown("loggingConfiguration").unwrap_or_else(logging)));
     members.push(("tracingConfiguration", shown("tracingConfiguration").unwrap_or_else(tracing)));
@@ -185,7 +176,10 @@ fn ending(id: ExecutionId, record: &ExecutionRecord, read: &dyn Read) -> Result<
     let Some(last) = last_event(id, read)? else { return Ok(Vec::new()) };
     let details = last.to_aws(true);
     let details = details.as_object().and_then(|members| {
-        members.iter().find(|(name, _)| name.ends_with("EventDetails")).map(|(_, value)| value.clone())
+        members
+            .iter()
+            .find(|(name, _)| name.ends_with("EventDetails"))
+            .map(|(_, value)| value.clone())
     });
     let Some(details) = details else { return Ok(Vec::new()) };
     let member = |name| details.member(name).cloned();

@@ -1,1 +1,246 @@
-//! rules
+//! Topic rules: which message starts what.
+//!
+//! Filters live in a tree, so a message costs what its matching rules cost. A rule is compiled
+//! once; its payload is parsed at most once for all rules of a message.
+
+mod action;
+mod request;
+pub mod sql;
+pub(crate) mod template;
+mod tree;
+mod view;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use stepwire_asl::{Json, Timestamp};
+
+pub use action::{Action, Resolved};
+pub use request::Request;
+pub use view::answer;
+
+use crate::error::ApiError;
+use crate::message::Message;
+use crate::read::{Key, Read};
+use crate::record::{Corrupt, Entry, KeyBuilder, Space, decode, encode};
+use crate::settings::Settings;
+use sql::{Facts, Statement};
+use tree::FilterTree;
+
+const FORMAT: u8 = 1;
+
+/// A topic rule as it was given.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RuleRecord {
+    /// Name.
+    pub name: Arc<str>,
+    /// `topicRulePayload`
+    pub payload: Json,
+    /// Disabled: it matches nothing.
+    pub disabled: bool,
+    /// When it was created.
+    pub created: Timestamp,
+}
+
+/// One durable change.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Write {
+    /// A rule as it now is, or gone.
+    Rule(Arc<str>, Option<RuleRecord>),
+}
+
+impl Write {
+    /// The stored form.
+    pub fn entry(&self) -> Entry {
+        let Write::Rule(name, record) = self;
+        (rule_key(name), record.as_ref().map(|record| encode(FORMAT, record)))
+    }
+}
+
+fn rule_key(name: &str) -> Key {
+    KeyBuilder::new(Space::Rule).text(name).build()
+}
+
+/// A rule ready to run.
+#[derive(Debug, PartialEq)]
+struct Rule {
+    name: Arc<str>,
+    statement: Statement,
+    actions: Vec<Action>,
+    error_action: Option<Action>,
+}
+
+/// One action that a message leads to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// The rule.
+    pub rule: Arc<str>,
+    /// What to do.
+    pub action: Resolved,
+}
+
+/// The rules of a shard.
+#[derive(Debug, Default, PartialEq)]
+pub struct Rules {
+    records: BTreeMap<Arc<str>, RuleRecord>,
+    /// Derived from `records`: those that are not disabled and have a topic filter.
+    active: BTreeMap<Arc<str>, Arc<Rule>>,
+    filters: FilterTree,
+}
+
+impl Rules {
+    /// What recovery loads.
+    pub const SPACES: &'static [Space] = &[Space::Rule];
+
+    /// The only thing that changes the rules.
+    pub fn apply(&mut self, write: &Write) {
+        let Write::Rule(name, record) = write;
+        self.records.remove(name);
+        if let Some(rule) = self.active.remove(name)
+            && let Some(filter) = &rule.statement.from
+        {
+            self.filters.remove(filter, name);
+        }
+        let Some(record) = record else { return };
+        self.records.insert(Arc::clone(name), record.clone());
+        // A payload is checked before it is recorded.
+        if let (false, Ok(rule)) = (record.disabled, Rule::compile(name, &record.payload)) {
+            if let Some(filter) = &rule.statement.from {
+                self.filters.insert(filter, name);
+            }
+            self.active.insert(Arc::clone(name), Arc::new(rule));
+        }
+    }
+
+    /// Takes in one stored rule.
+    pub fn load(&mut self, key: &[u8], value: &[u8]) -> Result<(), Corrupt> {
+        let record = stored(key, value)?;
+        Rule::compile(&record.name, &record.payload)
+            .map_err(|error| Corrupt { key: key.to_vec(), why: error.message })?;
+        self.apply(&Write::Rule(Arc::clone(&record.name), Some(record)));
+        Ok(())
+    }
+
+    /// All rules are in memory: nothing to read.
+    #[expect(clippy::unused_self, reason = "every module has this face")]
+    pub fn prefetch(&self, _request: &Request, _read: &dyn Read) {}
+
+    /// Carries out a request that changes something. On `Err` nothing has changed.
+    pub fn call(
+        &mut self,
+        now: Timestamp,
+        request: &Request,
+        _read: &dyn Read,
+        _settings: &Settings,
+        out: &mut Vec<Write>,
+    ) -> Result<Json, ApiError> {
+        let missing = |name: &str| {
+            ApiError::new("UnauthorizedException", format!("rule `{name}` does not exist"))
+        };
+        let record = match request {
+            Request::Create { name, payload } => {
+                if self.records.contains_key(name) {
+                    let why = format!("Rule with name {name} already exists");
+                    return Err(ApiError::new("ResourceAlreadyExistsException", why));
+                }
+                Some(RuleRecord {
+                    name: Arc::clone(name),
+                    payload: payload.clone(),
+                    disabled: is_disabled(payload),
+                    created: now,
+                })
+            }
+            Request::Replace { name, payload } => {
+                let there = self.records.get(name).ok_or_else(|| missing(name))?;
+                Some(RuleRecord {
+                    payload: payload.clone(),
+                    disabled: is_disabled(payload),
+                    ..there.clone()
+                })
+            }
+            Request::Enable { name, enable } => {
+                let there = self.records.get(name).ok_or_else(|| missing(name))?;
+                Some(RuleRecord { disabled: !enable, ..there.clone() })
+            }
+            Request::Delete(name) => {
+                if !self.records.contains_key(name) {
+                    return Ok(Json::Object(Arc::default()));
+                }
+                None
+            }
+            Request::Get(_) | Request::List { .. } => {
+                return Err(ApiError::new("InvalidRequestException", "this request only reads"));
+            }
+        };
+        let write = Write::Rule(Arc::clone(request.name()), record);
+        self.apply(&write);
+        out.push(write);
+        Ok(Json::Object(Arc::default()))
+    }
+
+    /// What the rules make of a message: costs what the matching ones cost.
+    pub fn evaluate(
+        &self,
+        message: &Message,
+        settings: &Settings,
+        salt: u64,
+        out: &mut Vec<Outcome>,
+    ) {
+        let ingested = message.topic.strip_prefix("$aws/rules/");
+        let names = match ingested {
+            // Basic Ingest names its rule.
+            Some(rest) => {
+                let name = rest.split('/').next().unwrap_or_default();
+                self.active
+                    .get_key_value(name)
+                    .map(|(name, _)| Arc::clone(name))
+                    .into_iter()
+                    .collect()
+            }
+            None => self.filters.matching(&message.topic),
+        };
+        if names.is_empty() {
+            return;
+        }
+        let payload = Json::parse_bytes(&message.payload).ok();
+        for (at, name) in names.iter().enumerate() {
+            let Some(rule) = self.active.get(name) else { continue };
+            let salt = salt.wrapping_add((at as u64) << 40);
+            let facts = Facts::new(message, payload.as_ref(), settings, salt);
+            rule.run(&facts, out);
+        }
+    }
+}
+
+impl Rule {
+    fn compile(name: &Arc<str>, payload: &Json) -> Result<Rule, ApiError> {
+        let (statement, actions, error_action) = request::compile(payload)?;
+        Ok(Rule { name: Arc::clone(name), statement, actions, error_action })
+    }
+
+    fn run(&self, facts: &Facts<'_>, out: &mut Vec<Outcome>) {
+        let Some(result) = self.statement.run(facts) else { return };
+        let outcome = |action| Outcome { rule: Arc::clone(&self.name), action };
+        for action in &self.actions {
+            match action.resolve(facts, &result) {
+                Resolved::Failed { why } => {
+                    out.push(outcome(Resolved::Failed { why: why.clone() }));
+                    if let Some(error_action) = &self.error_action {
+                        let document = action::error_document(&self.name, facts, action, &why);
+                        out.push(outcome(error_action.resolve(facts, &document.into())));
+                    }
+                }
+                resolved => out.push(outcome(resolved)),
+            }
+        }
+    }
+}
+
+fn is_disabled(payload: &Json) -> bool {
+    payload.member("ruleDisabled").and_then(Json::as_bool) == Some(true)
+}
+
+fn stored(key: &[u8], value: &[u8]) -> Result<RuleRecord, Corrupt> {
+    decode(FORMAT, key, value)
+}

@@ -1,0 +1,86 @@
+//! Who may do what: certificate, thing, policies.
+
+use std::sync::Arc;
+
+use super::policy::{Facts, Verdict};
+use super::{Attached, CertificateStatus, Registry, Thing};
+use crate::broker::{Action, Authorize, Principal, Refused};
+use crate::message::Client;
+
+impl Authorize for Registry {
+    fn connect_as(
+        &self,
+        principal: &Principal,
+        client_id: &str,
+    ) -> Result<Option<Arc<str>>, Refused> {
+        let refuse = |why: &str| Err(Refused { why: why.into() });
+        let Some(id) = &principal.certificate else {
+            return if principal.anonymous_allowed {
+                Ok(None)
+            } else {
+                refuse("it showed no certificate")
+            };
+        };
+        match self.certificates.get(id).map(|certificate| certificate.status) {
+            None => return refuse("its certificate is not registered"),
+            Some(CertificateStatus::Active) => {}
+            Some(_) => return refuse("its certificate is not active"),
+        }
+        let thing = self.thing_of(id, client_id);
+        let facts = Facts { client_id, thing, ip: principal.ip };
+        if !self.verdict(id, Action::Connect, "client", client_id, &facts) {
+            return refuse("no policy allows it");
+        }
+        Ok(thing.map(|thing| Arc::clone(&thing.name)))
+    }
+
+    fn allows(&self, client: &Client, action: Action, resource: &str) -> bool {
+        let Some(id) = &client.certificate else {
+            // Let in without a certificate by a listener that says so: loopback development.
+            return true;
+        };
+        let active = self.certificates.get(id).map(|certificate| certificate.status);
+        if active != Some(CertificateStatus::Active) {
+            return false;
+        }
+        let kind = match action {
+            Action::Connect => "client",
+            Action::Subscribe => "topicfilter",
+            Action::Publish | Action::RetainPublish | Action::Receive => "topic",
+        };
+        let thing = self.thing_of(id, &client.id);
+        let facts = Facts { client_id: &client.id, thing, ip: client.ip };
+        self.verdict(id, action, kind, resource, &facts)
+    }
+}
+
+impl Registry {
+    /// The thing a connection speaks for: its client id names one its certificate is attached to.
+    fn thing_of(&self, certificate: &str, client_id: &str) -> Option<&Thing> {
+        let attached = self.principals.get(client_id)?.contains(certificate);
+        self.things.get(client_id).filter(|_| attached)
+    }
+
+    fn verdict(
+        &self,
+        certificate: &Arc<str>,
+        action: Action,
+        kind: &str,
+        name: &str,
+        facts: &Facts<'_>,
+    ) -> bool {
+        // Resources name region and account, which are this node's own whatever they say.
+        let arn = format!("arn:aws:iot:::{kind}/{name}");
+        let mut allowed = false;
+        for attached in self.attached.get(certificate).into_iter().flatten() {
+            let Attached::Policy(policy) = attached else { continue };
+            let Some((_, policy)) = self.policies.get(policy) else { continue };
+            match policy.verdict(action.name(), &arn, facts) {
+                Verdict::Denied => return false,
+                Verdict::Allowed => allowed = true,
+                Verdict::Silent => {}
+            }
+        }
+        allowed
+    }
+}

@@ -1,0 +1,185 @@
+//! Requests on topic rules, parsed. Source: AWS IoT API reference (service model `iot`).
+
+use std::sync::Arc;
+
+use stepwire_asl::Json;
+
+use super::action::Action;
+use super::sql::Statement;
+use crate::error::ApiError;
+use crate::params::Params;
+
+/// Most actions of a rule.
+const ACTIONS_MAX: usize = 10;
+
+/// A request on topic rules.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Request {
+    /// CreateTopicRule
+    Create {
+        /// `ruleName`
+        name: Arc<str>,
+        /// `topicRulePayload`, checked.
+        payload: Json,
+    },
+    /// GetTopicRule
+    Get(Arc<str>),
+    /// ListTopicRules
+    List {
+        /// Rules whose filter matches this topic.
+        topic: Option<Arc<str>>,
+        /// Only those disabled, or enabled.
+        disabled: Option<bool>,
+        /// At most this many.
+        limit: usize,
+        /// After this name.
+        after: Option<Arc<str>>,
+    },
+    /// ReplaceTopicRule
+    Replace {
+        /// `ruleName`
+        name: Arc<str>,
+        /// `topicRulePayload`, checked.
+        payload: Json,
+    },
+    /// DeleteTopicRule
+    Delete(Arc<str>),
+    /// EnableTopicRule, or DisableTopicRule
+    Enable {
+        /// `ruleName`
+        name: Arc<str>,
+        /// Enable rather than disable.
+        enable: bool,
+    },
+}
+
+impl Request {
+    /// The request that `body` makes of `operation`; `None` for operations we do not serve.
+    pub fn parse(operation: &str, body: &Json) -> Option<Result<Request, ApiError>> {
+        let params = Params::new(body, "InvalidRequestException");
+        Some(match operation {
+            "CreateTopicRule" => {
+                with_payload(&params).map(|(name, payload)| Request::Create { name, payload })
+            }
+            "ReplaceTopicRule" => {
+                with_payload(&params).map(|(name, payload)| Request::Replace { name, payload })
+            }
+            "GetTopicRule" => named(&params).map(Request::Get),
+            "DeleteTopicRule" => named(&params).map(Request::Delete),
+            "EnableTopicRule" => named(&params).map(|name| Request::Enable { name, enable: true }),
+            "DisableTopicRule" => {
+                named(&params).map(|name| Request::Enable { name, enable: false })
+            }
+            "ListTopicRules" => list(&params),
+            _ => return None,
+        })
+    }
+
+    /// Whether it changes nothing.
+    pub fn is_read(&self) -> bool {
+        matches!(self, Request::Get(_) | Request::List { .. })
+    }
+
+    /// The rule it is about; empty for a list.
+    pub(super) fn name(&self) -> &Arc<str> {
+        static NONE: std::sync::OnceLock<Arc<str>> = std::sync::OnceLock::new();
+        match self {
+            Request::Create { name, .. }
+            | Request::Get(name)
+            | Request::Replace { name, .. }
+            | Request::Delete(name)
+            | Request::Enable { name, .. } => name,
+            Request::List { .. } => NONE.get_or_init(|| "".into()),
+        }
+    }
+}
+
+fn with_payload(params: &Params<'_>) -> Result<(Arc<str>, Json), ApiError> {
+    params.only(&["ruleName", "topicRulePayload", "tags"])?;
+    let payload = params.get("topicRulePayload").cloned();
+    let payload = payload.ok_or_else(|| params.invalid("topicRulePayload", "it is missing"))?;
+    compile(&payload)?;
+    Ok((rule_name(params)?, payload))
+}
+
+fn named(params: &Params<'_>) -> Result<Arc<str>, ApiError> {
+    params.only(&["ruleName"])?;
+    rule_name(params)
+}
+
+/// `[a-zA-Z0-9_]{1,128}`
+fn rule_name(params: &Params<'_>) -> Result<Arc<str>, ApiError> {
+    let name = params.text("ruleName")?;
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if name.is_empty() || name.len() > 128 || !name.chars().all(fits) {
+        let why = "it must match [a-zA-Z0-9_]+ and have at most 128 characters";
+        return Err(params.invalid("ruleName", why));
+    }
+    Ok(name.into())
+}
+
+fn list(params: &Params<'_>) -> Result<Request, ApiError> {
+    params.only(&["topic", "maxResults", "nextToken", "ruleDisabled"])?;
+    let limit = match params.optional_int("maxResults")? {
+        None => 100,
+        Some(limit @ 1..=10_000) => limit as usize,
+        Some(_) => return Err(params.invalid("maxResults", "it must be 1 to 10000")),
+    };
+    Ok(Request::List {
+        topic: params.optional_text("topic")?.map(Arc::from),
+        disabled: params.optional_bool("ruleDisabled")?,
+        limit,
+        after: params.optional_text("nextToken")?.map(Arc::from),
+    })
+}
+
+/// The parts of a `topicRulePayload`. Everything that cannot be run is refused here, by name.
+pub(super) fn compile(
+    payload: &Json,
+) -> Result<(Statement, Vec<Action>, Option<Action>), ApiError> {
+    let params = Params::new(payload, "InvalidRequestException");
+    params.only(&[
+        "sql",
+        "description",
+        "actions",
+        "ruleDisabled",
+        "awsIotSqlVersion",
+        "errorAction",
+    ])?;
+    match params.optional_text("awsIotSqlVersion")? {
+        None | Some("2016-03-23" | "beta" | "2015-10-08") => {}
+        Some(other) => {
+            return Err(params.invalid("awsIotSqlVersion", &format!("`{other}` is not known")));
+        }
+    }
+    params.optional_bool("ruleDisabled")?;
+    params.optional_text("description")?;
+    let statement = Statement::parse(params.text("sql")?)
+        .map_err(|error| ApiError::new("SqlParseException", error.to_string()))?;
+    if let Some(filter) = &statement.from {
+        check_filter(filter)?;
+    }
+    let actions = params.get("actions").and_then(Json::as_array);
+    let actions = actions.ok_or_else(|| params.invalid("actions", "it must be a list"))?;
+    if actions.len() > ACTIONS_MAX {
+        return Err(params.invalid("actions", &format!("at most {ACTIONS_MAX}")));
+    }
+    let actions = actions.iter().map(Action::parse).collect::<Result<Vec<_>, _>>()?;
+    let error_action = params.get("errorAction").map(Action::parse).transpose()?;
+    Ok((statement, actions, error_action))
+}
+
+fn check_filter(filter: &str) -> Result<(), ApiError> {
+    let parts: Vec<&str> = filter.split('/').collect();
+    let wrong = parts.iter().enumerate().find(|(at, part)| {
+        let wild = part.contains(['+', '#']);
+        wild && (part.len() > 1 || (**part == "#" && at + 1 < parts.len()))
+    });
+    match wrong {
+        None => Ok(()),
+        Some((_, part)) => {
+            let why = format!("`{part}` in the topic filter '{filter}' is not a level of a filter");
+            Err(ApiError::new("SqlParseException", why))
+        }
+    }
+}

@@ -1,0 +1,631 @@
+//! From text to a statement.
+
+use std::sync::Arc;
+
+use stepwire_asl::Json;
+use stepwire_asl::json::Number;
+
+use super::functions::{Function, LATER};
+use super::{Error, Expr, Item, Operator, Select, Statement, Sub, Type};
+
+/// Expressions within expressions.
+const DEPTH_MAX: usize = 64;
+/// Longest statement, bytes.
+const LENGTH_MAX: usize = 262_144;
+
+#[derive(Debug, Clone, PartialEq)]
+enum Token {
+    Word(String),
+    Text(String),
+    Number(Number),
+    Sign(&'static str),
+    End,
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    tokens: Vec<(Token, usize)>,
+    at: usize,
+    depth: usize,
+}
+
+const SIGNS: &[&str] = &[
+    "<>", "!=", "<=", ">=", "<", ">", "=", "+", "-", "*", "/", "%", "(", ")", "[", "]", "{", "}",
+    ",", ".", ":",
+];
+
+/// Words that end an expression, so that they are not taken for names.
+const RESERVED: &[&str] = &[
+    "SELECT", "FROM", "WHERE", "AS", "AND", "OR", "NOT", "IN", "CASE", "WHEN", "THEN", "ELSE",
+    "END", "EXISTS", "VALUE", "SET",
+];
+
+pub(super) fn statement(text: &str) -> Result<Statement, Error> {
+    let mut parser = Parser::new(text)?;
+    if parser.word("SET") {
+        return Err(parser.error_before("`SET` is not available yet"));
+    }
+    if !parser.word("SELECT") {
+        return Err(parser.error("expected `SELECT`"));
+    }
+    let select = parser.select()?;
+    let from = if parser.word("FROM") { Some(parser.filter()?) } else { None };
+    let filter = parser.condition()?;
+    match parser.peek() {
+        Token::End => Ok(Statement { from, select, filter }),
+        Token::Word(word) => {
+            let mut error = parser.error(&format!("unexpected `{word}`"));
+            error.hint = nearest(word).map(|near| format!("did you mean `{near}`?"));
+            Err(error)
+        }
+        _ => Err(parser.error("unexpected text after the statement")),
+    }
+}
+
+pub(super) fn expression(text: &str) -> Result<Expr, Error> {
+    let mut parser = Parser::new(text)?;
+    let expr = parser.expr()?;
+    match parser.peek() {
+        Token::End => Ok(expr),
+        _ => Err(parser.error("unexpected text after the expression")),
+    }
+}
+
+/// The keyword that `word` was perhaps meant to be: the same letters, one pair swapped or one off.
+fn nearest(word: &str) -> Option<&'static str> {
+    let word = word.to_ascii_uppercase();
+    let sorted = |text: &str| {
+        let mut letters: Vec<char> = text.chars().collect();
+        letters.sort_unstable();
+        letters
+    };
+    RESERVED.iter().copied().find(|keyword| sorted(keyword) == sorted(&word))
+}
+
+impl<'a> Parser<'a> {
+    fn new(text: &'a str) -> Result<Parser<'a>, Error> {
+        let mut parser = Parser { text, tokens: Vec::new(), at: 0, depth: 0 };
+        if text.len() > LENGTH_MAX {
+            return Err(parser.at_offset(0, "the statement is too long"));
+        }
+        parser.tokens = parser.lex()?;
+        Ok(parser)
+    }
+
+    fn lex(&self) -> Result<Vec<(Token, usize)>, Error> {
+        let mut tokens = Vec::new();
+        let mut at = 0;
+        while let Some(c) = self.text[at..].chars().next() {
+            let rest = &self.text[at..];
+            if c.is_whitespace() {
+                at += c.len_utf8();
+            } else if c == '\'' || c == '"' {
+                let (text, length) =
+                    quoted(rest).ok_or_else(|| self.at_offset(at, "a string is not closed"))?;
+                tokens.push((Token::Text(text), at));
+                at += length;
+            } else if c.is_ascii_digit() {
+                let end = number_end(rest);
+                let number = Number::from_text(&rest[..end]);
+                let number = number.ok_or_else(|| self.at_offset(at, "not a number"))?;
+                tokens.push((Token::Number(number), at));
+                at += end;
+            } else if c.is_alphabetic() || c == '_' || c == '@' || c == '$' {
+                let end = rest.find(|c: char| !(c.is_alphanumeric() || "_@$".contains(c)));
+                let end = end.unwrap_or(rest.len());
+                tokens.push((Token::Word(rest[..end].to_owned()), at));
+                at += end;
+            } else if let Some(sign) = SIGNS.iter().find(|sign| rest.starts_with(**sign)) {
+                tokens.push((Token::Sign(sign), at));
+                at += sign.len();
+            } else {
+                return Err(self.at_offset(at, &format!("unexpected `{c}`")));
+            }
+        }
+        tokens.push((Token::End, self.text.len()));
+        Ok(tokens)
+    }
+
+    // ---- errors --------------------------------------------------------------------------------
+
+    fn at_offset(&self, offset: usize, message: &str) -> Error {
+        let before = &self.text[..offset];
+        let begin = before.rfind('\n').map_or(0, |at| at + 1);
+        let line = self.text[begin..].lines().next().unwrap_or_default();
+        Error {
+            message: message.to_owned(),
+            hint: None,
+            line: before.matches('\n').count() + 1,
+            column: before[begin..].chars().count() + 1,
+            text: line.to_owned(),
+        }
+    }
+
+    fn error(&self, message: &str) -> Error {
+        self.at_offset(self.offset(), message)
+    }
+
+    /// An error at the token before this one.
+    fn error_before(&self, message: &str) -> Error {
+        let (_, offset) = self.tokens[self.at.saturating_sub(1)];
+        self.at_offset(offset, message)
+    }
+
+    fn offset(&self) -> usize {
+        self.tokens.get(self.at).map_or(self.text.len(), |(_, offset)| *offset)
+    }
+
+    // ---- tokens --------------------------------------------------------------------------------
+
+    fn peek(&self) -> &Token {
+        self.tokens.get(self.at).map_or(&Token::End, |(token, _)| token)
+    }
+
+    fn is_word(&self, word: &str) -> bool {
+        matches!(self.peek(), Token::Word(found) if found.eq_ignore_ascii_case(word))
+    }
+
+    fn word(&mut self, word: &str) -> bool {
+        let found = self.is_word(word);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn is_sign(&self, sign: &str) -> bool {
+        matches!(self.peek(), Token::Sign(found) if *found == sign)
+    }
+
+    fn sign(&mut self, sign: &str) -> bool {
+        let found = self.is_sign(sign);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn expect(&mut self, sign: &str) -> Result<(), Error> {
+        if self.sign(sign) { Ok(()) } else { Err(self.error(&format!("expected `{sign}`"))) }
+    }
+
+    fn name(&mut self) -> Result<Arc<str>, Error> {
+        match self.peek().clone() {
+            Token::Word(word) if !is_reserved(&word) => {
+                self.at += 1;
+                Ok(word.into())
+            }
+            _ => Err(self.error("expected a name")),
+        }
+    }
+
+    // ---- clauses -------------------------------------------------------------------------------
+
+    fn select(&mut self) -> Result<Select, Error> {
+        if self.word("VALUE") {
+            return Ok(Select::Value(Box::new(self.expr()?)));
+        }
+        let mut items = Vec::new();
+        loop {
+            // A comma before FROM stands in published examples.
+            if !items.is_empty() && (self.is_word("FROM") || self.is_word("WHERE")) {
+                break;
+            }
+            items.push(self.item()?);
+            if !self.sign(",") {
+                break;
+            }
+        }
+        Ok(Select::Items(items))
+    }
+
+    fn item(&mut self) -> Result<Item, Error> {
+        if self.is_sign("*") {
+            let next = self.tokens.get(self.at + 1).map(|(token, _)| token);
+            let alone = match next {
+                Some(Token::End) | None => true,
+                Some(Token::Sign(sign)) => matches!(*sign, "," | ")"),
+                Some(Token::Word(word)) => is_reserved(word) && !word.eq_ignore_ascii_case("AS"),
+                _ => false,
+            };
+            if alone {
+                self.at += 1;
+                return Ok(Item::All);
+            }
+        }
+        let expr = self.expr()?;
+        if !self.word("AS") {
+            let name = last_name(&expr);
+            return Ok(Item::One(expr, vec![name]));
+        }
+        let mut path = vec![self.alias()?];
+        while self.sign(".") {
+            path.push(self.alias()?);
+        }
+        Ok(Item::One(expr, path))
+    }
+
+    fn alias(&mut self) -> Result<Arc<str>, Error> {
+        match self.peek().clone() {
+            Token::Text(text) | Token::Word(text) => {
+                self.at += 1;
+                Ok(text.into())
+            }
+            _ => Err(self.error("expected a name")),
+        }
+    }
+
+    /// The topic filter of `FROM`, quoted.
+    fn filter(&mut self) -> Result<Arc<str>, Error> {
+        match self.peek().clone() {
+            Token::Text(text) => {
+                if text.is_empty() {
+                    return Err(self.error("the topic filter is empty"));
+                }
+                self.at += 1;
+                Ok(text.into())
+            }
+            _ => {
+                let mut error = self.error("expected a topic filter");
+                error.hint = Some("quote it: FROM 'devices/+/data'".to_owned());
+                Err(error)
+            }
+        }
+    }
+
+    fn condition(&mut self) -> Result<Option<Expr>, Error> {
+        if self.word("WHERE") { self.expr().map(Some) } else { Ok(None) }
+    }
+
+    /// A sub-select, after its `SELECT`.
+    fn sub(&mut self) -> Result<Sub, Error> {
+        let select = self.select()?;
+        if !self.word("FROM") {
+            return Err(self.error("expected `FROM`"));
+        }
+        let from = if self.sign("*") { Expr::All } else { self.postfix()? };
+        let alias = if self.word("AS") { Some(self.alias()?) } else { None };
+        Ok(Sub { select, from, alias, filter: self.condition()? })
+    }
+
+    // ---- expressions, loosest first --------------------------------------------------------------
+
+    fn expr(&mut self) -> Result<Expr, Error> {
+        self.depth += 1;
+        if self.depth > DEPTH_MAX {
+            return Err(self.error("the expression is nested too deeply"));
+        }
+        let mut left = self.and()?;
+        while self.word("OR") {
+            left = Expr::Binary(Box::new(left), Operator::Or, Box::new(self.and()?));
+        }
+        self.depth -= 1;
+        Ok(left)
+    }
+
+    fn and(&mut self) -> Result<Expr, Error> {
+        let mut left = self.not()?;
+        while self.word("AND") {
+            left = Expr::Binary(Box::new(left), Operator::And, Box::new(self.not()?));
+        }
+        Ok(left)
+    }
+
+    fn not(&mut self) -> Result<Expr, Error> {
+        let mut negations = 0;
+        while self.word("NOT") {
+            negations += 1;
+        }
+        let mut expr = self.comparison()?;
+        for _ in 0..negations {
+            expr = Expr::Not(Box::new(expr));
+        }
+        Ok(expr)
+    }
+
+    fn comparison(&mut self) -> Result<Expr, Error> {
+        let mut left = self.sum()?;
+        loop {
+            let operators = [
+                ("=", Operator::Equal),
+                ("<>", Operator::NotEqual),
+                ("!=", Operator::NotEqual),
+                ("<=", Operator::LessOrEqual),
+                (">=", Operator::GreaterOrEqual),
+                ("<", Operator::Less),
+                (">", Operator::Greater),
+            ];
+            if let Some((_, operator)) = operators.into_iter().find(|(sign, _)| self.sign(sign)) {
+                left = Expr::Binary(Box::new(left), operator, Box::new(self.sum()?));
+            } else if self.word("IN") {
+                left = Expr::In(Box::new(left), Box::new(self.sum()?));
+            } else {
+                return Ok(left);
+            }
+        }
+    }
+
+    fn sum(&mut self) -> Result<Expr, Error> {
+        let mut left = self.product()?;
+        loop {
+            let operator = if self.sign("+") {
+                Operator::Plus
+            } else if self.sign("-") {
+                Operator::Minus
+            } else {
+                return Ok(left);
+            };
+            left = Expr::Binary(Box::new(left), operator, Box::new(self.product()?));
+        }
+    }
+
+    fn product(&mut self) -> Result<Expr, Error> {
+        let mut left = self.unary()?;
+        loop {
+            let operator = if self.sign("*") {
+                Operator::Times
+            } else if self.sign("/") {
+                Operator::Divide
+            } else if self.sign("%") {
+                Operator::Modulo
+            } else {
+                return Ok(left);
+            };
+            left = Expr::Binary(Box::new(left), operator, Box::new(self.unary()?));
+        }
+    }
+
+    fn unary(&mut self) -> Result<Expr, Error> {
+        let mut minus = false;
+        while self.is_sign("-") || self.is_sign("+") {
+            minus ^= self.is_sign("-");
+            self.at += 1;
+        }
+        let expr = self.postfix()?;
+        Ok(if minus { Expr::Negative(Box::new(expr)) } else { expr })
+    }
+
+    fn postfix(&mut self) -> Result<Expr, Error> {
+        let mut expr = self.primary()?;
+        while self.sign(".") {
+            expr = Expr::Member(Box::new(expr), self.alias()?);
+        }
+        Ok(expr)
+    }
+
+    fn primary(&mut self) -> Result<Expr, Error> {
+        let token = self.peek().clone();
+        match token {
+            Token::Text(text) => {
+                self.at += 1;
+                Ok(Expr::Literal(Json::from(text)))
+            }
+            Token::Number(number) => {
+                self.at += 1;
+                Ok(Expr::Literal(Json::Number(number)))
+            }
+            Token::Sign("(") => {
+                self.at += 1;
+                let inner = if self.word("SELECT") {
+                    Expr::Sub(Box::new(self.sub()?))
+                } else {
+                    self.expr()?
+                };
+                self.expect(")")?;
+                Ok(inner)
+            }
+            Token::Sign("[") => {
+                self.at += 1;
+                let mut items = Vec::new();
+                while !self.sign("]") {
+                    if !items.is_empty() {
+                        self.expect(",")?;
+                    }
+                    items.push(self.expr()?);
+                }
+                Ok(Expr::Array(items))
+            }
+            Token::Sign("{") => {
+                self.at += 1;
+                self.object()
+            }
+            Token::Sign("*") => {
+                self.at += 1;
+                Ok(Expr::All)
+            }
+            Token::Word(word) => self.worded(&word),
+            Token::Sign(_) | Token::End => Err(self.error("expected a value")),
+        }
+    }
+
+    fn object(&mut self) -> Result<Expr, Error> {
+        let mut members = Vec::new();
+        while !self.sign("}") {
+            if !members.is_empty() {
+                self.expect(",")?;
+            }
+            let Token::Text(name) = self.peek().clone() else {
+                return Err(self.error("expected a quoted name"));
+            };
+            self.at += 1;
+            self.expect(":")?;
+            members.push((name.into(), self.expr()?));
+        }
+        Ok(Expr::Object(members))
+    }
+
+    fn worded(&mut self, word: &str) -> Result<Expr, Error> {
+        match word.to_ascii_uppercase().as_str() {
+            "TRUE" => self.literal(Json::from(true)),
+            "FALSE" => self.literal(Json::from(false)),
+            "NULL" => self.literal(Json::Null),
+            "CASE" => self.case(),
+            "EXISTS" => {
+                self.at += 1;
+                self.expect("(")?;
+                if !self.word("SELECT") {
+                    return Err(self.error("expected `SELECT`"));
+                }
+                let sub = self.sub()?;
+                self.expect(")")?;
+                Ok(Expr::Exists(Box::new(sub)))
+            }
+            _ if matches!(self.tokens.get(self.at + 1), Some((Token::Sign("("), _))) => {
+                self.call(word)
+            }
+            _ => self.name().map(Expr::Name),
+        }
+    }
+
+    fn literal(&mut self, value: Json) -> Result<Expr, Error> {
+        self.at += 1;
+        Ok(Expr::Literal(value))
+    }
+
+    fn case(&mut self) -> Result<Expr, Error> {
+        self.at += 1;
+        if self.is_word("WHEN") {
+            let mut error = self.error("`CASE` needs a value before `WHEN`");
+            error.hint = Some("write `CASE (a > b) WHEN true THEN …`".to_owned());
+            return Err(error);
+        }
+        let value = self.expr()?;
+        let mut arms = Vec::new();
+        while self.word("WHEN") {
+            let when = self.expr()?;
+            if !self.word("THEN") {
+                return Err(self.error("expected `THEN`"));
+            }
+            arms.push((when, self.expr()?));
+        }
+        let otherwise = if self.word("ELSE") { Some(Box::new(self.expr()?)) } else { None };
+        if arms.is_empty() || !self.word("END") {
+            return Err(self.error("expected `WHEN` or `END`"));
+        }
+        Ok(Expr::Case(Box::new(value), arms, otherwise))
+    }
+
+    fn call(&mut self, name: &str) -> Result<Expr, Error> {
+        let lower = name.to_ascii_lowercase();
+        if LATER.contains(&lower.as_str()) {
+            return Err(self.error(&format!("function `{name}` is not available yet")));
+        }
+        let place = self.at;
+        self.at += 2;
+        if lower == "cast" {
+            return self.cast();
+        }
+        let Some(function) = Function::named(&lower) else {
+            self.at = place;
+            return Err(self.error(&format!("unknown function `{name}`")));
+        };
+        let mut arguments = Vec::new();
+        while !self.sign(")") {
+            if !arguments.is_empty() {
+                self.expect(",")?;
+            }
+            let argument =
+                if self.word("SELECT") { Expr::Sub(Box::new(self.sub()?)) } else { self.expr()? };
+            arguments.push(argument);
+        }
+        let (least, most) = function.arity();
+        if !(least..=most).contains(&arguments.len()) {
+            self.at = place;
+            let takes =
+                if least == most { least.to_string() } else { format!("{least} to {most}") };
+            return Err(
+                self.error(&format!("`{name}` takes {takes} arguments, not {}", arguments.len()))
+            );
+        }
+        let codec = arguments.get(1).map(|codec| match codec {
+            Expr::Literal(Json::String(text)) => text.as_ref() == "base64",
+            _ => false,
+        });
+        if matches!(function, Function::Encode | Function::Decode) && codec != Some(true) {
+            self.at = place;
+            return Err(self.error(&format!(
+                "`{name}` with another codec than 'base64' is not available yet"
+            )));
+        }
+        Ok(Expr::Call(function, arguments))
+    }
+
+    fn cast(&mut self) -> Result<Expr, Error> {
+        let value = self.expr()?;
+        if !self.word("AS") {
+            return Err(self.error("expected `AS`"));
+        }
+        let place = self.at;
+        let word = self.name()?.to_ascii_lowercase();
+        let to = match word.as_str() {
+            "string" | "nvarchar" | "text" | "ntext" | "varchar" => Type::String,
+            "int" | "integer" => Type::Int,
+            "double" | "decimal" => Type::Decimal,
+            "bool" | "boolean" => Type::Boolean,
+            _ => {
+                self.at = place;
+                return Err(self.error(&format!("unknown type `{word}`")));
+            }
+        };
+        self.expect(")")?;
+        Ok(Expr::Cast(Box::new(value), to))
+    }
+}
+
+fn is_reserved(word: &str) -> bool {
+    RESERVED.iter().any(|reserved| word.eq_ignore_ascii_case(reserved))
+}
+
+/// The member a value goes to when it is given no name: its last one, or the function's.
+fn last_name(expr: &Expr) -> Arc<str> {
+    match expr {
+        Expr::Name(name) | Expr::Member(_, name) => Arc::clone(name),
+        Expr::Call(function, _) => function.name().into(),
+        _ => "".into(),
+    }
+}
+
+/// The text in quotes at the beginning of `rest`, and how many bytes it takes. A doubled quote or
+/// one after a backslash stands for itself.
+fn quoted(rest: &str) -> Option<(String, usize)> {
+    let quote = rest.chars().next()?;
+    let mut text = String::new();
+    let mut chars = rest.char_indices().skip(1).peekable();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '\\' => match chars.next()? {
+                (_, 'n') => text.push('\n'),
+                (_, 't') => text.push('\t'),
+                (_, c) if c == quote || c == '\\' => text.push(c),
+                (_, c) => text.extend(['\\', c]),
+            },
+            c if c == quote => {
+                if chars.peek().is_some_and(|(_, next)| *next == quote) {
+                    chars.next();
+                    text.push(quote);
+                } else {
+                    return Some((text, at + 1));
+                }
+            }
+            c => text.push(c),
+        }
+    }
+    None
+}
+
+fn number_end(rest: &str) -> usize {
+    let bytes = rest.as_bytes();
+    let digits = |mut at: usize| {
+        while bytes.get(at).is_some_and(u8::is_ascii_digit) {
+            at += 1;
+        }
+        at
+    };
+    let mut end = digits(0);
+    if bytes.get(end) == Some(&b'.') && bytes.get(end + 1).is_some_and(u8::is_ascii_digit) {
+        end = digits(end + 1);
+    }
+    if matches!(bytes.get(end), Some(b'e' | b'E')) {
+        let sign = usize::from(matches!(bytes.get(end + 1), Some(b'-' | b'+')));
+        if bytes.get(end + 1 + sign).is_some_and(u8::is_ascii_digit) {
+            end = digits(end + 1 + sign);
+        }
+    }
+    end
+}

@@ -1,0 +1,93 @@
+//! Requests on topic rules that only read, answered from committed records.
+
+use std::sync::Arc;
+
+use stepwire_asl::Json;
+
+use super::sql::Statement;
+use super::tree::FilterTree;
+use super::{Request, RuleRecord, rule_key, stored};
+use crate::error::ApiError;
+use crate::read::{Range, Read};
+use crate::record::{Corrupt, KeyBuilder, Space};
+use crate::settings::Settings;
+
+/// The answer to a request that reads; AWS's members of the operation's output.
+pub fn answer(request: &Request, read: &dyn Read, settings: &Settings) -> Result<Json, ApiError> {
+    match request {
+        Request::Get(name) => get(name, read, settings),
+        Request::List { topic, disabled, limit, after } => {
+            let mut rules = all(read)?;
+            rules.retain(|rule| {
+                disabled.is_none_or(|disabled| rule.disabled == disabled)
+                    && after.as_ref().is_none_or(|after| rule.name > *after)
+                    && topic.as_ref().is_none_or(|topic| listens_to(rule, topic))
+            });
+            let next = (rules.len() > *limit).then(|| Arc::clone(&rules[limit - 1].name));
+            rules.truncate(*limit);
+            let items = rules.iter().map(|rule| summary(rule, settings));
+            let mut members = vec![("rules", Json::array(items))];
+            members.extend(next.map(|next| ("nextToken", Json::String(next))));
+            Ok(Json::object(members))
+        }
+        _ => Err(ApiError::new("InvalidRequestException", "this request changes something")),
+    }
+}
+
+fn all(read: &dyn Read) -> Result<Vec<RuleRecord>, ApiError> {
+    let range = Range::prefix(&KeyBuilder::new(Space::Rule).build());
+    let rules = read.range(&range).into_iter().map(|(key, value)| stored(&key, &value));
+    rules.collect::<Result<_, _>>().map_err(internal)
+}
+
+fn get(name: &str, read: &dyn Read, settings: &Settings) -> Result<Json, ApiError> {
+    let key = rule_key(name);
+    let missing = || {
+        let why = format!("rule `{name}` does not exist, or access to it is denied");
+        ApiError::new("UnauthorizedException", why)
+    };
+    let value = read.get(&key).ok_or_else(missing)?;
+    let rule = stored(&key, &value).map_err(internal)?;
+    let of = |member: &str| rule.payload.member(member).cloned();
+    let mut members = vec![
+        ("ruleName", Json::String(Arc::clone(&rule.name))),
+        ("sql", of("sql").unwrap_or_default()),
+        ("description", of("description").unwrap_or_else(|| "".into())),
+        ("createdAt", Json::from_f64(rule.created.seconds()).unwrap_or_default()),
+        ("actions", of("actions").unwrap_or_default()),
+        ("ruleDisabled", rule.disabled.into()),
+        ("awsIotSqlVersion", of("awsIotSqlVersion").unwrap_or_else(|| "2015-10-08".into())),
+    ];
+    members.extend(of("errorAction").map(|action| ("errorAction", action)));
+    Ok(Json::object([
+        ("ruleArn", settings.arn("iot", &format!("rule/{name}")).into()),
+        ("rule", Json::object(members)),
+    ]))
+}
+
+fn summary(rule: &RuleRecord, settings: &Settings) -> Json {
+    let mut members = vec![
+        ("ruleArn", settings.arn("iot", &format!("rule/{}", rule.name)).into()),
+        ("ruleName", Json::String(Arc::clone(&rule.name))),
+    ];
+    members.extend(filter_of(rule).map(|filter| ("topicPattern", Json::String(filter))));
+    members.push(("createdAt", Json::from_f64(rule.created.seconds()).unwrap_or_default()));
+    members.push(("ruleDisabled", rule.disabled.into()));
+    Json::object(members)
+}
+
+fn filter_of(rule: &RuleRecord) -> Option<Arc<str>> {
+    Statement::parse(rule.payload.member("sql")?.as_str()?).ok()?.from
+}
+
+fn listens_to(rule: &RuleRecord, topic: &str) -> bool {
+    let mut tree = FilterTree::default();
+    if let Some(filter) = filter_of(rule) {
+        tree.insert(&filter, &rule.name);
+    }
+    !tree.matching(topic).is_empty()
+}
+
+fn internal(corrupt: Corrupt) -> ApiError {
+    ApiError::new("InternalException", corrupt.to_string())
+}

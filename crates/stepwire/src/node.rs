@@ -1,0 +1,355 @@
+//! The assembled product: store, kernel, listeners. A test starts one on port 0.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use stepwire_asl::Json;
+use stepwire_core::{ApiError, Input, Request, Settings};
+use stepwire_store::Store;
+use stepwire_store::embedded::Embedded;
+use stepwire_store::memory::Memory;
+use tokio::net::TcpListener;
+use tokio::sync::{Mutex, mpsc, watch};
+use tokio::task::JoinSet;
+
+use crate::access_key::AccessKey;
+use crate::ca::Authority;
+use crate::clock::Clock;
+use crate::config::{Config, Storage};
+use crate::driver::{Driver, Inputs};
+use crate::effects::{Replies, World};
+use crate::files;
+use crate::http_task::HttpTasks;
+use crate::listen::{http, mqtt};
+use crate::node_error::NodeError;
+use crate::node_file::NodeFile;
+use crate::observe::{Observation, Observers};
+use crate::shard::{Shard, ShardRead};
+use crate::tls::{self, Shown};
+
+/// How often it is looked whether the server's certificate has to be renewed.
+const RENEWAL: std::time::Duration = std::time::Duration::from_hours(12);
+
+/// A running node. Cheap to clone; all clones are the same node.
+#[derive(Clone)]
+pub struct Node(Arc<Inner>);
+
+struct Inner {
+    store: Arc<dyn Store>,
+    shard: Shard,
+    settings: Settings,
+    inputs: Inputs,
+    replies: Arc<Replies>,
+    observers: Arc<Observers>,
+    connections: Arc<mqtt::Connections>,
+    authority: Authority,
+    addresses: Addresses,
+    storage: Storage,
+    failure: watch::Receiver<Option<Arc<str>>>,
+    shutdown: watch::Sender<bool>,
+    running: Mutex<Option<Running>>,
+}
+
+/// What has to be waited for when a node stops.
+struct Running {
+    driver: Driver,
+    listeners: JoinSet<()>,
+}
+
+/// Where a node listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Addresses {
+    /// AWS API and console.
+    pub http: SocketAddr,
+    /// MQTT over mutual TLS.
+    pub mqtts: SocketAddr,
+    /// MQTT in plain text.
+    pub mqtt: Option<SocketAddr>,
+}
+
+/// The sockets of a node that is about to start.
+struct Sockets {
+    http: TcpListener,
+    mqtts: TcpListener,
+    mqtt: Option<TcpListener>,
+}
+
+impl Node {
+    /// Opens the data, recovers what was going on, and listens.
+    ///
+    /// Nothing is listened to before recovery is durable. On an error nothing was changed.
+    pub async fn start(config: Config) -> Result<Node, NodeError> {
+        config.check()?;
+        let store = open_store(&config.storage)?;
+        let folder = config.storage.folder();
+        files::create_folder(folder).map_err(|error| NodeError::data(folder, error))?;
+        let settings = settings(&config)?;
+        let authority = match &config.storage {
+            Storage::Folder(folder) => Authority::open(folder)?,
+            Storage::Memory(folder) => {
+                let authority = Authority::in_memory()?;
+                let path = folder.join("ca.pem");
+                let written = files::write(&path, authority.certificate_pem().as_bytes());
+                written.map_err(|error| NodeError::data(path, error))?;
+                authority
+            }
+        };
+        let names = config.certificate_names();
+        let identity = authority.server(&names, jiff::Timestamp::now())?;
+        let shown = Arc::new(Shown::new(&identity)?);
+        let tls = Arc::new(tls::device_config(Arc::clone(&shown))?);
+        let keys = AccessKey::open(folder).map_err(|error| NodeError::data(folder, error))?;
+        let sockets = Sockets::bind(&config).await?;
+        let addresses = sockets.addresses(&config)?;
+
+        let clock = Clock::system();
+        let (failure, failed) = watch::channel(None);
+        let http = Arc::new(HttpTasks::new(config.http_allow.clone()).map_err(NodeError::http)?);
+        let connections = Arc::new(mqtt::Connections::default());
+        let (replies, observers) = (Arc::new(Replies::default()), Arc::new(Observers::default()));
+        let world = World::new(
+            Arc::clone(&connections),
+            Arc::clone(&replies),
+            http,
+            Arc::clone(&observers),
+            clock.clone(),
+            failure,
+        );
+        let shard = Shard(0);
+        let started = Driver::start(Arc::clone(&store), shard, settings.clone(), clock, world);
+        let driver = started.map_err(|corrupt| NodeError::Damaged {
+            path: folder.to_owned(),
+            why: corrupt.to_string(),
+        })?;
+        let (shutdown, _) = watch::channel(false);
+        let node = Node(Arc::new(Inner {
+            store,
+            shard,
+            settings,
+            inputs: driver.inputs(),
+            replies,
+            observers,
+            connections,
+            authority,
+            addresses,
+            storage: config.storage.clone(),
+            failure: failed,
+            shutdown,
+            running: Mutex::new(None),
+        }));
+        node.write_file(&config)?;
+        let mut listeners = node.listen(sockets, tls, &config, keys);
+        listeners.spawn(node.clone().renew(shown, names));
+        *node.0.running.lock().await = Some(Running { driver, listeners });
+        Ok(node)
+    }
+
+    fn listen(
+        &self,
+        sockets: Sockets,
+        tls: Arc<rustls::ServerConfig>,
+        config: &Config,
+        keys: AccessKey,
+    ) -> JoinSet<()> {
+        let mut listeners = JoinSet::new();
+        let mut serve = |socket, options| {
+            let connections = Arc::clone(&self.0.connections);
+            let kernel = Arc::new(self.0.inputs.clone());
+            listeners.spawn(mqtt::serve(socket, options, connections, kernel, self.stopping()));
+        };
+        let limits = mqtt::Limits::default();
+        serve(
+            sockets.mqtts,
+            mqtt::Options { tls: Some(tls), anonymous_allowed: false, limits: limits.clone() },
+        );
+        if let Some(socket) = sockets.mqtt {
+            let anonymous_allowed = config.allow_anonymous;
+            serve(socket, mqtt::Options { tls: None, anonymous_allowed, limits });
+        }
+        let keys = config.keys_required().then_some(keys);
+        listeners.spawn(http::serve(sockets.http, self.clone(), keys, self.stopping()));
+        listeners
+    }
+
+    /// Shows a new server certificate in time.
+    async fn renew(self, shown: Arc<Shown>, names: Vec<String>) {
+        let stopping = self.stopping();
+        tokio::pin!(stopping);
+        loop {
+            tokio::select! {
+                () = &mut stopping => return,
+                () = tokio::time::sleep(RENEWAL) => {}
+            }
+            match self.0.authority.server(&names, jiff::Timestamp::now()) {
+                Ok(identity) => {
+                    if let Err(error) = shown.replace(&identity) {
+                        tracing::warn!("cannot show the renewed server certificate: {error}");
+                    }
+                }
+                Err(error) => tracing::warn!("cannot renew the server certificate: {error}"),
+            }
+        }
+    }
+
+    /// Done when the node is asked to stop.
+    fn stopping(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut shutdown = self.0.shutdown.subscribe();
+        async move {
+            // An error says that the node is gone altogether.
+            let _ = shutdown.wait_for(|stop| *stop).await;
+        }
+    }
+
+    fn write_file(&self, config: &Config) -> Result<(), NodeError> {
+        let Addresses { http, mqtts, mqtt } = self.0.addresses;
+        let file = NodeFile {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            http,
+            mqtts,
+            mqtt,
+            region: config.region.clone(),
+            account: config.account.clone(),
+        };
+        let folder = config.storage.folder();
+        file.write(folder).map_err(|error| NodeError::data(folder, error))
+    }
+
+    /// Where it listens.
+    pub fn addresses(&self) -> Addresses {
+        self.0.addresses
+    }
+
+    /// Region, account and limits.
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// Makes device certificates.
+    pub fn authority(&self) -> &Authority {
+        &self.0.authority
+    }
+
+    /// Devices connected now.
+    pub fn connected(&self) -> usize {
+        self.0.connections.len()
+    }
+
+    /// Answers a request. A read sees everything that was acknowledged before and nothing that is
+    /// not durable; a change is answered once it is durable.
+    pub async fn call(&self, request: Request) -> Result<Json, ApiError> {
+        if request.is_read() {
+            let read = ShardRead::new(self.0.store.as_ref(), self.0.shard);
+            return request.answer(&read, &self.0.settings);
+        }
+        let (reply, answer) = self.0.replies.expect();
+        if !self.0.inputs.send(Input::Call { reply, request }).await {
+            return Err(stopped());
+        }
+        answer.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    /// Everything that becomes durable from now on, as it does.
+    pub fn observe(&self) -> mpsc::UnboundedReceiver<Observation> {
+        self.0.observers.add()
+    }
+
+    /// Done when the node cannot go on: the store failed.
+    pub async fn failed(&self) -> NodeError {
+        let mut failure = self.0.failure.clone();
+        let why = match failure.wait_for(Option::is_some).await {
+            Ok(why) => why.as_deref().unwrap_or_default().to_owned(),
+            Err(_) => "the driver has stopped".to_owned(),
+        };
+        NodeError::failed(self.0.storage.folder(), &why)
+    }
+
+    /// Closes all connections, makes everything durable, and ends.
+    pub async fn stop(self) {
+        self.0.shutdown.send_replace(true);
+        let Some(running) = self.0.running.lock().await.take() else { return };
+        let Running { driver, mut listeners } = running;
+        while listeners.join_next().await.is_some() {}
+        // Waiting for its threads must not hold up what they wait for.
+        let _ = tokio::task::spawn_blocking(move || driver.stop()).await;
+        let _ = NodeFile::remove(self.0.storage.folder());
+    }
+}
+
+impl mqtt::Kernel for Inputs {
+    async fn send(&self, input: Input) {
+        let _ = Inputs::send(self, input).await;
+    }
+}
+
+impl Sockets {
+    async fn bind(config: &Config) -> Result<Sockets, NodeError> {
+        let bind = async |option, address| {
+            TcpListener::bind(address).await.map_err(|error| NodeError::listen(option, address, error))
+        };
+        Ok(Sockets {
+            http: bind("--http", config.http).await?,
+            mqtts: bind("--mqtts", config.mqtts).await?,
+            mqtt: match config.mqtt {
+                Some(address) => Some(bind("--mqtt", address).await?),
+                None => None,
+            },
+        })
+    }
+
+    fn addresses(&self, config: &Config) -> Result<Addresses, NodeError> {
+        let of = |option, wanted, socket: &TcpListener| {
+            socket.local_addr().map_err(|error| NodeError::listen(option, wanted, error))
+        };
+        Ok(Addresses {
+            http: of("--http", config.http, &self.http)?,
+            mqtts: of("--mqtts", config.mqtts, &self.mqtts)?,
+            mqtt: match (&self.mqtt, config.mqtt) {
+                (Some(socket), Some(wanted)) => Some(of("--mqtt", wanted, socket)?),
+                _ => None,
+            },
+        })
+    }
+}
+
+fn stopped() -> ApiError {
+    ApiError::new("ServiceUnavailable", "the node is stopping")
+}
+
+fn open_store(storage: &Storage) -> Result<Arc<dyn Store>, NodeError> {
+    match storage {
+        Storage::Folder(folder) => Ok(Arc::new(Embedded::open(folder).map_err(NodeError::store)?)),
+        Storage::Memory(_) => Ok(Arc::new(Memory::new())),
+    }
+}
+
+fn settings(config: &Config) -> Result<Settings, NodeError> {
+    Ok(Settings {
+        region: config.region.as_str().into(),
+        account: config.account.as_str().into(),
+        secret: secret(config.storage.folder())?,
+        ..Settings::default()
+    })
+}
+
+/// The secret that tokens are sealed with: made once, kept with the data.
+fn secret(folder: &Path) -> Result<[u8; 32], NodeError> {
+    let path = folder.join("secret");
+    let failed = |error| NodeError::data(&path, error);
+    if let Some(kept) = files::read(&path).map_err(failed)? {
+        let bytes = kept.trim().as_bytes().chunks(2).map(|pair| {
+            u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()
+        });
+        let bytes: Option<Vec<u8>> = bytes.collect();
+        return bytes.and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| NodeError::Damaged {
+            path: folder.to_owned(),
+            why: "`secret` is not 64 hex digits".to_owned(),
+        });
+    }
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret).map_err(|error| failed(std::io::Error::other(error.to_string())))?;
+    let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+    files::write(&path, hex.as_bytes()).map_err(failed)?;
+    Ok(secret)
+}
