@@ -1,1 +1,19 @@
-//! x
+//! The simulated world stepwire is tested in: one seed is one world.
+//!
+//! The clock, the network, the disk, the devices, the third party's HTTP service and the people who
+//! call the API are all models driven by one stream of dice, so a seed replays exactly. The kernel
+//! in it is the real one. The world kills the process at every kind of moment, and [`checks`] looks
+//! at everything that became durable and everything that left the process.
+//!
+//! Read in this order: [`World`], [`server`], [`device`], [`checks`].
+
+pub mod checks;
+pub mod device;
+pub mod dice;
+pub mod marks;
+pub mod operator;
+pub mod server;
+pub mod story;
+mod world;
+
+pub use world::{Outcome, Plan, World};

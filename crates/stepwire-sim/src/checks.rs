@@ -1,0 +1,238 @@
+//! What must hold in every world: promises 1 to 4 of the design, looked at from outside the kernel.
+//!
+//! The checker sees each batch of writes as it becomes durable and each effect as it leaves. It
+//! keeps its own small picture of both and says what does not fit.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use stepwire_asl::{HistoryEvent, Json, Timestamp};
+use stepwire_core::executions::{self, ExecutionId};
+use stepwire_core::mqtt::Packet;
+use stepwire_core::{Effect, Write};
+
+/// One execution as its durable history tells it.
+#[derive(Debug, Default)]
+pub struct Run {
+    /// Input text.
+    pub input: Json,
+    /// Last public event id.
+    last_id: u64,
+    last_at: Timestamp,
+    /// Scheduled tasks and how many ends each has had.
+    tasks: BTreeMap<u64, u32>,
+    /// Type of the terminal event.
+    pub ended: Option<String>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// Every payload that completed a task.
+    pub completions: Vec<String>,
+    /// Event types so far.
+    pub types: Vec<String>,
+}
+
+/// Everything observed in one world.
+#[derive(Debug, Default)]
+pub struct Checks {
+    /// What did not hold.
+    pub problems: Vec<String>,
+    /// Executions by id.
+    pub runs: BTreeMap<ExecutionId, Run>,
+    /// Their names, as `machine/name`.
+    pub names: BTreeMap<String, ExecutionId>,
+    http_asked: BTreeSet<(ExecutionId, u64)>,
+}
+
+impl Checks {
+    /// Notes what did not hold.
+    pub fn problem(&mut self, what: impl Into<String>) {
+        if self.problems.len() < 20 {
+            self.problems.push(what.into());
+        }
+    }
+
+    /// Writes that have just become durable.
+    pub fn durable(&mut self, writes: &[Write]) {
+        for write in writes {
+            let Write::Executions(write) = write else { continue };
+            match write {
+                executions::Write::Name { machine, name, id } => {
+                    if self.names.insert(format!("{machine}/{name}"), *id).is_some_and(|was| was != *id)
+                    {
+                        self.problem(format!("P3: two executions named {machine}/{name}"));
+                    }
+                }
+                executions::Write::History(id, events) => {
+                    for event in events.iter() {
+                        self.event(*id, event);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn event(&mut self, id: ExecutionId, event: &HistoryEvent) {
+        if event.id == 0 {
+            return;
+        }
+        let aws = event.to_aws(true);
+        let kind = aws.member("type").and_then(Json::as_str).unwrap_or_default().to_owned();
+        let details = aws.as_object().and_then(|members| {
+            members.iter().find(|(name, _)| name.ends_with("EventDetails")).map(|(_, value)| value)
+        });
+        let run = self.runs.entry(id).or_default();
+        let mut problems = Vec::new();
+        if event.id != run.last_id + 1 {
+            problems.push(format!("P3: event {} follows {}", event.id, run.last_id));
+        }
+        if event.at < run.last_at {
+            problems.push(format!("P3: time runs backwards at event {}", event.id));
+        }
+        if event.previous >= event.id {
+            problems.push(format!("P3: event {} points forward", event.id));
+        }
+        if run.ended.is_some() {
+            problems.push(format!("P3: {kind} after the end"));
+        }
+        run.last_id = event.id;
+        run.last_at = event.at;
+        run.types.push(kind.clone());
+        match kind.as_str() {
+            "ExecutionStarted" => {
+                let input = details.and_then(|d| d.member("input")).and_then(Json::as_str);
+                run.input = input.and_then(|text| Json::parse(text).ok()).unwrap_or_default();
+            }
+            "TaskScheduled" => {
+                run.tasks.insert(event.id, 0);
+            }
+            "TaskSucceeded" | "TaskFailed" | "TaskTimedOut" => {
+                // The task a completion belongs to is the latest one scheduled: the machines here
+                // have no branches.
+                if let Some(mut task) = run.tasks.last_entry() {
+                    *task.get_mut() += 1;
+                    if *task.get() > 1 {
+                        problems.push(format!("P3: task {} ended twice", task.key()));
+                    }
+                }
+                let output = details.and_then(|d| d.member("output")).and_then(Json::as_str);
+                run.completions.extend(output.map(str::to_owned));
+            }
+            "ExecutionSucceeded" | "ExecutionFailed" | "ExecutionTimedOut" | "ExecutionAborted" => {
+                run.ended = Some(kind.clone());
+                run.ended_at = Some(event.at);
+            }
+            _ => {}
+        }
+        for problem in problems {
+            self.problem(format!("{problem} ({id:?})"));
+        }
+    }
+
+    /// An effect that leaves the process now. Whether it is a repeated HTTP call.
+    pub fn leaves(&mut self, effect: &Effect) -> bool {
+        match effect {
+            Effect::HttpInvoke { execution, scheduled, .. } => {
+                let durable = self.runs.get(execution);
+                if durable.is_none_or(|run| !run.tasks.contains_key(scheduled)) {
+                    self.problem("P2: an HTTP call left before its task was durable");
+                }
+                return !self.http_asked.insert((*execution, *scheduled));
+            }
+            Effect::Send { packet: Packet::Publish(publish), .. } => {
+                let request = Json::parse_bytes(&publish.payload).unwrap_or_default();
+                let operation = request.member("operationId").and_then(Json::as_str);
+                if let Some(operation) = operation.filter(|_| publish.topic.ends_with("config_req"))
+                    && self.run_of_session(operation).is_none()
+                {
+                    let what = "P2: a request left before its execution was durable";
+                    self.problem(format!("{what}: {operation}"));
+                }
+            }
+            Effect::Reply { answer: Ok(answer), .. } => {
+                if let Some(arn) = answer.member("executionArn").and_then(Json::as_str)
+                    && !self.names.contains_key(&name_of(arn))
+                {
+                    self.problem(format!("P1: a start was acknowledged before it was durable: {arn}"));
+                }
+            }
+            _ => {}
+        }
+        false
+    }
+
+    /// The execution that the `connected` event of this session started.
+    pub fn run_of_session(&self, session: &str) -> Option<(&ExecutionId, &Run)> {
+        self.runs.iter().find(|(_, run)| {
+            is_event(&run.input, "connected") && run.input.member("thingName").is_some()
+                && run.input.member("sessionIdentifier").and_then(Json::as_str) == Some(session)
+        })
+    }
+
+    /// The execution of this name.
+    pub fn named(&self, machine: &str, name: &str) -> Option<&Run> {
+        self.runs.get(self.names.get(&format!("{machine}/{name}"))?)
+    }
+
+    /// At the end of a world: every execution ended, presence came in order and in pairs, and each
+    /// connect started exactly one execution.
+    pub fn finish(&mut self, audit: impl Fn(ExecutionId) -> bool) {
+        let mut problems = Vec::new();
+        for (id, run) in &self.runs {
+            if run.ended.is_none() {
+                problems.push(format!("P3: {id:?} never finished: {:?}", run.types));
+            }
+        }
+        // Audit executions are started by every presence event, in order.
+        let mut open: BTreeMap<Arc<str>, (Arc<str>, i64)> = BTreeMap::new();
+        let mut versions: BTreeMap<Arc<str>, i64> = BTreeMap::new();
+        let mut sessions: BTreeMap<Arc<str>, u32> = BTreeMap::new();
+        let mut by_number: Vec<_> = self.runs.iter().filter(|(id, _)| audit(**id)).collect();
+        by_number.sort_by_key(|(id, _)| id.number);
+        for (_, run) in by_number {
+            let text = |name| run.input.member(name).and_then(Json::as_str).map(Arc::<str>::from);
+            let (Some(client), Some(session)) = (text("clientId"), text("sessionIdentifier")) else {
+                problems.push(format!("P4: a presence event without identity: {}", run.input));
+                continue;
+            };
+            let version = run.input.member("versionNumber").and_then(Json::as_i64).unwrap_or(-1);
+            if is_event(&run.input, "connected") {
+                *sessions.entry(Arc::clone(&session)).or_default() += 1;
+                if let Some((before, _)) = open.insert(Arc::clone(&client), (session, version)) {
+                    problems.push(format!("P4: {client} connected twice; {before} has no end"));
+                }
+                if versions.insert(Arc::clone(&client), version).is_some_and(|was| was >= version) {
+                    problems.push(format!("P4: versionNumber of {client} does not grow"));
+                }
+            } else if is_event(&run.input, "disconnected") {
+                if open.remove(&client) != Some((session, version)) {
+                    problems.push(format!("P4: {client} disconnected from a session not open"));
+                }
+            }
+        }
+        for (client, (session, _)) in open {
+            problems.push(format!("P4: {client} has no disconnected for session {session}"));
+        }
+        for (session, times) in sessions {
+            let started = self.runs.iter().filter(|(id, run)| {
+                !audit(**id)
+                    && is_event(&run.input, "connected")
+                    && run.input.member("sessionIdentifier").and_then(Json::as_str) == Some(&session)
+            });
+            let started = started.count();
+            if times != 1 || started != 1 {
+                problems.push(format!("P4: session {session}: {times} connects, {started} executions"));
+            }
+        }
+        problems.into_iter().for_each(|problem| self.problem(problem));
+    }
+}
+
+fn is_event(input: &Json, kind: &str) -> bool {
+    input.member("eventType").and_then(Json::as_str) == Some(kind)
+}
+
+/// `machine/name` of an execution ARN.
+fn name_of(arn: &str) -> String {
+    arn.split(':').skip(6).collect::<Vec<_>>().join("/")
+}

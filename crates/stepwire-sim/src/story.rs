@@ -1,0 +1,128 @@
+//! What is deployed in the simulated world: the example of this repository, word for word, and a
+//! state machine that retries a waiting task.
+
+use stepwire_asl::Json;
+use stepwire_core::Service;
+
+/// Name of the example's state machine.
+pub const MACHINE: &str = "ConfigManagement";
+/// Name of the state machine whose waiting task times out and is retried.
+pub const STUBBORN: &str = "Stubborn";
+/// Name of the state machine that every presence event starts.
+pub const AUDIT: &str = "Audit";
+/// Where stubborn tasks leave their tokens.
+pub const TOKENS: &str = "StubbornTokens";
+
+const DEFINITION: &str =
+    include_str!("../../../examples/config-management/config_management.asl.json");
+const POLICY: &str = include_str!("../../../examples/config-management/policy.json");
+const TABLE: &str = include_str!("../../../examples/config-management/table.json");
+const START_RULE: &str =
+    include_str!("../../../examples/config-management/rules/start_config_management.json");
+const ANSWER_RULE: &str =
+    include_str!("../../../examples/config-management/rules/config_received.json");
+
+const STUBBORN_DEFINITION: &str = r#"{"StartAt": "Begin", "States": {
+  "Begin": {"Type": "Pass", "Result": true, "ResultPath": "$.begun", "Next": "Wait"},
+  "Wait": {"Type": "Task", "Resource": "arn:aws:states:::aws-sdk:dynamodb:putItem.waitForTaskToken",
+    "HeartbeatSeconds": 3,
+    "Parameters": {"TableName": "StubbornTokens", "Item": {
+      "operationId": {"S.$": "$$.Execution.Name"}, "token": {"S.$": "$$.Task.Token"},
+      "status": {"S": "ACTIVE"}}},
+    "Retry": [{"ErrorEquals": ["States.Timeout"], "IntervalSeconds": 1, "MaxAttempts": 2, "BackoffRate": 1}],
+    "ResultPath": "$.result", "Next": "Check"},
+  "Check": {"Type": "Choice", "Choices": [
+    {"Variable": "$.result.verdict", "StringEquals": "good", "Next": "Done"}], "Default": "Bad"},
+  "Done": {"Type": "Succeed"}, "Bad": {"Type": "Fail", "Error": "Bad"}}}"#;
+
+const AUDIT_DEFINITION: &str =
+    r#"{"StartAt": "Note", "States": {"Note": {"Type": "Pass", "End": true}}}"#;
+
+const BROAD_POLICY: &str = r#"{"Version": "2012-10-17", "Statement": [
+  {"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}"#;
+
+/// The requests that deploy the story for these devices (name, certificate id); the last device
+/// gets a policy that allows everything.
+pub fn deployment(devices: &[(&str, &str)]) -> Vec<(Service, &'static str, Json)> {
+    let mut requests = vec![
+        (Service::DynamoDb, "CreateTable", parsed(TABLE)),
+        (Service::DynamoDb, "CreateTable", token_table()),
+        (Service::States, "CreateStateMachine", machine(MACHINE, DEFINITION)),
+        (Service::States, "CreateStateMachine", machine(STUBBORN, STUBBORN_DEFINITION)),
+        (Service::States, "CreateStateMachine", machine(AUDIT, AUDIT_DEFINITION)),
+        (Service::Iot, "CreatePolicy", policy("device", POLICY)),
+        (Service::Iot, "CreatePolicy", policy("broad", BROAD_POLICY)),
+        (Service::Iot, "CreateTopicRule", rule("StartConfigManagement", parsed(START_RULE))),
+        (Service::Iot, "CreateTopicRule", rule("ConfigReceived", parsed(ANSWER_RULE))),
+        (Service::Iot, "CreateTopicRule", rule("Audit", audit_rule())),
+    ];
+    for (at, (name, certificate)) in devices.iter().enumerate() {
+        let policy = if at + 1 == devices.len() { "broad" } else { "device" };
+        requests.extend(device(name, certificate, policy));
+    }
+    requests
+}
+
+fn device(name: &str, certificate: &str, policy: &str) -> [(Service, &'static str, Json); 4] {
+    let arn = format!("arn:aws:iot:us-east-1:000000000000:cert/{certificate}");
+    [
+        (Service::Iot, "CreateThing", Json::object([("thingName", Json::from(name))])),
+        (
+            Service::Iot,
+            "RegisterIssuedCertificate",
+            Json::object([
+                ("certificateId", Json::from(certificate)),
+                ("certificatePem", "simulated".into()),
+                ("setAsActive", true.into()),
+            ]),
+        ),
+        (
+            Service::Iot,
+            "AttachPolicy",
+            Json::object([("policyName", Json::from(policy)), ("target", Json::from(arn.as_str()))]),
+        ),
+        (
+            Service::Iot,
+            "AttachThingPrincipal",
+            Json::object([("thingName", Json::from(name)), ("principal", Json::from(arn))]),
+        ),
+    ]
+}
+
+fn machine(name: &str, definition: &str) -> Json {
+    Json::object([
+        ("name", Json::from(name)),
+        ("definition", Json::from(definition)),
+        ("roleArn", "arn:aws:iam::000000000000:role/story".into()),
+    ])
+}
+
+fn policy(name: &str, document: &str) -> Json {
+    Json::object([("policyName", Json::from(name)), ("policyDocument", Json::from(document))])
+}
+
+fn rule(name: &str, payload: Json) -> Json {
+    Json::object([("ruleName", Json::from(name)), ("topicRulePayload", payload)])
+}
+
+fn audit_rule() -> Json {
+    parsed(
+        r#"{"sql": "SELECT * FROM '$aws/events/presence/+/+'", "awsIotSqlVersion": "2016-03-23",
+            "actions": [{"stepFunctions": {"stateMachineName": "Audit",
+              "roleArn": "arn:aws:iam::000000000000:role/story"}}]}"#,
+    )
+}
+
+fn token_table() -> Json {
+    parsed(
+        r#"{"TableName": "StubbornTokens", "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [{"AttributeName": "operationId", "AttributeType": "S"},
+              {"AttributeName": "token", "AttributeType": "S"}],
+            "KeySchema": [{"AttributeName": "operationId", "KeyType": "HASH"},
+              {"AttributeName": "token", "KeyType": "RANGE"}]}"#,
+    )
+}
+
+fn parsed(text: &str) -> Json {
+    Json::parse(text).expect("the story is JSON")
+}
