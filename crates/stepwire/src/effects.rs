@@ -53,7 +53,7 @@ pub(crate) struct World {
     pub(crate) replies: Arc<Replies>,
     pub(crate) http: Arc<HttpTasks>,
     pub(crate) observers: Arc<Observers>,
-    pub(crate) failure: watch::Sender<Option<Arc<str>>>,
+    pub(crate) failure: watch::Sender<Option<Arc<stepwire_store::Error>>>,
     pub(crate) clock: Clock,
     runtime: Handle,
     http_turns: Arc<Semaphore>,
@@ -66,7 +66,7 @@ impl World {
         http: Arc<HttpTasks>,
         observers: Arc<Observers>,
         clock: Clock,
-        failure: watch::Sender<Option<Arc<str>>>,
+        failure: watch::Sender<Option<Arc<stepwire_store::Error>>>,
     ) -> World {
         let http_turns = Arc::new(Semaphore::new(HTTP_TASKS_MAX));
         let runtime = Handle::current();
@@ -100,7 +100,7 @@ impl Rim for World {
 
     fn failed(&mut self, error: stepwire_store::Error) {
         tracing::error!("cannot write: {error}");
-        self.failure.send_replace(Some(error.to_string().into()));
+        self.failure.send_replace(Some(Arc::new(error)));
     }
 }
 

@@ -1,12 +1,27 @@
 //! stepwire: durable workflows for device fleets, in one binary.
+//!
+//! This crate is the process: sockets, TLS, files, the driver that makes what the kernel decides
+//! durable and then acts on it, the command line and the demo.
+//!
+//! Read in this order: [`node`], [`driver`], [`listen`], then [`stepwire_core::Kernel::step`].
 
 pub mod access_key;
+mod api;
 pub mod ca;
+pub mod cli;
+pub mod clock;
 pub mod config;
+mod console;
+pub mod demo;
+pub mod driver;
+mod effects;
 pub mod files;
 pub mod http_task;
+pub mod listen;
+pub mod node;
 pub mod node_error;
 pub mod node_file;
 pub mod observe;
 pub mod port_holder;
+pub mod shard;
 pub mod tls;

@@ -1,3 +1,10 @@
-//! The `stepwire` program.
+//! The `stepwire` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    stepwire::cli::run()
+}

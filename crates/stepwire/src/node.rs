@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use stepwire_asl::Json;
-use stepwire_core::{ApiError, Input, Request, Settings};
+use stepwire_core::{ApiError, Input, Request, Settings, broker};
 use stepwire_store::Store;
 use stepwire_store::embedded::Embedded;
 use stepwire_store::memory::Memory;
@@ -46,7 +46,7 @@ struct Inner {
     authority: Authority,
     addresses: Addresses,
     storage: Storage,
-    failure: watch::Receiver<Option<Arc<str>>>,
+    failure: watch::Receiver<Option<Arc<stepwire_store::Error>>>,
     shutdown: watch::Sender<bool>,
     running: Mutex<Option<Running>>,
 }
@@ -105,7 +105,7 @@ impl Node {
 
         let clock = Clock::system();
         let (failure, failed) = watch::channel(None);
-        let http = Arc::new(HttpTasks::new(config.http_allow.clone()).map_err(NodeError::http)?);
+        let http = Arc::new(HttpTasks::new(config.http_allow.clone()).map_err(NodeError::HttpTasks)?);
         let connections = Arc::new(mqtt::Connections::default());
         let (replies, observers) = (Arc::new(Replies::default()), Arc::new(Observers::default()));
         let world = World::new(
@@ -258,11 +258,16 @@ impl Node {
     /// Done when the node cannot go on: the store failed.
     pub async fn failed(&self) -> NodeError {
         let mut failure = self.0.failure.clone();
-        let why = match failure.wait_for(Option::is_some).await {
-            Ok(why) => why.as_deref().unwrap_or_default().to_owned(),
-            Err(_) => "the driver has stopped".to_owned(),
+        let error = match failure.wait_for(Option::is_some).await {
+            Ok(error) => error.clone(),
+            // The driver is gone without a word: the node has stopped.
+            Err(_) => None,
         };
-        NodeError::failed(self.0.storage.folder(), &why)
+        match error.as_deref() {
+            Some(stepwire_store::Error::Full { path }) => NodeError::DiskFull { path: path.clone() },
+            Some(error) => NodeError::Store(stepwire_store::Error::Engine(error.to_string())),
+            None => NodeError::Store(stepwire_store::Error::Poisoned),
+        }
     }
 
     /// Closes all connections, makes everything durable, and ends.
@@ -278,8 +283,9 @@ impl Node {
 }
 
 impl mqtt::Kernel for Inputs {
-    async fn send(&self, input: Input) {
-        let _ = Inputs::send(self, input).await;
+    async fn send(&self, input: broker::Input) {
+        // A driver that has stopped takes nothing more; the connection learns it soon.
+        let _ = Inputs::send(self, Input::Device(input)).await;
     }
 }
 

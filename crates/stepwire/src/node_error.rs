@@ -76,6 +76,9 @@ pub enum NodeError {
     /// The certificate authority cannot be opened.
     #[error("the certificate authority in the data folder cannot be used: {}", with_causes(.0))]
     Authority(#[from] ca::Error),
+    /// Requests to third parties cannot be made.
+    #[error("cannot set up HTTP requests: {}", with_causes(.0))]
+    HttpTasks(reqwest::Error),
     /// The server certificate cannot be used.
     #[error("{}", with_causes(.0))]
     Tls(#[from] tls::Error),
@@ -145,7 +148,7 @@ impl NodeError {
                  (devices must then trust the new one)"
                     .to_owned()
             }
-            NodeError::Authority(_) | NodeError::Tls(_) => return None,
+            NodeError::Authority(_) | NodeError::HttpTasks(_) | NodeError::Tls(_) => return None,
         })
     }
 }

@@ -1,0 +1,54 @@
+//! Which HTTP status an error has.
+
+/// The HTTP status of an error of this name in `service` (its signing name).
+///
+/// Source: the services' public models; DynamoDB and Step Functions answer 400 to everything that is
+/// the caller's fault.
+pub fn status(service: &str, code: &str) -> u16 {
+    match code {
+        "InternalFailure" | "InternalServerError" | "InternalFailureException" | "InternalException" => 500,
+        "ServiceUnavailable" | "ServiceUnavailableException" => 503,
+        "RequestEntityTooLarge" | "RequestEntityTooLargeException" => 413,
+        "UnsupportedOperationException" => 501,
+        "AccessDeniedException" | "InvalidSignatureException" | "MissingAuthenticationTokenException"
+        | "IncompleteSignatureException" | "UnrecognizedClientException" | "InvalidClientTokenId"
+        | "SignatureDoesNotMatch" | "ForbiddenException"
+            if matches!(service, "iot" | "iotdata" | "iotdevicegateway") =>
+        {
+            403
+        }
+        _ if !matches!(service, "iot" | "iotdata" | "iotdevicegateway") => 400,
+        "UnauthorizedException" => 401,
+        "ResourceNotFoundException" => 404,
+        "MethodNotAllowedException" => 405,
+        "CertificateStateException" => 406,
+        "ResourceAlreadyExistsException" | "VersionConflictException" | "DeleteConflictException"
+        | "ConflictException" | "ConflictingResourceUpdateException" => 409,
+        "LimitExceededException" => 410,
+        "ThrottlingException" => 429,
+        _ => 400,
+    }
+}
+
+/// The error's full name as DynamoDB and Step Functions write it in `__type`.
+pub fn qualified(service: &str, code: &str) -> String {
+    match (service, code) {
+        ("dynamodb", "ValidationException" | "SerializationException" | "UnknownOperationException") => {
+            format!("com.amazon.coral.validate#{code}")
+        }
+        ("dynamodb", code) => format!("com.amazonaws.dynamodb.v20120810#{code}"),
+        (_, code) => code.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_name_has_the_status_of_its_service() {
+        assert_eq!(status("iot", "ResourceNotFoundException"), 404);
+        assert_eq!(status("dynamodb", "ResourceNotFoundException"), 400);
+        assert_eq!(status("states", "InternalFailure"), 500);
+    }
+}

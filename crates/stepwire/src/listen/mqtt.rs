@@ -1,0 +1,174 @@
+//! The MQTT listener: from sockets to the broker's inputs, and from its packets back to sockets.
+//!
+//! One task per connection, which holds no buffer while nothing moves. The listener knows bytes,
+//! TLS and time-outs; what a packet means is the broker's business, in the kernel.
+//!
+//! Read in this order: [`serve`], `session`, [`Connections`].
+
+mod connections;
+mod session;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Write as _;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use sha2::{Digest, Sha256};
+use stepwire_core::broker::{Input, Principal};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+pub use connections::Connections;
+pub use session::serve_stream;
+
+/// Takes what happens on connections to the kernel.
+pub trait Kernel: Send + Sync + 'static {
+    /// Queues an input; waits while the queue is full. Inputs of one connection are sent one after
+    /// the other and must stay in that order.
+    fn send(&self, input: Input) -> impl Future<Output = ()> + Send;
+}
+
+/// How a listener treats those who connect.
+#[derive(Clone)]
+pub struct Options {
+    /// TLS with client certificates; `None` for plain TCP.
+    pub tls: Option<Arc<ServerConfig>>,
+    /// Whether clients without a certificate may connect, and do everything.
+    pub anonymous_allowed: bool,
+    /// What is bounded.
+    pub limits: Limits,
+}
+
+/// What a listener bounds.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Longest time from the first byte to a whole CONNECT, TLS included.
+    pub connect_timeout: Duration,
+    /// Largest CONNECT, in bytes.
+    pub connect_bytes_max: usize,
+    /// Largest other packet, in bytes.
+    pub packet_bytes_max: usize,
+    /// Connections at the same time; more are closed at once.
+    pub connections_max: usize,
+    /// Longest time to send what is left when a connection is closed.
+    pub close_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            connect_timeout: Duration::from_secs(10),
+            connect_bytes_max: 16 * 1024,
+            packet_bytes_max: 1024 * 1024,
+            connections_max: 1_000_000,
+            close_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Serves MQTT on `listener` until `shutdown` is done; then closes its connections, and returns
+/// when each has been told and the kernel knows.
+pub async fn serve(
+    listener: TcpListener,
+    options: Options,
+    connections: Arc<Connections>,
+    kernel: Arc<impl Kernel>,
+    shutdown: impl Future<Output = ()>,
+) {
+    let options = Arc::new(options);
+    let room = Arc::new(Semaphore::new(options.limits.connections_max));
+    let (open, mut all_closed) = mpsc::channel::<()>(1);
+    tokio::pin!(shutdown);
+    loop {
+        let accepted = tokio::select! {
+            () = &mut shutdown => break,
+            accepted = listener.accept() => accepted,
+        };
+        let (socket, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                pause_after(&error).await;
+                continue;
+            }
+        };
+        let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
+            tracing::warn!("connection of {peer} refused: {} are open", room_of(&options));
+            continue;
+        };
+        let (options, open) = (Arc::clone(&options), open.clone());
+        let (connections, kernel) = (Arc::clone(&connections), Arc::clone(&kernel));
+        tokio::spawn(async move {
+            welcome(socket, peer, &options, &connections, kernel.as_ref()).await;
+            drop((permit, open));
+        });
+    }
+    drop((listener, open));
+    connections.shut_down();
+    let closed = all_closed.recv();
+    if time::timeout(options.limits.close_timeout * 2, closed).await.is_err() {
+        tracing::warn!("some MQTT connections did not close in time");
+    }
+}
+
+fn room_of(options: &Options) -> usize {
+    options.limits.connections_max
+}
+
+/// Without file descriptors `accept` fails at once, again and again.
+async fn pause_after(error: &io::Error) {
+    if error.kind() != io::ErrorKind::ConnectionAborted {
+        tracing::warn!("cannot accept a connection: {error}");
+        time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn welcome(
+    socket: TcpStream,
+    peer: SocketAddr,
+    options: &Options,
+    connections: &Connections,
+    kernel: &impl Kernel,
+) {
+    // small packets matter more than full segments; where it fails the connection is gone anyway
+    let _ = socket.set_nodelay(true);
+    let deadline = time::Instant::now() + options.limits.connect_timeout;
+    let mut principal = Principal {
+        certificate: None,
+        ip: peer.ip().to_canonical(),
+        anonymous_allowed: options.anonymous_allowed,
+    };
+    let limits = &options.limits;
+    let Some(tls) = &options.tls else {
+        return serve_stream(socket, principal, deadline, limits, connections, kernel).await;
+    };
+    let handshake = TlsAcceptor::from(Arc::clone(tls)).accept(socket);
+    match time::timeout_at(deadline, handshake).await {
+        Ok(Ok(stream)) => {
+            principal.certificate = certificate_id(&stream);
+            let stream = Box::new(stream);
+            Box::pin(serve_stream(stream, principal, deadline, limits, connections, kernel)).await;
+        }
+        Ok(Err(error)) => tracing::info!("TLS with {peer} failed: {error}"),
+        Err(_) => tracing::info!("TLS with {peer} failed: it took too long"),
+    }
+}
+
+/// The identifier of the client's certificate: SHA-256 of its DER, in hex.
+fn certificate_id(stream: &TlsStream<TcpStream>) -> Option<Arc<str>> {
+    let (_, session) = stream.get_ref();
+    let certificate = session.peer_certificates()?.first()?;
+    let mut text = String::with_capacity(64);
+    for byte in Sha256::digest(certificate) {
+        let _ = write!(text, "{byte:02x}");
+    }
+    Some(text.into())
+}

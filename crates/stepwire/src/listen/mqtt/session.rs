@@ -1,0 +1,307 @@
+//! One connection, from its CONNECT to its end.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use std::vec;
+
+use bytes::{Buf, BytesMut};
+use stepwire_core::broker::{Closed, ConnectionId, Input, Principal};
+use stepwire_core::mqtt::{ConnAck, Connect, Disconnect, Packet, ReasonCode, Version};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::time::{self, Instant};
+
+use super::connections::{Connections, End, Outbox, Todo};
+use super::{Kernel, Limits};
+use crate::listen::codec::{self, Frame, Unsupported};
+
+/// Bytes read at a time.
+const READ_BYTES: usize = 16 * 1024;
+/// Bytes to write at a time, unless one packet is larger.
+const WRITE_BYTES: usize = 32 * 1024;
+/// How long a closed connection may go on sending before it is reset.
+const LINGER: Duration = Duration::from_secs(1);
+
+thread_local! {
+    /// One read buffer for all connections of a thread: an idle connection has none.
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES].into_boxed_slice());
+}
+
+/// Speaks MQTT on `stream`, which may be any byte stream, until it ends. Its CONNECT must be whole
+/// at `deadline`.
+pub async fn serve_stream<S: AsyncRead + AsyncWrite + Unpin + Send>(
+    mut stream: S,
+    principal: Principal,
+    deadline: Instant,
+    limits: &Limits,
+    connections: &Connections,
+    kernel: &impl Kernel,
+) {
+    let mut inbound = Vec::new();
+    let greeting = read_connect(&mut stream, &mut inbound, limits);
+    let connect = match time::timeout_at(deadline, greeting).await {
+        Ok(Ok(connect)) => connect,
+        Ok(Err(Greeting::Wrong(why))) => return refuse(stream, why, limits).await,
+        Ok(Err(Greeting::Gone)) => return,
+        Err(_) => {
+            tracing::debug!("{}: no CONNECT in time", principal.ip);
+            return;
+        }
+    };
+    let (connection, outbox) = connections.register();
+    let mut session = Session {
+        stream,
+        connection,
+        version: connect.version,
+        packet_bytes_max: limits.packet_bytes_max,
+        outbox,
+        inbound,
+        sending: Vec::new().into_iter(),
+        outbound: BytesMut::new(),
+        unflushed: false,
+    };
+    kernel.send(Input::Connect { connection, principal, connect: Box::new(connect) }).await;
+    let end = session.run(kernel).await;
+    connections.remove(connection);
+    if let Some(cause) = end.cause() {
+        kernel.send(Input::Closed { connection, cause }).await;
+    }
+    session.close(end, limits).await;
+}
+
+/// Why there is no CONNECT.
+enum Greeting {
+    Gone,
+    Wrong(Unsupported),
+}
+
+/// Reads CONNECT; leaves what follows it in `inbound`.
+async fn read_connect<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    inbound: &mut Vec<u8>,
+    limits: &Limits,
+) -> Result<Connect, Greeting> {
+    loop {
+        // a client that does not begin with CONNECT need not be heard out
+        if inbound.first().is_some_and(|first| first >> 4 != 1) {
+            return Err(Greeting::Wrong(Unsupported::NotMqtt));
+        }
+        let frame = codec::frame(inbound, limits.connect_bytes_max);
+        let frame = frame.map_err(|_| Greeting::Wrong(Unsupported::NotMqtt))?;
+        if let Some(Frame { first, head, body }) = frame
+            && let Some(bytes) = inbound.get(head..head + body)
+        {
+            let connect = codec::decode_connect(first, bytes).map_err(Greeting::Wrong)?;
+            inbound.drain(..head + body);
+            return Ok(connect);
+        }
+        match stream.read_buf(inbound).await {
+            Ok(0) | Err(_) => return Err(Greeting::Gone),
+            Ok(_) => {}
+        }
+    }
+}
+
+/// Says what is wrong with a CONNECT, where its version has words for it.
+async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: S,
+    why: Unsupported,
+    limits: &Limits,
+) {
+    let (version, reason) = match why {
+        Unsupported::Level => (Version::V311, ReasonCode::UnsupportedProtocolVersion),
+        Unsupported::Invalid(Version::V5, reason) => (Version::V5, reason),
+        Unsupported::Invalid(..) | Unsupported::NotMqtt => return,
+    };
+    let mut outbound = BytesMut::new();
+    let answer = Packet::ConnAck(Box::new(ConnAck { reason, ..ConnAck::default() }));
+    if codec::encode(version, &answer, &mut outbound).is_ok() {
+        let _ = time::timeout(limits.close_timeout, last_words(&mut stream, &outbound)).await;
+    }
+}
+
+/// Why a connection has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// The other end closed it, or it broke.
+    Gone,
+    /// The client sent what is not MQTT.
+    Invalid(ReasonCode),
+    /// We end it.
+    Ours(End),
+}
+
+impl Ended {
+    /// What the kernel is told, unless it wanted the end itself.
+    fn cause(self) -> Option<Closed> {
+        match self {
+            Ended::Gone => Some(Closed::Lost),
+            Ended::Invalid(_) => Some(Closed::ProtocolError),
+            Ended::Ours(End::TooSlow) => Some(Closed::TooSlow),
+            Ended::Ours(End::Shutdown) => Some(Closed::Shutdown),
+            Ended::Ours(End::Closed(_)) => None,
+        }
+    }
+}
+
+/// A connection after its CONNECT.
+struct Session<S> {
+    stream: S,
+    connection: ConnectionId,
+    version: Version,
+    packet_bytes_max: usize,
+    outbox: Arc<Outbox>,
+    /// Read and not decoded: the start of a packet.
+    inbound: Vec<u8>,
+    /// Taken from the outbox and not encoded.
+    sending: vec::IntoIter<Packet>,
+    /// Encoded and not written.
+    outbound: BytesMut,
+    unflushed: bool,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
+    async fn run(&mut self, kernel: &impl Kernel) -> Ended {
+        loop {
+            if let Err(reason) = self.deliver(kernel).await {
+                return Ended::Invalid(reason);
+            }
+            if let Err(end) = poll_fn(|context| self.poll(context)).await {
+                return end;
+            }
+        }
+    }
+
+    /// Sends every whole packet to the kernel, in order.
+    async fn deliver(&mut self, kernel: &impl Kernel) -> Result<(), ReasonCode> {
+        let mut done = 0;
+        while let Some(rest) = self.inbound.get(done..)
+            && let Some(Frame { first, head, body }) = codec::frame(rest, self.packet_bytes_max)?
+            && let Some(bytes) = rest.get(head..head + body)
+        {
+            let packet = codec::decode(self.version, first, bytes)?;
+            done += head + body;
+            kernel.send(Input::Packet { connection: self.connection, packet }).await;
+        }
+        if done == self.inbound.len() {
+            self.inbound = Vec::new();
+        } else {
+            self.inbound.drain(..done);
+        }
+        Ok(())
+    }
+
+    /// Writes what there is to write; ready when something was read, or at the end.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Ended>> {
+        match self.poll_write(context) {
+            Ok(None) => {}
+            Ok(Some(end)) => return Poll::Ready(Err(Ended::Ours(end))),
+            Err(_) => return Poll::Ready(Err(Ended::Gone)),
+        }
+        let read = ready!(self.poll_read(context));
+        Poll::Ready(match read {
+            Ok(0) | Err(_) => Err(Ended::Gone),
+            Ok(_) => Ok(()),
+        })
+    }
+
+    /// Writes until nothing is left, or the stream takes no more. Says when we are to end.
+    fn poll_write(&mut self, context: &mut Context<'_>) -> io::Result<Option<End>> {
+        loop {
+            if self.outbound.is_empty() && self.sending.len() == 0 {
+                match self.outbox.poll(context) {
+                    Poll::Ready(Todo::Send(packets)) => self.sending = packets.into_iter(),
+                    Poll::Ready(Todo::End(end)) => return Ok(Some(end)),
+                    Poll::Pending => break,
+                }
+            }
+            self.encode();
+            if self.outbound.is_empty() {
+                continue;
+            }
+            match Pin::new(&mut self.stream).poll_write(context, &self.outbound) {
+                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(count)) => {
+                    self.outbound.advance(count);
+                    self.unflushed = true;
+                }
+                Poll::Ready(Err(error)) => return Err(error),
+                Poll::Pending => {
+                    // the client does not read: all that can come now is the end
+                    return Ok(match self.outbox.poll_end(context) {
+                        Poll::Ready(end) => Some(end),
+                        Poll::Pending => None,
+                    });
+                }
+            }
+        }
+        if self.outbound.capacity() > 0 {
+            self.outbound = BytesMut::new();
+            self.sending = Vec::new().into_iter();
+        }
+        if self.unflushed
+            && let Poll::Ready(flushed) = Pin::new(&mut self.stream).poll_flush(context)
+        {
+            flushed?;
+            self.unflushed = false;
+        }
+        Ok(None)
+    }
+
+    /// Encodes packets up to a good size for one write.
+    fn encode(&mut self) {
+        while self.outbound.len() < WRITE_BYTES
+            && let Some(packet) = self.sending.next()
+        {
+            if codec::encode(self.version, &packet, &mut self.outbound).is_err() {
+                tracing::warn!("a message is too long for MQTT and was not sent");
+            }
+        }
+    }
+
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut buffer = ReadBuf::new(scratch);
+            ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
+            let read = buffer.filled();
+            self.inbound.extend_from_slice(read);
+            Poll::Ready(Ok(read.len()))
+        })
+    }
+
+    /// Sends what is left and, to MQTT 5.0 clients, why it is over.
+    async fn close(mut self, end: Ended, limits: &Limits) {
+        let reason = match end {
+            Ended::Gone | Ended::Ours(End::TooSlow) => return,
+            Ended::Invalid(reason) => Some(reason),
+            Ended::Ours(End::Closed(reason)) => reason,
+            Ended::Ours(End::Shutdown) => Some(ReasonCode::ServerShuttingDown),
+        };
+        let last = self.outbox.take();
+        let goodbye =
+            reason.map(|reason| Packet::Disconnect(Disconnect { reason, ..Disconnect::default() }));
+        for packet in self.sending.by_ref().chain(last).chain(goodbye) {
+            let _ = codec::encode(self.version, &packet, &mut self.outbound);
+        }
+        let words = last_words(&mut self.stream, &self.outbound);
+        let _ = time::timeout(limits.close_timeout, words).await;
+    }
+}
+
+/// Writes, closes, and reads on for a moment: closing with unread bytes would reset the connection
+/// and could take the last words with it.
+async fn last_words<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    words: &[u8],
+) -> io::Result<()> {
+    stream.write_all(words).await?;
+    stream.shutdown().await?;
+    let until = Instant::now() + LINGER;
+    let mut waste = [0; 256];
+    while time::timeout_at(until, stream.read(&mut waste)).await?? > 0 {}
+    Ok(())
+}
