@@ -57,7 +57,10 @@ impl Checks {
             let Write::Executions(write) = write else { continue };
             match write {
                 executions::Write::Name { machine, name, id } => {
-                    if self.names.insert(format!("{machine}/{name}"), *id).is_some_and(|was| was != *id)
+                    if self
+                        .names
+                        .insert(format!("{machine}/{name}"), *id)
+                        .is_some_and(|was| was != *id)
                     {
                         self.problem(format!("P3: two executions named {machine}/{name}"));
                     }
@@ -153,7 +156,9 @@ impl Checks {
                 if let Some(arn) = answer.member("executionArn").and_then(Json::as_str)
                     && !self.names.contains_key(&name_of(arn))
                 {
-                    self.problem(format!("P1: a start was acknowledged before it was durable: {arn}"));
+                    self.problem(format!(
+                        "P1: a start was acknowledged before it was durable: {arn}"
+                    ));
                 }
             }
             _ => {}
@@ -164,7 +169,8 @@ impl Checks {
     /// The execution that the `connected` event of this session started.
     pub fn run_of_session(&self, session: &str) -> Option<(&ExecutionId, &Run)> {
         self.runs.iter().find(|(_, run)| {
-            is_event(&run.input, "connected") && run.input.member("thingName").is_some()
+            is_event(&run.input, "connected")
+                && run.input.member("thingName").is_some()
                 && run.input.member("sessionIdentifier").and_then(Json::as_str) == Some(session)
         })
     }
@@ -191,7 +197,8 @@ impl Checks {
         by_number.sort_by_key(|(id, _)| id.number);
         for (_, run) in by_number {
             let text = |name| run.input.member(name).and_then(Json::as_str).map(Arc::<str>::from);
-            let (Some(client), Some(session)) = (text("clientId"), text("sessionIdentifier")) else {
+            let (Some(client), Some(session)) = (text("clientId"), text("sessionIdentifier"))
+            else {
                 problems.push(format!("P4: a presence event without identity: {}", run.input));
                 continue;
             };
@@ -217,11 +224,13 @@ impl Checks {
             let started = self.runs.iter().filter(|(id, run)| {
                 !audit(**id)
                     && is_event(&run.input, "connected")
-                    && run.input.member("sessionIdentifier").and_then(Json::as_str) == Some(&session)
+                    && run.input.member("sessionIdentifier").and_then(Json::as_str)
+                        == Some(&session)
             });
             let started = started.count();
             if times != 1 || started != 1 {
-                problems.push(format!("P4: session {session}: {times} connects, {started} executions"));
+                problems
+                    .push(format!("P4: session {session}: {times} connects, {started} executions"));
             }
         }
         problems.into_iter().for_each(|problem| self.problem(problem));

@@ -104,7 +104,8 @@ impl Device {
         match packet {
             Packet::ConnAck(ack) if !ack.reason.is_error() => {
                 self.accepted = true;
-                let pause = if dice.one_in(8) { dice.between(50, 4_000) } else { dice.between(0, 30) };
+                let pause =
+                    if dice.one_in(8) { dice.between(50, 4_000) } else { dice.between(0, 30) };
                 vec![Reaction::Send(pause, self.subscribe())]
             }
             Packet::SubAck(_) => self

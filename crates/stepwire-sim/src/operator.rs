@@ -90,7 +90,10 @@ impl Job {
                 ("KeyConditionExpression", "operationId = :o".into()),
                 (
                     "ExpressionAttributeValues",
-                    Json::object([(":o", Json::object([("S", Json::String(Arc::clone(&self.name)))]))]),
+                    Json::object([(
+                        ":o",
+                        Json::object([("S", Json::String(Arc::clone(&self.name)))]),
+                    )]),
                 ),
             ]),
         );

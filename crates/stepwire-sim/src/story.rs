@@ -18,9 +18,12 @@ const DEFINITION: &str =
 const POLICY: &str = include_str!("../../../examples/config-management/policy.json");
 const TABLE: &str = include_str!("../../../examples/config-management/table.json");
 const START_RULE: &str =
-    include_str!("../../../examples/config-management/rules/start_config_management.json");
+    include_str!("../../../examples/config-management/rules/StartCMStateMachine.json");
 const ANSWER_RULE: &str =
-    include_str!("../../../examples/config-management/rules/config_received.json");
+    include_str!("../../../examples/config-management/rules/CompleteConfiguration.json");
+
+/// Where the third party's service would be: the world answers in its place.
+const PROFILES: &str = "http://127.0.0.1:1";
 
 const STUBBORN_DEFINITION: &str = r#"{"StartAt": "Begin", "States": {
   "Begin": {"Type": "Pass", "Result": true, "ResultPath": "$.begun", "Next": "Wait"},
@@ -47,13 +50,17 @@ pub fn deployment(devices: &[(&str, &str)]) -> Vec<(Service, &'static str, Json)
     let mut requests = vec![
         (Service::DynamoDb, "CreateTable", parsed(TABLE)),
         (Service::DynamoDb, "CreateTable", token_table()),
-        (Service::States, "CreateStateMachine", machine(MACHINE, DEFINITION)),
+        (
+            Service::States,
+            "CreateStateMachine",
+            machine(MACHINE, &DEFINITION.replace("${ProfileEndpoint}", PROFILES)),
+        ),
         (Service::States, "CreateStateMachine", machine(STUBBORN, STUBBORN_DEFINITION)),
         (Service::States, "CreateStateMachine", machine(AUDIT, AUDIT_DEFINITION)),
         (Service::Iot, "CreatePolicy", policy("device", POLICY)),
         (Service::Iot, "CreatePolicy", policy("broad", BROAD_POLICY)),
-        (Service::Iot, "CreateTopicRule", rule("StartConfigManagement", parsed(START_RULE))),
-        (Service::Iot, "CreateTopicRule", rule("ConfigReceived", parsed(ANSWER_RULE))),
+        (Service::Iot, "CreateTopicRule", rule("StartCMStateMachine", parsed(START_RULE))),
+        (Service::Iot, "CreateTopicRule", rule("CompleteConfiguration", parsed(ANSWER_RULE))),
         (Service::Iot, "CreateTopicRule", rule("Audit", audit_rule())),
     ];
     for (at, (name, certificate)) in devices.iter().enumerate() {
@@ -66,7 +73,17 @@ pub fn deployment(devices: &[(&str, &str)]) -> Vec<(Service, &'static str, Json)
 fn device(name: &str, certificate: &str, policy: &str) -> [(Service, &'static str, Json); 4] {
     let arn = format!("arn:aws:iot:us-east-1:000000000000:cert/{certificate}");
     [
-        (Service::Iot, "CreateThing", Json::object([("thingName", Json::from(name))])),
+        (
+            Service::Iot,
+            "CreateThing",
+            Json::object([
+                ("thingName", Json::from(name)),
+                (
+                    "attributePayload",
+                    Json::object([("attributes", Json::object([("profileId", Json::from(name))]))]),
+                ),
+            ]),
+        ),
         (
             Service::Iot,
             "RegisterIssuedCertificate",
@@ -79,7 +96,10 @@ fn device(name: &str, certificate: &str, policy: &str) -> [(Service, &'static st
         (
             Service::Iot,
             "AttachPolicy",
-            Json::object([("policyName", Json::from(policy)), ("target", Json::from(arn.as_str()))]),
+            Json::object([
+                ("policyName", Json::from(policy)),
+                ("target", Json::from(arn.as_str())),
+            ]),
         ),
         (
             Service::Iot,

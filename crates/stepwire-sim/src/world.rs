@@ -23,7 +23,9 @@ use crate::story;
 /// When every world begins.
 const ORIGIN: Timestamp = Timestamp(1_800_000_000_000);
 /// No world lasts longer.
-const LONGEST_MS: i64 = 30 * 60 * 1_000;
+const LONGEST_MS: i64 = 2 * 3_600 * 1_000;
+/// A world that waits this long for its next deadline, and for nothing else, is at rest.
+const REST_MS: i64 = 20 * 60 * 1_000;
 
 /// The size of a world and how rough it is.
 #[derive(Debug, Clone)]
@@ -113,6 +115,8 @@ pub struct World {
     plan: Plan,
     settings: Settings,
     dice: Dice,
+    /// Goes on until the broker forgets the clients that are gone for good.
+    stays_to_be_forgotten: bool,
     now: Timestamp,
     events: BinaryHeap<Reverse<(Timestamp, u64)>>,
     pending: BTreeMap<u64, Event>,
@@ -146,20 +150,23 @@ impl World {
     /// The world of this seed.
     pub fn new(seed: u64, plan: Plan) -> World {
         let mut dice = Dice::new(seed);
-        let devices: Vec<_> = (0..plan.devices)
-            .map(|number| Device::new(number, plan.sessions))
-            .collect();
+        let devices: Vec<_> =
+            (0..plan.devices).map(|number| Device::new(number, plan.sessions)).collect();
         let names: Vec<_> =
             devices.iter().map(|d| (d.name.as_ref(), d.certificate.as_ref())).collect();
         let deployment = story::deployment(&names);
-        let deployment =
-            deployment.iter().rev().map(|(service, op, body)| request(*service, op, body)).collect();
+        let deployment = deployment
+            .iter()
+            .rev()
+            .map(|(service, op, body)| request(*service, op, body))
+            .collect();
         let jobs = (0..plan.jobs).map(|number| Job::new(number, &mut dice)).collect();
         let mut settings = Settings::default();
         settings.secret[..8].copy_from_slice(&seed.to_be_bytes());
         World {
             plan,
             settings,
+            stays_to_be_forgotten: dice.one_in(8),
             dice,
             now: ORIGIN,
             events: BinaryHeap::new(),
@@ -194,6 +201,10 @@ impl World {
         self.at(5, Event::Deploy);
         while let Some(Reverse((at, order))) = self.events.pop() {
             let Some(event) = self.pending.remove(&order) else { continue };
+            let resting = matches!(event, Event::Tick(_)) && at.since_ms(self.now) > REST_MS;
+            if resting && !self.stays_to_be_forgotten {
+                break;
+            }
             if at.since_ms(ORIGIN) > LONGEST_MS {
                 self.checks.problem("the world does not come to rest");
                 break;
@@ -263,7 +274,9 @@ impl World {
     fn restart(&mut self) {
         match Server::recover(self.settings.clone(), self.now, &self.disk) {
             Ok(server) => self.server = Some(server),
-            Err(corrupt) => self.checks.problem(format!("the process does not come back: {corrupt}")),
+            Err(corrupt) => {
+                self.checks.problem(format!("the process does not come back: {corrupt}"))
+            }
         }
         self.after_deciding();
     }
@@ -419,7 +432,7 @@ impl World {
             Packet::Connect(connect) => broker::Input::Connect {
                 connection,
                 principal: self.devices[*device].principal(),
-                connect: *connect,
+                connect,
             },
             packet => broker::Input::Packet { connection, packet },
         };
@@ -470,7 +483,9 @@ impl World {
                 Reaction::Send(after, packet) => {
                     self.at(after, Event::Send(device, connection, Box::new(packet)));
                 }
-                Reaction::Answer(after, operation) => self.at(after, Event::Answer(device, operation)),
+                Reaction::Answer(after, operation) => {
+                    self.at(after, Event::Answer(device, operation))
+                }
                 Reaction::Acknowledged(operation) => {
                     self.marks.sometimes("device answered");
                     self.acknowledged.push((operation, self.now));
@@ -522,7 +537,10 @@ impl World {
         if again {
             self.marks.sometimes("answer sent again after a lost PUBACK");
         }
-        if again || !self.devices[device].pending.is_empty() || self.devices[device].sessions_left > 0 {
+        if again
+            || !self.devices[device].pending.is_empty()
+            || self.devices[device].sessions_left > 0
+        {
             let pause = self.dice.between(20, 2_500);
             self.at(pause, Event::Connect(device));
         }
@@ -704,7 +722,8 @@ impl World {
             let took = run.ended.as_deref() == Some("ExecutionSucceeded");
             let late = run.ended_at.is_some_and(|end| end <= *at);
             if !took && !late && !self.refused.contains(operation) {
-                problems.push(format!("P1: the answer to {operation} was acknowledged and is lost"));
+                problems
+                    .push(format!("P1: the answer to {operation} was acknowledged and is lost"));
             }
         }
         let mut timed_out = 0;
