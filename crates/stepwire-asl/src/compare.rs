@@ -1,9 +1,8 @@
 //! Choice rules in JSONPath.
 
 use std::cmp::Ordering;
-use std::sync::Arc;
 
-use crate::path::Path;
+use crate::path::{Missing, Path};
 use crate::scope::{Failure, Scope};
 use crate::template::Error;
 use crate::{Json, Timestamp};
@@ -191,8 +190,8 @@ impl Operator {
             Operator::Order(Type::String, _) | Operator::Matches => value.as_str().is_some(),
             Operator::Order(Type::Numeric, _) => matches!(value, Json::Number(_)),
             Operator::Order(Type::Timestamp, _) => value.as_str().is_some_and(is_timestamp),
-            Operator::Order(Type::Boolean, _) => value.as_bool().is_some(),
-            Operator::IsPresent
+            Operator::Order(Type::Boolean, _)
+            | Operator::IsPresent
             | Operator::IsNull
             | Operator::IsNumeric
             | Operator::IsString
@@ -217,13 +216,13 @@ impl Comparison {
         let wanted = match &self.against {
             Against::Value(value) => value.clone(),
             Against::Path(path) => {
-                path.read(scope).map_err(|m| invalid(path, &m.to_string(), scope))?
+                path.read(scope).map_err(|missing| invalid(path, &missing))?
             }
         };
         if self.operator == Operator::IsPresent {
             return Ok(wanted.as_bool() == Some(value.is_ok()));
         }
-        let value = value.map_err(|m| invalid(&self.variable, &m.to_string(), scope))?;
+        let value = value.map_err(|missing| invalid(&self.variable, &missing))?;
         let is = |found: bool| wanted.as_bool() == Some(found);
         Ok(match self.operator {
             Operator::Order(kind, test) => {
@@ -243,8 +242,7 @@ impl Comparison {
     }
 }
 
-fn invalid(path: &Path, why: &str, scope: &Scope<'_>) -> Failure {
-    let _ = scope;
+fn invalid(path: &Path, why: &Missing) -> Failure {
     let cause = format!(
         "Invalid path '{}': The choice state's condition path references an invalid value. {why}",
         path.text()
@@ -319,17 +317,6 @@ fn glob(pattern: &str, text: &str) -> bool {
     }
     parts[p..].iter().all(Option::is_none)
 }
-
-/// Names a member of a choice rule may have.
-pub fn is_operator(name: &str) -> bool {
-    operator(name).is_some()
-}
-
-/// Shared so that callers need not know which names combine rules.
-pub const COMBINATORS: [&str; 3] = ["And", "Or", "Not"];
-
-/// A choice rule's target as the definition names it.
-pub type Target = Arc<str>;
 
 #[cfg(test)]
 mod tests {

@@ -343,7 +343,7 @@ fn format(values: &[Json]) -> Made {
             '{' if chars.peek() == Some(&'}') => {
                 chars.next();
                 let value = values.next().ok_or("there are fewer values than `{}`")?;
-                java_text(value, &mut made, true);
+                java_text(value, &mut made);
             }
             c => made.push(c),
         }
@@ -358,14 +358,14 @@ fn format(values: &[Json]) -> Made {
 }
 
 /// A value as Java's `String.valueOf` prints it: maps as `{a=1, b=[]}`.
-fn java_text(value: &Json, into: &mut String, outermost: bool) {
+fn java_text(value: &Json, into: &mut String) {
     match value {
         Json::String(text) => into.push_str(text),
         Json::Array(items) => {
             into.push('[');
             for (at, item) in items.iter().enumerate() {
                 into.push_str(if at == 0 { "" } else { ", " });
-                java_text(item, into, false);
+                java_text(item, into);
             }
             into.push(']');
         }
@@ -375,13 +375,12 @@ fn java_text(value: &Json, into: &mut String, outermost: bool) {
                 into.push_str(if at == 0 { "" } else { ", " });
                 into.push_str(name);
                 into.push('=');
-                java_text(value, into, false);
+                java_text(value, into);
             }
             into.push('}');
         }
         other => into.push_str(&other.to_text()),
     }
-    let _ = outermost;
 }
 
 struct Parser<'a> {

@@ -192,7 +192,9 @@ impl Path {
         let place = normalised(&self.steps[..=at]);
         let last = at + 1 == self.steps.len();
         let why = match (&self.steps[at], value) {
-            (Step::Name(_), Json::Object(_)) if last => format!("No results for path: {place}"),
+            (Step::Name(_), Json::Object(_)) | (Step::Index(_), Json::Array(_)) if last => {
+                format!("No results for path: {place}")
+            }
             (Step::Name(_), Json::Object(_)) => format!("Missing property in path {place}"),
             (Step::Name(name), _) if last && at == 0 => {
                 format!(
@@ -200,7 +202,6 @@ impl Path {
                     java_class(value)
                 )
             }
-            (Step::Index(_), Json::Array(_)) if last => format!("No results for path: {place}"),
             _ => format!("Missing property in path {}", normalised(&self.steps[..at])),
         };
         Missing { why }
@@ -222,15 +223,12 @@ fn java_class(value: &Json) -> &'static str {
 }
 
 fn normalised(steps: &[Step]) -> String {
-    let mut text = String::from("$");
-    for step in steps {
-        match step {
-            Step::Name(name) => text.push_str(&format!("['{name}']")),
-            Step::Index(index) => text.push_str(&format!("[{index}]")),
-            _ => text.push_str("[*]"),
-        }
-    }
-    text
+    let step = |step: &Step| match step {
+        Step::Name(name) => format!("['{name}']"),
+        Step::Index(index) => format!("[{index}]"),
+        _ => "[*]".to_owned(),
+    };
+    format!("${}", steps.iter().map(step).collect::<String>())
 }
 
 fn item(items: &[Json], index: i64) -> Option<&Json> {
@@ -299,7 +297,7 @@ impl Step {
         match self {
             Step::Name(name) => value.member(name).into_iter().for_each(|v| visit(v, visits)),
             Step::Names(names) => {
-                names.iter().filter_map(|name| value.member(name)).for_each(|v| visit(v, visits))
+                names.iter().filter_map(|name| value.member(name)).for_each(|v| visit(v, visits));
             }
             Step::Index(index) => {
                 let found = value.as_array().and_then(|items| item(items, *index));

@@ -63,14 +63,13 @@ fn compile(value: &Json, pointer: &mut String, errors: &mut Vec<Error>) -> Node 
         Json::Object(members) => {
             let nodes: Vec<_> = members
                 .iter()
-                .map(|(name, value)| match name.strip_suffix(".$") {
-                    Some(plain) => {
+                .map(|(name, value)| {
+                    if let Some(plain) = name.strip_suffix(".$") {
                         let mut run = |pointer: &mut String, errors: &mut Vec<Error>| {
                             computed(name, value, pointer, errors)
                         };
                         (Arc::from(plain), within(name, errors, &mut run))
-                    }
-                    None => {
+                    } else {
                         let mut run = |pointer: &mut String, errors: &mut Vec<Error>| {
                             compile(value, pointer, errors)
                         };

@@ -166,6 +166,25 @@ pub struct ConnAck {
     pub reason_string: Option<Arc<str>>,
 }
 
+impl ConnAck {
+    /// Bytes of the whole packet on the wire.
+    pub fn encoded_len(&self, version: Version) -> usize {
+        if version < Version::V5 {
+            return 4;
+        }
+        let text = |text: &Option<Arc<str>>| text.as_ref().map_or(0, |text| 3 + text.len());
+        let properties = self.session_expiry_s.map_or(0, |_| 5)
+            + self.receive_maximum.map_or(0, |_| 3)
+            + self.packet_bytes_max.map_or(0, |_| 5)
+            + text(&self.assigned_client_id)
+            + self.topic_alias_max.map_or(0, |_| 3)
+            + self.server_keep_alive_s.map_or(0, |_| 3)
+            + text(&self.reason_string);
+        let rest = 2 + varint_len(properties) + properties;
+        1 + varint_len(rest) + rest
+    }
+}
+
 /// PUBLISH (MQTT 5.0, 3.3).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Publish {

@@ -73,7 +73,7 @@ impl Parser {
                 );
             }
             _ => {
-                self.fail("Value is not one of [JSONPath, JSONata]", format!("{at}/QueryLanguage"))
+                self.fail("Value is not one of [JSONPath, JSONata]", format!("{at}/QueryLanguage"));
             }
         }
     }
@@ -103,15 +103,11 @@ impl Parser {
                 );
             }
         }
-        let start = match members.get("StartAt").and_then(Json::as_str) {
-            Some(name) => self.target(name, &names, &format!("{at}/StartAt")),
-            None => {
-                self.fail(
-                    "The field 'StartAt' is required but was missing",
-                    format!("{at}/StartAt"),
-                );
-                None
-            }
+        let start = if let Some(name) = members.get("StartAt").and_then(Json::as_str) {
+            self.target(name, &names, &format!("{at}/StartAt"))
+        } else {
+            self.fail("The field 'StartAt' is required but was missing", format!("{at}/StartAt"));
+            None
         };
         let mut reached: BTreeSet<StateId> = start.into_iter().collect();
         let mut ends = false;
@@ -381,12 +377,11 @@ impl OneState<'_> {
     }
 
     fn path(&mut self, value: &Json, name: &str) -> Option<Path> {
-        match value.as_str().map(Path::parse) {
-            Some(Ok(path)) => Some(path),
-            _ => {
-                self.fail("Value is not a Reference Path", name);
-                None
-            }
+        if let Some(Ok(path)) = value.as_str().map(Path::parse) {
+            Some(path)
+        } else {
+            self.fail("Value is not a Reference Path", name);
+            None
         }
     }
 
@@ -448,17 +443,18 @@ impl OneState<'_> {
             let rule = match Rule::compile(choice, &at) {
                 Ok(rule) => Some(rule),
                 Err(errors) => {
-                    errors.into_iter().for_each(|e| self.parser.fail(e.message, e.pointer));
+                    for error in errors {
+                        self.parser.fail(error.message, error.pointer);
+                    }
                     None
                 }
             };
-            let next = match choice.member("Next").and_then(Json::as_str) {
-                Some(next) => self.parser.target(next, self.names, &format!("{at}/Next")),
-                None => {
-                    self.parser
-                        .fail("The field 'Next' is required but was missing", format!("{at}/Next"));
-                    None
-                }
+            let next = if let Some(next) = choice.member("Next").and_then(Json::as_str) {
+                self.parser.target(next, self.names, &format!("{at}/Next"))
+            } else {
+                self.parser
+                    .fail("The field 'Next' is required but was missing", format!("{at}/Next"));
+                None
             };
             let assign = choice.member("Assign").cloned();
             let assign = assign.and_then(|assign| self.compiled(&assign, &format!("{at}/Assign")));
@@ -570,13 +566,14 @@ impl OneState<'_> {
         match members.get(name) {
             Some(Json::Null) => None,
             None => ReferencePath::parse("$").ok(),
-            Some(value) => match value.as_str().map(ReferencePath::parse) {
-                Some(Ok(path)) => Some(path),
-                _ => {
+            Some(value) => {
+                if let Some(Ok(path)) = value.as_str().map(ReferencePath::parse) {
+                    Some(path)
+                } else {
                     self.fail("Value is not a Reference Path", name);
                     None
                 }
-            },
+            }
         }
     }
 
@@ -641,13 +638,12 @@ impl OneState<'_> {
         for (number, item) in items.iter().enumerate() {
             let at = format!("{}/Catch/{number}", self.at);
             let errors = self.errors(item, &at);
-            let next = match item.member("Next").and_then(Json::as_str) {
-                Some(next) => self.parser.target(next, self.names, &format!("{at}/Next")),
-                None => {
-                    self.parser
-                        .fail("The field 'Next' is required but was missing", format!("{at}/Next"));
-                    None
-                }
+            let next = if let Some(next) = item.member("Next").and_then(Json::as_str) {
+                self.parser.target(next, self.names, &format!("{at}/Next"))
+            } else {
+                self.parser
+                    .fail("The field 'Next' is required but was missing", format!("{at}/Next"));
+                None
             };
             let empty = Object::new();
             let result_path = self.result_path(item.as_object().unwrap_or(&empty), "ResultPath");

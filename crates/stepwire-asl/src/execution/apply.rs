@@ -99,7 +99,6 @@ impl Execution {
                 self.position(event)?.activity = Activity::Task(task);
                 self.tasks.insert(event.id, event.frame);
             }
-            Detail::Started { .. } => {}
             Detail::Submitted { .. } => {
                 if let Activity::Task(task) = &mut self.position(event)?.activity {
                     task.submitted = true;
@@ -140,13 +139,12 @@ impl Execution {
                 });
             }
             Detail::BranchStarted { parent, index } => {
-                self.branch_started(event, *parent, *index)?
+                self.branch_started(event, *parent, *index)?;
             }
             Detail::ParallelFailed(_) | Detail::MapFailed(_) => {
                 self.drop_branches(event.frame);
                 self.position(event)?.activity = Activity::Deciding;
             }
-            Detail::ParallelSucceeded => self.position(event)?.activity = Activity::Deciding,
             Detail::MapSucceeded => {
                 self.position(event)?.activity = Activity::Deciding;
                 self.frame(event)?.last = event.previous;
@@ -155,7 +153,9 @@ impl Execution {
                 self.follow(event.frame);
                 self.drop_frame(event.frame);
             }
-            Detail::IterationStarted { .. } | Detail::IterationSucceeded { .. } => {}
+            Detail::Started { .. }
+            | Detail::IterationStarted { .. }
+            | Detail::IterationSucceeded { .. } => {}
             Detail::WaitUntil(until) => {
                 self.position(event)?.activity = Activity::Waiting { until: *until };
             }
@@ -166,7 +166,9 @@ impl Execution {
                 *position.retries.entry(*retrier).or_default() += 1;
                 position.activity = Activity::Retrying { due: *due };
             }
-            Detail::RetryDue => self.position(event)?.activity = Activity::Deciding,
+            Detail::ParallelSucceeded | Detail::RetryDue => {
+                self.position(event)?.activity = Activity::Deciding;
+            }
         }
         Ok(())
     }
@@ -180,15 +182,15 @@ impl Execution {
     }
 
     fn frame(&mut self, event: &HistoryEvent) -> Result<&mut Frame, Corrupt> {
-        self.frames.get_mut(&event.frame).ok_or(corrupt(event, "no such branch"))
+        self.frames.get_mut(&event.frame).ok_or_else(|| corrupt(event, "no such branch"))
     }
 
     fn position(&mut self, event: &HistoryEvent) -> Result<&mut Position, Corrupt> {
-        self.frame(event)?.at.as_mut().ok_or(corrupt(event, "the branch is in no state"))
+        self.frame(event)?.at.as_mut().ok_or_else(|| corrupt(event, "the branch is in no state"))
     }
 
     fn branch_started(&mut self, event: &HistoryEvent, parent: u32, index: u32) -> Applied {
-        let owner = self.frames.get_mut(&parent).ok_or(corrupt(event, "no such branch"))?;
+        let owner = self.frames.get_mut(&parent).ok_or_else(|| corrupt(event, "no such branch"))?;
         let last = owner.last;
         let Some(Activity::Branches(branches)) = owner.at.as_mut().map(|at| &mut at.activity)
         else {
@@ -211,7 +213,7 @@ impl Execution {
         output: Json,
     ) -> Applied {
         self.frames.remove(&event.frame);
-        let owner = self.frames.get_mut(&parent).ok_or(corrupt(event, "no such branch"))?;
+        let owner = self.frames.get_mut(&parent).ok_or_else(|| corrupt(event, "no such branch"))?;
         owner.last = event.id;
         let Some(Activity::Branches(branches)) = owner.at.as_mut().map(|at| &mut at.activity)
         else {

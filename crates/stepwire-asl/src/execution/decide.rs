@@ -246,7 +246,7 @@ impl<'e, 't> Decider<'e, 't> {
         let arn = &self.execution.execution_arn;
         let parts: Vec<&str> = arn.splitn(8, ':').collect();
         let (head, machine, name) = match parts.as_slice() {
-            [a, b, c, d, e, _, machine, name] => (format!("{a}:{b}:{c}:{d}:{e}"), *machine, *name),
+            [head @ .., _, machine, name] if head.len() == 5 => (head.join(":"), *machine, *name),
             _ => (String::new(), "", ""),
         };
         let execution = Json::object([
@@ -730,12 +730,11 @@ impl<'e, 't> Decider<'e, 't> {
                 return self.go(frame, definition, input, rule.next, assign);
             }
         }
-        match default {
-            Some(next) => self.go(frame, definition, input, *next, definition.assign.as_ref()),
-            None => {
-                let cause = "No choice rule matched and no Default is defined";
-                Err(Failure::new("States.NoChoiceMatched", cause))
-            }
+        if let Some(next) = default {
+            self.go(frame, definition, input, *next, definition.assign.as_ref())
+        } else {
+            let cause = "No choice rule matched and no Default is defined";
+            Err(Failure::new("States.NoChoiceMatched", cause))
         }
     }
 
@@ -1037,8 +1036,7 @@ fn too_many_events() -> Detail {
 fn exceeds(value: &Json) -> bool {
     fn size(value: &Json, left: usize) -> Option<usize> {
         match value {
-            Json::Null => left.checked_sub(4),
-            Json::Bool(_) => left.checked_sub(4),
+            Json::Null | Json::Bool(_) => left.checked_sub(4),
             Json::Number(_) => left.checked_sub(1),
             Json::String(text) => left.checked_sub(text.len() + 2),
             Json::Array(items) => items

@@ -21,9 +21,10 @@ pub struct Broken(String);
 pub fn encode_chunk(events: &[HistoryEvent]) -> Vec<u8> {
     let mut payloads = Payloads::default();
     let mut names: Vec<Arc<str>> = Vec::new();
-    let mut name = |text: &Arc<str>| match names.iter().position(|known| known == text) {
-        Some(at) => at as u32,
-        None => {
+    let mut name = |text: &Arc<str>| {
+        if let Some(at) = names.iter().position(|known| known == text) {
+            at as u32
+        } else {
             names.push(Arc::clone(text));
             names.len() as u32 - 1
         }
@@ -143,12 +144,11 @@ impl Payloads {
         let text = payload.text();
         let known =
             self.recent.iter().rev().take(4).find(|(_, at)| self.texts[*at as usize] == text);
-        let at = match known {
-            Some((_, at)) => *at,
-            None => {
-                self.texts.push(text);
-                self.texts.len() as u32 - 1
-            }
+        let at = if let Some((_, at)) = known {
+            *at
+        } else {
+            self.texts.push(text);
+            self.texts.len() as u32 - 1
         };
         if self.recent.len() >= 16 {
             self.recent.remove(0);

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 pub use chunk::{Broken, decode_chunk, encode_chunk};
 
-use crate::definition::{Retrier, StateId};
+use crate::definition::StateId;
 use crate::{Json, Timestamp};
 
 /// Public number of an event: gapless from 1; 0 for events that AWS has no name for.
@@ -292,6 +292,3 @@ impl Detail {
         )
     }
 }
-
-/// Re-exported so that a retrier's arithmetic can be documented beside the events it makes.
-pub type Retry = Retrier;

@@ -55,7 +55,7 @@ impl Limits {
         receive_maximum: 1_024,
         in_flight_max: 100,
         packet_bytes_max: 1024 * 1024,
-        topic_alias_max: 16,
+        topic_alias_max: 10,
         queued_max: 1_000,
         queued_bytes_max: 8 * 1024 * 1024,
         retained_max: 100_000,

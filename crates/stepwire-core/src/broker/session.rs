@@ -259,6 +259,11 @@ impl Queue {
         (number < self.cursor).then(|| (number, &self.entries[at].1))
     }
 
+    /// Message `number`.
+    pub(super) fn get(&self, number: u64) -> Option<&Queued> {
+        self.position(number).ok().map(|at| &self.entries[at].1)
+    }
+
     fn position(&self, number: u64) -> Result<usize, usize> {
         self.entries.binary_search_by_key(&number, |(number, _)| *number)
     }

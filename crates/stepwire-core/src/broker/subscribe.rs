@@ -168,9 +168,14 @@ fn check(subscribe: &Subscribe, version: Version, turn: &Turn<'_>) -> Result<(),
     if subscribe.filters.is_empty() || subscribe.filters.iter().any(shared_no_local) {
         return Err(ReasonCode::ProtocolError);
     }
-    let valid = |(filter, _): &(Arc<str>, _)| Filter::parse(filter, turn.limits()).is_some();
-    if version < Version::V5 && !subscribe.filters.iter().all(valid) {
-        return Err(ReasonCode::TopicFilterInvalid);
+    for (filter, _) in &subscribe.filters {
+        let valid = Filter::parse(filter, turn.limits()).is_some();
+        if !valid && version < Version::V5 {
+            return Err(ReasonCode::TopicFilterInvalid);
+        }
+        if !valid && filter.starts_with("$share/") {
+            return Err(ReasonCode::ProtocolError);
+        }
     }
     match subscribe.subscription_id {
         None => Ok(()),

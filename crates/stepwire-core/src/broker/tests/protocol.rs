@@ -35,6 +35,7 @@ fn breaking_the_protocol_ends_the_connection_with_the_reason() {
             Packet::Subscribe(Subscribe { subscription_id: Some(0), ..subscribe("t", 0) }),
             ReasonCode::ProtocolError,
         ),
+        (Packet::Subscribe(subscribe("$share/g", 0)), ReasonCode::ProtocolError),
         (Packet::Unsubscribe(nothing), ReasonCode::TopicFilterInvalid),
     ];
     for (packet, reason) in cases {
@@ -85,7 +86,7 @@ fn connack_tells_what_the_server_decided() {
     let (_, answer) = world.online(Connect { keep_alive_s: 60, ..v5("c") });
     assert_eq!(answer.server_keep_alive_s, None);
     assert_eq!(answer.packet_bytes_max, Some(world.settings.mqtt.packet_bytes_max));
-    assert_eq!(answer.topic_alias_max, Some(16));
+    assert_eq!(answer.topic_alias_max, Some(10));
     let (_, answer) = world.online(Connect { keep_alive_s: 120, ..clean("d") });
     assert_eq!(answer, ConnAck::default(), "3.1.1 has no properties");
 }
