@@ -41,7 +41,7 @@ fn labels(template: &'static str, path: &str) -> Option<Vec<(&'static str, Strin
             Some(label) if !value.is_empty() => {
                 found.push((label.trim_end_matches('+'), decoded(value)?));
             }
-            None if segment == value => {}
+            None if decoded(value)? == segment => {}
             _ => return None,
         }
         rest = after;

@@ -1,8 +1,12 @@
 //! AWS requests to the demo's own node, over its HTTP port: what the AWS CLI would send.
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Client, Method, RequestBuilder};
 use stepwire_asl::Json;
+
+/// What a path segment leaves as it is (RFC 3986 §2.3).
+const SEGMENT: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// A client of a node's AWS API.
 pub(super) struct Api {
@@ -117,7 +121,7 @@ impl Api {
 
     fn url(&self, path: &[&str]) -> String {
         path.iter().fold(self.endpoint.clone(), |url, part| {
-            format!("{url}/{}", utf8_percent_encode(part, NON_ALPHANUMERIC))
+            format!("{url}/{}", utf8_percent_encode(part, SEGMENT))
         })
     }
 
