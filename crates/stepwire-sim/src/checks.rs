@@ -9,7 +9,9 @@ use std::sync::Arc;
 use stepwire_asl::{HistoryEvent, Json, Timestamp};
 use stepwire_core::executions::{self, ExecutionId};
 use stepwire_core::mqtt::Packet;
-use stepwire_core::{Effect, Write};
+use stepwire_core::{Effect, Write, broker};
+
+use crate::marks::Marks;
 
 /// One execution as its durable history tells it.
 #[derive(Debug, Default)]
@@ -41,6 +43,10 @@ pub struct Checks {
     /// Their names, as `machine/name`.
     pub names: BTreeMap<String, ExecutionId>,
     http_asked: BTreeSet<(ExecutionId, u64)>,
+    /// Topics of the messages that wait for a subscription.
+    held: BTreeMap<u64, Arc<str>>,
+    /// Topics of those that no longer do since the last batch.
+    released: BTreeSet<Arc<str>>,
 }
 
 impl Checks {
@@ -52,9 +58,26 @@ impl Checks {
     }
 
     /// Writes that have just become durable.
-    pub fn durable(&mut self, writes: &[Write]) {
+    pub fn durable(&mut self, writes: &[Write], marks: &mut Marks) {
+        self.released.clear();
         for write in writes {
-            let Write::Executions(write) = write else { continue };
+            let write = match write {
+                Write::Executions(write) => write,
+                Write::Answer(_, Some(_)) => {
+                    marks.sometimes("answer came before its token was stored");
+                    continue;
+                }
+                Write::Broker(broker::Write::Held { number, held }) => {
+                    match held {
+                        Some(held) => {
+                            self.held.insert(*number, Arc::clone(&held.message.topic));
+                        }
+                        None => self.released.extend(self.held.remove(number)),
+                    }
+                    continue;
+                }
+                _ => continue,
+            };
             match write {
                 executions::Write::Name { machine, name, id } => {
                     if self
@@ -132,17 +155,22 @@ impl Checks {
         }
     }
 
-    /// An effect that leaves the process now. Whether it is a repeated HTTP call.
-    pub fn leaves(&mut self, effect: &Effect) -> bool {
+    /// An effect that leaves the process now.
+    pub fn leaves(&mut self, effect: &Effect, marks: &mut Marks) {
         match effect {
             Effect::HttpInvoke { execution, scheduled, .. } => {
                 let durable = self.runs.get(execution);
                 if durable.is_none_or(|run| !run.tasks.contains_key(scheduled)) {
                     self.problem("P2: an HTTP call left before its task was durable");
                 }
-                return !self.http_asked.insert((*execution, *scheduled));
+                if !self.http_asked.insert((*execution, *scheduled)) {
+                    marks.sometimes("http call repeated after a crash");
+                }
             }
             Effect::Send { packet: Packet::Publish(publish), .. } => {
+                if self.released.contains(publish.topic.as_ref()) {
+                    marks.sometimes("message held until the device subscribed");
+                }
                 let request = Json::parse_bytes(&publish.payload).unwrap_or_default();
                 let operation = request.member("operationId").and_then(Json::as_str);
                 if let Some(operation) = operation.filter(|_| publish.topic.ends_with("config_req"))
@@ -163,7 +191,6 @@ impl Checks {
             }
             _ => {}
         }
-        false
     }
 
     /// The execution that the `connected` event of this session started.

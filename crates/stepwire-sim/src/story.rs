@@ -25,6 +25,9 @@ const ANSWER_RULE: &str =
 /// Where the third party's service would be: the world answers in its place.
 const PROFILES: &str = "http://127.0.0.1:1";
 
+const DAWDLE: &str = r#""States": {
+  "Dawdle": {"Type": "Wait", "Seconds": 1, "Next": "WaitForConfirmationEventFromDevice"},"#;
+
 const STUBBORN_DEFINITION: &str = r#"{"StartAt": "Begin", "States": {
   "Begin": {"Type": "Pass", "Result": true, "ResultPath": "$.begun", "Next": "Wait"},
   "Wait": {"Type": "Task", "Resource": "arn:aws:states:::aws-sdk:dynamodb:putItem.waitForTaskToken",
@@ -45,15 +48,25 @@ const BROAD_POLICY: &str = r#"{"Version": "2012-10-17", "Statement": [
   {"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}"#;
 
 /// The requests that deploy the story for these devices (name, certificate id); the last device
-/// gets a policy that allows everything.
-pub fn deployment(devices: &[(&str, &str)]) -> Vec<(Service, &'static str, Json)> {
+/// gets a policy that allows everything. `dawdles`: the workflow rests a while between asking the
+/// device and storing its token, so that answers come before it.
+pub fn deployment(devices: &[(&str, &str)], dawdles: bool) -> Vec<(Service, &'static str, Json)> {
+    let mut definition = DEFINITION.replace("${ProfileEndpoint}", PROFILES);
+    if dawdles {
+        definition = definition
+            .replace(
+                r#""Next": "WaitForConfirmationEventFromDevice""#,
+                r#""Next": "Dawdle""#,
+            )
+            .replacen(r#""States": {"#, DAWDLE, 1);
+    }
     let mut requests = vec![
         (Service::DynamoDb, "CreateTable", parsed(TABLE)),
         (Service::DynamoDb, "CreateTable", token_table()),
         (
             Service::States,
             "CreateStateMachine",
-            machine(MACHINE, &DEFINITION.replace("${ProfileEndpoint}", PROFILES)),
+            machine(MACHINE, &definition),
         ),
         (Service::States, "CreateStateMachine", machine(STUBBORN, STUBBORN_DEFINITION)),
         (Service::States, "CreateStateMachine", machine(AUDIT, AUDIT_DEFINITION)),

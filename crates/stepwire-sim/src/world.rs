@@ -154,7 +154,7 @@ impl World {
             (0..plan.devices).map(|number| Device::new(number, plan.sessions)).collect();
         let names: Vec<_> =
             devices.iter().map(|d| (d.name.as_ref(), d.certificate.as_ref())).collect();
-        let deployment = story::deployment(&names);
+        let deployment = story::deployment(&names, dice.one_in(3));
         let deployment = deployment
             .iter()
             .rev()
@@ -316,7 +316,7 @@ impl World {
         }
         let Some(server) = &mut self.server else { return };
         let batch = server.end_commit(&mut self.disk);
-        self.checks.durable(&batch.writes);
+        self.checks.durable(&batch.writes, &mut self.marks);
         self.look_back();
         if self.dice.one_in(self.plan.crash_one_in) {
             self.marks.sometimes("crash after commit");
@@ -368,9 +368,7 @@ impl World {
 
     fn leaves(&mut self, effect: Effect) {
         self.note(|| format!("  out {effect:?}"));
-        if self.checks.leaves(&effect) {
-            self.marks.sometimes("http call repeated after a crash");
-        }
+        self.checks.leaves(&effect, &mut self.marks);
         match effect {
             Effect::Send { connection, packet } => {
                 let at = self.arrival(connection, false);
