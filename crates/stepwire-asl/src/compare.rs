@@ -215,9 +215,7 @@ impl Comparison {
         let value = self.variable.read(scope);
         let wanted = match &self.against {
             Against::Value(value) => value.clone(),
-            Against::Path(path) => {
-                path.read(scope).map_err(|missing| invalid(path, &missing))?
-            }
+            Against::Path(path) => path.read(scope).map_err(|missing| invalid(path, &missing))?,
         };
         if self.operator == Operator::IsPresent {
             return Ok(wanted.as_bool() == Some(value.is_ok()));

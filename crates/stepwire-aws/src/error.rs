@@ -6,13 +6,21 @@
 /// the caller's fault.
 pub fn status(service: &str, code: &str) -> u16 {
     match code {
-        "InternalFailure" | "InternalServerError" | "InternalFailureException" | "InternalException" => 500,
+        "InternalFailure"
+        | "InternalServerError"
+        | "InternalFailureException"
+        | "InternalException" => 500,
         "ServiceUnavailable" | "ServiceUnavailableException" => 503,
         "RequestEntityTooLarge" | "RequestEntityTooLargeException" => 413,
         "UnsupportedOperationException" => 501,
-        "AccessDeniedException" | "InvalidSignatureException" | "MissingAuthenticationTokenException"
-        | "IncompleteSignatureException" | "UnrecognizedClientException" | "InvalidClientTokenId"
-        | "SignatureDoesNotMatch" | "ForbiddenException"
+        "AccessDeniedException"
+        | "InvalidSignatureException"
+        | "MissingAuthenticationTokenException"
+        | "IncompleteSignatureException"
+        | "UnrecognizedClientException"
+        | "InvalidClientTokenId"
+        | "SignatureDoesNotMatch"
+        | "ForbiddenException"
             if matches!(service, "iot" | "iotdata" | "iotdevicegateway") =>
         {
             403
@@ -22,8 +30,11 @@ pub fn status(service: &str, code: &str) -> u16 {
         "ResourceNotFoundException" => 404,
         "MethodNotAllowedException" => 405,
         "CertificateStateException" => 406,
-        "ResourceAlreadyExistsException" | "VersionConflictException" | "DeleteConflictException"
-        | "ConflictException" | "ConflictingResourceUpdateException" => 409,
+        "ResourceAlreadyExistsException"
+        | "VersionConflictException"
+        | "DeleteConflictException"
+        | "ConflictException"
+        | "ConflictingResourceUpdateException" => 409,
         "LimitExceededException" => 410,
         "ThrottlingException" => 429,
         _ => 400,
@@ -33,7 +44,10 @@ pub fn status(service: &str, code: &str) -> u16 {
 /// The error's full name as DynamoDB and Step Functions write it in `__type`.
 pub fn qualified(service: &str, code: &str) -> String {
     match (service, code) {
-        ("dynamodb", "ValidationException" | "SerializationException" | "UnknownOperationException") => {
+        (
+            "dynamodb",
+            "ValidationException" | "SerializationException" | "UnknownOperationException",
+        ) => {
             format!("com.amazon.coral.validate#{code}")
         }
         ("dynamodb", code) => format!("com.amazonaws.dynamodb.v20120810#{code}"),

@@ -30,7 +30,8 @@ pub fn path_exists(routes: &[Route], path: &str) -> bool {
 fn labels(template: &'static str, path: &str) -> Option<Vec<(&'static str, String)>> {
     let mut found = Vec::new();
     let mut rest = path.trim_start_matches('/');
-    let segments = template.trim_start_matches('/').split('/').filter(|segment| !segment.is_empty());
+    let segments =
+        template.trim_start_matches('/').split('/').filter(|segment| !segment.is_empty());
     for segment in segments {
         let label = segment.strip_prefix('{').and_then(|segment| segment.strip_suffix('}'));
         // Topics have slashes, whether the client encodes them or not.

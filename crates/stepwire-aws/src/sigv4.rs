@@ -123,7 +123,9 @@ impl Signature {
         let body = hex(&Sha256::digest(request.body));
         let claimed = request.headers.get("x-amz-content-sha256");
         let body = match claimed.and_then(|value| value.to_str().ok()) {
-            Some("UNSIGNED-PAYLOAD") | None => claimed.map_or(body, |_| "UNSIGNED-PAYLOAD".to_owned()),
+            Some("UNSIGNED-PAYLOAD") | None => {
+                claimed.map_or(body, |_| "UNSIGNED-PAYLOAD".to_owned())
+            }
             Some(claimed) if claimed == body => body,
             Some(_) => return Err(Refused::Mismatch),
         };
@@ -142,15 +144,21 @@ impl Signature {
     }
 
     fn canonical(&self, request: &Signed<'_>, body: &str) -> String {
-        let mut query: Vec<_> =
-            query_pairs(request.query).map(|(name, value)| (encoded(&name), encoded(&value))).collect();
+        let mut query: Vec<_> = query_pairs(request.query)
+            .map(|(name, value)| (encoded(&name), encoded(&value)))
+            .collect();
         query.sort();
         let query: Vec<_> = query.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let mut headers = String::new();
         for name in &self.signed_headers {
             let values = request.headers.get_all(name.as_str()).iter();
             let values: Vec<_> = values
-                .map(|value| String::from_utf8_lossy(value.as_bytes()).split_whitespace().collect::<Vec<_>>().join(" "))
+                .map(|value| {
+                    String::from_utf8_lossy(value.as_bytes())
+                        .split_whitespace()
+                        .collect::<Vec<_>>()
+                        .join(" ")
+                })
                 .collect();
             headers.push_str(&format!("{name}:{}\n", values.join(",")));
         }
@@ -227,7 +235,13 @@ mod tests {
     }
 
     fn signed(headers: &HeaderMap) -> Signed<'_> {
-        Signed { method: "GET", path: "/", query: "Action=ListUsers&Version=2010-05-08", headers, body: b"" }
+        Signed {
+            method: "GET",
+            path: "/",
+            query: "Action=ListUsers&Version=2010-05-08",
+            headers,
+            body: b"",
+        }
     }
 
     #[test]
@@ -243,10 +257,14 @@ mod tests {
         let headers = example();
         let signature = Signature::read(&headers).unwrap();
         let request = signed(&headers);
-        let verify = |request: Signed<'_>, secret: &str, now| signature.verify(&request, secret, now);
+        let verify =
+            |request: Signed<'_>, secret: &str, now| signature.verify(&request, secret, now);
         assert_eq!(verify(request, "another", NOW), Err(Refused::Mismatch));
         assert_eq!(verify(Signed { body: b"x", ..request }, SECRET, NOW), Err(Refused::Mismatch));
-        assert_eq!(verify(Signed { query: "Action=Nope", ..request }, SECRET, NOW), Err(Refused::Mismatch));
+        assert_eq!(
+            verify(Signed { query: "Action=Nope", ..request }, SECRET, NOW),
+            Err(Refused::Mismatch)
+        );
         assert_eq!(verify(request, SECRET, NOW + 301), Err(Refused::Skewed));
     }
 

@@ -54,20 +54,13 @@ pub fn deployment(devices: &[(&str, &str)], dawdles: bool) -> Vec<(Service, &'st
     let mut definition = DEFINITION.replace("${ProfileEndpoint}", PROFILES);
     if dawdles {
         definition = definition
-            .replace(
-                r#""Next": "WaitForConfirmationEventFromDevice""#,
-                r#""Next": "Dawdle""#,
-            )
+            .replace(r#""Next": "WaitForConfirmationEventFromDevice""#, r#""Next": "Dawdle""#)
             .replacen(r#""States": {"#, DAWDLE, 1);
     }
     let mut requests = vec![
         (Service::DynamoDb, "CreateTable", parsed(TABLE)),
         (Service::DynamoDb, "CreateTable", token_table()),
-        (
-            Service::States,
-            "CreateStateMachine",
-            machine(MACHINE, &definition),
-        ),
+        (Service::States, "CreateStateMachine", machine(MACHINE, &definition)),
         (Service::States, "CreateStateMachine", machine(STUBBORN, STUBBORN_DEFINITION)),
         (Service::States, "CreateStateMachine", machine(AUDIT, AUDIT_DEFINITION)),
         (Service::Iot, "CreatePolicy", policy("device", POLICY)),

@@ -38,12 +38,18 @@ enum Protocol {
 }
 
 /// Answers one AWS request.
-pub(crate) async fn answer(node: &Node, keys: Option<&AccessKey>, parts: &Parts, body: Bytes) -> Response {
+pub(crate) async fn answer(
+    node: &Node,
+    keys: Option<&AccessKey>,
+    parts: &Parts,
+    body: Bytes,
+) -> Response {
     let signature = match signed(keys, parts, &body) {
         Ok(signature) => signature,
         Err(error) => return refused(parts, "", Protocol::of(parts), &error),
     };
-    let service = signature.as_ref().map(|signature| signature.service.as_str()).unwrap_or_default();
+    let service =
+        signature.as_ref().map(|signature| signature.service.as_str()).unwrap_or_default();
     let protocol = Protocol::of(parts);
     let result = match protocol {
         Protocol::Target => target(node, parts, &body).await,
@@ -58,9 +64,10 @@ pub(crate) async fn answer(node: &Node, keys: Option<&AccessKey>, parts: &Parts,
 
 impl Protocol {
     fn of(parts: &Parts) -> Protocol {
-        let form = parts.headers.get(header::CONTENT_TYPE).is_some_and(|kind| {
-            kind.as_bytes().starts_with(b"application/x-www-form-urlencoded")
-        });
+        let form = parts
+            .headers
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|kind| kind.as_bytes().starts_with(b"application/x-www-form-urlencoded"));
         if parts.headers.contains_key("x-amz-target") {
             Protocol::Target
         } else if form && parts.uri.path() == "/" {
@@ -73,7 +80,11 @@ impl Protocol {
 
 /// The one gate: before a request is looked at any closer. Off loopback it must be signed with the
 /// node's key; on loopback a signature need only have the form of one.
-fn signed(keys: Option<&AccessKey>, parts: &Parts, body: &[u8]) -> Result<Option<Signature>, ApiError> {
+fn signed(
+    keys: Option<&AccessKey>,
+    parts: &Parts,
+    body: &[u8],
+) -> Result<Option<Signature>, ApiError> {
     use stepwire_aws::sigv4::Refused;
     let refuse = |refused: Refused| ApiError::new(refused.code(), refused.to_string());
     let signature = Signature::read(&parts.headers);
@@ -108,8 +119,9 @@ fn parsed(body: &[u8]) -> Result<Json, ApiError> {
     if body.is_empty() {
         return Ok(Json::Object(Arc::default()));
     }
-    Json::parse_bytes(body)
-        .map_err(|error| ApiError::new("SerializationException", format!("the body is not JSON: {error}")))
+    Json::parse_bytes(body).map_err(|error| {
+        ApiError::new("SerializationException", format!("the body is not JSON: {error}"))
+    })
 }
 
 async fn target(node: &Node, parts: &Parts, body: &[u8]) -> Result<Json, ApiError> {
@@ -130,13 +142,21 @@ async fn target(node: &Node, parts: &Parts, body: &[u8]) -> Result<Json, ApiErro
     }
 }
 
-async fn rest(node: &Node, signed_for: &str, parts: &Parts, body: &Bytes) -> Result<Json, ApiError> {
+async fn rest(
+    node: &Node,
+    signed_for: &str,
+    parts: &Parts,
+    body: &Bytes,
+) -> Result<Json, ApiError> {
     let (method, path) = (parts.method.as_str(), parts.uri.path());
     let data = matches!(signed_for, "iotdata" | "iotdevicegateway") || path.starts_with("/topics/");
     let table = if data { routes::IOT_DATA } else { routes::IOT };
     let Some(matched) = rest::find(table, method, path) else {
         return Err(if rest::path_exists(table, path) {
-            ApiError::new("MethodNotAllowedException", format!("`{method}` is not known on `{path}`"))
+            ApiError::new(
+                "MethodNotAllowedException",
+                format!("`{method}` is not known on `{path}`"),
+            )
         } else {
             ApiError::new("ResourceNotFoundException", format!("`{path}` is no path of this API"))
         });
@@ -167,7 +187,9 @@ fn members(matched: &Matched<'_>, parts: &Parts, body: &Bytes) -> Result<Json, A
             members.insert(name.into(), parsed(body)?);
         }
         None => match parsed(body)? {
-            Json::Object(all) => members.extend(all.iter().map(|(k, v)| (Arc::clone(k), v.clone()))),
+            Json::Object(all) => {
+                members.extend(all.iter().map(|(k, v)| (Arc::clone(k), v.clone())))
+            }
             _ => {
                 let message = "the body must be a JSON object";
                 return Err(ApiError::new("InvalidRequestException", message));
@@ -232,7 +254,9 @@ fn publish(body: &Json) -> Result<Publish, ApiError> {
 
 /// `[{"name": "value"}, …]`, in base64 as the model's header says.
 fn user_properties(text: &str) -> Result<Vec<(Arc<str>, Arc<str>)>, ApiError> {
-    let invalid = || ApiError::new("InvalidRequestException", "`userProperties` must be base64 of a JSON list");
+    let invalid = || {
+        ApiError::new("InvalidRequestException", "`userProperties` must be base64 of a JSON list")
+    };
     let bytes = STANDARD.decode(text).map_err(|_| invalid())?;
     let list = Json::parse_bytes(&bytes).map_err(|_| invalid())?;
     let mut properties = Vec::new();
@@ -292,7 +316,8 @@ async fn create_keys_and_certificate(node: &Node, body: &Json) -> Result<Json, A
 /// `sts` GetCallerIdentity: tools ask who they are before anything else.
 fn query(node: &Node, parts: &Parts, body: &[u8]) -> Response {
     let form = String::from_utf8_lossy(body).into_owned();
-    let action = rest::query_pairs(&form).find(|(name, _)| name == "Action").map(|(_, action)| action);
+    let action =
+        rest::query_pairs(&form).find(|(name, _)| name == "Action").map(|(_, action)| action);
     match action.as_deref() {
         Some("GetCallerIdentity") => {
             let account = &node.settings().account;
@@ -322,7 +347,8 @@ fn refused(parts: &Parts, service: &str, protocol: Protocol, error: &ApiError) -
         Protocol::Rest if service.is_empty() => "iot",
         Protocol::Rest | Protocol::Query => service,
     };
-    let status = StatusCode::from_u16(status(service, &error.code)).unwrap_or(StatusCode::BAD_REQUEST);
+    let status =
+        StatusCode::from_u16(status(service, &error.code)).unwrap_or(StatusCode::BAD_REQUEST);
     if protocol == Protocol::Query {
         let (code, message) = (escaped(&error.code), escaped(&error.message));
         let xml = format!(

@@ -93,7 +93,10 @@ impl Driver {
             base,
         };
         let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
-            thread::Builder::new().name(name.to_owned()).spawn(run).expect("a thread can be started")
+            thread::Builder::new()
+                .name(name.to_owned())
+                .spawn(run)
+                .expect("a thread can be started")
         };
         let threads = vec![
             spawn("commit", Box::new(move || committer.run(&to_commit))),

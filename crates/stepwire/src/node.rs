@@ -105,7 +105,8 @@ impl Node {
 
         let clock = Clock::system();
         let (failure, failed) = watch::channel(None);
-        let http = Arc::new(HttpTasks::new(config.http_allow.clone()).map_err(NodeError::HttpTasks)?);
+        let http =
+            Arc::new(HttpTasks::new(config.http_allow.clone()).map_err(NodeError::HttpTasks)?);
         let connections = Arc::new(mqtt::Connections::default());
         let (replies, observers) = (Arc::new(Replies::default()), Arc::new(Observers::default()));
         let world = World::new(
@@ -264,7 +265,9 @@ impl Node {
             Err(_) => None,
         };
         match error.as_deref() {
-            Some(stepwire_store::Error::Full { path }) => NodeError::DiskFull { path: path.clone() },
+            Some(stepwire_store::Error::Full { path }) => {
+                NodeError::DiskFull { path: path.clone() }
+            }
             Some(error) => NodeError::Store(stepwire_store::Error::Engine(error.to_string())),
             None => NodeError::Store(stepwire_store::Error::Poisoned),
         }
@@ -292,7 +295,9 @@ impl mqtt::Kernel for Inputs {
 impl Sockets {
     async fn bind(config: &Config) -> Result<Sockets, NodeError> {
         let bind = async |option, address| {
-            TcpListener::bind(address).await.map_err(|error| NodeError::listen(option, address, error))
+            TcpListener::bind(address)
+                .await
+                .map_err(|error| NodeError::listen(option, address, error))
         };
         Ok(Sockets {
             http: bind("--http", config.http).await?,
@@ -344,9 +349,11 @@ fn secret(folder: &Path) -> Result<[u8; 32], NodeError> {
     let path = folder.join("secret");
     let failed = |error| NodeError::data(&path, error);
     if let Some(kept) = files::read(&path).map_err(failed)? {
-        let bytes = kept.trim().as_bytes().chunks(2).map(|pair| {
-            u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()
-        });
+        let bytes = kept
+            .trim()
+            .as_bytes()
+            .chunks(2)
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
         let bytes: Option<Vec<u8>> = bytes.collect();
         return bytes.and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| NodeError::Damaged {
             path: folder.to_owned(),
@@ -354,7 +361,8 @@ fn secret(folder: &Path) -> Result<[u8; 32], NodeError> {
         });
     }
     let mut secret = [0; 32];
-    getrandom::fill(&mut secret).map_err(|error| failed(std::io::Error::other(error.to_string())))?;
+    getrandom::fill(&mut secret)
+        .map_err(|error| failed(std::io::Error::other(error.to_string())))?;
     let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
     files::write(&path, hex.as_bytes()).map_err(failed)?;
     Ok(secret)

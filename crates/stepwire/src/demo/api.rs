@@ -5,8 +5,7 @@ use reqwest::{Client, Method, RequestBuilder};
 use stepwire_asl::Json;
 
 /// What a path segment leaves as it is (RFC 3986 §2.3).
-const SEGMENT: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// A client of a node's AWS API.
 pub(super) struct Api {

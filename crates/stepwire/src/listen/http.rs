@@ -79,7 +79,8 @@ async fn answer(shared: &Shared, parts: &Parts, body: Body) -> Response {
             "/console.css" => return console::style(),
             "/" if accepts_html(parts) => {
                 return if shared.keys.is_some() {
-                    (StatusCode::FORBIDDEN, "the console is served on loopback only\n").into_response()
+                    (StatusCode::FORBIDDEN, "the console is served on loopback only\n")
+                        .into_response()
                 } else {
                     console::page(&shared.node).await
                 };
@@ -111,7 +112,8 @@ fn guard(shared: &Shared, parts: &Parts) -> Result<(), Response> {
     }
     let refuse = |what: &str| {
         let body = format!("{{\"message\":\"{what}\"}}");
-        Err((StatusCode::FORBIDDEN, [(header::CONTENT_TYPE, "application/json")], body).into_response())
+        Err((StatusCode::FORBIDDEN, [(header::CONTENT_TYPE, "application/json")], body)
+            .into_response())
     };
     let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let host = host.or_else(|| parts.uri.authority().map(axum::http::uri::Authority::as_str));
