@@ -4,6 +4,8 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 
@@ -19,6 +21,10 @@ const CACHE_BYTES: u64 = 32 << 20;
 const MEMTABLE_BYTES: u64 = 16 << 20;
 /// Most bytes of journals before tables are written for their sake.
 const JOURNAL_BYTES: u64 = 128 << 20;
+/// How often a folder in use is tried: a process that was killed takes a moment to be gone.
+const LOCK_TRIES: u32 = 20;
+/// The wait between two tries.
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 /// Where the newest fence is kept; begins with a byte no shard number has.
 const FENCE_KEY: &[u8] = &[0xff, 0xff, b'f'];
 
@@ -154,6 +160,12 @@ impl Snapshot for View {
     }
 }
 
+/// Whether another process has the store in `path` open.
+pub fn is_in_use(path: &Path) -> bool {
+    let file = OpenOptions::new().write(true).open(path.join("LOCK"));
+    file.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+}
+
 /// Makes the folder and what leads to it, for its owner alone, and syncs each name.
 fn create_folder(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
@@ -168,7 +180,7 @@ fn create_folder(path: &Path) -> io::Result<()> {
         made => made?,
     }
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    sync_folder(parent.unwrap_or(Path::new(".")))
+    sync_folder(parent.unwrap_or_else(|| Path::new(".")))
 }
 
 fn sync_folder(path: &Path) -> io::Result<()> {
@@ -190,11 +202,14 @@ fn lock(path: &Path) -> Result<File, Error> {
     let name = path.join("LOCK");
     let open = OpenOptions::new().create(true).truncate(false).write(true).open(&name);
     let file = open.map_err(|source| io_error(&name, source))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::Locked { path: path.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(io_error(&name, source)),
+    for _ in 0..LOCK_TRIES {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::Error(source)) => return Err(io_error(&name, source)),
+        }
     }
+    Err(Error::Locked { path: path.to_owned() })
 }
 
 /// Reads the folder's format, or writes ours into a folder that has none.

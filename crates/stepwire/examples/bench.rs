@@ -15,7 +15,6 @@
 )]
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -53,7 +52,7 @@ impl Plan {
                 .first()
                 .filter(|a| !a.starts_with('-'))
                 .cloned()
-                .unwrap_or("all".into()),
+                .unwrap_or_else(|| "all".into()),
             connections: number("--connections", 64),
             executions: number("--executions", 20_000),
             rounds: number("--rounds", 5),
@@ -130,13 +129,13 @@ async fn floor_round(plan: &Plan) -> Figures {
 async fn w3(plan: &Plan) {
     println!("W3 callback, {} connections, {} waiting", plan.connections, plan.waiting);
     let server = Server::node();
-    let table = json!({"TableName": "T", "BillingMode": "PAY_PER_REQUEST",
+    let table = json!({"TableName": "Tokens", "BillingMode": "PAY_PER_REQUEST",
         "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
         "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}]});
     ask(&server, "DynamoDB_20120810.CreateTable", &table).await;
     let machine = json!({"StartAt": "W", "States": {"W": {"Type": "Task",
         "Resource": "arn:aws:states:::aws-sdk:dynamodb:putItem.waitForTaskToken",
-        "Parameters": {"TableName": "T", "Item": {
+        "Parameters": {"TableName": "Tokens", "Item": {
             "id": {"S.$": "$$.Execution.Name"}, "token": {"S.$": "$$.Task.Token"}}},
         "End": true}}});
     let arn = create(&server, "callback", &machine).await;
@@ -172,7 +171,7 @@ async fn tokens(server: &Server) -> Vec<String> {
     let mut tokens = Vec::new();
     let mut from = Value::Null;
     loop {
-        let mut scan = json!({"TableName": "T"});
+        let mut scan = json!({"TableName": "Tokens"});
         if !from.is_null() {
             scan["ExclusiveStartKey"] = from;
         }
@@ -270,7 +269,7 @@ async fn load(
         rate: total as f64 / took.as_secs_f64(),
         p50_ms: at(0.5),
         p99_ms: at(0.99),
-        cpu_us: each((server.cpu() - cpu).as_secs_f64() * 1e6),
+        cpu_us: each(server.cpu().saturating_sub(cpu).as_secs_f64() * 1e6),
         bytes: each((server.bytes_written() - bytes) as f64),
     }
 }
@@ -332,7 +331,8 @@ struct Server {
 impl Server {
     fn node() -> Server {
         let folder = tempfile::tempdir_in(".").unwrap();
-        let node = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/release/stepwire");
+        let this = std::env::current_exe().unwrap();
+        let node = this.ancestors().nth(2).unwrap().join("stepwire");
         let mut command = Command::new(node);
         command.args(["serve", "--http", "127.0.0.1:0", "--mqtts", "127.0.0.1:0", "--data"]);
         command.arg(folder.path().join("data"));
@@ -442,7 +442,10 @@ mod floor {
                 waiting.push(done);
             }
             store.commit(Batch { entries }, Fence(0)).unwrap();
-            waiting.into_iter().for_each(|done| drop(done.send(())));
+            for done in waiting {
+                // a client that has gone away does not want its answer
+                let _ = done.send(());
+            }
         }
     }
 }

@@ -37,6 +37,7 @@ pub trait Rim: Send + 'static {
 }
 
 /// Something for the deciding thread.
+#[expect(clippy::large_enum_variant, reason = "nearly every message is an input")]
 enum Message {
     Input(Input),
     /// A commit has ended; what is queued is looked at anyway, this wakes an idle thread.

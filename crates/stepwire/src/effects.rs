@@ -70,7 +70,7 @@ impl World {
     ) -> World {
         let http_turns = Arc::new(Semaphore::new(HTTP_TASKS_MAX));
         let runtime = Handle::current();
-        World { connections, replies, http, observers, clock, failure, runtime, http_turns }
+        World { connections, replies, http, observers, failure, clock, runtime, http_turns }
     }
 }
 

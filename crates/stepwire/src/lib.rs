@@ -15,6 +15,7 @@ mod console;
 pub mod demo;
 pub mod driver;
 mod effects;
+mod events;
 pub mod files;
 pub mod http_task;
 pub mod listen;

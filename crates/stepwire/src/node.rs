@@ -194,7 +194,7 @@ impl Node {
     }
 
     /// Done when the node is asked to stop.
-    fn stopping(&self) -> impl Future<Output = ()> + Send + 'static {
+    pub(crate) fn stopping(&self) -> impl Future<Output = ()> + Send + 'static {
         let mut shutdown = self.0.shutdown.subscribe();
         async move {
             // An error says that the node is gone altogether.
@@ -252,7 +252,7 @@ impl Node {
     }
 
     /// Everything that becomes durable from now on, as it does.
-    pub fn observe(&self) -> mpsc::UnboundedReceiver<Observation> {
+    pub fn observe(&self) -> mpsc::Receiver<Observation> {
         self.0.observers.add()
     }
 

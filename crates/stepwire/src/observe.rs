@@ -1,10 +1,10 @@
-//! What a running node lets its own process watch: durable facts, as they happen.
+//! What a running node lets people watch: durable facts, as they happen.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use stepwire_asl::history::Detail;
 use stepwire_asl::{HistoryEvent, Timestamp};
 use stepwire_core::executions::{self, ExecutionId};
@@ -12,8 +12,13 @@ use stepwire_core::mqtt::Packet;
 use stepwire_core::{Effect, Write, broker};
 use tokio::sync::mpsc;
 
-/// A fact that has become durable. Sent in the order of commits.
-#[derive(Debug, Clone, PartialEq)]
+/// Observations that may wait for one who watches; who falls further behind is cut off.
+const BEHIND_MAX: usize = 65_536;
+
+/// A fact that has become durable. Sent in the order of commits. As JSON: an object whose `event`
+/// is the variant's name and whose other members are its fields; times in milliseconds since 1970.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all_fields = "camelCase")]
 pub enum Observation {
     /// A device's session began.
     Connected {
@@ -38,8 +43,8 @@ pub enum Observation {
     Published {
         /// Topic.
         topic: Arc<str>,
-        /// Payload.
-        payload: Bytes,
+        /// Payload; what is not UTF-8 in it is replaced.
+        payload: Arc<str>,
         /// When it left.
         at: Timestamp,
     },
@@ -83,15 +88,15 @@ pub struct Observers {
 
 #[derive(Debug, Default)]
 struct Watching {
-    senders: Vec<mpsc::UnboundedSender<Observation>>,
+    senders: Vec<mpsc::Sender<Observation>>,
     /// ARNs of the executions that were seen to begin.
     open: HashMap<ExecutionId, Arc<str>>,
 }
 
 impl Observers {
-    /// One more who watches, from now on.
-    pub fn add(&self) -> mpsc::UnboundedReceiver<Observation> {
-        let (sender, receiver) = mpsc::unbounded_channel();
+    /// One more who watches, from now on; until it falls too far behind.
+    pub fn add(&self) -> mpsc::Receiver<Observation> {
+        let (sender, receiver) = mpsc::channel(BEHIND_MAX);
         self.state.lock().unwrap_or_else(PoisonError::into_inner).senders.push(sender);
         self.watched.store(true, Ordering::Release);
         receiver
@@ -111,7 +116,8 @@ impl Observers {
             && !publish.topic.starts_with('$')
             && let Some(mut watching) = self.watching()
         {
-            let (topic, payload) = (Arc::clone(&publish.topic), publish.payload.clone());
+            let topic = Arc::clone(&publish.topic);
+            let payload = String::from_utf8_lossy(&publish.payload).into();
             watching.tell(&Observation::Published { topic, payload, at });
         }
     }
@@ -124,7 +130,7 @@ impl Observers {
 
 impl Watching {
     fn tell(&mut self, observation: &Observation) {
-        self.senders.retain(|sender| sender.send(observation.clone()).is_ok());
+        self.senders.retain(|sender| sender.try_send(observation.clone()).is_ok());
     }
 
     fn write(&mut self, write: &Write, at: Timestamp) {

@@ -3,6 +3,7 @@
 mod demo;
 mod env;
 pub mod failure;
+mod logging;
 mod serve;
 pub mod signals;
 

@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
+use tokio::sync::oneshot;
 
 use super::failure::{Exit, Failure};
 use super::signals::{Signal, Signals};
-use super::{host_port, print};
+use super::{host_port, logging, print};
 use crate::config::{Config, DATA_FOLDER, HostPort, Storage, parse_address};
 use crate::node::Node;
 use crate::node_error::NodeError;
@@ -44,10 +45,15 @@ pub(super) struct Serve {
     /// Further name or address in the server certificate; repeatable
     #[arg(long, value_name = "NAME")]
     name: Vec<String>,
+    /// Belong to the process that started this one: end cleanly when it writes a line to standard
+    /// input, and at once when it is gone
+    #[arg(long, hide = true)]
+    attached: bool,
 }
 
 impl Serve {
     pub(super) async fn run(self) -> Result<(), Failure> {
+        logging::start()?;
         // Kept until the node has stopped: dropping it removes the folder.
         let temporary = self.memory.then(temporary_folder).transpose()?;
         let storage = match &temporary {
@@ -55,6 +61,7 @@ impl Serve {
             None => Storage::Folder(self.data.clone()),
         };
         let folder = storage.folder().to_owned();
+        let attached = self.attached;
         let config = self.config(storage);
         config.check().map_err(NodeError::from)?;
         let mut signals = Signals::new()?;
@@ -65,6 +72,7 @@ impl Serve {
                 Signal::Terminate => Ok(()),
                 Signal::Interrupt => Err(Failure::new(Exit::Interrupted, "interrupted")),
             },
+            () = told_to_stop(), if attached => Ok(()),
             error = node.failed() => Err(error.into()),
         };
         node.stop().await;
@@ -83,6 +91,21 @@ impl Serve {
             ..Config::default()
         }
     }
+}
+
+/// Done when the process this one belongs to asks it to stop. If that process is gone instead, this
+/// one ends here, as from a power cut: what was acknowledged is on disk.
+async fn told_to_stop() {
+    let (sender, told) = oneshot::channel();
+    // A thread of its own: nothing waits for it, and it ends with the process.
+    std::thread::spawn(move || {
+        let read = std::io::stdin().read_line(&mut String::new());
+        if !matches!(read, Ok(1..)) {
+            std::process::exit(i32::from(Exit::Failed as u8));
+        }
+        let _ = sender.send(());
+    });
+    let _ = told.await;
 }
 
 fn temporary_folder() -> Result<tempfile::TempDir, Failure> {

@@ -22,8 +22,8 @@ pub(super) struct Identity {
     pub private_key_pem: String,
 }
 
-/// Deploys workflow, table, rules and policy. `definition` is the workflow's.
-pub(super) async fn story(api: &Api, definition: &str) -> Result<(), Error> {
+/// Deploys workflow, table, rules and policy. `definition` is the workflow's; its ARN comes back.
+pub(super) async fn story(api: &Api, definition: &str) -> Result<String, Error> {
     let table = json("CreateTable", story::TABLE)?;
     unless_exists(api.tables("CreateTable", table).await)?;
     let machine = Json::object([
@@ -31,7 +31,7 @@ pub(super) async fn story(api: &Api, definition: &str) -> Result<(), Error> {
         ("definition", definition.into()),
         ("roleArn", ROLE.into()),
     ]);
-    api.states("CreateStateMachine", machine).await?;
+    let created = api.states("CreateStateMachine", machine).await?;
     for (name, payload) in story::RULES {
         let payload = json("CreateTopicRule", payload)?;
         match api.create_rule(name, payload.clone()).await {
@@ -39,7 +39,8 @@ pub(super) async fn story(api: &Api, definition: &str) -> Result<(), Error> {
             outcome => outcome?,
         };
     }
-    unless_exists(api.create_policy(story::POLICY, story::POLICY_DOCUMENT).await)
+    unless_exists(api.create_policy(story::POLICY, story::POLICY_DOCUMENT).await)?;
+    text("CreateStateMachine", &created, "stateMachineArn")
 }
 
 /// Registers a thing for each of `names`, each with a certificate and the example's policy.
@@ -51,6 +52,7 @@ async fn device(api: &Api, name: Arc<str>) -> Result<Identity, Error> {
     let attributes = Json::object([("profileId", Json::from(format!("owner-of-{name}")))]);
     unless_exists(api.create_thing(&name, attributes).await)?;
     let made = api.create_certificate().await?;
+    let text = |json, member| text("CreateKeysAndCertificate", json, member);
     let arn = text(&made, "certificateArn")?;
     api.attach_policy(story::POLICY, &arn).await?;
     api.attach_thing(&name, &arn).await?;
@@ -66,11 +68,10 @@ fn unless_exists(outcome: Result<Json, Error>) -> Result<(), Error> {
     }
 }
 
-fn text(answer: &Json, member: &'static str) -> Result<String, Error> {
+fn text(operation: &'static str, answer: &Json, member: &str) -> Result<String, Error> {
     let text = answer.member(member).and_then(Json::as_str);
     let why = || format!("`{member}` is missing in it");
-    let lost = || Error::Lost { operation: "CreateKeysAndCertificate", why: why() };
-    text.map(str::to_owned).ok_or_else(lost)
+    text.map(str::to_owned).ok_or_else(|| Error::Lost { operation, why: why() })
 }
 
 fn json(operation: &'static str, text: &str) -> Result<Json, Error> {

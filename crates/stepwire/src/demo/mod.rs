@@ -1,14 +1,17 @@
-//! `stepwire demo`: the whole story on one machine, in one process, with simulated devices.
+//! `stepwire demo`: the whole story on one machine, with simulated devices.
 //!
-//! The demo is a user of the node like any other. It deploys files by AWS requests, its devices
-//! connect over TLS; only the counts come from inside ([`crate::observe`]).
+//! The demo is a user of a node like any other. It starts one as a process of its own, deploys
+//! files by AWS requests, its devices connect over TLS, and it watches what the node lets everyone
+//! watch ([`crate::observe`]). So it can kill the node and go on.
 
 mod api;
 mod deploy;
+mod feed;
 mod fleet;
 mod keys;
 mod profiles;
 mod progress;
+mod server;
 mod stage;
 mod story;
 mod summary;
@@ -20,23 +23,24 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use stepwire_asl::Entropy;
+use stepwire_store::embedded;
 use tokio::sync::mpsc::unbounded_channel;
 
 use self::api::Api;
 use self::deploy::Identity;
+use self::feed::Feed;
 use self::fleet::{Behaviour, Fleet};
 use self::profiles::Profiles;
 use self::progress::Progress;
+use self::server::{Server, Start};
 use self::stage::Stage;
 use self::tracker::Tracker;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::signals::{Signal, Signals};
 use crate::clock::Clock;
-use crate::config::{Config, HTTP_PORT, HostPort, MQTTS_PORT, Storage};
+use crate::config::{HTTP_PORT, MQTTS_PORT};
 use crate::files;
-use crate::node::Node;
 use crate::node_error::NodeError;
-use crate::node_file::reachable;
 use crate::port_holder;
 
 pub use self::summary::Summary;
@@ -85,12 +89,9 @@ pub async fn run(options: Options) -> Result<(Summary, Ending), Failure> {
     check(&options)?;
     let mut signals = Signals::new()?;
     let profiles = profile_service(&options).await?;
-    let (node, folder) = start_node(&options, &profiles).await?;
-    let outcome = tokio::select! {
-        outcome = tell_story(&options, &node, &folder, &profiles, &mut signals) => outcome,
-        error = node.failed() => Err(error.into()),
-    };
-    node.stop().await;
+    let (mut server, folder) = start_node(&options, &profiles).await?;
+    let outcome = tell_story(&options, &mut server, &folder, &profiles, &mut signals).await;
+    server.stop().await;
     if options.data.is_none() {
         // It may be gone already; a leftover harms nobody.
         let _ = std::fs::remove_dir_all(&folder);
@@ -148,35 +149,26 @@ async fn profile_service(options: &Options) -> Result<Profiles, Failure> {
     })
 }
 
-async fn start_node(options: &Options, profiles: &Profiles) -> Result<(Node, PathBuf), Failure> {
-    let profile_port = profiles.address().port();
-    let http_allow = HostPort::parse(&profiles.address().to_string()).into_iter().collect();
-    let mut config = Config {
+async fn start_node(options: &Options, profiles: &Profiles) -> Result<(Server, PathBuf), Failure> {
+    let folder = match &options.data {
+        Some(folder) => folder.clone(),
+        // Another demo may be running in the first.
+        None => {
+            let mut folders = (1..).map(numbered_folder);
+            folders.find(|folder| !embedded::is_in_use(folder)).unwrap_or_default()
+        }
+    };
+    let server = Server::start(Start {
+        folder: folder.clone(),
         http: options.http.unwrap_or_else(|| default_or_free(HTTP_PORT)),
         mqtts: options.mqtts.unwrap_or_else(|| default_or_free(MQTTS_PORT)),
-        http_allow,
-        ..Config::default()
-    };
-    let folders = match &options.data {
-        Some(folder) => vec![folder.clone()],
-        // Another demo may be running in the first.
-        None => (1..10).map(numbered_folder).collect(),
-    };
-    let mut locked = None;
-    for folder in folders {
-        config.storage = Storage::Folder(folder.clone());
-        match Node::start(config.clone()).await {
-            Ok(node) => {
-                let port = folder.join("profiles.port");
-                files::write(&port, profile_port.to_string().as_bytes())
-                    .map_err(|error| NodeError::data(port, error))?;
-                return Ok((node, folder));
-            }
-            Err(error @ NodeError::DataLocked { .. }) => locked = Some(error),
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Err(locked.map_or_else(|| Failure::new(Exit::Failed, "no data folder is free"), Failure::from))
+        http_allow: profiles.address(),
+    })
+    .await?;
+    let port = folder.join("profiles.port");
+    files::write(&port, profiles.address().port().to_string().as_bytes())
+        .map_err(|error| NodeError::data(port, error))?;
+    Ok((server, folder))
 }
 
 fn numbered_folder(number: u32) -> PathBuf {
@@ -194,7 +186,7 @@ fn default_or_free(port: u16) -> SocketAddr {
 
 async fn tell_story(
     options: &Options,
-    node: &Node,
+    server: &mut Server,
     folder: &Path,
     profiles: &Profiles,
     signals: &mut Signals,
@@ -203,14 +195,19 @@ async fn tell_story(
     let told = devices.iter().take(STORIES).chain(devices.iter().find(|(_, silent)| *silent));
     let told = told.map(|(name, _)| Arc::clone(name));
     let mut progress = Progress::new(devices.len() as u64, told);
-    introduce(options, node, folder, profiles, &progress);
-    let observations = node.observe();
+    introduce(options, server, folder, profiles, &progress);
     let tracker = Tracker::new(devices.iter().cloned());
-    let identities = tokio::select! {
-        identities = deploy(node, &devices, profiles, &progress) => identities?,
+    let api = Api::new(format!("http://{}", server.http()))
+        .map_err(|error| Failure::new(Exit::Failed, format!("cannot make requests: {error}")))?;
+    let (machine, identities) = tokio::select! {
+        deployed = deploy(&api, &devices, profiles, &progress) => deployed?,
+        failure = server.ended() => return Err(failure),
         signal = signals.next() => return Ok((tracker.summary(), signal.into())),
     };
+    let feed = watch(server).await?;
     let (teller, tales) = unbounded_channel();
+    let clock = Clock::system();
+    let began = clock.now();
     let behaviour = |((_, silent), seed): (&(Arc<str>, bool), u64)| Behaviour {
         silent: *silent,
         delay_ms: fleet::DELAY_MS,
@@ -218,9 +215,9 @@ async fn tell_story(
     };
     let fleet = Fleet::start(
         identities.into_iter().zip(devices.iter().zip(SEED..).map(behaviour)),
-        reachable(node.addresses().mqtts),
+        server.mqtts(),
         &authority(folder)?,
-        &Clock::system(),
+        &clock,
         &teller,
     )
     .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
@@ -228,44 +225,53 @@ async fn tell_story(
         tracker,
         fleet,
         profiles,
-        console: format!("http://{}/", reachable(node.addresses().http)),
+        server,
+        feed,
+        api,
+        machine,
+        began,
+        progress: &mut progress,
         dice: Entropy::new(SEED),
         chaos: false,
     };
-    let ending = stage.play(options.exit, &mut progress, observations, tales, signals).await;
-    progress.finish();
+    let ending = stage.play(options.exit, tales, signals).await;
     let summary = Summary { profile_failures: profiles.failed(), ..stage.tracker.summary() };
-    Ok(match ending {
-        Ending::Stuck => (summary.given_up(), ending),
-        Ending::Settled | Ending::Asked | Ending::Interrupted => (summary, ending),
+    progress.finish();
+    Ok(match ending? {
+        ending @ Ending::Stuck => (summary.given_up(), ending),
+        ending @ (Ending::Settled | Ending::Asked | Ending::Interrupted) => (summary, ending),
     })
 }
 
-/// Deploys the story and makes the devices, with what a user has: files and AWS requests.
+async fn watch(server: &Server) -> Result<Feed, Failure> {
+    let failed = |error| Failure::new(Exit::Failed, format!("cannot watch the node: {error}"));
+    Feed::open(server.http()).await.map_err(failed)
+}
+
+/// Deploys the story and makes the devices, with what a user has: files and AWS requests. The ARN
+/// of the state machine, and the devices.
 async fn deploy(
-    node: &Node,
+    api: &Api,
     devices: &[(Arc<str>, bool)],
     profiles: &Profiles,
     progress: &Progress,
-) -> Result<Vec<Identity>, Failure> {
-    let api = Api::new(format!("http://{}", reachable(node.addresses().http)))
-        .map_err(|error| Failure::new(Exit::Failed, format!("cannot make requests: {error}")))?;
+) -> Result<(String, Vec<Identity>), Failure> {
     let definition = story::definition(&format!("http://{}", profiles.address()), HEARTBEAT_S)
         .map_err(|error| {
             Failure::new(Exit::Rejected, format!("the example is damaged: {error}"))
         })?;
-    deploy::story(&api, &definition).await?;
+    let machine = deploy::story(api, &definition).await?;
     progress.say("deployed   1 workflow, 2 rules, 1 table, 1 policy");
     let names = devices.iter().map(|(name, _)| Arc::clone(name)).collect();
     let began = Instant::now();
-    let identities = deploy::devices(&api, names).await?;
+    let identities = deploy::devices(api, names).await?;
     progress.say(&format!(
         "fleet      {} devices made in {:.1} s; they answer after 0.2–3 s, {} never",
         devices.len(),
         began.elapsed().as_secs_f64(),
         devices.iter().filter(|(_, silent)| *silent).count(),
     ));
-    Ok(identities)
+    Ok((machine, identities))
 }
 
 /// The certificate of the node's authority, from where users find it.
@@ -294,12 +300,12 @@ fn cast(options: &Options) -> Vec<(Arc<str>, bool)> {
 
 fn introduce(
     options: &Options,
-    node: &Node,
+    server: &Server,
     folder: &Path,
     profiles: &Profiles,
     progress: &Progress,
 ) {
-    let (http, mqtts) = (node.addresses().http, node.addresses().mqtts);
+    let (http, mqtts) = (server.http(), server.mqtts());
     let version = env!("CARGO_PKG_VERSION");
     let data = folder.display();
     let fate =

@@ -1,6 +1,6 @@
 //! What became of each connect: the demo's book-keeping. Pure.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use stepwire_asl::{Json, Timestamp};
@@ -13,6 +13,8 @@ use crate::observe::Observation;
 pub(super) struct Tracker {
     devices: HashMap<Arc<str>, Device>,
     runs: HashMap<Arc<str>, Run>,
+    /// Every execution seen to begin.
+    executions: HashSet<Arc<str>>,
     /// Session of each execution that has not ended.
     open: HashMap<Arc<str>, Arc<str>>,
     online: usize,
@@ -87,8 +89,8 @@ impl Tracker {
             Observation::Disconnected { client_id, session, .. } => {
                 self.disconnected(&client_id, &session)
             }
-            Observation::ExecutionStarted { execution, input, .. } => {
-                self.started(execution, &input)
+            Observation::ExecutionStarted { execution, input, at } => {
+                self.started(execution, &input, at)
             }
             Observation::Published { topic, payload, at } => self.published(&topic, &payload, at),
             Observation::TaskRetried { execution, error, .. } => self.retried(&execution, &error),
@@ -107,6 +109,12 @@ impl Tracker {
             None => "answers".to_owned(),
         };
         Some(Line { device: Arc::clone(&run.device), text })
+    }
+
+    /// The node was killed: every connection is gone, and what it let us see may have gaps.
+    pub(super) fn node_died(&mut self) {
+        self.devices.values_mut().for_each(|device| device.session = None);
+        self.online = 0;
     }
 
     fn connected(&mut self, id: Arc<str>, session: Arc<str>, at: Timestamp) -> Option<Line> {
@@ -130,25 +138,33 @@ impl Tracker {
         Some(Line { device: id.into(), text: "offline".to_owned() })
     }
 
-    fn started(&mut self, execution: Arc<str>, input: &str) -> Option<Line> {
+    fn started(&mut self, execution: Arc<str>, input: &str, at: Timestamp) -> Option<Line> {
         let input = Json::parse(input).ok()?;
         let device = input.member("clientId")?.as_str()?;
         let session: Arc<str> = input.member("sessionIdentifier")?.as_str()?.into();
         let (device, _) = self.devices.get_key_value(device)?;
+        let device = Arc::clone(device);
+        if !self.executions.insert(Arc::clone(&execution)) {
+            return None;
+        }
+        if !self.runs.contains_key(&session) {
+            // The connect itself went by unseen.
+            let at = Timestamp(input.member("timestamp").and_then(Json::as_i64).unwrap_or(at.0));
+            self.connected(Arc::clone(&device), Arc::clone(&session), at);
+        }
         let run = self.runs.entry(Arc::clone(&session)).or_default();
-        run.device = Arc::clone(device);
         if std::mem::replace(&mut run.started, true) {
             self.started_twice += 1;
         }
         self.started += 1;
         let name = execution.rsplit(':').nth(1).unwrap_or_default().to_owned();
         self.open.insert(execution, session);
-        Some(Line { device: Arc::clone(device), text: format!("→ {name} started") })
+        Some(Line { device, text: format!("→ {name} started") })
     }
 
-    fn published(&mut self, topic: &str, payload: &[u8], at: Timestamp) -> Option<Line> {
+    fn published(&mut self, topic: &str, payload: &str, at: Timestamp) -> Option<Line> {
         let device = topic.strip_prefix("devices/")?.strip_suffix("/config_req")?;
-        let payload = Json::parse_bytes(payload).ok()?;
+        let payload = Json::parse(payload).ok()?;
         let run = self.runs.get_mut(payload.member("operationId")?.as_str()?)?;
         let wait = at.since_ms(run.connected?);
         if run.published.replace(at).is_none() {
@@ -280,8 +296,13 @@ mod tests {
     }
 
     fn start(tracker: &mut Tracker, device: &str, session: &str) {
-        let input = format!(r#"{{"clientId":"{device}","sessionIdentifier":"{session}"}}"#);
-        let execution = format!("arn:x:execution:ConfigManagement:{session}").into();
+        start_as(tracker, device, session, session);
+    }
+
+    fn start_as(tracker: &mut Tracker, device: &str, session: &str, name: &str) {
+        let input =
+            format!(r#"{{"clientId":"{device}","sessionIdentifier":"{session}","timestamp":90}}"#);
+        let execution = format!("arn:x:execution:ConfigManagement:{name}").into();
         let input = input.into();
         tracker.observe(Observation::ExecutionStarted { execution, input, at: Timestamp(0) });
     }
@@ -362,8 +383,29 @@ mod tests {
     #[test]
     fn one_connect_that_starts_two_executions_is_not_good() {
         let mut tracker = whole_story();
-        start(&mut tracker, "gw-1", "s1");
+        start_as(&mut tracker, "gw-1", "s1", "another");
         assert_eq!(tracker.summary().unexpected, 1);
+    }
+
+    #[test]
+    fn an_execution_that_is_told_twice_counts_once() {
+        let mut tracker = whole_story();
+        start(&mut tracker, "gw-1", "s1");
+        end(&mut tracker, "s1", "SUCCEEDED", None, 507);
+        let summary = tracker.summary();
+        assert_eq!((summary.started, summary.succeeded, summary.unexpected), (2, 1, 0));
+    }
+
+    #[test]
+    fn a_connect_that_went_by_unseen_is_known_by_its_execution() {
+        let mut tracker = tracker();
+        connect(&mut tracker, "gw-1", "s1", 0);
+        tracker.node_died();
+        assert_eq!(tracker.counts().online, 0);
+        start(&mut tracker, "gw-1", "s2");
+        publish(&mut tracker, "gw-1", "s2", 100);
+        assert_eq!(tracker.counts().online, 1);
+        assert_eq!(tracker.summary().connect_to_published_p50_ms, Some(10));
     }
 
     #[test]

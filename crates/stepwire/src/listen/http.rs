@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 use crate::access_key::AccessKey;
 use crate::api;
 use crate::console;
+use crate::events;
 use crate::node::Node;
 
 /// Longest time for a whole request to arrive.
@@ -77,12 +78,13 @@ async fn answer(shared: &Shared, parts: &Parts, body: Body) -> Response {
         match parts.uri.path() {
             "/-/ready" => return ready(shared),
             "/console.css" => return console::style(),
+            "/-/events" => {
+                return on_loopback(shared).unwrap_or_else(|| events::stream(&shared.node));
+            }
             "/" if accepts_html(parts) => {
-                return if shared.keys.is_some() {
-                    (StatusCode::FORBIDDEN, "the console is served on loopback only\n")
-                        .into_response()
-                } else {
-                    console::page(&shared.node).await
+                return match on_loopback(shared) {
+                    Some(refused) => refused,
+                    None => console::page(&shared.node).await,
                 };
             }
             _ => {}
@@ -102,6 +104,12 @@ async fn answer(shared: &Shared, parts: &Parts, body: Body) -> Response {
         }
         Err(_) => StatusCode::REQUEST_TIMEOUT.into_response(),
     }
+}
+
+/// Pages know no keys: off loopback they are refused.
+fn on_loopback(shared: &Shared) -> Option<Response> {
+    let refused = (StatusCode::FORBIDDEN, "the console is served on loopback only\n");
+    shared.keys.is_some().then(|| refused.into_response())
 }
 
 /// On loopback a browser could be led here by any page: only requests that name a loopback host,
