@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use stepwire_asl::Json;
-use stepwire_core::{ApiError, Input, Request, Settings, broker};
+use stepwire_core::{ApiError, Input, Request, Settings, broker, executions};
 use stepwire_store::Store;
 use stepwire_store::embedded::Embedded;
 use stepwire_store::memory::Memory;
@@ -108,7 +108,14 @@ impl Node {
         let http =
             Arc::new(HttpTasks::new(config.http_allow.clone()).map_err(NodeError::HttpTasks)?);
         let connections = Arc::new(mqtt::Connections::default());
-        let (replies, observers) = (Arc::new(Replies::default()), Arc::new(Observers::default()));
+        let shard = Shard(0);
+        let replies = Arc::new(Replies::default());
+        let observers = {
+            let (store, settings) = (Arc::clone(&store), settings.clone());
+            Arc::new(Observers::new(move |id| {
+                executions::arn_of(id, &ShardRead::new(store.as_ref(), shard), &settings)
+            }))
+        };
         let world = World::new(
             Arc::clone(&connections),
             Arc::clone(&replies),
@@ -117,7 +124,6 @@ impl Node {
             clock.clone(),
             failure,
         );
-        let shard = Shard(0);
         let started = Driver::start(Arc::clone(&store), shard, settings.clone(), clock, world);
         let driver = started.map_err(|corrupt| NodeError::Damaged {
             path: folder.to_owned(),

@@ -79,21 +79,31 @@ pub enum Observation {
     },
 }
 
+/// Finds the ARN of an execution that is stored.
+type ArnOf = Box<dyn Fn(ExecutionId) -> Option<Arc<str>> + Send>;
+
 /// Those who watch a node. Costs nothing while nobody does.
-#[derive(Debug, Default)]
 pub struct Observers {
     watched: AtomicBool,
     state: Mutex<Watching>,
 }
 
-#[derive(Debug, Default)]
 struct Watching {
     senders: Vec<mpsc::Sender<Observation>>,
-    /// ARNs of the executions that were seen to begin.
+    /// ARNs of executions that have not ended, as far as they were wanted.
     open: HashMap<ExecutionId, Arc<str>>,
+    /// Finds the others.
+    arn_of: ArnOf,
 }
 
 impl Observers {
+    /// Nobody, yet. `arn_of` finds the ARN of a stored execution.
+    pub fn new(arn_of: impl Fn(ExecutionId) -> Option<Arc<str>> + Send + 'static) -> Observers {
+        let state =
+            Watching { senders: Vec::new(), open: HashMap::new(), arn_of: Box::new(arn_of) };
+        Observers { watched: AtomicBool::new(false), state: Mutex::new(state) }
+    }
+
     /// One more who watches, from now on; until it falls too far behind.
     pub fn add(&self) -> mpsc::Receiver<Observation> {
         let (sender, receiver) = mpsc::channel(BEHIND_MAX);
@@ -133,6 +143,15 @@ impl Watching {
         self.senders.retain(|sender| sender.try_send(observation.clone()).is_ok());
     }
 
+    fn arn(&mut self, id: ExecutionId) -> Option<Arc<str>> {
+        if let Some(arn) = self.open.get(&id) {
+            return Some(Arc::clone(arn));
+        }
+        let arn = (self.arn_of)(id)?;
+        self.open.insert(id, Arc::clone(&arn));
+        Some(arn)
+    }
+
     fn write(&mut self, write: &Write, at: Timestamp) {
         match write {
             Write::Broker(broker::Write::Session { client, record: Some(record) }) => {
@@ -170,8 +189,8 @@ impl Watching {
                 return;
             }
             Detail::RetryScheduled { .. } => {
-                if let (Some(execution), Some(error)) =
-                    (self.open.get(&id).cloned(), last_error.take())
+                if let Some(error) = last_error.take()
+                    && let Some(execution) = self.arn(id)
                 {
                     self.tell(&Observation::TaskRetried { execution, error, at });
                 }
@@ -183,7 +202,8 @@ impl Watching {
             Detail::ExecutionAborted(trouble) => ("ABORTED", trouble.error.clone()),
             _ => return,
         };
-        if let Some(execution) = self.open.remove(&id) {
+        if let Some(execution) = self.arn(id) {
+            self.open.remove(&id);
             let status = status.into();
             self.tell(&Observation::ExecutionEnded { execution, status, error, at });
         }

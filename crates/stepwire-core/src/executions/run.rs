@@ -1,17 +1,16 @@
 //! Running an execution: a stimulus in, history and the work it asks for out.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use stepwire_asl::{
-    Decision, Entropy, EventId, Execution, Failure, HistoryEvent, Rejected, Start, Stimulus, Task,
+    Decision, Entropy, EventId, Execution, HistoryEvent, Rejected, Start, Stimulus, Task,
     Timestamp, Turn,
 };
 
-use super::record::Write;
+use super::record::{self, Write};
 use super::{ExecutionId, ExecutionRecord, Executions, Hot, OpenRecord, Status, TaskToken};
-use crate::read::Reads;
+use crate::read::{Read, Reads};
 use crate::record::Corrupt;
 use crate::settings::Settings;
 
@@ -197,10 +196,10 @@ pub(super) fn execution_arn(settings: &Settings, machine: &str, name: &str) -> S
     settings.arn("states", &format!("execution:{machine}:{name}"))
 }
 
-/// Tasks that wait to be carried out, with the execution that asked.
-pub(crate) type Asked = VecDeque<(ExecutionId, Task)>;
-
-/// The failure of a task in AWS's words.
-pub(crate) fn failure(error: impl Into<Arc<str>>, cause: impl Into<Arc<str>>) -> Failure {
-    Failure { error: error.into(), cause: cause.into() }
+/// The ARN of a stored execution; `None` when there is no such execution.
+pub fn arn_of(id: ExecutionId, read: &dyn Read, settings: &Settings) -> Option<Arc<str>> {
+    let (machine, execution) = (record::machine_key(id.machine), record::execution_key(id));
+    let machine = record::machine(&machine, &read.get(&machine)?).ok()?;
+    let execution = record::execution(&execution, &read.get(&execution)?).ok()?;
+    Some(execution_arn(settings, &machine.name, &execution.name).into())
 }

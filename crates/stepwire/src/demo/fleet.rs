@@ -166,7 +166,7 @@ impl Device {
                 Err(error) => Some(error),
             };
             if let Some(error) = lost {
-                let why = error.to_string();
+                let why = innermost(&error);
                 let _ = self.told.send(Told::Trouble { device: Arc::clone(&self.name), why });
                 tokio::time::sleep(Duration::from_millis(self.between(200, 1_000))).await;
             }
@@ -226,6 +226,16 @@ impl Device {
     fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.delays.next_u64() % (high - low + 1)
     }
+}
+
+/// What is at the bottom of an error, without the advice that follows in some.
+fn innermost(error: &ConnectionError) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    let text = cause.to_string();
+    text.split(": https://").next().unwrap_or(&text).to_owned()
 }
 
 #[cfg(test)]

@@ -233,6 +233,7 @@ async fn tell_story(
         progress: &mut progress,
         dice: Entropy::new(SEED),
         chaos: false,
+        killed: None,
     };
     let ending = stage.play(options.exit, tales, signals).await;
     let summary = Summary { profile_failures: profiles.failed(), ..stage.tracker.summary() };

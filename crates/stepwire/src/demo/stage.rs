@@ -22,6 +22,8 @@ use crate::observe::Observation;
 const PATIENCE: Duration = Duration::from_mins(1);
 /// How often counts are shown.
 const FRAME: Duration = Duration::from_millis(200);
+/// How long devices may lose connections because the node was killed.
+const AFTERMATH: Duration = Duration::from_secs(5);
 /// Connections that `d` cuts.
 const CUT_BY_KEY: usize = 100;
 /// Requests in a hundred that the profile service fails while chaos is on.
@@ -51,6 +53,8 @@ pub(super) struct Stage<'a> {
     pub dice: Entropy,
     /// Whether connections are cut all the time.
     pub chaos: bool,
+    /// When the node was last killed.
+    pub killed: Option<Instant>,
 }
 
 impl Stage<'_> {
@@ -116,6 +120,8 @@ impl Stage<'_> {
                 let line = self.tracker.answered(&operation, at);
                 self.progress.tell(line.as_ref());
             }
+            // Nobody wonders why connections are lost to a node that was killed.
+            Told::Trouble { .. } if self.killed.is_some_and(|at| at.elapsed() < AFTERMATH) => {}
             Told::Trouble { device, why } => self.progress.trouble(&device, &why),
         }
     }
@@ -142,6 +148,7 @@ impl Stage<'_> {
         let seconds = began.elapsed().as_secs_f64();
         self.progress.say(&format!("killed the node (SIGKILL); it is back after {seconds:.2} s"));
         self.tracker.node_died();
+        self.killed = Some(Instant::now());
         self.watch_again().await
     }
 
