@@ -137,7 +137,7 @@ struct Decider {
     shard: Shard,
     clock: Clock,
     batches: std::sync::mpsc::SyncSender<Decided>,
-    committed: std::sync::mpsc::Receiver<()>,
+    committed: std::sync::mpsc::Receiver<Vec<Write>>,
     due: watch::Sender<Option<Timestamp>>,
     /// Decided, not handed over yet.
     current: Decided,
@@ -162,7 +162,7 @@ impl Decider {
             if !self.has_room() || stopping {
                 // A full batch waits for the commit in flight rather than grow without bound.
                 match self.committed.recv() {
-                    Ok(()) => self.commit_ended(),
+                    Ok(writes) => self.commit_ended(writes),
                     Err(_) => return,
                 }
                 continue;
@@ -182,12 +182,16 @@ impl Decider {
     }
 
     fn look_for_commit(&mut self) {
-        if self.in_flight.is_some() && self.committed.try_recv().is_ok() {
-            self.commit_ended();
+        if self.in_flight.is_some()
+            && let Ok(writes) = self.committed.try_recv()
+        {
+            self.commit_ended(writes);
         }
     }
 
-    fn commit_ended(&mut self) {
+    /// What the commit held was allocated by this thread, and freeing it is cheapest here.
+    fn commit_ended(&mut self, writes: Vec<Write>) {
+        drop(writes);
         self.in_flight = None;
         self.base = ShardRead::new(self.store.as_ref(), self.shard);
     }
@@ -237,7 +241,8 @@ struct Committer<R> {
     store: Arc<dyn Store>,
     shard: Shard,
     rim: R,
-    done: std::sync::mpsc::Sender<()>,
+    /// Gives back what a durable batch held.
+    done: std::sync::mpsc::Sender<Vec<Write>>,
     inputs: Inputs,
 }
 
@@ -250,12 +255,13 @@ impl<R: Rim> Committer<R> {
                 self.rim.failed(error);
                 return;
             }
-            if self.done.send(()).is_err() {
+            drop(batch.changes);
+            self.rim.observe(&batch.writes);
+            if self.done.send(batch.writes).is_err() {
                 return;
             }
             // A full queue needs no waking.
             let _ = self.inputs.0.try_send(Message::Wake);
-            self.rim.observe(&batch.writes);
             for effect in batch.effects {
                 self.rim.carry_out(effect, &self.inputs);
             }

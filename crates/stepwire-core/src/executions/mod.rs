@@ -19,7 +19,7 @@ pub use record::{ExecutionId, ExecutionRecord, MachineRecord, OpenRecord, Status
 pub use request::{CreateStateMachine, ExecutionName, Page, Report, Request, StartExecution};
 pub use run::arn_of;
 pub(crate) use run::{Begin, Ran};
-pub use token::{TaskToken, derived_uuid};
+pub use token::{TaskToken, derived_uuid, uuid_text};
 pub use view::answer;
 
 use crate::read::{Read, Reads};

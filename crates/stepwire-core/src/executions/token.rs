@@ -62,9 +62,15 @@ pub fn derived_uuid(secret: &[u8; 32], kind: &str, parts: &[u64]) -> String {
     let mut b = mac(secret, &text);
     b[6] = b[6] & 0x0f | 0x80;
     b[8] = b[8] & 0x3f | 0x80;
-    let hex = |run: &[u8]| run.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let groups = [&b[..4], &b[4..6], &b[6..8], &b[8..10], &b[10..]];
-    groups.map(hex).join("-")
+    uuid_text(u128::from_be_bytes(b))
+}
+
+/// A UUID's 128 bits in groups of 8, 4, 4, 4 and 12 hex digits. Source: RFC 9562 §4.
+pub fn uuid_text(bits: u128) -> String {
+    let group = |shift: u32, digits: u32| (bits >> shift) as u64 & (u64::MAX >> (64 - 4 * digits));
+    let [a, b, c, d, e] =
+        [(96, 8), (80, 4), (64, 4), (48, 4), (0, 12)].map(|(shift, digits)| group(shift, digits));
+    format!("{a:08x}-{b:04x}-{c:04x}-{d:04x}-{e:012x}")
 }
 
 fn keyed(secret: &[u8; 32], bytes: &[u8]) -> Hmac<Sha256> {
@@ -88,6 +94,12 @@ mod tests {
 
     fn token() -> TaskToken {
         TaskToken { execution: ExecutionId { machine: 3, number: 41 }, scheduled: 9 }
+    }
+
+    #[test]
+    fn a_uuid_has_its_digits_in_order() {
+        let bits = 0x0123_4567_89ab_cdef_0011_2233_4455_6677;
+        assert_eq!(uuid_text(bits), "01234567-89ab-cdef-0011-223344556677");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use axum::extract::State;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use stepwire_core::executions::uuid_text;
 use tokio::net::TcpListener;
 
 use crate::access_key::AccessKey;
@@ -163,9 +164,7 @@ fn ready(shared: &Shared) -> Response {
 fn request_id() -> String {
     use std::hash::{BuildHasher, RandomState};
     let (a, b) = (RandomState::new().hash_one(1), RandomState::new().hash_one(2));
-    let bytes = (u128::from(a) << 64 | u128::from(b)).to_be_bytes();
-    let hex = |run: &[u8]| run.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    [&bytes[..4], &bytes[4..6], &bytes[6..8], &bytes[8..10], &bytes[10..]].map(hex).join("-")
+    uuid_text(u128::from(a) << 64 | u128::from(b))
 }
 
 #[cfg(test)]
