@@ -79,6 +79,17 @@ impl Number {
         }
     }
 
+    /// Bytes of its text.
+    pub fn text_len(&self) -> usize {
+        match &self.0 {
+            Repr::Int(int) => {
+                let digits = int.unsigned_abs().checked_ilog10().map_or(1, |log| log as usize + 1);
+                digits + usize::from(*int < 0)
+            }
+            Repr::Text(text) => text.len(),
+        }
+    }
+
     /// Whether the text has no fraction and no exponent.
     pub fn is_integer(&self) -> bool {
         match &self.0 {

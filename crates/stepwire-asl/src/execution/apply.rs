@@ -83,7 +83,8 @@ impl Execution {
             }
             Detail::Aborted(_) => {
                 self.close_task(event.frame);
-                self.drop_frame(event.frame);
+                self.drop_branches(event.frame);
+                self.position(event)?.activity = Activity::Aborted;
             }
             Detail::Scheduled { parameters, timeout_s, heartbeat_s, .. } => {
                 let after = |seconds: &Option<i64>| seconds.map(|s| event.at.plus_ms(s * 1_000));
@@ -149,10 +150,11 @@ impl Execution {
                 self.position(event)?.activity = Activity::Deciding;
                 self.frame(event)?.last = event.previous;
             }
-            Detail::IterationFailed { .. } | Detail::IterationAborted { .. } => {
+            Detail::IterationFailed { .. } | Detail::BranchFailed => {
                 self.follow(event.frame);
                 self.drop_frame(event.frame);
             }
+            Detail::IterationAborted { .. } => self.drop_frame(event.frame),
             Detail::Started { .. }
             | Detail::IterationStarted { .. }
             | Detail::IterationSucceeded { .. } => {}
@@ -253,10 +255,15 @@ impl Execution {
     fn drop_frame(&mut self, frame: u32) {
         self.drop_branches(frame);
         self.close_task(frame);
-        if let Some(dropped) = self.frames.remove(&frame)
-            && let Some(due) = dropped.deadline()
-        {
+        let Some(dropped) = self.frames.remove(&frame) else { return };
+        if let Some(due) = dropped.deadline() {
             self.deadlines.remove(&(due, frame));
+        }
+        let owner = dropped
+            .parent
+            .and_then(|(parent, index)| Some((self.frames.get_mut(&parent)?.at.as_mut()?, index)));
+        if let Some((Position { activity: Activity::Branches(branches), .. }, index)) = owner {
+            branches.running.remove(&index);
         }
     }
 }

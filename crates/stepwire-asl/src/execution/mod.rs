@@ -50,14 +50,8 @@ pub enum Status {
 /// What an execution starts with.
 #[derive(Debug, Clone)]
 pub struct Start {
-    /// Its ARN; name and state machine are read from it.
+    /// Its ARN, which ends in its state machine's name and its own.
     pub execution_arn: Arc<str>,
-    /// Its name.
-    pub name: Arc<str>,
-    /// ARN of its state machine.
-    pub state_machine_arn: Arc<str>,
-    /// Name of its state machine.
-    pub state_machine_name: Arc<str>,
     /// The machine's role.
     pub role_arn: Arc<str>,
     /// Input text, valid JSON.
@@ -213,6 +207,7 @@ enum Activity {
     Task(OpenTask),
     Retrying { due: Timestamp },
     Branches(Branches),
+    Aborted,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -257,7 +252,7 @@ impl Frame {
             Activity::Waiting { until } => Some(*until),
             Activity::Retrying { due } => Some(*due),
             Activity::Task(task) => task.deadline(),
-            Activity::Deciding | Activity::Branches(_) => None,
+            Activity::Deciding | Activity::Branches(_) | Activity::Aborted => None,
         }
     }
 }

@@ -123,6 +123,7 @@ enum What {
     RetryScheduled(u32, Timestamp),
     RetryDue,
     BranchStarted(u32, u32),
+    BranchFailed,
     Heartbeat,
 }
 
@@ -264,6 +265,7 @@ impl What {
             Detail::RetryScheduled { retrier, due } => What::RetryScheduled(*retrier, *due),
             Detail::RetryDue => What::RetryDue,
             Detail::BranchStarted { parent, index } => What::BranchStarted(*parent, *index),
+            Detail::BranchFailed => What::BranchFailed,
             Detail::Heartbeat => What::Heartbeat,
         }
     }
@@ -353,6 +355,7 @@ impl What {
             What::RetryScheduled(retrier, due) => Detail::RetryScheduled { retrier, due },
             What::RetryDue => Detail::RetryDue,
             What::BranchStarted(parent, index) => Detail::BranchStarted { parent, index },
+            What::BranchFailed => Detail::BranchFailed,
             What::Heartbeat => Detail::Heartbeat,
         })
     }

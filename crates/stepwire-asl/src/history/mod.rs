@@ -275,6 +275,8 @@ pub enum Detail {
         /// Which branch.
         index: u32,
     },
+    /// Private: a branch of a Parallel failed.
+    BranchFailed,
     /// Private: the task is still at work.
     Heartbeat,
 }
@@ -288,7 +290,19 @@ impl Detail {
                 | Detail::RetryScheduled { .. }
                 | Detail::RetryDue
                 | Detail::BranchStarted { .. }
+                | Detail::BranchFailed
                 | Detail::Heartbeat
+        )
+    }
+
+    /// Whether nothing comes after it.
+    pub fn is_terminal(&self) -> bool {
+        matches!(
+            self,
+            Detail::ExecutionSucceeded(_)
+                | Detail::ExecutionFailed(_)
+                | Detail::ExecutionTimedOut(_)
+                | Detail::ExecutionAborted(_)
         )
     }
 }

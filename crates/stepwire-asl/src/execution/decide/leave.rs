@@ -1,0 +1,174 @@
+//! Leaving a state: from its result to its output, and on to the next.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::evaluate::About;
+use super::{Decider, kind_of};
+use crate::Json;
+use crate::definition::{Next, StateDefinition, StateId};
+use crate::history::{Detail, Payload};
+use crate::scope::Failure;
+use crate::template::Template;
+
+/// Most bytes of any payload.
+const PAYLOAD_MAX: usize = 262_144;
+
+/// Variables that a state assigns.
+type Assigned = BTreeMap<Arc<str>, Json>;
+
+impl Decider<'_, '_> {
+    /// From a state's result to its output: `ResultSelector`, `ResultPath`, `OutputPath`.
+    pub(super) fn finish(
+        &mut self,
+        frame: u32,
+        definition: &StateDefinition,
+        result: Json,
+    ) -> Result<(), Failure> {
+        let Some(raw) = self.position(frame).map(|at| at.input.value().clone()) else {
+            return Ok(());
+        };
+        let result = match &definition.result_selector {
+            Some(template) => {
+                self.evaluate(frame, &result, About::default(), |s, e| template.evaluate(s, e))?
+            }
+            None => result,
+        };
+        let merged = match &definition.result_path {
+            None => raw,
+            Some(path) => path.write(&raw, result.clone()).map_err(mismatch)?,
+        };
+        let output = self.output(frame, definition, merged)?;
+        self.exit(frame, definition, Payload::Value(output), &result)
+    }
+
+    /// Leaves a state for the one its definition names, or ends its branch.
+    pub(super) fn exit(
+        &mut self,
+        frame: u32,
+        definition: &StateDefinition,
+        output: Payload,
+        result: &Json,
+    ) -> Result<(), Failure> {
+        let next = match definition.next {
+            Next::State(next) => Some(next),
+            Next::End | Next::Chosen => None,
+        };
+        let assigned = self.assigned(frame, definition.assign.as_ref(), result)?;
+        self.leave(frame, definition, output, next, assigned)
+    }
+
+    pub(super) fn assigned(
+        &mut self,
+        frame: u32,
+        assign: Option<&Template>,
+        result: &Json,
+    ) -> Result<Assigned, Failure> {
+        let Some(template) = assign else { return Ok(Assigned::new()) };
+        let values =
+            self.evaluate(frame, result, About::default(), |s, e| template.evaluate(s, e))?;
+        let members = values.as_object().into_iter().flatten();
+        Ok(members.map(|(name, value)| (Arc::clone(name), value.clone())).collect())
+    }
+
+    pub(super) fn leave(
+        &mut self,
+        frame: u32,
+        definition: &StateDefinition,
+        output: Payload,
+        next: Option<StateId>,
+        assigned: Assigned,
+    ) -> Result<(), Failure> {
+        // What came in has been measured already.
+        let came_in = self.position(frame).is_some_and(|at| at.input.value().same(output.value()));
+        if !came_in && exceeds(output.value()) {
+            return Err(too_large(&definition.name));
+        }
+        let parent = self.execution.frames.get(&frame).and_then(|frame| frame.parent);
+        self.record(
+            frame,
+            Detail::Exited {
+                kind: kind_of(&definition.state),
+                name: Arc::clone(&definition.name),
+                output: output.clone(),
+                next,
+                assigned,
+            },
+        );
+        match (next, parent) {
+            (Some(next), _) => self.work.push_back((frame, next, output)),
+            (None, None) => self.record(0, Detail::ExecutionSucceeded(output)),
+            (None, Some((parent, index))) => self.branch_ended(parent, index),
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn mismatch(error: crate::path::Error) -> Failure {
+    Failure::new("States.ResultPathMatchFailure", error.message)
+}
+
+/// The failure of a state or task whose result is longer than a payload may be.
+pub(super) fn too_large(who: &str) -> Failure {
+    let cause = format!(
+        "The state/task '{who}' returned a result with a size exceeding the maximum number of bytes service limit."
+    );
+    Failure::new("States.DataLimitExceeded", cause)
+}
+
+/// Whether the compact text of `value` is longer than a payload may be. Stops counting there.
+pub(super) fn exceeds(value: &Json) -> bool {
+    fn after(value: &Json, left: usize) -> Option<usize> {
+        match value {
+            Json::Null | Json::Bool(true) => left.checked_sub(4),
+            Json::Bool(false) => left.checked_sub(5),
+            Json::Number(number) => left.checked_sub(number.text_len()),
+            Json::String(text) => quoted(text, left),
+            Json::Array(items) => {
+                let left = left.checked_sub(2 + items.len().saturating_sub(1))?;
+                items.iter().try_fold(left, |left, item| after(item, left))
+            }
+            Json::Object(members) => {
+                let left = left.checked_sub(2 + members.len().saturating_sub(1))?;
+                members.iter().try_fold(left, |left, (name, value)| {
+                    after(value, quoted(name, left)?.checked_sub(1)?)
+                })
+            }
+        }
+    }
+    fn quoted(text: &str, left: usize) -> Option<usize> {
+        let extra: usize = text
+            .bytes()
+            .map(|byte| match byte {
+                b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 1,
+                0..0x20 => 5,
+                _ => 0,
+            })
+            .sum();
+        left.checked_sub(text.len() + extra + 2)
+    }
+    after(value, PAYLOAD_MAX).is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_payload_is_measured_as_it_is_written() {
+        let longest = |rest: &str| {
+            let empty = format!("{{\"a\":\"\",\"b\":{rest}}}").len();
+            format!("{{\"a\":\"{}\",\"b\":{rest}}}", "x".repeat(PAYLOAD_MAX - empty))
+        };
+        for rest in ["null", "[1,2.50,-7,true,false]", "\"\\u0001\\n\\\"é\"", "{\"c\":{},\"d\":[]}"]
+        {
+            let fits = longest(rest);
+            assert_eq!(fits.len(), PAYLOAD_MAX);
+            let value = Json::parse(&fits).expect("JSON");
+            assert_eq!(value.to_text(), fits);
+            assert!(!exceeds(&value), "{rest}");
+            let over = Json::parse(&fits.replacen('x', "xx", 1)).expect("JSON");
+            assert!(exceeds(&over), "{rest}");
+        }
+    }
+}
