@@ -242,6 +242,11 @@ fn json_text(text: &str) -> String {
 
 impl Run {
     fn take(&mut self, decision: Decision, machine: &Arc<StateMachine>) {
+        let open = |scheduled| self.execution.is_open(scheduled);
+        assert!(
+            decision.tasks.iter().all(|task| open(task.scheduled)),
+            "a closed task is asked for"
+        );
         let started = self.execution.started_at();
         self.told.extend(decision.events.iter().map(|event| told(event, started)));
         self.stored.extend(decode_chunk(&encode_chunk(&decision.events)).unwrap());

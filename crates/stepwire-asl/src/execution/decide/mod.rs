@@ -146,9 +146,9 @@ impl<'e, 't> Decider<'e, 't> {
             self.record(frame, Detail::Entered { kind, state, name, input });
             self.perform(frame);
         }
-        if self.execution.status != Status::Running {
-            self.decision.tasks.clear();
-        }
+        // A branch that failed later in the turn may have aborted a task that another one scheduled.
+        let open = &self.execution.tasks;
+        self.decision.tasks.retain(|task| open.contains_key(&task.scheduled));
     }
 
     fn position(&self, frame: u32) -> Option<&Position> {
