@@ -23,7 +23,8 @@ const CHAIN: &str = r#"{"StartAt": "S0", "States": {
   "S7": {"Type": "Pass", "Parameters": {"text.$": "States.Format('{}-{}', $.id, $.n)"}, "ResultPath": "$.text", "Next": "S8"},
   "S8": {"Type": "Pass", "OutputPath": "$.text", "Next": "S9"},
   "S9": {"Type": "Succeed"}}}"#;
-const INPUT: &str = r#"{"id": "device-000017", "n": 7, "payload": {"a": [1, 2, 3], "b": "some text"}}"#;
+const INPUT: &str =
+    r#"{"id": "device-000017", "n": 7, "payload": {"a": [1, 2, 3], "b": "some text"}}"#;
 
 fn main() {
     let executions: u32 = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(100_000);
@@ -41,7 +42,9 @@ fn main() {
     each("interpreting", &mut || drop(run(&machine)));
     each("storing", &mut || drop(encode_chunk(&events)));
     each("reading back", &mut || drop(decode_chunk(&stored)));
-    each("replaying", &mut || drop(Execution::replay(Arc::clone(&machine), events.iter().cloned())));
+    each("replaying", &mut || {
+        drop(Execution::replay(Arc::clone(&machine), events.iter().cloned()));
+    });
 }
 
 fn run(machine: &Arc<StateMachine>) -> Vec<HistoryEvent> {

@@ -405,6 +405,7 @@ impl Run {
         assert!(due.is_none_or(|due| due > self.now), "what is due has not happened");
         let outstanding = self.execution.outstanding();
         assert!(outstanding.iter().all(|task| self.execution.is_open(task.scheduled)));
+        assert_eq!(self.execution.is_owed(), !outstanding.is_empty());
         assert!(
             !running
                 || due.is_some()

@@ -99,12 +99,16 @@ impl Execution {
                 };
                 self.position(event)?.activity = Activity::Task(task);
                 self.tasks.insert(event.id, event.frame);
+                self.unanswered += 1;
             }
             Detail::Submitted { .. } => {
-                if let Activity::Task(task) = &mut self.position(event)?.activity {
+                if let Activity::Task(task) = &mut self.position(event)?.activity
+                    && !task.submitted
+                {
                     task.submitted = true;
                     // Nobody needs the request any more, and waiting executions are many.
                     task.parameters = Json::Null;
+                    self.unanswered -= 1;
                 }
             }
             Detail::TaskSucceeded { .. } | Detail::TaskEnded { .. } => {
@@ -180,6 +184,7 @@ impl Execution {
         self.stopped = Some(event.at);
         self.frames.clear();
         self.tasks.clear();
+        self.unanswered = 0;
         self.deadlines.clear();
     }
 
@@ -237,8 +242,11 @@ impl Execution {
 
     fn close_task(&mut self, frame: u32) {
         let position = self.frames.get(&frame).and_then(|frame| frame.at.as_ref());
-        if let Some(Activity::Task(task)) = position.map(|position| &position.activity) {
-            self.tasks.remove(&task.scheduled);
+        if let Some(Activity::Task(task)) = position.map(|position| &position.activity)
+            && self.tasks.remove(&task.scheduled).is_some()
+            && !task.submitted
+        {
+            self.unanswered -= 1;
         }
     }
 

@@ -172,6 +172,8 @@ pub struct Execution {
     next_frame: u32,
     /// Frame of every open task, by its `TaskScheduled` event; derived from `frames`.
     tasks: BTreeMap<EventId, u32>,
+    /// How many of them the world has not answered; derived from `frames`.
+    unanswered: u32,
     /// Deadline of every frame that has one; derived from `frames`.
     deadlines: BTreeSet<(Timestamp, u32)>,
 }
@@ -306,6 +308,11 @@ impl Execution {
         self.tasks.contains_key(&scheduled)
     }
 
+    /// Whether the world owes it an answer.
+    pub fn is_owed(&self) -> bool {
+        self.unanswered > 0
+    }
+
     /// Tasks the world has not answered or taken over: what recovery asks for again.
     pub fn outstanding(&self) -> Vec<Task> {
         let open = self.tasks.values().filter_map(|frame| self.task_of(*frame));
@@ -361,6 +368,7 @@ impl Execution {
             frames: BTreeMap::new(),
             next_frame: 1,
             tasks: BTreeMap::new(),
+            unanswered: 0,
             deadlines: BTreeSet::new(),
         }
     }

@@ -52,12 +52,9 @@ pub fn decode_chunk(bytes: &[u8]) -> Result<Vec<HistoryEvent>, Broken> {
         None => return Err(Broken("empty".to_owned())),
     };
     let chunk: Chunk = postcard::from_bytes(rest).map_err(|error| Broken(error.to_string()))?;
-    let mut payloads = Vec::with_capacity(chunk.texts.len());
-    for text in &chunk.texts {
-        let value = Json::parse(text).map_err(|error| Broken(error.to_string()))?;
-        payloads.push((Arc::<str>::from(text.as_str()), value));
-    }
-    let source = Source { payloads, names: chunk.names };
+    let values = chunk.texts.iter().map(|text| Json::parse(text));
+    let values = values.collect::<Result<_, _>>().map_err(|error| Broken(error.to_string()))?;
+    let source = Source { texts: chunk.texts, values, names: chunk.names };
     let event = |(at, stored): (usize, Stored)| {
         Some(HistoryEvent {
             seq: chunk.seq + at as u64,
@@ -160,17 +157,18 @@ impl Payloads {
 }
 
 struct Source {
-    payloads: Vec<(Arc<str>, Json)>,
+    texts: Vec<String>,
+    values: Vec<Json>,
     names: Vec<Arc<str>>,
 }
 
 impl Source {
     fn payload(&self, place: Place) -> Option<Payload> {
-        let (text, value) = self.payloads.get(place.0 as usize)?;
+        let value = self.values.get(place.0 as usize)?.clone();
         Some(if place.1 {
-            Payload::Text(Arc::clone(text), value.clone())
+            Payload::Text(self.texts.get(place.0 as usize)?.as_str().into(), value)
         } else {
-            Payload::Value(value.clone())
+            Payload::Value(value)
         })
     }
 

@@ -120,8 +120,7 @@ impl Executions {
             }
             return;
         }
-        let outstanding = !hot.execution.outstanding().is_empty();
-        let open = OpenRecord { due: hot.execution.due(), outstanding };
+        let open = OpenRecord { due: hot.execution.due(), outstanding: hot.execution.is_owed() };
         if self.open.get(&id) != Some(&open) {
             self.record(Write::Open(id, Some(open)), ran);
         }
