@@ -152,15 +152,19 @@ impl Executions {
             return Ok(Err(no_execution(settings, name)));
         };
         let answer = |at: Timestamp| Json::object([("stopDate", seconds(at))]);
-        let Ok(ran) = self.stimulate(now, id, stop, reads, settings)? else {
-            let at = record.stopped.unwrap_or(record.started);
-            return Ok(Ok((answer(at), None, Ran::default())));
-        };
-        let stopped = ran.writes.iter().find_map(|write| match write {
-            Write::Execution(_, record) => record.stopped,
-            _ => None,
-        });
-        Ok(Ok((answer(stopped.unwrap_or(now)), Some(id), ran)))
+        match self.stimulate(now, id, stop, reads, settings)? {
+            Ok(ran) => {
+                let stopped = ran.writes.iter().find_map(|write| match write {
+                    Write::Execution(_, record) => record.stopped,
+                    _ => None,
+                });
+                Ok(Ok((answer(stopped.unwrap_or(now)), Some(id), ran)))
+            }
+            Err(_) => {
+                let at = record.stopped.unwrap_or(record.started);
+                Ok(Ok((answer(at), None, Ran::default())))
+            }
+        }
     }
 
     fn report(
