@@ -17,9 +17,9 @@
 //! | `stop ERROR CAUSE` | StopExecution |
 //! | `repeat N COMMAND` | the command, N times |
 //!
-//! A task is the oldest open one, or the one scheduled at event `#N`: `fail #4 Busy`. In place of
-//! JSON, `N x TEXT` is a string of N times TEXT. In a history, events that AWS does not show have
-//! no id, and `!` is a refusal.
+//! A task is the oldest open one, or the one scheduled at event `#N`: `fail #4 Busy`. In JSON,
+//! `{N x TEXT}` is a string of N times TEXT. In a history, events that AWS does not show have no
+//! id, and `!` is a refusal.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::disallowed_methods, reason = "pages are files, chosen by the environment")]
@@ -232,12 +232,15 @@ impl World {
     }
 }
 
+/// JSON as a script writes it: `{N x TEXT}` in it is a string of N times TEXT.
 fn json_text(text: &str) -> String {
-    match text.split_once(" x ").and_then(|(times, part)| Some((times.parse().ok()?, part))) {
-        Some((times, part)) => format!("\"{}\"", part.repeat(times)),
-        None if text.is_empty() => "{}".to_owned(),
-        None => text.to_owned(),
+    if text.is_empty() {
+        return "{}".to_owned();
     }
+    let long = regex::Regex::new(r"\{(\d+) x ([^}]*)\}").unwrap();
+    let string =
+        |found: &regex::Captures<'_>| format!("\"{}\"", found[2].repeat(found[1].parse().unwrap()));
+    long.replace_all(text, string).into_owned()
 }
 
 impl Run {

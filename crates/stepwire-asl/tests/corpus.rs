@@ -218,6 +218,15 @@ fn definitions_are_judged_as_linters_judge_them() {
 }
 
 #[test]
+fn the_machines_of_the_story_are_accepted() {
+    let Some(folder) = recordings("../seed") else { return };
+    for name in ["config_management.asl.json", "firmware_upgrade.asl.json"] {
+        let text = std::fs::read_to_string(folder.join(name)).unwrap();
+        assert_eq!(told(&StateMachine::parse(&text).err().unwrap_or_default()), "", "{name}");
+    }
+}
+
+#[test]
 fn public_definitions_are_accepted_or_refused_by_name() {
     let Some(folder) = recordings("asl-real") else { return };
     let cases = read(&folder.join("definitions.json"));

@@ -41,7 +41,7 @@ pub fn encode_chunk(events: &[HistoryEvent]) -> Vec<u8> {
         })
         .collect();
     let chunk = Chunk { seq: first.0, at: first.1, texts: payloads.texts, names, events: stored };
-    postcard::to_extend(&chunk, vec![FORMAT]).unwrap_or_default()
+    postcard::to_extend(&chunk, vec![FORMAT]).expect("plain data can be written")
 }
 
 /// The events that [`encode_chunk`] wrote.

@@ -23,6 +23,7 @@ impl Decider<'_, '_> {
         effective: &Json,
     ) -> Result<(), Failure> {
         let input = self.parameters(frame, definition, effective, About::default())?;
+        self.check_size(frame, &input)?;
         self.record(frame, Detail::ParallelStarted(branches.len() as u32));
         for (index, start) in branches.iter().enumerate() {
             let child = self.begin(frame, index as u32);
@@ -45,6 +46,7 @@ impl Decider<'_, '_> {
         let Some(count) = items.as_array().map(<[Json]>::len) else {
             return Err(runtime(format!("Map state input must be an array but was: {items}")));
         };
+        self.check_size(frame, &items)?;
         let concurrency = match &map.concurrency {
             Some(seconds) => self.number(frame, seconds, input, "MaxConcurrencyPath")?,
             None => 0,
@@ -80,6 +82,7 @@ impl Decider<'_, '_> {
                     self.evaluate(frame, &effective, about, |s, e| template.evaluate(s, e))?
                 }
             };
+            self.check_size(frame, &input)?;
             let child = self.begin(frame, index);
             let name = Arc::clone(&definition.name);
             self.record(child, Detail::IterationStarted { name, index });

@@ -48,8 +48,8 @@ impl Decider<'_, '_> {
             return self.fail_branch(frame, trouble);
         };
         if let Err(failure) = self.caught(frame, definition, catcher, &trouble) {
-            let Failure { error, cause } = self.told(frame, failure);
-            self.fail_branch(frame, Trouble { error: Some(error), cause: Some(cause) });
+            let trouble = self.told(frame, failure).into();
+            self.fail_branch(frame, trouble);
         }
     }
 

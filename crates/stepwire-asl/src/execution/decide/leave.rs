@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::evaluate::About;
-use super::{Decider, kind_of};
-use crate::Json;
+use super::{Decider, kind_of, runtime};
 use crate::definition::{Next, StateDefinition, StateId};
 use crate::history::{Detail, Payload};
+use crate::json::{DEPTH_MAX, Json};
 use crate::scope::Failure;
 use crate::template::Template;
 
@@ -67,8 +67,20 @@ impl Decider<'_, '_> {
         let Some(template) = assign else { return Ok(Assigned::new()) };
         let values =
             self.evaluate(frame, result, About::default(), |s, e| template.evaluate(s, e))?;
+        self.check_size(frame, &values)?;
         let members = values.as_object().into_iter().flatten();
         Ok(members.map(|(name, value)| (Arc::clone(name), value.clone())).collect())
+    }
+
+    /// Refuses what the state that `frame` is in made, when no history could keep it.
+    pub(super) fn check_size(&self, frame: u32, made: &Json) -> Result<(), Failure> {
+        let Some(position) = self.position(frame) else { return Ok(()) };
+        // What came in has been measured already.
+        if position.input.value().same(made) {
+            return Ok(());
+        }
+        let name = &self.machine.state(position.state).name;
+        unfit(name, made).map_or(Ok(()), Err)
     }
 
     pub(super) fn leave(
@@ -79,11 +91,7 @@ impl Decider<'_, '_> {
         next: Option<StateId>,
         assigned: Assigned,
     ) -> Result<(), Failure> {
-        // What came in has been measured already.
-        let came_in = self.position(frame).is_some_and(|at| at.input.value().same(output.value()));
-        if !came_in && exceeds(output.value()) {
-            return Err(too_large(&definition.name));
-        }
+        self.check_size(frame, output.value())?;
         let parent = self.execution.frames.get(&frame).and_then(|frame| frame.parent);
         self.record(
             frame,
@@ -108,16 +116,23 @@ pub(super) fn mismatch(error: crate::path::Error) -> Failure {
     Failure::new("States.ResultPathMatchFailure", error.message)
 }
 
-/// The failure of a state or task whose result is longer than a payload may be.
-pub(super) fn too_large(who: &str) -> Failure {
-    let cause = format!(
-        "The state/task '{who}' returned a result with a size exceeding the maximum number of bytes service limit."
-    );
-    Failure::new("States.DataLimitExceeded", cause)
+/// Why a history cannot keep what the state or task `who` made.
+pub(super) fn unfit(who: &str, made: &Json) -> Option<Failure> {
+    if exceeds(made) {
+        let cause = format!(
+            "The state/task '{who}' returned a result with a size exceeding the maximum number of bytes service limit."
+        );
+        return Some(Failure::new("States.DataLimitExceeded", cause));
+    }
+    (!made.is_within(DEPTH_MAX)).then(|| {
+        runtime(format!(
+            "The state/task '{who}' returned a result that is nested more than {DEPTH_MAX} levels deep."
+        ))
+    })
 }
 
 /// Whether the compact text of `value` is longer than a payload may be. Stops counting there.
-pub(super) fn exceeds(value: &Json) -> bool {
+fn exceeds(value: &Json) -> bool {
     fn after(value: &Json, left: usize) -> Option<usize> {
         match value {
             Json::Null | Json::Bool(true) => left.checked_sub(4),

@@ -173,8 +173,7 @@ impl<'e, 't> Decider<'e, 't> {
         let Some(state) = self.position(frame).map(|position| position.state) else { return };
         let machine = Arc::clone(&self.machine);
         if let Err(failure) = part(self, machine.state(state)) {
-            let Failure { error, cause } = self.told(frame, failure);
-            let trouble = Trouble { error: Some(error), cause: Some(cause) };
+            let trouble = self.told(frame, failure).into();
             self.troubled(frame, trouble, Ended::Otherwise);
         }
     }

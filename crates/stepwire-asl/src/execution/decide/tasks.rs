@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::evaluate::About;
-use super::leave::{exceeds, too_large};
+use super::leave::unfit;
 use super::{Activity, Decider, Ended, OpenTask, Task};
 use crate::definition::{Pattern, Resource, Seconds, State, StateDefinition};
 use crate::history::{Detail, EventId, Payload, Trouble};
@@ -23,9 +23,7 @@ impl Decider<'_, '_> {
         let token = waits.then(|| (self.turn.token)(scheduled));
         let about = About { token: token.as_deref(), ..About::default() };
         let parameters = self.parameters(frame, definition, input, about)?;
-        if exceeds(&parameters) {
-            return Err(too_large(&definition.name));
-        }
+        self.check_size(frame, &parameters)?;
         let read = |decider: &mut Self, seconds: &Option<Seconds>, field| {
             seconds.as_ref().map(|seconds| decider.number(frame, seconds, input, field)).transpose()
         };
@@ -61,18 +59,22 @@ impl Decider<'_, '_> {
 
     /// The integration answered.
     pub(super) fn returned(&mut self, frame: u32, result: Result<Json, Failure>) {
-        let Some(resource) = self.resource(frame) else { return };
         match result {
-            Ok(output) if resource.pattern() == Pattern::WaitForTaskToken => {
-                let (resource_type, resource) = resource.shown();
-                let output = Payload::Value(output);
-                self.record(frame, Detail::Submitted { resource_type, resource, output });
-            }
-            Ok(output) => self.task_succeeded(frame, Payload::Value(output)),
-            Err(Failure { error, cause }) => {
-                self.task_failed(frame, Trouble { error: Some(error), cause: Some(cause) });
-            }
+            Ok(output) => self.answered(frame, Payload::Value(output)),
+            Err(failure) => self.task_failed(frame, failure.into()),
         }
+    }
+
+    fn answered(&mut self, frame: u32, output: Payload) {
+        let Some(resource) = self.resource(frame) else { return };
+        if resource.pattern() != Pattern::WaitForTaskToken {
+            return self.task_succeeded(frame, output);
+        }
+        if let Some(failure) = unfit(resource.service(), output.value()) {
+            return self.task_failed(frame, failure.into());
+        }
+        let (resource_type, resource) = resource.shown();
+        self.record(frame, Detail::Submitted { resource_type, resource, output });
     }
 
     fn resource(&self, frame: u32) -> Option<Arc<Resource>> {
@@ -85,10 +87,9 @@ impl Decider<'_, '_> {
     pub(super) fn task_succeeded(&mut self, frame: u32, output: Payload) {
         let Some(resource) = self.resource(frame) else { return };
         let function = resource.is_function();
-        if exceeds(output.value()) {
-            let who = if function { resource.text() } else { resource.service() };
-            let Failure { error, cause } = too_large(who);
-            return self.task_failed(frame, Trouble { error: Some(error), cause: Some(cause) });
+        let who = if function { resource.text() } else { resource.service() };
+        if let Some(failure) = unfit(who, output.value()) {
+            return self.task_failed(frame, failure.into());
         }
         let (resource_type, resource) = resource.shown();
         let result = output.value().clone();
