@@ -91,6 +91,7 @@ struct Stored {
 #[derive(Serialize, Deserialize, Clone, Copy)]
 struct Place(u32, bool);
 
+/// Stored by position: new kinds come last.
 #[derive(Serialize, Deserialize)]
 enum What {
     ExecutionStarted(Place, u32, u32),
@@ -120,8 +121,8 @@ enum What {
     RetryScheduled(u32, Timestamp),
     RetryDue,
     BranchStarted(u32, u32),
-    BranchFailed,
     Heartbeat,
+    BranchFailed,
 }
 
 /// Payloads written so far: the last few are looked at for one that is the same.
