@@ -118,6 +118,9 @@ pub(super) fn mismatch(error: crate::path::Error) -> Failure {
 
 /// Why a history cannot keep what the state or task `who` made.
 pub(super) fn unfit(who: &str, made: &Json) -> Option<Failure> {
+    if surely_fits(made, PAYLOAD_MAX, DEPTH_MAX).is_some() {
+        return None;
+    }
     if exceeds(made) {
         let cause = format!(
             "The state/task '{who}' returned a result with a size exceeding the maximum number of bytes service limit."
@@ -129,6 +132,27 @@ pub(super) fn unfit(who: &str, made: &Json) -> Option<Failure> {
             "The state/task '{who}' returned a result that is nested more than {DEPTH_MAX} levels deep."
         ))
     })
+}
+
+/// What is left of `bytes` after the longest text that `value` may have, within `levels` levels.
+///
+/// One short walk that settles all but the largest values.
+fn surely_fits(value: &Json, bytes: usize, levels: usize) -> Option<usize> {
+    match value {
+        Json::Null | Json::Bool(_) => bytes.checked_sub(6),
+        Json::Number(number) => bytes.checked_sub(number.text_len() + 1),
+        Json::String(text) => bytes.checked_sub(6 * text.len() + 3),
+        Json::Array(items) => {
+            let (bytes, levels) = (bytes.checked_sub(3)?, levels.checked_sub(1)?);
+            items.iter().try_fold(bytes, |bytes, item| surely_fits(item, bytes, levels))
+        }
+        Json::Object(members) => {
+            let (bytes, levels) = (bytes.checked_sub(3)?, levels.checked_sub(1)?);
+            members.iter().try_fold(bytes, |bytes, (name, value)| {
+                surely_fits(value, bytes.checked_sub(6 * name.len() + 3)?, levels)
+            })
+        }
+    }
 }
 
 /// Whether the compact text of `value` is longer than a payload may be. Stops counting there.
@@ -185,5 +209,19 @@ mod tests {
             let over = Json::parse(&fits.replacen('x', "xx", 1)).expect("JSON");
             assert!(exceeds(&over), "{rest}");
         }
+    }
+
+    #[test]
+    fn the_short_walk_never_lets_through_what_the_exact_one_refuses() {
+        for text in ["{\"a\":[null,true,false,-1,2.5,\"\\u0001\\n\"]}", "[[],{},[{}]]", "\"\""] {
+            let value = Json::parse(text).expect("JSON");
+            for bytes in 0..200 {
+                let fits = text.len() <= bytes;
+                assert!(fits || surely_fits(&value, bytes, 9).is_none(), "{text} in {bytes}");
+            }
+            assert!(surely_fits(&value, 200, 3).is_some(), "{text}");
+        }
+        let nested = Json::parse("[[1]]").expect("JSON");
+        assert!(surely_fits(&nested, 200, 1).is_none() && surely_fits(&nested, 200, 2).is_some());
     }
 }
