@@ -2,9 +2,9 @@
 
 use std::cmp::Ordering;
 
-use crate::path::{Missing, Path};
+use crate::json::Object;
+use crate::path::Path;
 use crate::scope::{Failure, Scope};
-use crate::template::Error;
 use crate::{Json, Timestamp};
 
 /// Rules within rules.
@@ -67,9 +67,9 @@ enum Test {
 }
 
 impl Rule {
-    /// The rule that `value` writes; `pointer` is where it stands.
-    pub fn compile(value: &Json, pointer: &str) -> Result<Rule, Vec<Error>> {
-        compile(value, pointer, 0)
+    /// The rule that `value` writes, as it stands in `Choices` with its `Next`; `place` is where.
+    pub fn compile(value: &Json, place: &str) -> Result<Rule, Vec<Error>> {
+        compile(value, place, 0)
     }
 
     /// Whether it holds.
@@ -97,50 +97,93 @@ impl Rule {
     }
 }
 
-fn compile(value: &Json, pointer: &str, depth: usize) -> Result<Rule, Vec<Error>> {
-    let fail = |at: &str, message: &str| {
-        Err(vec![Error { pointer: format!("{pointer}{at}"), message: message.to_owned() }])
+/// A rule that cannot be compiled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error {
+    /// Where it stands.
+    pub place: String,
+    /// What is wrong.
+    pub message: String,
+}
+
+fn fail<T>(place: impl Into<String>, message: impl Into<String>) -> Result<T, Vec<Error>> {
+    Err(vec![Error { place: place.into(), message: message.into() }])
+}
+
+fn compile(value: &Json, place: &str, depth: usize) -> Result<Rule, Vec<Error>> {
+    let Some(members) = value.as_object() else {
+        return fail(place, "Expected value of type Object");
     };
-    let Some(members) = value.as_object() else { return fail("", "Expected value of type Object") };
     if depth > DEPTH_MAX {
-        return fail("", "rules are nested too deeply");
+        return fail(place, format!("Rules are nested more than {DEPTH_MAX} deep"));
     }
-    for name in ["And", "Or"] {
-        let Some(inner) = members.get(name) else { continue };
-        let Some(items) = inner.as_array().filter(|items| !items.is_empty()) else {
-            return fail(&format!("/{name}"), "Expected a non-empty array");
+    // Only a rule of `Choices` itself says where to go.
+    let around: &[&str] = if depth == 0 { &["Next", "Comment", "Assign"] } else { &["Comment"] };
+    let own = members.iter().filter(|(name, _)| !around.contains(&name.as_ref()));
+    let own: Vec<(&str, &Json)> = own.map(|(name, value)| (name.as_ref(), value)).collect();
+    if let Some((name, _)) = own.iter().find(|(name, _)| !is_known(name)) {
+        return match *name {
+            "Condition" | "Output" => fail(
+                place,
+                format!(
+                    "The QueryLanguage is set to 'JSONPath', but field '{name}' is only supported for the 'JSONata' QueryLanguage"
+                ),
+            ),
+            _ => fail(place, format!("Field '{name}' is not supported")),
         };
-        let rules = items
-            .iter()
-            .enumerate()
-            .map(|(at, item)| compile(item, &format!("{pointer}/{name}/{at}"), depth + 1));
-        let rules = rules.collect::<Result<Vec<_>, _>>()?;
-        return Ok(if name == "And" { Rule::And(rules) } else { Rule::Or(rules) });
     }
-    if let Some(inner) = members.get("Not") {
-        return Ok(Rule::Not(Box::new(compile(inner, &format!("{pointer}/Not"), depth + 1)?)));
+    match own.as_slice() {
+        [(name @ ("And" | "Or"), inner)] => {
+            let Some(items) = inner.as_array() else {
+                return fail(format!("{place}/{name}"), "Expected value of type Array");
+            };
+            if items.is_empty() {
+                return fail(format!("{place}/{name}"), "Value cannot be empty");
+            }
+            let numbered = items.iter().enumerate();
+            let rules = numbered
+                .map(|(at, item)| compile(item, &format!("{place}/{name}[{at}]"), depth + 1));
+            let rules = rules.collect::<Result<Vec<_>, _>>()?;
+            Ok(if *name == "And" { Rule::And(rules) } else { Rule::Or(rules) })
+        }
+        [("Not", inner)] => {
+            Ok(Rule::Not(Box::new(compile(inner, &format!("{place}/Not"), depth + 1)?)))
+        }
+        _ => comparison(members, &own, place),
     }
-    let Some(variable) = members.get("Variable").and_then(Json::as_str) else {
-        return fail("", "The field 'Variable' is required but was missing");
+}
+
+fn is_known(name: &str) -> bool {
+    matches!(name, "And" | "Or" | "Not" | "Variable") || operator(name).is_some()
+}
+
+fn comparison(members: &Object, own: &[(&str, &Json)], place: &str) -> Result<Rule, Vec<Error>> {
+    let Some(variable) = members.get("Variable") else {
+        return fail(place, "These fields are required: [Variable]");
     };
-    let Ok(variable) = Path::parse(variable) else {
-        return fail("/Variable", "Value is not a Reference Path");
+    let Some(Ok(variable)) = variable.as_str().map(Path::parse) else {
+        return fail(format!("{place}/Variable"), "Value is not a Reference Path");
     };
-    let known = members.iter().filter_map(|(name, value)| Some((name, operator(name)?, value)));
-    let mut known = known.collect::<Vec<_>>();
-    let (Some((name, (operator, by_path), value)), true) = (known.pop(), known.is_empty()) else {
-        return fail("", "exactly one comparison operator is required");
+    let [(name, value)] =
+        own.iter().filter(|(name, _)| *name != "Variable").collect::<Vec<_>>()[..]
+    else {
+        return fail(place, "There should be exactly one comparison operator");
     };
-    let at = format!("/{name}");
+    let Some((operator, by_path)) = operator(name) else {
+        return fail(place, format!("Field '{name}' is not supported beside 'Variable'"));
+    };
+    let at = format!("{place}/{name}");
     let against = if by_path {
         match value.as_str().map(Path::parse) {
             Some(Ok(path)) => Against::Path(path),
-            _ => return fail(&at, "Value is not a Reference Path"),
+            _ => return fail(at, "Value is not a Reference Path"),
         }
     } else if operator.takes(value) {
-        Against::Value(value.clone())
+        Against::Value((*value).clone())
+    } else if operator.wants() == "Timestamp" && value.as_str().is_some() {
+        return fail(at, "String does not match RFC3339 timestamp");
     } else {
-        return fail(&at, &format!("Expected value of type {}", operator.wants()));
+        return fail(at, format!("Expected value of type {}", operator.wants()));
     };
     Ok(Rule::Compare(Box::new(Comparison { variable, operator, against })))
 }
@@ -215,12 +258,12 @@ impl Comparison {
         let value = self.variable.read(scope);
         let wanted = match &self.against {
             Against::Value(value) => value.clone(),
-            Against::Path(path) => path.read(scope).map_err(|missing| invalid(path, &missing))?,
+            Against::Path(path) => path.read(scope).map_err(|_| invalid(path))?,
         };
         if self.operator == Operator::IsPresent {
             return Ok(wanted.as_bool() == Some(value.is_ok()));
         }
-        let value = value.map_err(|missing| invalid(&self.variable, &missing))?;
+        let value = value.map_err(|_| invalid(&self.variable))?;
         let is = |found: bool| wanted.as_bool() == Some(found);
         Ok(match self.operator {
             Operator::Order(kind, test) => {
@@ -240,9 +283,9 @@ impl Comparison {
     }
 }
 
-fn invalid(path: &Path, why: &Missing) -> Failure {
+fn invalid(path: &Path) -> Failure {
     let cause = format!(
-        "Invalid path '{}': The choice state's condition path references an invalid value. {why}",
+        "Invalid path '{}': The choice state's condition path references an invalid value.",
         path.text()
     );
     Failure::new("States.Runtime", cause)
@@ -321,13 +364,11 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::scope::Variables;
 
     fn holds(rule: &str, input: &str) -> bool {
         let rule = Rule::compile(&Json::parse(rule).expect("JSON"), "").expect("a rule");
         let input = Json::parse(input).expect("JSON");
-        let frame = BTreeMap::new();
-        let variables = Variables { frame: &frame, parent: None };
+        let variables = BTreeMap::new();
         let scope = Scope { input: &input, context: &Json::Null, variables: &variables };
         rule.matches(&scope).unwrap_or(false)
     }

@@ -1,5 +1,7 @@
 //! What is wrong with a definition, and where.
 
+use std::fmt;
+
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
@@ -18,8 +20,8 @@ pub struct Diagnostic {
     pub code: &'static str,
     /// What is wrong.
     pub message: String,
-    /// JSON pointer of the place.
-    pub location: String,
+    /// JSON pointer of the place; `None` for a fault of the whole.
+    pub location: Option<String>,
 }
 
 impl Diagnostic {
@@ -33,7 +35,15 @@ impl Diagnostic {
             severity: Severity::Error,
             code,
             message: message.into(),
-            location: location.into(),
+            location: Some(location.into()),
         }
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    /// As InvalidDefinition tells it: code, message and place.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let location = self.location.as_deref().unwrap_or("null");
+        write!(f, "{}: {} at {location}", self.code, self.message)
     }
 }

@@ -470,14 +470,16 @@ impl Parser<'_> {
     fn argument_end(&self) -> usize {
         let (mut depth, mut quote) = (0_i32, None);
         for (at, c) in self.rest().char_indices() {
-            match (quote, c) {
-                (Some(open), c) if c == open => quote = None,
-                (Some(_), _) => {}
-                (None, '\'' | '"') if depth > 0 => quote = Some(c),
-                (None, '[' | '(') => depth += 1,
-                (None, ']') => depth -= 1,
-                (None, ')') if depth > 0 => depth -= 1,
-                (None, ',' | ')') if depth == 0 => return at,
+            if let Some(open) = quote {
+                quote = quote.filter(|_| c != open);
+                continue;
+            }
+            match c {
+                '\'' | '"' if depth > 0 => quote = Some(c),
+                '[' | '(' => depth += 1,
+                ']' => depth -= 1,
+                ')' if depth > 0 => depth -= 1,
+                ',' | ')' if depth == 0 => return at,
                 _ => {}
             }
         }
@@ -512,12 +514,10 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::scope::Variables;
 
     fn evaluate(text: &str, input: &str) -> String {
         let input = Json::parse(input).expect("JSON");
-        let frame = BTreeMap::new();
-        let variables = Variables { frame: &frame, parent: None };
+        let variables = BTreeMap::new();
         let scope = Scope { input: &input, context: &Json::Null, variables: &variables };
         let call = Intrinsic::parse(text).expect("a call");
         match call.evaluate(&scope, &mut Entropy::new(1)) {

@@ -6,33 +6,25 @@ use std::sync::Arc;
 use crate::Json;
 
 /// The values an expression is evaluated against.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Scope<'a> {
     /// What `$` is.
     pub input: &'a Json,
     /// What `$$` is: the context object.
     pub context: &'a Json,
     /// What `$name` is.
-    pub variables: &'a Variables<'a>,
+    pub variables: &'a dyn Variables,
 }
 
-/// Variables visible in a state: the innermost frame first, then those around it.
-#[derive(Debug, Clone, Copy)]
-pub struct Variables<'a> {
-    /// Variables of this frame.
-    pub frame: &'a BTreeMap<Arc<str>, Json>,
-    /// The frame around it.
-    pub parent: Option<&'a Variables<'a>>,
+/// Variables visible in a state.
+pub trait Variables {
+    /// The variable of this name, in the innermost branch that has it.
+    fn variable(&self, name: &str) -> Option<&Json>;
 }
 
-impl Variables<'_> {
-    /// The variable, in the innermost frame that has it.
-    pub fn get(&self, name: &str) -> Option<&Json> {
-        match (self.frame.get(name), self.parent) {
-            (Some(value), _) => Some(value),
-            (None, Some(parent)) => parent.get(name),
-            (None, None) => None,
-        }
+impl Variables for BTreeMap<Arc<str>, Json> {
+    fn variable(&self, name: &str) -> Option<&Json> {
+        self.get(name)
     }
 }
 

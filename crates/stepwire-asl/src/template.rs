@@ -27,8 +27,8 @@ enum Node {
 /// A template that cannot be compiled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
-    /// JSON pointer of the place, within the template.
-    pub pointer: String,
+    /// Place of the object whose member is wrong, within the template: empty, or `/a[0]/b`.
+    pub place: String,
     /// What is wrong.
     pub message: String,
 }
@@ -37,7 +37,7 @@ impl Template {
     /// The template that `value` writes.
     pub fn compile(value: &Json) -> Result<Template, Vec<Error>> {
         let mut errors = Vec::new();
-        let node = compile(value, &mut String::new(), &mut errors);
+        let node = compile(value, "", &mut errors);
         if errors.is_empty() { Ok(Template(node)) } else { Err(errors) }
     }
 
@@ -47,51 +47,31 @@ impl Template {
     }
 }
 
-fn compile(value: &Json, pointer: &mut String, errors: &mut Vec<Error>) -> Node {
-    let mut within =
-        |name: &str,
-         errors: &mut Vec<Error>,
-         run: &mut dyn FnMut(&mut String, &mut Vec<Error>) -> Node| {
-            let length = pointer.len();
-            pointer.push('/');
-            pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
-            let node = run(pointer, errors);
-            pointer.truncate(length);
-            node
-        };
+fn compile(value: &Json, place: &str, errors: &mut Vec<Error>) -> Node {
     match value {
         Json::Object(members) => {
-            let nodes: Vec<_> = members
-                .iter()
-                .map(|(name, value)| {
-                    if let Some(plain) = name.strip_suffix(".$") {
-                        let mut run = |pointer: &mut String, errors: &mut Vec<Error>| {
-                            computed(name, value, pointer, errors)
-                        };
-                        (Arc::from(plain), within(name, errors, &mut run))
-                    } else {
-                        let mut run = |pointer: &mut String, errors: &mut Vec<Error>| {
-                            compile(value, pointer, errors)
-                        };
-                        (Arc::clone(name), within(name, errors, &mut run))
+            let mut nodes = Vec::with_capacity(members.len());
+            for (name, value) in members.iter() {
+                if let Some(plain) = name.strip_suffix(".$") {
+                    if members.contains_key(plain) {
+                        let message = format!("Only one of '{plain}' and '{name}' may be given");
+                        errors.push(Error { place: place.to_owned(), message });
                     }
-                })
-                .collect();
+                    nodes.push((Arc::from(plain), computed(name, value, place, errors)));
+                } else {
+                    let place = format!("{place}/{name}");
+                    nodes.push((Arc::clone(name), compile(value, &place, errors)));
+                }
+            }
             if nodes.iter().all(|(_, node)| matches!(node, Node::Literal(_))) {
                 return Node::Literal(value.clone());
             }
             Node::Object(nodes)
         }
         Json::Array(items) => {
-            let nodes: Vec<_> = items
-                .iter()
-                .enumerate()
-                .map(|(at, item)| {
-                    let mut run = |pointer: &mut String, errors: &mut Vec<Error>| {
-                        compile(item, pointer, errors)
-                    };
-                    within(&at.to_string(), errors, &mut run)
-                })
+            let numbered = items.iter().enumerate();
+            let nodes: Vec<_> = numbered
+                .map(|(at, item)| compile(item, &format!("{place}[{at}]"), errors))
                 .collect();
             if nodes.iter().all(|node| matches!(node, Node::Literal(_))) {
                 return Node::Literal(value.clone());
@@ -102,32 +82,21 @@ fn compile(value: &Json, pointer: &mut String, errors: &mut Vec<Error>) -> Node 
     }
 }
 
-fn computed(name: &Arc<str>, value: &Json, pointer: &str, errors: &mut Vec<Error>) -> Node {
-    let mut refuse = |message: String| {
-        errors.push(Error { pointer: pointer.to_owned(), message });
-        Node::Literal(Json::Null)
-    };
-    let Some(text) = value.as_str() else {
-        return refuse(format!(
-            "The value for the field '{name}' must be a valid JSONPath or a valid intrinsic function call"
-        ));
-    };
-    let wrong = || {
-        format!(
-            "The value for the field '{name}' must be a valid JSONPath or a valid intrinsic function call"
-        )
-    };
+/// The member `name`, which ends in `.$`.
+fn computed(name: &Arc<str>, value: &Json, place: &str, errors: &mut Vec<Error>) -> Node {
+    let text = value.as_str().unwrap_or_default();
     if text.starts_with('$') {
-        match Path::parse(text) {
-            Ok(path) => Node::Path { path, field: Arc::clone(name) },
-            Err(_) => refuse(wrong()),
+        if let Ok(path) = Path::parse(text) {
+            return Node::Path { path, field: Arc::clone(name) };
         }
-    } else {
-        match Intrinsic::parse(text) {
-            Ok(call) => Node::Call(call),
-            Err(_) => refuse(wrong()),
-        }
+    } else if let Ok(call) = Intrinsic::parse(text) {
+        return Node::Call(call);
     }
+    let message = format!(
+        "The value for the field '{name}' must be a valid JSONPath or a valid intrinsic function call"
+    );
+    errors.push(Error { place: place.to_owned(), message });
+    Node::Literal(Json::Null)
 }
 
 impl Node {
@@ -164,5 +133,5 @@ fn not_found(path: &Path, field: &str, scope: &Scope<'_>) -> Failure {
         path.text(),
         input.to_text()
     );
-    Failure::new("States.ParameterPathFailure", cause)
+    Failure::new("States.Runtime", cause)
 }

@@ -16,6 +16,7 @@ use crate::diagnostic::Diagnostic;
 use crate::intrinsic::Intrinsic;
 use crate::path::{Path, ReferencePath};
 use crate::template::Template;
+use crate::time::Timestamp;
 
 /// Number of a state in its machine, across all branches.
 pub type StateId = u32;
@@ -55,7 +56,7 @@ pub struct StateDefinition {
 impl StateDefinition {
     /// Whether its output is its input, untouched.
     pub(crate) fn is_transparent(&self) -> bool {
-        let whole = |path: &Option<Path>| path.as_ref().is_some_and(|path| path.text() == "$");
+        let whole = |path: &Option<Path>| path.as_ref().is_some_and(Path::is_whole);
         let plain = self.result_path.as_ref().is_none_or(ReferencePath::is_root);
         whole(&self.input_path) && whole(&self.output_path) && self.parameters.is_none() && plain
     }
@@ -68,6 +69,8 @@ pub enum Next {
     State(StateId),
     /// Nowhere: its output is the branch's.
     End,
+    /// Where its rules say.
+    Chosen,
 }
 
 /// What a state does.
@@ -101,7 +104,7 @@ pub(crate) struct ChoiceRule {
 #[derive(Debug, PartialEq)]
 pub(crate) enum Wait {
     Seconds(Seconds),
-    Timestamp(Arc<str>),
+    Until(Timestamp),
     TimestampPath(Path),
 }
 
@@ -127,7 +130,7 @@ pub struct Retrier {
     pub(crate) interval_s: f64,
     pub(crate) attempts_max: u32,
     pub(crate) backoff: f64,
-    pub(crate) delay_max_s: Option<f64>,
+    pub(crate) delay_max_s: f64,
     pub(crate) full_jitter: bool,
 }
 
@@ -166,16 +169,19 @@ impl Retrier {
     /// for `FULL` jitter. Source: States Language, "Retrying after error".
     pub(crate) fn delay_ms(&self, used: u32, roll: f64) -> i64 {
         let grown = self.interval_s * self.backoff.powi(i32::try_from(used).unwrap_or(i32::MAX));
-        let bounded = grown.min(self.delay_max_s.unwrap_or(31_622_400.0));
+        let bounded = grown.min(self.delay_max_s);
         let delay = if self.full_jitter { bounded * roll } else { bounded };
         (delay * 1_000.0).round() as i64
     }
 }
 
-/// Whether an error name is among those of a retrier or catcher.
+/// Whether an error name is among those of a retrier or catcher; `heartbeat` says that it is a
+/// `States.Timeout` for want of a heartbeat.
+///
+/// `States.Runtime` ends the execution before anybody asks, so nothing here matches it.
 pub(crate) fn matches_error(errors: &[Arc<str>], error: &str, heartbeat: bool) -> bool {
     errors.iter().any(|wanted| match wanted.as_ref() {
-        "States.ALL" => !matches!(error, "States.Runtime"),
+        "States.ALL" => true,
         "States.TaskFailed" => error != "States.Timeout",
         "States.HeartbeatTimeout" => heartbeat || error == "States.HeartbeatTimeout",
         wanted => wanted == error,

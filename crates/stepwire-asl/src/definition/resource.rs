@@ -2,12 +2,17 @@
 
 use std::sync::Arc;
 
+/// The service of a function's own ARN.
+const FUNCTION: &str = "lambda-function";
+
 /// A task's `Resource`, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resource {
     text: Arc<str>,
     service: Arc<str>,
     api: Arc<str>,
+    /// The operation with its pattern; the whole ARN of a function.
+    shown: Arc<str>,
     pattern: Pattern,
 }
 
@@ -34,7 +39,15 @@ impl Resource {
             return None;
         }
         let made = |service: &str, api: &str, pattern| {
-            Some(Resource { text: text.into(), service: service.into(), api: api.into(), pattern })
+            let shown = match (service, pattern) {
+                (FUNCTION, _) => text.to_owned(),
+                (_, Pattern::RequestResponse) => api.to_owned(),
+                (_, Pattern::Sync) => format!("{api}.sync"),
+                (_, Pattern::Sync2) => format!("{api}.sync:2"),
+                (_, Pattern::WaitForTaskToken) => format!("{api}.waitForTaskToken"),
+            };
+            let (text, service, api) = (text.into(), service.into(), api.into());
+            Some(Resource { text, service, api, shown: shown.into(), pattern })
         };
         match (*vendor, rest.split_once(':')) {
             ("states", Some(("activity", name))) => {
@@ -45,7 +58,7 @@ impl Resource {
                 let (service, api) = rest.rsplit_once(':')?;
                 made(service, api, pattern)
             }
-            ("lambda", _) => made("lambda-function", rest, Pattern::RequestResponse),
+            ("lambda", _) if is_function(rest) => made(FUNCTION, rest, Pattern::RequestResponse),
             _ => None,
         }
     }
@@ -71,20 +84,24 @@ impl Resource {
         self.pattern
     }
 
-    /// The operation as history events show it: with its pattern.
-    pub(crate) fn shown(&self) -> String {
-        let suffix = match self.pattern {
-            Pattern::RequestResponse => "",
-            Pattern::Sync => ".sync",
-            Pattern::Sync2 => ".sync:2",
-            Pattern::WaitForTaskToken => ".waitForTaskToken",
-        };
-        format!("{}{suffix}", self.api)
+    /// Resource type and operation as history events show them.
+    pub(crate) fn shown(&self) -> (Arc<str>, Arc<str>) {
+        (Arc::clone(&self.service), Arc::clone(&self.shown))
     }
 
+    /// Whether it is the ARN of a function: such tasks have event types of their own.
     pub(crate) fn is_function(&self) -> bool {
-        self.service.as_ref() == "lambda-function"
+        self.service.as_ref() == FUNCTION
     }
+}
+
+/// Whether `rest` of an ARN is `function:NAME` or `function:NAME:VERSION_OR_ALIAS`.
+fn is_function(rest: &str) -> bool {
+    let plain = |part: &str| {
+        !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || "-_$.".contains(c))
+    };
+    let parts: Vec<&str> = rest.split(':').collect();
+    matches!(parts.as_slice(), ["function", named @ ..] if matches!(named.len(), 1 | 2) && named.iter().all(|part| plain(part)))
 }
 
 fn pattern(rest: &str) -> (&str, Pattern) {

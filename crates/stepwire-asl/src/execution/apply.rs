@@ -83,7 +83,8 @@ impl Execution {
             }
             Detail::Aborted(_) => {
                 self.close_task(event.frame);
-                self.drop_frame(event.frame);
+                self.drop_branches(event.frame);
+                self.position(event)?.activity = Activity::Aborted;
             }
             Detail::Scheduled { parameters, timeout_s, heartbeat_s, .. } => {
                 let after = |seconds: &Option<i64>| seconds.map(|s| event.at.plus_ms(s * 1_000));
@@ -98,12 +99,16 @@ impl Execution {
                 };
                 self.position(event)?.activity = Activity::Task(task);
                 self.tasks.insert(event.id, event.frame);
+                self.unanswered += 1;
             }
             Detail::Submitted { .. } => {
-                if let Activity::Task(task) = &mut self.position(event)?.activity {
+                if let Activity::Task(task) = &mut self.position(event)?.activity
+                    && !task.submitted
+                {
                     task.submitted = true;
                     // Nobody needs the request any more, and waiting executions are many.
                     task.parameters = Json::Null;
+                    self.unanswered -= 1;
                 }
             }
             Detail::TaskSucceeded { .. } | Detail::TaskEnded { .. } => {
@@ -149,10 +154,11 @@ impl Execution {
                 self.position(event)?.activity = Activity::Deciding;
                 self.frame(event)?.last = event.previous;
             }
-            Detail::IterationFailed { .. } | Detail::IterationAborted { .. } => {
+            Detail::IterationFailed { .. } | Detail::BranchFailed => {
                 self.follow(event.frame);
                 self.drop_frame(event.frame);
             }
+            Detail::IterationAborted { .. } => self.drop_frame(event.frame),
             Detail::Started { .. }
             | Detail::IterationStarted { .. }
             | Detail::IterationSucceeded { .. } => {}
@@ -178,6 +184,7 @@ impl Execution {
         self.stopped = Some(event.at);
         self.frames.clear();
         self.tasks.clear();
+        self.unanswered = 0;
         self.deadlines.clear();
     }
 
@@ -235,8 +242,11 @@ impl Execution {
 
     fn close_task(&mut self, frame: u32) {
         let position = self.frames.get(&frame).and_then(|frame| frame.at.as_ref());
-        if let Some(Activity::Task(task)) = position.map(|position| &position.activity) {
-            self.tasks.remove(&task.scheduled);
+        if let Some(Activity::Task(task)) = position.map(|position| &position.activity)
+            && self.tasks.remove(&task.scheduled).is_some()
+            && !task.submitted
+        {
+            self.unanswered -= 1;
         }
     }
 
@@ -253,10 +263,15 @@ impl Execution {
     fn drop_frame(&mut self, frame: u32) {
         self.drop_branches(frame);
         self.close_task(frame);
-        if let Some(dropped) = self.frames.remove(&frame)
-            && let Some(due) = dropped.deadline()
-        {
+        let Some(dropped) = self.frames.remove(&frame) else { return };
+        if let Some(due) = dropped.deadline() {
             self.deadlines.remove(&(due, frame));
+        }
+        let owner = dropped
+            .parent
+            .and_then(|(parent, index)| Some((self.frames.get_mut(&parent)?.at.as_mut()?, index)));
+        if let Some((Position { activity: Activity::Branches(branches), .. }, index)) = owner {
+            branches.running.remove(&index);
         }
     }
 }

@@ -50,14 +50,8 @@ pub enum Status {
 /// What an execution starts with.
 #[derive(Debug, Clone)]
 pub struct Start {
-    /// Its ARN; name and state machine are read from it.
+    /// Its ARN, which ends in its state machine's name and its own.
     pub execution_arn: Arc<str>,
-    /// Its name.
-    pub name: Arc<str>,
-    /// ARN of its state machine.
-    pub state_machine_arn: Arc<str>,
-    /// Name of its state machine.
-    pub state_machine_name: Arc<str>,
     /// The machine's role.
     pub role_arn: Arc<str>,
     /// Input text, valid JSON.
@@ -178,6 +172,8 @@ pub struct Execution {
     next_frame: u32,
     /// Frame of every open task, by its `TaskScheduled` event; derived from `frames`.
     tasks: BTreeMap<EventId, u32>,
+    /// How many of them the world has not answered; derived from `frames`.
+    unanswered: u32,
     /// Deadline of every frame that has one; derived from `frames`.
     deadlines: BTreeSet<(Timestamp, u32)>,
 }
@@ -213,6 +209,7 @@ enum Activity {
     Task(OpenTask),
     Retrying { due: Timestamp },
     Branches(Branches),
+    Aborted,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -257,7 +254,7 @@ impl Frame {
             Activity::Waiting { until } => Some(*until),
             Activity::Retrying { due } => Some(*due),
             Activity::Task(task) => task.deadline(),
-            Activity::Deciding | Activity::Branches(_) => None,
+            Activity::Deciding | Activity::Branches(_) | Activity::Aborted => None,
         }
     }
 }
@@ -309,6 +306,11 @@ impl Execution {
     /// Whether the task is open.
     pub fn is_open(&self, scheduled: EventId) -> bool {
         self.tasks.contains_key(&scheduled)
+    }
+
+    /// Whether the world owes it an answer.
+    pub fn is_owed(&self) -> bool {
+        self.unanswered > 0
     }
 
     /// Tasks the world has not answered or taken over: what recovery asks for again.
@@ -366,6 +368,7 @@ impl Execution {
             frames: BTreeMap::new(),
             next_frame: 1,
             tasks: BTreeMap::new(),
+            unanswered: 0,
             deadlines: BTreeSet::new(),
         }
     }

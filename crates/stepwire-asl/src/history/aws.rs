@@ -237,6 +237,7 @@ impl Detail {
             Detail::RetryScheduled { .. } => plain("RetryScheduled"),
             Detail::RetryDue => plain("RetryDue"),
             Detail::BranchStarted { .. } => plain("BranchStarted"),
+            Detail::BranchFailed => plain("BranchFailed"),
             Detail::Heartbeat => plain("Heartbeat"),
         }
     }

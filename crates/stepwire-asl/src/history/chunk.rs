@@ -41,7 +41,7 @@ pub fn encode_chunk(events: &[HistoryEvent]) -> Vec<u8> {
         })
         .collect();
     let chunk = Chunk { seq: first.0, at: first.1, texts: payloads.texts, names, events: stored };
-    postcard::to_extend(&chunk, vec![FORMAT]).unwrap_or_default()
+    postcard::to_extend(&chunk, vec![FORMAT]).expect("plain data can be written")
 }
 
 /// The events that [`encode_chunk`] wrote.
@@ -52,12 +52,9 @@ pub fn decode_chunk(bytes: &[u8]) -> Result<Vec<HistoryEvent>, Broken> {
         None => return Err(Broken("empty".to_owned())),
     };
     let chunk: Chunk = postcard::from_bytes(rest).map_err(|error| Broken(error.to_string()))?;
-    let mut payloads = Vec::with_capacity(chunk.texts.len());
-    for text in &chunk.texts {
-        let value = Json::parse(text).map_err(|error| Broken(error.to_string()))?;
-        payloads.push((Arc::<str>::from(text.as_str()), value));
-    }
-    let source = Source { payloads, names: chunk.names };
+    let values = chunk.texts.iter().map(|text| Json::parse(text));
+    let values = values.collect::<Result<_, _>>().map_err(|error| Broken(error.to_string()))?;
+    let source = Source { texts: chunk.texts, values, names: chunk.names };
     let event = |(at, stored): (usize, Stored)| {
         Some(HistoryEvent {
             seq: chunk.seq + at as u64,
@@ -94,6 +91,7 @@ struct Stored {
 #[derive(Serialize, Deserialize, Clone, Copy)]
 struct Place(u32, bool);
 
+/// Stored by position: new kinds come last.
 #[derive(Serialize, Deserialize)]
 enum What {
     ExecutionStarted(Place, u32, u32),
@@ -124,6 +122,7 @@ enum What {
     RetryDue,
     BranchStarted(u32, u32),
     Heartbeat,
+    BranchFailed,
 }
 
 /// Payloads written so far: the last few are looked at for one that is the same.
@@ -159,17 +158,18 @@ impl Payloads {
 }
 
 struct Source {
-    payloads: Vec<(Arc<str>, Json)>,
+    texts: Vec<String>,
+    values: Vec<Json>,
     names: Vec<Arc<str>>,
 }
 
 impl Source {
     fn payload(&self, place: Place) -> Option<Payload> {
-        let (text, value) = self.payloads.get(place.0 as usize)?;
+        let value = self.values.get(place.0 as usize)?.clone();
         Some(if place.1 {
-            Payload::Text(Arc::clone(text), value.clone())
+            Payload::Text(self.texts.get(place.0 as usize)?.as_str().into(), value)
         } else {
-            Payload::Value(value.clone())
+            Payload::Value(value)
         })
     }
 
@@ -264,6 +264,7 @@ impl What {
             Detail::RetryScheduled { retrier, due } => What::RetryScheduled(*retrier, *due),
             Detail::RetryDue => What::RetryDue,
             Detail::BranchStarted { parent, index } => What::BranchStarted(*parent, *index),
+            Detail::BranchFailed => What::BranchFailed,
             Detail::Heartbeat => What::Heartbeat,
         }
     }
@@ -353,6 +354,7 @@ impl What {
             What::RetryScheduled(retrier, due) => Detail::RetryScheduled { retrier, due },
             What::RetryDue => Detail::RetryDue,
             What::BranchStarted(parent, index) => Detail::BranchStarted { parent, index },
+            What::BranchFailed => Detail::BranchFailed,
             What::Heartbeat => Detail::Heartbeat,
         })
     }

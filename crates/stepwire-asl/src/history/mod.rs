@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 pub use chunk::{Broken, decode_chunk, encode_chunk};
 
 use crate::definition::StateId;
+use crate::scope::Failure;
 use crate::{Json, Timestamp};
 
 /// Public number of an event: gapless from 1; 0 for events that AWS has no name for.
@@ -105,6 +106,12 @@ pub struct Trouble {
     pub error: Option<Arc<str>>,
     /// Cause in words.
     pub cause: Option<Arc<str>>,
+}
+
+impl From<Failure> for Trouble {
+    fn from(Failure { error, cause }: Failure) -> Self {
+        Trouble { error: Some(error), cause: (!cause.is_empty()).then_some(cause) }
+    }
 }
 
 /// What happened: AWS's event types, and a few of our own that it does not show.
@@ -275,6 +282,8 @@ pub enum Detail {
         /// Which branch.
         index: u32,
     },
+    /// Private: a branch of a Parallel failed.
+    BranchFailed,
     /// Private: the task is still at work.
     Heartbeat,
 }
@@ -288,7 +297,19 @@ impl Detail {
                 | Detail::RetryScheduled { .. }
                 | Detail::RetryDue
                 | Detail::BranchStarted { .. }
+                | Detail::BranchFailed
                 | Detail::Heartbeat
+        )
+    }
+
+    /// Whether nothing comes after it.
+    pub fn is_terminal(&self) -> bool {
+        matches!(
+            self,
+            Detail::ExecutionSucceeded(_)
+                | Detail::ExecutionFailed(_)
+                | Detail::ExecutionTimedOut(_)
+                | Detail::ExecutionAborted(_)
         )
     }
 }

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use stepwire_asl::Json;
+use stepwire_asl::{Diagnostic, Json, Severity};
 
 use crate::error::ApiError;
 use crate::integrations;
@@ -262,9 +262,8 @@ fn parse_definition(text: &str) -> Result<stepwire_asl::StateMachine, ApiError> 
         ApiError::new("InvalidDefinition", message)
     };
     let machine = stepwire_asl::StateMachine::parse(text).map_err(|diagnostics| {
-        let errors = diagnostics.iter().filter(|d| d.severity == stepwire_asl::Severity::Error);
-        let texts = errors.map(|d| format!("{}: {} at {}", d.code, d.message, d.location));
-        refuse(texts.collect::<Vec<_>>().join(", "))
+        let errors = diagnostics.iter().filter(|d| d.severity == Severity::Error);
+        refuse(errors.map(ToString::to_string).collect::<Vec<_>>().join(", "))
     })?;
     for (pointer, resource) in machine.tasks() {
         if let Err(why) = integrations::supported(resource) {
@@ -276,33 +275,31 @@ fn parse_definition(text: &str) -> Result<stepwire_asl::StateMachine, ApiError> 
 
 /// Every fault of `definition`, as ValidateStateMachineDefinition lists them.
 pub(super) fn diagnostics(definition: &str) -> Vec<Json> {
-    let one = |code: &str, message: &str, location: &str, severity: &str| {
-        Json::object([
-            ("severity", Json::from(severity)),
-            ("code", Json::from(code)),
-            ("message", Json::from(message)),
-            ("location", Json::from(location)),
-        ])
-    };
-    match stepwire_asl::StateMachine::parse(definition) {
-        Err(found) => found
-            .iter()
-            .map(|d| {
-                let severity = match d.severity {
-                    stepwire_asl::Severity::Error => "ERROR",
-                    stepwire_asl::Severity::Warning => "WARNING",
-                };
-                one(d.code, &d.message, &d.location, severity)
-            })
-            .collect(),
-        Ok(machine) => machine
-            .tasks()
-            .filter_map(|(pointer, resource)| {
+    let found = match stepwire_asl::StateMachine::parse(definition) {
+        Err(found) => found,
+        Ok(machine) => {
+            let refused = machine.tasks().filter_map(|(place, resource)| {
                 let why = integrations::supported(resource).err()?;
-                Some(one("SCHEMA_VALIDATION_FAILED", &why, pointer, "ERROR"))
-            })
-            .collect(),
-    }
+                Some(Diagnostic::error("SCHEMA_VALIDATION_FAILED", why, place))
+            });
+            refused.collect()
+        }
+    };
+    found.iter().map(shown).collect()
+}
+
+fn shown(diagnostic: &Diagnostic) -> Json {
+    let severity = match diagnostic.severity {
+        Severity::Error => "ERROR",
+        Severity::Warning => "WARNING",
+    };
+    let mut members = vec![
+        ("severity", Json::from(severity)),
+        ("code", Json::from(diagnostic.code)),
+        ("message", Json::from(diagnostic.message.as_str())),
+    ];
+    members.extend(diagnostic.location.as_deref().map(|place| ("location", Json::from(place))));
+    Json::object(members)
 }
 
 fn validate(params: &Params<'_>) -> Result<Request, ApiError> {

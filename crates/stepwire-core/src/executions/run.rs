@@ -44,9 +44,6 @@ impl Executions {
         let compiled = Arc::clone(&machine.compiled);
         let start = Start {
             execution_arn: execution_arn(settings, &machine_name, &begin.name).into(),
-            name: Arc::clone(&begin.name),
-            state_machine_arn: machine_arn(settings, &machine_name).into(),
-            state_machine_name: Arc::clone(&machine_name),
             role_arn: Arc::clone(&machine.record.role_arn),
             input: Arc::clone(&begin.input),
         };
@@ -123,8 +120,7 @@ impl Executions {
             }
             return;
         }
-        let outstanding = !hot.execution.outstanding().is_empty();
-        let open = OpenRecord { due: hot.execution.due(), outstanding };
+        let open = OpenRecord { due: hot.execution.due(), outstanding: hot.execution.is_owed() };
         if self.open.get(&id) != Some(&open) {
             self.record(Write::Open(id, Some(open)), ran);
         }
@@ -160,7 +156,9 @@ fn with_turn<T>(
 ) -> T {
     let mut seed = Sha256::new();
     seed.update(settings.secret);
-    [id.machine, id.number, seq].iter().for_each(|part| seed.update(part.to_be_bytes()));
+    for part in [id.machine, id.number, seq] {
+        seed.update(part.to_be_bytes());
+    }
     let seed = seed.finalize();
     let seed = seed.iter().take(8).fold(0_u64, |acc, byte| acc << 8 | u64::from(*byte));
     let mut entropy = Entropy::new(seed);

@@ -1,0 +1,180 @@
+//! Members of an object of the definition, checked as they are read.
+
+use std::sync::Arc;
+
+use super::Parser;
+use crate::Json;
+use crate::definition::Seconds;
+use crate::json::Object;
+use crate::path::{Path, ReferencePath};
+use crate::template::{self, Template};
+
+/// An object of the definition and where it stands.
+#[derive(Clone, Copy)]
+pub(super) struct Node<'a> {
+    pub(super) members: &'a Object,
+    pub(super) at: &'a str,
+}
+
+/// Members that the other query language has in place of ours.
+const JSONATA: &[&str] = &["Arguments", "Output", "Items", "Condition"];
+
+impl Parser {
+    /// Refuses members that are not among `known`.
+    pub(super) fn only(&mut self, node: Node<'_>, known: &[&str]) {
+        for name in node.members.keys().map(AsRef::as_ref) {
+            if known.contains(&name) {
+                continue;
+            }
+            let message = if JSONATA.contains(&name) {
+                format!(
+                    "The QueryLanguage is set to 'JSONPath', but field '{name}' is only supported for the 'JSONata' QueryLanguage"
+                )
+            } else {
+                format!("Field '{name}' is not supported")
+            };
+            self.fail(message, node.at);
+        }
+    }
+
+    /// Refuses the object when some of `names` are missing.
+    pub(super) fn required(&mut self, node: Node<'_>, names: &[&str]) -> bool {
+        let missing: Vec<&str> =
+            names.iter().copied().filter(|name| !node.members.contains_key(*name)).collect();
+        if !missing.is_empty() {
+            self.fail(format!("These fields are required: [{}]", missing.join(", ")), node.at);
+        }
+        missing.is_empty()
+    }
+
+    /// Refuses the object when more than one of `names` is there.
+    pub(super) fn at_most_one(&mut self, node: Node<'_>, names: &[&str]) {
+        let there = names.iter().filter(|name| node.members.contains_key(**name)).count();
+        if there > 1 {
+            let names = names.join(", ");
+            self.fail(
+                format!("There should only be one of the following fields: [{names}]"),
+                node.at,
+            );
+        }
+    }
+
+    pub(super) fn text<'a>(&mut self, node: Node<'a>, name: &str) -> Option<&'a str> {
+        self.typed(node, name, "String", Json::as_str)
+    }
+
+    pub(super) fn object<'a>(&mut self, node: Node<'a>, name: &str) -> Option<&'a Object> {
+        self.typed(node, name, "Object", Json::as_object)
+    }
+
+    pub(super) fn array<'a>(&mut self, node: Node<'a>, name: &str) -> Option<&'a [Json]> {
+        self.typed(node, name, "Array", Json::as_array)
+    }
+
+    pub(super) fn boolean(&mut self, node: Node<'_>, name: &str) -> Option<bool> {
+        self.typed(node, name, "Boolean", Json::as_bool)
+    }
+
+    fn typed<'a, T>(
+        &mut self,
+        node: Node<'a>,
+        name: &str,
+        kind: &str,
+        read: impl Fn(&'a Json) -> Option<T>,
+    ) -> Option<T> {
+        let value = node.members.get(name)?;
+        let read = read(value);
+        if read.is_none() {
+            self.fail(format!("Expected value of type {kind}"), format!("{}/{name}", node.at));
+        }
+        read
+    }
+
+    pub(super) fn integer(
+        &mut self,
+        node: Node<'_>,
+        name: &str,
+        least: i64,
+        most: i64,
+    ) -> Option<i64> {
+        let number = self.typed(node, name, "Integer", Json::as_i64)?;
+        if number < least {
+            self.fail(format!("Minimum value is {least}"), format!("{}/{name}", node.at));
+        }
+        if number > most {
+            self.fail(format!("Maximum value is {most}"), format!("{}/{name}", node.at));
+        }
+        Some(number)
+    }
+
+    /// `name`, a whole number of at least `least`, or `namePath`.
+    pub(super) fn seconds(&mut self, node: Node<'_>, name: &str, least: i64) -> Option<Seconds> {
+        let by_path = format!("{name}Path");
+        self.at_most_one(node, &[name, &by_path]);
+        if node.members.contains_key(&*by_path) {
+            return self.path(node, &by_path).map(Seconds::Path);
+        }
+        self.integer(node, name, least, super::NUMBER_MAX).map(Seconds::Fixed)
+    }
+
+    pub(super) fn path(&mut self, node: Node<'_>, name: &str) -> Option<Path> {
+        let text = self.text(node, name)?;
+        let path = Path::parse(text).ok();
+        if path.is_none() {
+            self.fail("Value is not a Reference Path", format!("{}/{name}", node.at));
+        }
+        path
+    }
+
+    /// `InputPath` or `OutputPath`: everything when absent, `None` for `null`.
+    pub(super) fn data_path(&mut self, node: Node<'_>, name: &str) -> Option<Path> {
+        match node.members.get(name) {
+            Some(Json::Null) => None,
+            Some(_) => self.path(node, name),
+            None => Path::parse("$").ok(),
+        }
+    }
+
+    /// `ResultPath`: everything when absent, `None` for `null`.
+    pub(super) fn result_path(&mut self, node: Node<'_>) -> Option<ReferencePath> {
+        let text = match node.members.get("ResultPath") {
+            Some(Json::Null) => return None,
+            Some(_) => self.text(node, "ResultPath")?,
+            None => "$",
+        };
+        let path = ReferencePath::parse(text).ok();
+        if path.is_none() {
+            self.fail("Value is not a Reference Path", format!("{}/ResultPath", node.at));
+        }
+        path
+    }
+
+    pub(super) fn template(&mut self, node: Node<'_>, name: &str) -> Option<Template> {
+        let value = node.members.get(name)?;
+        match Template::compile(value) {
+            Ok(template) => Some(template),
+            Err(errors) => {
+                for template::Error { place, message } in errors {
+                    self.fail(message, format!("{}/{name}{place}", node.at));
+                }
+                None
+            }
+        }
+    }
+
+    /// `Assign`: names of variables and their values.
+    pub(super) fn assign(&mut self, node: Node<'_>) -> Option<Template> {
+        let names: Vec<Arc<str>> = self.object(node, "Assign")?.keys().map(Arc::clone).collect();
+        for name in names {
+            let plain = name.strip_suffix(".$").unwrap_or(&name);
+            let mut chars = plain.chars();
+            let starts = chars.next().is_some_and(|c| c.is_alphabetic() || c == '_');
+            let named = starts && chars.all(|c| c.is_alphanumeric() || c == '_');
+            if !named || plain == "states" || plain.chars().count() > super::NAME_MAX {
+                let message = format!("'{plain}' is not a valid variable name");
+                self.fail(message, format!("{}/Assign", node.at));
+            }
+        }
+        self.template(node, "Assign")
+    }
+}

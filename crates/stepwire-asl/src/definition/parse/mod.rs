@@ -1,0 +1,196 @@
+//! From text to a validated machine.
+//!
+//! Codes, sentences and places are those of ValidateStateMachineDefinition where they are known:
+//! `Field 'X' is not supported` stands at the state, an item of a list at `Retry[0]`.
+
+mod branches;
+mod fields;
+mod recovery;
+mod state;
+mod syntax;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use self::fields::Node;
+use self::state::OneState;
+use super::{Next, Resource, State, StateDefinition, StateId, StateMachine};
+use crate::diagnostic::Diagnostic;
+use crate::json::Object;
+
+const SCHEMA: &str = "SCHEMA_VALIDATION_FAILED";
+const TARGET: &str = "MISSING_TRANSITION_TARGET";
+/// Branches within branches.
+const DEPTH_MAX: usize = 32;
+/// Characters of a state's name.
+const NAME_MAX: usize = 80;
+/// Seconds, and anything else that is counted.
+const NUMBER_MAX: i64 = 99_999_999;
+
+const MACHINE: &[&str] =
+    &["Comment", "QueryLanguage", "StartAt", "States", "TimeoutSeconds", "Version"];
+
+pub(super) fn machine(text: &str) -> Result<StateMachine, Vec<Diagnostic>> {
+    let json = syntax::parse(text).map_err(|diagnostic| vec![diagnostic])?;
+    let mut parser = Parser::default();
+    let Some(members) = json.as_object() else {
+        return Err(vec![Diagnostic::error(SCHEMA, "Expected value of type Object", "/")]);
+    };
+    let node = Node { members, at: "" };
+    parser.only(node, MACHINE);
+    parser.query_language(node);
+    let timeout_s = parser.integer(node, "TimeoutSeconds", 1, NUMBER_MAX);
+    if parser.text(node, "Version").is_some_and(|version| version != "1.0") {
+        parser.fail("Value is not one of [1.0]", "/Version");
+    }
+    let comment = parser.text(node, "Comment").map(Arc::from);
+    let start = parser.flow(node, 0);
+    let errors = parser.findings();
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let states: Option<Vec<_>> = parser.states.into_iter().collect();
+    let (Some(states), Some(start)) = (states, start) else {
+        return Err(vec![Diagnostic::error(SCHEMA, "Expected value of type Object", "/States")]);
+    };
+    Ok(StateMachine { states, start, timeout_s, comment, tasks: parser.tasks })
+}
+
+#[derive(Default)]
+struct Parser {
+    /// What is wrong in itself.
+    errors: Vec<Diagnostic>,
+    /// What is wrong with transitions; told only of a machine that is well formed otherwise.
+    routes: Vec<Diagnostic>,
+    /// Branches that never end.
+    endless: Vec<Diagnostic>,
+    /// By number; `None` until parsed.
+    states: Vec<Option<StateDefinition>>,
+    tasks: Vec<(String, Arc<Resource>)>,
+    /// Names used so far: they are unique in the whole machine.
+    seen: BTreeSet<Arc<str>>,
+}
+
+/// The names of a branch's states and their numbers.
+type Names = indexmap::IndexMap<Arc<str>, StateId>;
+
+impl Parser {
+    fn fail(&mut self, message: impl Into<String>, location: impl AsRef<str>) {
+        let location = Some(location.as_ref()).filter(|at| !at.is_empty()).unwrap_or("/");
+        self.errors.push(Diagnostic::error(SCHEMA, message, location));
+    }
+
+    /// Everything found: a fault of the graph is told when nothing else can have caused it.
+    fn findings(&mut self) -> Vec<Diagnostic> {
+        let found = [&mut self.errors, &mut self.routes, &mut self.endless];
+        found.into_iter().find(|found| !found.is_empty()).map(std::mem::take).unwrap_or_default()
+    }
+
+    fn query_language(&mut self, node: Node<'_>) {
+        match self.text(node, "QueryLanguage") {
+            None | Some("JSONPath") => {}
+            Some("JSONata") => {
+                let why = "`JSONata` is not available in stepwire yet; use `JSONPath`";
+                self.fail(why, format!("{}/QueryLanguage", node.at));
+            }
+            Some(_) => {
+                let why = "Value is not one of [JSONPath, JSONata]";
+                self.fail(why, format!("{}/QueryLanguage", node.at));
+            }
+        }
+    }
+
+    /// `StartAt` and `States` of a machine or branch; the number of its first state.
+    fn flow(&mut self, node: Node<'_>, depth: usize) -> Option<StateId> {
+        if depth > DEPTH_MAX {
+            let message = format!("Branches are nested more than {DEPTH_MAX} deep");
+            self.errors.push(Diagnostic::error("TOO_DEEPLY_NESTED", message, node.at));
+            return None;
+        }
+        self.required(node, &["States", "StartAt"]);
+        let start = self.text(node, "StartAt");
+        let states = self.object(node, "States")?;
+        let at = format!("{}/States", node.at);
+        if states.is_empty() {
+            self.fail("Value cannot be empty", at);
+            return None;
+        }
+        let names = self.names(states, &at);
+        let start = start.and_then(|to| self.target(to, &names, &format!("{}/StartAt", node.at)));
+        let mut reached: BTreeSet<StateId> = start.into_iter().collect();
+        let mut ends = false;
+        for (name, value) in states {
+            let place = format!("{at}/{}", escape(name));
+            let Some(members) = value.as_object() else {
+                self.fail("Expected value of type Object", place);
+                continue;
+            };
+            let node = Node { members, at: &place };
+            let mut state = OneState { parser: self, node, names: &names, depth };
+            if let Some(definition) = state.parse(name) {
+                reached.extend(targets(&definition));
+                ends |= definition.next == Next::End;
+                self.states[names[name] as usize] = Some(definition);
+            }
+        }
+        for (name, _) in names.iter().filter(|(_, number)| !reached.contains(*number)) {
+            let message = format!("State \"{name}\" is not reachable.");
+            let place = format!("{at}/{}", escape(name));
+            self.routes.push(Diagnostic::error(TARGET, message, place));
+        }
+        if !ends {
+            self.endless.push(Diagnostic {
+                location: None,
+                ..Diagnostic::error("MISSING_END_STATE", "Workflow has no terminal state", "")
+            });
+        }
+        start
+    }
+
+    /// Numbers the states of a branch.
+    fn names(&mut self, states: &Object, at: &str) -> Names {
+        let mut names = Names::new();
+        for name in states.keys() {
+            let number = self.states.len() as StateId;
+            self.states.push(None);
+            names.insert(Arc::clone(name), number);
+            let place = format!("{at}/{}", escape(name));
+            if name.is_empty() || name.chars().count() > NAME_MAX {
+                let message = format!("State names have 1 to {NAME_MAX} characters");
+                self.errors.push(Diagnostic::error("INVALID_STATE_NAME", message, &place));
+            }
+            if !self.seen.insert(Arc::clone(name)) {
+                let message = format!("Duplicate State name: {name}");
+                self.errors.push(Diagnostic::error("DUPLICATE_STATE_NAME", message, place));
+            }
+        }
+        names
+    }
+
+    fn target(&mut self, name: &str, names: &Names, at: &str) -> Option<StateId> {
+        let found = names.get(name).copied();
+        if found.is_none() {
+            let message = format!("Missing 'Next' target: {name}");
+            self.routes.push(Diagnostic::error(TARGET, message, at));
+        }
+        found
+    }
+}
+
+/// Where a state leads.
+fn targets(state: &StateDefinition) -> Vec<StateId> {
+    let mut targets: Vec<_> = state.catch.iter().map(|catcher| catcher.next).collect();
+    if let Next::State(next) = state.next {
+        targets.push(next);
+    }
+    if let State::Choice { rules, default } = &state.state {
+        targets.extend(rules.iter().map(|rule| rule.next));
+        targets.extend(default);
+    }
+    targets
+}
+
+/// A state name as a part of a JSON pointer.
+fn escape(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}

@@ -1,0 +1,269 @@
+//! One entry of `States`.
+
+use std::sync::Arc;
+
+use super::fields::Node;
+use super::{Names, Parser};
+use crate::Json;
+use crate::compare::Rule;
+use crate::definition::{
+    ChoiceRule, Next, Resource, Seconds, State, StateDefinition, StateId, Text, Wait,
+};
+use crate::intrinsic::Intrinsic;
+use crate::path::Path;
+use crate::time::Timestamp;
+
+pub(super) struct OneState<'a> {
+    pub(super) parser: &'a mut Parser,
+    pub(super) node: Node<'a>,
+    pub(super) names: &'a Names,
+    pub(super) depth: usize,
+}
+
+/// Members that every state may have.
+const COMMON: &[&str] = &["Type", "Comment", "QueryLanguage"];
+/// Members of states that go on to another one.
+const FLOW: &[&str] = &["InputPath", "OutputPath", "Next", "End", "Assign"];
+const RECOVERY: &[&str] = &["ResultSelector", "Retry", "Catch"];
+
+fn allowed(kind: &str) -> Option<Vec<&'static str>> {
+    let own: [&[&str]; 3] = match kind {
+        "Pass" => [FLOW, &["Parameters", "ResultPath", "Result"], &[]],
+        "Task" => [
+            FLOW,
+            RECOVERY,
+            &[
+                "Parameters",
+                "ResultPath",
+                "Resource",
+                "TimeoutSeconds",
+                "TimeoutSecondsPath",
+                "HeartbeatSeconds",
+                "HeartbeatSecondsPath",
+                "Credentials",
+            ],
+        ],
+        "Choice" => [&["InputPath", "OutputPath", "Assign", "Choices", "Default"], &[], &[]],
+        "Wait" => [FLOW, &["Seconds", "SecondsPath", "Timestamp", "TimestampPath"], &[]],
+        "Succeed" => [&["InputPath", "OutputPath"], &[], &[]],
+        "Fail" => [&["Error", "ErrorPath", "Cause", "CausePath"], &[], &[]],
+        "Parallel" => [FLOW, RECOVERY, &["Parameters", "ResultPath", "Branches"]],
+        "Map" => [
+            FLOW,
+            RECOVERY,
+            &[
+                "Parameters",
+                "ResultPath",
+                "ItemsPath",
+                "ItemProcessor",
+                "Iterator",
+                "ItemSelector",
+                "MaxConcurrency",
+                "MaxConcurrencyPath",
+                "ItemReader",
+                "ItemBatcher",
+                "ResultWriter",
+                "Label",
+                "ToleratedFailureCount",
+                "ToleratedFailureCountPath",
+                "ToleratedFailurePercentage",
+                "ToleratedFailurePercentagePath",
+            ],
+        ],
+        _ => return None,
+    };
+    Some([COMMON, own[0], own[1], own[2]].concat())
+}
+
+impl OneState<'_> {
+    fn fail(&mut self, message: impl Into<String>, name: &str) {
+        self.parser.fail(message, format!("{}/{name}", self.node.at));
+    }
+
+    pub(super) fn parse(&mut self, name: &Arc<str>) -> Option<StateDefinition> {
+        if !self.parser.required(self.node, &["Type"]) {
+            return None;
+        }
+        let kind = self.parser.text(self.node, "Type")?;
+        let Some(known) = allowed(kind) else {
+            let kinds = "Task, Pass, Choice, Wait, Succeed, Fail, Parallel, Map";
+            self.fail(format!("Value is not one of [{kinds}]"), "Type");
+            return None;
+        };
+        self.parser.only(self.node, &known);
+        self.parser.query_language(self.node);
+        self.parser.text(self.node, "Comment");
+        let state = self.state(kind);
+        let next = match kind {
+            "Choice" => Some(Next::Chosen),
+            "Succeed" | "Fail" => Some(Next::End),
+            _ => self.next(),
+        };
+        let is_map = kind == "Map";
+        let input_path = self.parser.data_path(self.node, "InputPath");
+        let output_path = self.parser.data_path(self.node, "OutputPath");
+        let result_path = self.parser.result_path(self.node);
+        let mut template = |name| self.parser.template(self.node, name);
+        let (parameters, result_selector) =
+            (if is_map { None } else { template("Parameters") }, template("ResultSelector"));
+        let assign = self.parser.assign(self.node);
+        let (retry, catch) = (self.retry(), self.catch());
+        Some(StateDefinition {
+            name: Arc::clone(name),
+            input_path,
+            output_path,
+            result_path,
+            parameters,
+            result_selector,
+            assign,
+            retry,
+            catch,
+            reads_context: self.reads_context(),
+            next: next?,
+            state: state?,
+        })
+    }
+
+    /// Whether `$$` stands anywhere in it but in its branches.
+    fn reads_context(&self) -> bool {
+        let branches = ["Branches", "ItemProcessor", "Iterator"];
+        let own = self.node.members.iter().filter(|(name, _)| !branches.contains(&name.as_ref()));
+        own.into_iter().any(|(_, value)| value.to_text().contains("$$"))
+    }
+
+    fn next(&mut self) -> Option<Next> {
+        let next = self.node.members.contains_key("Next");
+        let end = self.parser.boolean(self.node, "End");
+        match (next, end) {
+            (true, Some(true)) => {
+                self.parser.at_most_one(self.node, &["Next", "End"]);
+                None
+            }
+            (true, _) => self.next_of(self.node, "Next").map(Next::State),
+            (false, Some(true)) => Some(Next::End),
+            (false, _) => {
+                let message = "There should be one of the following fields: [Next, End]";
+                self.parser.fail(message, self.node.at);
+                None
+            }
+        }
+    }
+
+    /// The state that the member `name` of `node` names.
+    pub(super) fn next_of(&mut self, node: Node<'_>, name: &str) -> Option<StateId> {
+        let target = self.parser.text(node, name)?;
+        self.parser.target(target, self.names, &format!("{}/{name}", node.at))
+    }
+
+    fn state(&mut self, kind: &str) -> Option<State> {
+        match kind {
+            "Pass" => Some(State::Pass { result: self.node.members.get("Result").cloned() }),
+            "Succeed" => Some(State::Succeed),
+            "Task" => self.task(),
+            "Choice" => Some(self.choice()),
+            "Wait" => self.wait().map(State::Wait),
+            "Fail" => Some(State::Fail { error: self.words("Error"), cause: self.words("Cause") }),
+            "Parallel" => self.parallel(),
+            _ => self.map(),
+        }
+    }
+
+    fn task(&mut self) -> Option<State> {
+        if self.node.members.contains_key("Credentials") {
+            self.fail("`Credentials` is not available in stepwire yet", "Credentials");
+        }
+        self.parser.required(self.node, &["Resource"]);
+        let text = self.parser.text(self.node, "Resource");
+        let timeout = self.parser.seconds(self.node, "TimeoutSeconds", 1);
+        let heartbeat = self.parser.seconds(self.node, "HeartbeatSeconds", 1);
+        if let (Some(Seconds::Fixed(timeout)), Some(Seconds::Fixed(heartbeat))) =
+            (&timeout, &heartbeat)
+            && heartbeat >= timeout
+        {
+            self.fail("HeartbeatSeconds must be smaller than TimeoutSeconds", "HeartbeatSeconds");
+        }
+        let at = format!("{}/Resource", self.node.at);
+        let Some(resource) = Resource::parse(text?) else {
+            self.parser.fail("Value is not a valid resource ARN", at);
+            return None;
+        };
+        let resource = Arc::new(resource);
+        self.parser.tasks.push((at, Arc::clone(&resource)));
+        Some(State::Task { resource, timeout, heartbeat })
+    }
+
+    fn wait(&mut self) -> Option<Wait> {
+        let names = ["Seconds", "SecondsPath", "Timestamp", "TimestampPath"];
+        self.parser.at_most_one(self.node, &names);
+        let Some(name) = names.into_iter().find(|name| self.node.members.contains_key(*name))
+        else {
+            let names = names.join(", ");
+            let message = format!("There should be one of the following fields: [{names}]");
+            self.parser.fail(message, self.node.at);
+            return None;
+        };
+        match name {
+            "Timestamp" => {
+                let text = self.parser.text(self.node, "Timestamp")?;
+                let until = Timestamp::parse(text);
+                if until.is_none() {
+                    self.fail("String does not match RFC3339 timestamp", "Timestamp");
+                }
+                until.map(Wait::Until)
+            }
+            "TimestampPath" => self.parser.path(self.node, name).map(Wait::TimestampPath),
+            _ => self.parser.seconds(self.node, "Seconds", 0).map(Wait::Seconds),
+        }
+    }
+
+    /// `name`, a text, or `namePath`, where to read it.
+    fn words(&mut self, name: &str) -> Option<Text> {
+        let by_path = format!("{name}Path");
+        self.parser.at_most_one(self.node, &[name, &by_path]);
+        if let Some(text) = self.parser.text(self.node, &by_path) {
+            if let Ok(path) = Path::parse(text) {
+                return Some(Text::Path(path));
+            }
+            if let Ok(call) = Intrinsic::parse(text) {
+                return Some(Text::Call(call));
+            }
+            self.fail("Value is not a Reference Path or intrinsic function", &by_path);
+            return None;
+        }
+        self.parser.text(self.node, name).map(|text| Text::Literal(text.into()))
+    }
+
+    fn choice(&mut self) -> State {
+        self.parser.required(self.node, &["Choices"]);
+        let choices = self.parser.array(self.node, "Choices").unwrap_or_default();
+        if choices.is_empty() && self.node.members.contains_key("Choices") {
+            self.fail("Value cannot be empty", "Choices");
+        }
+        let rules = choices.iter().enumerate().filter_map(|(at, choice)| self.rule(choice, at));
+        let rules: Vec<_> = rules.collect();
+        let default = self.next_of(self.node, "Default");
+        State::Choice { rules, default }
+    }
+
+    fn rule(&mut self, choice: &Json, number: usize) -> Option<ChoiceRule> {
+        let at = format!("{}/Choices[{number}]", self.node.at);
+        let Some(members) = choice.as_object() else {
+            self.parser.fail("Expected value of type Object", at);
+            return None;
+        };
+        let node = Node { members, at: &at };
+        let rule = match Rule::compile(choice, &at) {
+            Ok(rule) => Some(rule),
+            Err(errors) => {
+                for error in errors {
+                    self.parser.fail(error.message, error.place);
+                }
+                None
+            }
+        };
+        self.parser.required(node, &["Next"]);
+        let next = self.next_of(node, "Next");
+        let assign = self.parser.assign(node);
+        Some(ChoiceRule { rule: rule?, next: next?, assign })
+    }
+}

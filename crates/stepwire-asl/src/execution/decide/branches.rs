@@ -1,0 +1,124 @@
+//! Parallel and Map: branches begin, end and give their results.
+
+use std::sync::Arc;
+
+use super::evaluate::About;
+use super::{Decider, runtime};
+use crate::Json;
+use crate::definition::{State, StateDefinition, StateId};
+use crate::execution::{Activity, Branches};
+use crate::history::{Detail, Payload};
+use crate::scope::Failure;
+
+/// Iterations of a Map at a time when its definition sets no limit.
+const ITERATIONS_MAX: u32 = 40;
+
+impl Decider<'_, '_> {
+    /// Begins the branches of a Parallel.
+    pub(super) fn fork(
+        &mut self,
+        frame: u32,
+        definition: &StateDefinition,
+        branches: &[StateId],
+        effective: &Json,
+    ) -> Result<(), Failure> {
+        let input = self.parameters(frame, definition, effective, About::default())?;
+        self.check_size(frame, &input)?;
+        self.record(frame, Detail::ParallelStarted(branches.len() as u32));
+        for (index, start) in branches.iter().enumerate() {
+            let child = self.begin(frame, index as u32);
+            self.work.push_back((child, *start, Payload::Value(input.clone())));
+        }
+        Ok(())
+    }
+
+    pub(super) fn map(
+        &mut self,
+        frame: u32,
+        definition: &StateDefinition,
+        input: &Json,
+    ) -> Result<(), Failure> {
+        let State::Map(map) = &definition.state else { return Ok(()) };
+        let items = match &map.items {
+            Some(path) => self.read(frame, path, input)?,
+            None => input.clone(),
+        };
+        let Some(count) = items.as_array().map(<[Json]>::len) else {
+            return Err(runtime(format!("Map state input must be an array but was: {items}")));
+        };
+        self.check_size(frame, &items)?;
+        let concurrency = match &map.concurrency {
+            Some(seconds) => self.number(frame, seconds, input, "MaxConcurrencyPath")?,
+            None => 0,
+        };
+        let concurrency = u32::try_from(concurrency).unwrap_or(u32::MAX);
+        self.record(frame, Detail::MapStarted { items: Payload::Value(items), concurrency });
+        if count == 0 {
+            self.record(frame, Detail::MapSucceeded);
+            return self.finish(frame, definition, Json::array([]));
+        }
+        self.iterate(frame, definition)
+    }
+
+    /// Begins as many iterations as may run.
+    fn iterate(&mut self, frame: u32, definition: &StateDefinition) -> Result<(), Failure> {
+        let State::Map(map) = &definition.state else { return Ok(()) };
+        loop {
+            let Some(branches) = self.branches(frame) else { return Ok(()) };
+            let limit =
+                if branches.concurrency == 0 { ITERATIONS_MAX } else { branches.concurrency };
+            if branches.begun == branches.total || branches.running.len() as u32 >= limit {
+                return Ok(());
+            }
+            let index = branches.begun;
+            let item = branches.items.as_array().and_then(|items| items.get(index as usize));
+            let item = item.cloned().unwrap_or_default();
+            let input = match &map.selector {
+                None => item,
+                Some(template) => {
+                    let raw = self.position(frame).map(|at| at.input.value().clone());
+                    let effective = self.effective(frame, definition, &raw.unwrap_or_default())?;
+                    let about = About { item: Some((index, &item)), ..About::default() };
+                    self.evaluate(frame, &effective, about, |s, e| template.evaluate(s, e))?
+                }
+            };
+            self.check_size(frame, &input)?;
+            let child = self.begin(frame, index);
+            let name = Arc::clone(&definition.name);
+            self.record(child, Detail::IterationStarted { name, index });
+            self.work.push_back((child, map.start, Payload::Value(input)));
+        }
+    }
+
+    fn begin(&mut self, parent: u32, index: u32) -> u32 {
+        let child = self.execution.next_frame;
+        self.record(child, Detail::BranchStarted { parent, index });
+        child
+    }
+
+    pub(super) fn branches(&self, frame: u32) -> Option<&Branches> {
+        match &self.position(frame)?.activity {
+            Activity::Branches(branches) => Some(branches),
+            _ => None,
+        }
+    }
+
+    /// A branch of the state that `frame` is in has given its result.
+    pub(super) fn branch_ended(&mut self, frame: u32, index: u32) {
+        self.within(frame, |decider, definition| {
+            let is_map = matches!(definition.state, State::Map(_));
+            if is_map {
+                let name = Arc::clone(&definition.name);
+                decider.record(frame, Detail::IterationSucceeded { name, index });
+            }
+            let Some(branches) = decider.branches(frame) else { return Ok(()) };
+            if branches.results.len() as u32 == branches.total {
+                let results = Json::array(branches.results.values().cloned());
+                let ended = if is_map { Detail::MapSucceeded } else { Detail::ParallelSucceeded };
+                decider.record(frame, ended);
+                return decider.finish(frame, definition, results);
+            }
+            if is_map { decider.iterate(frame, definition) } else { Ok(()) }
+        });
+    }
+}

@@ -1,0 +1,251 @@
+//! Reading what a state is given: paths, templates, the context object.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Decider, runtime};
+use crate::definition::{Seconds, State, StateDefinition, Text};
+use crate::execution::{Activity, Frame};
+use crate::path::Path;
+use crate::scope::{Failure, Scope, Variables};
+use crate::{Entropy, Json};
+
+/// The variables that a branch sees: its own, then those of the branches around it.
+struct Visible<'a> {
+    frames: &'a BTreeMap<u32, Frame>,
+    frame: u32,
+}
+
+impl Variables for Visible<'_> {
+    fn variable(&self, name: &str) -> Option<&Json> {
+        let mut at = self.frames.get(&self.frame)?;
+        loop {
+            if let Some(value) = at.variables.get(name) {
+                return Some(value);
+            }
+            at = self.frames.get(&at.parent?.0)?;
+        }
+    }
+}
+
+/// What the context object says of one state beyond the execution.
+#[derive(Default, Clone, Copy)]
+pub(super) struct About<'a> {
+    /// `$$.Task.Token`
+    pub(super) token: Option<&'a str>,
+    /// `$$.Map.Item`, when it is not that of an iteration around the state.
+    pub(super) item: Option<(u32, &'a Json)>,
+}
+
+impl Decider<'_, '_> {
+    pub(super) fn evaluate<T>(
+        &mut self,
+        frame: u32,
+        input: &Json,
+        about: About<'_>,
+        run: impl FnOnce(&Scope<'_>, &mut Entropy) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let wants = self.definition(frame).is_some_and(|definition| definition.reads_context);
+        let context = if wants { self.context(frame, about) } else { Json::Null };
+        let variables = &Visible { frames: &self.execution.frames, frame };
+        run(&Scope { input, context: &context, variables }, self.turn.entropy)
+    }
+
+    fn context(&self, frame: u32, about: About<'_>) -> Json {
+        let arn = &self.execution.execution_arn;
+        let parts: Vec<&str> = arn.splitn(8, ':').collect();
+        let (head, machine, name) = match parts.as_slice() {
+            [head @ .., _, machine, name] if head.len() == 5 => (head.join(":"), *machine, *name),
+            _ => (String::new(), "", ""),
+        };
+        let execution = Json::object([
+            ("Id", Json::String(Arc::clone(arn))),
+            ("Input", self.execution.input.value().clone()),
+            ("StartTime", Json::from(self.execution.started.rfc3339())),
+            ("Name", Json::from(name)),
+            ("RoleArn", Json::String(Arc::clone(&self.execution.role_arn))),
+            ("RedriveCount", Json::from(0)),
+        ]);
+        let id = format!("{head}:stateMachine:{machine}");
+        let machine = [("Id", Json::from(id)), ("Name", Json::from(machine))];
+        let mut members = vec![("Execution", execution), ("StateMachine", Json::object(machine))];
+        members.extend(self.context_of_state(frame));
+        if let Some(token) = about.token {
+            members.push(("Task", Json::object([("Token", Json::from(token))])));
+        }
+        let item = about.item.map(|(index, value)| (index, value.clone()));
+        if let Some((index, value)) = item.or_else(|| self.item_of(frame)) {
+            let item = Json::object([("Index", Json::from(i64::from(index))), ("Value", value)]);
+            members.push(("Map", Json::object([("Item", item)])));
+        }
+        Json::object(members)
+    }
+
+    fn context_of_state(&self, frame: u32) -> Option<(&'static str, Json)> {
+        let position = self.position(frame)?;
+        let definition = self.machine.state(position.state);
+        let mut state = vec![
+            ("Name", Json::String(Arc::clone(&definition.name))),
+            ("EnteredTime", Json::from(position.entered_at.rfc3339())),
+        ];
+        if matches!(definition.state, State::Task { .. } | State::Parallel { .. } | State::Map(_)) {
+            let retries: u32 = position.retries.values().sum();
+            state.push(("RetryCount", Json::from(i64::from(retries))));
+        }
+        Some(("State", Json::object(state)))
+    }
+
+    /// The Map item that the innermost iteration around `frame` is about.
+    fn item_of(&self, frame: u32) -> Option<(u32, Json)> {
+        let mut at = self.execution.frames.get(&frame)?;
+        loop {
+            let (parent, index) = at.parent?;
+            at = self.execution.frames.get(&parent)?;
+            if let Activity::Branches(branches) = &at.at.as_ref()?.activity
+                && let Some(items) = branches.items.as_array()
+            {
+                return Some((index, items.get(index as usize)?.clone()));
+            }
+        }
+    }
+
+    /// The state's input after `InputPath`.
+    pub(super) fn effective(
+        &mut self,
+        frame: u32,
+        definition: &StateDefinition,
+        raw: &Json,
+    ) -> Result<Json, Failure> {
+        match &definition.input_path {
+            Some(path) => self.read(frame, path, raw),
+            None => Ok(Json::Object(Arc::default())),
+        }
+    }
+
+    /// What `path` names in `input`.
+    pub(super) fn read(&mut self, frame: u32, path: &Path, input: &Json) -> Result<Json, Failure> {
+        if path.is_whole() {
+            return Ok(input.clone());
+        }
+        self.evaluate(frame, input, About::default(), |scope, _| {
+            path.read(scope)
+                .map_err(|why| runtime(format!("Invalid path '{}' : {why}", path.text())))
+        })
+    }
+
+    /// The effective input after `Parameters`.
+    pub(super) fn parameters(
+        &mut self,
+        frame: u32,
+        definition: &StateDefinition,
+        input: &Json,
+        about: About<'_>,
+    ) -> Result<Json, Failure> {
+        match &definition.parameters {
+            Some(template) => self.evaluate(frame, input, about, |s, e| template.evaluate(s, e)),
+            None => Ok(input.clone()),
+        }
+    }
+
+    /// `value` after `OutputPath`.
+    pub(super) fn output(
+        &mut self,
+        frame: u32,
+        definition: &StateDefinition,
+        value: Json,
+    ) -> Result<Json, Failure> {
+        match &definition.output_path {
+            Some(path) => self.read(frame, path, &value),
+            None => Ok(Json::Object(Arc::default())),
+        }
+    }
+
+    /// A text that is written or computed from `input`.
+    pub(super) fn words(
+        &mut self,
+        frame: u32,
+        input: &Json,
+        text: Option<&Text>,
+        field: &str,
+    ) -> Result<Option<Arc<str>>, Failure> {
+        let value = match text {
+            None => return Ok(None),
+            Some(Text::Literal(text)) => return Ok(Some(Arc::clone(text))),
+            Some(Text::Call(call)) => {
+                self.evaluate(frame, input, About::default(), |scope, dice| call.evaluate(scope, dice))?
+            }
+            Some(Text::Path(path)) => self.evaluate(frame, input, About::default(), |scope, _| {
+                path.read(scope).map_err(|_| {
+                    runtime(format!(
+                        "The JSONPath '{}' specified for the field '{field}' could not be found in the input '{}'",
+                        path.text(),
+                        scope.input.to_text()
+                    ))
+                })
+            })?,
+        };
+        match value {
+            Json::String(text) => Ok(Some(text)),
+            other => {
+                Err(runtime(format!("The value of '{field}' must be a string but was: {other}")))
+            }
+        }
+    }
+
+    /// A number that is written or read from `input`; not negative.
+    pub(super) fn number(
+        &mut self,
+        frame: u32,
+        seconds: &Seconds,
+        input: &Json,
+        field: &str,
+    ) -> Result<i64, Failure> {
+        let path = match seconds {
+            Seconds::Fixed(number) => return Ok(*number),
+            Seconds::Path(path) => path,
+        };
+        let waits = field == "SecondsPath";
+        let value = self.read(frame, path, input).map_err(|failure| {
+            if waits {
+                runtime(format!(
+                    "The SecondsPath parameter does not reference an input value: {}",
+                    path.text()
+                ))
+            } else {
+                failure
+            }
+        })?;
+        let shown = format!("{} == {}", path.text(), value);
+        let written = value.as_str().filter(|_| !waits).and_then(|text| text.parse().ok());
+        match value.as_i64().or(written) {
+            Some(number) if number >= 0 => Ok(number),
+            Some(_) if waits => Err(runtime(format!(
+                "The SecondsPath parameter references a negative value: {shown}"
+            ))),
+            None if waits => Err(runtime(format!(
+                "The SecondsPath parameter cannot be parsed as a long value: {shown}"
+            ))),
+            None if field == "MaxConcurrencyPath" => Err(runtime(format!(
+                "The {field} field refers to value {value} which is not a valid integer: {}",
+                path.text()
+            ))),
+            _ => Err(runtime(format!(
+                "The {field} parameter does not reference a valid integer value: {shown}"
+            ))),
+        }
+    }
+
+    /// A failure of evaluation in AWS's sentence.
+    pub(super) fn told(&self, frame: u32, failure: Failure) -> Failure {
+        let Some(position) = self.position(frame) else { return failure };
+        if failure.error.as_ref() == "States.DataLimitExceeded" {
+            return failure;
+        }
+        let name = &self.machine.state(position.state).name;
+        let cause = format!(
+            "An error occurred while executing the state '{name}' (entered at the event id #{}). {}",
+            position.entered, failure.cause
+        );
+        Failure { error: failure.error, cause: cause.into() }
+    }
+}

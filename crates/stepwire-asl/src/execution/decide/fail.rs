@@ -1,0 +1,126 @@
+//! Failing: retriers, catchers, and what becomes of the branches around.
+
+use std::sync::Arc;
+
+use super::leave::mismatch;
+use super::{Decider, Ended};
+use crate::Json;
+use crate::definition::{Catcher, State, StateDefinition, matches_error};
+use crate::execution::Activity;
+use crate::history::{Detail, Kind, Payload, Trouble};
+use crate::scope::Failure;
+
+impl Decider<'_, '_> {
+    /// A state failed: it is retried, caught, or fails its branch.
+    pub(super) fn troubled(&mut self, frame: u32, trouble: Trouble, ended: Ended) {
+        let error = trouble.error.clone().unwrap_or_default();
+        if error.as_ref() == "States.Runtime" {
+            // Nothing retries or catches it, in whatever branch it happens.
+            self.record(frame, Detail::ExecutionFailed(trouble));
+            return;
+        }
+        let machine = Arc::clone(&self.machine);
+        let Some(position) = self.position(frame) else { return };
+        let definition = machine.state(position.state);
+        let heartbeat = ended == Ended::Heartbeat;
+        let mut retriers = definition.retry.iter().enumerate();
+        let retrier = retriers.find(|(_, r)| matches_error(&r.errors, &error, heartbeat));
+        if let Some((number, retrier)) = retrier {
+            let number = number as u32;
+            let used = position.retries.get(&number).copied().unwrap_or(0);
+            if used < retrier.attempts_max {
+                let roll = self.turn.entropy.next_f64();
+                let due = self.turn.now.plus_ms(retrier.delay_ms(used, roll));
+                self.record(frame, Detail::RetryScheduled { retrier: number, due });
+                return;
+            }
+        }
+        if self.branches(frame).is_some() {
+            let trouble = trouble.clone();
+            let is_map = matches!(definition.state, State::Map(_));
+            self.record(
+                frame,
+                if is_map { Detail::MapFailed(trouble) } else { Detail::ParallelFailed(trouble) },
+            );
+        }
+        let mut catchers = definition.catch.iter();
+        let Some(catcher) = catchers.find(|c| matches_error(&c.errors, &error, heartbeat)) else {
+            return self.fail_branch(frame, trouble);
+        };
+        if let Err(failure) = self.caught(frame, definition, catcher, &trouble) {
+            let trouble = self.told(frame, failure).into();
+            self.fail_branch(frame, trouble);
+        }
+    }
+
+    fn caught(
+        &mut self,
+        frame: u32,
+        definition: &StateDefinition,
+        catcher: &Catcher,
+        trouble: &Trouble,
+    ) -> Result<(), Failure> {
+        let text = |text: &Option<Arc<str>>| text.clone().map_or(Json::Null, Json::String);
+        let output =
+            Json::object([("Error", text(&trouble.error)), ("Cause", text(&trouble.cause))]);
+        let assigned = self.assigned(frame, catcher.assign.as_ref(), &output)?;
+        let raw = self.position(frame).map(|at| at.input.clone());
+        let output = match (&catcher.result_path, raw) {
+            (None, Some(raw)) => raw,
+            (Some(path), Some(raw)) => {
+                Payload::Value(path.write(raw.value(), output).map_err(mismatch)?)
+            }
+            (_, None) => return Ok(()),
+        };
+        self.leave(frame, definition, output, Some(catcher.next), assigned)
+    }
+
+    /// A branch fails: the state around it does, or the execution.
+    pub(super) fn fail_branch(&mut self, frame: u32, trouble: Trouble) {
+        let Some(branch) = self.execution.frames.get(&frame) else { return };
+        let Some((parent, index)) = branch.parent else {
+            return self.record(frame, Detail::ExecutionFailed(trouble));
+        };
+        let Some(definition) = self.definition(parent) else { return };
+        let name = Arc::clone(&definition.name);
+        let is_map = matches!(definition.state, State::Map(_));
+        self.abort_state(frame);
+        let failed = if is_map {
+            Detail::IterationFailed { name: Arc::clone(&name), index }
+        } else {
+            Detail::BranchFailed
+        };
+        self.record(frame, failed);
+        self.abort_branches(parent);
+        self.troubled(parent, trouble, Ended::Otherwise);
+    }
+
+    /// Ends the branches that still run in the state `frame` is in.
+    fn abort_branches(&mut self, frame: u32) {
+        let Some(branches) = self.branches(frame) else { return };
+        let running: Vec<(u32, u32)> =
+            branches.running.iter().map(|(index, child)| (*index, *child)).collect();
+        let machine = Arc::clone(&self.machine);
+        let Some(position) = self.position(frame) else { return };
+        let definition = machine.state(position.state);
+        for (index, child) in running {
+            self.abort_branches(child);
+            self.abort_state(child);
+            if matches!(definition.state, State::Map(_)) {
+                let name = Arc::clone(&definition.name);
+                self.record(child, Detail::IterationAborted { name, index });
+            }
+        }
+    }
+
+    /// Tells that the state `frame` is in will not end, if it is one that takes time.
+    fn abort_state(&mut self, frame: u32) {
+        let Some(position) = self.position(frame) else { return };
+        let kind = super::kind_of(&self.machine.state(position.state).state);
+        if matches!(kind, Kind::Task | Kind::Wait | Kind::Parallel | Kind::Map)
+            && !matches!(position.activity, Activity::Aborted)
+        {
+            self.record(frame, Detail::Aborted(kind));
+        }
+    }
+}

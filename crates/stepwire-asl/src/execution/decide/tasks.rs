@@ -1,0 +1,161 @@
+//! Tasks and timers.
+
+use std::sync::Arc;
+
+use super::evaluate::About;
+use super::leave::unfit;
+use super::{Activity, Decider, Ended, OpenTask, Task};
+use crate::definition::{Pattern, Resource, Seconds, State, StateDefinition};
+use crate::history::{Detail, EventId, Payload, Trouble};
+use crate::scope::Failure;
+use crate::{Json, Timestamp};
+
+impl Decider<'_, '_> {
+    pub(super) fn schedule(
+        &mut self,
+        frame: u32,
+        definition: &StateDefinition,
+        input: &Json,
+    ) -> Result<(), Failure> {
+        let State::Task { resource, timeout, heartbeat } = &definition.state else { return Ok(()) };
+        let scheduled: EventId = self.execution.last_id + 1;
+        let waits = resource.pattern() == Pattern::WaitForTaskToken;
+        let token = waits.then(|| (self.turn.token)(scheduled));
+        let about = About { token: token.as_deref(), ..About::default() };
+        let parameters = self.parameters(frame, definition, input, about)?;
+        self.check_size(frame, &parameters)?;
+        let read = |decider: &mut Self, seconds: &Option<Seconds>, field| {
+            seconds.as_ref().map(|seconds| decider.number(frame, seconds, input, field)).transpose()
+        };
+        let timeout_s = read(self, timeout, "TimeoutSecondsPath")?;
+        let heartbeat_s = read(self, heartbeat, "HeartbeatSecondsPath")?;
+        let (resource_type, shown) = resource.shown();
+        self.record(
+            frame,
+            Detail::Scheduled {
+                resource_type: Arc::clone(&resource_type),
+                resource: Arc::clone(&shown),
+                region: self.region(),
+                parameters: Payload::Value(parameters.clone()),
+                timeout_s,
+                heartbeat_s,
+            },
+        );
+        let function = resource.is_function();
+        self.record(frame, Detail::Started { function, resource_type, resource: shown });
+        self.decision.tasks.push(Task {
+            scheduled,
+            resource: Arc::clone(resource),
+            parameters,
+            timeout_ms: timeout_s.map(|seconds| seconds.saturating_mul(1_000)),
+            state: Arc::clone(&definition.name),
+        });
+        Ok(())
+    }
+
+    fn region(&self) -> Arc<str> {
+        self.execution.execution_arn.split(':').nth(3).unwrap_or_default().into()
+    }
+
+    /// The integration answered.
+    pub(super) fn returned(&mut self, frame: u32, result: Result<Json, Failure>) {
+        match result {
+            Ok(output) => self.answered(frame, Payload::Value(output)),
+            Err(failure) => self.task_failed(frame, failure.into()),
+        }
+    }
+
+    fn answered(&mut self, frame: u32, output: Payload) {
+        let Some(resource) = self.resource(frame) else { return };
+        if resource.pattern() != Pattern::WaitForTaskToken {
+            return self.task_succeeded(frame, output);
+        }
+        if let Some(failure) = unfit(resource.service(), output.value()) {
+            return self.task_failed(frame, failure.into());
+        }
+        let (resource_type, resource) = resource.shown();
+        self.record(frame, Detail::Submitted { resource_type, resource, output });
+    }
+
+    fn resource(&self, frame: u32) -> Option<Arc<Resource>> {
+        match &self.definition(frame)?.state {
+            State::Task { resource, .. } => Some(Arc::clone(resource)),
+            _ => None,
+        }
+    }
+
+    pub(super) fn task_succeeded(&mut self, frame: u32, output: Payload) {
+        let Some(resource) = self.resource(frame) else { return };
+        let function = resource.is_function();
+        let who = if function { resource.text() } else { resource.service() };
+        if let Some(failure) = unfit(who, output.value()) {
+            return self.task_failed(frame, failure.into());
+        }
+        let (resource_type, resource) = resource.shown();
+        let result = output.value().clone();
+        self.record(frame, Detail::TaskSucceeded { function, resource_type, resource, output });
+        self.within(frame, |decider, definition| decider.finish(frame, definition, result));
+    }
+
+    pub(super) fn task_failed(&mut self, frame: u32, trouble: Trouble) {
+        self.task_ended(frame, trouble, false, Ended::Otherwise);
+    }
+
+    fn task_ended(&mut self, frame: u32, trouble: Trouble, timed_out: bool, ended: Ended) {
+        let Some(resource) = self.resource(frame) else { return };
+        let function = resource.is_function();
+        let (resource_type, resource) = resource.shown();
+        self.record(
+            frame,
+            Detail::TaskEnded {
+                function,
+                timed_out,
+                heartbeat: ended == Ended::Heartbeat,
+                resource_type,
+                resource,
+                trouble: trouble.clone(),
+            },
+        );
+        self.troubled(frame, trouble, ended);
+    }
+
+    /// Fires everything that is due, earliest first.
+    pub(super) fn timers(&mut self) {
+        while let Some((due, frame)) = self.execution.deadlines.first().copied() {
+            if due > self.turn.now || self.machine_timed_out(due) {
+                break;
+            }
+            self.fire(frame, due);
+            self.run();
+        }
+        if self.machine_timed_out(self.turn.now) {
+            let error = Some("States.Timeout".into());
+            self.record(0, Detail::ExecutionTimedOut(Trouble { error, cause: None }));
+        }
+    }
+
+    fn machine_timed_out(&self, at: Timestamp) -> bool {
+        let deadline = self.execution.machine_deadline();
+        deadline.is_some_and(|deadline| deadline <= at)
+    }
+
+    fn fire(&mut self, frame: u32, due: Timestamp) {
+        let Some(position) = self.position(frame) else { return };
+        match &position.activity {
+            Activity::Waiting { .. } => {
+                self.within(frame, |decider, definition| decider.waited(frame, definition));
+            }
+            Activity::Retrying { .. } => {
+                self.record(frame, Detail::RetryDue);
+                self.perform(frame);
+            }
+            Activity::Task(OpenTask { timeout_at, .. }) => {
+                let ended =
+                    if *timeout_at == Some(due) { Ended::Otherwise } else { Ended::Heartbeat };
+                let trouble = Trouble { error: Some("States.Timeout".into()), cause: None };
+                self.task_ended(frame, trouble, true, ended);
+            }
+            Activity::Deciding | Activity::Branches(_) | Activity::Aborted => {}
+        }
+    }
+}
