@@ -13,6 +13,7 @@ use bytes::{Buf, BytesMut};
 use stepwire_core::broker::{Closed, ConnectionId, Input, Principal};
 use stepwire_core::mqtt::{ConnAck, Connect, Disconnect, Packet, ReasonCode, Version};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::task::coop;
 use tokio::time::{self, Instant};
 
 use super::connections::{Connections, End, Outbox, Todo};
@@ -52,7 +53,7 @@ pub async fn serve_stream<S: AsyncRead + AsyncWrite + Unpin + Send>(
             return;
         }
     };
-    let (connection, outbox) = connections.register();
+    let (connection, outbox, older) = connections.register(&connect.client_id);
     let mut session = Session {
         stream,
         connection,
@@ -64,12 +65,18 @@ pub async fn serve_stream<S: AsyncRead + AsyncWrite + Unpin + Send>(
         outbound: BytesMut::new(),
         unflushed: false,
     };
+    if let Some(older) = older {
+        // what the client did there came first: a DISCONNECT is not to become a take-over
+        older.caught_up().await;
+    }
     kernel.send(Input::Connect { connection, principal, connect: Box::new(connect) }).await;
     let end = session.run(kernel).await;
-    connections.remove(connection);
     if let Some(cause) = end.cause() {
         kernel.send(Input::Closed { connection, cause }).await;
     }
+    // not before: a newer connection of the client must find this one, or know that it ended
+    connections.remove(connection);
+    session.outbox.finish();
     session.close(end, limits).await;
 }
 
@@ -202,11 +209,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             Ok(Some(end)) => return Poll::Ready(Err(Ended::Ours(end))),
             Err(_) => return Poll::Ready(Err(Ended::Gone)),
         }
-        let read = ready!(self.poll_read(context));
-        Poll::Ready(match read {
-            Ok(0) | Err(_) => Err(Ended::Gone),
-            Ok(_) => Ok(()),
-        })
+        match self.poll_read(context) {
+            Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Err(Ended::Gone)),
+            Poll::Ready(Ok(_)) => Poll::Ready(Ok(())),
+            Poll::Pending => {
+                // a task that has had its turn is told "pending" without a look
+                if coop::has_budget_remaining() {
+                    self.outbox.catch_up();
+                }
+                Poll::Pending
+            }
+        }
     }
 
     /// Writes until nothing is left, or the stream takes no more. Says when we are to end.
