@@ -11,21 +11,21 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 /// The program with `arguments`, and nothing on its standard input.
-pub fn stepwire(arguments: &[&str]) -> Command {
+pub(crate) fn stepwire(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stepwire"));
     command.args(arguments).stdin(Stdio::null());
     command
 }
 
 /// A running node. It is killed at the end of the test, whatever happens.
-pub struct Server {
+pub(crate) struct Server {
     process: Child,
     ready: String,
 }
 
 impl Server {
     /// Starts a node on free ports with further `arguments`; it is ready when this returns.
-    pub fn start(arguments: &[&str]) -> Server {
+    pub(crate) fn start(arguments: &[&str]) -> Server {
         let mut command = stepwire(&["serve", "--http", "0", "--mqtts", "0"]);
         let process = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
         let mut process = process.unwrap();
@@ -36,51 +36,51 @@ impl Server {
     }
 
     /// A node that keeps its data in `folder`.
-    pub fn with_data(folder: &Path) -> Server {
+    pub(crate) fn with_data(folder: &Path) -> Server {
         Server::start(&["--data", folder.to_str().unwrap()])
     }
 
     /// What it printed when it was ready.
-    pub fn ready(&self) -> &str {
+    pub(crate) fn ready(&self) -> &str {
         &self.ready
     }
 
     /// The value of `name=…` in the ready line.
-    pub fn told(&self, name: &str) -> &str {
+    pub(crate) fn told(&self, name: &str) -> &str {
         let prefix = format!("{name}=");
         self.ready.split_whitespace().find_map(|word| word.strip_prefix(&prefix)).unwrap()
     }
 
     /// Where it listens for `name`: `http`, `mqtts` or `mqtt`.
-    pub fn address(&self, name: &str) -> SocketAddr {
+    pub(crate) fn address(&self, name: &str) -> SocketAddr {
         self.told(name).split_once("://").unwrap().1.parse().unwrap()
     }
 
     /// The certificate of its authority.
-    pub fn ca_pem(&self) -> String {
+    pub(crate) fn ca_pem(&self) -> String {
         std::fs::read_to_string(Path::new(self.told("data")).join("ca.pem")).unwrap()
     }
 
     /// Its process.
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.process.id()
     }
 
     /// Kills it: SIGKILL, as a crash does.
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }
 
     /// Asks it to stop; its exit code.
-    pub fn terminate(mut self) -> i32 {
+    pub(crate) fn terminate(mut self) -> i32 {
         let pid = self.pid().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
         self.process.wait().unwrap().code().unwrap()
     }
 
     /// A client of its AWS API.
-    pub fn aws(&self) -> Aws {
+    pub(crate) fn aws(&self) -> Aws {
         let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
         Aws { client, endpoint: self.told("http").to_owned() }
     }
@@ -94,34 +94,42 @@ impl Drop for Server {
 }
 
 /// A client of a node's AWS API.
-pub struct Aws {
+pub(crate) struct Aws {
     client: reqwest::Client,
     endpoint: String,
 }
 
 /// A certificate and its key.
-pub struct Identity {
+pub(crate) struct Identity {
     /// Identifier of the certificate.
-    pub id: String,
+    pub(crate) id: String,
     /// ARN of the certificate.
-    pub arn: String,
+    pub(crate) arn: String,
     /// The certificate.
-    pub certificate_pem: String,
+    pub(crate) certificate_pem: String,
     /// The key.
-    pub key_pem: String,
+    pub(crate) key_pem: String,
 }
 
 impl Aws {
     /// An `iot` or `iot-data` request that must succeed.
-    pub async fn iot(&self, method: Method, path: &str, body: impl Into<reqwest::Body>) -> Value {
+    pub(crate) async fn iot(
+        &self,
+        method: Method,
+        path: &str,
+        body: impl Into<reqwest::Body>,
+    ) -> Value {
         let request = self.client.request(method, format!("{}{path}", self.endpoint));
         self.send(request.body(body)).await
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Value {
         // on loopback a signature need only have the form of one
-        let signed = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/iot/aws4_request, \
-                      SignedHeaders=host, Signature=00";
+        let signed = format!(
+            "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/iot/aws4_request, \
+             SignedHeaders=host, Signature={}",
+            "0".repeat(64)
+        );
         let response = request.header("authorization", signed).send().await.unwrap();
         let (status, text) = (response.status(), response.text().await.unwrap());
         assert!(status.is_success(), "{status}: {text}");
@@ -129,13 +137,13 @@ impl Aws {
     }
 
     /// Publishes as a service does.
-    pub async fn publish(&self, topic: &str, payload: &str) {
+    pub(crate) async fn publish(&self, topic: &str, payload: &str) {
         let path = format!("/topics/{}?qos=1", topic.replace('/', "%2F").replace('$', "%24"));
         self.iot(Method::POST, &path, payload.to_owned()).await;
     }
 
     /// A thing `name` with a certificate that may do what `statements` say.
-    pub async fn device(&self, name: &str, statements: Value) -> Identity {
+    pub(crate) async fn device(&self, name: &str, statements: Value) -> Identity {
         self.iot(Method::POST, &format!("/things/{name}"), "{}").await;
         let made = self.iot(Method::POST, "/keys-and-certificate?setAsActive=true", "").await;
         let text = |value: &Value| value.as_str().unwrap().to_owned();

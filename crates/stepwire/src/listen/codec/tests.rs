@@ -138,7 +138,7 @@ fn each_version_gets_what_it_has_a_place_for() {
             Packet::SubAck(subscribed),
             [b"\x90\x03\0\x07\x80", b"\x90\x03\0\x07\x80", b"\x90\x04\0\x07\0\x87"],
         ),
-        (Packet::Disconnect(goodbye), [b"", b"", b"\xE0\x01\x8E"]),
+        (Packet::Disconnect(goodbye), [b"", b"", b"\xE0\x02\x8E\0"]),
         (
             Packet::ConnAck(Box::new(welcome)),
             [b"\x20\x02\0\0", b"\x20\x02\x01\0", b"\x20\x06\x01\0\x03\x22\0\x09"],

@@ -62,10 +62,11 @@ impl Connections {
         let outbox = Arc::new(Outbox { client: Arc::clone(client), ..Outbox::default() });
         let mut open = self.write();
         open.connections.insert(connection, Arc::clone(&outbox));
-        let older = match client.is_empty() {
+        let older = if client.is_empty() {
             // the broker will give it an identifier of its own
-            true => None,
-            false => open.by_client.insert(Arc::clone(client), connection),
+            None
+        } else {
+            open.by_client.insert(Arc::clone(client), connection)
         };
         let older = older.and_then(|older| open.connections.get(&older).cloned());
         (connection, outbox, older)
