@@ -292,9 +292,12 @@ impl Node {
 }
 
 impl mqtt::Kernel for Inputs {
-    async fn send(&self, input: broker::Input) {
+    fn send(&self, input: broker::Input) -> impl Future<Output = ()> + Send {
         // A driver that has stopped takes nothing more; the connection learns it soon.
-        let _ = Inputs::send(self, Input::Device(input)).await;
+        let sent = Inputs::send(self, Input::Device(input));
+        async move {
+            let _ = sent.await;
+        }
     }
 }
 

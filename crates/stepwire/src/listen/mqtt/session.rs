@@ -43,10 +43,11 @@ pub async fn serve_stream<S: AsyncRead + AsyncWrite + Unpin + Send>(
     kernel: &impl Kernel,
 ) {
     let mut inbound = Vec::new();
-    let greeting = read_connect(&mut stream, &mut inbound, limits);
+    // what is needed once is boxed, so that an idle connection does not keep room for it
+    let greeting = Box::pin(read_connect(&mut stream, &mut inbound, limits));
     let connect = match time::timeout_at(deadline, greeting).await {
         Ok(Ok(connect)) => connect,
-        Ok(Err(Greeting::Wrong(why))) => return refuse(stream, why, limits).await,
+        Ok(Err(Greeting::Wrong(why))) => return Box::pin(refuse(stream, why, limits)).await,
         Ok(Err(Greeting::Gone)) => return,
         Err(_) => {
             tracing::debug!("{}: no CONNECT in time", principal.ip);
@@ -69,7 +70,7 @@ pub async fn serve_stream<S: AsyncRead + AsyncWrite + Unpin + Send>(
         // what the client did there came first: a DISCONNECT is not to become a take-over
         older.caught_up().await;
     }
-    kernel.send(Input::Connect { connection, principal, connect: Box::new(connect) }).await;
+    kernel.send(Input::Connect { connection, principal, connect }).await;
     let end = session.run(kernel).await;
     if let Some(cause) = end.cause() {
         kernel.send(Input::Closed { connection, cause }).await;
@@ -77,7 +78,7 @@ pub async fn serve_stream<S: AsyncRead + AsyncWrite + Unpin + Send>(
     // not before: a newer connection of the client must find this one, or know that it ended
     connections.remove(connection);
     session.outbox.finish();
-    session.close(end, limits).await;
+    Box::pin(session.close(end, limits)).await;
 }
 
 /// Why there is no CONNECT.
@@ -91,7 +92,7 @@ async fn read_connect<S: AsyncRead + Unpin>(
     stream: &mut S,
     inbound: &mut Vec<u8>,
     limits: &Limits,
-) -> Result<Connect, Greeting> {
+) -> Result<Box<Connect>, Greeting> {
     loop {
         // a client that does not begin with CONNECT need not be heard out
         if inbound.first().is_some_and(|first| first >> 4 != 1) {
@@ -104,7 +105,7 @@ async fn read_connect<S: AsyncRead + Unpin>(
         {
             let connect = codec::decode_connect(first, bytes).map_err(Greeting::Wrong)?;
             inbound.drain(..head + body);
-            return Ok(connect);
+            return Ok(Box::new(connect));
         }
         match stream.read_buf(inbound).await {
             Ok(0) | Err(_) => return Err(Greeting::Gone),
