@@ -19,6 +19,9 @@ pub struct Config {
     pub mqtt: Option<SocketAddr>,
     /// Whether clients of `mqtt` may do everything without showing who they are. Default: no.
     pub allow_anonymous: bool,
+    /// Longest keep-alive of an MQTT 5.0 client, in seconds, at least 1: one that asks for more, or
+    /// for none, is told this. Older clients cannot be told and keep theirs. Default: 65,535.
+    pub keep_alive_s_max: u16,
     /// Hosts that HTTP tasks may reach although their address is not public, or in plain text.
     pub http_allow: Vec<HostPort>,
     /// Host names and addresses of the server certificate besides `localhost` and loopback.
@@ -56,6 +59,7 @@ impl Default for Config {
             mqtts: loopback(MQTTS_PORT),
             mqtt: None,
             allow_anonymous: false,
+            keep_alive_s_max: u16::MAX,
             http_allow: Vec::new(),
             names: Vec::new(),
             region: "us-east-1".to_owned(),

@@ -12,6 +12,7 @@ use stepwire_asl::Timestamp;
 use stepwire_core::overlay::{Changes, Layered};
 use stepwire_core::{Corrupt, Effect, Input, Kernel, Settings, Step, Write};
 use stepwire_store::{Batch, Fence, Store};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 
 use crate::clock::Clock;
@@ -51,8 +52,20 @@ pub struct Inputs(mpsc::Sender<Message>);
 
 impl Inputs {
     /// Queues an input; waits while the queue is full. `false`: the driver has stopped.
-    pub async fn send(&self, input: Input) -> bool {
-        self.0.send(Message::Input(input)).await.is_ok()
+    ///
+    /// What waits is boxed: almost nobody has to, and everybody would keep room for it.
+    pub fn send(&self, input: Input) -> impl Future<Output = bool> + Send + use<'_> {
+        let sent = match self.0.try_send(Message::Input(input)) {
+            Ok(()) => Ok(true),
+            Err(TrySendError::Closed(_)) => Ok(false),
+            Err(TrySendError::Full(message)) => Err(Box::pin(self.0.send(message))),
+        };
+        async move {
+            match sent {
+                Ok(sent) => sent,
+                Err(waiting) => waiting.await.is_ok(),
+            }
+        }
     }
 }
 

@@ -292,9 +292,12 @@ impl Node {
 }
 
 impl mqtt::Kernel for Inputs {
-    async fn send(&self, input: broker::Input) {
+    fn send(&self, input: broker::Input) -> impl Future<Output = ()> + Send {
         // A driver that has stopped takes nothing more; the connection learns it soon.
-        let _ = Inputs::send(self, Input::Device(input)).await;
+        let sent = Inputs::send(self, Input::Device(input));
+        async move {
+            let _ = sent.await;
+        }
     }
 }
 
@@ -346,6 +349,10 @@ fn settings(config: &Config) -> Result<Settings, NodeError> {
         region: config.region.as_str().into(),
         account: config.account.as_str().into(),
         secret: secret(config.storage.folder())?,
+        mqtt: broker::Limits {
+            keep_alive_s_max: config.keep_alive_s_max,
+            ..broker::Limits::default()
+        },
         ..Settings::default()
     })
 }

@@ -29,6 +29,12 @@ impl Broker {
             Ok(assigned) => assigned,
             Err(reason) => return refuse(connection, connect.version, reason, turn),
         };
+        let answer = answer(&connect, assigned, turn.limits());
+        let taken = connect.packet_bytes_max.map_or(usize::MAX, |bytes| bytes as usize);
+        if answer.encoded_len(connect.version) > taken {
+            // no larger packet may be sent, not even to say so (MQTT 5.0, 3.1.2.11.4)
+            return turn.out.closes.push((connection, None));
+        }
         if let Err(reason) = check(&connect, turn.limits()) {
             return refuse(connection, connect.version, reason, turn);
         }
@@ -54,7 +60,7 @@ impl Broker {
             None => false,
         };
         let record = self.new_record(client, &mut connect, session_present, turn);
-        let answer = ConnAck { session_present, ..answer(&connect, assigned, turn.limits()) };
+        let answer = ConnAck { session_present, ..answer };
         self.open(connection, &record, &connect, answer, turn);
     }
 

@@ -37,7 +37,6 @@ impl From<Closed> for Ending {
     fn from(cause: Closed) -> Ending {
         match cause {
             Closed::Lost => Ending::Lost,
-            Closed::KeepAliveTimeout => Ending::Silent,
             Closed::ProtocolError => Ending::ClientError,
             Closed::TooSlow | Closed::Shutdown => Ending::ServerInitiated,
         }

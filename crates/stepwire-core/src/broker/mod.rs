@@ -88,8 +88,6 @@ pub enum Input {
 pub enum Closed {
     /// The socket was cut.
     Lost,
-    /// Nothing was heard for one and a half keep-alives.
-    KeepAliveTimeout,
     /// The client sent what is not MQTT; the listener has said so and closed.
     ProtocolError,
     /// The client did not read what was sent to it.

@@ -39,6 +39,9 @@ pub(super) struct Serve {
     /// Let clients of `--mqtt` do everything without showing who they are
     #[arg(long)]
     allow_anonymous: bool,
+    /// Longest keep-alive of MQTT 5.0 clients, in seconds: how soon a lost device is noticed
+    #[arg(long, value_name = "SECONDS", default_value_t = u16::MAX, value_parser = clap::value_parser!(u16).range(1..))]
+    keep_alive_max: u16,
     /// Let HTTP tasks reach this host, though its address is not public or not HTTPS; repeatable
     #[arg(long, value_name = "HOST:PORT", value_parser = host_port)]
     http_allow: Vec<HostPort>,
@@ -86,6 +89,7 @@ impl Serve {
             mqtts: self.mqtts,
             mqtt: self.mqtt,
             allow_anonymous: self.allow_anonymous,
+            keep_alive_s_max: self.keep_alive_max,
             http_allow: self.http_allow,
             names: self.name,
             ..Config::default()

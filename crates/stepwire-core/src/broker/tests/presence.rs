@@ -109,7 +109,6 @@ fn each_way_to_end_has_its_reason() {
     let mut world = World::default();
     for (cause, expected) in [
         (Closed::Lost, "CONNECTION_LOST"),
-        (Closed::KeepAliveTimeout, "MQTT_KEEP_ALIVE_TIMEOUT"),
         (Closed::ProtocolError, "CLIENT_ERROR"),
         (Closed::TooSlow, "SERVER_INITIATED_DISCONNECT"),
         (Closed::Shutdown, "SERVER_INITIATED_DISCONNECT"),

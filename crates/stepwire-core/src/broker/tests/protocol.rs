@@ -64,6 +64,15 @@ fn a_client_with_too_many_open_qos_2_messages_is_cut_off() {
 }
 
 #[test]
+fn a_client_that_takes_no_connack_is_closed_without_one() {
+    let mut world = World::default();
+    let connection = world.connect(Connect { packet_bytes_max: Some(10), ..v5("d1") });
+    assert_eq!(world.closed.get(&connection), Some(&None));
+    assert!(world.take(connection).is_empty());
+    assert!(world.events("presence").is_empty(), "it never was connected");
+}
+
+#[test]
 fn packets_of_a_closed_connection_are_ignored() {
     let mut world = World::default();
     let (connection, _) = world.online(clean("d1"));

@@ -18,10 +18,10 @@ pub fn encode(version: Version, packet: &Packet, into: &mut BytesMut) -> Result<
     match packet {
         Packet::Publish(packet) => return publish(version, packet, into),
         Packet::ConnAck(packet) => connack(version, packet, into),
-        Packet::PubAck(packet) => ack(version, kind::PUBACK << 4, packet, into),
-        Packet::PubRec(packet) => ack(version, kind::PUBREC << 4, packet, into),
-        Packet::PubRel(packet) => ack(version, kind::PUBREL << 4 | 2, packet, into),
-        Packet::PubComp(packet) => ack(version, kind::PUBCOMP << 4, packet, into),
+        Packet::PubAck(packet) => ack(version, kind::PUBACK << 4, *packet, into),
+        Packet::PubRec(packet) => ack(version, kind::PUBREC << 4, *packet, into),
+        Packet::PubRel(packet) => ack(version, kind::PUBREL << 4 | 2, *packet, into),
+        Packet::PubComp(packet) => ack(version, kind::PUBCOMP << 4, *packet, into),
         Packet::SubAck(packet) => suback(version, packet, into),
         Packet::UnsubAck(packet) => unsuback(version, packet, into),
         Packet::PingResp => head(kind::PINGRESP << 4, 0, into),
@@ -68,7 +68,7 @@ fn publish(version: Version, packet: &Publish, into: &mut BytesMut) -> Result<()
 fn fits(packet: &Publish) -> bool {
     let Properties { content_type, response_topic, correlation_data, user_properties, .. } =
         &packet.properties;
-    let short = |length: usize| length <= usize::from(u16::MAX);
+    let short = |length: usize| u16::try_from(length).is_ok();
     short(packet.topic.len())
         && [content_type, response_topic].into_iter().flatten().all(|text| short(text.len()))
         && correlation_data.as_ref().is_none_or(|data| short(data.len()))
@@ -149,7 +149,7 @@ fn connack_properties(packet: &ConnAck, into: &mut BytesMut) {
     }
 }
 
-fn ack(version: Version, first: u8, ack: &Ack, into: &mut BytesMut) {
+fn ack(version: Version, first: u8, ack: Ack, into: &mut BytesMut) {
     let says_why = version == Version::V5 && ack.reason != ReasonCode::Success;
     head(first, if says_why { 3 } else { 2 }, into);
     into.put_u16(ack.packet_id.get());
@@ -193,10 +193,7 @@ fn disconnect(version: Version, packet: &Disconnect, into: &mut BytesMut) {
     }
     let mut properties = BytesMut::new();
     put_optional(property::REASON_STRING, packet.reason_string.as_deref(), &mut properties);
-    if properties.is_empty() {
-        head(kind::DISCONNECT << 4, 1, into);
-        return into.put_u8(packet.reason as u8);
-    }
+    // with the length of no properties, too: it may be left out, but not every client knows
     head(kind::DISCONNECT << 4, 1 + varint_len(properties.len()) + properties.len(), into);
     into.put_u8(packet.reason as u8);
     put_varint(properties.len(), into);

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::task::{Context, Poll, Waker};
 
 use stepwire_core::broker::ConnectionId;
 use stepwire_core::mqtt::{Packet, ReasonCode};
+use tokio::sync::oneshot;
 
 /// Bytes that may wait for a connection that does not read; more, and it is cut off.
 const WAITING_BYTES_MAX: usize = 8 << 20;
@@ -15,14 +16,20 @@ const WAITING_BYTES_MAX: usize = 8 << 20;
 #[derive(Debug, Default)]
 pub struct Connections {
     last: AtomicU64,
-    open: RwLock<HashMap<ConnectionId, Arc<Outbox>>>,
+    open: RwLock<Open>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    connections: HashMap<ConnectionId, Arc<Outbox>>,
+    /// The newest connection of each client identifier.
+    by_client: HashMap<Arc<str>, ConnectionId>,
 }
 
 impl Connections {
     /// Sends a packet after those sent before. Nothing happens if the connection is gone.
     pub fn send(&self, connection: ConnectionId, packet: Packet) {
-        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(outbox) = open.get(&connection) {
+        if let Some(outbox) = self.read().connections.get(&connection) {
             outbox.push(packet);
         }
     }
@@ -37,7 +44,7 @@ impl Connections {
 
     /// Connections that are open.
     pub fn len(&self) -> usize {
-        self.open.read().unwrap_or_else(PoisonError::into_inner).len()
+        self.read().connections.len()
     }
 
     /// Whether none is open.
@@ -45,23 +52,46 @@ impl Connections {
         self.len() == 0
     }
 
-    /// A new connection. Its identifier is never used again in this process.
-    pub(super) fn register(&self) -> (ConnectionId, Arc<Outbox>) {
+    /// A new connection of `client`, and the one it may take over. Its identifier is never used
+    /// again in this process.
+    pub(super) fn register(
+        &self,
+        client: &Arc<str>,
+    ) -> (ConnectionId, Arc<Outbox>, Option<Arc<Outbox>>) {
         let connection = ConnectionId(self.last.fetch_add(1, Ordering::Relaxed) + 1);
-        let outbox = Arc::new(Outbox::default());
-        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
-        open.insert(connection, Arc::clone(&outbox));
-        (connection, outbox)
+        let outbox = Arc::new(Outbox { client: Arc::clone(client), ..Outbox::default() });
+        let mut open = self.write();
+        open.connections.insert(connection, Arc::clone(&outbox));
+        let older = if client.is_empty() {
+            // the broker will give it an identifier of its own
+            None
+        } else {
+            open.by_client.insert(Arc::clone(client), connection)
+        };
+        let older = older.and_then(|older| open.connections.get(&older).cloned());
+        (connection, outbox, older)
     }
 
     pub(super) fn remove(&self, connection: ConnectionId) -> Option<Arc<Outbox>> {
-        self.open.write().unwrap_or_else(PoisonError::into_inner).remove(&connection)
+        let mut open = self.write();
+        let outbox = open.connections.remove(&connection)?;
+        if open.by_client.get(&outbox.client) == Some(&connection) {
+            open.by_client.remove(&outbox.client);
+        }
+        Some(outbox)
     }
 
     /// Asks every connection to end because the node does.
     pub(super) fn shut_down(&self) {
-        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
-        open.values().for_each(|outbox| outbox.end(End::Shutdown));
+        self.read().connections.values().for_each(|outbox| outbox.end(End::Shutdown));
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Open> {
+        self.open.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Open> {
+        self.open.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -78,7 +108,10 @@ pub(super) enum End {
 
 /// Packets on their way to one connection's task. Holds no memory while it is empty.
 #[derive(Debug, Default)]
-pub(super) struct Outbox(Mutex<Waiting>);
+pub(super) struct Outbox {
+    client: Arc<str>,
+    waiting: Mutex<Waiting>,
+}
 
 #[derive(Debug, Default)]
 struct Waiting {
@@ -86,6 +119,10 @@ struct Waiting {
     bytes: usize,
     end: Option<End>,
     waker: Option<Waker>,
+    /// Newer connections of the client that wait until everything it sent here is read.
+    newer: Vec<oneshot::Sender<()>>,
+    /// Nothing more is read here.
+    done: bool,
 }
 
 /// What a connection's task has to do.
@@ -97,7 +134,38 @@ pub(super) enum Todo {
 
 impl Outbox {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Done when the kernel has everything that has arrived here so far.
+    pub(super) async fn caught_up(&self) {
+        if let Some(told) = self.wait_here() {
+            let _ = told.await;
+        }
+    }
+
+    /// Where it is told that the kernel has everything, unless it has already.
+    fn wait_here(&self) -> Option<oneshot::Receiver<()>> {
+        let mut waiting = self.lock();
+        if waiting.done {
+            return None;
+        }
+        let (sender, receiver) = oneshot::channel();
+        waiting.newer.push(sender);
+        wake(waiting);
+        Some(receiver)
+    }
+
+    /// The kernel has everything that has arrived here so far.
+    pub(super) fn catch_up(&self) {
+        // whoever waits is told by the sender's end
+        self.lock().newer = Vec::new();
+    }
+
+    /// Nothing more is read here.
+    pub(super) fn finish(&self) {
+        self.lock().done = true;
+        self.catch_up();
     }
 
     fn push(&self, packet: Packet) {

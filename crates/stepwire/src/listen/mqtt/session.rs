@@ -13,6 +13,7 @@ use bytes::{Buf, BytesMut};
 use stepwire_core::broker::{Closed, ConnectionId, Input, Principal};
 use stepwire_core::mqtt::{ConnAck, Connect, Disconnect, Packet, ReasonCode, Version};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::task::coop;
 use tokio::time::{self, Instant};
 
 use super::connections::{Connections, End, Outbox, Todo};
@@ -42,17 +43,18 @@ pub async fn serve_stream<S: AsyncRead + AsyncWrite + Unpin + Send>(
     kernel: &impl Kernel,
 ) {
     let mut inbound = Vec::new();
-    let greeting = read_connect(&mut stream, &mut inbound, limits);
+    // what is needed once is boxed, so that an idle connection does not keep room for it
+    let greeting = Box::pin(read_connect(&mut stream, &mut inbound, limits));
     let connect = match time::timeout_at(deadline, greeting).await {
         Ok(Ok(connect)) => connect,
-        Ok(Err(Greeting::Wrong(why))) => return refuse(stream, why, limits).await,
+        Ok(Err(Greeting::Wrong(why))) => return Box::pin(refuse(stream, why, limits)).await,
         Ok(Err(Greeting::Gone)) => return,
         Err(_) => {
             tracing::debug!("{}: no CONNECT in time", principal.ip);
             return;
         }
     };
-    let (connection, outbox) = connections.register();
+    let (connection, outbox, older) = connections.register(&connect.client_id);
     let mut session = Session {
         stream,
         connection,
@@ -64,13 +66,19 @@ pub async fn serve_stream<S: AsyncRead + AsyncWrite + Unpin + Send>(
         outbound: BytesMut::new(),
         unflushed: false,
     };
-    kernel.send(Input::Connect { connection, principal, connect: Box::new(connect) }).await;
+    if let Some(older) = older {
+        // what the client did there came first: a DISCONNECT is not to become a take-over
+        older.caught_up().await;
+    }
+    kernel.send(Input::Connect { connection, principal, connect }).await;
     let end = session.run(kernel).await;
-    connections.remove(connection);
     if let Some(cause) = end.cause() {
         kernel.send(Input::Closed { connection, cause }).await;
     }
-    session.close(end, limits).await;
+    // not before: a newer connection of the client must find this one, or know that it ended
+    connections.remove(connection);
+    session.outbox.finish();
+    Box::pin(session.close(end, limits)).await;
 }
 
 /// Why there is no CONNECT.
@@ -84,7 +92,7 @@ async fn read_connect<S: AsyncRead + Unpin>(
     stream: &mut S,
     inbound: &mut Vec<u8>,
     limits: &Limits,
-) -> Result<Connect, Greeting> {
+) -> Result<Box<Connect>, Greeting> {
     loop {
         // a client that does not begin with CONNECT need not be heard out
         if inbound.first().is_some_and(|first| first >> 4 != 1) {
@@ -97,7 +105,7 @@ async fn read_connect<S: AsyncRead + Unpin>(
         {
             let connect = codec::decode_connect(first, bytes).map_err(Greeting::Wrong)?;
             inbound.drain(..head + body);
-            return Ok(connect);
+            return Ok(Box::new(connect));
         }
         match stream.read_buf(inbound).await {
             Ok(0) | Err(_) => return Err(Greeting::Gone),
@@ -202,11 +210,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             Ok(Some(end)) => return Poll::Ready(Err(Ended::Ours(end))),
             Err(_) => return Poll::Ready(Err(Ended::Gone)),
         }
-        let read = ready!(self.poll_read(context));
-        Poll::Ready(match read {
-            Ok(0) | Err(_) => Err(Ended::Gone),
-            Ok(_) => Ok(()),
-        })
+        match self.poll_read(context) {
+            Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Err(Ended::Gone)),
+            Poll::Ready(Ok(_)) => Poll::Ready(Ok(())),
+            Poll::Pending => {
+                // a task that has had its turn is told "pending" without a look
+                if coop::has_budget_remaining() {
+                    self.outbox.catch_up();
+                }
+                Poll::Pending
+            }
+        }
     }
 
     /// Writes until nothing is left, or the stream takes no more. Says when we are to end.
