@@ -8,7 +8,7 @@ use crate::answers::Answer;
 use crate::effect::{Effect, Report};
 use crate::executions::{Begin, TaskToken};
 use crate::input::{Follow, HOPS_MAX, Input};
-use crate::kernel::{Kernel, Step};
+use crate::kernel::{Kernel, Step, ask};
 use crate::message::{Message, Properties};
 use crate::read::Reads;
 use crate::request::{Publish, Request, Service};
@@ -41,7 +41,7 @@ impl Kernel {
                     Ok(())
                 })
             }
-            Resolved::DynamoDbV2 { table, item } => self.store(&rule, &table, item, message, step),
+            Resolved::DynamoDbV2 { table, item } => store(&rule, &table, item, message, step),
             Resolved::CompleteTask {
                 table,
                 operation_id,
@@ -87,26 +87,7 @@ impl Kernel {
         let begin =
             Begin { machine: number, name, input: input.to_text().into(), trace_header: None };
         let (id, ran) = self.executions.begin(now, begin, &self.settings).ok_or_else(missing)?;
-        self.ask(id, ran, step);
-        Ok(())
-    }
-
-    fn store(
-        &mut self,
-        rule: &Arc<str>,
-        table: &str,
-        item: Json,
-        message: &Message,
-        step: &mut Step,
-    ) -> Result<(), String> {
-        let body = Json::object([("TableName", Json::from(table)), ("Item", item)]);
-        let request = Request::parse(Service::DynamoDb, "PutItem", &body);
-        let request = request.ok_or("tables are not available")?.map_err(|e| e.message)?;
-        step.then.push(Input::Follow(Follow::Store {
-            rule: Arc::clone(rule),
-            topic: Arc::clone(&message.topic),
-            request,
-        }));
+        ask(id, ran, step);
         Ok(())
     }
 
@@ -197,6 +178,25 @@ impl Kernel {
         self.answers.apply(number, None);
         step.writes.push(Write::Answer(number, None));
     }
+}
+
+/// Has the result of a rule stored as an item.
+fn store(
+    rule: &Arc<str>,
+    table: &str,
+    item: Json,
+    message: &Message,
+    step: &mut Step,
+) -> Result<(), String> {
+    let body = Json::object([("TableName", Json::from(table)), ("Item", item)]);
+    let request = Request::parse(Service::DynamoDb, "PutItem", &body);
+    let request = request.ok_or("tables are not available")?.map_err(|e| e.message)?;
+    step.then.push(Input::Follow(Follow::Store {
+        rule: Arc::clone(rule),
+        topic: Arc::clone(&message.topic),
+        request,
+    }));
+    Ok(())
 }
 
 /// Says that an answer was not taken.

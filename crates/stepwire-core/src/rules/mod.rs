@@ -22,7 +22,7 @@ pub use view::answer;
 
 use crate::error::ApiError;
 use crate::message::Message;
-use crate::read::{Key, Read};
+use crate::read::Key;
 use crate::record::{Corrupt, Entry, KeyBuilder, Space, decode, encode};
 use crate::settings::Settings;
 use sql::{Facts, Statement};
@@ -122,17 +122,11 @@ impl Rules {
         Ok(())
     }
 
-    /// All rules are in memory: nothing to read.
-    #[expect(clippy::unused_self, reason = "every module has this face")]
-    pub fn prefetch(&self, _request: &Request, _read: &dyn Read) {}
-
     /// Carries out a request that changes something. On `Err` nothing has changed.
     pub fn call(
         &mut self,
         now: Timestamp,
         request: &Request,
-        _read: &dyn Read,
-        _settings: &Settings,
         out: &mut Vec<Write>,
     ) -> Result<Json, ApiError> {
         let missing = |name: &str| {

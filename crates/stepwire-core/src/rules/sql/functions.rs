@@ -196,13 +196,13 @@ impl Function {
                 Some(derived_uuid(&facts.settings.secret, "newuuid", &[facts.salt, number]).into())
             }
             Function::Timestamp => Some(facts.message.at.0.into()),
-            Function::Topic => match values.first() {
-                None => Some(facts.topic().to_owned().into()),
-                Some(_) => {
-                    let at = usize::try_from(int(0)?).ok()?.checked_sub(1)?;
-                    Some(facts.topic().split('/').nth(at)?.to_owned().into())
+            Function::Topic => {
+                if values.is_empty() {
+                    return Some(facts.topic().to_owned().into());
                 }
-            },
+                let at = usize::try_from(int(0)?).ok()?.checked_sub(1)?;
+                Some(facts.topic().split('/').nth(at)?.to_owned().into())
+            }
             Function::Clientid => {
                 Some(facts.client().map_or("n/a", |client| client.id.as_ref()).to_owned().into())
             }
@@ -229,7 +229,7 @@ impl Function {
             Function::Rpad => Some((text(0)? + &blanks(int(1)?)?).into()),
             Function::Startswith => Some(text(0)?.starts_with(&text(1)?).into()),
             Function::Endswith => Some(text(0)?.ends_with(&text(1)?).into()),
-            Function::Indexof => indexof(&text(0)?, &text(1)?),
+            Function::Indexof => Some(indexof(&text(0)?, &text(1)?)),
             Function::Replace => bounded(text(0)?.replace(&text(1)?, &text(2)?)),
             Function::Substring => {
                 let whole: Vec<char> = text(0)?.chars().collect();
@@ -247,20 +247,15 @@ impl Function {
                 let source = text(0)?;
                 Some(pattern(&text(1)?)?.find(&source)?.as_str().to_owned().into())
             }
-            Function::Md5 => digest::<md5::Md5>(&text(0)?),
-            Function::Sha1 => digest::<sha1::Sha1>(&text(0)?),
-            Function::Sha224 => digest::<sha2::Sha224>(&text(0)?),
-            Function::Sha256 => digest::<sha2::Sha256>(&text(0)?),
-            Function::Sha384 => digest::<sha2::Sha384>(&text(0)?),
-            Function::Sha512 => digest::<sha2::Sha512>(&text(0)?),
+            Function::Md5 => Some(digest::<md5::Md5>(&text(0)?)),
+            Function::Sha1 => Some(digest::<sha1::Sha1>(&text(0)?)),
+            Function::Sha224 => Some(digest::<sha2::Sha224>(&text(0)?)),
+            Function::Sha256 => Some(digest::<sha2::Sha256>(&text(0)?)),
+            Function::Sha384 => Some(digest::<sha2::Sha384>(&text(0)?)),
+            Function::Sha512 => Some(digest::<sha2::Sha512>(&text(0)?)),
             Function::IsNull => Some(values.first()?.is_null().into()),
             Function::IsUndefined => Some((values.first() == Some(&Value::Undefined)).into()),
-            Function::Nanvl => {
-                let value = values.first()?;
-                let none = value.is_null() || *value == Value::Undefined;
-                Some(if none { values.get(1)?.clone() } else { value.clone() })
-            }
-            Function::GetOrDefault => {
+            Function::Nanvl | Function::GetOrDefault => {
                 let value = values.first()?;
                 let none = value.is_null() || *value == Value::Undefined;
                 Some(if none { values.get(1)?.clone() } else { value.clone() })
@@ -314,11 +309,9 @@ fn blanks(count: i64) -> Option<String> {
     Some(" ".repeat(usize::try_from(count).ok().filter(|count| *count <= 1_000)?))
 }
 
-fn indexof(text: &str, part: &str) -> Found {
-    match text.find(part) {
-        Some(at) => Some((text[..at].chars().count() as i64).into()),
-        None => Some((-1).into()),
-    }
+fn indexof(text: &str, part: &str) -> Value {
+    let at = text.find(part).map(|at| text[..at].chars().count() as i64);
+    at.unwrap_or(-1).into()
 }
 
 fn pattern(source: &str) -> Option<Regex> {
@@ -348,9 +341,14 @@ fn java_groups(replacement: &str) -> String {
     made
 }
 
-fn digest<D: Digest>(text: &str) -> Found {
+fn digest<D: Digest>(text: &str) -> Value {
+    use std::fmt::Write as _;
     let bytes = D::digest(text.as_bytes());
-    Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
+    let hex = bytes.iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    });
+    hex.into()
 }
 
 fn get(of: &Value, key: &Value) -> Found {

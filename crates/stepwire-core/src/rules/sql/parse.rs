@@ -253,19 +253,16 @@ impl<'a> Parser<'a> {
 
     /// The topic filter of `FROM`, quoted.
     fn filter(&mut self) -> Result<Arc<str>, Error> {
-        match self.peek().clone() {
-            Token::Text(text) => {
-                if text.is_empty() {
-                    return Err(self.error("the topic filter is empty"));
-                }
-                self.at += 1;
-                Ok(text.into())
+        if let Token::Text(text) = self.peek().clone() {
+            if text.is_empty() {
+                return Err(self.error("the topic filter is empty"));
             }
-            _ => {
-                let mut error = self.error("expected a topic filter");
-                error.hint = Some("quote it: FROM 'devices/+/data'".to_owned());
-                Err(error)
-            }
+            self.at += 1;
+            Ok(text.into())
+        } else {
+            let mut error = self.error("expected a topic filter");
+            error.hint = Some("quote it: FROM 'devices/+/data'".to_owned());
+            Err(error)
         }
     }
 
@@ -452,9 +449,9 @@ impl<'a> Parser<'a> {
 
     fn worded(&mut self, word: &str) -> Result<Expr, Error> {
         match word.to_ascii_uppercase().as_str() {
-            "TRUE" => self.literal(Json::from(true)),
-            "FALSE" => self.literal(Json::from(false)),
-            "NULL" => self.literal(Json::Null),
+            "TRUE" => Ok(self.literal(Json::from(true))),
+            "FALSE" => Ok(self.literal(Json::from(false))),
+            "NULL" => Ok(self.literal(Json::Null)),
             "CASE" => self.case(),
             "EXISTS" => {
                 self.at += 1;
@@ -473,9 +470,9 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn literal(&mut self, value: Json) -> Result<Expr, Error> {
+    fn literal(&mut self, value: Json) -> Expr {
         self.at += 1;
-        Ok(Expr::Literal(value))
+        Expr::Literal(value)
     }
 
     fn case(&mut self) -> Result<Expr, Error> {
