@@ -6,7 +6,7 @@ use stepwire_asl::{Json, Stimulus, Timestamp};
 
 use crate::answers::Answer;
 use crate::effect::{Effect, Report};
-use crate::executions::{Begin, TaskToken};
+use crate::executions::{Begin, PAYLOAD_MAX, TaskToken};
 use crate::input::{Follow, HOPS_MAX, Input};
 use crate::kernel::{Kernel, Step, ask};
 use crate::message::{Message, Properties};
@@ -34,6 +34,7 @@ impl Kernel {
             Resolved::Republish { topic, qos, payload } => {
                 let again = Publish::to(&topic, payload, qos, false, Properties::default());
                 again.map_err(|error| error.message).and_then(|again| {
+                    again.within(&self.settings.mqtt).map_err(|error| error.message)?;
                     if hops >= HOPS_MAX {
                         return Err(format!("republish loop: {HOPS_MAX} rules in a row"));
                     }
@@ -84,8 +85,11 @@ impl Kernel {
         let missing = || format!("no state machine is named `{machine}`");
         let number = self.executions.machine_named(machine).ok_or_else(missing)?.record.number;
         let name = format!("{prefix}{}", self.executions.made_up_name(&self.settings)).into();
-        let begin =
-            Begin { machine: number, name, input: input.to_text().into(), trace_header: None };
+        let input = input.to_text();
+        if input.len() > PAYLOAD_MAX {
+            return Err(format!("the input has {} bytes, at most {PAYLOAD_MAX}", input.len()));
+        }
+        let begin = Begin { machine: number, name, input: input.into(), trace_header: None };
         let (id, ran) = self.executions.begin(now, begin, &self.settings).ok_or_else(missing)?;
         ask(id, ran, step);
         Ok(())

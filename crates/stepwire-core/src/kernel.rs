@@ -328,6 +328,7 @@ impl Kernel {
                 Ok(answer)
             }
             Request::Publish(publish) => {
+                publish.within(&self.settings.mqtt)?;
                 self.publish(publish.message(now), 0, step);
                 Ok(Json::Object(Arc::default()))
             }

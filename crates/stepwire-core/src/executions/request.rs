@@ -13,7 +13,7 @@ use crate::params::Params;
 /// Longest name of a state machine or execution.
 const NAME_MAX: usize = 80;
 /// Longest input or output, bytes of UTF-8.
-const PAYLOAD_MAX: usize = 262_144;
+pub(crate) const PAYLOAD_MAX: usize = 262_144;
 /// Longest definition, bytes of UTF-8.
 const DEFINITION_MAX: usize = 1_048_576;
 /// Longest `nextToken`, characters; ListExecutions has its own.
@@ -439,12 +439,20 @@ fn unknown_word(params: &Params<'_>, name: &str, word: &str, known: &[&str]) -> 
 }
 
 fn checked_name(name: &str) -> Result<&str, ApiError> {
-    let bad =
-        |c: char| c.is_whitespace() || c.is_control() || "<>{}[]?*\"#%\\^|~`$&,;:/".contains(c);
-    if name.is_empty() || name.chars().count() > NAME_MAX || name.contains(bad) {
+    if name.is_empty() || name.chars().count() > NAME_MAX || !name.chars().all(fits_name) {
         return Err(ApiError::new("InvalidName", format!("Invalid Name: '{name}'")));
     }
     Ok(name)
+}
+
+fn fits_name(c: char) -> bool {
+    !(c.is_whitespace() || c.is_control() || "<>{}[]?*\"#%\\^|~`$&,;:/".contains(c))
+}
+
+/// Whether an execution's name can be this followed by a UUID.
+pub(crate) fn is_name_prefix(prefix: &str) -> bool {
+    const UUID: usize = 36;
+    prefix.chars().count() <= NAME_MAX - UUID && prefix.chars().all(fits_name)
 }
 
 fn machine_arn(params: &Params<'_>) -> Result<Arc<str>, ApiError> {

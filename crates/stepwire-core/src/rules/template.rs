@@ -22,7 +22,7 @@ impl Template {
                 parts.push(Part::Text(rest[..at].to_owned()));
             }
             let inner = &rest[at + 2..];
-            let end = inner.find('}').ok_or_else(|| format!("`{text}`: `${{` is not closed"))?;
+            let end = closing(inner).ok_or_else(|| format!("`{text}`: `${{` is not closed"))?;
             let expression = Expression::parse(&inner[..end])
                 .map_err(|error| format!("in `{text}`: {error}"))?;
             parts.push(Part::Expression(expression, inner[..end].to_owned()));
@@ -48,4 +48,22 @@ impl Template {
         }
         Ok(text)
     }
+}
+
+/// Where the `}` is that closes an expression: not one in a string or an object.
+fn closing(text: &str) -> Option<usize> {
+    let (mut open, mut quote) = (0, None);
+    let mut chars = text.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match (quote, c) {
+            (Some(_), '\\') => drop(chars.next()),
+            (Some(begun), c) => quote = (c != begun).then_some(begun),
+            (None, '\'' | '"') => quote = Some(c),
+            (None, '{') => open += 1,
+            (None, '}') if open == 0 => return Some(at),
+            (None, '}') => open -= 1,
+            (None, _) => {}
+        }
+    }
+    None
 }

@@ -28,6 +28,8 @@ pub(super) const LATER: &[&str] = &[
 
 /// Longest text a function makes, bytes.
 const TEXT_MAX: usize = 131_072;
+/// The steps that compiling a pattern takes.
+const PATTERN_STEPS: u32 = 2_000;
 
 macro_rules! functions {
     ($($function:ident $name:literal $least:literal $most:literal;)*) => {
@@ -129,6 +131,18 @@ functions! {
 type Found = Option<Value>;
 
 impl Function {
+    /// Whether it reads or copies all of its arguments; the others look at one place.
+    pub(super) fn reads_all(self) -> bool {
+        !matches!(
+            self,
+            Function::Get
+                | Function::GetOrDefault
+                | Function::IsNull
+                | Function::IsUndefined
+                | Function::Nanvl
+        )
+    }
+
     pub(super) fn of(self, values: &[Value], facts: &Facts<'_>) -> Value {
         self.find(values, facts).unwrap_or(Value::Undefined)
     }
@@ -225,8 +239,8 @@ impl Function {
             Function::Trim => Some(text(0)?.trim().to_owned().into()),
             Function::Ltrim => Some(text(0)?.trim_start().to_owned().into()),
             Function::Rtrim => Some(text(0)?.trim_end().to_owned().into()),
-            Function::Lpad => Some((blanks(int(1)?)? + &text(0)?).into()),
-            Function::Rpad => Some((text(0)? + &blanks(int(1)?)?).into()),
+            Function::Lpad => Some((blanks(int(1)?) + &text(0)?).into()),
+            Function::Rpad => Some((text(0)? + &blanks(int(1)?)).into()),
             Function::Startswith => Some(text(0)?.starts_with(&text(1)?).into()),
             Function::Endswith => Some(text(0)?.ends_with(&text(1)?).into()),
             Function::Indexof => Some(indexof(&text(0)?, &text(1)?)),
@@ -238,14 +252,17 @@ impl Function {
                 let to = if values.len() > 2 { place(int(2)?) } else { whole.len() };
                 Some(whole.get(from..to.max(from))?.iter().collect::<String>().into())
             }
-            Function::RegexpMatches => Some(pattern(&text(1)?)?.is_match(&text(0)?).into()),
+            Function::RegexpMatches => {
+                let pattern = pattern(&text(1)?, facts)?;
+                Some(pattern.is_match(&text(0)?).into())
+            }
             Function::RegexpReplace => {
-                let (source, pattern) = (text(0)?, pattern(&text(1)?)?);
+                let (source, pattern) = (text(0)?, pattern(&text(1)?, facts)?);
                 bounded(pattern.replace_all(&source, java_groups(&text(2)?)).into_owned())
             }
             Function::RegexpSubstr => {
                 let source = text(0)?;
-                Some(pattern(&text(1)?)?.find(&source)?.as_str().to_owned().into())
+                Some(pattern(&text(1)?, facts)?.find(&source)?.as_str().to_owned().into())
             }
             Function::Md5 => Some(digest::<md5::Md5>(&text(0)?)),
             Function::Sha1 => Some(digest::<sha1::Sha1>(&text(0)?)),
@@ -305,8 +322,9 @@ fn bounded(text: String) -> Found {
     (text.len() <= TEXT_MAX).then(|| text.into())
 }
 
-fn blanks(count: i64) -> Option<String> {
-    Some(" ".repeat(usize::try_from(count).ok().filter(|count| *count <= 1_000)?))
+/// At most a thousand; for a negative count none.
+fn blanks(count: i64) -> String {
+    " ".repeat(usize::try_from(count.clamp(0, 1_000)).unwrap_or(0))
 }
 
 fn indexof(text: &str, part: &str) -> Value {
@@ -314,8 +332,18 @@ fn indexof(text: &str, part: &str) -> Value {
     at.unwrap_or(-1).into()
 }
 
-fn pattern(source: &str) -> Option<Regex> {
-    regex::RegexBuilder::new(source).size_limit(1 << 20).build().ok()
+/// A pattern, compiled once for all rows of a message.
+fn pattern(source: &str, facts: &Facts<'_>) -> Option<Regex> {
+    let mut known = facts.patterns.borrow_mut();
+    if let Some(pattern) = known.get(source) {
+        return pattern.clone();
+    }
+    if !facts.spend(PATTERN_STEPS) {
+        return None;
+    }
+    let compiled = regex::RegexBuilder::new(source).size_limit(1 << 20).build().ok();
+    known.insert(source.to_owned(), compiled.clone());
+    compiled
 }
 
 /// Java writes `$1` where the regex crate wants `${1}`.
@@ -352,16 +380,12 @@ fn digest<D: Digest>(text: &str) -> Value {
 }
 
 fn get(of: &Value, key: &Value) -> Found {
-    let found = match (of.json()?, key.json()?) {
-        (Json::Array(items), Json::Number(index)) => {
-            items.get(usize::try_from(index.as_i64()?).ok()?)?.clone()
-        }
-        (Json::Object(members), Json::String(name)) => members.get(name)?.clone(),
-        (Json::String(text), Json::Number(index)) => {
-            let at = usize::try_from(index.as_i64()?).ok()?;
-            Json::from(text.chars().nth(at)?.to_string())
-        }
-        _ => return None,
+    let index = || usize::try_from(key.int()?).ok();
+    let found = match of.json()? {
+        Json::Object(members) => members.get(key.text()?.as_str())?.clone(),
+        Json::Array(items) => items.get(index()?)?.clone(),
+        Json::String(text) => Json::from(text.chars().nth(index()?)?.to_string()),
+        Json::Null | Json::Bool(_) | Json::Number(_) => return None,
     };
     Some(found.into())
 }

@@ -52,13 +52,13 @@ enum Expr {
     All,
     /// A name: a member of the row, or an alias of a sub-select's source.
     Name(Arc<str>),
-    Member(Box<Expr>, Arc<str>),
+    /// A member of a value, a member of that one …
+    Member(Box<Expr>, Vec<Arc<str>>),
     Call(Function, Vec<Expr>),
     Cast(Box<Expr>, Type),
     Not(Box<Expr>),
     Negative(Box<Expr>),
     Binary(Box<Expr>, Operator, Box<Expr>),
-    In(Box<Expr>, Box<Expr>),
     Exists(Box<Sub>),
     Sub(Box<Sub>),
     Case(Box<Expr>, Vec<(Expr, Expr)>, Option<Box<Expr>>),
@@ -90,6 +90,7 @@ enum Operator {
     Times,
     Divide,
     Modulo,
+    In,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
