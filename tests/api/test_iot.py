@@ -290,6 +290,14 @@ def test_a_message_cannot_be_published_everywhere(node):
         data.publish(topic="a", qos=2, payload=b"")
 
 
+def test_a_message_fits_a_packet(node):
+    data = node.client("iot-data")
+    with refused("RequestEntityTooLargeException", 413, "at most 1048576"):
+        data.publish(topic="x", payload=b"x" * (1 << 20))
+    with refused("InvalidRequestException", 400, "200 levels"):
+        data.publish(topic="x" + "/x" * 200, payload=b"")
+
+
 def test_properties_are_sent_along(node, name):
     data = node.client("iot-data")
     data.publish(

@@ -121,6 +121,9 @@ def test_a_bad_statement_is_refused_with_its_place(node, name, sql, place):
         ({"republish": {"topic": "${a", "roleArn": ROLE}}, "not closed"),
         ({"republish": {"topic": "a", "roleArn": ROLE, "qos": 2}}, "`qos`"),
         ({"republish": {"topic": "a", "roleArn": ROLE, "headers": {}}}, "`headers`"),
+        ({"republish": {"topic": "$$aws/things/a/shadow/update", "roleArn": ROLE}}, "reserved topic"),
+        ({"stepFunctions": {"stateMachineName": "a", "roleArn": ROLE, "executionNamePrefix": "a/b"}},
+         "`executionNamePrefix`"),
         ({}, "exactly one member"),
     ],
 )
@@ -228,6 +231,18 @@ def test_rules_that_feed_each_other_end(node, name):
     node.client("iot-data").publish(topic=f"loop/{name}", qos=1, payload=b"{}")
     eventually(lambda: f"rule `{name}` failed" in node.log_text())
     assert "republish loop" in node.log_text()
+
+
+def test_a_result_too_long_for_an_execution_or_a_packet_is_an_error(node, name):
+    arn = machine(node, name, PASS)
+    copies = ", ".join(f"big AS c{number}" for number in range(12))
+    action = {"stepFunctions": {"stateMachineName": name, "roleArn": ROLE}}
+    rule = payload(f"SELECT {copies} FROM 'big/{name}'", action, republish(f"out/{name}"))
+    node.iot().create_topic_rule(ruleName=name, topicRulePayload=rule)
+    body = json.dumps({"big": "x" * 100_000})
+    node.client("iot-data").publish(topic=f"big/{name}", qos=1, payload=body)
+    assert node.sfn().list_executions(stateMachineArn=arn)["executions"] == []
+    assert "at most 262144" in node.log_text() and "at most 1048576" in node.log_text()
 
 
 # ---- completeTask --------------------------------------------------------------------------------

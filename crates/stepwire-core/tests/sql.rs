@@ -8,7 +8,7 @@
 //!   the next line.
 //! - ```` ```refused ````: a statement, a line with a caret under the fault and what is said of it.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests, which read pages")]
 
 use std::fmt::Write as _;
 use std::path::Path;

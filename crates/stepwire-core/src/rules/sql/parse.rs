@@ -196,6 +196,9 @@ impl<'a> Parser<'a> {
 
     fn name(&mut self) -> Result<Arc<str>, Error> {
         match self.peek().clone() {
+            Token::Word(word) if word.starts_with('@') => {
+                Err(self.error("variables are not available yet"))
+            }
             Token::Word(word) if !is_reserved(&word) => {
                 self.at += 1;
                 Ok(word.into())
@@ -236,7 +239,7 @@ impl<'a> Parser<'a> {
             Some(Token::End) | None => true,
         };
         let begins = match token(1) {
-            Some(Token::Sign("*")) => ends(token(2)),
+            Some(Token::Sign("*")) => ends(token(2)) || token(2) == Some(&Token::Sign(".")),
             Some(Token::Sign(sign)) => matches!(*sign, "(" | "[" | "{"),
             token => !ends(token),
         };

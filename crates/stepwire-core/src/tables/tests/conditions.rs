@@ -3,13 +3,13 @@
 use super::{World, text};
 
 /// An item that has everything.
-const ITEM: &str = r##"{"p":{"S":"a"},"s":{"S":"b"},"n":{"N":"5"},"t":{"S":"text"},"yes":{"BOOL":true},
+const ITEM: &str = r#"{"p":{"S":"a"},"s":{"S":"b"},"n":{"N":"5"},"t":{"S":"text"},"yes":{"BOOL":true},
     "nil":{"NULL":true},"bytes":{"B":"AAEC"},"m":{"M":{"x":{"N":"1"},"l":{"L":[{"S":"first"}]}}},
     "l":{"L":[{"N":"1"},{"S":"two"}]},"ss":{"SS":["red","blue"]},"ns":{"NS":["1","2.5"]},
-    "big":{"N":"10"}}"##;
-const VALUES: &str = r##"{":n5":{"N":"5.00"},":n10":{"N":"10"},":n1":{"N":"1"},":t":{"S":"text"},
+    "big":{"N":"10"}}"#;
+const VALUES: &str = r#"{":n5":{"N":"5.00"},":n10":{"N":"10"},":n1":{"N":"1"},":t":{"S":"text"},
     ":te":{"S":"te"},":xt":{"S":"xt"},":red":{"S":"red"},":z":{"S":"z"},":S":{"S":"S"},":N":{"S":"N"},
-    ":b":{"B":"AAE="},":yes":{"BOOL":true},":none":{"NULL":true},":m":{"M":{}},":two":{"S":"two"}}"##;
+    ":b":{"B":"AAE="},":yes":{"BOOL":true},":none":{"NULL":true},":m":{"M":{}},":two":{"S":"two"}}"#;
 
 fn world() -> World {
     let mut world = World::with_table("S", "S");
