@@ -93,6 +93,7 @@ def test_rules_are_listed_in_pages_and_by_topic(own_node):
     [
         ("", r"^expected `SELECT` at line 1 column 1\n\n\^$"),
         ("SELECT * FORM 'a'", r"^unexpected `FORM` at line 1 column 10\n.*\n {9}\^\nhint: .*`FROM`"),
+        ("SELECT *", r"^expected `FROM` and a topic filter at line 1 column 9\n"),
         ("SELECT * FROM a", r"line 1 column 15\nSELECT \* FROM a\n {14}\^\nhint: quote it"),
         ("SELECT *\nFROM 'a'\nWHERE x >", r"line 3 column 10\nWHERE x >\n {9}\^"),
         ("SELECT nope(1) FROM 'a'", r"^unknown function `nope` at line 1 column 8\n"),

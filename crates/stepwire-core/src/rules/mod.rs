@@ -84,7 +84,7 @@ pub struct Outcome {
 #[derive(Debug, Default, PartialEq)]
 pub struct Rules {
     records: BTreeMap<Arc<str>, RuleRecord>,
-    /// Derived from `records`: those that are not disabled and have a topic filter.
+    /// Derived from `records`: those that are not disabled.
     active: BTreeMap<Arc<str>, Arc<Rule>>,
     filters: FilterTree,
 }
@@ -97,18 +97,14 @@ impl Rules {
     pub fn apply(&mut self, write: &Write) {
         let Write::Rule(name, record) = write;
         self.records.remove(name);
-        if let Some(rule) = self.active.remove(name)
-            && let Some(filter) = &rule.statement.from
-        {
-            self.filters.remove(filter, name);
+        if let Some(rule) = self.active.remove(name) {
+            self.filters.remove(&rule.statement.from, name);
         }
         let Some(record) = record else { return };
         self.records.insert(Arc::clone(name), record.clone());
         // A payload is checked before it is recorded.
         if let (false, Ok(rule)) = (record.disabled, Rule::compile(name, &record.payload)) {
-            if let Some(filter) = &rule.statement.from {
-                self.filters.insert(filter, name);
-            }
+            self.filters.insert(&rule.statement.from, name);
             self.active.insert(Arc::clone(name), Arc::new(rule));
         }
     }

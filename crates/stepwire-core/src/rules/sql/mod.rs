@@ -7,6 +7,7 @@
 
 mod eval;
 mod functions;
+mod lex;
 mod parse;
 mod value;
 
@@ -23,8 +24,8 @@ use functions::Function;
 /// A parsed statement.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Statement {
-    /// Topic filter; `None` for rules reached by Basic Ingest only.
-    pub from: Option<Arc<str>>,
+    /// Topic filter.
+    pub from: Arc<str>,
     select: Select,
     filter: Option<Expr>,
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use stepwire_asl::Json;
-use stepwire_asl::json::Number;
 
 use super::functions::{Function, LATER};
+use super::lex::{self, Token};
 use super::{Error, Expr, Item, Operator, Select, Statement, Sub, Type};
 
 /// Expressions within expressions.
@@ -17,15 +17,6 @@ const LEVELS_MAX: usize = 200;
 /// Longest statement, bytes.
 const LENGTH_MAX: usize = 262_144;
 
-#[derive(Debug, Clone, PartialEq)]
-enum Token {
-    Word(String),
-    Text(String),
-    Number(Number),
-    Sign(&'static str),
-    End,
-}
-
 struct Parser<'a> {
     text: &'a str,
     tokens: Vec<(Token, usize)>,
@@ -33,11 +24,6 @@ struct Parser<'a> {
     depth: usize,
     chained: usize,
 }
-
-const SIGNS: &[&str] = &[
-    "<>", "!=", "<=", ">=", "<", ">", "=", "+", "-", "*", "/", "%", "(", ")", "[", "]", "{", "}",
-    ",", ".", ":",
-];
 
 /// Words that end an expression, so that they are not taken for names.
 const RESERVED: &[&str] = &[
@@ -57,15 +43,11 @@ pub(super) fn statement(text: &str) -> Result<Statement, Error> {
         return Err(parser.error("expected `SELECT`"));
     }
     let select = parser.select()?;
-    let from = if parser.word("FROM") { Some(parser.filter()?) } else { None };
+    let from = parser.from()?;
     let filter = parser.condition()?;
     match parser.peek() {
         Token::End => Ok(Statement { from, select, filter }),
-        Token::Word(word) => {
-            let mut error = parser.error(&format!("unexpected `{word}`"));
-            error.hint = nearest(word).map(|near| format!("did you mean `{near}`?"));
-            Err(error)
-        }
+        Token::Word(word) => Err(parser.unexpected(word)),
         _ => Err(parser.error("unexpected text after the statement")),
     }
 }
@@ -96,43 +78,9 @@ impl<'a> Parser<'a> {
         if text.len() > LENGTH_MAX {
             return Err(parser.at_offset(0, "the statement is too long"));
         }
-        parser.tokens = parser.lex()?;
+        let tokens = lex::tokens(text);
+        parser.tokens = tokens.map_err(|fault| parser.at_offset(fault.at, &fault.what))?;
         Ok(parser)
-    }
-
-    fn lex(&self) -> Result<Vec<(Token, usize)>, Error> {
-        let mut tokens = Vec::new();
-        let mut at = 0;
-        while let Some(c) = self.text[at..].chars().next() {
-            let rest = &self.text[at..];
-            if c.is_whitespace() {
-                at += c.len_utf8();
-            } else if c == '\'' || c == '"' {
-                let (text, length) =
-                    quoted(rest).ok_or_else(|| self.at_offset(at, "a string is not closed"))?;
-                tokens.push((Token::Text(text), at));
-                at += length;
-            } else if c.is_ascii_digit() {
-                let end = number_end(rest);
-                let number = Number::from_text(&rest[..end]);
-                let number = number.filter(|number| number.as_f64().is_finite());
-                let number = number.ok_or_else(|| self.at_offset(at, "the number is too large"))?;
-                tokens.push((Token::Number(number), at));
-                at += end;
-            } else if c.is_alphabetic() || c == '_' || c == '@' || c == '$' {
-                let end = rest.find(|c: char| !(c.is_alphanumeric() || "_@$".contains(c)));
-                let end = end.unwrap_or(rest.len());
-                tokens.push((Token::Word(rest[..end].to_owned()), at));
-                at += end;
-            } else if let Some(sign) = SIGNS.iter().find(|sign| rest.starts_with(**sign)) {
-                tokens.push((Token::Sign(sign), at));
-                at += sign.len();
-            } else {
-                return Err(self.at_offset(at, &format!("unexpected `{c}`")));
-            }
-        }
-        tokens.push((Token::End, self.text.len()));
-        Ok(tokens)
     }
 
     // ---- errors --------------------------------------------------------------------------------
@@ -283,6 +231,24 @@ impl<'a> Parser<'a> {
             }
             _ => Err(self.error("expected a name")),
         }
+    }
+
+    /// `FROM` and its topic filter. Before a word that is perhaps a misspelt `FROM`, that is said.
+    fn from(&mut self) -> Result<Arc<str>, Error> {
+        if self.word("FROM") {
+            return self.filter();
+        }
+        Err(match self.peek() {
+            Token::Word(word) if !is_reserved(word) => self.unexpected(word),
+            _ => self.error("expected `FROM` and a topic filter"),
+        })
+    }
+
+    /// The error that a word does not belong here.
+    fn unexpected(&self, word: &str) -> Error {
+        let mut error = self.error(&format!("unexpected `{word}`"));
+        error.hint = nearest(word).map(|near| format!("did you mean `{near}`?"));
+        error
     }
 
     /// The topic filter of `FROM`, quoted.
@@ -672,53 +638,4 @@ fn last_name(expr: &Expr) -> Arc<str> {
         Expr::Call(function, _) => function.name().into(),
         _ => "".into(),
     }
-}
-
-/// The text in quotes at the beginning of `rest`, and how many bytes it takes. A doubled quote or
-/// one after a backslash stands for itself.
-fn quoted(rest: &str) -> Option<(String, usize)> {
-    let quote = rest.chars().next()?;
-    let mut text = String::new();
-    let mut chars = rest.char_indices().skip(1).peekable();
-    while let Some((at, c)) = chars.next() {
-        match c {
-            '\\' => match chars.next()? {
-                (_, 'n') => text.push('\n'),
-                (_, 't') => text.push('\t'),
-                (_, c) if c == quote || c == '\\' => text.push(c),
-                (_, c) => text.extend(['\\', c]),
-            },
-            c if c == quote => {
-                if chars.peek().is_some_and(|(_, next)| *next == quote) {
-                    chars.next();
-                    text.push(quote);
-                } else {
-                    return Some((text, at + 1));
-                }
-            }
-            c => text.push(c),
-        }
-    }
-    None
-}
-
-fn number_end(rest: &str) -> usize {
-    let bytes = rest.as_bytes();
-    let digits = |mut at: usize| {
-        while bytes.get(at).is_some_and(u8::is_ascii_digit) {
-            at += 1;
-        }
-        at
-    };
-    let mut end = digits(0);
-    if bytes.get(end) == Some(&b'.') && bytes.get(end + 1).is_some_and(u8::is_ascii_digit) {
-        end = digits(end + 1);
-    }
-    if matches!(bytes.get(end), Some(b'e' | b'E')) {
-        let sign = usize::from(matches!(bytes.get(end + 1), Some(b'-' | b'+')));
-        if bytes.get(end + 1 + sign).is_some_and(u8::is_ascii_digit) {
-            end = digits(end + 1 + sign);
-        }
-    }
-    end
 }
