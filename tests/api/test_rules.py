@@ -210,6 +210,28 @@ def test_a_failing_action_is_logged_and_has_its_error_action(node, name, device)
     assert f"rule `{name}` failed for a message on `fail/{name}`" in node.log_text()
 
 
+@pytest.mark.parametrize(
+    "action, kind, why",
+    [
+        ({"stepFunctions": {"stateMachineName": "missing", "roleArn": ROLE}},
+         "StepFunctionsAction", "no state machine is named `missing`"),
+        ({"lambda": {"functionArn": "arn:aws:lambda:us-east-1:000000000000:function:f"}},
+         "LambdaAction", "function not found: .*:f"),
+        ({"dynamoDBv2": {"putItem": {"tableName": "missing"}, "roleArn": ROLE}},
+         "DynamoDBv2Action", "ResourceNotFoundException"),
+    ],
+)
+def test_the_error_action_tells_what_the_world_lacks(node, name, device, action, kind, why):
+    rule = payload(f"SELECT * FROM 'fail/{name}'", action, errorAction=republish(f"errors/{name}"))
+    node.iot().create_topic_rule(ruleName=name, topicRulePayload=rule)
+    one = device(node, name).connect().subscribe(f"errors/{name}")
+    one.publish(f"fail/{name}", {"n": 1})
+    (failure,) = json.loads(one.message().payload)["failures"]
+    assert failure["failedAction"] == kind
+    assert re.search(why, failure["errorMessage"])
+    assert one.messages.empty()
+
+
 def test_a_message_is_stored_as_an_item(node, name):
     token_table(node, "Tokens-" + name)
     action = {"dynamoDBv2": {"roleArn": ROLE, "putItem": {"tableName": "Tokens-" + name}}}

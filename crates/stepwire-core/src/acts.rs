@@ -24,10 +24,42 @@ const COMPLETED: &str = "COMPLETED";
 const CLOSED: &str = "CLOSED";
 
 impl Kernel {
-    /// Carries out one action of a rule that matched `message`.
+    /// Carries out one action of a rule that matched `message`; if it fails, the rule's error action.
     pub(crate) fn act(&mut self, outcome: Outcome, message: &Message, hops: u8, step: &mut Step) {
-        let rule = outcome.rule;
-        let done = match outcome.action {
+        let Outcome { rule, kind, action } = outcome;
+        if let Err(why) = self.carry_out(&rule, action, message, hops, step) {
+            self.failed(&rule, kind, why, message, hops, step);
+        }
+    }
+
+    /// An action of a rule has failed: that is reported, and the rule's error action carried out.
+    pub(crate) fn failed(
+        &mut self,
+        rule: &Arc<str>,
+        kind: &str,
+        why: String,
+        message: &Message,
+        hops: u8,
+        step: &mut Step,
+    ) {
+        let action = self.rules.on_error(rule, kind, &why, message, &self.settings);
+        step.effects.push(report(rule, message, why));
+        if let Some(action) = action
+            && let Err(why) = self.carry_out(rule, action, message, hops, step)
+        {
+            step.effects.push(report(rule, message, format!("its error action: {why}")));
+        }
+    }
+
+    fn carry_out(
+        &mut self,
+        rule: &Arc<str>,
+        action: Resolved,
+        message: &Message,
+        hops: u8,
+        step: &mut Step,
+    ) -> Result<(), String> {
+        match action {
             Resolved::StepFunctions { state_machine_name, execution_name_prefix, input } => {
                 self.begin(message.at, &state_machine_name, &execution_name_prefix, &input, step)
             }
@@ -42,7 +74,7 @@ impl Kernel {
                     Ok(())
                 })
             }
-            Resolved::DynamoDbV2 { table, item } => store(&rule, &table, item, message, step),
+            Resolved::DynamoDbV2 { table, item } => store(rule, &table, item, message, hops, step),
             Resolved::CompleteTask {
                 table,
                 operation_id,
@@ -52,7 +84,7 @@ impl Kernel {
                 publisher,
             } => {
                 let answer = Answer {
-                    rule: Arc::clone(&rule),
+                    rule: Arc::clone(rule),
                     table,
                     operation: operation_id,
                     device: device_id,
@@ -66,10 +98,6 @@ impl Kernel {
             }
             Resolved::Lambda { function_arn } => Err(format!("function not found: {function_arn}")),
             Resolved::Failed { why } => Err(why),
-        };
-        if let Err(why) = done {
-            let topic = Arc::clone(&message.topic);
-            step.effects.push(Effect::Report(Report::RuleFailed { rule, topic, why: why.into() }));
         }
     }
 
@@ -184,12 +212,18 @@ impl Kernel {
     }
 }
 
+fn report(rule: &Arc<str>, message: &Message, why: String) -> Effect {
+    let (rule, topic) = (Arc::clone(rule), Arc::clone(&message.topic));
+    Effect::Report(Report::RuleFailed { rule, topic, why: why.into() })
+}
+
 /// Has the result of a rule stored as an item.
 fn store(
     rule: &Arc<str>,
     table: &str,
     item: Json,
     message: &Message,
+    hops: u8,
     step: &mut Step,
 ) -> Result<(), String> {
     let body = Json::object([("TableName", Json::from(table)), ("Item", item)]);
@@ -197,7 +231,8 @@ fn store(
     let request = request.ok_or("tables are not available")?.map_err(|e| e.message)?;
     step.then.push(Input::Follow(Follow::Store {
         rule: Arc::clone(rule),
-        topic: Arc::clone(&message.topic),
+        message: Box::new(message.clone()),
+        hops,
         request,
     }));
     Ok(())

@@ -264,10 +264,10 @@ impl Kernel {
                 let stimulus = Stimulus::TaskReturned { scheduled, result };
                 let _ = self.stimulate(now, execution, stimulus, reads, step);
             }
-            Follow::Store { rule, topic, request } => {
+            Follow::Store { rule, message, hops, request } => {
                 if let Err(error) = self.call(now, &request, reads, step) {
-                    let why = error.to_string().into();
-                    step.effects.push(Effect::Report(Report::RuleFailed { rule, topic, why }));
+                    let (kind, why) = ("DynamoDBv2Action", error.to_string());
+                    self.failed(&rule, kind, why, &message, hops, step);
                 }
             }
             Follow::Complete(kept, answer) => self.complete(now, kept, answer, reads, step),

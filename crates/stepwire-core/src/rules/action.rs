@@ -231,7 +231,8 @@ impl Action {
         })
     }
 
-    fn name(&self) -> &'static str {
+    /// Its kind, as error documents name it.
+    pub(super) fn kind(&self) -> &'static str {
         match self {
             Action::StepFunctions { .. } => "StepFunctionsAction",
             Action::Republish { .. } => "RepublishAction",
@@ -298,10 +299,10 @@ fn attribute(value: &Json) -> Json {
 }
 
 /// What an error action is given. Source: AWS IoT developer guide, "Error handling".
-pub(super) fn error_document(rule: &str, facts: &Facts<'_>, failed: &Action, why: &str) -> Json {
+pub(super) fn error_document(rule: &str, facts: &Facts<'_>, failed: &str, why: &str) -> Json {
     let client = facts.client_id();
     let failure = Json::object([
-        ("failedAction", Json::from(failed.name())),
+        ("failedAction", Json::from(failed)),
         ("failedResource", "".into()),
         ("errorMessage", why.into()),
     ]);

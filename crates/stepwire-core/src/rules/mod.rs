@@ -76,6 +76,8 @@ struct Rule {
 pub struct Outcome {
     /// The rule.
     pub rule: Arc<str>,
+    /// The kind of action, as error documents name it.
+    pub kind: &'static str,
     /// What to do.
     pub action: Resolved,
 }
@@ -203,6 +205,25 @@ impl Rules {
     }
 }
 
+impl Rules {
+    /// What a rule does about an action of this kind that failed for `message`, if it says.
+    pub(crate) fn on_error(
+        &self,
+        rule: &str,
+        failed: &str,
+        why: &str,
+        message: &Message,
+        settings: &Settings,
+    ) -> Option<Resolved> {
+        let rule = self.active.get(rule)?;
+        let action = rule.error_action.as_ref()?;
+        let payload = Json::parse_bytes(&message.payload).ok();
+        let facts = Facts::new(message, payload.as_ref(), settings, 0);
+        let document = action::error_document(&rule.name, &facts, failed, why);
+        Some(action.resolve(&facts, &document.into()))
+    }
+}
+
 impl Rule {
     fn compile(name: &Arc<str>, payload: &Json) -> Result<Rule, ApiError> {
         let (statement, actions, error_action) = request::compile(payload)?;
@@ -211,19 +232,11 @@ impl Rule {
 
     fn run(&self, facts: &Facts<'_>, out: &mut Vec<Outcome>) {
         let Some(result) = self.statement.run(facts) else { return };
-        let outcome = |action| Outcome { rule: Arc::clone(&self.name), action };
-        for action in &self.actions {
-            match action.resolve(facts, &result) {
-                Resolved::Failed { why } => {
-                    out.push(outcome(Resolved::Failed { why: why.clone() }));
-                    if let Some(error_action) = &self.error_action {
-                        let document = action::error_document(&self.name, facts, action, &why);
-                        out.push(outcome(error_action.resolve(facts, &document.into())));
-                    }
-                }
-                resolved => out.push(outcome(resolved)),
-            }
-        }
+        out.extend(self.actions.iter().map(|action| Outcome {
+            rule: Arc::clone(&self.name),
+            kind: action.kind(),
+            action: action.resolve(facts, &result),
+        }));
     }
 }
 
