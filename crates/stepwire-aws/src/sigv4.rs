@@ -160,7 +160,7 @@ impl Signature {
                         .join(" ")
                 })
                 .collect();
-            headers.push_str(&format!("{name}:{}\n", values.join(",")));
+            headers.extend([name.as_str(), ":", &values.join(","), "\n"]);
         }
         // Every service but S3 encodes the path once more.
         let path = request.path.split('/').map(encoded).collect::<Vec<_>>().join("/");

@@ -6,9 +6,9 @@ use stepwire_asl::{Json, Stimulus, Timestamp};
 
 use crate::answers::Answer;
 use crate::effect::{Effect, Report};
-use crate::executions::{Begin, TaskToken};
+use crate::executions::{Begin, PAYLOAD_MAX, TaskToken};
 use crate::input::{Follow, HOPS_MAX, Input};
-use crate::kernel::{Kernel, Step};
+use crate::kernel::{Kernel, Step, ask};
 use crate::message::{Message, Properties};
 use crate::read::Reads;
 use crate::request::{Publish, Request, Service};
@@ -24,16 +24,49 @@ const COMPLETED: &str = "COMPLETED";
 const CLOSED: &str = "CLOSED";
 
 impl Kernel {
-    /// Carries out one action of a rule that matched `message`.
+    /// Carries out one action of a rule that matched `message`; if it fails, the rule's error action.
     pub(crate) fn act(&mut self, outcome: Outcome, message: &Message, hops: u8, step: &mut Step) {
-        let rule = outcome.rule;
-        let done = match outcome.action {
+        let Outcome { rule, kind, action } = outcome;
+        if let Err(why) = self.carry_out(&rule, action, message, hops, step) {
+            self.failed(&rule, kind, why, message, hops, step);
+        }
+    }
+
+    /// An action of a rule has failed: that is reported, and the rule's error action carried out.
+    pub(crate) fn failed(
+        &mut self,
+        rule: &Arc<str>,
+        kind: &str,
+        why: String,
+        message: &Message,
+        hops: u8,
+        step: &mut Step,
+    ) {
+        let action = self.rules.on_error(rule, kind, &why, message, &self.settings);
+        step.effects.push(report(rule, message, why));
+        if let Some(action) = action
+            && let Err(why) = self.carry_out(rule, action, message, hops, step)
+        {
+            step.effects.push(report(rule, message, format!("its error action: {why}")));
+        }
+    }
+
+    fn carry_out(
+        &mut self,
+        rule: &Arc<str>,
+        action: Resolved,
+        message: &Message,
+        hops: u8,
+        step: &mut Step,
+    ) -> Result<(), String> {
+        match action {
             Resolved::StepFunctions { state_machine_name, execution_name_prefix, input } => {
                 self.begin(message.at, &state_machine_name, &execution_name_prefix, &input, step)
             }
             Resolved::Republish { topic, qos, payload } => {
                 let again = Publish::to(&topic, payload, qos, false, Properties::default());
                 again.map_err(|error| error.message).and_then(|again| {
+                    again.within(&self.settings.mqtt).map_err(|error| error.message)?;
                     if hops >= HOPS_MAX {
                         return Err(format!("republish loop: {HOPS_MAX} rules in a row"));
                     }
@@ -41,7 +74,7 @@ impl Kernel {
                     Ok(())
                 })
             }
-            Resolved::DynamoDbV2 { table, item } => self.store(&rule, &table, item, message, step),
+            Resolved::DynamoDbV2 { table, item } => store(rule, &table, item, message, hops, step),
             Resolved::CompleteTask {
                 table,
                 operation_id,
@@ -51,7 +84,7 @@ impl Kernel {
                 publisher,
             } => {
                 let answer = Answer {
-                    rule: Arc::clone(&rule),
+                    rule: Arc::clone(rule),
                     table,
                     operation: operation_id,
                     device: device_id,
@@ -65,10 +98,6 @@ impl Kernel {
             }
             Resolved::Lambda { function_arn } => Err(format!("function not found: {function_arn}")),
             Resolved::Failed { why } => Err(why),
-        };
-        if let Err(why) = done {
-            let topic = Arc::clone(&message.topic);
-            step.effects.push(Effect::Report(Report::RuleFailed { rule, topic, why: why.into() }));
         }
     }
 
@@ -84,29 +113,13 @@ impl Kernel {
         let missing = || format!("no state machine is named `{machine}`");
         let number = self.executions.machine_named(machine).ok_or_else(missing)?.record.number;
         let name = format!("{prefix}{}", self.executions.made_up_name(&self.settings)).into();
-        let begin =
-            Begin { machine: number, name, input: input.to_text().into(), trace_header: None };
+        let input = input.to_text();
+        if input.len() > PAYLOAD_MAX {
+            return Err(format!("the input has {} bytes, at most {PAYLOAD_MAX}", input.len()));
+        }
+        let begin = Begin { machine: number, name, input: input.into(), trace_header: None };
         let (id, ran) = self.executions.begin(now, begin, &self.settings).ok_or_else(missing)?;
-        self.ask(id, ran, step);
-        Ok(())
-    }
-
-    fn store(
-        &mut self,
-        rule: &Arc<str>,
-        table: &str,
-        item: Json,
-        message: &Message,
-        step: &mut Step,
-    ) -> Result<(), String> {
-        let body = Json::object([("TableName", Json::from(table)), ("Item", item)]);
-        let request = Request::parse(Service::DynamoDb, "PutItem", &body);
-        let request = request.ok_or("tables are not available")?.map_err(|e| e.message)?;
-        step.then.push(Input::Follow(Follow::Store {
-            rule: Arc::clone(rule),
-            topic: Arc::clone(&message.topic),
-            request,
-        }));
+        ask(id, ran, step);
         Ok(())
     }
 
@@ -197,6 +210,32 @@ impl Kernel {
         self.answers.apply(number, None);
         step.writes.push(Write::Answer(number, None));
     }
+}
+
+fn report(rule: &Arc<str>, message: &Message, why: String) -> Effect {
+    let (rule, topic) = (Arc::clone(rule), Arc::clone(&message.topic));
+    Effect::Report(Report::RuleFailed { rule, topic, why: why.into() })
+}
+
+/// Has the result of a rule stored as an item.
+fn store(
+    rule: &Arc<str>,
+    table: &str,
+    item: Json,
+    message: &Message,
+    hops: u8,
+    step: &mut Step,
+) -> Result<(), String> {
+    let body = Json::object([("TableName", Json::from(table)), ("Item", item)]);
+    let request = Request::parse(Service::DynamoDb, "PutItem", &body);
+    let request = request.ok_or("tables are not available")?.map_err(|e| e.message)?;
+    step.then.push(Input::Follow(Follow::Store {
+        rule: Arc::clone(rule),
+        message: Box::new(message.clone()),
+        hops,
+        request,
+    }));
+    Ok(())
 }
 
 /// Says that an answer was not taken.

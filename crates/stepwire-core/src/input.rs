@@ -8,6 +8,7 @@ use crate::answers::Answer;
 use crate::broker;
 use crate::executions::ExecutionId;
 use crate::integrations::Hosted;
+use crate::message::Message;
 use crate::request::Request;
 
 /// A caller that waits for an answer; chosen by the shell.
@@ -59,8 +60,10 @@ pub enum Follow {
     Store {
         /// The rule.
         rule: Arc<str>,
-        /// Topic of the message that matched.
-        topic: Arc<str>,
+        /// The message that matched.
+        message: Box<Message>,
+        /// How often rules have republished it.
+        hops: u8,
         /// What is stored.
         request: Request,
     },

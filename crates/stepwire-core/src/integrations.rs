@@ -49,9 +49,8 @@ enum Sdk {
 pub fn supported(resource: &Resource) -> Result<(), String> {
     let (service, api) = (resource.service(), resource.api());
     let known = match service {
-        "lambda" => api == "invoke",
+        "lambda" | "http" => api == "invoke",
         "lambda-function" => true,
-        "http" => api == "invoke",
         _ => hosted(service).is_some_and(|hosted| operation_exists(hosted, api)),
     };
     if !known {
@@ -70,11 +69,15 @@ pub fn supported(resource: &Resource) -> Result<(), String> {
     }
 }
 
-/// How to carry out a task on `resource`.
-pub(crate) fn carry(resource: &Resource) -> Carry {
+/// How to carry out a task on `resource` with these parameters.
+pub(crate) fn carry(resource: &Resource, parameters: &Json) -> Carry {
     match resource.service() {
         "http" => Carry::Http,
-        "lambda" | "lambda-function" => Carry::Fails(no_function(resource)),
+        "lambda" => {
+            let name = parameters.member("FunctionName").and_then(Json::as_str);
+            Carry::Fails(no_function(name.unwrap_or("`FunctionName` is missing")))
+        }
+        "lambda-function" => Carry::Fails(no_function(resource.text())),
         service => match hosted(service) {
             Some(hosted) => Carry::Here(hosted),
             None => Carry::Fails(Failure {
@@ -85,12 +88,12 @@ pub(crate) fn carry(resource: &Resource) -> Carry {
     }
 }
 
-fn no_function(resource: &Resource) -> Failure {
+fn no_function(name: &str) -> Failure {
     Failure {
         error: "Lambda.ResourceNotFoundException".into(),
         cause: format!(
-            "Function not found: {} (Service: Lambda, Status Code: 404)",
-            resource.text()
+            "Function not found: {name} (Service: AWSLambda; Status Code: 404; Error Code: \
+             ResourceNotFoundException)"
         )
         .into(),
     }
@@ -239,7 +242,7 @@ fn camel(name: &str) -> String {
 
 fn with_first(name: &str, change: impl Fn(char) -> char) -> String {
     let mut chars = name.chars();
-    chars.next().map(|first| change(first)).into_iter().chain(chars).collect()
+    chars.next().map(change).into_iter().chain(chars).collect()
 }
 
 #[cfg(test)]

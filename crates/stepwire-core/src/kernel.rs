@@ -186,7 +186,9 @@ impl Kernel {
             if needs.is_empty() {
                 return reads;
             }
-            needs.into_iter().for_each(|need| reads.fetch(need, source));
+            for need in needs {
+                reads.fetch(need, source);
+            }
         }
     }
 
@@ -221,10 +223,9 @@ impl Kernel {
             Request::States(request) => {
                 self.executions.prefetch(request, reads, &self.settings);
             }
-            Request::Registry(request) => self.registry.prefetch(request, reads),
-            Request::Rules(request) => self.rules.prefetch(request, reads),
             Request::Tables(request) => self.tables.prefetch(request, reads),
-            Request::Publish(_) => {}
+            // What these change is in memory whole.
+            Request::Registry(_) | Request::Rules(_) | Request::Publish(_) => {}
         }
     }
 
@@ -263,10 +264,10 @@ impl Kernel {
                 let stimulus = Stimulus::TaskReturned { scheduled, result };
                 let _ = self.stimulate(now, execution, stimulus, reads, step);
             }
-            Follow::Store { rule, topic, request } => {
+            Follow::Store { rule, message, hops, request } => {
                 if let Err(error) = self.call(now, &request, reads, step) {
-                    let why = error.to_string().into();
-                    step.effects.push(Effect::Report(Report::RuleFailed { rule, topic, why }));
+                    let (kind, why) = ("DynamoDBv2Action", error.to_string());
+                    self.failed(&rule, kind, why, &message, hops, step);
                 }
             }
             Follow::Complete(kept, answer) => self.complete(now, kept, answer, reads, step),
@@ -277,7 +278,7 @@ impl Kernel {
             }
             Follow::Resume(id) => match self.executions.outstanding(id, reads) {
                 Ok(tasks) => {
-                    self.ask(id, Ran { tasks, ..Ran::default() }, step);
+                    ask(id, Ran { tasks, ..Ran::default() }, step);
                 }
                 Err(corrupt) => self.quarantine(id, &corrupt, step),
             },
@@ -301,7 +302,7 @@ impl Kernel {
                 let called = called.map_err(|c| ApiError::new("InternalFailure", c.to_string()))?;
                 let (answer, id, ran) = called?;
                 match id {
-                    Some(id) => self.ask(id, ran, step),
+                    Some(id) => ask(id, ran, step),
                     None => step.writes.extend(ran.writes.into_iter().map(Write::Executions)),
                 }
                 Ok(answer)
@@ -309,14 +310,13 @@ impl Kernel {
             Request::Registry(request) => {
                 let mut writes = Vec::new();
                 let (registry, settings) = (&mut self.registry, &self.settings);
-                let answer = registry.call(now, request, reads, settings, &mut writes)?;
+                let answer = registry.call(now, request, settings, &mut writes)?;
                 step.writes.extend(writes.into_iter().map(Write::Registry));
                 Ok(answer)
             }
             Request::Rules(request) => {
                 let mut writes = Vec::new();
-                let (rules, settings) = (&mut self.rules, &self.settings);
-                let answer = rules.call(now, request, reads, settings, &mut writes)?;
+                let answer = self.rules.call(now, request, &mut writes)?;
                 step.writes.extend(writes.into_iter().map(Write::Rules));
                 Ok(answer)
             }
@@ -328,6 +328,7 @@ impl Kernel {
                 Ok(answer)
             }
             Request::Publish(publish) => {
+                publish.within(&self.settings.mqtt)?;
                 self.publish(publish.message(now), 0, step);
                 Ok(Json::Object(Arc::default()))
             }
@@ -359,7 +360,7 @@ impl Kernel {
     ) -> Result<(), Rejected> {
         match self.executions.stimulate(now, id, stimulus, reads, &self.settings) {
             Ok(Ok(ran)) => {
-                self.ask(id, ran, step);
+                ask(id, ran, step);
                 Ok(())
             }
             Ok(Err(rejected)) => Err(rejected),
@@ -374,35 +375,6 @@ impl Kernel {
     pub(crate) fn quarantine(&mut self, id: ExecutionId, corrupt: &Corrupt, step: &mut Step) {
         self.executions.set_aside(id);
         step.effects.push(Effect::Report(Report::Unreadable { why: corrupt.to_string().into() }));
-    }
-
-    /// Records what a run of an execution changed, and sends its tasks on their way.
-    pub(crate) fn ask(&mut self, execution: ExecutionId, ran: Ran, step: &mut Step) {
-        step.writes.extend(ran.writes.into_iter().map(Write::Executions));
-        for task in ran.tasks {
-            let scheduled = task.scheduled;
-            let returned = |result| Input::TaskReturned { execution, scheduled, result };
-            match integrations::carry(&task.resource) {
-                Carry::Http => step.effects.push(Effect::HttpInvoke {
-                    execution,
-                    scheduled,
-                    parameters: task.parameters,
-                    timeout_ms: task.timeout_ms,
-                }),
-                Carry::Fails(failure) => step.then.push(returned(Err(failure))),
-                Carry::Here(hosted) => {
-                    match hosted.request(task.resource.api(), &task.parameters) {
-                        Ok(request) => step.then.push(Input::Follow(Follow::Perform {
-                            execution,
-                            scheduled,
-                            hosted,
-                            request,
-                        })),
-                        Err(failure) => step.then.push(returned(Err(failure))),
-                    }
-                }
-            }
-        }
     }
 
     /// Publishes a message from the service side.
@@ -450,6 +422,33 @@ impl Kernel {
         let overdue = self.executions.overdue(now, TIMERS_MAX);
         if !overdue.is_empty() {
             step.then.push(Input::Follow(Follow::Timers(overdue)));
+        }
+    }
+}
+
+/// Records what a run of an execution changed, and sends its tasks on their way.
+pub(crate) fn ask(execution: ExecutionId, ran: Ran, step: &mut Step) {
+    step.writes.extend(ran.writes.into_iter().map(Write::Executions));
+    for task in ran.tasks {
+        let scheduled = task.scheduled;
+        let returned = |result| Input::TaskReturned { execution, scheduled, result };
+        match integrations::carry(&task.resource, &task.parameters) {
+            Carry::Http => step.effects.push(Effect::HttpInvoke {
+                execution,
+                scheduled,
+                parameters: task.parameters,
+                timeout_ms: task.timeout_ms,
+            }),
+            Carry::Fails(failure) => step.then.push(returned(Err(failure))),
+            Carry::Here(hosted) => match hosted.request(task.resource.api(), &task.parameters) {
+                Ok(request) => step.then.push(Input::Follow(Follow::Perform {
+                    execution,
+                    scheduled,
+                    hosted,
+                    request,
+                })),
+                Err(failure) => step.then.push(returned(Err(failure))),
+            },
         }
     }
 }

@@ -6,19 +6,19 @@ use crate::error::ApiError;
 
 /// A request's members, and the error name of the service for a bad one.
 #[derive(Debug, Clone, Copy)]
-pub struct Params<'a> {
+pub(crate) struct Params<'a> {
     body: &'a Json,
     code: &'static str,
 }
 
 impl<'a> Params<'a> {
     /// The members of `body`; what is wrong with them is reported under `code`.
-    pub fn new(body: &'a Json, code: &'static str) -> Params<'a> {
+    pub(crate) fn new(body: &'a Json, code: &'static str) -> Params<'a> {
         Params { body, code }
     }
 
     /// Refuses, by name, any member that is not in `known`: nothing is skipped silently.
-    pub fn only(&self, known: &[&str]) -> Result<(), ApiError> {
+    pub(crate) fn only(&self, known: &[&str]) -> Result<(), ApiError> {
         let Some(members) = self.body.as_object() else {
             return Err(ApiError::new(self.code, "the request body must be a JSON object"));
         };
@@ -31,39 +31,54 @@ impl<'a> Params<'a> {
     }
 
     /// The member, unless absent or null.
-    pub fn get(&self, name: &str) -> Option<&'a Json> {
+    pub(crate) fn get(&self, name: &str) -> Option<&'a Json> {
         self.body.member(name).filter(|value| !value.is_null())
     }
 
     /// The text of a required member.
-    pub fn text(&self, name: &str) -> Result<&'a str, ApiError> {
-        self.optional_text(name)?.ok_or_else(|| {
-            let message = format!(
-                "1 validation error detected: Value at '{name}' failed to satisfy constraint: \
-                 Member must not be null"
-            );
-            ApiError::new(self.code, message)
-        })
+    pub(crate) fn text(&self, name: &str) -> Result<&'a str, ApiError> {
+        self.optional_text(name)?.ok_or_else(|| self.broken(name, None, "Member must not be null"))
     }
 
     /// The text of a member that may be absent.
-    pub fn optional_text(&self, name: &str) -> Result<Option<&'a str>, ApiError> {
+    pub(crate) fn optional_text(&self, name: &str) -> Result<Option<&'a str>, ApiError> {
         self.typed(name, "a string", Json::as_str)
     }
 
     /// The truth value of a member that may be absent.
-    pub fn optional_bool(&self, name: &str) -> Result<Option<bool>, ApiError> {
+    pub(crate) fn optional_bool(&self, name: &str) -> Result<Option<bool>, ApiError> {
         self.typed(name, "true or false", Json::as_bool)
     }
 
     /// The integer of a member that may be absent.
-    pub fn optional_int(&self, name: &str) -> Result<Option<i64>, ApiError> {
+    pub(crate) fn optional_int(&self, name: &str) -> Result<Option<i64>, ApiError> {
         self.typed(name, "an integer", Json::as_i64)
     }
 
     /// The error that member `name` is wrong.
-    pub fn invalid(&self, name: &str, why: &str) -> ApiError {
+    pub(crate) fn invalid(&self, name: &str, why: &str) -> ApiError {
         ApiError::new(self.code, format!("value at `{name}` is not valid: {why}"))
+    }
+
+    /// The text of a member that may be absent, of at most `max` characters.
+    pub(crate) fn optional_text_within(
+        &self,
+        name: &str,
+        max: usize,
+    ) -> Result<Option<&'a str>, ApiError> {
+        let text = self.optional_text(name)?;
+        match text.filter(|text| text.chars().count() > max) {
+            None => Ok(text),
+            Some(long) => {
+                let constraint = format!("Member must have length less than or equal to {max}");
+                Err(self.broken(name, Some(long), &constraint))
+            }
+        }
+    }
+
+    /// The error that member `name` breaks a constraint of the service's model, as AWS words it.
+    pub(crate) fn broken(&self, name: &str, value: Option<&str>, constraint: &str) -> ApiError {
+        ApiError::new(self.code, broken(name, value, constraint))
     }
 
     fn typed<T>(
@@ -78,4 +93,20 @@ impl<'a> Params<'a> {
             None => Err(self.invalid(name, &format!("it must be {what}"))),
         }
     }
+}
+
+/// Longest value that a message repeats, bytes.
+const SHOWN_MAX: usize = 4_096;
+
+/// AWS's sentence about a value that breaks a constraint of a service's model.
+pub(crate) fn broken(name: &str, value: Option<&str>, constraint: &str) -> String {
+    let value = match value {
+        None => " null".to_owned(),
+        Some(value) if value.len() > SHOWN_MAX => String::new(),
+        Some(value) => format!(" '{value}'"),
+    };
+    format!(
+        "1 validation error detected: Value{value} at '{name}' failed to satisfy constraint: \
+         {constraint}"
+    )
 }

@@ -103,22 +103,20 @@ impl Reads {
 
 impl Read for Reads {
     fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        match self.values.get(key) {
-            Some(value) => value.clone(),
-            None => {
-                self.missing.borrow_mut().push(Need::Get(key.to_vec()));
-                None
-            }
+        if let Some(value) = self.values.get(key) {
+            value.clone()
+        } else {
+            self.missing.borrow_mut().push(Need::Get(key.to_vec()));
+            None
         }
     }
 
     fn range(&self, range: &Range) -> Vec<(Key, Vec<u8>)> {
-        match self.ranges.get(range) {
-            Some(entries) => entries.clone(),
-            None => {
-                self.missing.borrow_mut().push(Need::Range(range.clone()));
-                Vec::new()
-            }
+        if let Some(entries) = self.ranges.get(range) {
+            entries.clone()
+        } else {
+            self.missing.borrow_mut().push(Need::Range(range.clone()));
+            Vec::new()
         }
     }
 }

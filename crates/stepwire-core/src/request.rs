@@ -9,7 +9,7 @@ use crate::error::ApiError;
 use crate::message::{Message, Origin, Properties, QoS};
 use crate::read::Read;
 use crate::settings::Settings;
-use crate::{executions, registry, rules, tables};
+use crate::{broker, executions, registry, rules, tables};
 
 /// An AWS service we host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +101,22 @@ impl Request {
 }
 
 impl Publish {
+    /// Refuses a message that no client could send or be sent.
+    pub(crate) fn within(&self, limits: &broker::Limits) -> Result<(), ApiError> {
+        let levels = self.topic.split('/').count();
+        if self.topic.len() > limits.topic_bytes_max || levels > limits.topic_levels_max {
+            let (bytes, levels) = (limits.topic_bytes_max, limits.topic_levels_max);
+            let message = format!("a topic has at most {bytes} bytes and {levels} levels");
+            return Err(ApiError::new("InvalidRequestException", message));
+        }
+        let (bytes, max) = (self.topic.len() + self.payload.len(), limits.packet_bytes_max);
+        if bytes > max as usize {
+            let message = format!("topic and payload have {bytes} bytes, at most {max}");
+            return Err(ApiError::new("RequestEntityTooLargeException", message));
+        }
+        Ok(())
+    }
+
     /// The message as it is published now.
     pub(crate) fn message(&self, now: Timestamp) -> Message {
         Message {

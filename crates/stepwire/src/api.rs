@@ -33,6 +33,8 @@ enum Protocol {
     Target,
     /// The operation in method and path.
     Rest,
+    /// The same, XML in and out.
+    RestXml,
     /// The operation in a form field, XML back.
     Query,
 }
@@ -46,24 +48,27 @@ pub(crate) async fn answer(
 ) -> Response {
     let signature = match signed(keys, parts, &body) {
         Ok(signature) => signature,
-        Err(error) => return refused(parts, "", Protocol::of(parts), &error),
+        Err(error) => return refused("", Protocol::of(parts, ""), &error),
     };
-    let service =
-        signature.as_ref().map(|signature| signature.service.as_str()).unwrap_or_default();
-    let protocol = Protocol::of(parts);
+    let service = signature.service.as_str();
+    let protocol = Protocol::of(parts, service);
     let result = match protocol {
-        Protocol::Target => target(node, parts, &body).await,
+        Protocol::Target => target(node, service, parts, &body).await,
         Protocol::Rest => rest(node, service, parts, &body).await,
-        Protocol::Query => return query(node, parts, &body),
+        Protocol::RestXml => Err(not_served(service)),
+        Protocol::Query => match query(node, service, &body) {
+            Ok(answer) => return answer,
+            Err(error) => Err(error),
+        },
     };
     match result {
         Ok(answer) => success(protocol, &answer),
-        Err(error) => refused(parts, service, protocol, &error),
+        Err(error) => refused(service, protocol, &error),
     }
 }
 
 impl Protocol {
-    fn of(parts: &Parts) -> Protocol {
+    fn of(parts: &Parts, service: &str) -> Protocol {
         let form = parts
             .headers
             .get(header::CONTENT_TYPE)
@@ -72,6 +77,8 @@ impl Protocol {
             Protocol::Target
         } else if form && parts.uri.path() == "/" {
             Protocol::Query
+        } else if service == "s3" {
+            Protocol::RestXml
         } else {
             Protocol::Rest
         }
@@ -80,21 +87,11 @@ impl Protocol {
 
 /// The one gate: before a request is looked at any closer. Off loopback it must be signed with the
 /// node's key; on loopback a signature need only have the form of one.
-fn signed(
-    keys: Option<&AccessKey>,
-    parts: &Parts,
-    body: &[u8],
-) -> Result<Option<Signature>, ApiError> {
+fn signed(keys: Option<&AccessKey>, parts: &Parts, body: &[u8]) -> Result<Signature, ApiError> {
     use stepwire_aws::sigv4::Refused;
     let refuse = |refused: Refused| ApiError::new(refused.code(), refused.to_string());
-    let signature = Signature::read(&parts.headers);
-    let Some(keys) = keys else {
-        return match signature {
-            Ok(signature) => Ok(Some(signature)),
-            Err(refused) => Err(refuse(refused)),
-        };
-    };
-    let signature = signature.map_err(refuse)?;
+    let signature = Signature::read(&parts.headers).map_err(refuse)?;
+    let Some(keys) = keys else { return Ok(signature) };
     if signature.key != keys.id {
         return Err(refuse(Refused::UnknownKey));
     }
@@ -107,7 +104,12 @@ fn signed(
     };
     let now = jiff::Timestamp::now().as_second();
     signature.verify(&request, &keys.secret, now).map_err(refuse)?;
-    Ok(Some(signature))
+    Ok(signature)
+}
+
+fn not_served(service: &str) -> ApiError {
+    let message = format!("service `{service}` is not available in stepwire");
+    ApiError::new("UnknownOperationException", message)
 }
 
 fn not_available(operation: &str) -> ApiError {
@@ -115,25 +117,36 @@ fn not_available(operation: &str) -> ApiError {
     ApiError::new("UnknownOperationException", message)
 }
 
+/// The members in a body; none when it is empty.
 fn parsed(body: &[u8]) -> Result<Json, ApiError> {
+    let refuse = |why: String| ApiError::new("SerializationException", why);
     if body.is_empty() {
         return Ok(Json::Object(Arc::default()));
     }
-    Json::parse_bytes(body).map_err(|error| {
-        ApiError::new("SerializationException", format!("the body is not JSON: {error}"))
-    })
+    let json = Json::parse_bytes(body)
+        .map_err(|error| refuse(format!("the body is not JSON: {error}")))?;
+    match json {
+        Json::Object(_) => Ok(json),
+        _ => Err(refuse("the body must be a JSON object".to_owned())),
+    }
 }
 
-async fn target(node: &Node, parts: &Parts, body: &[u8]) -> Result<Json, ApiError> {
+async fn target(
+    node: &Node,
+    signed_for: &str,
+    parts: &Parts,
+    body: &[u8],
+) -> Result<Json, ApiError> {
     let target = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
     let (prefix, operation) = target.and_then(|target| target.split_once('.')).unwrap_or_default();
     let service = match prefix {
         "AWSStepFunctions" => Service::States,
         "DynamoDB_20120810" => Service::DynamoDb,
-        _ => {
-            let message = format!("service `{prefix}` is not available in stepwire");
+        _ if matches!(signed_for, "states" | "dynamodb") => {
+            let message = format!("`{prefix}` in `X-Amz-Target` is not available in stepwire");
             return Err(ApiError::new("UnknownOperationException", message));
         }
+        _ => return Err(not_served(signed_for)),
     };
     let body = parsed(body)?;
     match Request::parse(service, operation, &body) {
@@ -149,8 +162,12 @@ async fn rest(
     body: &Bytes,
 ) -> Result<Json, ApiError> {
     let (method, path) = (parts.method.as_str(), parts.uri.path());
-    let data = matches!(signed_for, "iotdata" | "iotdevicegateway") || path.starts_with("/topics/");
-    let table = if data { routes::IOT_DATA } else { routes::IOT };
+    let data = matches!(signed_for, "iotdata" | "iotdevicegateway");
+    let table = match signed_for {
+        "iot" => routes::IOT,
+        _ if data => routes::IOT_DATA,
+        _ => return Err(not_served(signed_for)),
+    };
     let Some(matched) = rest::find(table, method, path) else {
         return Err(if rest::path_exists(table, path) {
             ApiError::new(
@@ -186,24 +203,22 @@ fn members(matched: &Matched<'_>, parts: &Parts, body: &Bytes) -> Result<Json, A
         Some(name) => {
             members.insert(name.into(), parsed(body)?);
         }
-        None => match parsed(body)? {
-            Json::Object(all) => {
-                members.extend(all.iter().map(|(k, v)| (Arc::clone(k), v.clone())))
-            }
-            _ => {
-                let message = "the body must be a JSON object";
-                return Err(ApiError::new("InvalidRequestException", message));
-            }
-        },
+        None => {
+            let all = parsed(body)?;
+            let all = all.as_object().into_iter().flatten();
+            members.extend(all.map(|(name, value)| (Arc::clone(name), value.clone())));
+        }
     }
     let mut add = |name: &str, text: &str| {
         let value = if route.plain.contains(&name) { plain(text) } else { text.into() };
         members.insert(name.into(), value);
     };
     for (wire, value) in rest::query_pairs(parts.uri.query().unwrap_or_default()) {
-        if let Some((_, name)) = route.query.iter().find(|(known, _)| *known == wire) {
-            add(name, &value);
-        }
+        let Some((_, name)) = route.query.iter().find(|(known, _)| *known == wire) else {
+            let message = format!("parameter `{wire}` is not supported");
+            return Err(ApiError::new("InvalidRequestException", message));
+        };
+        add(name, &value);
     }
     for (wire, name) in route.headers {
         if let Some(value) = parts.headers.get(*wire).and_then(|value| value.to_str().ok()) {
@@ -252,8 +267,10 @@ fn publish(body: &Json) -> Result<Publish, ApiError> {
     Publish::to(text("topic").unwrap_or_default(), payload.into(), qos, retain, properties)
 }
 
+type UserProperties = Vec<(Arc<str>, Arc<str>)>;
+
 /// `[{"name": "value"}, …]`, in base64 as the model's header says.
-fn user_properties(text: &str) -> Result<Vec<(Arc<str>, Arc<str>)>, ApiError> {
+fn user_properties(text: &str) -> Result<UserProperties, ApiError> {
     let invalid = || {
         ApiError::new("InvalidRequestException", "`userProperties` must be base64 of a JSON list")
     };
@@ -314,7 +331,10 @@ async fn create_keys_and_certificate(node: &Node, body: &Json) -> Result<Json, A
 }
 
 /// `sts` GetCallerIdentity: tools ask who they are before anything else.
-fn query(node: &Node, parts: &Parts, body: &[u8]) -> Response {
+fn query(node: &Node, service: &str, body: &[u8]) -> Result<Response, ApiError> {
+    if service != "sts" {
+        return Err(not_served(service));
+    }
     let form = String::from_utf8_lossy(body).into_owned();
     let action =
         rest::query_pairs(&form).find(|(name, _)| name == "Action").map(|(_, action)| action);
@@ -326,9 +346,9 @@ fn query(node: &Node, parts: &Parts, body: &[u8]) -> Response {
                  <GetCallerIdentityResult><Arn>arn:aws:iam::{account}:root</Arn><UserId>{account}</UserId>\
                  <Account>{account}</Account></GetCallerIdentityResult></GetCallerIdentityResponse>"
             );
-            ([(header::CONTENT_TYPE, "text/xml")], xml).into_response()
+            Ok(([(header::CONTENT_TYPE, "text/xml")], xml).into_response())
         }
-        other => refused(parts, "sts", Protocol::Query, &not_available(other.unwrap_or("?"))),
+        other => Err(not_available(other.unwrap_or("?"))),
     }
 }
 
@@ -339,38 +359,51 @@ fn success(protocol: Protocol, answer: &Json) -> Response {
     ([(header::CONTENT_TYPE, kind)], body).into_response()
 }
 
-fn refused(parts: &Parts, service: &str, protocol: Protocol, error: &ApiError) -> Response {
-    let target = parts.headers.get("x-amz-target").map(HeaderValue::as_bytes).unwrap_or_default();
-    let service = match protocol {
-        Protocol::Target if target.starts_with(b"DynamoDB") => "dynamodb",
-        Protocol::Target => "states",
-        Protocol::Rest if service.is_empty() => "iot",
-        Protocol::Rest | Protocol::Query => service,
-    };
+fn refused(service: &str, protocol: Protocol, error: &ApiError) -> Response {
     let status =
         StatusCode::from_u16(status(service, &error.code)).unwrap_or(StatusCode::BAD_REQUEST);
-    if protocol == Protocol::Query {
-        let (code, message) = (escaped(&error.code), escaped(&error.message));
-        let xml = format!(
-            "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"
-        );
-        return (status, [(header::CONTENT_TYPE, "text/xml")], xml).into_response();
+    let xml = |body: String| (status, [(header::CONTENT_TYPE, "text/xml")], body).into_response();
+    match protocol {
+        Protocol::Target => shaped(status, AWS_JSON, Some(qualified(service, &error.code)), error),
+        Protocol::Rest => shaped(status, "application/json", None, error),
+        Protocol::RestXml => xml(format!("<Error>{}</Error>", in_xml(error))),
+        Protocol::Query => xml(format!(
+            "<ErrorResponse><Error><Type>Sender</Type>{}</Error></ErrorResponse>",
+            in_xml(error)
+        )),
     }
+}
+
+/// A refusal of what never became a request, in the shape of AWS's errors.
+pub(crate) fn refused_early(status: StatusCode, code: &'static str, message: &str) -> Response {
+    let error = ApiError::new(code, message);
+    shaped(status, AWS_JSON, Some(code.to_owned()), &error)
+}
+
+/// An error as JSON; with its full name inside for protocols that want it there.
+fn shaped(
+    status: StatusCode,
+    kind: &'static str,
+    name: Option<String>,
+    error: &ApiError,
+) -> Response {
     let mut members = Object::new();
-    if protocol == Protocol::Target {
-        members.insert("__type".into(), qualified(service, &error.code).into());
-    }
+    members.extend(name.map(|name| ("__type".into(), Json::from(name))));
     members.insert("message".into(), error.message.as_str().into());
     for (name, value) in &error.members {
         members.insert((*name).into(), value.clone());
     }
-    let kind = if protocol == Protocol::Target { AWS_JSON } else { "application/json" };
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     if let Ok(code) = HeaderValue::from_str(&error.code) {
         headers.insert("x-amzn-errortype", code);
     }
     (status, headers, Json::Object(Arc::new(members)).to_text()).into_response()
+}
+
+fn in_xml(error: &ApiError) -> String {
+    let (code, message) = (escaped(&error.code), escaped(&error.message));
+    format!("<Code>{code}</Code><Message>{message}</Message>")
 }
 
 fn escaped(text: &str) -> String {

@@ -152,18 +152,15 @@ impl Executions {
             return Ok(Err(no_execution(settings, name)));
         };
         let answer = |at: Timestamp| Json::object([("stopDate", seconds(at))]);
-        match self.stimulate(now, id, stop, reads, settings)? {
-            Ok(ran) => {
-                let stopped = ran.writes.iter().find_map(|write| match write {
-                    Write::Execution(_, record) => record.stopped,
-                    _ => None,
-                });
-                Ok(Ok((answer(stopped.unwrap_or(now)), Some(id), ran)))
-            }
-            Err(_) => {
-                let at = record.stopped.unwrap_or(record.started);
-                Ok(Ok((answer(at), None, Ran::default())))
-            }
+        if let Ok(ran) = self.stimulate(now, id, stop, reads, settings)? {
+            let stopped = ran.writes.iter().find_map(|write| match write {
+                Write::Execution(_, record) => record.stopped,
+                _ => None,
+            });
+            Ok(Ok((answer(stopped.unwrap_or(now)), Some(id), ran)))
+        } else {
+            let at = record.stopped.unwrap_or(record.started);
+            Ok(Ok((answer(at), None, Ran::default())))
         }
     }
 

@@ -17,6 +17,7 @@ use stepwire_asl::{Execution, StateMachine, Timestamp};
 
 pub use record::{ExecutionId, ExecutionRecord, MachineRecord, OpenRecord, Status, Write};
 pub use request::{CreateStateMachine, ExecutionName, Page, Report, Request, StartExecution};
+pub(crate) use request::{PAYLOAD_MAX, is_name_prefix};
 pub use run::arn_of;
 pub(crate) use run::{Begin, Ran};
 pub use token::{TaskToken, derived_uuid, uuid_text};

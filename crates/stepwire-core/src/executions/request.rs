@@ -13,9 +13,12 @@ use crate::params::Params;
 /// Longest name of a state machine or execution.
 const NAME_MAX: usize = 80;
 /// Longest input or output, bytes of UTF-8.
-const PAYLOAD_MAX: usize = 262_144;
+pub(crate) const PAYLOAD_MAX: usize = 262_144;
 /// Longest definition, bytes of UTF-8.
 const DEFINITION_MAX: usize = 1_048_576;
+/// Longest `nextToken`, characters; ListExecutions has its own.
+const TOKEN_MAX: usize = 1_024;
+const EXECUTIONS_TOKEN_MAX: usize = 3_096;
 
 /// A Step Functions request.
 #[derive(Debug, Clone)]
@@ -152,7 +155,7 @@ impl Request {
                 .map(|(execution, _)| Request::DescribeStateMachineForExecution(execution)),
             "ListStateMachines" => params
                 .only(&["maxResults", "nextToken"])
-                .and_then(|()| page(&params))
+                .and_then(|()| page(&params, TOKEN_MAX))
                 .map(Request::ListStateMachines),
             "DeleteStateMachine" => params
                 .only(&["stateMachineArn"])
@@ -213,11 +216,7 @@ fn create_state_machine(params: &Params<'_>) -> Result<Request, ApiError> {
         return Err(invalid_arn("Invalid ARN prefix", role_arn));
     }
     refuse_what_comes_later(params)?;
-    let definition = params.text("definition")?;
-    if definition.len() > DEFINITION_MAX {
-        let message = format!("definition is {} bytes, at most {DEFINITION_MAX}", definition.len());
-        return Err(ApiError::new("InvalidDefinition", message));
-    }
+    let definition = text_within(params, "definition", DEFINITION_MAX)?;
     let machine = Arc::new(parse_definition(definition)?);
     Ok(Request::CreateStateMachine(Box::new(CreateStateMachine {
         name: name.into(),
@@ -240,7 +239,7 @@ fn refuse_what_comes_later(params: &Params<'_>) -> Result<(), ApiError> {
             let message = "`EXPRESS` state machines are not available yet";
             return Err(ApiError::new("StateMachineTypeNotSupported", message));
         }
-        Some(other) => return Err(params.invalid("type", &format!("unknown type `{other}`"))),
+        Some(other) => return Err(unknown_word(params, "type", other, &["STANDARD", "EXPRESS"])),
     }
     if params.optional_bool("publish")? == Some(true) {
         return Err(ApiError::new("ValidationException", "`publish` is not available yet"));
@@ -320,11 +319,10 @@ fn described_execution(params: &Params<'_>) -> Result<(ExecutionName, bool), Api
 
 fn start_execution(params: &Params<'_>) -> Result<Request, ApiError> {
     params.only(&["stateMachineArn", "name", "input", "traceHeader"])?;
-    let input = params.optional_text("input")?.unwrap_or("{}");
-    if input.len() > PAYLOAD_MAX {
-        let message = format!("input is {} bytes, at most {PAYLOAD_MAX}", input.len());
-        return Err(ApiError::new("InvalidExecutionInput", message));
-    }
+    let input = match params.get("input") {
+        None => "{}",
+        Some(_) => text_within(params, "input", PAYLOAD_MAX)?,
+    };
     if let Err(error) = Json::parse(input) {
         let message = format!("Invalid State Machine Execution Input: '{error}'");
         return Err(ApiError::new("InvalidExecutionInput", message));
@@ -341,14 +339,14 @@ fn start_execution(params: &Params<'_>) -> Result<Request, ApiError> {
 fn list_executions(params: &Params<'_>) -> Result<Request, ApiError> {
     params.only(&["stateMachineArn", "statusFilter", "maxResults", "nextToken"])?;
     let status = params.optional_text("statusFilter")?;
-    let known = ["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "PENDING_REDRIVE"];
+    let known = ["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "RUNNING", "PENDING_REDRIVE"];
     if let Some(status) = status.filter(|status| !known.contains(status)) {
-        return Err(params.invalid("statusFilter", &format!("unknown status `{status}`")));
+        return Err(unknown_word(params, "statusFilter", status, &known));
     }
     Ok(Request::ListExecutions {
         machine: machine_arn(params)?,
         status: status.map(Arc::from),
-        page: page(params)?,
+        page: page(params, EXECUTIONS_TOKEN_MAX)?,
     })
 }
 
@@ -370,17 +368,13 @@ fn execution_history(params: &Params<'_>) -> Result<Request, ApiError> {
         execution: execution_arn(params)?,
         reverse: params.optional_bool("reverseOrder")?.unwrap_or(false),
         with_data: params.optional_bool("includeExecutionData")?.unwrap_or(true),
-        page: page(params)?,
+        page: page(params, TOKEN_MAX)?,
     })
 }
 
 fn task_success(params: &Params<'_>) -> Result<Request, ApiError> {
     params.only(&["taskToken", "output"])?;
-    let output = params.text("output")?;
-    if output.len() > PAYLOAD_MAX {
-        let message = format!("output is {} bytes, at most {PAYLOAD_MAX}", output.len());
-        return Err(ApiError::new("InvalidOutput", message));
-    }
+    let output = text_within(params, "output", PAYLOAD_MAX)?;
     if let Err(error) = Json::parse(output) {
         return Err(ApiError::new("InvalidOutput", format!("Invalid Output: '{error}'")));
     }
@@ -396,14 +390,8 @@ fn task_failure(params: &Params<'_>) -> Result<Request, ApiError> {
 type ErrorAndCause = (Option<Arc<str>>, Option<Arc<str>>);
 
 fn error_and_cause(params: &Params<'_>) -> Result<ErrorAndCause, ApiError> {
-    let error = params.optional_text("error")?;
-    let cause = params.optional_text("cause")?;
-    if error.is_some_and(|error| error.chars().count() > 256) {
-        return Err(params.invalid("error", "longer than 256 characters"));
-    }
-    if cause.is_some_and(|cause| cause.chars().count() > 32_768) {
-        return Err(params.invalid("cause", "longer than 32768 characters"));
-    }
+    let error = params.optional_text_within("error", 256)?;
+    let cause = params.optional_text_within("cause", 32_768)?;
     Ok((error.map(Arc::from), cause.map(Arc::from)))
 }
 
@@ -415,24 +403,56 @@ fn token(params: &Params<'_>) -> Result<Arc<str>, ApiError> {
     Ok(token.into())
 }
 
-fn page(params: &Params<'_>) -> Result<Page, ApiError> {
+/// Which page is wanted; its token has at most `token_max` characters.
+fn page(params: &Params<'_>, token_max: usize) -> Result<Page, ApiError> {
+    let bounded = |value: i64, constraint: &str| {
+        params.broken("maxResults", Some(&value.to_string()), constraint)
+    };
     let limit = match params.optional_int("maxResults")? {
         None | Some(0) => 100,
         Some(limit @ 1..=1000) => limit as usize,
-        Some(other) => {
-            return Err(params.invalid("maxResults", &format!("`{other}` is not in 0..1000")));
+        Some(low @ ..0) => {
+            return Err(bounded(low, "Member must have value greater than or equal to 0"));
+        }
+        Some(high) => {
+            return Err(bounded(high, "Member must have value less than or equal to 1000"));
         }
     };
-    Ok(Page { limit, token: params.optional_text("nextToken")?.map(Arc::from) })
+    let token = params.optional_text_within("nextToken", token_max)?;
+    Ok(Page { limit, token: token.map(Arc::from) })
+}
+
+/// The required text of a member, of at most `max` bytes of UTF-8.
+fn text_within<'a>(params: &Params<'a>, name: &str, max: usize) -> Result<&'a str, ApiError> {
+    let text = params.text(name)?;
+    if text.len() <= max {
+        return Ok(text);
+    }
+    let constraint = format!("Member must have length less than or equal to {max}");
+    Err(params.broken(name, Some(text), &constraint))
+}
+
+/// The error that a member has none of the words it may have.
+fn unknown_word(params: &Params<'_>, name: &str, word: &str, known: &[&str]) -> ApiError {
+    let constraint = format!("Member must satisfy enum value set: [{}]", known.join(", "));
+    params.broken(name, Some(word), &constraint)
 }
 
 fn checked_name(name: &str) -> Result<&str, ApiError> {
-    let bad =
-        |c: char| c.is_whitespace() || c.is_control() || "<>{}[]?*\"#%\\^|~`$&,;:/".contains(c);
-    if name.is_empty() || name.chars().count() > NAME_MAX || name.contains(bad) {
+    if name.is_empty() || name.chars().count() > NAME_MAX || !name.chars().all(fits_name) {
         return Err(ApiError::new("InvalidName", format!("Invalid Name: '{name}'")));
     }
     Ok(name)
+}
+
+fn fits_name(c: char) -> bool {
+    !(c.is_whitespace() || c.is_control() || "<>{}[]?*\"#%\\^|~`$&,;:/".contains(c))
+}
+
+/// Whether an execution's name can be this followed by a UUID.
+pub(crate) fn is_name_prefix(prefix: &str) -> bool {
+    const UUID: usize = 36;
+    prefix.chars().count() <= NAME_MAX - UUID && prefix.chars().all(fits_name)
 }
 
 fn machine_arn(params: &Params<'_>) -> Result<Arc<str>, ApiError> {

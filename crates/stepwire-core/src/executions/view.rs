@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use stepwire_asl::history::Detail;
 use stepwire_asl::{HistoryEvent, Json};
 
@@ -68,16 +70,22 @@ fn describe_machine(name: &str, read: &dyn Read, settings: &Settings) -> Result<
         ("type", "STANDARD".into()),
         ("creationDate", seconds(machine.created)),
     ];
+    members.extend(configurations(&machine));
+    Ok(Json::object(members))
+}
+
+/// What a machine was given that has no effect here, or AWS's defaults.
+fn configurations(machine: &MachineRecord) -> Members {
     let shown = |name| machine.shown.member(name).cloned();
     let logging =
         || Json::object([("level", "OFF".into()), ("includeExecutionData", false.into())]);
     let tracing = || Json::object([("enabled", Json::from(false))]);
-    members.push(("loggingConfiguration", shown("loggingConfiguration").unwrap_or_else(logging)));
-    members.push(("tracingConfiguration", shown("tracingConfiguration").unwrap_or_else(tracing)));
-    if let Some(encryption) = shown("encryptionConfiguration") {
-        members.push(("encryptionConfiguration", encryption));
-    }
-    Ok(Json::object(members))
+    let mut members = vec![
+        ("loggingConfiguration", shown("loggingConfiguration").unwrap_or_else(logging)),
+        ("tracingConfiguration", shown("tracingConfiguration").unwrap_or_else(tracing)),
+    ];
+    members.extend(shown("encryptionConfiguration").map(|key| ("encryptionConfiguration", key)));
+    members
 }
 
 fn describe_machine_of(
@@ -91,22 +99,27 @@ fn describe_machine_of(
     let key = record::machine_key(id.machine);
     let value = read.get(&key).ok_or_else(|| no_machine(settings, &execution.machine))?;
     let machine = record::machine(&key, &value).map_err(internal)?;
-    Ok(Json::object([
+    let mut members: Members = vec![
         ("stateMachineArn", Json::from(machine_arn(settings, &machine.name))),
-        ("name", Json::String(machine.name)),
-        ("definition", Json::String(machine.definition)),
-        ("roleArn", Json::String(machine.role_arn)),
+        ("name", Json::String(Arc::clone(&machine.name))),
+        ("definition", Json::String(Arc::clone(&machine.definition))),
+        ("roleArn", Json::String(Arc::clone(&machine.role_arn))),
         ("updateDate", seconds(machine.created)),
-    ]))
+    ];
+    members.extend(configurations(&machine));
+    Ok(Json::object(members))
 }
 
 fn list_machines(page: &Page, read: &dyn Read, settings: &Settings) -> Result<Json, ApiError> {
-    let after = token_number(page)?;
+    let after = page.token.as_ref().map(|token| named_by(token)).transpose()?;
     let mut live = machines(read)?;
-    live.retain(|machine| !machine.deleted && after.is_none_or(|after| machine.number > after));
+    live.retain(|machine| {
+        !machine.deleted && after.as_ref().is_none_or(|after| *machine.name > **after)
+    });
+    live.sort_by(|one, two| one.name.cmp(&two.name));
     let more = live.len() > page.limit;
     live.truncate(page.limit);
-    let next = live.last().filter(|_| more).map(|last| last.number);
+    let next = live.last().filter(|_| more).map(|last| name_token(&last.name));
     let items = live.into_iter().map(|machine| {
         Json::object([
             ("stateMachineArn", Json::from(machine_arn(settings, &machine.name))),
@@ -115,7 +128,26 @@ fn list_machines(page: &Page, read: &dyn Read, settings: &Settings) -> Result<Js
             ("creationDate", seconds(machine.created)),
         ])
     });
-    Ok(listed("stateMachines", items.collect(), next.map(|number| number.to_string())))
+    Ok(listed("stateMachines", items.collect(), next))
+}
+
+/// A page token that stands for the name the page before ended with.
+fn name_token(name: &str) -> String {
+    URL_SAFE_NO_PAD.encode(format!("{NAMED}{name}"))
+}
+
+/// The name that a page token stands for.
+fn named_by(token: &str) -> Result<String, ApiError> {
+    let text = URL_SAFE_NO_PAD.decode(token).ok().and_then(|text| String::from_utf8(text).ok());
+    let name = text.as_deref().and_then(|text| text.strip_prefix(NAMED));
+    name.map(str::to_owned).ok_or_else(invalid_token)
+}
+
+/// What page tokens that stand for a name begin with.
+const NAMED: &str = "after:";
+
+fn invalid_token() -> ApiError {
+    ApiError::new("InvalidToken", "Invalid Token: 'Invalid token'")
 }
 
 fn validated(definition: &str) -> Json {
@@ -139,8 +171,16 @@ fn describe_execution(
         return Err(no_execution(settings, name));
     };
     let mut members = summary(name, &record, settings);
-    members.push(("redriveCount", 0.into()));
+    let reason = match record.status {
+        Status::Running | Status::Succeeded => {
+            format!("Execution is {} and cannot be redriven", record.status.word())
+        }
+        Status::Failed | Status::TimedOut | Status::Aborted => {
+            "`RedriveExecution` is not available yet".to_owned()
+        }
+    };
     members.push(("redriveStatus", "NOT_REDRIVABLE".into()));
+    members.push(("redriveStatusReason", reason.into()));
     if let Some(header) = &record.trace_header {
         members.push(("traceHeader", Json::String(Arc::clone(header))));
     }
@@ -161,6 +201,7 @@ fn summary(name: &ExecutionName, record: &ExecutionRecord, settings: &Settings) 
         ("name", Json::String(Arc::clone(&name.name))),
         ("status", record.status.word().into()),
         ("startDate", seconds(record.started)),
+        ("redriveCount", 0.into()),
     ];
     if let Some(stopped) = record.stopped {
         members.push(("stopDate", seconds(stopped)));
@@ -252,11 +293,11 @@ fn list_executions(
 }
 
 /// The entries of a reversed run, read `page` at a time.
-fn entries<'a>(
-    read: &'a dyn Read,
+fn entries(
+    read: &dyn Read,
     mut range: Range,
     page: usize,
-) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> + 'a {
+) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> + '_ {
     let page = page.saturating_add(1);
     let mut done = false;
     let fetch = move || {
@@ -352,8 +393,7 @@ fn latest_first(
 }
 
 fn token_number(page: &Page) -> Result<Option<u64>, ApiError> {
-    let invalid = || ApiError::new("InvalidToken", "Invalid Token: 'Invalid token'");
-    page.token.as_ref().map(|token| token.parse().map_err(|_| invalid())).transpose()
+    page.token.as_ref().map(|token| token.parse().map_err(|_| invalid_token())).transpose()
 }
 
 fn listed(name: &'static str, items: Vec<Json>, next: Option<String>) -> Json {

@@ -11,23 +11,17 @@ use super::{
 };
 use crate::error::ApiError;
 use crate::executions::derived_uuid;
-use crate::read::Read;
 use crate::settings::Settings;
 
 /// Attributes of a thing without a thing type.
 const ATTRIBUTES_MAX: usize = 50;
 
 impl Registry {
-    /// All of the registry is in memory: nothing to read.
-    #[expect(clippy::unused_self, reason = "every module has this face")]
-    pub fn prefetch(&self, _request: &Request, _read: &dyn Read) {}
-
     /// Carries out a request that changes something. On `Err` nothing has changed.
     pub fn call(
         &mut self,
         now: Timestamp,
         request: &Request,
-        _read: &dyn Read,
         settings: &Settings,
         out: &mut Vec<Write>,
     ) -> Result<Json, ApiError> {

@@ -357,17 +357,21 @@ fn attributes(p: &Params<'_>) -> Result<(Attributes, bool), ApiError> {
     inner.only(&["attributes", "merge"])?;
     let merge = inner.optional_bool("merge")?.unwrap_or(false);
     let mut attributes = Attributes::new();
-    for (name, value) in inner.get("attributes").and_then(Json::as_object).into_iter().flatten() {
+    let given = match inner.get("attributes").map(|given| given.as_object()) {
+        Some(None) => return Err(p.invalid("attributes", "it must be a map of text")),
+        given => given.flatten(),
+    };
+    for (name, value) in given.into_iter().flatten() {
         let fits = |c: char| c.is_ascii_alphanumeric() || "_.,@/:#-".contains(c);
-        let Some(value) = value.as_str().filter(|value| value.len() <= 800) else {
-            return Err(p.invalid(
-                "attributes",
-                &format!("the value of `{name}` must be text of at most 800 characters"),
-            ));
-        };
         if name.is_empty() || name.len() > 128 || !name.chars().all(fits) {
             return Err(p.invalid("attributes", &format!("`{name}` is not an attribute's name")));
         }
+        let value_fits = |c: char| fits(c) || "=[]".contains(c);
+        let value = value.as_str().filter(|v| v.len() <= 800 && v.chars().all(value_fits));
+        let Some(value) = value else {
+            let why = "must match [a-zA-Z0-9_.,@/:#=\\[\\]-]* and have at most 800 characters";
+            return Err(p.invalid("attributes", &format!("the value of `{name}` {why}")));
+        };
         attributes.insert(Arc::clone(name), value.into());
     }
     if attributes.len() > 50 {

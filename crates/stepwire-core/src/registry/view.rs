@@ -192,12 +192,14 @@ fn listed(
     }
 }
 
+type Names = Vec<Arc<str>>;
+
 fn attached(
     id: &str,
     read: &dyn Read,
     page: &Page,
     wanted: impl Fn(Attached) -> Option<Arc<str>>,
-) -> Result<(Vec<Arc<str>>, Option<Arc<str>>), ApiError> {
+) -> Result<(Names, Option<Arc<str>>), ApiError> {
     if read.get(&certificate_key(id)).is_none() {
         return Err(missing(&format!("Certificate {id}")));
     }

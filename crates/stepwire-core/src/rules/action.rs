@@ -15,6 +15,7 @@ use super::sql::{Facts, Value};
 use super::template::Template;
 use crate::answers::Attributes;
 use crate::error::ApiError;
+use crate::executions::is_name_prefix;
 use crate::message::{Origin, QoS};
 use crate::params::Params;
 
@@ -136,9 +137,14 @@ impl Action {
         match name.as_ref() {
             "stepFunctions" => {
                 fields.only(&["stateMachineName", "executionNamePrefix", "roleArn"])?;
+                let prefix = fields.optional_text("executionNamePrefix")?.unwrap_or_default();
+                if !is_name_prefix(prefix) {
+                    let why = "with a UUID behind it, it is no name of an execution";
+                    return Err(fields.invalid("executionNamePrefix", why));
+                }
                 Ok(Action::StepFunctions {
                     machine: template(fields.text("stateMachineName")?)?,
-                    prefix: fields.optional_text("executionNamePrefix")?.unwrap_or_default().into(),
+                    prefix: prefix.into(),
                 })
             }
             "republish" => {
@@ -150,7 +156,12 @@ impl Action {
                         return Err(fields.invalid("qos", &format!("`{other}` is not 0 or 1")));
                     }
                 };
-                Ok(Action::Republish { topic: template(fields.text("topic")?)?, qos })
+                let topic = fields.text("topic")?;
+                if topic.starts_with("$$") || topic.starts_with("$aws") {
+                    let why = "republishing to a reserved topic is not available yet";
+                    return Err(fields.invalid("topic", why));
+                }
+                Ok(Action::Republish { topic: template(topic)?, qos })
             }
             "dynamoDBv2" => {
                 fields.only(&["putItem", "roleArn"])?;
@@ -189,8 +200,7 @@ impl Action {
                 input: json(result),
             },
             Action::Republish { topic, qos } => Resolved::Republish {
-                // `$$` is how a reserved topic is written in a template.
-                topic: text(topic)?.replacen("$$", "$", 1).into(),
+                topic: text(topic)?,
                 qos: *qos,
                 payload: match result {
                     Value::Bytes(bytes) => bytes.clone(),
@@ -221,7 +231,8 @@ impl Action {
         })
     }
 
-    fn name(&self) -> &'static str {
+    /// Its kind, as error documents name it.
+    pub(super) fn kind(&self) -> &'static str {
         match self {
             Action::StepFunctions { .. } => "StepFunctionsAction",
             Action::Republish { .. } => "RepublishAction",
@@ -288,10 +299,10 @@ fn attribute(value: &Json) -> Json {
 }
 
 /// What an error action is given. Source: AWS IoT developer guide, "Error handling".
-pub(super) fn error_document(rule: &str, facts: &Facts<'_>, failed: &Action, why: &str) -> Json {
+pub(super) fn error_document(rule: &str, facts: &Facts<'_>, failed: &str, why: &str) -> Json {
     let client = facts.client_id();
     let failure = Json::object([
-        ("failedAction", Json::from(failed.name())),
+        ("failedAction", Json::from(failed)),
         ("failedResource", "".into()),
         ("errorMessage", why.into()),
     ]);

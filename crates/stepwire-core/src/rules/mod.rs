@@ -22,7 +22,7 @@ pub use view::answer;
 
 use crate::error::ApiError;
 use crate::message::Message;
-use crate::read::{Key, Read};
+use crate::read::Key;
 use crate::record::{Corrupt, Entry, KeyBuilder, Space, decode, encode};
 use crate::settings::Settings;
 use sql::{Facts, Statement};
@@ -76,6 +76,8 @@ struct Rule {
 pub struct Outcome {
     /// The rule.
     pub rule: Arc<str>,
+    /// The kind of action, as error documents name it.
+    pub kind: &'static str,
     /// What to do.
     pub action: Resolved,
 }
@@ -84,7 +86,7 @@ pub struct Outcome {
 #[derive(Debug, Default, PartialEq)]
 pub struct Rules {
     records: BTreeMap<Arc<str>, RuleRecord>,
-    /// Derived from `records`: those that are not disabled and have a topic filter.
+    /// Derived from `records`: those that are not disabled.
     active: BTreeMap<Arc<str>, Arc<Rule>>,
     filters: FilterTree,
 }
@@ -97,18 +99,14 @@ impl Rules {
     pub fn apply(&mut self, write: &Write) {
         let Write::Rule(name, record) = write;
         self.records.remove(name);
-        if let Some(rule) = self.active.remove(name)
-            && let Some(filter) = &rule.statement.from
-        {
-            self.filters.remove(filter, name);
+        if let Some(rule) = self.active.remove(name) {
+            self.filters.remove(&rule.statement.from, name);
         }
         let Some(record) = record else { return };
         self.records.insert(Arc::clone(name), record.clone());
         // A payload is checked before it is recorded.
         if let (false, Ok(rule)) = (record.disabled, Rule::compile(name, &record.payload)) {
-            if let Some(filter) = &rule.statement.from {
-                self.filters.insert(filter, name);
-            }
+            self.filters.insert(&rule.statement.from, name);
             self.active.insert(Arc::clone(name), Arc::new(rule));
         }
     }
@@ -122,17 +120,11 @@ impl Rules {
         Ok(())
     }
 
-    /// All rules are in memory: nothing to read.
-    #[expect(clippy::unused_self, reason = "every module has this face")]
-    pub fn prefetch(&self, _request: &Request, _read: &dyn Read) {}
-
     /// Carries out a request that changes something. On `Err` nothing has changed.
     pub fn call(
         &mut self,
         now: Timestamp,
         request: &Request,
-        _read: &dyn Read,
-        _settings: &Settings,
         out: &mut Vec<Write>,
     ) -> Result<Json, ApiError> {
         let missing = |name: &str| {
@@ -213,6 +205,25 @@ impl Rules {
     }
 }
 
+impl Rules {
+    /// What a rule does about an action of this kind that failed for `message`, if it says.
+    pub(crate) fn on_error(
+        &self,
+        rule: &str,
+        failed: &str,
+        why: &str,
+        message: &Message,
+        settings: &Settings,
+    ) -> Option<Resolved> {
+        let rule = self.active.get(rule)?;
+        let action = rule.error_action.as_ref()?;
+        let payload = Json::parse_bytes(&message.payload).ok();
+        let facts = Facts::new(message, payload.as_ref(), settings, 0);
+        let document = action::error_document(&rule.name, &facts, failed, why);
+        Some(action.resolve(&facts, &document.into()))
+    }
+}
+
 impl Rule {
     fn compile(name: &Arc<str>, payload: &Json) -> Result<Rule, ApiError> {
         let (statement, actions, error_action) = request::compile(payload)?;
@@ -221,19 +232,11 @@ impl Rule {
 
     fn run(&self, facts: &Facts<'_>, out: &mut Vec<Outcome>) {
         let Some(result) = self.statement.run(facts) else { return };
-        let outcome = |action| Outcome { rule: Arc::clone(&self.name), action };
-        for action in &self.actions {
-            match action.resolve(facts, &result) {
-                Resolved::Failed { why } => {
-                    out.push(outcome(Resolved::Failed { why: why.clone() }));
-                    if let Some(error_action) = &self.error_action {
-                        let document = action::error_document(&self.name, facts, action, &why);
-                        out.push(outcome(error_action.resolve(facts, &document.into())));
-                    }
-                }
-                resolved => out.push(outcome(resolved)),
-            }
-        }
+        out.extend(self.actions.iter().map(|action| Outcome {
+            rule: Arc::clone(&self.name),
+            kind: action.kind(),
+            action: action.resolve(facts, &result),
+        }));
     }
 }
 

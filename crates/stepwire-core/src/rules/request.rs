@@ -156,9 +156,6 @@ pub(super) fn compile(
     params.optional_text("description")?;
     let statement = Statement::parse(params.text("sql")?)
         .map_err(|error| ApiError::new("SqlParseException", error.to_string()))?;
-    if let Some(filter) = &statement.from {
-        check_filter(filter)?;
-    }
     let actions = params.get("actions").and_then(Json::as_array);
     let actions = actions.ok_or_else(|| params.invalid("actions", "it must be a list"))?;
     if actions.len() > ACTIONS_MAX {
@@ -167,19 +164,4 @@ pub(super) fn compile(
     let actions = actions.iter().map(Action::parse).collect::<Result<Vec<_>, _>>()?;
     let error_action = params.get("errorAction").map(Action::parse).transpose()?;
     Ok((statement, actions, error_action))
-}
-
-fn check_filter(filter: &str) -> Result<(), ApiError> {
-    let parts: Vec<&str> = filter.split('/').collect();
-    let wrong = parts.iter().enumerate().find(|(at, part)| {
-        let wild = part.contains(['+', '#']);
-        wild && (part.len() > 1 || (**part == "#" && at + 1 < parts.len()))
-    });
-    match wrong {
-        None => Ok(()),
-        Some((_, part)) => {
-            let why = format!("`{part}` in the topic filter '{filter}' is not a level of a filter");
-            Err(ApiError::new("SqlParseException", why))
-        }
-    }
 }

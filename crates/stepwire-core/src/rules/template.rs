@@ -22,7 +22,7 @@ impl Template {
                 parts.push(Part::Text(rest[..at].to_owned()));
             }
             let inner = &rest[at + 2..];
-            let end = inner.find('}').ok_or_else(|| format!("`{text}`: `${{` is not closed"))?;
+            let end = closing(inner).ok_or_else(|| format!("`{text}`: `${{` is not closed"))?;
             let expression = Expression::parse(&inner[..end])
                 .map_err(|error| format!("in `{text}`: {error}"))?;
             parts.push(Part::Expression(expression, inner[..end].to_owned()));
@@ -47,5 +47,74 @@ impl Template {
             }
         }
         Ok(text)
+    }
+}
+
+/// Where the `}` is that closes an expression: not one in a string or an object.
+fn closing(text: &str) -> Option<usize> {
+    let (mut open, mut quote) = (0, None);
+    let mut chars = text.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match (quote, c) {
+            (Some(_), '\\') => drop(chars.next()),
+            (Some(begun), c) => quote = (c != begun).then_some(begun),
+            (None, '\'' | '"') => quote = Some(c),
+            (None, '{') => open += 1,
+            (None, '}') if open == 0 => return Some(at),
+            (None, '}') => open -= 1,
+            (None, _) => {}
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use stepwire_asl::{Json, Timestamp};
+
+    use super::*;
+    use crate::message::Message;
+    use crate::settings::Settings;
+
+    /// What a template makes of a message on `devices/22/data`.
+    fn text(template: &str, payload: &str) -> Result<String, String> {
+        let message = Message::service("devices/22/data", payload.to_owned(), Timestamp(0));
+        let (json, settings) = (Json::parse(payload).ok(), Settings::default());
+        Template::parse(template)?.text(&Facts::new(&message, json.as_ref(), &settings, 1))
+    }
+
+    #[test]
+    fn expressions_are_replaced_by_what_they_are_for_the_message() {
+        for (template, expected) in [
+            ("plain", "plain"),
+            ("", ""),
+            ("plain/$$aws/$x", "plain/$$aws/$x"),
+            ("${topic()}/republish", "devices/22/data/republish"),
+            ("${topic(2)}-${t + 1}", "22-6"),
+            ("${cast(topic(2) AS DECIMAL)}", "22"),
+            ("${replace(topic(), '/', '}')}!", "devices}22}data!"),
+            ("${get({'a': {'b': 1}}, \"a\").b}", "1"),
+            ("${o}", r#"{"a":"x"}"#),
+        ] {
+            let found = text(template, r#"{"t":5,"o":{"a":"x"}}"#);
+            assert_eq!(found.as_deref(), Ok(expected), "{template}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_value_or_is_no_template_is_said() {
+        for (template, why) in [
+            ("a/${nowhere}", "`${nowhere}` has no value for this message"),
+            ("${null}", "`${null}` has no value for this message"),
+            ("${a", "`${a`: `${` is not closed"),
+            ("${'}", "`${'}`: `${` is not closed"),
+            ("${}", "in `${}`: expected a value"),
+            ("${nope()}", "in `${nope()}`: unknown function `nope`"),
+            ("${a}${1 +}", "in `${a}${1 +}`: expected a value"),
+        ] {
+            let refused = text(template, "{}").unwrap_err();
+            assert!(refused.starts_with(why), "{refused}");
+        }
     }
 }

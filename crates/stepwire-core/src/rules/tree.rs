@@ -90,7 +90,9 @@ mod tests {
 
     fn tree(filters: &[&str]) -> FilterTree {
         let mut tree = FilterTree::default();
-        filters.iter().for_each(|filter| tree.insert(filter, &Arc::from(*filter)));
+        for filter in filters {
+            tree.insert(filter, &Arc::from(*filter));
+        }
         tree
     }
 
@@ -111,7 +113,9 @@ mod tests {
     fn removing_every_filter_leaves_an_empty_tree() {
         let filters = ["a/+/c", "a/#", "a/b/c"];
         let mut tree = tree(&filters);
-        filters.iter().for_each(|filter| tree.remove(filter, &Arc::from(*filter)));
+        for filter in filters {
+            tree.remove(filter, &Arc::from(filter));
+        }
         assert_eq!(tree, FilterTree::default());
     }
 }

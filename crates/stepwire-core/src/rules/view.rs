@@ -77,7 +77,7 @@ fn summary(rule: &RuleRecord, settings: &Settings) -> Json {
 }
 
 fn filter_of(rule: &RuleRecord) -> Option<Arc<str>> {
-    Statement::parse(rule.payload.member("sql")?.as_str()?).ok()?.from
+    Some(Statement::parse(rule.payload.member("sql")?.as_str()?).ok()?.from)
 }
 
 fn listens_to(rule: &RuleRecord, topic: &str) -> bool {

@@ -12,7 +12,7 @@ use super::page::Search;
 use super::validation;
 use super::view::{GetItem, ListTables};
 use crate::error::ApiError;
-use crate::params::Params;
+use crate::params::{self, Params};
 use crate::settings::Settings;
 
 /// A request of the DynamoDB API.
@@ -131,11 +131,7 @@ impl fmt::Display for TableName {
 
 /// The error that a parameter breaks a constraint of the API's model.
 pub(super) fn constraint_error(value: Option<&str>, name: &str, constraint: &str) -> ApiError {
-    let value = value.map_or_else(|| "null".to_owned(), |value| format!("'{value}'"));
-    validation(format!(
-        "1 validation error detected: Value {value} at '{name}' failed to satisfy constraint: \
-         {constraint}"
-    ))
+    validation(params::broken(name, value, constraint))
 }
 
 /// A required parameter, converted by `convert`.

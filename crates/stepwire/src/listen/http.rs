@@ -12,6 +12,7 @@ use axum::extract::State;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use http_body_util::LengthLimitError;
 use stepwire_core::executions::uuid_text;
 use tokio::net::TcpListener;
 
@@ -62,9 +63,9 @@ async fn handle(
     request: Request<Body>,
 ) -> Result<Response, Infallible> {
     let (parts, body) = request.into_parts();
-    let mut response = match guard(&shared, &parts) {
-        Err(refused) => refused,
-        Ok(()) => answer(&shared, &parts, body).await,
+    let mut response = match foreign(&shared, &parts) {
+        Some(why) => api::refused_early(StatusCode::FORBIDDEN, "AccessDeniedException", why),
+        None => answer(&shared, &parts, body).await,
     };
     let id = HeaderValue::from_str(&request_id());
     if let Ok(id) = id {
@@ -94,16 +95,19 @@ async fn answer(shared: &Shared, parts: &Parts, body: Body) -> Response {
     let read = tokio::time::timeout(REQUEST_TIMEOUT, to_bytes(body, api::BODY_MAX)).await;
     match read {
         Ok(Ok(body)) => api::answer(&shared.node, shared.keys.as_ref(), parts, body).await,
-        Ok(Err(error)) => {
-            let text = error.to_string();
-            let status = if text.contains("length limit") {
-                StatusCode::PAYLOAD_TOO_LARGE
-            } else {
-                StatusCode::BAD_REQUEST
-            };
-            (status, format!("{{\"message\":\"the body cannot be read\"}}")).into_response()
+        Ok(Err(error)) if is_too_long(&error) => {
+            let message = format!("the body is longer than {} bytes", api::BODY_MAX);
+            let code = "RequestEntityTooLargeException";
+            api::refused_early(StatusCode::PAYLOAD_TOO_LARGE, code, &message)
         }
-        Err(_) => StatusCode::REQUEST_TIMEOUT.into_response(),
+        Ok(Err(_)) => {
+            let code = "SerializationException";
+            api::refused_early(StatusCode::BAD_REQUEST, code, "the body cannot be read")
+        }
+        Err(_) => {
+            let message = "the body did not arrive in time";
+            api::refused_early(StatusCode::REQUEST_TIMEOUT, "RequestTimeoutException", message)
+        }
     }
 }
 
@@ -113,30 +117,29 @@ fn on_loopback(shared: &Shared) -> Option<Response> {
     shared.keys.is_some().then(|| refused.into_response())
 }
 
-/// On loopback a browser could be led here by any page: only requests that name a loopback host,
-/// and that come from no other origin, are answered.
-fn guard(shared: &Shared, parts: &Parts) -> Result<(), Response> {
+fn is_too_long(error: &axum::Error) -> bool {
+    std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<LengthLimitError>)
+}
+
+/// Why a request is not answered, if it is not. On loopback a browser could be led here by any
+/// page: only requests that name a loopback host, and that come from no other origin, are answered.
+fn foreign(shared: &Shared, parts: &Parts) -> Option<&'static str> {
     if shared.keys.is_some() {
-        return Ok(());
+        return None;
     }
-    let refuse = |what: &str| {
-        let body = format!("{{\"message\":\"{what}\"}}");
-        Err((StatusCode::FORBIDDEN, [(header::CONTENT_TYPE, "application/json")], body)
-            .into_response())
-    };
     let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let host = host.or_else(|| parts.uri.authority().map(axum::http::uri::Authority::as_str));
     // Signed requests cannot come from a page of another origin without asking first.
     let signed = parts.headers.contains_key(header::AUTHORIZATION);
     if !signed && !host.is_some_and(is_loopback) {
-        return refuse("this host name is not served");
+        return Some("this host name is not served");
     }
     let origin = parts.headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
     let foreign = origin.is_some_and(|origin| {
         let host = origin.split("://").nth(1).unwrap_or(origin);
         !is_loopback(host)
     });
-    if foreign { refuse("requests of other origins are not served") } else { Ok(()) }
+    foreign.then_some("requests of other origins are not served")
 }
 
 /// Whether `host`, with or without port, is this machine's own.

@@ -1,18 +1,23 @@
 //! Evaluating statements. Total: whatever goes wrong is Undefined.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use regex::Regex;
 use stepwire_asl::Json;
 use stepwire_asl::json::Object;
 
+use super::functions::Function;
 use super::value::{Value, double};
 use super::{Expr, Item, Operator, Select, Statement, Sub, Type};
 use crate::message::{Message, Origin};
 use crate::settings::Settings;
 
 /// Steps an evaluation may take; beyond that everything is Undefined.
-const STEPS_MAX: u32 = 200_000;
+const STEPS_MAX: u32 = 500_000;
+/// Bytes of text that are read, compared or copied in a step.
+const BYTES_PER_STEP: usize = 64;
 
 /// What a statement is evaluated against.
 pub struct Facts<'a> {
@@ -26,6 +31,8 @@ pub struct Facts<'a> {
     pub salt: u64,
     steps: Cell<u32>,
     pub(super) drawn: Cell<u64>,
+    /// Patterns that were compiled; `None` for those that are none.
+    pub(super) patterns: RefCell<BTreeMap<String, Option<Regex>>>,
 }
 
 impl<'a> Facts<'a> {
@@ -36,7 +43,15 @@ impl<'a> Facts<'a> {
         settings: &'a Settings,
         salt: u64,
     ) -> Facts<'a> {
-        Facts { message, payload, settings, salt, steps: Cell::new(0), drawn: Cell::new(0) }
+        let (steps, drawn) = (Cell::new(0), Cell::new(0));
+        Facts { message, payload, settings, salt, steps, drawn, patterns: RefCell::default() }
+    }
+
+    /// Takes steps from what this evaluation may use; false once all are gone.
+    pub(super) fn spend(&self, steps: u32) -> bool {
+        let spent = self.steps.get().saturating_add(steps);
+        self.steps.set(spent);
+        spent <= STEPS_MAX
     }
 
     /// Client id of who published it; `N/A` when that was no client.
@@ -60,6 +75,33 @@ impl<'a> Facts<'a> {
             None => topic,
         }
     }
+}
+
+/// The steps that reading, comparing or copying all of a value takes.
+fn weight(value: &Value) -> u32 {
+    match value {
+        Value::Undefined => 0,
+        Value::Json(json) => weight_of(json),
+        Value::Bytes(bytes) => steps_of(bytes.len()),
+    }
+}
+
+fn weight_of(json: &Json) -> u32 {
+    match json {
+        Json::Null | Json::Bool(_) | Json::Number(_) => 1,
+        Json::String(text) => steps_of(text.len()),
+        Json::Array(items) => items.iter().map(weight_of).fold(1, u32::saturating_add),
+        Json::Object(members) => {
+            let members = members
+                .iter()
+                .map(|(name, value)| steps_of(name.len()).saturating_add(weight_of(value)));
+            members.fold(1, u32::saturating_add)
+        }
+    }
+}
+
+fn steps_of(bytes: usize) -> u32 {
+    u32::try_from(bytes / BYTES_PER_STEP + 1).unwrap_or(u32::MAX)
 }
 
 /// What names mean: the row, and what a sub-select calls its rows.
@@ -96,7 +138,7 @@ impl Select {
         let mut members = Object::new();
         for item in items {
             match item {
-                Item::All => match whole(row, facts) {
+                Item::All => match charged(whole(row, facts), facts) {
                     Value::Json(Json::Object(all)) => {
                         members.extend(all.iter().map(|(k, v)| (Arc::clone(k), v.clone())));
                     }
@@ -108,7 +150,7 @@ impl Select {
                     }
                 },
                 Item::One(expr, path) => {
-                    if let Some(value) = expr.value(row, facts).into_json() {
+                    if let Some(value) = charged(expr.value(row, facts), facts).into_json() {
                         put(&mut members, path, value);
                     }
                 }
@@ -116,6 +158,11 @@ impl Select {
         }
         Value::Json(Json::Object(Arc::new(members)))
     }
+}
+
+/// The value, once it is paid for what copying it takes.
+fn charged(value: Value, facts: &Facts<'_>) -> Value {
+    if facts.spend(weight(&value)) { value } else { Value::Undefined }
 }
 
 /// The row as `*` gives it.
@@ -170,26 +217,38 @@ impl Sub {
 
 impl Expr {
     pub(super) fn value(&self, row: &Row<'_>, facts: &Facts<'_>) -> Value {
-        let steps = facts.steps.get() + 1;
-        facts.steps.set(steps);
-        if steps > STEPS_MAX {
+        if !facts.spend(1) {
             return Value::Undefined;
         }
         match self {
             Expr::Literal(value) => Value::Json(value.clone()),
             Expr::All => whole(row, facts),
             Expr::Name(name) => named(row, name),
-            Expr::Member(of, name) => {
+            Expr::Member(of, names) => {
                 let of = of.value(row, facts);
-                of.json()
-                    .and_then(|value| value.member(name))
-                    .map_or(Value::Undefined, |v| Value::Json(v.clone()))
+                let member = names.iter().try_fold(of.json(), |of, name| Some(of?.member(name)));
+                member.flatten().map_or(Value::Undefined, |member| Value::Json(member.clone()))
             }
             Expr::Call(function, arguments) => {
-                let values: Vec<Value> = arguments.iter().map(|a| a.value(row, facts)).collect();
+                let values: Vec<Value> = match (function, arguments.as_slice()) {
+                    // The payload's bytes as they came, not the value they write.
+                    (Function::Encode, [Expr::All, ..]) if row.outer.is_none() => {
+                        vec![Value::Bytes(facts.message.payload.clone())]
+                    }
+                    _ => arguments.iter().map(|argument| argument.value(row, facts)).collect(),
+                };
+                if function.reads_all() {
+                    let weight = values.iter().map(weight).fold(0, u32::saturating_add);
+                    if !facts.spend(weight) {
+                        return Value::Undefined;
+                    }
+                }
                 function.of(&values, facts)
             }
-            Expr::Cast(of, to) => cast(&of.value(row, facts), *to),
+            Expr::Cast(of, to) => {
+                let of = of.value(row, facts);
+                if facts.spend(weight(&of)) { cast(&of, *to) } else { Value::Undefined }
+            }
             Expr::Not(of) => of.value(row, facts).boolean().map(|value| !value).into(),
             Expr::Negative(of) => match of.value(row, facts).number() {
                 Some(number) => match number.as_i64().and_then(i64::checked_neg) {
@@ -198,14 +257,7 @@ impl Expr {
                 },
                 None => Value::Undefined,
             },
-            Expr::Binary(left, operator, right) => binary(left, *operator, right, row, facts),
-            Expr::In(of, among) => {
-                let (of, among) = (of.value(row, facts), among.value(row, facts));
-                match (of.json(), among.json().and_then(Json::as_array)) {
-                    (Some(value), Some(items)) => Value::from(items.contains(value)),
-                    _ => Value::Undefined,
-                }
-            }
+            Expr::Binary(..) => self.chain(row, facts),
             Expr::Exists(sub) => {
                 Value::from(sub.rows(row, facts).is_some_and(|(rows, _)| !rows.is_empty()))
             }
@@ -242,6 +294,21 @@ impl Expr {
     }
 }
 
+impl Expr {
+    /// The value of operators that follow each other, first to last: a long chain is not deep.
+    fn chain(&self, row: &Row<'_>, facts: &Facts<'_>) -> Value {
+        let mut links = Vec::new();
+        let mut first = self;
+        while let Expr::Binary(left, operator, right) = first {
+            links.push((*operator, right));
+            first = left;
+        }
+        links.into_iter().rev().fold(first.value(row, facts), |left, (operator, right)| {
+            binary(&left, operator, &right.value(row, facts), facts)
+        })
+    }
+}
+
 /// A member of the row, an alias, or the same in what is around it.
 fn named(row: &Row<'_>, name: &str) -> Value {
     let mut at = Some(row);
@@ -257,14 +324,10 @@ fn named(row: &Row<'_>, name: &str) -> Value {
     Value::Undefined
 }
 
-fn binary(
-    left: &Expr,
-    operator: Operator,
-    right: &Expr,
-    row: &Row<'_>,
-    facts: &Facts<'_>,
-) -> Value {
-    let (left, right) = (left.value(row, facts), right.value(row, facts));
+fn binary(left: &Value, operator: Operator, right: &Value, facts: &Facts<'_>) -> Value {
+    if !facts.spend(weight(left).saturating_add(weight(right))) {
+        return Value::Undefined;
+    }
     match operator {
         Operator::Or | Operator::And => match (left.boolean(), right.boolean()) {
             (Some(a), Some(b)) => {
@@ -272,14 +335,18 @@ fn binary(
             }
             _ => Value::Undefined,
         },
-        Operator::Equal => equal(&left, &right).into(),
-        Operator::NotEqual => equal(&left, &right).map(|same| !same).into(),
+        Operator::In => match (left.json(), right.json().and_then(Json::as_array)) {
+            (Some(value), Some(items)) => Value::from(items.contains(value)),
+            _ => Value::Undefined,
+        },
+        Operator::Equal => equal(left, right).into(),
+        Operator::NotEqual => equal(left, right).map(|same| !same).into(),
         Operator::Less | Operator::LessOrEqual | Operator::Greater | Operator::GreaterOrEqual => {
-            order(&left, operator, &right).into()
+            order(left, operator, right).into()
         }
-        Operator::Plus => plus(&left, &right),
+        Operator::Plus => plus(left, right),
         Operator::Minus | Operator::Times | Operator::Divide | Operator::Modulo => {
-            arithmetic(&left, operator, &right)
+            arithmetic(left, operator, right)
         }
     }
 }

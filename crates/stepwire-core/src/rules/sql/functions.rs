@@ -28,6 +28,8 @@ pub(super) const LATER: &[&str] = &[
 
 /// Longest text a function makes, bytes.
 const TEXT_MAX: usize = 131_072;
+/// The steps that compiling a pattern takes.
+const PATTERN_STEPS: u32 = 2_000;
 
 macro_rules! functions {
     ($($function:ident $name:literal $least:literal $most:literal;)*) => {
@@ -129,6 +131,18 @@ functions! {
 type Found = Option<Value>;
 
 impl Function {
+    /// Whether it reads or copies all of its arguments; the others look at one place.
+    pub(super) fn reads_all(self) -> bool {
+        !matches!(
+            self,
+            Function::Get
+                | Function::GetOrDefault
+                | Function::IsNull
+                | Function::IsUndefined
+                | Function::Nanvl
+        )
+    }
+
     pub(super) fn of(self, values: &[Value], facts: &Facts<'_>) -> Value {
         self.find(values, facts).unwrap_or(Value::Undefined)
     }
@@ -196,13 +210,13 @@ impl Function {
                 Some(derived_uuid(&facts.settings.secret, "newuuid", &[facts.salt, number]).into())
             }
             Function::Timestamp => Some(facts.message.at.0.into()),
-            Function::Topic => match values.first() {
-                None => Some(facts.topic().to_owned().into()),
-                Some(_) => {
-                    let at = usize::try_from(int(0)?).ok()?.checked_sub(1)?;
-                    Some(facts.topic().split('/').nth(at)?.to_owned().into())
+            Function::Topic => {
+                if values.is_empty() {
+                    return Some(facts.topic().to_owned().into());
                 }
-            },
+                let at = usize::try_from(int(0)?).ok()?.checked_sub(1)?;
+                Some(facts.topic().split('/').nth(at)?.to_owned().into())
+            }
             Function::Clientid => {
                 Some(facts.client().map_or("n/a", |client| client.id.as_ref()).to_owned().into())
             }
@@ -225,11 +239,11 @@ impl Function {
             Function::Trim => Some(text(0)?.trim().to_owned().into()),
             Function::Ltrim => Some(text(0)?.trim_start().to_owned().into()),
             Function::Rtrim => Some(text(0)?.trim_end().to_owned().into()),
-            Function::Lpad => Some((blanks(int(1)?)? + &text(0)?).into()),
-            Function::Rpad => Some((text(0)? + &blanks(int(1)?)?).into()),
+            Function::Lpad => Some((blanks(int(1)?) + &text(0)?).into()),
+            Function::Rpad => Some((text(0)? + &blanks(int(1)?)).into()),
             Function::Startswith => Some(text(0)?.starts_with(&text(1)?).into()),
             Function::Endswith => Some(text(0)?.ends_with(&text(1)?).into()),
-            Function::Indexof => indexof(&text(0)?, &text(1)?),
+            Function::Indexof => Some(indexof(&text(0)?, &text(1)?)),
             Function::Replace => bounded(text(0)?.replace(&text(1)?, &text(2)?)),
             Function::Substring => {
                 let whole: Vec<char> = text(0)?.chars().collect();
@@ -238,29 +252,27 @@ impl Function {
                 let to = if values.len() > 2 { place(int(2)?) } else { whole.len() };
                 Some(whole.get(from..to.max(from))?.iter().collect::<String>().into())
             }
-            Function::RegexpMatches => Some(pattern(&text(1)?)?.is_match(&text(0)?).into()),
+            Function::RegexpMatches => {
+                let pattern = pattern(&text(1)?, facts)?;
+                Some(pattern.is_match(&text(0)?).into())
+            }
             Function::RegexpReplace => {
-                let (source, pattern) = (text(0)?, pattern(&text(1)?)?);
+                let (source, pattern) = (text(0)?, pattern(&text(1)?, facts)?);
                 bounded(pattern.replace_all(&source, java_groups(&text(2)?)).into_owned())
             }
             Function::RegexpSubstr => {
                 let source = text(0)?;
-                Some(pattern(&text(1)?)?.find(&source)?.as_str().to_owned().into())
+                Some(pattern(&text(1)?, facts)?.find(&source)?.as_str().to_owned().into())
             }
-            Function::Md5 => digest::<md5::Md5>(&text(0)?),
-            Function::Sha1 => digest::<sha1::Sha1>(&text(0)?),
-            Function::Sha224 => digest::<sha2::Sha224>(&text(0)?),
-            Function::Sha256 => digest::<sha2::Sha256>(&text(0)?),
-            Function::Sha384 => digest::<sha2::Sha384>(&text(0)?),
-            Function::Sha512 => digest::<sha2::Sha512>(&text(0)?),
+            Function::Md5 => Some(digest::<md5::Md5>(&text(0)?)),
+            Function::Sha1 => Some(digest::<sha1::Sha1>(&text(0)?)),
+            Function::Sha224 => Some(digest::<sha2::Sha224>(&text(0)?)),
+            Function::Sha256 => Some(digest::<sha2::Sha256>(&text(0)?)),
+            Function::Sha384 => Some(digest::<sha2::Sha384>(&text(0)?)),
+            Function::Sha512 => Some(digest::<sha2::Sha512>(&text(0)?)),
             Function::IsNull => Some(values.first()?.is_null().into()),
             Function::IsUndefined => Some((values.first() == Some(&Value::Undefined)).into()),
-            Function::Nanvl => {
-                let value = values.first()?;
-                let none = value.is_null() || *value == Value::Undefined;
-                Some(if none { values.get(1)?.clone() } else { value.clone() })
-            }
-            Function::GetOrDefault => {
+            Function::Nanvl | Function::GetOrDefault => {
                 let value = values.first()?;
                 let none = value.is_null() || *value == Value::Undefined;
                 Some(if none { values.get(1)?.clone() } else { value.clone() })
@@ -310,19 +322,28 @@ fn bounded(text: String) -> Found {
     (text.len() <= TEXT_MAX).then(|| text.into())
 }
 
-fn blanks(count: i64) -> Option<String> {
-    Some(" ".repeat(usize::try_from(count).ok().filter(|count| *count <= 1_000)?))
+/// At most a thousand; for a negative count none.
+fn blanks(count: i64) -> String {
+    " ".repeat(usize::try_from(count.clamp(0, 1_000)).unwrap_or(0))
 }
 
-fn indexof(text: &str, part: &str) -> Found {
-    match text.find(part) {
-        Some(at) => Some((text[..at].chars().count() as i64).into()),
-        None => Some((-1).into()),
+fn indexof(text: &str, part: &str) -> Value {
+    let at = text.find(part).map(|at| text[..at].chars().count() as i64);
+    at.unwrap_or(-1).into()
+}
+
+/// A pattern, compiled once for all rows of a message.
+fn pattern(source: &str, facts: &Facts<'_>) -> Option<Regex> {
+    let mut known = facts.patterns.borrow_mut();
+    if let Some(pattern) = known.get(source) {
+        return pattern.clone();
     }
-}
-
-fn pattern(source: &str) -> Option<Regex> {
-    regex::RegexBuilder::new(source).size_limit(1 << 20).build().ok()
+    if !facts.spend(PATTERN_STEPS) {
+        return None;
+    }
+    let compiled = regex::RegexBuilder::new(source).size_limit(1 << 20).build().ok();
+    known.insert(source.to_owned(), compiled.clone());
+    compiled
 }
 
 /// Java writes `$1` where the regex crate wants `${1}`.
@@ -348,22 +369,23 @@ fn java_groups(replacement: &str) -> String {
     made
 }
 
-fn digest<D: Digest>(text: &str) -> Found {
+fn digest<D: Digest>(text: &str) -> Value {
+    use std::fmt::Write as _;
     let bytes = D::digest(text.as_bytes());
-    Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
+    let hex = bytes.iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    });
+    hex.into()
 }
 
 fn get(of: &Value, key: &Value) -> Found {
-    let found = match (of.json()?, key.json()?) {
-        (Json::Array(items), Json::Number(index)) => {
-            items.get(usize::try_from(index.as_i64()?).ok()?)?.clone()
-        }
-        (Json::Object(members), Json::String(name)) => members.get(name)?.clone(),
-        (Json::String(text), Json::Number(index)) => {
-            let at = usize::try_from(index.as_i64()?).ok()?;
-            Json::from(text.chars().nth(at)?.to_string())
-        }
-        _ => return None,
+    let index = || usize::try_from(key.int()?).ok();
+    let found = match of.json()? {
+        Json::Object(members) => members.get(key.text()?.as_str())?.clone(),
+        Json::Array(items) => items.get(index()?)?.clone(),
+        Json::String(text) => Json::from(text.chars().nth(index()?)?.to_string()),
+        Json::Null | Json::Bool(_) | Json::Number(_) => return None,
     };
     Some(found.into())
 }

@@ -7,6 +7,7 @@
 
 mod eval;
 mod functions;
+mod lex;
 mod parse;
 mod value;
 
@@ -23,8 +24,8 @@ use functions::Function;
 /// A parsed statement.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Statement {
-    /// Topic filter; `None` for rules reached by Basic Ingest only.
-    pub from: Option<Arc<str>>,
+    /// Topic filter.
+    pub from: Arc<str>,
     select: Select,
     filter: Option<Expr>,
 }
@@ -52,13 +53,13 @@ enum Expr {
     All,
     /// A name: a member of the row, or an alias of a sub-select's source.
     Name(Arc<str>),
-    Member(Box<Expr>, Arc<str>),
+    /// A member of a value, a member of that one …
+    Member(Box<Expr>, Vec<Arc<str>>),
     Call(Function, Vec<Expr>),
     Cast(Box<Expr>, Type),
     Not(Box<Expr>),
     Negative(Box<Expr>),
     Binary(Box<Expr>, Operator, Box<Expr>),
-    In(Box<Expr>, Box<Expr>),
     Exists(Box<Sub>),
     Sub(Box<Sub>),
     Case(Box<Expr>, Vec<(Expr, Expr)>, Option<Box<Expr>>),
@@ -90,6 +91,7 @@ enum Operator {
     Times,
     Divide,
     Modulo,
+    In,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,42 +3,36 @@
 use std::sync::Arc;
 
 use stepwire_asl::Json;
-use stepwire_asl::json::Number;
 
 use super::functions::{Function, LATER};
+use super::lex::{self, Token};
 use super::{Error, Expr, Item, Operator, Select, Statement, Sub, Type};
 
 /// Expressions within expressions.
 const DEPTH_MAX: usize = 64;
+/// Operators and member names that follow each other, in a whole statement.
+const CHAIN_MAX: usize = 1_000;
+/// Levels of a topic filter; no topic has more.
+const LEVELS_MAX: usize = 200;
 /// Longest statement, bytes.
 const LENGTH_MAX: usize = 262_144;
-
-#[derive(Debug, Clone, PartialEq)]
-enum Token {
-    Word(String),
-    Text(String),
-    Number(Number),
-    Sign(&'static str),
-    End,
-}
 
 struct Parser<'a> {
     text: &'a str,
     tokens: Vec<(Token, usize)>,
     at: usize,
     depth: usize,
+    chained: usize,
 }
-
-const SIGNS: &[&str] = &[
-    "<>", "!=", "<=", ">=", "<", ">", "=", "+", "-", "*", "/", "%", "(", ")", "[", "]", "{", "}",
-    ",", ".", ":",
-];
 
 /// Words that end an expression, so that they are not taken for names.
 const RESERVED: &[&str] = &[
     "SELECT", "FROM", "WHERE", "AS", "AND", "OR", "NOT", "IN", "CASE", "WHEN", "THEN", "ELSE",
-    "END", "EXISTS", "VALUE", "SET",
+    "END", "EXISTS", "SET",
 ];
+
+/// Those of them that begin an expression.
+const BEGIN: &[&str] = &["NOT", "CASE", "EXISTS"];
 
 pub(super) fn statement(text: &str) -> Result<Statement, Error> {
     let mut parser = Parser::new(text)?;
@@ -49,15 +43,11 @@ pub(super) fn statement(text: &str) -> Result<Statement, Error> {
         return Err(parser.error("expected `SELECT`"));
     }
     let select = parser.select()?;
-    let from = if parser.word("FROM") { Some(parser.filter()?) } else { None };
+    let from = parser.from()?;
     let filter = parser.condition()?;
     match parser.peek() {
         Token::End => Ok(Statement { from, select, filter }),
-        Token::Word(word) => {
-            let mut error = parser.error(&format!("unexpected `{word}`"));
-            error.hint = nearest(word).map(|near| format!("did you mean `{near}`?"));
-            Err(error)
-        }
+        Token::Word(word) => Err(parser.unexpected(word)),
         _ => Err(parser.error("unexpected text after the statement")),
     }
 }
@@ -73,7 +63,7 @@ pub(super) fn expression(text: &str) -> Result<Expr, Error> {
 
 /// The keyword that `word` was perhaps meant to be: the same letters, one pair swapped or one off.
 fn nearest(word: &str) -> Option<&'static str> {
-    let word = word.to_ascii_uppercase();
+    let word = upper(word);
     let sorted = |text: &str| {
         let mut letters: Vec<char> = text.chars().collect();
         letters.sort_unstable();
@@ -84,46 +74,13 @@ fn nearest(word: &str) -> Option<&'static str> {
 
 impl<'a> Parser<'a> {
     fn new(text: &'a str) -> Result<Parser<'a>, Error> {
-        let mut parser = Parser { text, tokens: Vec::new(), at: 0, depth: 0 };
+        let mut parser = Parser { text, tokens: Vec::new(), at: 0, depth: 0, chained: 0 };
         if text.len() > LENGTH_MAX {
             return Err(parser.at_offset(0, "the statement is too long"));
         }
-        parser.tokens = parser.lex()?;
+        let tokens = lex::tokens(text);
+        parser.tokens = tokens.map_err(|fault| parser.at_offset(fault.at, &fault.what))?;
         Ok(parser)
-    }
-
-    fn lex(&self) -> Result<Vec<(Token, usize)>, Error> {
-        let mut tokens = Vec::new();
-        let mut at = 0;
-        while let Some(c) = self.text[at..].chars().next() {
-            let rest = &self.text[at..];
-            if c.is_whitespace() {
-                at += c.len_utf8();
-            } else if c == '\'' || c == '"' {
-                let (text, length) =
-                    quoted(rest).ok_or_else(|| self.at_offset(at, "a string is not closed"))?;
-                tokens.push((Token::Text(text), at));
-                at += length;
-            } else if c.is_ascii_digit() {
-                let end = number_end(rest);
-                let number = Number::from_text(&rest[..end]);
-                let number = number.ok_or_else(|| self.at_offset(at, "not a number"))?;
-                tokens.push((Token::Number(number), at));
-                at += end;
-            } else if c.is_alphabetic() || c == '_' || c == '@' || c == '$' {
-                let end = rest.find(|c: char| !(c.is_alphanumeric() || "_@$".contains(c)));
-                let end = end.unwrap_or(rest.len());
-                tokens.push((Token::Word(rest[..end].to_owned()), at));
-                at += end;
-            } else if let Some(sign) = SIGNS.iter().find(|sign| rest.starts_with(**sign)) {
-                tokens.push((Token::Sign(sign), at));
-                at += sign.len();
-            } else {
-                return Err(self.at_offset(at, &format!("unexpected `{c}`")));
-            }
-        }
-        tokens.push((Token::End, self.text.len()));
-        Ok(tokens)
     }
 
     // ---- errors --------------------------------------------------------------------------------
@@ -187,6 +144,9 @@ impl<'a> Parser<'a> {
 
     fn name(&mut self) -> Result<Arc<str>, Error> {
         match self.peek().clone() {
+            Token::Word(word) if word.starts_with('@') => {
+                Err(self.error("variables are not available yet"))
+            }
             Token::Word(word) if !is_reserved(&word) => {
                 self.at += 1;
                 Ok(word.into())
@@ -198,7 +158,8 @@ impl<'a> Parser<'a> {
     // ---- clauses -------------------------------------------------------------------------------
 
     fn select(&mut self) -> Result<Select, Error> {
-        if self.word("VALUE") {
+        if self.at_value_keyword() {
+            self.at += 1;
             return Ok(Select::Value(Box::new(self.expr()?)));
         }
         let mut items = Vec::new();
@@ -213,6 +174,24 @@ impl<'a> Parser<'a> {
             }
         }
         Ok(Select::Items(items))
+    }
+
+    /// Whether the next word is `VALUE` before an expression. Payloads have members of that name:
+    /// before anything that cannot begin an expression it is one of those.
+    fn at_value_keyword(&self) -> bool {
+        let token = |at: usize| self.tokens.get(self.at + at).map(|(token, _)| token);
+        let ends = |token: Option<&Token>| match token {
+            Some(Token::Word(word)) => is_reserved(word) && !BEGIN.contains(&upper(word).as_str()),
+            Some(Token::Sign(sign)) => matches!(*sign, "," | ")"),
+            Some(Token::Text(_) | Token::Number(_)) => false,
+            Some(Token::End) | None => true,
+        };
+        let begins = match token(1) {
+            Some(Token::Sign("*")) => ends(token(2)) || token(2) == Some(&Token::Sign(".")),
+            Some(Token::Sign(sign)) => matches!(*sign, "(" | "[" | "{"),
+            token => !ends(token),
+        };
+        self.is_word("VALUE") && begins
     }
 
     fn item(&mut self) -> Result<Item, Error> {
@@ -236,6 +215,9 @@ impl<'a> Parser<'a> {
         }
         let mut path = vec![self.alias()?];
         while self.sign(".") {
+            if path.len() >= DEPTH_MAX {
+                return Err(self.error("the name has too many parts"));
+            }
             path.push(self.alias()?);
         }
         Ok(Item::One(expr, path))
@@ -251,22 +233,36 @@ impl<'a> Parser<'a> {
         }
     }
 
+    /// `FROM` and its topic filter. Before a word that is perhaps a misspelt `FROM`, that is said.
+    fn from(&mut self) -> Result<Arc<str>, Error> {
+        if self.word("FROM") {
+            return self.filter();
+        }
+        Err(match self.peek() {
+            Token::Word(word) if !is_reserved(word) => self.unexpected(word),
+            _ => self.error("expected `FROM` and a topic filter"),
+        })
+    }
+
+    /// The error that a word does not belong here.
+    fn unexpected(&self, word: &str) -> Error {
+        let mut error = self.error(&format!("unexpected `{word}`"));
+        error.hint = nearest(word).map(|near| format!("did you mean `{near}`?"));
+        error
+    }
+
     /// The topic filter of `FROM`, quoted.
     fn filter(&mut self) -> Result<Arc<str>, Error> {
-        match self.peek().clone() {
-            Token::Text(text) => {
-                if text.is_empty() {
-                    return Err(self.error("the topic filter is empty"));
-                }
-                self.at += 1;
-                Ok(text.into())
-            }
-            _ => {
-                let mut error = self.error("expected a topic filter");
-                error.hint = Some("quote it: FROM 'devices/+/data'".to_owned());
-                Err(error)
-            }
+        let Token::Text(text) = self.peek().clone() else {
+            let mut error = self.error("expected a topic filter");
+            error.hint = Some("quote it: FROM 'devices/+/data'".to_owned());
+            return Err(error);
+        };
+        if let Some(fault) = filter_fault(&text) {
+            return Err(self.error(&fault));
         }
+        self.at += 1;
+        Ok(text.into())
     }
 
     fn condition(&mut self) -> Result<Option<Expr>, Error> {
@@ -275,6 +271,10 @@ impl<'a> Parser<'a> {
 
     /// A sub-select, after its `SELECT`.
     fn sub(&mut self) -> Result<Sub, Error> {
+        self.deeper(Self::sub_select)
+    }
+
+    fn sub_select(&mut self) -> Result<Sub, Error> {
         let select = self.select()?;
         if !self.word("FROM") {
             return Err(self.error("expected `FROM`"));
@@ -287,36 +287,57 @@ impl<'a> Parser<'a> {
     // ---- expressions, loosest first --------------------------------------------------------------
 
     fn expr(&mut self) -> Result<Expr, Error> {
-        self.depth += 1;
-        if self.depth > DEPTH_MAX {
+        self.deeper(Self::or)
+    }
+
+    /// Runs `parse` one level deeper.
+    fn deeper<T>(&mut self, parse: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
+        if self.depth >= DEPTH_MAX {
             return Err(self.error("the expression is nested too deeply"));
         }
+        self.depth += 1;
+        let parsed = parse(self);
+        self.depth -= 1;
+        parsed
+    }
+
+    /// Counts one more link of a chain.
+    fn chain(&mut self) -> Result<(), Error> {
+        self.chained += 1;
+        if self.chained > CHAIN_MAX {
+            return Err(self.error(&format!("the statement has more than {CHAIN_MAX} operators")));
+        }
+        Ok(())
+    }
+
+    fn binary(&mut self, left: Expr, operator: Operator, right: Expr) -> Result<Expr, Error> {
+        self.chain()?;
+        Ok(Expr::Binary(Box::new(left), operator, Box::new(right)))
+    }
+
+    fn or(&mut self) -> Result<Expr, Error> {
         let mut left = self.and()?;
         while self.word("OR") {
-            left = Expr::Binary(Box::new(left), Operator::Or, Box::new(self.and()?));
+            let right = self.and()?;
+            left = self.binary(left, Operator::Or, right)?;
         }
-        self.depth -= 1;
         Ok(left)
     }
 
     fn and(&mut self) -> Result<Expr, Error> {
         let mut left = self.not()?;
         while self.word("AND") {
-            left = Expr::Binary(Box::new(left), Operator::And, Box::new(self.not()?));
+            let right = self.not()?;
+            left = self.binary(left, Operator::And, right)?;
         }
         Ok(left)
     }
 
     fn not(&mut self) -> Result<Expr, Error> {
-        let mut negations = 0;
-        while self.word("NOT") {
-            negations += 1;
+        if self.word("NOT") {
+            return Ok(Expr::Not(Box::new(self.deeper(Self::not)?)));
         }
-        let mut expr = self.comparison()?;
-        for _ in 0..negations {
-            expr = Expr::Not(Box::new(expr));
-        }
-        Ok(expr)
+        self.comparison()
     }
 
     fn comparison(&mut self) -> Result<Expr, Error> {
@@ -332,9 +353,11 @@ impl<'a> Parser<'a> {
                 (">", Operator::Greater),
             ];
             if let Some((_, operator)) = operators.into_iter().find(|(sign, _)| self.sign(sign)) {
-                left = Expr::Binary(Box::new(left), operator, Box::new(self.sum()?));
+                let right = self.sum()?;
+                left = self.binary(left, operator, right)?;
             } else if self.word("IN") {
-                left = Expr::In(Box::new(left), Box::new(self.sum()?));
+                let right = self.sum()?;
+                left = self.binary(left, Operator::In, right)?;
             } else {
                 return Ok(left);
             }
@@ -351,7 +374,8 @@ impl<'a> Parser<'a> {
             } else {
                 return Ok(left);
             };
-            left = Expr::Binary(Box::new(left), operator, Box::new(self.product()?));
+            let right = self.product()?;
+            left = self.binary(left, operator, right)?;
         }
     }
 
@@ -367,7 +391,8 @@ impl<'a> Parser<'a> {
             } else {
                 return Ok(left);
             };
-            left = Expr::Binary(Box::new(left), operator, Box::new(self.unary()?));
+            let right = self.unary()?;
+            left = self.binary(left, operator, right)?;
         }
     }
 
@@ -382,11 +407,13 @@ impl<'a> Parser<'a> {
     }
 
     fn postfix(&mut self) -> Result<Expr, Error> {
-        let mut expr = self.primary()?;
+        let of = self.primary()?;
+        let mut names = Vec::new();
         while self.sign(".") {
-            expr = Expr::Member(Box::new(expr), self.alias()?);
+            self.chain()?;
+            names.push(self.alias()?);
         }
-        Ok(expr)
+        Ok(if names.is_empty() { of } else { Expr::Member(Box::new(of), names) })
     }
 
     fn primary(&mut self) -> Result<Expr, Error> {
@@ -451,10 +478,10 @@ impl<'a> Parser<'a> {
     }
 
     fn worded(&mut self, word: &str) -> Result<Expr, Error> {
-        match word.to_ascii_uppercase().as_str() {
-            "TRUE" => self.literal(Json::from(true)),
-            "FALSE" => self.literal(Json::from(false)),
-            "NULL" => self.literal(Json::Null),
+        match upper(word).as_str() {
+            "TRUE" => Ok(self.literal(Json::from(true))),
+            "FALSE" => Ok(self.literal(Json::from(false))),
+            "NULL" => Ok(self.literal(Json::Null)),
             "CASE" => self.case(),
             "EXISTS" => {
                 self.at += 1;
@@ -469,13 +496,14 @@ impl<'a> Parser<'a> {
             _ if matches!(self.tokens.get(self.at + 1), Some((Token::Sign("("), _))) => {
                 self.call(word)
             }
+            _ if is_reserved(word) => Err(self.error("expected a value")),
             _ => self.name().map(Expr::Name),
         }
     }
 
-    fn literal(&mut self, value: Json) -> Result<Expr, Error> {
+    fn literal(&mut self, value: Json) -> Expr {
         self.at += 1;
-        Ok(Expr::Literal(value))
+        Expr::Literal(value)
     }
 
     fn case(&mut self) -> Result<Expr, Error> {
@@ -533,15 +561,9 @@ impl<'a> Parser<'a> {
                 self.error(&format!("`{name}` takes {takes} arguments, not {}", arguments.len()))
             );
         }
-        let codec = arguments.get(1).map(|codec| match codec {
-            Expr::Literal(Json::String(text)) => text.as_ref() == "base64",
-            _ => false,
-        });
-        if matches!(function, Function::Encode | Function::Decode) && codec != Some(true) {
+        if let Some(fault) = argument_fault(function, &arguments) {
             self.at = place;
-            return Err(self.error(&format!(
-                "`{name}` with another codec than 'base64' is not available yet"
-            )));
+            return Err(self.error(&format!("`{name}` {fault}")));
         }
         Ok(Expr::Call(function, arguments))
     }
@@ -568,6 +590,42 @@ impl<'a> Parser<'a> {
     }
 }
 
+/// What can be told of arguments before there is a message.
+fn argument_fault(function: Function, arguments: &[Expr]) -> Option<&'static str> {
+    match (function, arguments) {
+        (Function::Encode | Function::Decode, [_, codec]) => {
+            let base64 = *codec == Expr::Literal(Json::from("base64"));
+            (!base64).then_some("with another codec than 'base64' is not available yet")
+        }
+        (Function::Topic, [Expr::Literal(level)]) => {
+            let level = level.as_i64().and_then(|level| usize::try_from(level).ok());
+            let fits = level.is_some_and(|level| (1..=LEVELS_MAX).contains(&level));
+            (!fits).then_some("takes the number of a level, from 1")
+        }
+        _ => None,
+    }
+}
+
+/// What is wrong with a topic filter.
+fn filter_fault(filter: &str) -> Option<String> {
+    let levels: Vec<&str> = filter.split('/').collect();
+    if filter.is_empty() {
+        return Some("the topic filter is empty".to_owned());
+    }
+    if levels.len() > LEVELS_MAX {
+        return Some(format!("the topic filter has more than {LEVELS_MAX} levels"));
+    }
+    let wrong = levels.iter().enumerate().find(|(at, level)| {
+        let wild = level.contains(['+', '#']);
+        wild && (level.len() > 1 || (**level == "#" && at + 1 < levels.len()))
+    });
+    wrong.map(|(_, level)| format!("`{level}` is no level of a topic filter"))
+}
+
+fn upper(word: &str) -> String {
+    word.to_ascii_uppercase()
+}
+
 fn is_reserved(word: &str) -> bool {
     RESERVED.iter().any(|reserved| word.eq_ignore_ascii_case(reserved))
 }
@@ -575,57 +633,9 @@ fn is_reserved(word: &str) -> bool {
 /// The member a value goes to when it is given no name: its last one, or the function's.
 fn last_name(expr: &Expr) -> Arc<str> {
     match expr {
-        Expr::Name(name) | Expr::Member(_, name) => Arc::clone(name),
+        Expr::Name(name) => Arc::clone(name),
+        Expr::Member(_, names) => names.last().cloned().unwrap_or_default(),
         Expr::Call(function, _) => function.name().into(),
         _ => "".into(),
     }
-}
-
-/// The text in quotes at the beginning of `rest`, and how many bytes it takes. A doubled quote or
-/// one after a backslash stands for itself.
-fn quoted(rest: &str) -> Option<(String, usize)> {
-    let quote = rest.chars().next()?;
-    let mut text = String::new();
-    let mut chars = rest.char_indices().skip(1).peekable();
-    while let Some((at, c)) = chars.next() {
-        match c {
-            '\\' => match chars.next()? {
-                (_, 'n') => text.push('\n'),
-                (_, 't') => text.push('\t'),
-                (_, c) if c == quote || c == '\\' => text.push(c),
-                (_, c) => text.extend(['\\', c]),
-            },
-            c if c == quote => {
-                if chars.peek().is_some_and(|(_, next)| *next == quote) {
-                    chars.next();
-                    text.push(quote);
-                } else {
-                    return Some((text, at + 1));
-                }
-            }
-            c => text.push(c),
-        }
-    }
-    None
-}
-
-fn number_end(rest: &str) -> usize {
-    let bytes = rest.as_bytes();
-    let digits = |mut at: usize| {
-        while bytes.get(at).is_some_and(u8::is_ascii_digit) {
-            at += 1;
-        }
-        at
-    };
-    let mut end = digits(0);
-    if bytes.get(end) == Some(&b'.') && bytes.get(end + 1).is_some_and(u8::is_ascii_digit) {
-        end = digits(end + 1);
-    }
-    if matches!(bytes.get(end), Some(b'e' | b'E')) {
-        let sign = usize::from(matches!(bytes.get(end + 1), Some(b'-' | b'+')));
-        if bytes.get(end + 1 + sign).is_some_and(u8::is_ascii_digit) {
-            end = digits(end + 1 + sign);
-        }
-    }
-    end
 }

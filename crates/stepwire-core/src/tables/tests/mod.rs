@@ -1,7 +1,11 @@
 //! The tables as a caller sees them, over a store in memory.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod conditions;
 mod lifecycle;
+mod numbers;
+mod queries;
+mod updates;
 
 use std::collections::BTreeMap;
 

@@ -1,0 +1,197 @@
+"""The published sample: its workflow and rule statements as they are, with the AWS CLI too."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support import ACCOUNT, REGION, ROLE, REPOSITORY, ended, machine, program, token_table
+
+SEED = REPOSITORY.parent / "shared" / "seed"
+ARNS = {
+    "3PartyGetUserProfileForDeviceArn": "GetUserProfile",
+    "SetConfigurationFunctionArn": "SetConfiguration",
+}
+FUNCTIONS = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function"
+
+
+@pytest.fixture(scope="module")
+def definition():
+    """The sample's definition, its two placeholders replaced by ARNs."""
+    if not SEED.exists():
+        pytest.skip("the sample's files are not here")
+    text = (SEED / "config_management.asl.json").read_text()
+    for placeholder, function in ARNS.items():
+        text = text.replace("${%s}" % placeholder, f"{FUNCTIONS}:{function}")
+    assert "${" not in text
+    return text
+
+
+@pytest.fixture(scope="module")
+def statements():
+    """The sample's two rule statements."""
+    if not SEED.exists():
+        pytest.skip("the sample's files are not here")
+    template = (SEED / "config_management.template.yaml").read_text()
+    found = re.findall(r"^ *Sql: (.*)$", template, re.MULTILINE)
+    assert len(found) == 2
+    return found
+
+
+def test_the_definition_is_accepted_and_shown_unchanged(node, name, definition):
+    arn = machine(node, name, definition)
+    described = node.sfn().describe_state_machine(stateMachineArn=arn)
+    assert described["definition"] == definition
+
+
+def test_both_rule_statements_are_accepted_and_shown_unchanged(node, name, statements):
+    actions = {
+        "devices": {"lambda": {"functionArn": f"{FUNCTIONS}:DeviceEvents"}},
+        "presence": {"stepFunctions": {"stateMachineName": name, "roleArn": ROLE}},
+    }
+    for sql in statements:
+        (kind,) = [word for word in actions if word in sql]
+        rule = f"{name}_{kind}"
+        given = {"sql": sql, "awsIotSqlVersion": "2016-03-23", "actions": [actions[kind]]}
+        node.iot().create_topic_rule(ruleName=rule, topicRulePayload=given)
+        assert node.iot().get_topic_rule(ruleName=rule)["rule"]["sql"] == sql
+        node.iot().delete_topic_rule(ruleName=rule)
+
+
+def test_a_run_describes_its_thing_and_fails_for_want_of_the_function(node, name, definition):
+    arn = machine(node, name, definition)
+    attributes = {"externalId": "user-1"}
+    node.iot().create_thing(thingName=name, attributePayload={"attributes": attributes})
+    given = json.dumps({"thingName": name})
+    started = node.sfn().start_execution(stateMachineArn=arn, input=given)
+    found = ended(node, started["executionArn"])
+    assert (found["status"], found["error"]) == ("FAILED", "Lambda.ResourceNotFoundException")
+    assert f"Function not found: {FUNCTIONS}:GetUserProfile" in found["cause"]
+    history = node.sfn().get_execution_history(executionArn=started["executionArn"])["events"]
+    described = [event for event in history if event["type"] == "TaskSucceeded"]
+    output = json.loads(described[0]["taskSucceededEventDetails"]["output"])
+    assert output["Attributes"] == attributes and output["ThingName"] == name
+
+
+def test_a_rule_whose_function_is_missing_says_so(node, name):
+    function = f"{FUNCTIONS}:DeviceEvents"
+    given = {"sql": f"SELECT * FROM 'x/{name}'", "actions": [{"lambda": {"functionArn": function}}]}
+    node.iot().create_topic_rule(ruleName=name, topicRulePayload=given)
+    node.client("iot-data").publish(topic=f"x/{name}", qos=1, payload=b"{}")
+    assert f"rule `{name}` failed for a message on `x/{name}`" in node.log_text()
+    assert f"function not found: {function}" in node.log_text()
+
+
+def test_presence_starts_the_workflow_of_the_device_that_came(node, name, device, statements):
+    (sql,) = [sql for sql in statements if "presence" in sql]
+    echo = {"StartAt": "A", "States": {"A": {"Type": "Pass", "End": True}}}
+    arn = machine(node, name, echo)
+    action = {"stepFunctions": {"stateMachineName": name, "roleArn": ROLE}}
+    given = {"sql": sql + f" WHERE clientId = '{name}'", "actions": [action]}
+    node.iot().create_topic_rule(ruleName=name, topicRulePayload=given)
+    device(node, name).connect()
+    (execution,) = node.sfn().list_executions(stateMachineArn=arn)["executions"]
+    event = json.loads(ended(node, execution["executionArn"])["output"])
+    assert (event["thingName"], event["clientId"], event["eventType"]) == (name, name, "connected")
+    assert event["sessionIdentifier"] and event["principalIdentifier"]
+
+
+# ---- the AWS CLI ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def aws(node):
+    """Runs `aws` with what `stepwire env` exports: exit status, output, errors."""
+    beside = Path(sys.executable).parent / "aws"
+    cli = str(beside) if beside.exists() else shutil.which("aws")
+    assert cli, "the AWS CLI is not installed: see requirements.txt"
+    environment = {"PATH": os.environ["PATH"], "HOME": str(node.folder.parent), "AWS_PAGER": ""}
+
+    def run(*arguments):
+        words = " ".join(f"'{argument}'" for argument in arguments)
+        script = f"eval \"$('{program()}' env --data '{node.folder}')\" && exec '{cli}' {words}"
+        done = subprocess.run(
+            ["sh", "-c", script], env=environment, capture_output=True, text=True, timeout=60
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    return run
+
+
+def test_the_cli_knows_who_it_is(aws):
+    status, output, _ = aws("sts", "get-caller-identity", "--query", "Account", "--output", "text")
+    assert (status, output.strip()) == (0, ACCOUNT)
+
+
+def test_the_cli_creates_starts_and_describes(node, name, aws, definition):
+    folder = node.folder.parent
+    (folder / "definition.json").write_text(definition)
+    status, output, errors = aws(
+        *("stepfunctions", "create-state-machine", "--name", name, "--role-arn", ROLE),
+        *("--definition", f"file://{folder}/definition.json"),
+    )
+    assert status == 0, errors
+    arn = json.loads(output)["stateMachineArn"]
+    status, output, errors = aws(
+        "stepfunctions", "start-execution", "--state-machine-arn", arn, "--input", '{"thingName":"x"}'
+    )
+    assert status == 0, errors
+    execution = json.loads(output)["executionArn"]
+    status, output, errors = aws("stepfunctions", "describe-execution", "--execution-arn", execution)
+    assert status == 0, errors
+    assert json.loads(output)["stateMachineArn"] == arn
+
+
+def test_the_cli_makes_a_device(node, name, aws):
+    folder = node.folder.parent
+    assert aws("iot", "create-thing", "--thing-name", name)[0] == 0
+    status, arn, errors = aws(
+        *("iot", "create-keys-and-certificate", "--set-as-active", "--query", "certificateArn"),
+        *("--output", "text", "--certificate-pem-outfile", f"{folder}/{name}.pem"),
+        *("--private-key-outfile", f"{folder}/{name}.key"),
+    )
+    assert status == 0, errors
+    attached = aws("iot", "attach-thing-principal", "--thing-name", name, "--principal", arn.strip())
+    assert attached[0] == 0, attached
+    assert node.iot().list_thing_principals(thingName=name)["principals"] == [arn.strip()]
+
+
+def test_the_cli_says_what_is_wrong(aws, name):
+    status, _, errors = aws("stepfunctions", "describe-state-machine", "--state-machine-arn", "x")
+    assert status != 0
+    assert "(InvalidArn)" in errors and "Invalid Arn: 'Invalid ARN prefix: x'" in errors
+    status, _, errors = aws("iot", "describe-thing", "--thing-name", name)
+    assert status != 0 and "(ResourceNotFoundException)" in errors
+
+
+@pytest.mark.parametrize("service", ["s3", "lambda", "sns", "cloudformation", "logs"])
+def test_services_that_come_later_are_refused_by_name(aws, service):
+    commands = {
+        "s3": ["s3api", "list-buckets"],
+        "lambda": ["lambda", "list-functions"],
+        "sns": ["sns", "list-topics"],
+        "cloudformation": ["cloudformation", "list-stacks"],
+        "logs": ["logs", "describe-log-groups"],
+    }
+    status, _, errors = aws(*commands[service])
+    assert status != 0
+    assert f"service `{service}` is not available in stepwire" in errors, errors
+
+
+def test_a_plan_of_the_token_table_by_cli(node, name, aws):
+    token_table(node, "Tokens-" + name)
+    item = {"operationId": {"S": "op"}, "token": {"S": "t"}, "status": {"S": "ACTIVE"}}
+    put = aws("dynamodb", "put-item", "--table-name", f"Tokens-{name}", "--item", json.dumps(item))
+    assert put[0] == 0, put
+    status, output, errors = aws(
+        *("dynamodb", "query", "--table-name", f"Tokens-{name}"),
+        *("--key-condition-expression", "operationId = :o"),
+        *("--filter-expression", "#s = :a", "--expression-attribute-names", '{"#s":"status"}'),
+        *("--expression-attribute-values", '{":o":{"S":"op"},":a":{"S":"ACTIVE"}}'),
+    )
+    assert status == 0, errors
+    assert json.loads(output)["Items"] == [item]
