@@ -23,9 +23,10 @@ pub struct Limits {
     pub packet_bytes_max: u32,
     /// Topic aliases of one connection, in each direction.
     pub topic_alias_max: u16,
-    /// Messages queued for one session, those in flight included.
+    /// Messages queued for a client that is away. For one that is connected, and on its way to empty
+    /// its queue, only the bytes are bounded.
     pub queued_max: usize,
-    /// Bytes queued for one session.
+    /// Bytes queued for one session: what its messages take in memory, those in flight included.
     pub queued_bytes_max: usize,
     /// Retained messages.
     pub retained_max: usize,

@@ -250,7 +250,8 @@ impl Broker {
         let (client, stored) = (Arc::clone(&session.record.client.id), session.record.stored);
         let queue = &session.queue;
         let bytes = queue.bytes() + message.payload.len() + message.topic.len();
-        if queue.len() >= turn.limits().queued_max || bytes > turn.limits().queued_bytes_max {
+        let many = session.link.is_none() && queue.len() >= turn.limits().queued_max;
+        if many || bytes > turn.limits().queued_bytes_max {
             turn.refuse(&client, Action::Receive, &message.topic, "queue is full");
             return false;
         }

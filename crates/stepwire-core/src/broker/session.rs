@@ -82,9 +82,13 @@ pub struct Queued {
     pub message: Option<Arc<Message>>,
 }
 
+/// What a queued message takes besides its topic and payload, about.
+const QUEUED_BYTES: usize = size_of::<(u64, Queued)>() + size_of::<Message>();
+
 impl Queued {
     fn bytes(&self) -> usize {
-        self.message.as_ref().map_or(0, |message| message.topic.len() + message.payload.len()) + 64
+        let message = self.message.as_ref();
+        message.map_or(0, |message| message.topic.len() + message.payload.len()) + QUEUED_BYTES
     }
 }
 

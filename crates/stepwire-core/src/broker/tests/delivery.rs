@@ -149,34 +149,61 @@ fn packet_identifiers_are_never_used_twice_at_once() {
     assert!(out.sends.len() >= 100, "the queue moves on");
 }
 
+/// Acknowledges and takes until nothing more comes.
+fn drain(world: &mut World, to: ConnectionId) -> Vec<String> {
+    let mut got = Vec::new();
+    loop {
+        let packets = world.received(to);
+        if packets.is_empty() {
+            return got;
+        }
+        for packet in packets {
+            got.push(String::from_utf8(packet.payload.to_vec()).unwrap());
+            world.send(to, Packet::PubAck(Ack::success(packet.packet_id.unwrap())));
+        }
+    }
+}
+
 #[test]
-fn a_full_queue_drops_what_comes_and_says_so() {
-    let (mut world, from, to) = pair(Connect { receive_maximum: Some(id(1)), ..v5("to") }, 1);
+fn a_client_that_is_away_loses_what_its_queue_has_no_room_for() {
+    let (mut world, from, to) = pair(persistent("to"), 1);
     world.settings.mqtt.queued_max = 3;
+    world.lose(to);
     for number in 1..=5 {
         world.publish(from, publish("t/a", &number.to_string(), 1, number));
     }
     assert_eq!(world.refusals.len(), 2);
     assert_eq!(world.refusals[0].why, "queue is full");
-    let mut got = Vec::new();
-    loop {
-        let packets = world.received(to);
-        if packets.is_empty() {
-            break;
-        }
-        for packet in packets {
-            got.push(packet.payload);
-            world.send(to, Packet::PubAck(Ack::success(packet.packet_id.unwrap())));
-        }
+    let (to, _) = world.online(persistent("to"));
+    assert_eq!(drain(&mut world, to), ["1", "2", "3"]);
+}
+
+#[test]
+fn a_client_that_is_behind_loses_nothing_until_its_bytes_are_used_up() {
+    let (mut world, from, to) = pair(Connect { receive_maximum: Some(id(1)), ..v5("to") }, 1);
+    world.settings.mqtt.queued_max = 3;
+    let texts: Vec<_> = (1..=50).map(|number| number.to_string()).collect();
+    for (number, text) in (1..).zip(&texts) {
+        world.publish(from, publish("t/a", text, 1, number));
     }
-    assert_eq!(got, ["1", "2", "3"]);
+    assert!(world.refusals.is_empty());
+    assert_eq!(drain(&mut world, to), texts);
+
+    world.settings.mqtt.queued_bytes_max = 2_000;
+    for (number, text) in (1..).zip(&texts) {
+        world.publish(from, publish("t/a", text, 1, number));
+    }
+    let got = drain(&mut world, to);
+    assert_eq!(got, texts[..got.len()]);
+    assert!((1..10).contains(&got.len()) && got.len() + world.refusals.len() == texts.len());
+    assert_eq!(world.refusals[0].why, "queue is full");
 }
 
 #[test]
 fn a_queue_is_bounded_in_bytes() {
     let (mut world, from, to) = pair(persistent("to"), 1);
     world.lose(to);
-    world.settings.mqtt.queued_bytes_max = 1_000;
+    world.settings.mqtt.queued_bytes_max = 1_500;
     for number in 1..=5 {
         world.publish(from, publish("t/a", &"x".repeat(400), 1, number));
     }
