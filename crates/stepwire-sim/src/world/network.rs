@@ -218,7 +218,6 @@ impl World {
         let rogue = self.devices.len() - 1;
         let model = &self.devices[rogue];
         if let Some(connection) = model.connection.filter(|_| model.accepted) {
-            self.marks.sometimes("forged answer refused");
             let packet = forged(&self.devices[victim].name, operation);
             self.to_server(connection, packet);
         }

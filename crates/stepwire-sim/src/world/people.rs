@@ -32,8 +32,8 @@ impl World {
                     let after = self.dice.between(0, 8_000);
                     self.at(after, Event::Operate(job));
                 }
-                if self.dice.one_in(3) {
-                    let after = self.dice.between(1_000, 15_000);
+                if self.dice.one_in(2) {
+                    let after = self.dice.between(500, 8_000);
                     self.at(after, Event::Revoke);
                 }
                 if self.plan.messages > 0 {

@@ -169,8 +169,10 @@ impl World {
 
     fn reported(&mut self, report: Report) {
         match report {
-            Report::AnswerRefused { operation, .. } => self.refused.push(operation),
-            Report::Refused { .. } | Report::RuleFailed { .. } => {}
+            Report::AnswerRefused { why, .. } if why.starts_with("it was published by") => {
+                self.marks.sometimes("forged answer refused");
+            }
+            Report::AnswerRefused { .. } | Report::Refused { .. } | Report::RuleFailed { .. } => {}
             Report::Unreadable { why } => self.checks.problem(format!("unreadable: {why}")),
         }
     }
