@@ -2,16 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::io::{BufRead, BufReader};
+mod node;
+
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Output;
 
-fn stepwire(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_stepwire"));
-    command.args(arguments).stdin(Stdio::null());
-    command
-}
+use node::{Node, stepwire};
 
 fn run(arguments: &[&str]) -> Output {
     stepwire(arguments).output().unwrap()
@@ -21,49 +18,11 @@ fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// A node on free ports. It is killed at the end of the test, whatever happens.
-struct Node {
-    process: Child,
-    ready: String,
-}
-
-impl Node {
-    fn start(data: &Path) -> Node {
-        let data = data.to_str().unwrap();
-        let mut process = stepwire(&["serve", "--data", data, "--http", "0", "--mqtts", "0"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut ready = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut ready).unwrap();
-        Node { process, ready }
-    }
-
-    /// The value of `name=…` in the ready line.
-    fn told(&self, name: &str) -> &str {
-        let prefix = format!("{name}=");
-        self.ready.split_whitespace().find_map(|word| word.strip_prefix(&prefix)).unwrap()
-    }
-
-    fn terminate(mut self) -> i32 {
-        let pid = self.process.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-        self.process.wait().unwrap().code().unwrap()
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
 #[test]
 fn a_node_says_when_it_is_ready_and_stops_cleanly() {
     let folder = tempfile::tempdir().unwrap();
     let node = Node::start(&folder.path().join("data"));
-    assert!(node.ready.starts_with("ready "), "{}", node.ready);
+    assert!(node.ready().starts_with("ready "), "{}", node.ready());
     assert!(node.told("http").starts_with("http://127.0.0.1:"));
     assert!(node.told("mqtts").starts_with("mqtts://127.0.0.1:"));
     assert_eq!(node.terminate(), 0);
@@ -108,7 +67,7 @@ fn a_folder_in_use_is_told_with_the_process_that_uses_it() {
     let output = run(&["serve", "--data", data, "--http", "0", "--mqtts", "0"]);
     let text = stderr(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    let by = format!("is in use by another stepwire (pid {})\nhint: ", node.process.id());
+    let by = format!("is in use by another stepwire (pid {})\nhint: ", node.pid());
     assert!(text.contains(&by), "{text}");
 }
 
