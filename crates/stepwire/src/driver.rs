@@ -8,14 +8,13 @@ use std::sync::Arc;
 use std::thread;
 
 use stepwire_asl::Timestamp;
-use stepwire_core::overlay::Changes;
 use stepwire_core::pipeline::{Batch, Pipeline};
 use stepwire_core::{Corrupt, Effect, Input, Settings, Write};
 use stepwire_store::{Fence, Store};
 use tokio::sync::{mpsc, watch};
 
 use crate::clock::Clock;
-use crate::shard::{Shard, ShardRead};
+use crate::shard::{self, Shard, ShardRead};
 
 /// Inputs that may be queued before senders have to wait.
 const QUEUE_MAX: usize = 4_096;
@@ -56,6 +55,17 @@ impl Inputs {
     }
 }
 
+/// The driver cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] stepwire_store::Error),
+    /// What it holds cannot be understood.
+    #[error(transparent)]
+    Corrupt(#[from] Corrupt),
+}
+
 /// A running driver.
 pub struct Driver {
     inputs: Inputs,
@@ -72,11 +82,11 @@ impl Driver {
         settings: Settings,
         clock: Clock,
         rim: impl Rim,
-    ) -> Result<Driver, Corrupt> {
+    ) -> Result<Driver, Error> {
         let (sender, receiver) = mpsc::channel(QUEUE_MAX);
         let (due, due_changes) = watch::channel(None);
         let base = ShardRead::new(store.as_ref(), shard);
-        let pipeline = Pipeline::recover(settings, clock.now(), &base)?;
+        let pipeline = shard::catch(|| Pipeline::recover(settings, clock.now(), &base))??;
         let (batches, to_commit) = std::sync::mpsc::sync_channel(1);
         let (done, committed) = std::sync::mpsc::channel();
         let inputs = Inputs(sender.clone());
@@ -91,7 +101,7 @@ impl Driver {
         };
         let threads = vec![
             spawn("commit", Box::new(move || committer.run(&to_commit))),
-            spawn("decide", Box::new(move || decider.run(receiver))),
+            spawn("decide", Box::new(move || decider.run_to_end(receiver))),
         ];
         tokio::spawn(tick(due_changes, clock, sender.clone()));
         Ok(Driver { inputs: Inputs(sender), threads })
@@ -117,7 +127,7 @@ struct Decider {
     store: Arc<dyn Store>,
     shard: Shard,
     clock: Clock,
-    batches: std::sync::mpsc::SyncSender<Batch>,
+    batches: std::sync::mpsc::SyncSender<Result<Batch, stepwire_store::Error>>,
     committed: std::sync::mpsc::Receiver<()>,
     due: watch::Sender<Option<Timestamp>>,
     /// What was durable when the last commit ended.
@@ -125,6 +135,15 @@ struct Decider {
 }
 
 impl Decider {
+    /// Runs until it is asked to stop, or the store cannot be read.
+    fn run_to_end(self, queue: mpsc::Receiver<Message>) {
+        let batches = self.batches.clone();
+        if let Err(error) = shard::catch(|| self.run(queue)) {
+            // The committer is gone after a failed commit, which has been told already.
+            let _ = batches.send(Err(error));
+        }
+    }
+
     fn run(mut self, mut queue: mpsc::Receiver<Message>) {
         self.tell_due();
         let mut stopping = false;
@@ -134,7 +153,7 @@ impl Decider {
             }
             if let Some(batch) = self.pipeline.hand_over() {
                 // The committer takes it at once; it is gone only after a failed commit.
-                let _ = self.batches.send(batch);
+                let _ = self.batches.send(Ok(batch));
             }
             if stopping && !self.pipeline.is_committing() {
                 return;
@@ -196,14 +215,12 @@ struct Committer<R> {
 }
 
 impl<R: Rim> Committer<R> {
-    fn run(mut self, batches: &std::sync::mpsc::Receiver<Batch>) {
-        while let Ok(batch) = batches.recv() {
-            if !batch.changes.is_empty()
-                && let Err(error) = self.commit(&batch.changes)
-            {
-                self.rim.failed(error);
-                return;
-            }
+    fn run(mut self, batches: &std::sync::mpsc::Receiver<Result<Batch, stepwire_store::Error>>) {
+        while let Ok(decided) = batches.recv() {
+            let batch = match decided.and_then(|batch| self.commit(batch)) {
+                Ok(batch) => batch,
+                Err(error) => return self.rim.failed(error),
+            };
             if self.done.send(()).is_err() {
                 return;
             }
@@ -216,10 +233,14 @@ impl<R: Rim> Committer<R> {
         }
     }
 
-    fn commit(&self, changes: &Changes) -> Result<(), stepwire_store::Error> {
-        let entries = changes.entries().map(|(key, value)| (self.shard.key(key), value.clone()));
-        let batch = stepwire_store::Batch { entries: entries.collect() };
-        self.store.commit(batch, Fence(0)).map(|_| ())
+    fn commit(&self, batch: Batch) -> Result<Batch, stepwire_store::Error> {
+        if !batch.changes.is_empty() {
+            let entries = batch.changes.entries();
+            let entries = entries.map(|(key, value)| (self.shard.key(key), value.clone()));
+            let changes = stepwire_store::Batch { entries: entries.collect() };
+            self.store.commit(changes, Fence(0))?;
+        }
+        Ok(batch)
     }
 }
 

@@ -10,6 +10,8 @@ use stepwire_store::{Batch, Error, Seq, Snapshot};
 
 use super::*;
 
+type Entry = (stepwire_store::Key, Vec<u8>);
+
 /// What happened, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Seen {
@@ -156,4 +158,36 @@ async fn a_failed_commit_acknowledges_nothing_and_ends_the_driver() {
         let expected = [Seen::Begins, Seen::Durable, Seen::Reply(1), Seen::Begins, Seen::Failed];
         assert_eq!(log, expected, "{failure:?}");
     }
+}
+
+/// A store that holds nothing that can be read.
+struct Unreadable;
+
+impl Snapshot for Unreadable {
+    fn get(&self, _: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        Err(Error::Engine("bad sector".to_owned()))
+    }
+
+    fn range(&self, _: &[u8], _: &[u8], _: bool, _: usize) -> Result<Vec<Entry>, Error> {
+        Err(Error::Engine("bad sector".to_owned()))
+    }
+}
+
+impl Store for Unreadable {
+    fn snapshot(&self) -> Box<dyn Snapshot> {
+        Box::new(Unreadable)
+    }
+
+    fn commit(&self, _: Batch, _: Fence) -> Result<Seq, Error> {
+        Ok(Seq(1))
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_read_is_an_error_and_no_panic() {
+    let notes = Notes(Log::default());
+    let (settings, clock) = (Settings::default(), Clock::system());
+    let started = Driver::start(Arc::new(Unreadable), Shard(0), settings, clock, notes);
+    let error = started.err().unwrap();
+    assert_eq!(error.to_string(), "storage engine: bad sector");
 }
