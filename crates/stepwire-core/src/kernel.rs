@@ -415,13 +415,19 @@ impl Kernel {
         let mut out = broker::Out::default();
         self.broker.tick(now, &self.registry, &self.settings, &mut out);
         self.absorb(0, out, step);
+        let overdue = self.executions.overdue(now, TIMERS_MAX);
+        if overdue.is_empty() {
+            self.give_up_answers(now, step);
+        } else {
+            // After downtime a task that an answer waits for may be about to begin: timers first.
+            step.then.push(Input::Follow(Follow::Timers(overdue)));
+        }
+    }
+
+    fn give_up_answers(&mut self, now: Timestamp, step: &mut Step) {
         for (number, answer) in self.answers.expired(now, self.settings.answer_grace_ms) {
             self.drop_answer(number, step);
             refuse(&answer, "no task waited for it", step);
-        }
-        let overdue = self.executions.overdue(now, TIMERS_MAX);
-        if !overdue.is_empty() {
-            step.then.push(Input::Follow(Follow::Timers(overdue)));
         }
     }
 }

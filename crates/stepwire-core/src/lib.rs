@@ -3,7 +3,8 @@
 //! This crate performs no I/O, reads no clock and draws no random numbers. State is the fold of
 //! [`Write`]s; [`Kernel::step`] decides, the shell makes the writes durable, and only then acts.
 //!
-//! Read in this order: [`Kernel::step`], [`Input`], [`Write`], [`Effect`], then one module.
+//! Read in this order: [`Kernel::step`], [`Input`], [`Write`], [`Effect`], [`pipeline`], then one
+//! module.
 
 mod acts;
 pub mod answers;
@@ -18,6 +19,7 @@ pub mod message;
 pub mod mqtt;
 pub mod overlay;
 mod params;
+pub mod pipeline;
 pub mod read;
 pub mod record;
 pub mod registry;

@@ -11,6 +11,7 @@ use stepwire_core::executions::{self, ExecutionId};
 use stepwire_core::mqtt::Packet;
 use stepwire_core::{Effect, Write, broker};
 
+use crate::chatter::number;
 use crate::marks::Marks;
 
 /// One execution as its durable history tells it.
@@ -23,6 +24,10 @@ pub struct Run {
     last_at: Timestamp,
     /// Scheduled tasks and how many ends each has had.
     tasks: BTreeMap<u64, u32>,
+    /// For each event of a branch with a task, the `TaskScheduled` it follows from.
+    task_of: BTreeMap<u64, u64>,
+    /// What a `TaskScheduled` or `WaitStateEntered` event may wait for.
+    timers: BTreeMap<u64, Timer>,
     /// Type of the terminal event.
     pub ended: Option<String>,
     /// When it ended.
@@ -33,6 +38,20 @@ pub struct Run {
     pub types: Vec<String>,
 }
 
+/// A span of time that an execution waits.
+#[derive(Debug, Clone, Copy)]
+struct Timer {
+    from: Timestamp,
+    shortest_ms: i64,
+    /// How long the process had been down when it began.
+    down_ms: i64,
+}
+
+/// Timers may be this late while the process works.
+const LATE_MS: i64 = 100;
+/// Every Wait state of the story waits this long.
+const WAIT_MS: i64 = 1_000;
+
 /// Everything observed in one world.
 #[derive(Debug, Default)]
 pub struct Checks {
@@ -42,11 +61,33 @@ pub struct Checks {
     pub runs: BTreeMap<ExecutionId, Run>,
     /// Their names, as `machine/name`.
     pub names: BTreeMap<String, ExecutionId>,
+    /// Number of the retained message.
+    pub retained: Option<u16>,
+    /// Milliseconds the process was down so far.
+    down_ms: i64,
     http_asked: BTreeSet<(ExecutionId, u64)>,
     /// Topics of the messages that wait for a subscription.
     held: BTreeMap<u64, Arc<str>>,
     /// Topics of those that no longer do since the last batch.
     released: BTreeSet<Arc<str>>,
+}
+
+impl Run {
+    /// The timer that began with event `began` has fired: not early, and late only by what the
+    /// process was down.
+    fn fired(&self, began: u64, at: Timestamp, down_ms: i64, marks: &mut Marks) -> Option<String> {
+        let Some(timer) = self.timers.get(&began) else {
+            return Some(format!("P3: a timer fired that event {began} did not set"));
+        };
+        let took = at.since_ms(timer.from);
+        let down = down_ms - timer.down_ms;
+        let late = took - timer.shortest_ms;
+        if late > LATE_MS {
+            marks.sometimes("timer fired after a crash that outlasted it");
+        }
+        let right = (0..=down + LATE_MS).contains(&late);
+        (!right).then(|| format!("P3: a timer of {} ms took {took} ms", timer.shortest_ms))
+    }
 }
 
 impl Checks {
@@ -55,6 +96,11 @@ impl Checks {
         if self.problems.len() < 20 {
             self.problems.push(what.into());
         }
+    }
+
+    /// The process was down so long.
+    pub fn was_down(&mut self, ms: i64) {
+        self.down_ms += ms;
     }
 
     /// Writes that have just become durable.
@@ -67,13 +113,20 @@ impl Checks {
                     marks.sometimes("answer came before its token was stored");
                     continue;
                 }
-                Write::Broker(broker::Write::Held { number, held }) => {
+                Write::Broker(broker::Write::Held { number: at, held }) => {
                     match held {
                         Some(held) => {
-                            self.held.insert(*number, Arc::clone(&held.message.topic));
+                            self.held.insert(*at, Arc::clone(&held.message.topic));
                         }
-                        None => self.released.extend(self.held.remove(number)),
+                        None => self.released.extend(self.held.remove(at)),
                     }
+                    continue;
+                }
+                Write::Broker(broker::Write::Retained { message: Some(message), .. }) => {
+                    if self.retained.is_some() {
+                        marks.sometimes("retained message replaced");
+                    }
+                    self.retained = number(&message.payload);
                     continue;
                 }
                 _ => continue,
@@ -90,7 +143,7 @@ impl Checks {
                 }
                 executions::Write::History(id, events) => {
                     for event in events.iter() {
-                        self.event(*id, event);
+                        self.event(*id, event, marks);
                     }
                 }
                 _ => {}
@@ -98,7 +151,7 @@ impl Checks {
         }
     }
 
-    fn event(&mut self, id: ExecutionId, event: &HistoryEvent) {
+    fn event(&mut self, id: ExecutionId, event: &HistoryEvent, marks: &mut Marks) {
         if event.id == 0 {
             return;
         }
@@ -107,6 +160,7 @@ impl Checks {
         let details = aws.as_object().and_then(|members| {
             members.iter().find(|(name, _)| name.ends_with("EventDetails")).map(|(_, value)| value)
         });
+        let down_ms = self.down_ms;
         let run = self.runs.entry(id).or_default();
         let mut problems = Vec::new();
         if event.id != run.last_id + 1 {
@@ -124,6 +178,9 @@ impl Checks {
         run.last_id = event.id;
         run.last_at = event.at;
         run.types.push(kind.clone());
+        let follows = (kind == "TaskScheduled").then_some(event.id);
+        let follows = follows.or_else(|| run.task_of.get(&event.previous).copied());
+        run.task_of.extend(follows.map(|task| (event.id, task)));
         match kind.as_str() {
             "ExecutionStarted" => {
                 let input = details.and_then(|d| d.member("input")).and_then(Json::as_str);
@@ -131,15 +188,40 @@ impl Checks {
             }
             "TaskScheduled" => {
                 run.tasks.insert(event.id, 0);
+                let seconds = ["heartbeatInSeconds", "timeoutInSeconds"];
+                let seconds = seconds.map(|name| details.and_then(|d| d.member(name)));
+                let shortest = seconds.into_iter().flatten().filter_map(Json::as_i64).min();
+                let timer = shortest.map(|seconds| Timer {
+                    from: event.at,
+                    shortest_ms: seconds * 1_000,
+                    down_ms,
+                });
+                run.timers.extend(timer.map(|timer| (event.id, timer)));
+            }
+            "WaitStateEntered" => {
+                let timer = Timer { from: event.at, shortest_ms: WAIT_MS, down_ms };
+                run.timers.insert(event.id, timer);
+            }
+            "WaitStateExited" => {
+                problems.extend(run.fired(event.previous, event.at, down_ms, marks))
+            }
+            "MapIterationStarted" | "ParallelStateStarted" => {
+                marks.sometimes("branches ran beside each other");
             }
             "TaskSucceeded" | "TaskFailed" | "TaskTimedOut" => {
-                // The task a completion belongs to is the latest one scheduled: the machines here
-                // have no branches.
-                if let Some(mut task) = run.tasks.last_entry() {
-                    *task.get_mut() += 1;
-                    if *task.get() > 1 {
-                        problems.push(format!("P3: task {} ended twice", task.key()));
+                let task = run.task_of.get(&event.previous).copied();
+                match task.and_then(|task| run.tasks.get_mut(&task)) {
+                    Some(ends) => {
+                        *ends += 1;
+                        if *ends > 1 {
+                            problems.push(format!("P3: task {task:?} ended twice"));
+                        }
                     }
+                    None => problems.push(format!("P3: {kind} of no task")),
+                }
+                if kind == "TaskTimedOut" {
+                    let scheduled = task.unwrap_or_default();
+                    problems.extend(run.fired(scheduled, event.at, down_ms, marks));
                 }
                 let output = details.and_then(|d| d.member("output")).and_then(Json::as_str);
                 run.completions.extend(output.map(str::to_owned));
@@ -208,9 +290,15 @@ impl Checks {
     }
 
     /// At the end of a world: every execution ended, presence came in order and in pairs, and each
-    /// connect started exactly one execution.
-    pub fn finish(&mut self, audit: impl Fn(ExecutionId) -> bool) {
+    /// connect started exactly one execution. How often each client's connection ended without a
+    /// goodbye.
+    pub fn finish(
+        &mut self,
+        audit: impl Fn(ExecutionId) -> bool,
+        marks: &mut Marks,
+    ) -> BTreeMap<Arc<str>, usize> {
         let mut problems = Vec::new();
+        let mut unclean: BTreeMap<Arc<str>, usize> = BTreeMap::new();
         for (id, run) in &self.runs {
             if run.ended.is_none() {
                 problems.push(format!("P3: {id:?} never finished: {:?}", run.types));
@@ -239,6 +327,15 @@ impl Checks {
                     problems.push(format!("P4: versionNumber of {client} does not grow"));
                 }
             } else if is_event(&run.input, "disconnected") {
+                match text("disconnectReason").as_deref() {
+                    Some("CLIENT_INITIATED_DISCONNECT") => {}
+                    reason => {
+                        *unclean.entry(Arc::clone(&client)).or_default() += 1;
+                        if reason == Some("MQTT_KEEP_ALIVE_TIMEOUT") {
+                            marks.sometimes("silent connection ended by its keep-alive");
+                        }
+                    }
+                }
                 if open.remove(&client) != Some((session, version)) {
                     problems.push(format!("P4: {client} disconnected from a session not open"));
                 }
@@ -261,6 +358,7 @@ impl Checks {
             }
         }
         problems.into_iter().for_each(|problem| self.problem(problem));
+        unclean
     }
 }
 

@@ -11,6 +11,9 @@ use stepwire_core::mqtt::{Ack, Connect, Packet, Publish, Subscribe, Subscription
 
 use crate::dice::Dice;
 
+/// Longer than any device keeps a connection: it need not ping.
+const KEEP_ALIVE_S: u16 = 60;
+
 /// How a device behaves towards one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Habit {
@@ -18,6 +21,8 @@ pub enum Habit {
     Answers,
     /// Answers at once, perhaps before the workflow waits.
     Hasty,
+    /// Answers when the workflow no longer waits.
+    Late,
     /// Never answers.
     Silent,
 }
@@ -64,6 +69,8 @@ pub enum Reaction {
     Acknowledged(Arc<str>),
     /// It has nothing more to do on this connection.
     Done,
+    /// It may not connect.
+    Refused,
 }
 
 impl Device {
@@ -80,18 +87,18 @@ impl Device {
         }
     }
 
-    /// Who the listener would say it is.
-    pub fn principal(&self) -> Principal {
-        Principal {
-            certificate: Some(Arc::clone(&self.certificate)),
-            ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            anonymous_allowed: false,
+    /// Its CONNECT: a clean session.
+    pub fn connect(&self) -> Connect {
+        Connect {
+            keep_alive_s: KEEP_ALIVE_S,
+            ..Connect::new(Version::V311, Arc::clone(&self.name))
         }
     }
 
-    /// Its CONNECT: a clean session.
-    pub fn connect(&self) -> Connect {
-        Connect::new(Version::V311, Arc::clone(&self.name))
+    /// Wants no session any more.
+    pub fn give_up(&mut self) {
+        self.sessions_left = 0;
+        self.pending.clear();
     }
 
     /// Its topic of this kind.
@@ -108,6 +115,7 @@ impl Device {
                     if dice.one_in(8) { dice.between(50, 4_000) } else { dice.between(0, 30) };
                 vec![Reaction::Send(pause, self.subscribe())]
             }
+            Packet::ConnAck(_) => vec![Reaction::Refused],
             Packet::SubAck(_) => self
                 .pending
                 .iter_mut()
@@ -139,6 +147,9 @@ impl Device {
                 reactions.push(Reaction::Answer(dice.between(200, 3_000), operation.into()));
             }
             Habit::Hasty => reactions.push(Reaction::Answer(0, operation.into())),
+            Habit::Late => {
+                reactions.push(Reaction::Answer(dice.between(12_500, 18_000), operation.into()));
+            }
             Habit::Silent => reactions.push(Reaction::Done),
         }
         reactions
@@ -190,6 +201,15 @@ impl Device {
     fn packet_id(&mut self) -> NonZeroU16 {
         self.next_packet_id = self.next_packet_id.checked_add(1).unwrap_or(1);
         NonZeroU16::new(self.next_packet_id).unwrap_or(NonZeroU16::MIN)
+    }
+}
+
+/// Who the listener would say the holder of this certificate is.
+pub fn principal(certificate: &Arc<str>) -> Principal {
+    Principal {
+        certificate: Some(Arc::clone(certificate)),
+        ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        anonymous_allowed: false,
     }
 }
 

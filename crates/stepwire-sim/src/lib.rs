@@ -5,8 +5,10 @@
 //! in it is the real one. The world kills the process at every kind of moment, and [`checks`] looks
 //! at everything that became durable and everything that left the process.
 //!
-//! Read in this order: [`World`], [`server`], [`device`], [`checks`].
+//! Read in this order: [`World`], [`server`], [`device`], [`chatter`],
+//! [`checks`].
 
+pub mod chatter;
 pub mod checks;
 pub mod device;
 pub mod dice;
@@ -14,6 +16,7 @@ pub mod marks;
 pub mod operator;
 pub mod server;
 pub mod story;
+pub mod sweep;
 mod world;
 
-pub use world::{Outcome, Plan, World};
+pub use world::{Crashes, Outcome, Plan, Watch, World};

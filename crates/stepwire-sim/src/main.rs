@@ -1,35 +1,22 @@
 //! Runs worlds and says what did not hold in them.
 //!
-//! `cargo sim 0..2000` runs a range of seeds, `cargo sim 17 --trace` tells everything that happens in
-//! one world. The exit code is 1 if a promise was broken, or if a long run never reached a situation
-//! that it must reach.
+//! `./x sim 0..2000` runs a range of seeds, `./x sim 17 --trace` tells everything that happens in
+//! one world. `--crash before:12` runs a small world with one crash, before its commit 12 (`after`
+//! and `between` its effects are the other moments). The exit code is 1 if a promise was broken, or
+//! if a long run never reached a situation that it must reach.
 
 use std::io::Write;
 use std::ops::Range;
 use std::process::ExitCode;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use stepwire_sim::marks::{self, Marks};
-use stepwire_sim::{Outcome, Plan, World};
+use stepwire_sim::marks::{self, Moment};
+use stepwire_sim::sweep::{self, Totals};
+use stepwire_sim::{Crashes, Outcome, Plan, Watch};
 
-const USAGE: &str = "usage: stepwire-sim SEED|FIRST..END [--trace]";
-/// Every so many seeds, a world is run twice and must be the same both times.
-const TWICE_EVERY: u64 = 16;
+const USAGE: &str = "usage: stepwire-sim SEED|FIRST..END [--crash MOMENT:COMMIT] [--trace]";
 /// Runs at least this long must reach every mark.
-const LONG: u64 = 500;
-const THREADS: usize = 2;
-
-#[derive(Debug, Default)]
-struct Totals {
-    seeds: u64,
-    broken: u64,
-    crashes: u64,
-    executions: usize,
-    simulated_ms: i64,
-    marks: Marks,
-}
+const LONG: u64 = 1_000;
 
 fn main() -> ExitCode {
     let mut out = std::io::stdout();
@@ -38,15 +25,9 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     let begun = Instant::now();
-    let next = AtomicU64::new(seeds.start);
-    let totals = Mutex::new(Totals::default());
-    std::thread::scope(|scope| {
-        for _ in 0..THREADS {
-            scope.spawn(|| work(&next, seeds.end, &plan, &totals));
-        }
-    });
-    let totals = totals.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let good = summary(&totals, seeds.end - seeds.start, begun.elapsed().as_secs_f64());
+    let asked = seeds.end - seeds.start;
+    let totals = sweep::seeds(seeds, &plan, report);
+    let good = summary(&totals, asked, begun.elapsed().as_secs_f64());
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -54,9 +35,12 @@ fn main() -> ExitCode {
 fn arguments() -> Option<(Range<u64>, Plan)> {
     let mut seeds = None;
     let mut plan = Plan::default();
-    for argument in std::env::args().skip(1) {
-        if argument == "--trace" {
-            plan.trace = true;
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        if argument == "--crash" {
+            plan = Plan { crashes: crash(&arguments.next()?)?, watch: plan.watch, ..Plan::small() };
+        } else if argument == "--trace" {
+            plan.watch = Watch::Trace;
         } else if let Some((first, end)) = argument.split_once("..") {
             seeds = Some(first.parse().ok()?..end.parse().ok()?);
         } else {
@@ -68,23 +52,11 @@ fn arguments() -> Option<(Range<u64>, Plan)> {
     Some((seeds, plan))
 }
 
-fn work(next: &AtomicU64, end: u64, plan: &Plan, totals: &Mutex<Totals>) {
-    loop {
-        let seed = next.fetch_add(1, Ordering::Relaxed);
-        if seed >= end {
-            return;
-        }
-        let mut outcome = World::new(seed, plan.clone()).run();
-        if seed % TWICE_EVERY == 0 {
-            let again = World::new(seed, plan.clone()).run();
-            if again.fingerprint != outcome.fingerprint {
-                outcome.problems.push("the same seed made two different worlds".to_owned());
-            }
-        }
-        let mut totals = totals.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        report(seed, &outcome);
-        totals.add(&outcome);
-    }
+/// The crash that `text`, such as `before:12`, names.
+fn crash(text: &str) -> Option<Crashes> {
+    let (word, commit) = text.split_once(':')?;
+    let moment = Moment::ALL.into_iter().find(|moment| moment.word() == word)?;
+    Some(Crashes::At(commit.parse().ok()?, moment))
 }
 
 fn report(seed: u64, outcome: &Outcome) {
@@ -110,9 +82,10 @@ fn summary(totals: &Totals, asked: u64, seconds: f64) -> bool {
     }
     let _ = writeln!(
         out,
-        "{} seeds, {} crashes, {} executions, {:.1} simulated hours in {seconds:.1} s; {} of {} marks; \
+        "{} seeds, {} commits, {} crashes, {} executions, {:.1} simulated hours in {seconds:.1} s; {} of {} marks; \
          {} seeds with problems",
-        totals.seeds,
+        totals.worlds,
+        totals.commits,
         totals.crashes,
         totals.executions,
         totals.simulated_ms as f64 / 3_600_000.0,
@@ -121,15 +94,4 @@ fn summary(totals: &Totals, asked: u64, seconds: f64) -> bool {
         totals.broken,
     );
     totals.broken == 0 && !unreached
-}
-
-impl Totals {
-    fn add(&mut self, outcome: &Outcome) {
-        self.seeds += 1;
-        self.broken += u64::from(!outcome.problems.is_empty());
-        self.crashes += outcome.crashes;
-        self.executions += outcome.executions;
-        self.simulated_ms += outcome.lasted_ms;
-        self.marks.add(&outcome.marks);
-    }
 }

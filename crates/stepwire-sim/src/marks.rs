@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use stepwire_core::{Write, broker, executions, registry, rules, tables};
+
 /// Every situation the simulation is meant to reach.
 pub const ALL: &[&str] = &[
     "crash before commit",
@@ -9,25 +11,95 @@ pub const ALL: &[&str] = &[
     "crash between effects",
     "crash during recovery",
     "batch decided while another is committed",
+    "two batches lost in one crash",
     "profile service failed and was retried",
     "device answered",
     "silent device timed out",
+    "device answered after its time was up",
     "answer came before its token was stored",
     "answer sent again after a lost PUBACK",
     "forged answer refused",
     "device taken over by itself",
+    "silent connection ended by its keep-alive",
+    "revoked device refused",
     "message held until the device subscribed",
     "late answer refused",
     "retried task got a new token",
     "replayed completion refused",
+    "branches ran beside each other",
+    "timer fired after a crash that outlasted it",
     "start repeated after an unknown outcome",
     "http call repeated after a crash",
     "execution read back from its history",
+    "session resumed after a crash",
+    "QoS 1 message sent twice and delivered",
+    "QoS 2 message sent twice and delivered once",
+    "QoS 2 message released twice",
+    "retained message replaced",
+    "will published",
 ];
+
+/// Kinds of records: a crash must hit the commit of each, before it and after it.
+pub const KINDS: &[&str] = &[
+    "a connect",
+    "a disconnect",
+    "a subscription",
+    "a queued message",
+    "a QoS 2 receipt",
+    "a retained message",
+    "a held message",
+    "a registry change",
+    "a rule",
+    "a table",
+    "an item",
+    "a kept answer",
+    "a state machine",
+    "a start",
+    "a step",
+    "a deadline",
+    "an end",
+];
+
+/// When a process dies, as seen from a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Moment {
+    /// The batch has not reached the disk.
+    BeforeCommit,
+    /// It has, and nobody has been told.
+    AfterCommit,
+    /// Half of its effects have left.
+    BetweenEffects,
+}
+
+impl Moment {
+    /// All there are.
+    pub const ALL: [Moment; 3] =
+        [Moment::BeforeCommit, Moment::AfterCommit, Moment::BetweenEffects];
+
+    /// Its name on the command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Moment::BeforeCommit => "before",
+            Moment::AfterCommit => "after",
+            Moment::BetweenEffects => "between",
+        }
+    }
+
+    fn situation(self) -> &'static str {
+        match self {
+            Moment::BeforeCommit => "crash before commit",
+            Moment::AfterCommit => "crash after commit",
+            Moment::BetweenEffects => "crash between effects",
+        }
+    }
+}
 
 /// How often each situation came up.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Marks(BTreeMap<&'static str, u64>);
+pub struct Marks {
+    situations: BTreeMap<&'static str, u64>,
+    crashes: BTreeMap<(Moment, &'static str), u64>,
+}
 
 impl Marks {
     /// Notes that `what`, one of [`ALL`], has come up.
@@ -36,23 +108,77 @@ impl Marks {
     /// If `what` is not listed: a mark nobody requires proves nothing.
     pub fn sometimes(&mut self, what: &'static str) {
         assert!(ALL.contains(&what), "`{what}` is not in marks::ALL");
-        *self.0.entry(what).or_default() += 1;
+        *self.situations.entry(what).or_default() += 1;
+    }
+
+    /// Notes a crash around the commit of `writes`.
+    pub fn crash(&mut self, moment: Moment, writes: &[Write]) {
+        self.sometimes(moment.situation());
+        for write in writes {
+            *self.crashes.entry((moment, kind(write))).or_default() += 1;
+        }
     }
 
     /// Adds what another world came to.
     pub fn add(&mut self, other: &Marks) {
-        for (what, times) in &other.0 {
-            *self.0.entry(what).or_default() += times;
+        for (what, times) in &other.situations {
+            *self.situations.entry(what).or_default() += times;
+        }
+        for (what, times) in &other.crashes {
+            *self.crashes.entry(*what).or_default() += times;
         }
     }
 
-    /// Situations that never came up.
-    pub fn missing(&self) -> Vec<&'static str> {
-        ALL.iter().copied().filter(|what| !self.0.contains_key(what)).collect()
+    /// What never came up.
+    pub fn missing(&self) -> Vec<String> {
+        let situations = ALL.iter().filter(|what| !self.situations.contains_key(**what));
+        let situations = situations.map(|what| (*what).to_owned());
+        let crashes = Moment::ALL.into_iter().take(2).flat_map(|moment| {
+            let missing =
+                KINDS.iter().filter(move |kind| !self.crashes.contains_key(&(moment, **kind)));
+            missing.map(move |kind| format!("{} of {kind}", moment.situation()))
+        });
+        situations.chain(crashes).collect()
     }
 
-    /// How often each came up.
+    /// How often each situation came up.
     pub fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
-        self.0.iter().map(|(what, times)| (*what, *times))
+        self.situations.iter().map(|(what, times)| (*what, *times))
+    }
+}
+
+fn kind(write: &Write) -> &'static str {
+    match write {
+        Write::Broker(write) => match write {
+            broker::Write::Session { record: Some(record), .. } if record.connected => "a connect",
+            broker::Write::Session { .. } => "a disconnect",
+            broker::Write::Subscription { .. } => "a subscription",
+            broker::Write::Queued { .. } | broker::Write::Sent { .. } => "a queued message",
+            broker::Write::Received { .. } => "a QoS 2 receipt",
+            broker::Write::Retained { .. } => "a retained message",
+            broker::Write::Held { .. } => "a held message",
+        },
+        Write::Registry(
+            registry::Write::Thing(..)
+            | registry::Write::Certificate(..)
+            | registry::Write::Policy(..)
+            | registry::Write::Attachment { .. },
+        ) => "a registry change",
+        Write::Rules(rules::Write::Rule(..)) => "a rule",
+        Write::Tables(write) => match write {
+            tables::Write::Item(..) => "an item",
+            tables::Write::Table(..)
+            | tables::Write::NoTable(..)
+            | tables::Write::Counts(..)
+            | tables::Write::Retired(..) => "a table",
+        },
+        Write::Answer(..) => "a kept answer",
+        Write::Executions(write) => match write {
+            executions::Write::Machine(..) => "a state machine",
+            executions::Write::Name { .. } | executions::Write::Execution(..) => "a start",
+            executions::Write::History(..) => "a step",
+            executions::Write::Open(_, Some(_)) => "a deadline",
+            executions::Write::Open(_, None) => "an end",
+        },
     }
 }

@@ -25,6 +25,8 @@ pub enum Intent {
 /// One execution of the operator's.
 #[derive(Debug)]
 pub struct Job {
+    /// State machine it runs.
+    pub machine: &'static str,
     /// Execution name.
     pub name: Arc<str>,
     /// What to do with it.
@@ -50,7 +52,10 @@ impl Job {
             6..=8 => Intent::Late,
             _ => Intent::Leave,
         };
+        // A late answer needs a task that is retried.
+        let forks = intent != Intent::Late && dice.one_in(2);
         Job {
+            machine: if forks { story::FORK } else { story::STUBBORN },
             name: format!("job-{number}").into(),
             intent,
             started: false,
@@ -71,11 +76,14 @@ impl Job {
                     "stateMachineArn",
                     Json::from(format!(
                         "arn:aws:states:us-east-1:000000000000:stateMachine:{}",
-                        story::STUBBORN
+                        self.machine
                     )),
                 ),
                 ("name", Json::String(Arc::clone(&self.name))),
-                ("input", Json::from(format!("{{\"job\": \"{}\"}}", self.name))),
+                (
+                    "input",
+                    Json::from(format!(r#"{{"job": "{}", "items": ["a", "b", "c"]}}"#, self.name)),
+                ),
             ]),
         )
     }

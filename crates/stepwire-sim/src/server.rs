@@ -1,94 +1,78 @@
 //! The process in the simulated world: the driver's loop, with a disk that takes its time.
 //!
-//! As the real driver: inputs are decided as they come, one batch is being committed while the next
-//! is being decided, and nothing leaves before the commit that covers it has ended.
+//! The batching is the driver's own ([`Pipeline`]); what is simulated is the disk. A batch reaches
+//! it whole or not at all, and what was not handed over, or had not arrived, is gone after a crash.
 
 use std::collections::BTreeMap;
-use std::mem;
 
 use stepwire_asl::Timestamp;
-use stepwire_core::overlay::{Changes, Layered};
-use stepwire_core::{Corrupt, Effect, Input, Kernel, Read, Settings, Step, Write};
+use stepwire_core::pipeline::{Batch, Pipeline};
+use stepwire_core::{Corrupt, Input, Settings};
 
 /// What a disk keeps.
 pub type Disk = BTreeMap<Vec<u8>, Vec<u8>>;
 
-/// Decided together, durable together.
-#[derive(Debug, Default)]
-pub struct Batch {
-    changes: Changes,
-    /// In the order they were decided.
-    pub writes: Vec<Write>,
-    /// To be carried out once the writes are durable.
-    pub effects: Vec<Effect>,
-    inputs: usize,
-}
-
 /// A running process.
 #[derive(Debug)]
 pub struct Server {
-    /// The kernel under test.
-    pub kernel: Kernel,
-    current: Batch,
-    in_flight: Option<Batch>,
+    pipeline: Pipeline,
+    committing: Option<Batch>,
 }
 
 impl Server {
     /// A process that has read `disk` and decided what recovery asks for.
     pub fn recover(settings: Settings, now: Timestamp, disk: &Disk) -> Result<Server, Corrupt> {
-        let (kernel, first) = Kernel::recover(settings, now, disk)?;
-        let mut server = Server { kernel, current: Batch::default(), in_flight: None };
-        server.decide(disk, |kernel, changes, base| kernel.settle(now, first, changes, base));
-        Ok(server)
+        Ok(Server { pipeline: Pipeline::recover(settings, now, disk)?, committing: None })
     }
 
     /// Decides `input`. Whether a commit was in flight meanwhile.
     pub fn take(&mut self, now: Timestamp, input: Input, disk: &Disk) -> bool {
-        self.decide(disk, |kernel, changes, base| kernel.turn(now, input, changes, base));
-        self.in_flight.is_some()
-    }
-
-    fn decide(
-        &mut self,
-        disk: &Disk,
-        step: impl FnOnce(&mut Kernel, &mut Changes, &dyn Read) -> Step,
-    ) {
-        let changes = &mut self.current.changes;
-        let step = match &self.in_flight {
-            Some(batch) => {
-                let base = Layered { changes: &batch.changes, base: disk };
-                step(&mut self.kernel, changes, &base)
-            }
-            None => step(&mut self.kernel, changes, disk),
-        };
-        self.current.writes.extend(step.writes);
-        self.current.effects.extend(step.effects);
-        self.current.inputs += 1;
+        self.pipeline.take(now, input, disk);
+        self.pipeline.is_committing()
     }
 
     /// Starts a commit, when something is decided and none is in flight.
     pub fn begin_commit(&mut self) -> bool {
-        if self.in_flight.is_some() || self.current.inputs == 0 {
-            return false;
-        }
-        self.in_flight = Some(mem::take(&mut self.current));
+        let Some(batch) = self.pipeline.hand_over() else { return false };
+        self.committing = Some(batch);
         true
+    }
+
+    /// The batch that is being committed.
+    pub fn committing(&self) -> Option<&Batch> {
+        self.committing.as_ref()
+    }
+
+    /// Whether more is decided than what is being committed.
+    pub fn is_ahead(&self) -> bool {
+        self.pipeline.current().inputs() > 0
     }
 
     /// The commit in flight has reached the disk.
     pub fn end_commit(&mut self, disk: &mut Disk) -> Batch {
-        let batch = self.in_flight.take().unwrap_or_default();
+        let batch = self.committing.take().unwrap_or_default();
         for (key, value) in batch.changes.entries() {
             match value {
                 Some(value) => disk.insert(key.clone(), value.clone()),
                 None => disk.remove(key),
             };
         }
+        self.pipeline.commit_ended();
         batch
     }
 
-    /// Whether everything decided is on the disk.
-    pub fn is_settled(&self) -> bool {
-        self.in_flight.is_none() && self.current.inputs == 0
+    /// When the kernel wants its next tick.
+    pub fn due(&self) -> Option<Timestamp> {
+        self.pipeline.due()
+    }
+
+    /// Compares memory with what is stored and what is on its way there.
+    pub fn check(&self, disk: &Disk) -> Result<(), String> {
+        self.pipeline.check(disk)
+    }
+
+    /// Drops every execution from memory.
+    pub fn forget_hot(&mut self) {
+        self.pipeline.forget_hot();
     }
 }

@@ -8,6 +8,8 @@ use stepwire_core::Service;
 pub const MACHINE: &str = "ConfigManagement";
 /// Name of the state machine whose waiting task times out and is retried.
 pub const STUBBORN: &str = "Stubborn";
+/// Name of the state machine whose branches run beside each other.
+pub const FORK: &str = "Fork";
 /// Name of the state machine that every presence event starts.
 pub const AUDIT: &str = "Audit";
 /// Where stubborn tasks leave their tokens.
@@ -41,16 +43,47 @@ const STUBBORN_DEFINITION: &str = r#"{"StartAt": "Begin", "States": {
     {"Variable": "$.result.verdict", "StringEquals": "good", "Next": "Done"}], "Default": "Bad"},
   "Done": {"Type": "Succeed"}, "Bad": {"Type": "Fail", "Error": "Bad"}}}"#;
 
+/// One branch waits for the operator, the other rests and stores for each item, two at a time.
+const FORK_DEFINITION: &str = r#"{"StartAt": "Both", "States": {
+  "Both": {"Type": "Parallel", "Branches": [
+    {"StartAt": "Ask", "States": {"Ask": {"Type": "Task",
+      "Resource": "arn:aws:states:::aws-sdk:dynamodb:putItem.waitForTaskToken", "TimeoutSeconds": 20,
+      "Parameters": {"TableName": "StubbornTokens", "Item": {
+        "operationId": {"S.$": "$$.Execution.Name"}, "token": {"S.$": "$$.Task.Token"}}}, "End": true}}},
+    {"StartAt": "Each", "States": {"Each": {"Type": "Map", "ItemsPath": "$.items", "MaxConcurrency": 2,
+      "ItemProcessor": {"StartAt": "Rest", "States": {
+        "Rest": {"Type": "Wait", "Seconds": 1, "Next": "Store"},
+        "Store": {"Type": "Task", "Resource": "arn:aws:states:::dynamodb:putItem",
+          "Parameters": {"TableName": "StubbornTokens", "Item": {
+            "operationId": {"S": "items"}, "token": {"S.$": "$"}}}, "End": true}}}, "End": true}}}],
+    "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Missed"}], "Next": "Done"},
+  "Done": {"Type": "Succeed"}, "Missed": {"Type": "Fail", "Error": "Missed"}}}"#;
+
 const AUDIT_DEFINITION: &str =
     r#"{"StartAt": "Note", "States": {"Note": {"Type": "Pass", "End": true}}}"#;
 
-const BROAD_POLICY: &str = r#"{"Version": "2012-10-17", "Statement": [
+const BROAD: &str = r#"{"Version": "2012-10-17", "Statement": [
   {"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}"#;
 
-/// The requests that deploy the story for these devices (name, certificate id); the last device
-/// gets a policy that allows everything. `dawdles`: the workflow rests a while between asking the
-/// device and storing its token, so that answers come before it.
-pub fn deployment(devices: &[(&str, &str)], dawdles: bool) -> Vec<(Service, &'static str, Json)> {
+/// A thing with its certificate.
+#[derive(Debug, Clone, Copy)]
+pub struct Member<'a> {
+    /// Thing name.
+    pub name: &'a str,
+    /// Certificate id.
+    pub certificate: &'a str,
+    /// Name of its policy.
+    pub policy: &'static str,
+}
+
+/// The policy of the example.
+pub const DEVICE_POLICY: &str = "device";
+/// A policy that allows everything.
+pub const BROAD_POLICY: &str = "broad";
+
+/// The requests that deploy the story for these members. `dawdles`: the workflow rests a while
+/// between asking the device and storing its token, so that answers come before it.
+pub fn deployment(members: &[Member<'_>], dawdles: bool) -> Vec<(Service, &'static str, Json)> {
     let mut definition = DEFINITION.replace("${ProfileEndpoint}", PROFILES);
     if dawdles {
         definition = definition
@@ -62,22 +95,31 @@ pub fn deployment(devices: &[(&str, &str)], dawdles: bool) -> Vec<(Service, &'st
         (Service::DynamoDb, "CreateTable", token_table()),
         (Service::States, "CreateStateMachine", machine(MACHINE, &definition)),
         (Service::States, "CreateStateMachine", machine(STUBBORN, STUBBORN_DEFINITION)),
+        (Service::States, "CreateStateMachine", machine(FORK, FORK_DEFINITION)),
         (Service::States, "CreateStateMachine", machine(AUDIT, AUDIT_DEFINITION)),
-        (Service::Iot, "CreatePolicy", policy("device", POLICY)),
-        (Service::Iot, "CreatePolicy", policy("broad", BROAD_POLICY)),
+        (Service::Iot, "CreatePolicy", policy(DEVICE_POLICY, POLICY)),
+        (Service::Iot, "CreatePolicy", policy(BROAD_POLICY, BROAD)),
         (Service::Iot, "CreateTopicRule", rule("StartCMStateMachine", parsed(START_RULE))),
         (Service::Iot, "CreateTopicRule", rule("CompleteConfiguration", parsed(ANSWER_RULE))),
         (Service::Iot, "CreateTopicRule", rule("Audit", audit_rule())),
     ];
-    for (at, (name, certificate)) in devices.iter().enumerate() {
-        let policy = if at + 1 == devices.len() { "broad" } else { "device" };
-        requests.extend(device(name, certificate, policy));
-    }
+    requests.extend(members.iter().copied().flat_map(member));
     requests
 }
 
-fn device(name: &str, certificate: &str, policy: &str) -> [(Service, &'static str, Json); 4] {
-    let arn = format!("arn:aws:iot:us-east-1:000000000000:cert/{certificate}");
+fn certificate_arn(certificate: &str) -> Json {
+    Json::from(format!("arn:aws:iot:us-east-1:000000000000:cert/{certificate}"))
+}
+
+/// The body of DetachPolicy that takes a member's policy away.
+pub fn revocation(member: Member<'_>) -> Json {
+    let target = certificate_arn(member.certificate);
+    Json::object([("policyName", Json::from(member.policy)), ("target", target)])
+}
+
+fn member(member: Member<'_>) -> [(Service, &'static str, Json); 4] {
+    let Member { name, certificate, policy } = member;
+    let arn = certificate_arn(certificate);
     [
         (
             Service::Iot,
@@ -102,15 +144,12 @@ fn device(name: &str, certificate: &str, policy: &str) -> [(Service, &'static st
         (
             Service::Iot,
             "AttachPolicy",
-            Json::object([
-                ("policyName", Json::from(policy)),
-                ("target", Json::from(arn.as_str())),
-            ]),
+            Json::object([("policyName", Json::from(policy)), ("target", arn.clone())]),
         ),
         (
             Service::Iot,
             "AttachThingPrincipal",
-            Json::object([("thingName", Json::from(name)), ("principal", Json::from(arn))]),
+            Json::object([("thingName", Json::from(name)), ("principal", arn)]),
         ),
     ]
 }

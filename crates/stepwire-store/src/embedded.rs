@@ -25,6 +25,8 @@ const JOURNAL_BYTES: u64 = 128 << 20;
 const LOCK_TRIES: u32 = 20;
 /// The wait between two tries.
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
+/// What is written to find out why the engine stopped.
+const PROBE_BYTES: usize = 64 << 10;
 /// Where the newest fence is kept; begins with a byte no shard number has.
 const FENCE_KEY: &[u8] = &[0xff, 0xff, b'f'];
 
@@ -93,7 +95,11 @@ impl Embedded {
                 None => writes.remove(&self.records, key),
             }
         }
-        writes.commit().map_err(|error| engine_error(&self.path, error))
+        writes.commit().map_err(|error| match engine_error(&self.path, error) {
+            // A background task of the engine failed first, and the engine does not say why.
+            Error::Poisoned => probe(&self.path).err().unwrap_or(Error::Poisoned),
+            error => error,
+        })
     }
 }
 
@@ -244,6 +250,17 @@ fn write_format(path: &Path) -> io::Result<()> {
     file.sync_all()?;
     fs::rename(beside, name)?;
     sync_folder(path)
+}
+
+/// Asks the disk of `path` whether it still takes what a small commit needs.
+fn probe(path: &Path) -> Result<(), Error> {
+    let name = path.join("probe");
+    let written = File::create(&name).and_then(|mut file| {
+        file.write_all(&[0; PROBE_BYTES])?;
+        file.sync_all()
+    });
+    let removed = fs::remove_file(&name);
+    written.and(removed).map_err(|source| io_error(path, source))
 }
 
 fn io_error(path: &Path, source: io::Error) -> Error {

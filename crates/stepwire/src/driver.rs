@@ -1,22 +1,21 @@
 //! The driver: one loop around the kernel, and the order of its lines is the durability contract.
 //!
 //! Two threads. The first takes every input that is queued and lets the kernel decide, one after
-//! the other. The second makes a whole batch durable with one commit and only then carries out its
-//! effects. While one batch is being committed the next is being decided, on top of what the first
-//! will have stored.
+//! the other ([`Pipeline`]). The second makes a whole batch durable with one commit and only then
+//! carries out its effects. While one batch is being committed the next is being decided.
 
 use std::sync::Arc;
 use std::thread;
 
 use stepwire_asl::Timestamp;
-use stepwire_core::overlay::{Changes, Layered};
-use stepwire_core::{Corrupt, Effect, Input, Kernel, Settings, Step, Write};
-use stepwire_store::{Batch, Fence, Store};
+use stepwire_core::pipeline::{Batch, Pipeline};
+use stepwire_core::{Corrupt, Effect, Input, Settings, Write};
+use stepwire_store::{Fence, Store};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 
 use crate::clock::Clock;
-use crate::shard::{Shard, ShardRead};
+use crate::shard::{self, Shard, ShardRead};
 
 /// Inputs that may be queued before senders have to wait.
 const QUEUE_MAX: usize = 4_096;
@@ -69,6 +68,17 @@ impl Inputs {
     }
 }
 
+/// The driver cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] stepwire_store::Error),
+    /// What it holds cannot be understood.
+    #[error(transparent)]
+    Corrupt(#[from] Corrupt),
+}
+
 /// A running driver.
 pub struct Driver {
     inputs: Inputs,
@@ -85,27 +95,17 @@ impl Driver {
         settings: Settings,
         clock: Clock,
         rim: impl Rim,
-    ) -> Result<Driver, Corrupt> {
+    ) -> Result<Driver, Error> {
         let (sender, receiver) = mpsc::channel(QUEUE_MAX);
         let (due, due_changes) = watch::channel(None);
         let base = ShardRead::new(store.as_ref(), shard);
-        let (kernel, first) = Kernel::recover(settings, clock.now(), &base)?;
+        let pipeline = shard::catch(|| Pipeline::recover(settings, clock.now(), &base))??;
         let (batches, to_commit) = std::sync::mpsc::sync_channel(1);
         let (done, committed) = std::sync::mpsc::channel();
         let inputs = Inputs(sender.clone());
         let committer = Committer { store: Arc::clone(&store), shard, rim, done, inputs };
-        let decider = Decider {
-            kernel,
-            store,
-            shard,
-            clock: clock.clone(),
-            batches,
-            committed,
-            due,
-            current: Decided::default(),
-            in_flight: None,
-            base,
-        };
+        let decider =
+            Decider { pipeline, store, shard, clock: clock.clone(), batches, committed, due, base };
         let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
             thread::Builder::new()
                 .name(name.to_owned())
@@ -114,7 +114,7 @@ impl Driver {
         };
         let threads = vec![
             spawn("commit", Box::new(move || committer.run(&to_commit))),
-            spawn("decide", Box::new(move || decider.run(receiver, first))),
+            spawn("decide", Box::new(move || decider.run_to_end(receiver))),
         ];
         tokio::spawn(tick(due_changes, clock, sender.clone()));
         Ok(Driver { inputs: Inputs(sender), threads })
@@ -134,42 +134,43 @@ impl Driver {
     }
 }
 
-/// What a batch of inputs came to.
-#[derive(Default)]
-struct Decided {
-    changes: Arc<Changes>,
-    writes: Vec<Write>,
-    effects: Vec<Effect>,
-    inputs: usize,
-}
-
 /// The deciding thread: owns the kernel.
 struct Decider {
-    kernel: Kernel,
+    pipeline: Pipeline,
     store: Arc<dyn Store>,
     shard: Shard,
     clock: Clock,
-    batches: std::sync::mpsc::SyncSender<Decided>,
+    batches: std::sync::mpsc::SyncSender<Result<Batch, stepwire_store::Error>>,
     committed: std::sync::mpsc::Receiver<Vec<Write>>,
     due: watch::Sender<Option<Timestamp>>,
-    /// Decided, not handed over yet.
-    current: Decided,
-    /// Handed over, not durable yet.
-    in_flight: Option<Arc<Changes>>,
     /// What was durable when the last commit ended.
     base: ShardRead,
 }
 
 impl Decider {
-    fn run(mut self, mut queue: mpsc::Receiver<Message>, first: Step) {
-        self.decide(|kernel, now, changes, base| kernel.settle(now, first, changes, base));
+    /// Runs until it is asked to stop, or the store cannot be read.
+    fn run_to_end(self, queue: mpsc::Receiver<Message>) {
+        let batches = self.batches.clone();
+        if let Err(error) = shard::catch(|| self.run(queue)) {
+            // The committer is gone after a failed commit, which has been told already.
+            let _ = batches.send(Err(error));
+        }
+    }
+
+    fn run(mut self, mut queue: mpsc::Receiver<Message>) {
+        self.tell_due();
         let mut stopping = false;
         loop {
-            self.look_for_commit();
-            if self.in_flight.is_none() && self.current.inputs > 0 {
-                self.hand_over();
+            if self.pipeline.is_committing()
+                && let Ok(writes) = self.committed.try_recv()
+            {
+                self.commit_ended(writes);
             }
-            if stopping && self.in_flight.is_none() {
+            if let Some(batch) = self.pipeline.hand_over() {
+                // The committer takes it at once; it is gone only after a failed commit.
+                let _ = self.batches.send(Ok(batch));
+            }
+            if stopping && !self.pipeline.is_committing() {
                 return;
             }
             if !self.has_room() || stopping {
@@ -191,21 +192,14 @@ impl Decider {
     }
 
     fn has_room(&self) -> bool {
-        self.current.inputs < BATCH_INPUTS_MAX && self.current.changes.bytes() < BATCH_BYTES_MAX
-    }
-
-    fn look_for_commit(&mut self) {
-        if self.in_flight.is_some()
-            && let Ok(writes) = self.committed.try_recv()
-        {
-            self.commit_ended(writes);
-        }
+        let batch = self.pipeline.current();
+        batch.inputs() < BATCH_INPUTS_MAX && batch.bytes() < BATCH_BYTES_MAX
     }
 
     /// What the commit held was allocated by this thread, and freeing it is cheapest here.
     fn commit_ended(&mut self, writes: Vec<Write>) {
         drop(writes);
-        self.in_flight = None;
+        self.pipeline.commit_ended();
         self.base = ShardRead::new(self.store.as_ref(), self.shard);
     }
 
@@ -213,7 +207,8 @@ impl Decider {
     fn take(&mut self, message: Message) -> bool {
         match message {
             Message::Input(input) => {
-                self.decide(|kernel, now, changes, base| kernel.turn(now, input, changes, base));
+                self.pipeline.take(self.clock.now(), input, &self.base);
+                self.tell_due();
                 false
             }
             Message::Wake => false,
@@ -221,31 +216,9 @@ impl Decider {
         }
     }
 
-    fn decide(
-        &mut self,
-        step: impl FnOnce(&mut Kernel, Timestamp, &mut Changes, &dyn stepwire_core::Read) -> Step,
-    ) {
-        let now = self.clock.now();
-        let changes = Arc::make_mut(&mut self.current.changes);
-        let step = match &self.in_flight {
-            Some(pending) => {
-                let base = Layered { changes: pending, base: &self.base };
-                step(&mut self.kernel, now, changes, &base)
-            }
-            None => step(&mut self.kernel, now, changes, &self.base),
-        };
-        self.current.writes.extend(step.writes);
-        self.current.effects.extend(step.effects);
-        self.current.inputs += 1;
-        let due = self.kernel.due();
+    fn tell_due(&self) {
+        let due = self.pipeline.due();
         self.due.send_if_modified(|last| std::mem::replace(last, due) != due);
-    }
-
-    fn hand_over(&mut self) {
-        let batch = std::mem::take(&mut self.current);
-        self.in_flight = Some(Arc::clone(&batch.changes));
-        // The committer is idle, so this does not wait; it is gone only after a failed commit.
-        let _ = self.batches.send(batch);
     }
 }
 
@@ -260,14 +233,12 @@ struct Committer<R> {
 }
 
 impl<R: Rim> Committer<R> {
-    fn run(mut self, batches: &std::sync::mpsc::Receiver<Decided>) {
-        while let Ok(batch) = batches.recv() {
-            if !batch.changes.is_empty()
-                && let Err(error) = self.commit(&batch.changes)
-            {
-                self.rim.failed(error);
-                return;
-            }
+    fn run(mut self, batches: &std::sync::mpsc::Receiver<Result<Batch, stepwire_store::Error>>) {
+        while let Ok(decided) = batches.recv() {
+            let batch = match decided.and_then(|batch| self.commit(batch)) {
+                Ok(batch) => batch,
+                Err(error) => return self.rim.failed(error),
+            };
             drop(batch.changes);
             self.rim.observe(&batch.writes);
             if self.done.send(batch.writes).is_err() {
@@ -281,10 +252,14 @@ impl<R: Rim> Committer<R> {
         }
     }
 
-    fn commit(&self, changes: &Changes) -> Result<(), stepwire_store::Error> {
-        let entries = changes.entries().map(|(key, value)| (self.shard.key(key), value.clone()));
-        let batch = Batch { entries: entries.collect() };
-        self.store.commit(batch, Fence(0)).map(|_| ())
+    fn commit(&self, batch: Batch) -> Result<Batch, stepwire_store::Error> {
+        if !batch.changes.is_empty() {
+            let entries = batch.changes.entries();
+            let entries = entries.map(|(key, value)| (self.shard.key(key), value.clone()));
+            let changes = stepwire_store::Batch { entries: entries.collect() };
+            self.store.commit(changes, Fence(0))?;
+        }
+        Ok(batch)
     }
 }
 
@@ -322,3 +297,7 @@ async fn tick(
         }
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests;

@@ -1,7 +1,7 @@
 //! Carrying out what the kernel asks for, and telling those who watch.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use stepwire_asl::Json;
 use stepwire_core::effect::Report;
@@ -23,27 +23,45 @@ pub(crate) type Answer = Result<Json, ApiError>;
 
 /// Callers that wait for the kernel's answer.
 #[derive(Default)]
-pub(crate) struct Replies {
-    state: Mutex<(u64, HashMap<ReplyId, oneshot::Sender<Answer>>)>,
+pub(crate) struct Replies(Mutex<Callers>);
+
+#[derive(Default)]
+struct Callers {
+    last: u64,
+    waiting: HashMap<ReplyId, oneshot::Sender<Answer>>,
+    /// No answer will come any more.
+    closed: bool,
 }
 
 impl Replies {
-    /// A new caller, and where its answer will arrive.
+    /// A new caller, and where its answer will arrive; an error there if none will.
     pub(crate) fn expect(&self) -> (ReplyId, oneshot::Receiver<Answer>) {
         let (sender, receiver) = oneshot::channel();
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.0 += 1;
-        let reply = ReplyId(state.0);
-        state.1.insert(reply, sender);
+        let mut callers = self.callers();
+        callers.last += 1;
+        let reply = ReplyId(callers.last);
+        if !callers.closed {
+            callers.waiting.insert(reply, sender);
+        }
         (reply, receiver)
     }
 
     fn answer(&self, reply: ReplyId, answer: Answer) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(caller) = state.1.remove(&reply) {
+        if let Some(caller) = self.callers().waiting.remove(&reply) {
             // A caller that has hung up does not want it.
             let _ = caller.send(answer);
         }
+    }
+
+    /// Lets nobody wait for an answer that will not come.
+    fn close(&self) {
+        let mut callers = self.callers();
+        callers.closed = true;
+        callers.waiting.clear();
+    }
+
+    fn callers(&self) -> MutexGuard<'_, Callers> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -99,7 +117,7 @@ impl Rim for World {
     }
 
     fn failed(&mut self, error: stepwire_store::Error) {
-        tracing::error!("cannot write: {error}");
+        self.replies.close();
         self.failure.send_replace(Some(Arc::new(error)));
     }
 }

@@ -17,7 +17,7 @@ use crate::access_key::AccessKey;
 use crate::ca::Authority;
 use crate::clock::Clock;
 use crate::config::{Config, Storage};
-use crate::driver::{Driver, Inputs};
+use crate::driver::{self, Driver, Inputs};
 use crate::effects::{Replies, World};
 use crate::files;
 use crate::http_task::HttpTasks;
@@ -25,7 +25,7 @@ use crate::listen::{http, mqtt};
 use crate::node_error::NodeError;
 use crate::node_file::NodeFile;
 use crate::observe::{Observation, Observers};
-use crate::shard::{Shard, ShardRead};
+use crate::shard::{self, Shard, ShardRead};
 use crate::tls::{self, Shown};
 
 /// How often it is looked whether the server's certificate has to be renewed.
@@ -125,9 +125,11 @@ impl Node {
             failure,
         );
         let started = Driver::start(Arc::clone(&store), shard, settings.clone(), clock, world);
-        let driver = started.map_err(|corrupt| NodeError::Damaged {
-            path: folder.to_owned(),
-            why: corrupt.to_string(),
+        let driver = started.map_err(|error| match error {
+            driver::Error::Store(error) => NodeError::store(error),
+            driver::Error::Corrupt(corrupt) => {
+                NodeError::Damaged { path: folder.to_owned(), why: corrupt.to_string() }
+            }
         })?;
         let (shutdown, _) = watch::channel(false);
         let node = Node(Arc::new(Inner {
@@ -248,7 +250,9 @@ impl Node {
     pub async fn call(&self, request: Request) -> Result<Json, ApiError> {
         if request.is_read() {
             let read = ShardRead::new(self.0.store.as_ref(), self.0.shard);
-            return request.answer(&read, &self.0.settings);
+            let answer = shard::catch(|| request.answer(&read, &self.0.settings));
+            return answer
+                .unwrap_or_else(|error| Err(ApiError::new("InternalFailure", error.to_string())));
         }
         let (reply, answer) = self.0.replies.expect();
         if !self.0.inputs.send(Input::Call { reply, request }).await {
@@ -270,12 +274,12 @@ impl Node {
             // The driver is gone without a word: the node has stopped.
             Err(_) => None,
         };
-        match error.as_deref() {
-            Some(stepwire_store::Error::Full { path }) => {
-                NodeError::DiskFull { path: path.clone() }
-            }
-            Some(error) => NodeError::Store(stepwire_store::Error::Engine(error.to_string())),
-            None => NodeError::Store(stepwire_store::Error::Poisoned),
+        match error {
+            Some(error) => match error.as_ref() {
+                stepwire_store::Error::Full { path } => NodeError::DiskFull { path: path.clone() },
+                _ => NodeError::Store(error),
+            },
+            None => NodeError::Panicked,
         }
     }
 

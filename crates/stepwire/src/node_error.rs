@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::config::Refused;
 use crate::node_file::NodeFile;
@@ -64,7 +65,10 @@ pub enum NodeError {
     },
     /// The store failed in another way.
     #[error(transparent)]
-    Store(stepwire_store::Error),
+    Store(Arc<stepwire_store::Error>),
+    /// A bug ended the thread that decides.
+    #[error("the node cannot go on after the panic above")]
+    Panicked,
     /// What is stored cannot be read.
     #[error("data folder `{}` is damaged: {why}", path.display())]
     Damaged {
@@ -117,7 +121,7 @@ impl NodeError {
                 NodeError::DataLocked { path, pid: node.map(|node| node.pid) }
             }
             Error::Full { path } => NodeError::DiskFull { path },
-            other => NodeError::Store(other),
+            other => NodeError::Store(Arc::new(other)),
         }
     }
 
@@ -142,6 +146,10 @@ impl NodeError {
                 "free some space and start again: everything acknowledged is kept".to_owned()
             }
             NodeError::Store(error) => error.hint().to_owned(),
+            NodeError::Panicked => {
+                "this is a bug: please report it; start again, everything acknowledged is kept"
+                    .to_owned()
+            }
             NodeError::Damaged { .. } => "restore the folder from a backup".to_owned(),
             NodeError::Authority(ca::Error::KeyMissing { .. }) => {
                 "restore the key from a backup, or remove `ca.pem` to begin with a new authority \

@@ -1,5 +1,7 @@
 //! A shard's records in the store: its number comes first in every key.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
 use stepwire_core::Read;
 use stepwire_core::read::{Key, Range};
 use stepwire_store::{Snapshot, Store};
@@ -29,19 +31,30 @@ impl ShardRead {
 }
 
 impl Read for ShardRead {
-    /// # Panics
-    /// If the disk cannot be read: nothing can be decided then.
+    /// Unwinds with the store's error if the disk cannot be read: see [`catch`].
     fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        self.snapshot.get(&self.shard.key(key)).expect("the store can be read")
+        self.snapshot.get(&self.shard.key(key)).unwrap_or_else(give_up)
     }
 
-    /// # Panics
-    /// If the disk cannot be read: nothing can be decided then.
+    /// Unwinds with the store's error if the disk cannot be read: see [`catch`].
     fn range(&self, range: &Range) -> Vec<(Key, Vec<u8>)> {
         let (from, to) = (self.shard.key(&range.from), self.shard.key(&range.to));
         let run = self.snapshot.range(&from, &to, range.reverse, range.limit);
-        let mut entries = run.expect("the store can be read");
+        let mut entries = run.unwrap_or_else(give_up);
         entries.iter_mut().for_each(|(key, _)| drop(key.drain(..2)));
         entries
     }
+}
+
+/// Code that reads has no way to say that it cannot, and nothing can be decided then.
+fn give_up<T>(error: stepwire_store::Error) -> T {
+    resume_unwind(Box::new(error))
+}
+
+/// Runs `work`, which reads a [`ShardRead`]. The error is the store's, when it cannot be read.
+pub fn catch<T>(work: impl FnOnce() -> T) -> Result<T, stepwire_store::Error> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|payload| match payload.downcast() {
+        Ok(error) => *error,
+        Err(bug) => resume_unwind(bug),
+    })
 }

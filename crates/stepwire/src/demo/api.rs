@@ -8,25 +8,37 @@ use stepwire_asl::Json;
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// A client of a node's AWS API.
-pub(super) struct Api {
+pub struct Api {
     client: Client,
     endpoint: String,
 }
 
 /// A request was refused, or did not get through.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
+pub enum Error {
     /// AWS's error name and message.
     #[error("{operation} was refused: {code}: {message}")]
-    Refused { operation: &'static str, code: String, message: String },
+    Refused {
+        /// What was asked for.
+        operation: &'static str,
+        /// AWS's error name.
+        code: String,
+        /// AWS's message.
+        message: String,
+    },
     /// No answer, or none that can be read.
     #[error("{operation} got no answer: {why}")]
-    Lost { operation: &'static str, why: String },
+    Lost {
+        /// What was asked for.
+        operation: &'static str,
+        /// What happened instead.
+        why: String,
+    },
 }
 
 impl Error {
     /// Whether the thing to be made is there already.
-    pub(super) fn says_exists(&self) -> bool {
+    pub fn says_exists(&self) -> bool {
         let names = ["ResourceAlreadyExistsException", "ResourceInUseException"];
         matches!(self, Error::Refused { code, .. } if names.contains(&code.as_str()))
     }
@@ -34,61 +46,61 @@ impl Error {
 
 impl Api {
     /// A client of the node at `endpoint`, such as `http://127.0.0.1:4566`.
-    pub(super) fn new(endpoint: String) -> Result<Api, reqwest::Error> {
+    pub fn new(endpoint: String) -> Result<Api, reqwest::Error> {
         let client = Client::builder().no_proxy().tls_certs_only([]).build()?;
         Ok(Api { client, endpoint })
     }
 
     /// A Step Functions request.
-    pub(super) async fn states(&self, operation: &'static str, body: Json) -> Result<Json, Error> {
+    pub async fn states(&self, operation: &'static str, body: Json) -> Result<Json, Error> {
         let target = format!("AWSStepFunctions.{operation}");
         self.target(operation, "states", "application/x-amz-json-1.0", &target, body).await
     }
 
     /// A DynamoDB request.
-    pub(super) async fn tables(&self, operation: &'static str, body: Json) -> Result<Json, Error> {
+    pub async fn tables(&self, operation: &'static str, body: Json) -> Result<Json, Error> {
         let target = format!("DynamoDB_20120810.{operation}");
         self.target(operation, "dynamodb", "application/x-amz-json-1.0", &target, body).await
     }
 
     /// iot CreatePolicy.
-    pub(super) async fn create_policy(&self, name: &str, document: &str) -> Result<Json, Error> {
+    pub async fn create_policy(&self, name: &str, document: &str) -> Result<Json, Error> {
         let body = Json::object([("policyDocument", document.into())]);
         self.iot("CreatePolicy", Method::POST, &["policies", name], body).await
     }
 
     /// iot CreateTopicRule.
-    pub(super) async fn create_rule(&self, name: &str, payload: Json) -> Result<Json, Error> {
+    pub async fn create_rule(&self, name: &str, payload: Json) -> Result<Json, Error> {
         self.iot("CreateTopicRule", Method::POST, &["rules", name], payload).await
     }
 
     /// iot ReplaceTopicRule.
-    pub(super) async fn replace_rule(&self, name: &str, payload: Json) -> Result<Json, Error> {
+    pub async fn replace_rule(&self, name: &str, payload: Json) -> Result<Json, Error> {
         self.iot("ReplaceTopicRule", Method::PATCH, &["rules", name], payload).await
     }
 
     /// iot CreateThing with these attributes.
-    pub(super) async fn create_thing(&self, name: &str, attributes: Json) -> Result<Json, Error> {
+    pub async fn create_thing(&self, name: &str, attributes: Json) -> Result<Json, Error> {
         let payload = Json::object([("attributes", attributes)]);
         let body = Json::object([("attributePayload", payload)]);
         self.iot("CreateThing", Method::POST, &["things", name], body).await
     }
 
     /// iot CreateKeysAndCertificate, active.
-    pub(super) async fn create_certificate(&self) -> Result<Json, Error> {
+    pub async fn create_certificate(&self) -> Result<Json, Error> {
         let operation = "CreateKeysAndCertificate";
         let url = format!("{}/keys-and-certificate?setAsActive=true", self.endpoint);
         self.send(operation, "iot", self.client.request(Method::POST, url)).await
     }
 
     /// iot AttachPolicy.
-    pub(super) async fn attach_policy(&self, policy: &str, target: &str) -> Result<Json, Error> {
+    pub async fn attach_policy(&self, policy: &str, target: &str) -> Result<Json, Error> {
         let body = Json::object([("target", target.into())]);
         self.iot("AttachPolicy", Method::PUT, &["target-policies", policy], body).await
     }
 
     /// iot AttachThingPrincipal.
-    pub(super) async fn attach_thing(&self, thing: &str, principal: &str) -> Result<Json, Error> {
+    pub async fn attach_thing(&self, thing: &str, principal: &str) -> Result<Json, Error> {
         let url = self.url(&["things", thing, "principals"]);
         let request = self.client.request(Method::PUT, url).header("x-amzn-principal", principal);
         self.send("AttachThingPrincipal", "iot", request).await

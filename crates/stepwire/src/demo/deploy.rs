@@ -13,7 +13,7 @@ const ROLE: &str = "arn:aws:iam::000000000000:role/stepwire";
 const AT_A_TIME: usize = 32;
 
 /// A device's name and identity.
-pub(super) struct Identity {
+pub struct Identity {
     /// Thing name and client id.
     pub name: Arc<str>,
     /// Certificate, PEM.
@@ -23,7 +23,7 @@ pub(super) struct Identity {
 }
 
 /// Deploys workflow, table, rules and policy. `definition` is the workflow's; its ARN comes back.
-pub(super) async fn story(api: &Api, definition: &str) -> Result<String, Error> {
+pub async fn story(api: &Api, definition: &str) -> Result<String, Error> {
     let table = json("CreateTable", story::TABLE)?;
     unless_exists(api.tables("CreateTable", table).await)?;
     let machine = Json::object([
@@ -44,7 +44,7 @@ pub(super) async fn story(api: &Api, definition: &str) -> Result<String, Error> 
 }
 
 /// Registers a thing for each of `names`, each with a certificate and the example's policy.
-pub(super) async fn devices(api: &Api, names: Vec<Arc<str>>) -> Result<Vec<Identity>, Error> {
+pub async fn devices(api: &Api, names: Vec<Arc<str>>) -> Result<Vec<Identity>, Error> {
     stream::iter(names).map(|name| device(api, name)).buffered(AT_A_TIME).try_collect().await
 }
 

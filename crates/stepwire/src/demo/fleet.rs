@@ -26,10 +26,10 @@ const HANDSHAKES: usize = 32;
 const KEEP_ALIVE: Duration = Duration::from_mins(1);
 const CONNECT_TIMEOUT_S: u64 = 30;
 /// A device takes this long to do what it is asked: shortest and longest.
-pub(super) const DELAY_MS: (u64, u64) = (200, 3_000);
+pub const DELAY_MS: (u64, u64) = (200, 3_000);
 
 /// How a device behaves.
-pub(super) struct Behaviour {
+pub struct Behaviour {
     /// It never answers.
     pub silent: bool,
     /// How long it takes to answer: shortest and longest.
@@ -40,7 +40,7 @@ pub(super) struct Behaviour {
 
 /// What a device tells of itself.
 #[derive(Debug)]
-pub(super) enum Told {
+pub enum Told {
     /// It sends its answer.
     Answered {
         /// The operation it answers.
@@ -58,14 +58,14 @@ pub(super) enum Told {
 }
 
 /// The devices. Dropped, they are gone without a word.
-pub(super) struct Fleet {
+pub struct Fleet {
     _tasks: JoinSet<()>,
     cuts: Vec<Arc<Notify>>,
 }
 
 /// The identity of a device or of the server cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
+pub enum Error {
     /// Not PEM, or not what it should be.
     #[error("cannot read a certificate or key")]
     Pem(#[from] rustls::pki_types::pem::Error),
@@ -77,16 +77,14 @@ pub(super) enum Error {
 impl Fleet {
     /// Starts a device for each of `devices`. They connect to `broker`, whose certificate must be
     /// from the authority `ca_pem`, and tell what they do.
-    pub(super) fn start(
+    pub fn start(
         devices: impl IntoIterator<Item = (Identity, Behaviour)>,
         broker: SocketAddr,
         ca_pem: &str,
         clock: &Clock,
         told: &UnboundedSender<Told>,
     ) -> Result<Fleet, Error> {
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(ca_pem.as_bytes())?)?;
-        let roots = Arc::new(roots);
+        let roots = roots(ca_pem)?;
         let gate = Arc::new(Semaphore::new(HANDSHAKES));
         let (mut tasks, mut cuts) = (JoinSet::new(), Vec::new());
         for (identity, behaviour) in devices {
@@ -111,7 +109,7 @@ impl Fleet {
     }
 
     /// Cuts the connections of about `count` devices, chosen by `dice`. They come back.
-    pub(super) fn cut(&self, count: usize, dice: &mut Entropy) {
+    pub fn cut(&self, count: usize, dice: &mut Entropy) {
         for _ in 0..count.min(self.cuts.len()) {
             let index = dice.next_u64() % self.cuts.len() as u64;
             self.cuts[index as usize].notify_one();
@@ -119,7 +117,15 @@ impl Fleet {
     }
 }
 
-fn options(
+/// What a device trusts: the authority whose certificate this is.
+pub fn roots(ca_pem: &str) -> Result<Arc<RootCertStore>, Error> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(ca_pem.as_bytes())?)?;
+    Ok(Arc::new(roots))
+}
+
+/// How a device of this identity connects to `broker`: with a lasting session.
+pub fn options(
     identity: &Identity,
     broker: SocketAddr,
     roots: Arc<RootCertStore>,

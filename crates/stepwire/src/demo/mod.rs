@@ -4,16 +4,16 @@
 //! files by AWS requests, its devices connect over TLS, and it watches what the node lets everyone
 //! watch ([`crate::observe`]). So it can kill the node and go on.
 
-mod api;
-mod deploy;
+pub mod api;
+pub mod deploy;
 mod feed;
-mod fleet;
+pub mod fleet;
 mod keys;
-mod profiles;
+pub mod profiles;
 mod progress;
 mod server;
 mod stage;
-mod story;
+pub mod story;
 mod summary;
 mod tracker;
 

@@ -14,10 +14,10 @@ use stepwire_asl::{Entropy, Json};
 use tokio::net::TcpListener;
 
 /// How many requests in a hundred fail.
-pub(super) const FAILURES_PERCENT: u32 = 10;
+pub const FAILURES_PERCENT: u32 = 10;
 
 /// A running profile service. It ends with the process.
-pub(super) struct Profiles {
+pub struct Profiles {
     address: SocketAddr,
     service: Arc<Service>,
 }
@@ -30,7 +30,7 @@ struct Service {
 
 impl Profiles {
     /// Starts the service on loopback, on `port` if it is free.
-    pub(super) async fn start(port: Option<u16>, seed: u64) -> io::Result<Profiles> {
+    pub async fn start(port: Option<u16>, seed: u64) -> io::Result<Profiles> {
         let listener = match TcpListener::bind(("127.0.0.1", port.unwrap_or(0))).await {
             Ok(listener) => listener,
             Err(_) => TcpListener::bind(("127.0.0.1", 0)).await?,
@@ -48,17 +48,17 @@ impl Profiles {
     }
 
     /// Where it listens.
-    pub(super) fn address(&self) -> SocketAddr {
+    pub fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// How many requests in a hundred fail from now on.
-    pub(super) fn set_failures(&self, percent: u32) {
+    pub fn set_failures(&self, percent: u32) {
         self.service.failures_percent.store(percent, Ordering::Relaxed);
     }
 
     /// How many requests have failed.
-    pub(super) fn failed(&self) -> u64 {
+    pub fn failed(&self) -> u64 {
         self.service.failed.load(Ordering::Relaxed)
     }
 }

@@ -17,15 +17,15 @@ macro_rules! example {
 }
 
 /// Name of the state machine, as the rule that starts it says.
-pub(super) const STATE_MACHINE: &str = "ConfigManagement";
+pub const STATE_MACHINE: &str = "ConfigManagement";
 /// Name of the policy that devices get.
-pub(super) const POLICY: &str = "ConfigManagementDevice";
+pub const POLICY: &str = "ConfigManagementDevice";
 /// The policy document, `policy.json`.
-pub(super) const POLICY_DOCUMENT: &str = example!("policy.json");
+pub const POLICY_DOCUMENT: &str = example!("policy.json");
 /// `table.json`: the input of CreateTable.
-pub(super) const TABLE: &str = example!("table.json");
+pub const TABLE: &str = example!("table.json");
 /// Name and payload of each topic rule.
-pub(super) const RULES: [(&str, &str); 2] = [
+pub const RULES: [(&str, &str); 2] = [
     ("StartCMStateMachine", example!("rules/StartCMStateMachine.json")),
     ("CompleteConfiguration", example!("rules/CompleteConfiguration.json")),
 ];
@@ -33,7 +33,7 @@ const DEFINITION: &str = example!("config_management.asl.json");
 
 /// The workflow for a profile service at `endpoint`, whose tasks wait `heartbeat_s` seconds for a
 /// device: the demo does not have the patience of the file.
-pub(super) fn definition(endpoint: &str, heartbeat_s: i64) -> Result<String, ParseError> {
+pub fn definition(endpoint: &str, heartbeat_s: i64) -> Result<String, ParseError> {
     let text = DEFINITION.replace("${ProfileEndpoint}", endpoint);
     Ok(with_heartbeat(&Json::parse(&text)?, heartbeat_s).to_text())
 }

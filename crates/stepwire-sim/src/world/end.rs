@@ -1,0 +1,130 @@
+//! What a world came to.
+
+use std::collections::BTreeSet;
+use std::hash::Hasher;
+
+use super::{ORIGIN, Outcome, Watch, World};
+use crate::chatter::{self, WRITER};
+use crate::story;
+use stepwire_core::message::QoS;
+
+impl World {
+    pub(super) fn finish(mut self) -> Outcome {
+        let audit = self.checks.names.iter().filter(|(name, _)| name.starts_with(story::AUDIT));
+        let audit: BTreeSet<_> = audit.map(|(_, id)| *id).collect();
+        let ends = self.checks.finish(|id| audit.contains(&id), &mut self.marks);
+        self.check_answers();
+        self.check_jobs();
+        self.check_messages();
+        self.check_wills(ends.get(WRITER).copied().unwrap_or_default());
+        let executions = self.checks.runs.len();
+        Outcome {
+            problems: self.checks.problems,
+            marks: self.marks,
+            fingerprint: match self.plan.watch {
+                Watch::Nothing => 0,
+                Watch::Fingerprint | Watch::Trace => self.hasher.finish(),
+            },
+            trace: self.trace,
+            crashes: self.crashes,
+            commits: self.commits,
+            executions,
+            lasted_ms: self.now.since_ms(ORIGIN),
+        }
+    }
+
+    /// P1: an acknowledged answer took effect, unless the task had timed out before it came. A
+    /// forged one never did.
+    fn check_answers(&mut self) {
+        let mut problems = Vec::new();
+        for (operation, at) in &self.acknowledged {
+            let Some((_, run)) = self.checks.run_of_session(operation) else { continue };
+            let took = run.ended.as_deref() == Some("ExecutionSucceeded");
+            let late = run.ended_at.is_some_and(|end| end <= *at);
+            if !took && late {
+                self.marks.sometimes("device answered after its time was up");
+            }
+            if !took && !late {
+                problems
+                    .push(format!("P1: the answer to {operation} was acknowledged and is lost"));
+            }
+        }
+        let mut timed_out = 0;
+        for run in self.checks.runs.values() {
+            if run.completions.iter().any(|output| output.contains("forged")) {
+                problems.push("P1: a forged answer completed a task".to_owned());
+            }
+            timed_out += u64::from(run.types.iter().any(|kind| kind == "TaskTimedOut"));
+        }
+        if timed_out > 0 {
+            self.marks.sometimes("silent device timed out");
+        }
+        problems.into_iter().for_each(|problem| self.checks.problem(problem));
+    }
+
+    /// P1: what was acknowledged to the operator is in the history.
+    fn check_jobs(&mut self) {
+        let mut problems = Vec::new();
+        for job in &self.jobs {
+            let Some(run) = self.checks.named(job.machine, &job.name) else {
+                problems.push(format!("P1: {} was acknowledged and is lost", job.name));
+                continue;
+            };
+            for (_, output) in &job.accepted {
+                if !run.completions.iter().any(|done| done == output.as_ref()) {
+                    problems.push(format!("P1: the completion of {} is lost", job.name));
+                }
+            }
+        }
+        problems.into_iter().for_each(|problem| self.checks.problem(problem));
+    }
+    /// P1: every message acknowledged to the end reached the reader, in order, and those of QoS 2
+    /// once. The retained one is the last that was acknowledged, or a later one.
+    fn check_messages(&mut self) {
+        let mut problems = Vec::new();
+        let got = &self.reader.got;
+        for &(number, sent) in &self.writer.acknowledged {
+            if chatter::is_retained(number) {
+                if self.checks.retained < Some(number) {
+                    problems.push(format!("P1: retained message {number} is lost"));
+                }
+                continue;
+            }
+            let times = got.iter().filter(|taken| **taken == number).count();
+            let twice = chatter::qos(number) == QoS::ExactlyOnce && times > 1;
+            if times == 0 || twice {
+                problems.push(format!("P1: message {number} came {times} times: {got:?}"));
+            }
+            if sent > 1 {
+                self.marks.sometimes(match chatter::qos(number) {
+                    QoS::ExactlyOnce => "QoS 2 message sent twice and delivered once",
+                    QoS::AtLeastOnce | QoS::AtMostOnce => "QoS 1 message sent twice and delivered",
+                });
+            }
+        }
+        if self.writer.released_again > 0 {
+            self.marks.sometimes("QoS 2 message released twice");
+        }
+        for of in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+            let mut seen = BTreeSet::new();
+            let firsts = got.iter().filter(|n| chatter::qos(**n) == of && seen.insert(**n));
+            if !firsts.is_sorted() {
+                problems.push(format!("P1: {of:?} messages came out of order: {got:?}"));
+            }
+        }
+        if self.writer.acknowledged.len() != usize::from(self.plan.messages) {
+            problems.push("P1: not every message was acknowledged".to_owned());
+        }
+        problems.into_iter().for_each(|problem| self.checks.problem(problem));
+    }
+
+    /// P4: a will is published for each connection that did not end with a goodbye.
+    fn check_wills(&mut self, unclean: usize) {
+        let wills = self.reader.wills.len();
+        if wills != unclean {
+            self.checks.problem(format!(
+                "P4: the writer's connection was cut {unclean} times, and {wills} wills came"
+            ));
+        }
+    }
+}

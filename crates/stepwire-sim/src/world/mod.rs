@@ -1,0 +1,396 @@
+//! One seed, one world: everything that can happen, in an order that the dice choose.
+
+mod end;
+mod network;
+mod people;
+mod process;
+mod talk;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::hash::{DefaultHasher, Hash};
+use std::sync::Arc;
+
+use stepwire_asl::{Failure, Json, Timestamp};
+use stepwire_core::broker::{self, Closed, ConnectionId};
+use stepwire_core::executions::ExecutionId;
+use stepwire_core::mqtt::Packet;
+use stepwire_core::{Input, ReplyId, Request, Settings};
+
+use crate::chatter::{READER, Reader, WRITER, Writer};
+use crate::checks::Checks;
+use crate::device::Device;
+use crate::dice::Dice;
+use crate::marks::{Marks, Moment};
+use crate::operator::{Job, request};
+use crate::server::{Disk, Server};
+use crate::story::{self, Member};
+
+/// When every world begins.
+const ORIGIN: Timestamp = Timestamp(1_800_000_000_000);
+/// No world lasts longer.
+const LONGEST_MS: i64 = 2 * 3_600 * 1_000;
+/// A world that waits this long for its next deadline, and for nothing else, is at rest.
+const REST_MS: i64 = 20 * 60 * 1_000;
+
+/// The size of a world and how rough it is.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Devices; the last has too broad a policy and forges answers.
+    pub devices: usize,
+    /// Sessions each device has.
+    pub sessions: u32,
+    /// Executions of the operator's.
+    pub jobs: usize,
+    /// Messages between two clients with lasting sessions.
+    pub messages: u16,
+    /// When the process dies.
+    pub crashes: Crashes,
+    /// What is kept of everything that happens.
+    pub watch: Watch,
+}
+
+/// When the process dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Crashes {
+    /// Never.
+    Never,
+    /// Once in so many chances, at each kind of moment.
+    OneIn(u64),
+    /// Once, at this moment of this commit; counted from 0, recovery's own included.
+    At(u64, Moment),
+}
+
+/// What is kept of everything that happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Watch {
+    /// Nothing: the fastest.
+    Nothing,
+    /// A number that is another for another course of events.
+    Fingerprint,
+    /// That, and a line for each event.
+    Trace,
+}
+
+impl Plan {
+    /// A world small enough to be run again and again.
+    pub fn small() -> Plan {
+        Plan { devices: 2, sessions: 1, jobs: 2, messages: 5, ..Plan::default() }
+    }
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Plan {
+            devices: 5,
+            sessions: 2,
+            jobs: 4,
+            messages: 12,
+            crashes: Crashes::OneIn(60),
+            watch: Watch::Nothing,
+        }
+    }
+}
+
+/// What a world came to.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What did not hold; empty if all did.
+    pub problems: Vec<String>,
+    /// Situations it reached.
+    pub marks: Marks,
+    /// Same seed, same number; 0 unless the plan asked for it.
+    pub fingerprint: u64,
+    /// Everything that happened, if the plan asked for it.
+    pub trace: Vec<String>,
+    /// Crashes.
+    pub crashes: u64,
+    /// Commits that ended or were cut short.
+    pub commits: u64,
+    /// Executions that became durable.
+    pub executions: usize,
+    /// Simulated milliseconds.
+    pub lasted_ms: i64,
+}
+
+#[derive(Debug)]
+enum Event {
+    /// A packet reaches the server.
+    Arrives(ConnectionId, Box<Packet>),
+    /// The server learns that a connection is gone.
+    Gone(ConnectionId),
+    /// A packet reaches a device.
+    Delivered(ConnectionId, Box<Packet>),
+    /// A device learns that its connection is gone.
+    Lost(ConnectionId),
+    /// A device wants a session.
+    Connect(usize),
+    /// A device sends something, if its connection is still the same.
+    Send(usize, ConnectionId, Box<Packet>),
+    /// A device composes an answer.
+    Answer(usize, Arc<str>),
+    /// A device ends its session.
+    Leave(usize, ConnectionId),
+    /// Somebody with too broad a policy answers for another device.
+    Forge(usize, Arc<str>),
+    /// The third party answers.
+    Http(u64, ExecutionId, u64, Result<Json, Failure>),
+    /// The disk is done, in this life of the process.
+    Committed(u64),
+    /// A deadline of the kernel.
+    Tick(u64),
+    /// The process is started again.
+    Restart,
+    /// The operator looks after a job.
+    Operate(usize),
+    /// The next request of the deployment.
+    Deploy,
+    /// The policy of a device is taken away.
+    Revoke,
+    /// The writer or the reader wants a connection.
+    Dial(Talker),
+    /// The writer or the reader ends a connection.
+    HangUp(Talker, ConnectionId),
+    /// The writer writes the next message.
+    Write,
+}
+
+/// Who has a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Who {
+    Device(usize),
+    Talker(Talker),
+}
+
+/// The two clients with lasting sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Talker {
+    Writer,
+    Reader,
+}
+
+/// A network connection.
+#[derive(Debug, Clone, Copy)]
+struct Wire {
+    who: Who,
+    /// Life of the process it leads to.
+    life: u64,
+}
+
+/// Who waits for a reply.
+#[derive(Debug, Clone)]
+enum Caller {
+    Deployer,
+    Start(usize),
+    Completion(usize, Arc<str>, Arc<str>),
+    Revoker,
+}
+
+/// One simulated world.
+#[derive(Debug)]
+pub struct World {
+    plan: Plan,
+    settings: Settings,
+    dice: Dice,
+    /// Goes on until the broker forgets the clients that are gone for good.
+    stays_to_be_forgotten: bool,
+    now: Timestamp,
+    events: BinaryHeap<Reverse<(Timestamp, u64)>>,
+    pending: BTreeMap<u64, Event>,
+    order: u64,
+    disk: Disk,
+    server: Option<Server>,
+    /// Lives of the process: what an earlier life waited for is forgotten.
+    life: u64,
+    ticking: Option<Timestamp>,
+    devices: Vec<Device>,
+    writer: Writer,
+    reader: Reader,
+    /// Every connection there was.
+    connections: BTreeMap<ConnectionId, Wire>,
+    next_connection: u64,
+    /// When the last packet of a connection arrives: packets do not overtake each other.
+    arrivals: BTreeMap<(ConnectionId, bool), Timestamp>,
+    deployment: Vec<Request>,
+    jobs: Vec<Job>,
+    revocation: Revocation,
+    callers: BTreeMap<ReplyId, Caller>,
+    next_reply: u64,
+    nonce: i64,
+    acknowledged: Vec<(Arc<str>, Timestamp)>,
+    checks: Checks,
+    marks: Marks,
+    crashes: u64,
+    commits: u64,
+    /// Commits of this life.
+    commits_of_life: u64,
+    /// Since when the process does not work.
+    down_since: Option<Timestamp>,
+    hasher: DefaultHasher,
+    trace: Vec<String>,
+}
+
+/// How far the first device's policy is taken away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Revocation {
+    /// Nobody asked.
+    No,
+    /// Asked for: it may be refused from here on.
+    Asked,
+    /// Acknowledged: nothing may be delivered to it from here on.
+    Done,
+}
+
+impl World {
+    /// The world of this seed.
+    pub fn new(seed: u64, plan: Plan) -> World {
+        let mut dice = Dice::new(seed);
+        let devices: Vec<_> =
+            (0..plan.devices).map(|number| Device::new(number, plan.sessions)).collect();
+        let deployment = story::deployment(&members(&devices), dice.one_in(3));
+        let deployment = deployment
+            .iter()
+            .rev()
+            .map(|(service, op, body)| request(*service, op, body))
+            .collect();
+        let jobs = (0..plan.jobs).map(|number| Job::new(number, &mut dice)).collect();
+        let mut settings = Settings::default();
+        settings.secret[..8].copy_from_slice(&seed.to_be_bytes());
+        World {
+            writer: Writer::new(plan.messages),
+            reader: Reader::default(),
+            revocation: Revocation::No,
+            plan,
+            settings,
+            stays_to_be_forgotten: dice.one_in(8),
+            dice,
+            now: ORIGIN,
+            events: BinaryHeap::new(),
+            pending: BTreeMap::new(),
+            order: 0,
+            disk: Disk::new(),
+            server: None,
+            life: 0,
+            ticking: None,
+            devices,
+            connections: BTreeMap::new(),
+            next_connection: 0,
+            arrivals: BTreeMap::new(),
+            deployment,
+            jobs,
+            callers: BTreeMap::new(),
+            next_reply: 0,
+            nonce: 0,
+            acknowledged: Vec::new(),
+            checks: Checks::default(),
+            marks: Marks::default(),
+            crashes: 0,
+            commits: 0,
+            commits_of_life: 0,
+            down_since: None,
+            hasher: DefaultHasher::new(),
+            trace: Vec::new(),
+        }
+    }
+
+    /// Lets everything happen, until nothing more does.
+    pub fn run(mut self) -> Outcome {
+        self.at(0, Event::Restart);
+        self.at(5, Event::Deploy);
+        while let Some(Reverse((at, order))) = self.events.pop() {
+            let Some(event) = self.pending.remove(&order) else { continue };
+            let resting = matches!(event, Event::Tick(_)) && at.since_ms(self.now) > REST_MS;
+            if resting && !self.stays_to_be_forgotten {
+                break;
+            }
+            if at.since_ms(ORIGIN) > LONGEST_MS {
+                self.checks.problem("the world does not come to rest");
+                break;
+            }
+            self.now = self.now.max(at);
+            self.note(|| format!("{event:?}"));
+            self.happen(event);
+        }
+        self.finish()
+    }
+
+    fn at(&mut self, after_ms: i64, event: Event) {
+        self.order += 1;
+        self.events.push(Reverse((self.now.plus_ms(after_ms), self.order)));
+        self.pending.insert(self.order, event);
+    }
+
+    fn note(&mut self, what: impl FnOnce() -> String) {
+        if self.plan.watch == Watch::Nothing {
+            return;
+        }
+        let line = format!("{:>9} {}", self.now.since_ms(ORIGIN), what());
+        line.hash(&mut self.hasher);
+        if self.plan.watch == Watch::Trace {
+            self.trace.push(line);
+        }
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Arrives(connection, packet) => self.arrives(connection, *packet),
+            Event::Gone(connection) => {
+                if self.leads_here(connection) {
+                    let cause = Closed::Lost;
+                    self.input(Input::Device(broker::Input::Closed { connection, cause }));
+                }
+            }
+            Event::Delivered(connection, packet) => self.delivered(connection, &packet),
+            Event::Lost(connection) => self.lost(connection),
+            Event::Connect(device) => self.connect(device),
+            Event::Send(device, connection, packet) => {
+                if self.devices[device].connection == Some(connection) {
+                    self.to_server(connection, *packet);
+                }
+            }
+            Event::Answer(device, operation) => self.answer(device, &operation),
+            Event::Leave(device, connection) => self.leave(device, connection),
+            Event::Forge(victim, operation) => self.forge(victim, &operation),
+            Event::Http(life, execution, scheduled, result) => {
+                if life == self.life {
+                    self.input(Input::TaskReturned { execution, scheduled, result });
+                }
+            }
+            Event::Committed(life) => {
+                if life == self.life {
+                    self.committed();
+                }
+            }
+            Event::Tick(life) => {
+                if life == self.life {
+                    self.ticking = None;
+                    self.input(Input::Tick);
+                }
+            }
+            Event::Restart => self.restart(),
+            Event::Operate(job) => self.operate(job),
+            Event::Deploy => self.deploy(),
+            Event::Revoke => self.revoke(),
+            Event::Dial(talker) => self.dial(talker),
+            Event::HangUp(talker, connection) => self.hang_up(talker, connection),
+            Event::Write => self.write(),
+        }
+    }
+}
+
+/// Everybody who has an identity.
+fn members(devices: &[Device]) -> Vec<Member<'_>> {
+    let last = devices.len().saturating_sub(1);
+    let devices = devices.iter().enumerate().map(|(at, device)| Member {
+        name: &device.name,
+        certificate: &device.certificate,
+        policy: if at == last { story::BROAD_POLICY } else { story::DEVICE_POLICY },
+    });
+    let talkers = [(WRITER, talk::WRITER_CERTIFICATE), (READER, talk::READER_CERTIFICATE)];
+    let talkers = talkers.into_iter().map(|(name, certificate)| Member {
+        name,
+        certificate,
+        policy: story::BROAD_POLICY,
+    });
+    devices.chain(talkers).collect()
+}
