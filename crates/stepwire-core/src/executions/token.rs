@@ -67,10 +67,8 @@ pub fn derived_uuid(secret: &[u8; 32], kind: &str, parts: &[u64]) -> String {
 
 /// A UUID's 128 bits in groups of 8, 4, 4, 4 and 12 hex digits. Source: RFC 9562 §4.
 pub fn uuid_text(bits: u128) -> String {
-    let group = |shift: u32, digits: u32| (bits >> shift) as u64 & (u64::MAX >> (64 - 4 * digits));
-    let [a, b, c, d, e] =
-        [(96, 8), (80, 4), (64, 4), (48, 4), (0, 12)].map(|(shift, digits)| group(shift, digits));
-    format!("{a:08x}-{b:04x}-{c:04x}-{d:04x}-{e:012x}")
+    let hex = format!("{bits:032x}");
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }
 
 fn keyed(secret: &[u8; 32], bytes: &[u8]) -> Hmac<Sha256> {
