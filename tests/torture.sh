@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs ../shared/tools/torture against a release build: plain kills, then power cuts in each mode of
+# Runs ../shared/tools/torture against the program: plain kills, then power cuts in each mode of
 # a file system that forgets what was not synced. Wants python with boto3 and mfusepy on the PATH.
 #   KILLS=50 CUTS=20 tests/torture.sh
 set -eu
@@ -9,7 +9,7 @@ if [ ! -d "$tools" ]; then
     echo "torture: $tools is not there; skipped" >&2
     exit 0
 fi
-node=target/release/stepwire
+node=${STEPWIRE:-target/debug/stepwire}
 folder=$(mktemp -d)
 mount=
 cleanup() {
