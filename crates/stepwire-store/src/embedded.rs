@@ -256,7 +256,7 @@ fn write_format(path: &Path) -> io::Result<()> {
 fn probe(path: &Path) -> Result<(), Error> {
     let name = path.join("probe");
     let written = File::create(&name).and_then(|mut file| {
-        file.write_all(&[0; PROBE_BYTES])?;
+        file.write_all(&vec![0; PROBE_BYTES])?;
         file.sync_all()
     });
     let removed = fs::remove_file(&name);

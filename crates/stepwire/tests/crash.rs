@@ -5,7 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod books;
-mod node;
+mod server;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use books::Books;
-use node::Node;
+use server::Server;
 
 const KILLS: u64 = 50;
 const SEED: u64 = 1;
@@ -61,11 +61,13 @@ async fn nothing_acknowledged_is_lost_when_the_node_is_killed_again_and_again() 
     let data = folder.path().join("data");
     let profiles = Profiles::start(None, seed).await.unwrap();
     let allowed = profiles.address().to_string();
-    let first = Node::start_with(&data, &["--http", "0", "--mqtts", "0", "--http-allow", &allowed]);
+    let start = |options: &[&str]| {
+        let always = ["--data", data.to_str().unwrap(), "--http-allow", &allowed];
+        Server::start(&[&always, options].concat())
+    };
+    let first = start(&[]);
     let http = first.told("http").trim_start_matches("http://").to_owned();
     let mqtts = first.told("mqtts").trim_start_matches("mqtts://").to_owned();
-    let options = ["--http", &http, "--mqtts", &mqtts, "--http-allow", &allowed];
-
     let api = Arc::new(Api::new(format!("http://{http}")).unwrap());
     let definition = story::definition(&format!("http://{allowed}"), HEARTBEAT_S).unwrap();
     let machine = deploy::story(&api, &definition).await.unwrap();
@@ -100,7 +102,7 @@ async fn nothing_acknowledged_is_lost_when_the_node_is_killed_again_and_again() 
     for _ in 0..kills {
         sleep(between(&mut dice, 50, 900)).await;
         node.kill();
-        node = Node::start_with(&data, &options);
+        node = start(&["--http", &http, "--mqtts", &mqtts]);
     }
     phase.send_replace(Phase::Settling);
     let runs = tokio::time::timeout(PATIENCE, books::settled(&api, &machine)).await;

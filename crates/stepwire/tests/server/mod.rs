@@ -2,7 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
-use std::io::{BufRead, BufReader};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -21,18 +22,30 @@ pub(crate) fn stepwire(arguments: &[&str]) -> Command {
 pub(crate) struct Server {
     process: Child,
     ready: String,
+    /// What it says on standard error. A pipe that nobody reads would stop it.
+    errors: File,
 }
 
 impl Server {
-    /// Starts a node on free ports with further `arguments`; it is ready when this returns.
+    /// Starts a node with these `arguments`, on free ports unless they say otherwise; it is ready
+    /// when this returns.
     pub(crate) fn start(arguments: &[&str]) -> Server {
-        let mut command = stepwire(&["serve", "--http", "0", "--mqtts", "0"]);
-        let process = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
-        let mut process = process.unwrap();
+        let free = [["--http", "0"], ["--mqtts", "0"]];
+        let free = free.into_iter().filter(|[option, _]| !arguments.contains(option)).flatten();
+        let errors = tempfile::tempfile().unwrap();
+        let mut process = stepwire(&["serve"])
+            .args(free)
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(errors.try_clone().unwrap())
+            .spawn()
+            .unwrap();
         let mut ready = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut ready).unwrap();
-        assert!(ready.starts_with("ready "), "{ready:?}");
-        Server { process, ready }
+        let server = Server { process, ready, errors };
+        let ready = server.ready.starts_with("ready ");
+        assert!(ready, "{}{}", server.ready, server.stderr());
+        server
     }
 
     /// A node that keeps its data in `folder`.
@@ -77,6 +90,13 @@ impl Server {
         let pid = self.pid().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
         self.process.wait().unwrap().code().unwrap()
+    }
+
+    fn stderr(&self) -> String {
+        let (mut errors, mut text) = (&self.errors, String::new());
+        errors.rewind().unwrap();
+        errors.read_to_string(&mut text).unwrap();
+        text
     }
 
     /// A client of its AWS API.
