@@ -132,7 +132,7 @@ pub(crate) struct Identity {
 }
 
 impl Aws {
-    /// An `iot` or `iot-data` request that must succeed.
+    /// An `iot` request that must succeed.
     pub(crate) async fn iot(
         &self,
         method: Method,
@@ -140,13 +140,13 @@ impl Aws {
         body: impl Into<reqwest::Body>,
     ) -> Value {
         let request = self.client.request(method, format!("{}{path}", self.endpoint));
-        self.send(request.body(body)).await
+        self.send("iot", request.body(body)).await
     }
 
-    async fn send(&self, request: reqwest::RequestBuilder) -> Value {
+    async fn send(&self, service: &str, request: reqwest::RequestBuilder) -> Value {
         // on loopback a signature need only have the form of one
         let signed = format!(
-            "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/iot/aws4_request, \
+            "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{service}/aws4_request, \
              SignedHeaders=host, Signature={}",
             "0".repeat(64)
         );
@@ -158,8 +158,9 @@ impl Aws {
 
     /// Publishes as a service does.
     pub(crate) async fn publish(&self, topic: &str, payload: &str) {
-        let path = format!("/topics/{}?qos=1", topic.replace('/', "%2F").replace('$', "%24"));
-        self.iot(Method::POST, &path, payload.to_owned()).await;
+        let topic = topic.replace('/', "%2F").replace('$', "%24");
+        let url = format!("{}/topics/{topic}?qos=1", self.endpoint);
+        self.send("iotdata", self.client.post(url).body(payload.to_owned())).await;
     }
 
     /// A thing `name` with a certificate that may do what `statements` say.
@@ -180,7 +181,7 @@ impl Aws {
         self.iot(Method::PUT, &format!("/target-policies/{name}"), target).await;
         let attach = format!("{}/things/{name}/principals", self.endpoint);
         let attach = self.client.put(attach).header("x-amzn-principal", &identity.arn);
-        self.send(attach).await;
+        self.send("iot", attach).await;
         identity
     }
 }
