@@ -109,7 +109,7 @@ def main():
     os.makedirs(back)
     os.makedirs(mount)
     command = [sys.executable, lossyfs, "mount", back, mount, "--ctl", socket_path]
-    disk = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    disk = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not os.path.ismount(mount) or not os.path.exists(socket_path):
         if disk.poll() is not None:
             raise SystemExit("the lossy file system cannot be mounted")

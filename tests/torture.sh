@@ -1,7 +1,9 @@
 #!/bin/sh
 # Runs ../shared/tools/torture against the program: plain kills, then power cuts in each mode of
-# a file system that forgets what was not synced. Wants python with boto3 and mfusepy on the PATH.
-#   KILLS=50 CUTS=20 tests/torture.sh
+# a file system that forgets what was not synced, then faults of the disk.
+# Wants python3 with boto3 and mfusepy on the PATH, and fuse3.
+#   KILLS=50 CUTS=20 MODES="drop random torn prefix" tests/torture.sh
+#   STRICT=--strict-dirents tests/torture.sh     names are lost too unless their folder was synced
 set -eu
 cd "$(dirname "$0")/.."
 tools=../shared/tools/torture
@@ -9,12 +11,16 @@ if [ ! -d "$tools" ]; then
     echo "torture: $tools is not there; skipped" >&2
     exit 0
 fi
-node=${STEPWIRE:-target/debug/stepwire}
+node=${STEPWIRE:-${CARGO_TARGET_DIR:-target}/debug/stepwire}
+[ -x "$node" ] || {
+    printf 'error: there is no `%s`\nhint: `cargo build`, or name the program with STEPWIRE\n' "$node" >&2
+    exit 1
+}
 folder=$(mktemp -d)
 mount=
 cleanup() {
     if [ -n "$mount" ]; then
-        kill "$mount" 2>/dev/null || true
+        python3 "$tools/lossyfs.py" ctl "$folder/ctl" quit >/dev/null 2>&1 || kill "$mount" 2>/dev/null || true
         wait "$mount" 2>/dev/null || true
     fi
     rm -rf "$folder"
@@ -33,19 +39,24 @@ kill9() { # kill9 DATA ARGUMENTS...
         --cmd "$node serve --data {data} --http 127.0.0.1:{port} --mqtts 127.0.0.1:0" "$@"
 }
 
-echo "== ${KILLS:-50} kills"
-kill9 "$folder/kills" --kills "${KILLS:-50}" --min-up 0.2 --max-up 1.6
+# Not both kinds in one run: a process that SIGSTOP holds cannot see SIGTERM, the tool waits thirty
+# seconds for it, and calls the timers of that time late.
+kills=${KILLS:-50}
+echo "== $kills kills, some after a pause"
+kill9 "$folder/kills" --kills "$kills" --min-up 0.2 --max-up 1.6 --term-fraction 0
+echo "== $((kills / 5)) ends, half of them by SIGTERM"
+kill9 "$folder/terms" --kills "$((kills / 5))" --min-up 0.2 --max-up 1.6 --term-fraction 0.5 --pause-fraction 0
 
 if [ ! -e /dev/fuse ]; then
-    echo "torture: no /dev/fuse; power cuts skipped" >&2
+    echo "torture: no /dev/fuse; power cuts and faults skipped" >&2
     exit 0
 fi
 command -v fusermount3 >/dev/null 2>&1 || command -v fusermount >/dev/null 2>&1 || {
-    echo "torture: fuse is not installed (apt-get install fuse3); power cuts skipped" >&2
+    echo "torture: fuse is not installed (apt-get install fuse3); power cuts and faults skipped" >&2
     exit 0
 }
-mkdir -p "$folder/back" "$folder/mnt"
-python3 "$tools/lossyfs.py" mount "$folder/back" "$folder/mnt" --ctl "$folder/ctl" >"$folder/lossyfs.log" 2>&1 &
+mkdir -p "$folder/back" "$folder/mnt" "$folder/faults"
+python3 "$tools/lossyfs.py" mount "$folder/back" "$folder/mnt" --ctl "$folder/ctl" ${STRICT:-} >"$folder/lossyfs.log" 2>&1 &
 mount=$!
 tries=0
 until mountpoint -q "$folder/mnt"; do
@@ -53,8 +64,11 @@ until mountpoint -q "$folder/mnt"; do
     [ "$tries" -lt 100 ] || { cat "$folder/lossyfs.log" >&2; exit 1; }
     sleep 0.1
 done
-for mode in drop random torn prefix; do
-    echo "== ${CUTS:-20} power cuts, $mode"
-    kill9 "$folder/mnt/$mode" --kills "${CUTS:-20}" --min-up 0.3 --max-up 1.6 \
-        --after-kill "python3 $tools/lossyfs.py ctl $folder/ctl cut $mode"
+for mode in ${MODES:-drop random torn prefix}; do
+    echo "== ${CUTS:-20} power cuts, $mode ${STRICT:-}"
+    kill9 "$folder/mnt/$mode" --kills "${CUTS:-20}" --min-up 0.3 --max-up 1.6 --term-fraction 0 \
+        --after-kill "python3 $tools/lossyfs.py ctl $folder/ctl cut $mode >/dev/null"
 done
+
+echo "== faults of the disk"
+python3 tests/faults.py "$node" "$tools/lossyfs.py" "$folder/faults"

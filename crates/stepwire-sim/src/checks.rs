@@ -133,12 +133,10 @@ impl Checks {
             };
             match write {
                 executions::Write::Name { machine, name, id } => {
-                    if self
-                        .names
-                        .insert(format!("{machine}/{name}"), *id)
-                        .is_some_and(|was| was != *id)
-                    {
-                        self.problem(format!("P3: two executions named {machine}/{name}"));
+                    let name = format!("{machine}/{name}");
+                    let before = self.names.insert(name.clone(), *id);
+                    if before.is_some_and(|before| before != *id) {
+                        self.problem(format!("P3: two executions named {name}"));
                     }
                 }
                 executions::Write::History(id, events) => {
@@ -203,7 +201,7 @@ impl Checks {
                 run.timers.insert(event.id, timer);
             }
             "WaitStateExited" => {
-                problems.extend(run.fired(event.previous, event.at, down_ms, marks))
+                problems.extend(run.fired(event.previous, event.at, down_ms, marks));
             }
             "MapIterationStarted" | "ParallelStateStarted" => {
                 marks.sometimes("branches ran beside each other");

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use stepwire::demo::api::{Api, Error};
-use stepwire_asl::Json;
+use stepwire_asl::{Entropy, Json};
 
 /// Runs the node on a disk of 8 MiB until it ends, then on the same disk with more room.
 const SCRIPT: &str = r#"mount -t tmpfs -o size=8m tmpfs "$0" || exit 77
@@ -125,7 +125,10 @@ fn text(text: &str) -> Json {
 }
 
 async fn put(api: &Api, number: usize) -> Result<Json, Error> {
-    let item = Json::object([("k", text(&number.to_string())), ("v", text(&"x".repeat(100_000)))]);
+    // 100 kB that no engine can make smaller.
+    let mut dice = Entropy::new(number as u64);
+    let value: String = (0..6_250).map(|_| format!("{:016x}", dice.next_u64())).collect();
+    let item = Json::object([("k", text(&number.to_string())), ("v", text(&value))]);
     api.tables("PutItem", Json::object([("TableName", Json::from("items")), ("Item", item)])).await
 }
 

@@ -169,6 +169,13 @@ enum Talker {
     Reader,
 }
 
+/// Which way a packet goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Way {
+    ToServer,
+    ToClient,
+}
+
 /// A network connection.
 #[derive(Debug, Clone, Copy)]
 struct Wire {
@@ -210,7 +217,7 @@ pub struct World {
     connections: BTreeMap<ConnectionId, Wire>,
     next_connection: u64,
     /// When the last packet of a connection arrives: packets do not overtake each other.
-    arrivals: BTreeMap<(ConnectionId, bool), Timestamp>,
+    arrivals: BTreeMap<(ConnectionId, Way), Timestamp>,
     deployment: Vec<Request>,
     jobs: Vec<Job>,
     revocation: Revocation,
@@ -345,7 +352,7 @@ impl World {
             Event::Connect(device) => self.connect(device),
             Event::Send(device, connection, packet) => {
                 if self.devices[device].connection == Some(connection) {
-                    self.to_server(connection, *packet);
+                    self.send(connection, *packet);
                 }
             }
             Event::Answer(device, operation) => self.answer(device, &operation),

@@ -7,20 +7,20 @@ use stepwire_core::broker::{self, ConnectionId, Principal};
 use stepwire_core::mqtt::{Connect, Disconnect, Packet};
 use stepwire_core::{Effect, Input};
 
-use super::{Event, Revocation, Talker, Who, Wire, World, talk};
+use super::{Event, Revocation, Talker, Way, Who, Wire, World, talk};
 use crate::device::{Habit, Reaction, forged, principal};
 
 impl World {
     /// Milliseconds until a packet sent now on a connection arrives.
-    pub(super) fn arrival(&mut self, connection: ConnectionId, to_server: bool) -> i64 {
+    pub(super) fn arrival(&mut self, connection: ConnectionId, way: Way) -> i64 {
         let at = self.now.plus_ms(self.dice.between(0, 12));
-        let last = self.arrivals.entry((connection, to_server)).or_insert(at);
+        let last = self.arrivals.entry((connection, way)).or_insert(at);
         *last = at.max(*last);
         last.since_ms(self.now)
     }
 
-    pub(super) fn to_server(&mut self, connection: ConnectionId, packet: Packet) {
-        let at = self.arrival(connection, true);
+    pub(super) fn send(&mut self, connection: ConnectionId, packet: Packet) {
+        let at = self.arrival(connection, Way::ToServer);
         self.at(at, Event::Arrives(connection, Box::new(packet)));
     }
 
@@ -56,14 +56,14 @@ impl World {
         self.next_connection += 1;
         let connection = ConnectionId(self.next_connection);
         self.connections.insert(connection, Wire { who, life: self.life });
-        self.to_server(connection, Packet::Connect(Box::new(connect)));
+        self.send(connection, Packet::Connect(Box::new(connect)));
         connection
     }
 
     /// Says goodbye on a connection and closes it.
     pub(super) fn goodbye(&mut self, connection: ConnectionId) {
-        self.to_server(connection, Packet::Disconnect(Disconnect::default()));
-        let at = self.arrival(connection, true);
+        self.send(connection, Packet::Disconnect(Disconnect::default()));
+        let at = self.arrival(connection, Way::ToServer);
         self.at(at + 1, Event::Gone(connection));
     }
 
@@ -88,16 +88,16 @@ impl World {
     pub(super) fn delivered(&mut self, connection: ConnectionId, packet: &Packet) {
         match self.connections.get(&connection) {
             Some(Wire { who: Who::Device(device), .. }) => {
-                self.to_device(*device, connection, packet);
+                self.reach_device(*device, connection, packet);
             }
             Some(Wire { who: Who::Talker(talker), .. }) => {
-                self.to_talker(*talker, connection, packet);
+                self.reach_talker(*talker, connection, packet);
             }
             None => {}
         }
     }
 
-    fn to_device(&mut self, device: usize, connection: ConnectionId, packet: &Packet) {
+    fn reach_device(&mut self, device: usize, connection: ConnectionId, packet: &Packet) {
         if self.devices[device].connection != Some(connection) {
             return;
         }
@@ -165,7 +165,7 @@ impl World {
         let connected = model.connection.filter(|_| model.accepted);
         let packet = model.answer(operation, self.nonce);
         if let Some(connection) = connected {
-            self.to_server(connection, packet);
+            self.send(connection, packet);
         }
     }
 
@@ -219,7 +219,7 @@ impl World {
         let model = &self.devices[rogue];
         if let Some(connection) = model.connection.filter(|_| model.accepted) {
             let packet = forged(&self.devices[victim].name, operation);
-            self.to_server(connection, packet);
+            self.send(connection, packet);
         }
     }
 }

@@ -6,7 +6,7 @@ use stepwire_asl::{Failure, Json};
 use stepwire_core::effect::Report;
 use stepwire_core::{Effect, Input};
 
-use super::{Crashes, Event, World};
+use super::{Crashes, Event, Way, World};
 use crate::marks::Moment;
 use crate::server::Server;
 
@@ -15,7 +15,7 @@ impl World {
         match Server::recover(self.settings.clone(), self.now, &self.disk) {
             Ok(server) => self.server = Some(server),
             Err(corrupt) => {
-                self.checks.problem(format!("the process does not come back: {corrupt}"))
+                self.checks.problem(format!("the process does not come back: {corrupt}"));
             }
         }
         self.after_deciding();
@@ -137,11 +137,11 @@ impl World {
         self.check_delivery(&effect);
         match effect {
             Effect::Send { connection, packet } => {
-                let at = self.arrival(connection, false);
+                let at = self.arrival(connection, Way::ToClient);
                 self.at(at, Event::Delivered(connection, Box::new(packet)));
             }
             Effect::Close { connection, .. } => {
-                let at = self.arrival(connection, false);
+                let at = self.arrival(connection, Way::ToClient);
                 self.at(at, Event::Lost(connection));
                 self.at(at, Event::Gone(connection));
             }

@@ -45,7 +45,12 @@ impl World {
         self.at(lasts, Event::HangUp(talker, connection));
     }
 
-    pub(super) fn to_talker(&mut self, talker: Talker, connection: ConnectionId, packet: &Packet) {
+    pub(super) fn reach_talker(
+        &mut self,
+        talker: Talker,
+        connection: ConnectionId,
+        packet: &Packet,
+    ) {
         if self.line(talker).connection != Some(connection) {
             return;
         }
@@ -59,7 +64,7 @@ impl World {
             Talker::Reader => self.reader.receive(packet),
         };
         if let Some(reply) = reply {
-            self.to_server(connection, reply);
+            self.send(connection, reply);
         }
         if self.reader.wills.len() > wills {
             self.marks.sometimes("will published");
@@ -89,7 +94,7 @@ impl World {
             Talker::Reader => self.reader.subscribe().into_iter().collect(),
         };
         for packet in packets {
-            self.to_server(connection, packet);
+            self.send(connection, packet);
         }
     }
 
@@ -97,7 +102,7 @@ impl World {
         if let Some(packet) = self.writer.write()
             && let Some(connection) = self.writer.line.connection
         {
-            self.to_server(connection, packet);
+            self.send(connection, packet);
         }
         if !self.writer.is_done() {
             let next = self.dice.between(50, 700);
