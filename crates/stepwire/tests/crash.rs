@@ -32,7 +32,7 @@ const SILENT: u64 = DEVICES - 1;
 /// The workflow waits so long for a device.
 const HEARTBEAT_S: i64 = 5;
 /// A node that was killed must be ready, and executions must have ended, in this time.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn chosen(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap())

@@ -9,7 +9,7 @@ use stepwire_asl::Json;
 
 /// What was acknowledged, as it came.
 #[derive(Debug, Default)]
-pub struct Books(Mutex<Entries>);
+pub(crate) struct Books(Mutex<Entries>);
 
 #[derive(Debug, Default)]
 struct Entries {
@@ -24,7 +24,7 @@ struct Entries {
 
 /// An execution as the API tells of it.
 #[derive(Debug)]
-pub struct Run {
+pub(crate) struct Run {
     input: Json,
     output: Json,
     status: String,
@@ -39,7 +39,7 @@ fn now_ms() -> i64 {
 }
 
 /// The operation that a request names.
-pub fn operation(payload: &[u8]) -> String {
+pub(crate) fn operation(payload: &[u8]) -> String {
     let request = Json::parse_bytes(payload).unwrap();
     text(&request, "operationId").unwrap()
 }
@@ -54,33 +54,35 @@ impl Books {
     }
 
     /// A device sends CONNECT.
-    pub fn connecting(&self, device: &Arc<str>) {
+    pub(crate) fn connecting(&self, device: &Arc<str>) {
         self.write(|books| books.connects.entry(Arc::clone(device)).or_default().0 += 1);
     }
 
     /// It got CONNACK.
-    pub fn connected(&self, device: &Arc<str>) {
+    pub(crate) fn connected(&self, device: &Arc<str>) {
         self.write(|books| books.connects.entry(Arc::clone(device)).or_default().1 += 1);
     }
 
     /// Its answer got PUBACK.
-    pub fn answered(&self, operation: String, nonce: u64) {
+    pub(crate) fn answered(&self, operation: String, nonce: u64) {
         let at = now_ms();
         self.write(|books| books.answers.entry(operation).or_default().push((nonce, at)));
     }
 
     /// StartExecution was acknowledged.
-    pub fn started(&self, operation: &str) {
-        self.write(|books| drop(books.starts.insert(operation.to_owned())));
+    pub(crate) fn started(&self, operation: &str) {
+        self.write(|books| {
+            books.starts.insert(operation.to_owned());
+        });
     }
 
     /// SendTaskSuccess was acknowledged.
-    pub fn completed(&self, operation: &str, turn: &'static str) {
+    pub(crate) fn completed(&self, operation: &str, turn: &'static str) {
         self.write(|books| books.completions.entry(operation.to_owned()).or_default().push(turn));
     }
 
     /// Connects, answers, starts and completions that were acknowledged.
-    pub fn counts(&self) -> [usize; 4] {
+    pub(crate) fn counts(&self) -> [usize; 4] {
         let books = self.0.lock().unwrap();
         let connects = books.connects.values().map(|(_, acknowledged)| *acknowledged as usize);
         let answers = books.answers.values().map(Vec::len);
@@ -88,7 +90,7 @@ impl Books {
     }
 
     /// What is not as it was acknowledged, or not as a history must be.
-    pub fn audit(&self, runs: &[Run]) -> Vec<String> {
+    pub(crate) fn audit(&self, runs: &[Run]) -> Vec<String> {
         let books = self.0.lock().unwrap();
         let mut problems: Vec<_> = runs.iter().flat_map(Run::problems).collect();
         let mut by_operation: BTreeMap<String, Vec<&Run>> = BTreeMap::new();
@@ -185,7 +187,7 @@ impl Run {
 }
 
 /// Every execution of `machine`, once all have ended.
-pub async fn settled(api: &Api, machine: &str) -> Vec<Run> {
+pub(crate) async fn settled(api: &Api, machine: &str) -> Vec<Run> {
     while !list(api, machine, Some("RUNNING")).await.is_empty() {
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
