@@ -18,6 +18,10 @@ pub mod scope;
 pub mod template;
 pub mod time;
 
+/// What the interpreter does with a history. Grows when a change would continue a history that an
+/// older one began otherwise than the older one would have.
+pub const REVISION: u16 = 1;
+
 pub use definition::StateMachine;
 pub use diagnostic::{Diagnostic, Severity};
 pub use entropy::Entropy;

@@ -85,6 +85,10 @@ impl Kernel {
         let mut kernel = Kernel::new(settings);
         kernel.load(read)?;
         let mut step = Step::default();
+        for name in kernel.executions.refused() {
+            let why = format!("the stored definition of `{name}` is not valid in this version");
+            step.effects.push(Effect::Report(Report::Unreadable { why: why.into() }));
+        }
         let mut out = broker::Out::default();
         kernel.broker.recover(now, &kernel.registry, &kernel.settings, &mut out);
         kernel.absorb(0, out, &mut step);

@@ -135,6 +135,6 @@ fn log(report: &Report) {
         Report::AnswerRefused { rule, device, operation, why } => {
             tracing::warn!("rule `{rule}`: answer of `{device}` to `{operation}` not taken: {why}");
         }
-        Report::Unreadable { why } => tracing::error!("an execution is set aside: {why}"),
+        Report::Unreadable { why } => tracing::error!("set aside, other work goes on: {why}"),
     }
 }

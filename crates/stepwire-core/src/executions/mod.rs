@@ -111,19 +111,20 @@ impl Executions {
     pub fn load(&mut self, key: &[u8], value: &[u8]) -> Result<(), Corrupt> {
         if let Some(write) = Write::load(key, value)? {
             self.apply(&write);
-            if let Write::Machine(record) = write
-                && !self.machines.contains_key(&record.number)
-            {
-                let why = format!("the definition of `{}` is no longer valid", record.name);
-                return Err(Corrupt { key: key.to_vec(), why });
-            }
         }
         Ok(())
     }
 
+    /// State machines whose stored definition this version does not accept. They start nothing,
+    /// and their executions are set aside, until a version that does reads them.
+    pub(crate) fn refused(&self) -> impl Iterator<Item = &Arc<str>> {
+        let refused = |number: &u64| !self.machines.contains_key(number);
+        self.by_name.iter().filter(move |(_, number)| refused(number)).map(|(name, _)| name)
+    }
+
     /// Finds, after `load`, where execution numbers go on.
     pub(crate) fn resume_numbers(&mut self, read: &dyn Read) -> Result<(), Corrupt> {
-        for number in self.machines.keys() {
+        for number in self.machines.keys().chain(self.by_name.values()) {
             let last = record::executions_of(*number).reversed().limit(1);
             for (key, _) in read.range(&last) {
                 self.next_execution = self.next_execution.max(record::id_of(&key)?.number + 1);
@@ -177,12 +178,12 @@ impl Executions {
         let key = record::execution_key(id);
         let corrupt = |why: &str| Corrupt { key: key.clone(), why: why.to_owned() };
         let value = reads.get(&key).ok_or_else(|| corrupt("an open execution has no summary"))?;
+        let record = record::execution(&key, &value)?;
+        if record.revision > stepwire_asl::REVISION {
+            return Err(corrupt("a newer interpreter began it"));
+        }
         let machine = self.machine(id.machine).ok_or_else(|| corrupt("no state machine"))?;
-        Ok(Some(Hot {
-            execution: replay(id, &machine.compiled, reads)?,
-            record: record::execution(&key, &value)?,
-            used: 0,
-        }))
+        Ok(Some(Hot { execution: replay(id, &machine.compiled, reads)?, record, used: 0 }))
     }
 
     /// Whether the task that `token` names still waits.

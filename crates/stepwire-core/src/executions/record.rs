@@ -80,6 +80,8 @@ pub struct ExecutionRecord {
     pub stopped: Option<Timestamp>,
     /// First half of the SHA-256 of the input text: decides whether a repeated start is the same.
     pub input_digest: [u8; 16],
+    /// [`stepwire_asl::REVISION`] of the interpreter that began it.
+    pub revision: u16,
     /// `traceHeader` of its start.
     pub trace_header: Option<Arc<str>>,
 }

@@ -55,6 +55,7 @@ impl Executions {
             started: now,
             stopped: None,
             input_digest: digest(&begin.input),
+            revision: stepwire_asl::REVISION,
             trace_header: begin.trace_header,
         };
         let mut ran = Ran::default();
