@@ -18,7 +18,9 @@ node=${STEPWIRE:-${CARGO_TARGET_DIR:-target}/debug/stepwire}
 }
 folder=$(mktemp -d)
 mount=
+plain=
 cleanup() {
+    [ -z "$plain" ] || wait "$plain" || true
     if [ -n "$mount" ]; then
         python3 "$tools/lossyfs.py" ctl "$folder/ctl" quit >/dev/null 2>&1 || kill "$mount" 2>/dev/null || true
         wait "$mount" 2>/dev/null || true
@@ -39,20 +41,37 @@ kill9() { # kill9 DATA ARGUMENTS...
         --cmd "$node serve --data {data} --http 127.0.0.1:{port} --mqtts 127.0.0.1:0" "$@"
 }
 
+# Plain kills, beside the power cuts: both spend most of their time waiting.
+#
 # Not both kinds in one run: a process that SIGSTOP holds cannot see SIGTERM, the tool waits thirty
 # seconds for it, and calls the timers of that time late.
-kills=${KILLS:-50}
-echo "== $kills kills, some after a pause"
-kill9 "$folder/kills" --kills "$kills" --min-up 0.2 --max-up 1.6 --term-fraction 0
-echo "== $((kills / 5)) ends, half of them by SIGTERM"
-kill9 "$folder/terms" --kills "$((kills / 5))" --min-up 0.2 --max-up 1.6 --term-fraction 0.5 --pause-fraction 0
+plain() {
+    kills=${KILLS:-50}
+    echo "== $kills kills, some after a pause"
+    kill9 "$folder/kills" --kills "$kills" --min-up 0.2 --max-up 1.6 --term-fraction 0
+    echo "== $((kills / 5)) ends, half of them by SIGTERM"
+    kill9 "$folder/terms" --kills "$((kills / 5))" --min-up 0.2 --max-up 1.6 --term-fraction 0.5 --pause-fraction 0
+}
+(plain) >"$folder/plain.log" 2>&1 &
+plain=$!
+
+# Waits for the plain kills and tells how they went.
+finish_plain() {
+    went=0
+    wait "$plain" || went=$?
+    plain=
+    cat "$folder/plain.log"
+    return "$went"
+}
 
 if [ ! -e /dev/fuse ]; then
     echo "torture: no /dev/fuse; power cuts and faults skipped" >&2
+    finish_plain
     exit 0
 fi
 command -v fusermount3 >/dev/null 2>&1 || command -v fusermount >/dev/null 2>&1 || {
     echo "torture: fuse is not installed (apt-get install fuse3); power cuts and faults skipped" >&2
+    finish_plain
     exit 0
 }
 mkdir -p "$folder/back" "$folder/mnt" "$folder/faults"
@@ -69,6 +88,8 @@ for mode in ${MODES:-drop random torn prefix}; do
     kill9 "$folder/mnt/$mode" --kills "${CUTS:-20}" --min-up 0.3 --max-up 1.6 --term-fraction 0 \
         --after-kill "python3 $tools/lossyfs.py ctl $folder/ctl cut $mode >/dev/null"
 done
+
+finish_plain
 
 echo "== faults of the disk"
 python3 tests/faults.py "$node" "$tools/lossyfs.py" "$folder/faults"
