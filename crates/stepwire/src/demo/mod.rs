@@ -117,8 +117,8 @@ fn check(options: &Options) -> Result<(), Failure> {
             );
         }
     }
-    // Each device is two sockets here: its own and the broker's.
-    let needed = options.devices * 2 + 256;
+    // Each device is a socket here and one in the node, which has the same limit.
+    let needed = options.devices + 256;
     match files_max() {
         Some(max) if max < needed => {
             let message = format!(
