@@ -7,8 +7,8 @@ use crate::definition::{Map, State};
 
 const BRANCH: &[&str] = &["Comment", "StartAt", "States"];
 const PROCESSOR: &[&str] = &["Comment", "StartAt", "States", "ProcessorConfig"];
-/// What a distributed Map has.
-const DISTRIBUTED: &[&str] = &[
+/// Members of a Map state that a distributed one alone may have.
+pub(super) const DISTRIBUTED: &[&str] = &[
     "ItemReader",
     "ItemBatcher",
     "ResultWriter",

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::branches::DISTRIBUTED;
 use super::fields::Node;
 use super::{Names, Parser};
 use crate::Json;
@@ -27,8 +28,8 @@ const FLOW: &[&str] = &["InputPath", "OutputPath", "Next", "End", "Assign"];
 const RECOVERY: &[&str] = &["ResultSelector", "Retry", "Catch"];
 
 fn allowed(kind: &str) -> Option<Vec<&'static str>> {
-    let own: [&[&str]; 3] = match kind {
-        "Pass" => [FLOW, &["Parameters", "ResultPath", "Result"], &[]],
+    let own: [&[&str]; 4] = match kind {
+        "Pass" => [FLOW, &["Parameters", "ResultPath", "Result"], &[], &[]],
         "Task" => [
             FLOW,
             RECOVERY,
@@ -42,12 +43,13 @@ fn allowed(kind: &str) -> Option<Vec<&'static str>> {
                 "HeartbeatSecondsPath",
                 "Credentials",
             ],
+            &[],
         ],
-        "Choice" => [&["InputPath", "OutputPath", "Assign", "Choices", "Default"], &[], &[]],
-        "Wait" => [FLOW, &["Seconds", "SecondsPath", "Timestamp", "TimestampPath"], &[]],
-        "Succeed" => [&["InputPath", "OutputPath"], &[], &[]],
-        "Fail" => [&["Error", "ErrorPath", "Cause", "CausePath"], &[], &[]],
-        "Parallel" => [FLOW, RECOVERY, &["Parameters", "ResultPath", "Branches"]],
+        "Choice" => [&["InputPath", "OutputPath", "Assign", "Choices", "Default"], &[], &[], &[]],
+        "Wait" => [FLOW, &["Seconds", "SecondsPath", "Timestamp", "TimestampPath"], &[], &[]],
+        "Succeed" => [&["InputPath", "OutputPath"], &[], &[], &[]],
+        "Fail" => [&["Error", "ErrorPath", "Cause", "CausePath"], &[], &[], &[]],
+        "Parallel" => [FLOW, RECOVERY, &["Parameters", "ResultPath", "Branches"], &[]],
         "Map" => [
             FLOW,
             RECOVERY,
@@ -60,19 +62,12 @@ fn allowed(kind: &str) -> Option<Vec<&'static str>> {
                 "ItemSelector",
                 "MaxConcurrency",
                 "MaxConcurrencyPath",
-                "ItemReader",
-                "ItemBatcher",
-                "ResultWriter",
-                "Label",
-                "ToleratedFailureCount",
-                "ToleratedFailureCountPath",
-                "ToleratedFailurePercentage",
-                "ToleratedFailurePercentagePath",
             ],
+            DISTRIBUTED,
         ],
         _ => return None,
     };
-    Some([COMMON, own[0], own[1], own[2]].concat())
+    Some([COMMON, &own.concat()].concat())
 }
 
 impl OneState<'_> {
