@@ -5,6 +5,7 @@
 //!
 //! Read in this order: [`StateMachine`], [`HistoryEvent`], [`Execution`], [`Execution::step`].
 
+pub mod advice;
 pub mod compare;
 pub mod definition;
 pub mod diagnostic;

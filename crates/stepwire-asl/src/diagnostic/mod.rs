@@ -49,8 +49,21 @@ pub struct Help {
     pub part: Part,
     /// What stands there.
     pub label: Option<String>,
+    /// What else belongs to it.
+    pub related: Vec<Related>,
     /// What to do about it.
     pub hint: Option<String>,
+}
+
+/// Another place that belongs to a finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Related {
+    /// JSON pointer.
+    pub place: String,
+    /// Which part of the member.
+    pub part: Part,
+    /// What stands there.
+    pub label: String,
 }
 
 /// A part of a member.
@@ -75,6 +88,7 @@ impl Diagnostic {
             place: None,
             part: Part::Value,
             label: None,
+            related: Vec::new(),
             hint: None,
         };
         Diagnostic {
@@ -123,6 +137,13 @@ impl Diagnostic {
     #[must_use]
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.help.label = Some(label.into());
+        self
+    }
+
+    /// The same, with another place that belongs to it.
+    #[must_use]
+    pub fn related(mut self, related: Related) -> Self {
+        self.help.related.push(related);
         self
     }
 
