@@ -4,6 +4,7 @@
 //! dropped from memory when others need the room. What stays is a few words per open execution.
 
 mod call;
+mod definition;
 pub mod record;
 mod request;
 mod run;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 use stepwire_asl::{Execution, StateMachine, Timestamp};
 
+pub use definition::{DEFINITION_MAX, Kind, Validate, diagnose};
 pub use record::{ExecutionId, ExecutionRecord, MachineRecord, OpenRecord, Status, Write};
 pub use request::{CreateStateMachine, ExecutionName, Page, Report, Request, StartExecution};
 pub(crate) use request::{PAYLOAD_MAX, is_name_prefix};
