@@ -69,7 +69,9 @@ fn findings(text: &str, kind: Kind) -> (Vec<Finding>, Option<usize>) {
         let place = diagnostic.location.as_deref().and_then(|at| source.value(at));
         place.is_none_or(|at| !(text[at.clone()].starts_with('"') && text[at].contains("${")))
     };
-    found.retain(judged);
+    if substituted != text {
+        found.retain(judged);
+    }
     let states = StateMachine::parse(&substituted).ok().map(|machine| machine.state_count());
     if states.is_some()
         && let Ok(json) = Json::parse(&substituted)
