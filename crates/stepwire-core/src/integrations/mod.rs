@@ -3,17 +3,18 @@
 //! A task on a hosted service is an ordinary request to it, made in the same commit. Two error
 //! dialects are spoken, as on AWS: optimised integrations those of SDK v1, `aws-sdk` ones those of v2.
 
+mod iot;
+mod names;
+
 use std::sync::Arc;
 
-use bytes::Bytes;
 use stepwire_asl::definition::{Pattern, Resource};
-use stepwire_asl::json::Object;
 use stepwire_asl::{Failure, Json};
 
+use names::{camel, pascal, rename};
+
 use crate::error::ApiError;
-use crate::message::{Properties, QoS};
-use crate::params::Params;
-use crate::request::{Publish, Request, Service};
+use crate::request::{Request, Service};
 
 /// How a task is carried out.
 #[derive(Debug)]
@@ -135,7 +136,7 @@ impl Hosted {
     /// The request that a task's parameters make of this service.
     pub(crate) fn request(self, api: &str, parameters: &Json) -> Result<Request, Failure> {
         let parsed = match self.service {
-            Service::IotData => publish(parameters).map(Request::Publish),
+            Service::IotData => iot::publish(parameters).map(Request::Publish),
             Service::Iot => {
                 let body = rename(parameters, &camel);
                 Request::parse(self.service, &pascal(api), &body).unwrap_or_else(unknown)
@@ -193,69 +194,9 @@ fn status(code: &str) -> u16 {
     }
 }
 
-/// `iotdataplane:publish`: the payload as text is its bytes, any other JSON its compact text.
-fn publish(parameters: &Json) -> Result<Publish, ApiError> {
-    let params = Params::new(parameters, "InvalidRequestException");
-    params.only(&["Topic", "Qos", "Retain", "Payload", "ContentType", "ResponseTopic"])?;
-    let qos = match params.optional_int("Qos")? {
-        None | Some(0) => QoS::AtMostOnce,
-        Some(1) => QoS::AtLeastOnce,
-        Some(other) => return Err(params.invalid("Qos", &format!("`{other}` is not 0 or 1"))),
-    };
-    let payload = match params.get("Payload") {
-        None => Bytes::new(),
-        Some(Json::String(text)) => Bytes::copy_from_slice(text.as_bytes()),
-        Some(other) => Bytes::from(other.to_text()),
-    };
-    let properties = Properties {
-        content_type: params.optional_text("ContentType")?.map(Arc::from),
-        response_topic: params.optional_text("ResponseTopic")?.map(Arc::from),
-        ..Properties::default()
-    };
-    let retain = params.optional_bool("Retain")?.unwrap_or(false);
-    Publish::to(params.text("Topic")?, payload, qos, retain, properties)
-}
-
-/// Renames the members of a structure at every level, but not the keys of attribute maps.
-fn rename(value: &Json, name: &dyn Fn(&str) -> String) -> Json {
-    match value {
-        Json::Object(members) => {
-            let renamed = members.iter().map(|(key, value)| {
-                let is_map = key.eq_ignore_ascii_case("attributes");
-                let value = if is_map { value.clone() } else { rename(value, name) };
-                (Arc::from(name(key)), value)
-            });
-            Json::Object(Arc::new(renamed.collect::<Object>()))
-        }
-        Json::Array(items) => Json::array(items.iter().map(|item| rename(item, name))),
-        other => other.clone(),
-    }
-}
-
-fn pascal(name: &str) -> String {
-    with_first(name, |first| first.to_ascii_uppercase())
-}
-
-fn camel(name: &str) -> String {
-    with_first(name, |first| first.to_ascii_lowercase())
-}
-
-fn with_first(name: &str, change: impl Fn(char) -> char) -> String {
-    let mut chars = name.chars();
-    chars.next().map(change).into_iter().chain(chars).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn members_are_renamed_but_attribute_names_are_not() {
-        let wire = Json::parse(r#"{"thingName":"a","attributes":{"lowerCase":"x"}}"#);
-        let pascal_case = rename(&wire.unwrap_or_default(), &pascal);
-        let text = pascal_case.to_text();
-        assert_eq!(text, r#"{"ThingName":"a","Attributes":{"lowerCase":"x"}}"#);
-    }
 
     #[test]
     fn the_two_dialects_name_the_same_error_differently() {
