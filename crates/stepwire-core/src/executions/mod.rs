@@ -6,6 +6,7 @@
 pub mod activities;
 mod call;
 mod children;
+mod definition;
 pub mod record;
 mod request;
 mod run;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use stepwire_asl::{Execution, StateMachine, Task, Timestamp};
 
 use activities::Activities;
+pub use definition::{DEFINITION_MAX, Kind, Validate, diagnose};
 pub use record::{ExecutionId, ExecutionRecord, MachineRecord, OpenRecord, Parent, Status, Write};
 pub use request::{CreateStateMachine, ExecutionName, Page, Report, Request, StartExecution};
 pub(crate) use request::{PAYLOAD_MAX, is_name_prefix};

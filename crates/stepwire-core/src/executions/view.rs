@@ -8,8 +8,8 @@ use stepwire_asl::history::Detail;
 use stepwire_asl::{HistoryEvent, Json};
 
 use super::call::{no_execution, no_machine, seconds, stored};
+use super::definition::validated;
 use super::record::{self, executions_of, history_key, history_of};
-use super::request::diagnostics;
 use super::run::{execution_arn, machine_arn};
 use super::{
     ExecutionId, ExecutionName, ExecutionRecord, MachineRecord, Page, Request, Status, activities,
@@ -29,7 +29,7 @@ pub fn answer(request: &Request, read: &dyn Read, settings: &Settings) -> Result
             describe_machine_of(execution, read, settings)
         }
         Request::ListStateMachines(page) => list_machines(page, read, settings),
-        Request::Validate(definition) => Ok(validated(definition)),
+        Request::Validate(validate) => Ok(validated(validate)),
         Request::DescribeExecution { execution, with_data } => {
             describe_execution(execution, *with_data, read, settings)
         }
@@ -151,17 +151,6 @@ const NAMED: &str = "after:";
 
 fn invalid_token() -> ApiError {
     ApiError::new("InvalidToken", "Invalid Token: 'Invalid token'")
-}
-
-fn validated(definition: &str) -> Json {
-    let found = diagnostics(definition);
-    let is_error = |d: &Json| d.member("severity").and_then(Json::as_str) == Some("ERROR");
-    let result = if found.iter().any(is_error) { "FAIL" } else { "OK" };
-    Json::object([
-        ("result", Json::from(result)),
-        ("diagnostics", Json::array(found)),
-        ("truncated", Json::from(false)),
-    ])
 }
 
 pub(super) fn describe_execution(
