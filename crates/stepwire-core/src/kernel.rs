@@ -7,12 +7,13 @@ use stepwire_asl::{Json, Rejected, Stimulus, Timestamp};
 
 use crate::acts::refuse;
 use crate::answers::Answers;
+use crate::asking::{Asker, reply_to};
 use crate::broker::{self, Broker};
 use crate::effect::{Effect, Report};
 use crate::error::ApiError;
-use crate::executions::{ExecutionId, Executions, Ran};
+use crate::executions::{self, ExecutionId, Executions, Parent, Ran, TaskToken, activities};
 use crate::input::{Follow, Input};
-use crate::integrations::{self, Carry};
+use crate::integrations::Call;
 use crate::message::Message;
 use crate::overlay::{Changes, Layered};
 use crate::read::{Need, Range, Read, Reads};
@@ -26,6 +27,9 @@ use crate::write::Write;
 
 /// Most executions whose deadlines one step fires; the rest follow in the next.
 const TIMERS_MAX: usize = 256;
+/// Most tasks on hosted services that one turn carries out; the rest follow in the next. A machine
+/// that starts itself would never let a turn end.
+const TASKS_MAX: usize = 1_000;
 
 /// All durable state of one shard and the rules by which it changes.
 ///
@@ -45,6 +49,8 @@ pub struct Kernel {
     pub(crate) tables: Tables,
     pub(crate) executions: Executions,
     pub(crate) answers: Answers,
+    /// Tasks left for the next turn. Not durable: after a restart executions ask again.
+    postponed: VecDeque<Input>,
     /// Messages seen by the rules since the start: makes their random values differ.
     salt: u64,
 }
@@ -71,6 +77,7 @@ impl Kernel {
             tables: Tables::default(),
             executions: Executions::default(),
             answers: Answers::default(),
+            postponed: VecDeque::new(),
             salt: 0,
         }
     }
@@ -146,6 +153,9 @@ impl Kernel {
 
     /// When the next [`Input::Tick`] is wanted.
     pub fn due(&self) -> Option<Timestamp> {
+        if !self.postponed.is_empty() {
+            return Some(Timestamp(0));
+        }
         let answers = self.answers.due(self.settings.answer_grace_ms);
         [self.broker.due(), self.executions.due(), answers].into_iter().flatten().min()
     }
@@ -172,7 +182,15 @@ impl Kernel {
     ) -> Step {
         first.writes.iter().for_each(|write| changes.push(write.entry()));
         let mut queue: VecDeque<Input> = first.then.drain(..).collect();
+        let mut tasks = 0;
         while let Some(input) = queue.pop_front() {
+            if matches!(input, Input::Follow(Follow::Perform { .. })) {
+                tasks += 1;
+                if tasks > TASKS_MAX {
+                    self.postponed.push_back(input);
+                    continue;
+                }
+            }
             let reads = self.fetch(&input, &Layered { changes, base });
             let step = self.step(now, input, &reads);
             step.writes.iter().for_each(|write| changes.push(write.entry()));
@@ -200,7 +218,8 @@ impl Kernel {
     /// say may lead to more: ask again until there are none.
     pub fn needs(&self, input: &Input, reads: &Reads) -> Vec<Need> {
         match input {
-            Input::Device(_) | Input::Tick => {}
+            Input::Device(_) | Input::Tick | Input::Gone(_) => {}
+            Input::Unheard(answer) => self.touch_unheard(answer, reads),
             Input::Call { request, .. } => self.touch(request, reads),
             Input::TaskReturned { execution, .. } => self.executions.touch(*execution, reads),
             Input::Follow(follow) => match follow {
@@ -211,7 +230,11 @@ impl Kernel {
                 Follow::Store { request, .. } => self.touch(request, reads),
                 Follow::Complete(_, answer) => self.touch_answer(answer, reads),
                 Follow::Timers(ids) => ids.iter().for_each(|id| self.executions.touch(*id, reads)),
-                Follow::Resume(id) => self.executions.touch(*id, reads),
+                Follow::Ended(child, parent) => {
+                    self.executions.touch_ended(*child, *parent, reads, &self.settings);
+                }
+                Follow::HandOut(activity) => self.touch_match(activity, reads),
+                Follow::Abandon(id) | Follow::Resume(id) => self.executions.touch(*id, reads),
             },
         }
         reads.take_missing()
@@ -244,14 +267,18 @@ impl Kernel {
                 self.absorb(0, out, &mut step);
             }
             Input::Call { reply, request } => {
-                let answer = self.call(now, &request, reads, &mut step);
-                step.effects.push(Effect::Reply { reply, answer });
+                let asker = Asker::Caller(reply);
+                if let Some(answer) = self.call(now, asker, &request, reads, &mut step) {
+                    reply_to(asker, answer, now, &mut step);
+                }
             }
             Input::TaskReturned { execution, scheduled, result } => {
                 let stimulus = Stimulus::TaskReturned { scheduled, result };
                 // A repeated or late end of an effect finds its task closed: nothing to do.
                 let _ = self.stimulate(now, execution, stimulus, reads, &mut step);
             }
+            Input::Gone(reply) => self.executions.activities.forget(Asker::Caller(reply)),
+            Input::Unheard(answer) => self.unheard(&answer, reads, &mut step),
             Input::Tick => self.tick(now, &mut step),
             Input::Follow(follow) => self.follow(now, follow, reads, &mut step),
         }
@@ -261,15 +288,22 @@ impl Kernel {
     fn follow(&mut self, now: Timestamp, follow: Follow, reads: &Reads, step: &mut Step) {
         match follow {
             Follow::Perform { execution, scheduled, hosted, request } => {
-                let answer = self.call(now, &request, reads, step);
-                let result = answer
-                    .map(|answer| hosted.output(&answer))
-                    .map_err(|error| hosted.failure(&error));
-                let stimulus = Stimulus::TaskReturned { scheduled, result };
-                let _ = self.stimulate(now, execution, stimulus, reads, step);
+                // Another task of this turn may have ended the state that wanted it.
+                match self.executions.is_task_open(TaskToken { execution, scheduled }, reads) {
+                    Ok(true) => {}
+                    Ok(false) => return,
+                    Err(corrupt) => return self.quarantine(execution, &corrupt, step),
+                }
+                let call = Call { execution, scheduled };
+                let asker = Asker::Task(call, hosted);
+                if let Some(answer) = self.call(now, asker, &request, reads, step) {
+                    let result = hosted.result(answer, call, now);
+                    let stimulus = Stimulus::TaskReturned { scheduled, result };
+                    let _ = self.stimulate(now, execution, stimulus, reads, step);
+                }
             }
             Follow::Store { rule, message, hops, request } => {
-                if let Err(error) = self.call(now, &request, reads, step) {
+                if let Some(Err(error)) = self.call(now, Asker::Rule, &request, reads, step) {
                     let (kind, why) = ("DynamoDBv2Action", error.to_string());
                     self.failed(&rule, kind, why, &message, hops, step);
                 }
@@ -280,17 +314,61 @@ impl Kernel {
                     let _ = self.stimulate(now, id, Stimulus::Timer, reads, step);
                 }
             }
+            Follow::Ended(child, parent) => self.told_of_end(now, child, parent, reads, step),
+            Follow::HandOut(activity) => self.hand_out(now, activity, reads, step),
+            Follow::Abandon(id) => {
+                let stop = Stimulus::Stop { error: None, cause: None };
+                let _ = self.stimulate(now, id, stop, reads, step);
+            }
             Follow::Resume(id) => match self.executions.outstanding(id, reads) {
                 Ok(tasks) => {
-                    ask(id, Ran { tasks, ..Ran::default() }, step);
+                    self.ask(id, Ran { tasks, ..Ran::default() }, step);
                 }
                 Err(corrupt) => self.quarantine(id, &corrupt, step),
             },
         }
     }
 
-    /// Carries out a request of a caller, a workflow or a rule.
+    /// The execution that waits for `child` hears what came of it.
+    fn told_of_end(
+        &mut self,
+        now: Timestamp,
+        child: ExecutionId,
+        parent: Parent,
+        reads: &Reads,
+        step: &mut Step,
+    ) {
+        let Parent::Task { execution, scheduled } = parent;
+        match self.executions.outcome(child, parent, reads, &self.settings) {
+            Ok(Some(result)) => {
+                let stimulus = Stimulus::JobEnded { scheduled, result };
+                let _ = self.stimulate(now, execution, stimulus, reads, step);
+            }
+            // The task was answered by somebody else, or is no longer wanted.
+            Ok(None) => {}
+            Err(corrupt) => self.quarantine(execution, &corrupt, step),
+        }
+    }
+
+    /// Carries out a request of a caller, a workflow or a rule. `None`: the answer comes later, by
+    /// [`reply_to`] in another step, and who waits for it is kept by what will give it.
     fn call(
+        &mut self,
+        now: Timestamp,
+        asker: Asker,
+        request: &Request,
+        reads: &Reads,
+        step: &mut Step,
+    ) -> Option<Result<Json, ApiError>> {
+        match request {
+            Request::States(executions::Request::Activity(activities::Request::Poll(poll))) => {
+                self.poll(now, asker, poll, step).err().map(Err)
+            }
+            _ => Some(self.answer(now, request, reads, step)),
+        }
+    }
+
+    fn answer(
         &mut self,
         now: Timestamp,
         request: &Request,
@@ -306,7 +384,7 @@ impl Kernel {
                 let called = called.map_err(|c| ApiError::new("InternalFailure", c.to_string()))?;
                 let (answer, id, ran) = called?;
                 match id {
-                    Some(id) => ask(id, ran, step),
+                    Some(id) => self.ask(id, ran, step),
                     None => step.writes.extend(ran.writes.into_iter().map(Write::Executions)),
                 }
                 Ok(answer)
@@ -364,7 +442,7 @@ impl Kernel {
     ) -> Result<(), Rejected> {
         match self.executions.stimulate(now, id, stimulus, reads, &self.settings) {
             Ok(Ok(ran)) => {
-                ask(id, ran, step);
+                self.ask(id, ran, step);
                 Ok(())
             }
             Ok(Err(rejected)) => Err(rejected),
@@ -416,6 +494,10 @@ impl Kernel {
     }
 
     fn tick(&mut self, now: Timestamp, step: &mut Step) {
+        step.then.extend(self.postponed.drain(..));
+        for asker in self.executions.activities.give_up(now) {
+            reply_to(asker, Ok(Json::Object(Arc::default())), now, step);
+        }
         let mut out = broker::Out::default();
         self.broker.tick(now, &self.registry, &self.settings, &mut out);
         self.absorb(0, out, step);
@@ -432,33 +514,6 @@ impl Kernel {
         for (number, answer) in self.answers.expired(now, self.settings.answer_grace_ms) {
             self.drop_answer(number, step);
             refuse(&answer, "no task waited for it", step);
-        }
-    }
-}
-
-/// Records what a run of an execution changed, and sends its tasks on their way.
-pub(crate) fn ask(execution: ExecutionId, ran: Ran, step: &mut Step) {
-    step.writes.extend(ran.writes.into_iter().map(Write::Executions));
-    for task in ran.tasks {
-        let scheduled = task.scheduled;
-        let returned = |result| Input::TaskReturned { execution, scheduled, result };
-        match integrations::carry(&task.resource, &task.parameters) {
-            Carry::Http => step.effects.push(Effect::HttpInvoke {
-                execution,
-                scheduled,
-                parameters: task.parameters,
-                timeout_ms: task.timeout_ms,
-            }),
-            Carry::Fails(failure) => step.then.push(returned(Err(failure))),
-            Carry::Here(hosted) => match hosted.request(task.resource.api(), &task.parameters) {
-                Ok(request) => step.then.push(Input::Follow(Follow::Perform {
-                    execution,
-                    scheduled,
-                    hosted,
-                    request,
-                })),
-                Err(failure) => step.then.push(returned(Err(failure))),
-            },
         }
     }
 }

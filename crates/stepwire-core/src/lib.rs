@@ -8,6 +8,7 @@
 
 mod acts;
 pub mod answers;
+mod asking;
 pub mod broker;
 pub mod effect;
 pub mod error;
@@ -27,6 +28,7 @@ pub mod request;
 pub mod rules;
 pub mod settings;
 pub mod tables;
+mod workers;
 mod write;
 
 pub use effect::Effect;
