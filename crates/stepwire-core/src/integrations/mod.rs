@@ -141,7 +141,7 @@ impl Hosted {
                 let body = rename(parameters, &camel);
                 Request::parse(self.service, &pascal(api), &body).unwrap_or_else(unknown)
             }
-            Service::DynamoDb | Service::States => {
+            Service::DynamoDb | Service::States | Service::S3 => {
                 Request::parse(self.service, &pascal(api), parameters).unwrap_or_else(unknown)
             }
         };
@@ -152,7 +152,7 @@ impl Hosted {
     pub(crate) fn output(self, answer: &Json) -> Json {
         match self.service {
             Service::Iot | Service::IotData | Service::States => rename(answer, &pascal),
-            Service::DynamoDb => answer.clone(),
+            Service::DynamoDb | Service::S3 => answer.clone(),
         }
     }
 
