@@ -9,6 +9,7 @@
 mod acts;
 pub mod answers;
 pub mod broker;
+mod deliver;
 pub mod effect;
 pub mod error;
 pub mod executions;
@@ -21,6 +22,7 @@ pub mod objects;
 pub mod overlay;
 mod params;
 pub mod pipeline;
+pub mod queues;
 pub mod read;
 pub mod record;
 pub mod registry;

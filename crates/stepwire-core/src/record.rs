@@ -59,6 +59,12 @@ pub enum Space {
     Upload = 0x63,
     /// Bodies that nothing names any more and whose chunks are still to be removed.
     Unused = 0x64,
+    /// SQS queues, and the counter of queues and messages.
+    Queue = 0x68,
+    /// Messages in queues, as they were sent.
+    QueueMessage = 0x69,
+    /// How messages in queues stand: when they can be received, how often they were.
+    QueueState = 0x6A,
 }
 
 /// Builds a [`Key`].

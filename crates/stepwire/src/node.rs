@@ -84,7 +84,7 @@ impl Node {
         let store = open_store(&config.storage)?;
         let folder = config.storage.folder();
         files::create_folder(folder).map_err(|error| NodeError::data(folder, error))?;
-        let settings = settings(&config)?;
+        let mut settings = settings(&config)?;
         let authority = match &config.storage {
             Storage::Folder(folder) => Authority::open(folder)?,
             Storage::Memory(folder) => {
@@ -102,6 +102,7 @@ impl Node {
         let keys = AccessKey::open(folder).map_err(|error| NodeError::data(folder, error))?;
         let sockets = Sockets::bind(&config).await?;
         let addresses = sockets.addresses(&config)?;
+        settings.url = url(addresses.http).into();
 
         let clock = Clock::system();
         let (failure, failed) = watch::channel(None);
@@ -340,6 +341,12 @@ impl Sockets {
             },
         })
     }
+}
+
+/// Where an HTTP port can be reached from this machine, or from others if it listens for them.
+fn url(http: SocketAddr) -> String {
+    let here = http.ip().is_loopback() || http.ip().is_unspecified();
+    if here { format!("http://localhost:{}", http.port()) } else { format!("http://{http}") }
 }
 
 fn stopped() -> ApiError {
