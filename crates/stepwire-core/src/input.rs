@@ -81,6 +81,8 @@ pub enum Follow {
     HandOut(Arc<str>),
     /// Nobody waits for this execution any more: it is stopped.
     Abandon(ExecutionId),
+    /// Somebody waits for a message of the queue of this number, and there is one.
+    Receive(u64),
     /// After a restart: the tasks of this execution are asked for again.
     Resume(ExecutionId),
 }
