@@ -192,7 +192,8 @@ impl World {
             input: input.into(),
         };
         let token = |id| format!("token-{id}");
-        let mut turn = Turn { now: self.now, entropy: &mut self.entropy, token: &token };
+        let mut turn =
+            Turn { now: self.now, entropy: &mut self.entropy, token: &token, activity: &|_| true };
         let (execution, decision) = Execution::start(Arc::clone(&self.machine), start, &mut turn);
         let (events, stored) = (Vec::new(), Vec::new());
         let mut run = Run { execution, events, stored, told: String::new() };
@@ -232,7 +233,8 @@ impl World {
     fn step(&mut self, stimulus: Stimulus) {
         let run = self.runs.last_mut().unwrap();
         let token = |id| format!("token-{id}");
-        let mut turn = Turn { now: self.now, entropy: &mut self.entropy, token: &token };
+        let mut turn =
+            Turn { now: self.now, entropy: &mut self.entropy, token: &token, activity: &|_| true };
         let before = run.execution.clone();
         match run.execution.step(stimulus, &mut turn) {
             Ok(decision) => run.take(decision, &self.machine),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use stepwire_asl::Json;
 
 use super::definition::{self, DEFINITION_MAX, Kind, Validate};
+use super::{Parent, activities};
 use crate::error::ApiError;
 use crate::params::Params;
 
@@ -15,7 +16,7 @@ const NAME_MAX: usize = 80;
 /// Longest input or output, bytes of UTF-8.
 pub(crate) const PAYLOAD_MAX: usize = 262_144;
 /// Longest `nextToken`, characters; ListExecutions has its own.
-const TOKEN_MAX: usize = 1_024;
+pub(super) const TOKEN_MAX: usize = 1_024;
 const EXECUTIONS_TOKEN_MAX: usize = 3_096;
 
 /// A Step Functions request.
@@ -78,12 +79,14 @@ pub enum Request {
         /// What is said of the task.
         report: Report,
     },
+    /// An operation on activities.
+    Activity(activities::Request),
 }
 
 /// What a caller says of a task.
 #[derive(Debug, Clone)]
 pub enum Report {
-    /// It succeeded with this JSON text.
+    /// It succeeded with this text, which should be JSON.
     Success(Arc<str>),
     /// It failed.
     Failure {
@@ -122,6 +125,8 @@ pub struct StartExecution {
     pub input: Arc<str>,
     /// `traceHeader`
     pub trace_header: Option<Arc<str>>,
+    /// The task that waits for its end.
+    pub parent: Option<Parent>,
 }
 
 /// An execution as its ARN names it.
@@ -172,8 +177,16 @@ impl Request {
                 .only(&["taskToken"])
                 .and_then(|()| token(&params))
                 .map(|token| Request::Task { token, report: Report::Heartbeat }),
-            _ => return None,
+            _ => {
+                return activities::Request::parse(operation, &params)
+                    .map(|parsed| parsed.map(Request::Activity));
+            }
         })
+    }
+
+    /// Whether its answer may take long to come.
+    pub fn waits(&self) -> bool {
+        matches!(self, Request::Activity(activities::Request::Poll(_)))
     }
 
     /// Whether it changes nothing.
@@ -186,6 +199,7 @@ impl Request {
             | Request::DescribeExecution { .. }
             | Request::ListExecutions { .. }
             | Request::GetExecutionHistory { .. } => true,
+            Request::Activity(request) => request.is_read(),
             Request::CreateStateMachine(_)
             | Request::DeleteStateMachine(_)
             | Request::StartExecution(_)
@@ -279,6 +293,7 @@ fn start_execution(params: &Params<'_>) -> Result<Request, ApiError> {
         name: name.map(Arc::from),
         input: input.into(),
         trace_header: params.optional_text("traceHeader")?.map(Arc::from),
+        parent: None,
     }))
 }
 
@@ -321,9 +336,6 @@ fn execution_history(params: &Params<'_>) -> Result<Request, ApiError> {
 fn task_success(params: &Params<'_>) -> Result<Request, ApiError> {
     params.only(&["taskToken", "output"])?;
     let output = text_within(params, "output", PAYLOAD_MAX)?;
-    if let Err(error) = Json::parse(output) {
-        return Err(ApiError::new("InvalidOutput", format!("Invalid Output: '{error}'")));
-    }
     Ok(Request::Task { token: token(params)?, report: Report::Success(output.into()) })
 }
 
@@ -350,7 +362,7 @@ fn token(params: &Params<'_>) -> Result<Arc<str>, ApiError> {
 }
 
 /// Which page is wanted; its token has at most `token_max` characters.
-fn page(params: &Params<'_>, token_max: usize) -> Result<Page, ApiError> {
+pub(super) fn page(params: &Params<'_>, token_max: usize) -> Result<Page, ApiError> {
     let bounded = |value: i64, constraint: &str| {
         params.broken("maxResults", Some(&value.to_string()), constraint)
     };
@@ -393,7 +405,7 @@ pub(super) fn unknown_word(
     params.broken(name, Some(word), &constraint)
 }
 
-fn checked_name(name: &str) -> Result<&str, ApiError> {
+pub(super) fn checked_name(name: &str) -> Result<&str, ApiError> {
     if name.is_empty() || name.chars().count() > NAME_MAX || !name.chars().all(fits_name) {
         return Err(ApiError::new("InvalidName", format!("Invalid Name: '{name}'")));
     }
@@ -438,7 +450,7 @@ fn execution_arn(params: &Params<'_>) -> Result<ExecutionName, ApiError> {
 }
 
 /// The kind and name in an ARN such as `arn:aws:states:us-east-1:000000000000:stateMachine:n`.
-fn states_resource(arn: &str) -> Result<(&str, &str), ApiError> {
+pub(super) fn states_resource(arn: &str) -> Result<(&str, &str), ApiError> {
     let mut parts = arn.splitn(7, ':');
     let head: Vec<_> = parts.by_ref().take(5).collect();
     match (head.as_slice(), parts.next(), parts.next()) {
@@ -451,11 +463,11 @@ fn states_resource(arn: &str) -> Result<(&str, &str), ApiError> {
     }
 }
 
-fn wrong_kind(kind: &str) -> ApiError {
+pub(super) fn wrong_kind(kind: &str) -> ApiError {
     let what = format!("Resource type not valid in this context: {kind}");
     ApiError::new("InvalidArn", format!("Invalid Arn: '{what}'"))
 }
 
-fn invalid_arn(why: &str, arn: &str) -> ApiError {
+pub(super) fn invalid_arn(why: &str, arn: &str) -> ApiError {
     ApiError::new("InvalidArn", format!("Invalid Arn: '{why}: {arn}'"))
 }
