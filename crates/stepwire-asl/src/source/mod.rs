@@ -5,9 +5,12 @@
 //! Functions.
 
 mod scan;
+mod substitutions;
 
 use std::borrow::Cow;
 use std::ops::Range;
+
+pub use substitutions::substituted;
 
 /// Text that is JSON, with the place of every value in it.
 #[derive(Debug)]

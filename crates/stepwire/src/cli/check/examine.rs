@@ -2,9 +2,8 @@
 
 use std::ops::Range;
 
-use regex::Regex;
 use stepwire_asl::diagnostic::Part;
-use stepwire_asl::source::{Fault, Source};
+use stepwire_asl::source::{Fault, Source, substituted};
 use stepwire_asl::{Diagnostic, Json, Severity, StateMachine, Topic, advice};
 use stepwire_core::executions::{DEFINITION_MAX, Kind, diagnose};
 
@@ -69,7 +68,7 @@ fn findings(text: &str, kind: Kind) -> (Vec<Finding>, Option<usize>) {
         let place = diagnostic.location.as_deref().and_then(|at| source.value(at));
         place.is_none_or(|at| !(text[at.clone()].starts_with('"') && text[at].contains("${")))
     };
-    if substituted != text {
+    if text.contains("${") {
         found.retain(judged);
     }
     let states = StateMachine::parse(&substituted).ok().map(|machine| machine.state_count());
@@ -107,36 +106,20 @@ fn placed(diagnostic: Diagnostic, source: &Source<'_>, text: &str) -> Finding {
     Finding { diagnostic, place, related }
 }
 
-/// The bytes of a part of a member; of objects and arrays the first.
+/// The bytes of a part of a member; of objects and arrays the first. Of a member that is not there,
+/// those of what it would be in.
 fn bytes(source: &Source<'_>, text: &str, pointer: &str, part: Part) -> Option<Range<usize>> {
+    if source.value(pointer).is_none()
+        && let Some((outer, _)) = pointer.rsplit_once('/')
+    {
+        return bytes(source, text, outer, part);
+    }
     let key = if part == Part::Key { source.key(pointer) } else { None };
     key.or_else(|| {
         let value = source.value(pointer)?;
         let opens = text[value.clone()].starts_with(['{', '[']);
         Some(if opens { value.start..value.start + 1 } else { value })
     })
-}
-
-/// The definition with something in place of a template's `${…}`, so that the rest can be judged.
-fn substituted(text: &str) -> String {
-    if !text.contains("${") {
-        return text.to_owned();
-    }
-    let mut text = text.to_owned();
-    for (pattern, instead) in [
-        (
-            r#"("Resource"\s*:\s*)"\$\{[^}"]*\}""#,
-            r#"$1"arn:aws:lambda:us-east-1:000000000000:function:f""#,
-        ),
-        (r"\$\{AWS::Partition\}", "aws"),
-        (r"\$\{AWS::Region\}", "us-east-1"),
-        (r"\$\{AWS::AccountId\}", "000000000000"),
-    ] {
-        if let Ok(pattern) = Regex::new(pattern) {
-            text = pattern.replace_all(&text, instead).into_owned();
-        }
-    }
-    text
 }
 
 #[cfg(test)]
