@@ -61,7 +61,7 @@ impl Executions {
         let mut ran = Ran::default();
         let name = Write::Name { machine: machine_name, name: begin.name, id };
         self.record(name, &mut ran);
-        self.settle(id, Hot { execution, record, used: 0 }, decision, true, &mut ran);
+        self.settle(id, Hot { execution, record, used: 0 }, decision, true, settings, &mut ran);
         Some((id, ran))
     }
 
@@ -82,7 +82,7 @@ impl Executions {
         let mut ran = Ran::default();
         match decided {
             Ok(decision) => {
-                self.settle(id, hot, decision, false, &mut ran);
+                self.settle(id, hot, decision, false, settings, &mut ran);
                 Ok(Ok(ran))
             }
             Err(rejected) => {
@@ -99,6 +99,7 @@ impl Executions {
         mut hot: Hot,
         decision: Decision,
         first: bool,
+        settings: &Settings,
         ran: &mut Ran,
     ) {
         ran.tasks = decision.tasks;
@@ -121,7 +122,9 @@ impl Executions {
             }
             return;
         }
-        let open = OpenRecord { due: hot.execution.due(), outstanding: hot.execution.is_owed() };
+        let last = hot.record.started.plus_ms(settings.quotas.standard().run_ms_max);
+        let due = hot.execution.due().map_or(last, |due| due.min(last));
+        let open = OpenRecord { due: Some(due), outstanding: hot.execution.is_owed() };
         if self.open.get(&id) != Some(&open) {
             self.record(Write::Open(id, Some(open)), ran);
         }
@@ -164,7 +167,12 @@ fn with_turn<T>(
     let seed = seed.iter().take(8).fold(0_u64, |acc, byte| acc << 8 | u64::from(*byte));
     let mut entropy = Entropy::new(seed);
     let token = |scheduled: EventId| TaskToken { execution: id, scheduled }.seal(&settings.secret);
-    decide(&mut Turn { now, entropy: &mut entropy, token: &token })
+    decide(&mut Turn {
+        now,
+        entropy: &mut entropy,
+        token: &token,
+        limits: settings.quotas.standard(),
+    })
 }
 
 fn status_of(execution: &Execution) -> Status {
