@@ -27,6 +27,7 @@ pub mod registry;
 pub mod request;
 pub mod rules;
 pub mod settings;
+mod shape;
 pub mod tables;
 mod write;
 
