@@ -8,8 +8,8 @@ use super::machines::MachineArn;
 use super::record::{self, Write};
 use super::run::{Begin, Ran, digest, execution_arn};
 use super::{
-    ExecutionId, ExecutionName, Executions, Report, Request, StartExecution, Status, TaskToken,
-    derived_uuid,
+    ExecutionId, ExecutionName, Executions, Kind, Report, Request, StartExecution, Status,
+    TaskToken, derived_uuid,
 };
 use crate::error::ApiError;
 use crate::params::broken;
@@ -75,6 +75,11 @@ impl Executions {
             Ok(target) => target,
             Err(error) => return Ok(Err(error)),
         };
+        let machine = self.machines.current(target.machine);
+        if machine.is_some_and(|machine| machine.record.kind == Kind::Express) {
+            let message = "executions of `EXPRESS` state machines are not available yet";
+            return Ok(Err(ApiError::new("ValidationException", message)));
+        }
         if let Err(error) = within_payload("input", &start.input, settings) {
             return Ok(Err(error));
         }

@@ -5,6 +5,7 @@
 
 mod call;
 mod children;
+mod definition;
 pub mod machines;
 mod model;
 pub mod record;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 
 use stepwire_asl::{Execution, StateMachine, Timestamp};
 
+pub use definition::{DEFINITION_MAX, Kind, Validate, diagnose};
 pub(crate) use machines::Target;
 pub use record::{ExecutionId, ExecutionRecord, MachineRecord, OpenRecord, Parent, Status, Write};
 pub(crate) use request::is_name_prefix;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use stepwire_asl::{EventId, HistoryEvent, Json, Timestamp, history};
 
+use super::definition::Kind;
 use super::machines::{self, Logging};
 use crate::read::{Key, Range};
 use crate::record::{Corrupt, Entry, KeyBuilder, Space, decode, encode};
@@ -39,7 +40,7 @@ pub struct MachineRecord {
     /// Members that are accepted without effect and shown again (`tracingConfiguration` …).
     pub shown: Json,
     /// What kind of executions it has.
-    pub kind: MachineKind,
+    pub kind: Kind,
     /// Counts its revisions, from 1.
     pub revision: u64,
     /// `revisionId`; `None` until it is first changed.
@@ -56,25 +57,6 @@ pub struct MachineRecord {
     pub last_version: u64,
     /// Whether its creation asked for a version, and that one's description.
     pub published: Option<Option<Arc<str>>>,
-}
-
-/// What kind of executions a state machine has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum MachineKind {
-    /// Their histories are kept.
-    Standard,
-    /// Short ones, whose histories are only logged.
-    Express,
-}
-
-impl MachineKind {
-    /// AWS's word.
-    pub fn word(self) -> &'static str {
-        match self {
-            MachineKind::Standard => "STANDARD",
-            MachineKind::Express => "EXPRESS",
-        }
-    }
 }
 
 /// How an execution stands.

@@ -4,13 +4,12 @@
 
 use std::sync::Arc;
 
-use stepwire_asl::{Diagnostic, Json, Severity};
+use stepwire_asl::Json;
 
+use super::definition::{self, Validate};
 use super::machines::{self, MachineArn};
-use super::record::MachineKind;
 use super::{Parent, model};
 use crate::error::ApiError;
-use crate::integrations;
 use crate::params::Params;
 use crate::shape;
 
@@ -22,8 +21,8 @@ const NAME_MAX: usize = 80;
 pub enum Request {
     /// For state machines and what belongs to them.
     Machines(machines::Request),
-    /// ValidateStateMachineDefinition, of this text.
-    Validate(Arc<str>),
+    /// ValidateStateMachineDefinition
+    Validate(Validate),
     /// StartExecution
     StartExecution(StartExecution),
     /// DescribeExecution
@@ -132,7 +131,7 @@ impl Request {
             return Some(request.map(Request::Machines));
         }
         Some(match operation {
-            "ValidateStateMachineDefinition" => validate(&params),
+            "ValidateStateMachineDefinition" => definition::validate(&params),
             "StartExecution" => start_execution(&params),
             "DescribeExecution" => described_execution(&params)
                 .map(|(execution, with_data)| Request::DescribeExecution { execution, with_data }),
@@ -161,60 +160,6 @@ impl Request {
             }
         }
     }
-}
-
-/// The definition, with every task's resource known to be one we carry out.
-pub(super) fn parse_definition(
-    text: &str,
-    kind: MachineKind,
-) -> Result<stepwire_asl::StateMachine, ApiError> {
-    let refuse = |what: String| {
-        let message = format!("Invalid State Machine Definition: '{what}'");
-        ApiError::new("InvalidDefinition", message)
-    };
-    let machine = stepwire_asl::StateMachine::parse(text).map_err(|diagnostics| {
-        let errors = diagnostics.iter().filter(|d| d.severity == Severity::Error);
-        refuse(errors.map(ToString::to_string).collect::<Vec<_>>().join(", "))
-    })?;
-    for (pointer, resource) in machine.tasks() {
-        if let Err(why) = integrations::supported(resource) {
-            return Err(refuse(format!("SCHEMA_VALIDATION_FAILED: {why} at {pointer}")));
-        }
-    }
-    Ok(machine)
-}
-
-/// Every fault of `definition`, as ValidateStateMachineDefinition lists them.
-pub(super) fn diagnostics(definition: &str) -> Vec<Json> {
-    let found = match stepwire_asl::StateMachine::parse(definition) {
-        Err(found) => found,
-        Ok(machine) => {
-            let refused = machine.tasks().filter_map(|(place, resource)| {
-                let why = integrations::supported(resource).err()?;
-                Some(Diagnostic::error("SCHEMA_VALIDATION_FAILED", why, place))
-            });
-            refused.collect()
-        }
-    };
-    found.iter().map(shown).collect()
-}
-
-fn shown(diagnostic: &Diagnostic) -> Json {
-    let severity = match diagnostic.severity {
-        Severity::Error => "ERROR",
-        Severity::Warning => "WARNING",
-    };
-    let mut members = vec![
-        ("severity", Json::from(severity)),
-        ("code", Json::from(diagnostic.code)),
-        ("message", Json::from(diagnostic.message.as_str())),
-    ];
-    members.extend(diagnostic.location.as_deref().map(|place| ("location", Json::from(place))));
-    Json::object(members)
-}
-
-fn validate(params: &Params<'_>) -> Result<Request, ApiError> {
-    Ok(Request::Validate(params.text("definition")?.into()))
 }
 
 fn described_execution(params: &Params<'_>) -> Result<(ExecutionName, bool), ApiError> {

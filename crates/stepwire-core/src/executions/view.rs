@@ -8,9 +8,9 @@ use stepwire_asl::history::Detail;
 use stepwire_asl::{HistoryEvent, Json};
 
 use super::call::{no_execution, no_machine, seconds, stored};
+use super::definition::validated;
 use super::machines::{self, MachineArn, Qualifier};
 use super::record::{self, executions_of, history_key, history_of};
-use super::request::diagnostics;
 use super::run::{execution_arn, machine_arn};
 use super::{ExecutionId, ExecutionName, ExecutionRecord, Page, Request, Status};
 use crate::error::ApiError;
@@ -24,7 +24,7 @@ type Members = Vec<(&'static str, Json)>;
 pub fn answer(request: &Request, read: &dyn Read, settings: &Settings) -> Result<Json, ApiError> {
     match request {
         Request::Machines(request) => machines::answer(request, read, settings),
-        Request::Validate(definition) => Ok(validated(definition)),
+        Request::Validate(validate) => Ok(validated(validate)),
         Request::DescribeExecution { execution, with_data } => {
             describe_execution(execution, *with_data, read, settings)
         }
@@ -63,17 +63,6 @@ const NAMED: &str = "after:";
 
 pub(super) fn invalid_token() -> ApiError {
     ApiError::new("InvalidToken", "Invalid Token: 'Invalid token'")
-}
-
-fn validated(definition: &str) -> Json {
-    let found = diagnostics(definition);
-    let is_error = |d: &Json| d.member("severity").and_then(Json::as_str) == Some("ERROR");
-    let result = if found.iter().any(is_error) { "FAIL" } else { "OK" };
-    Json::object([
-        ("result", Json::from(result)),
-        ("diagnostics", Json::array(found)),
-        ("truncated", Json::from(false)),
-    ])
 }
 
 pub(super) fn describe_execution(

@@ -154,7 +154,7 @@ impl Executions {
         };
         let before = Arc::clone(&there.record);
         if let Some(definition) = &update.definition {
-            super::super::request::parse_definition(definition, before.kind)?;
+            super::super::definition::accepted(definition, before.kind)?;
         }
         let mut after = before.as_ref().clone();
         after.definition = update.definition.clone().unwrap_or(after.definition);

@@ -6,10 +6,9 @@ use std::sync::Arc;
 
 use stepwire_asl::Json;
 
-use super::super::record::MachineKind;
+use super::super::definition::{Kind, accepted, kind};
 use super::super::request::{
-    ExecutionName, Page, checked_name, execution_arn, invalid_arn, page, parse_definition,
-    states_resource,
+    ExecutionName, Page, checked_name, execution_arn, invalid_arn, page, states_resource,
 };
 use super::{Logging, MachineArn, Qualifier, Route};
 use crate::error::ApiError;
@@ -104,7 +103,7 @@ pub struct CreateStateMachine {
     /// `roleArn`
     pub role_arn: Arc<str>,
     /// `type`
-    pub kind: MachineKind,
+    pub kind: Kind,
     /// `loggingConfiguration`
     pub logging: Logging,
     /// Members accepted without effect, shown by DescribeStateMachine.
@@ -208,13 +207,10 @@ fn create(params: &Params<'_>) -> Result<Request, ApiError> {
     let publish = published(params)?;
     let name = checked_name(params.text("name")?)?;
     let role_arn = role(params.text("roleArn")?)?;
-    let kind = match params.optional_text("type")? {
-        Some("EXPRESS") => MachineKind::Express,
-        _ => MachineKind::Standard,
-    };
+    let kind = kind(params)?;
     let logging = params.get("loggingConfiguration").map(Logging::parse).transpose()?;
     let definition = params.text("definition")?;
-    parse_definition(definition, kind)?;
+    accepted(definition, kind)?;
     Ok(Request::Create(Box::new(CreateStateMachine {
         name: name.into(),
         definition: definition.into(),
