@@ -280,4 +280,38 @@ mod tests {
         assert_eq!(OPERATIONS.len(), 37);
         assert!(OPERATIONS.windows(2).all(|pair| pair[0].0 < pair[1].0));
     }
+
+    #[test]
+    fn what_the_model_does_not_allow_is_refused() {
+        for (operation, body, part) in [
+            ("ListActivities", r#"{"maxResults":1001}"#, "less than or equal to 1000"),
+            ("ListActivities", r#"{"maxResults":-1}"#, "greater than or equal to 0"),
+            ("ListMapRuns", "{}", "Value null at 'executionArn'"),
+            ("TestState", r#"{"definition":""}"#, "greater than or equal to 1"),
+            (
+                "ValidateStateMachineDefinition",
+                r#"{"definition":"{}","severity":"HINT"}"#,
+                "[ERROR, WARNING]",
+            ),
+            (
+                "CreateActivity",
+                r#"{"name":"a","encryptionConfiguration":{"type":"AWS_OWNED_KEY","kmsDataKeyReusePeriodSeconds":59}}"#,
+                "'encryptionConfiguration.kmsDataKeyReusePeriodSeconds'",
+            ),
+            ("RedriveExecution", r#"{"executionArn":"a","clientToken":" "}"#, "pattern: [!-~]+"),
+        ] {
+            let body = stepwire_asl::Json::parse(body).expect("JSON");
+            let refused = input(operation).map(|members| crate::shape::check(&body, members));
+            let message = refused.expect("an operation").expect_err("not allowed").message;
+            assert!(message.contains(part), "{message}");
+        }
+    }
+
+    #[test]
+    fn no_alias_has_the_name_of_a_version() {
+        for (name, fits) in [("a", true), ("1a", true), ("-", true), ("12", false), ("a b", false)]
+        {
+            assert_eq!((ALIAS_NAME.accepts)(name), fits, "{name}");
+        }
+    }
 }

@@ -116,7 +116,7 @@ impl<'e, 't> Decider<'e, 't> {
         let detail =
             if id >= most && !detail.is_terminal() { too_many_events(most) } else { detail };
         let previous = match detail {
-            Detail::BranchStarted { .. } => 0,
+            Detail::BranchStarted { .. } | Detail::ExecutionAborted(_) => 0,
             // The end of a Map follows from the end of its last iteration.
             Detail::MapSucceeded => self.execution.last_id,
             _ => self.execution.frames.get(&frame).map_or(0, |frame| frame.last),
