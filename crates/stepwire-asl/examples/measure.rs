@@ -57,6 +57,7 @@ fn run(machine: &Arc<StateMachine>) -> Vec<HistoryEvent> {
         entropy: &mut entropy,
         token: &token,
         limits: Limits::default(),
+        activity: &|_| true,
     };
     let start = Start {
         execution_arn: "arn:aws:states:us-east-1:123456789012:execution:machine:name".into(),

@@ -196,6 +196,7 @@ impl World {
             now: self.now,
             entropy: &mut self.entropy,
             token: &token,
+            activity: &|_| true,
             limits: Limits::default(),
         };
         let (execution, decision) = Execution::start(Arc::clone(&self.machine), start, &mut turn);
@@ -241,6 +242,7 @@ impl World {
             now: self.now,
             entropy: &mut self.entropy,
             token: &token,
+            activity: &|_| true,
             limits: Limits::default(),
         };
         let before = run.execution.clone();

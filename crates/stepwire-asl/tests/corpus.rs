@@ -124,13 +124,24 @@ fn run(machine: &Arc<StateMachine>, input: &str) -> (&'static str, Vec<HistoryEv
         role_arn: "snf_role_arn".into(),
         input: input.into(),
     };
-    let mut turn = Turn { now, entropy: &mut entropy, token: &token, limits: Limits::default() };
+    let mut turn = Turn {
+        now,
+        entropy: &mut entropy,
+        token: &token,
+        activity: &|_| true,
+        limits: Limits::default(),
+    };
     let (mut execution, decision) = Execution::start(Arc::clone(machine), start, &mut turn);
     let mut events = decision.events;
     while let Some(due) = execution.due() {
         now = now.max(due);
-        let mut turn =
-            Turn { now, entropy: &mut entropy, token: &token, limits: Limits::default() };
+        let mut turn = Turn {
+            now,
+            entropy: &mut entropy,
+            token: &token,
+            activity: &|_| true,
+            limits: Limits::default(),
+        };
         events.extend(execution.step(Stimulus::Timer, &mut turn).unwrap().events);
     }
     let status = match execution.status() {

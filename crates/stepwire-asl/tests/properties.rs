@@ -338,8 +338,13 @@ impl Run {
     fn start(machine: Arc<StateMachine>, input: &str) -> Run {
         let (now, mut entropy) = (Timestamp(1_700_000_000_000), Entropy::new(3));
         let token = |id| format!("token-{id}");
-        let mut turn =
-            Turn { now, entropy: &mut entropy, token: &token, limits: Limits::default() };
+        let mut turn = Turn {
+            now,
+            entropy: &mut entropy,
+            token: &token,
+            activity: &|_| true,
+            limits: Limits::default(),
+        };
         let start = Start {
             execution_arn: "arn:aws:states:us-east-1:1:execution:m:n".into(),
             role_arn: "role".into(),
@@ -386,6 +391,7 @@ impl Run {
             now: self.now,
             entropy: &mut self.entropy,
             token: &token,
+            activity: &|_| true,
             limits: Limits::default(),
         };
         let before = self.execution.clone();

@@ -9,7 +9,7 @@ use crate::effect::{Effect, Report};
 use crate::executions::machines::MachineArn;
 use crate::executions::{Begin, TaskToken};
 use crate::input::{Follow, HOPS_MAX, Input};
-use crate::kernel::{Kernel, Step, ask};
+use crate::kernel::{Kernel, Step};
 use crate::message::{Message, Properties};
 use crate::read::Reads;
 use crate::request::{Publish, Request, Service};
@@ -123,7 +123,7 @@ impl Kernel {
         let begin = Begin { target, name, input, trace_header: None, parent: None };
         let refused = || format!("the definition of `{machine}` is not valid in this version");
         let (id, ran) = self.executions.begin(now, begin, &self.settings).ok_or_else(refused)?;
-        ask(id, ran, step);
+        self.ask(id, ran, step);
         Ok(())
     }
 

@@ -3,17 +3,17 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use stepwire_asl::definition::Pattern;
-use stepwire_asl::{Json, Rejected, Stimulus, Task, Timestamp};
+use stepwire_asl::{Json, Rejected, Stimulus, Timestamp};
 
 use crate::acts::refuse;
 use crate::answers::Answers;
+use crate::asking::{Asker, reply_to};
 use crate::broker::{self, Broker};
 use crate::effect::{Effect, Report};
 use crate::error::ApiError;
-use crate::executions::{self, ExecutionId, Executions, Parent, Ran, TaskToken};
-use crate::input::{Follow, Input, ReplyId};
-use crate::integrations::{self, Call, Carry, Hosted};
+use crate::executions::{self, ExecutionId, Executions, Parent, Ran, TaskToken, activities};
+use crate::input::{Follow, Input};
+use crate::integrations::Call;
 use crate::message::Message;
 use crate::overlay::{Changes, Layered};
 use crate::read::{Need, Range, Read, Reads};
@@ -218,7 +218,8 @@ impl Kernel {
     /// say may lead to more: ask again until there are none.
     pub fn needs(&self, input: &Input, reads: &Reads) -> Vec<Need> {
         match input {
-            Input::Device(_) | Input::Tick => {}
+            Input::Device(_) | Input::Tick | Input::Gone(_) => {}
+            Input::Unheard(answer) => self.touch_unheard(answer, reads),
             Input::Call { request, .. } => self.touch(request, reads),
             Input::TaskReturned { execution, .. } => self.executions.touch(*execution, reads),
             Input::Follow(follow) => match follow {
@@ -232,6 +233,7 @@ impl Kernel {
                 Follow::Ended(child, parent) => {
                     self.executions.touch_ended(*child, *parent, reads, &self.settings);
                 }
+                Follow::HandOut(activity) => self.touch_match(activity, reads),
                 Follow::Abandon(id) | Follow::Resume(id) => self.executions.touch(*id, reads),
             },
         }
@@ -275,6 +277,8 @@ impl Kernel {
                 // A repeated or late end of an effect finds its task closed: nothing to do.
                 let _ = self.stimulate(now, execution, stimulus, reads, &mut step);
             }
+            Input::Gone(reply) => self.executions.activities.forget(Asker::Caller(reply)),
+            Input::Unheard(answer) => self.unheard(&answer, reads, &mut step),
             Input::Tick => self.tick(now, &mut step),
             Input::Follow(follow) => self.follow(now, follow, reads, &mut step),
         }
@@ -311,13 +315,14 @@ impl Kernel {
                 }
             }
             Follow::Ended(child, parent) => self.told_of_end(now, child, parent, reads, step),
+            Follow::HandOut(activity) => self.hand_out(now, activity, reads, step),
             Follow::Abandon(id) => {
                 let stop = Stimulus::Stop { error: None, cause: None };
                 let _ = self.stimulate(now, id, stop, reads, step);
             }
             Follow::Resume(id) => match self.executions.outstanding(id, reads) {
                 Ok(tasks) => {
-                    ask(id, Ran { tasks, ..Ran::default() }, step);
+                    self.ask(id, Ran { tasks, ..Ran::default() }, step);
                 }
                 Err(corrupt) => self.quarantine(id, &corrupt, step),
             },
@@ -350,12 +355,17 @@ impl Kernel {
     fn call(
         &mut self,
         now: Timestamp,
-        _asker: Asker,
+        asker: Asker,
         request: &Request,
         reads: &Reads,
         step: &mut Step,
     ) -> Option<Result<Json, ApiError>> {
-        Some(self.answer(now, request, reads, step))
+        match request {
+            Request::States(executions::Request::Activity(activities::Request::Poll(poll))) => {
+                self.poll(now, asker, poll, step).err().map(Err)
+            }
+            _ => Some(self.answer(now, request, reads, step)),
+        }
     }
 
     fn answer(
@@ -374,7 +384,7 @@ impl Kernel {
                 let called = called.map_err(|c| ApiError::new("InternalFailure", c.to_string()))?;
                 let (answer, id, ran) = called?;
                 match id {
-                    Some(id) => ask(id, ran, step),
+                    Some(id) => self.ask(id, ran, step),
                     None => step.writes.extend(ran.writes.into_iter().map(Write::Executions)),
                 }
                 Ok(answer)
@@ -432,7 +442,7 @@ impl Kernel {
     ) -> Result<(), Rejected> {
         match self.executions.stimulate(now, id, stimulus, reads, &self.settings) {
             Ok(Ok(ran)) => {
-                ask(id, ran, step);
+                self.ask(id, ran, step);
                 Ok(())
             }
             Ok(Err(rejected)) => Err(rejected),
@@ -485,6 +495,9 @@ impl Kernel {
 
     fn tick(&mut self, now: Timestamp, step: &mut Step) {
         step.then.extend(self.postponed.drain(..));
+        for asker in self.executions.activities.give_up(now) {
+            reply_to(asker, Ok(Json::Object(Arc::default())), now, step);
+        }
         let mut out = broker::Out::default();
         self.broker.tick(now, &self.registry, &self.settings, &mut out);
         self.absorb(0, out, step);
@@ -503,79 +516,4 @@ impl Kernel {
             refuse(&answer, "no task waited for it", step);
         }
     }
-}
-
-/// Who asked for something, and so how the answer gets there.
-///
-/// Kept in memory only: after a restart callers are gone, and executions ask again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Asker {
-    /// A caller outside.
-    Caller(ReplyId),
-    /// A task of an execution.
-    Task(Call, Hosted),
-    /// A rule, which looks at the answer at once or never.
-    Rule,
-}
-
-/// Gives `asker` the answer.
-pub(crate) fn reply_to(
-    asker: Asker,
-    answer: Result<Json, ApiError>,
-    now: Timestamp,
-    step: &mut Step,
-) {
-    match asker {
-        Asker::Caller(reply) => step.effects.push(Effect::Reply { reply, answer }),
-        Asker::Task(call, hosted) => {
-            let Call { execution, scheduled } = call;
-            let result = hosted.result(answer, call, now);
-            step.then.push(Input::TaskReturned { execution, scheduled, result });
-        }
-        Asker::Rule => {}
-    }
-}
-
-/// Records what a run of an execution changed, sends its tasks on their way, and tells those whom
-/// it concerns.
-pub(crate) fn ask(execution: ExecutionId, ran: Ran, step: &mut Step) {
-    step.writes.extend(ran.writes.into_iter().map(Write::Executions));
-    step.then.extend(ran.orphans.into_iter().map(|child| Input::Follow(Follow::Abandon(child))));
-    step.then.extend(ran.tell.map(|parent| Input::Follow(Follow::Ended(execution, parent))));
-    for task in ran.tasks {
-        let scheduled = task.scheduled;
-        let returned = |result| Input::TaskReturned { execution, scheduled, result };
-        match integrations::carry(&task.resource, &task.parameters) {
-            Carry::Http => step.effects.push(Effect::HttpInvoke {
-                execution,
-                scheduled,
-                parameters: task.parameters,
-                timeout_ms: task.timeout_ms,
-            }),
-            Carry::Fails(failure) => step.then.push(returned(Err(failure))),
-            Carry::Here(hosted) => {
-                let call = Call { execution, scheduled };
-                match hosted.request(task.resource.api(), &task.parameters, call) {
-                    Ok(request) => {
-                        let request = awaited(request, &task, call);
-                        let perform = Follow::Perform { execution, scheduled, hosted, request };
-                        step.then.push(Input::Follow(perform));
-                    }
-                    Err(failure) => step.then.push(returned(Err(failure))),
-                }
-            }
-        }
-    }
-}
-
-/// The request, with what it starts told whom to tell of its end if the task waits for that.
-fn awaited(mut request: Request, task: &Task, call: Call) -> Request {
-    let waits = matches!(task.resource.pattern(), Pattern::Sync | Pattern::Sync2);
-    if let Request::States(executions::Request::StartExecution(start)) = &mut request
-        && waits
-    {
-        let Call { execution, scheduled } = call;
-        start.parent = Some(Parent::Task { execution, scheduled });
-    }
-    request
 }

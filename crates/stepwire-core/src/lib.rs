@@ -8,6 +8,7 @@
 
 mod acts;
 pub mod answers;
+mod asking;
 pub mod broker;
 pub mod effect;
 pub mod error;
@@ -29,6 +30,7 @@ pub mod rules;
 pub mod settings;
 mod shape;
 pub mod tables;
+mod workers;
 mod write;
 
 pub use effect::Effect;

@@ -45,6 +45,8 @@ pub enum Space {
     Open = 0x33,
     /// History events, in chunks.
     History = 0x34,
+    /// Activities.
+    Activity = 0x35,
     /// Earlier revisions, versions and aliases of state machines.
     MachinePart = 0x39,
     /// Executions that have ended, by when.

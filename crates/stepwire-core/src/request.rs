@@ -86,6 +86,16 @@ impl Request {
         }
     }
 
+    /// Whether its answer may take long to come.
+    pub fn waits(&self) -> bool {
+        match self {
+            Request::States(request) => request.waits(),
+            Request::Registry(_) | Request::Rules(_) | Request::Tables(_) | Request::Publish(_) => {
+                false
+            }
+        }
+    }
+
     /// The answer to a request that reads, from committed records alone.
     pub fn answer(&self, read: &dyn Read, settings: &Settings) -> Result<Json, ApiError> {
         match self {

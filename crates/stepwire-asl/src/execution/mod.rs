@@ -68,6 +68,8 @@ pub struct Turn<'a> {
     pub token: &'a dyn Fn(EventId) -> String,
     /// How far the execution may go.
     pub limits: Limits,
+    /// Whether the activity of this ARN exists.
+    pub activity: &'a dyn Fn(&str) -> bool,
 }
 
 /// How far an execution may go. The default is AWS's for Standard.
@@ -100,6 +102,13 @@ pub enum Stimulus {
         scheduled: EventId,
         /// What it answered.
         result: Result<Json, Failure>,
+    },
+    /// A worker takes the task of an activity.
+    ActivityStarted {
+        /// Its `TaskScheduled` event.
+        scheduled: EventId,
+        /// `workerName`
+        worker: Option<Arc<str>>,
     },
     /// The job that a submitted task started has ended (`.sync`).
     JobEnded {
@@ -165,6 +174,8 @@ pub struct Decision {
 pub struct Task {
     /// Its `TaskScheduled` event.
     pub scheduled: EventId,
+    /// When that was.
+    pub scheduled_at: Timestamp,
     /// What it calls.
     pub resource: Arc<Resource>,
     /// With what.
@@ -245,6 +256,7 @@ enum Activity {
 #[derive(Debug, Clone, PartialEq)]
 struct OpenTask {
     scheduled: EventId,
+    scheduled_at: Timestamp,
     submitted: bool,
     parameters: Json,
     timeout_at: Option<Timestamp>,
@@ -361,6 +373,7 @@ impl Execution {
         let State::Task { resource, .. } = &definition.state else { return None };
         let task = Task {
             scheduled: open.scheduled,
+            scheduled_at: open.scheduled_at,
             resource: Arc::clone(resource),
             parameters: open.parameters.clone(),
             timeout_ms: open.timeout_ms,

@@ -123,6 +123,7 @@ enum What {
     BranchStarted(u32, u32),
     Heartbeat,
     BranchFailed,
+    ActivityStarted(Option<u32>),
 }
 
 /// Payloads written so far: the last few are looked at for one that is the same.
@@ -266,6 +267,7 @@ impl What {
             Detail::BranchStarted { parent, index } => What::BranchStarted(*parent, *index),
             Detail::BranchFailed => What::BranchFailed,
             Detail::Heartbeat => What::Heartbeat,
+            Detail::ActivityStarted { worker } => What::ActivityStarted(worker.as_ref().map(name)),
         }
     }
 
@@ -356,6 +358,10 @@ impl What {
             What::BranchStarted(parent, index) => Detail::BranchStarted { parent, index },
             What::BranchFailed => Detail::BranchFailed,
             What::Heartbeat => Detail::Heartbeat,
+            What::ActivityStarted(None) => Detail::ActivityStarted { worker: None },
+            What::ActivityStarted(Some(at)) => {
+                Detail::ActivityStarted { worker: Some(source.name(at)?) }
+            }
         })
     }
 }

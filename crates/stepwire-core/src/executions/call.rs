@@ -60,6 +60,7 @@ impl Executions {
                 self.stop(now, execution, stop, reads, settings)
             }
             Request::Task { token, report } => self.report(now, token, report, reads, settings),
+            Request::Activity(request) => Ok(self.call_activity(now, request, settings)),
             _ => Ok(Err(ApiError::new("ValidationException", "this request only reads"))),
         }
     }
@@ -147,7 +148,7 @@ impl Executions {
             return Ok(Err(ApiError::new("InvalidToken", "Invalid Token: 'Invalid token'")));
         };
         if let Report::Success(output) = report
-            && let Err(error) = within_payload("output", output, settings)
+            && let Err(error) = valid_output(output, settings)
         {
             return Ok(Err(error));
         }
@@ -226,6 +227,14 @@ pub(super) fn stored(
 pub(super) fn no_machine(settings: &Settings, arn: &MachineArn) -> ApiError {
     let message = format!("State Machine Does Not Exist: '{}'", arn.text(settings));
     ApiError::new("StateMachineDoesNotExist", message)
+}
+
+/// Refuses an output that is too long or not JSON.
+fn valid_output(output: &str, settings: &Settings) -> Result<(), ApiError> {
+    within_payload("output", output, settings)?;
+    Json::parse(output)
+        .map(drop)
+        .map_err(|error| ApiError::new("InvalidOutput", format!("Invalid Output: '{error}'")))
 }
 
 /// Refuses an input or output that is longer than a payload may be.

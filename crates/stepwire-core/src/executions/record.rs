@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use stepwire_asl::{EventId, HistoryEvent, Json, Timestamp, history};
 
+use super::activities::ActivityRecord;
 use super::definition::Kind;
 use super::machines::{self, Logging};
 use crate::read::{Key, Range};
@@ -157,6 +158,8 @@ pub enum Write {
     Open(ExecutionId, Option<OpenRecord>),
     /// New history events of an execution, in order.
     History(ExecutionId, Arc<[HistoryEvent]>),
+    /// The activity of this name; `None` once it is deleted.
+    Activity(Arc<str>, Option<Arc<ActivityRecord>>),
     /// Earlier revisions, versions, aliases and names of state machines.
     Part(machines::Write),
     /// An execution has ended at this time; it is removed when it has been kept long enough.
@@ -198,6 +201,9 @@ impl Write {
             Write::Ended(at, id) => (ended_key(*at, *id), Some(Vec::new())),
             Write::Removed(key) => (key.clone(), None),
             Write::Numbers(numbers) => (numbers_key(), Some(encode(FORMAT, numbers))),
+            Write::Activity(name, record) => {
+                (activity_key(name), record.as_ref().map(|record| encode(FORMAT, record.as_ref())))
+            }
         }
     }
 
@@ -216,6 +222,10 @@ impl Write {
             Some(&space) if space == Space::Kernel as u8 => {
                 Some(Write::Numbers(decode(FORMAT, key, value)?))
             }
+            Some(&space) if space == Space::Activity as u8 => {
+                let record: ActivityRecord = decode(FORMAT, key, value)?;
+                Some(Write::Activity(Arc::clone(&record.name), Some(Arc::new(record))))
+            }
             _ => None,
         })
     }
@@ -223,6 +233,11 @@ impl Write {
 
 /// The stored state machine.
 pub fn machine(key: &[u8], value: &[u8]) -> Result<MachineRecord, Corrupt> {
+    decode(FORMAT, key, value)
+}
+
+/// The stored activity.
+pub fn activity(key: &[u8], value: &[u8]) -> Result<ActivityRecord, Corrupt> {
     decode(FORMAT, key, value)
 }
 
@@ -306,6 +321,16 @@ pub fn ended_of(key: &[u8]) -> Result<(Timestamp, ExecutionId), Corrupt> {
         }
         _ => Err(Corrupt { key: key.to_vec(), why: "not the key of an end".to_owned() }),
     }
+}
+
+/// Where an activity is.
+pub fn activity_key(name: &str) -> Key {
+    KeyBuilder::new(Space::Activity).text(name).build()
+}
+
+/// All activities, in order of name.
+pub fn activities() -> Range {
+    Range::prefix(&KeyBuilder::new(Space::Activity).build())
 }
 
 fn open_key(id: ExecutionId) -> Key {

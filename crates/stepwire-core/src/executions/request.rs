@@ -8,7 +8,7 @@ use stepwire_asl::Json;
 
 use super::definition::{self, Validate};
 use super::machines::{self, MachineArn};
-use super::{Parent, model};
+use super::{Parent, activities, model};
 use crate::error::ApiError;
 use crate::params::Params;
 use crate::shape;
@@ -68,12 +68,14 @@ pub enum Request {
         /// What is said of the task.
         report: Report,
     },
+    /// An operation on activities.
+    Activity(activities::Request),
 }
 
 /// What a caller says of a task.
 #[derive(Debug, Clone)]
 pub enum Report {
-    /// It succeeded with this JSON text.
+    /// It succeeded with this text, which should be JSON.
     Success(Arc<str>),
     /// It failed.
     Failure {
@@ -143,8 +145,16 @@ impl Request {
             "SendTaskHeartbeat" => {
                 token(&params).map(|token| Request::Task { token, report: Report::Heartbeat })
             }
-            _ => return None,
+            _ => {
+                return activities::Request::parse(operation, &params)
+                    .map(|parsed| parsed.map(Request::Activity));
+            }
         })
+    }
+
+    /// Whether its answer may take long to come.
+    pub fn waits(&self) -> bool {
+        matches!(self, Request::Activity(activities::Request::Poll(_)))
     }
 
     /// Whether it changes nothing.
@@ -155,6 +165,7 @@ impl Request {
             | Request::DescribeExecution { .. }
             | Request::ListExecutions { .. }
             | Request::GetExecutionHistory { .. } => true,
+            Request::Activity(request) => request.is_read(),
             Request::StartExecution(_) | Request::StopExecution { .. } | Request::Task { .. } => {
                 false
             }
@@ -211,9 +222,6 @@ fn execution_history(params: &Params<'_>) -> Result<Request, ApiError> {
 
 fn task_success(params: &Params<'_>) -> Result<Request, ApiError> {
     let output = params.text("output")?;
-    if let Err(error) = Json::parse(output) {
-        return Err(ApiError::new("InvalidOutput", format!("Invalid Output: '{error}'")));
-    }
     Ok(Request::Task { token: token(params)?, report: Report::Success(output.into()) })
 }
 

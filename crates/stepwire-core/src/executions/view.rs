@@ -12,7 +12,7 @@ use super::definition::validated;
 use super::machines::{self, MachineArn, Qualifier};
 use super::record::{self, executions_of, history_key, history_of};
 use super::run::{execution_arn, machine_arn};
-use super::{ExecutionId, ExecutionName, ExecutionRecord, Page, Request, Status};
+use super::{ExecutionId, ExecutionName, ExecutionRecord, Page, Request, Status, activities};
 use crate::error::ApiError;
 use crate::read::{Range, Read};
 use crate::record::Corrupt;
@@ -38,6 +38,7 @@ pub fn answer(request: &Request, read: &dyn Read, settings: &Settings) -> Result
             let events = if *reverse { latest_first } else { in_order };
             history_page(events, id, *with_data, page, read)
         }
+        Request::Activity(request) => activities::view::answer(request, read, settings),
         _ => Err(ApiError::new("ValidationException", "this request changes something")),
     }
 }
