@@ -48,6 +48,11 @@ impl Kernel {
     /// whom it concerns.
     pub(crate) fn ask(&mut self, execution: ExecutionId, ran: Ran, step: &mut Step) {
         step.writes.extend(ran.writes.into_iter().map(Write::Executions));
+        if let Some(logged) = &ran.logged {
+            let mut writes = Vec::new();
+            self.logs.log(logged, &mut writes);
+            step.writes.extend(writes.into_iter().map(Write::Logs));
+        }
         step.then
             .extend(ran.orphans.into_iter().map(|child| Input::Follow(Follow::Abandon(child))));
         step.then.extend(ran.tell.map(|parent| Input::Follow(Follow::Ended(execution, parent))));

@@ -13,6 +13,7 @@ use super::record::{self, Write};
 use super::{
     ExecutionId, ExecutionRecord, Executions, Hot, OpenRecord, Parent, Status, Target, TaskToken,
 };
+use crate::logs::Logged;
 use crate::read::{Read, Reads};
 use crate::record::Corrupt;
 use crate::settings::Settings;
@@ -32,6 +33,8 @@ pub(crate) struct Begin {
 pub(crate) struct Ran {
     pub(crate) writes: Vec<Write>,
     pub(crate) tasks: Vec<Task>,
+    /// What it has logged.
+    pub(crate) logged: Option<Logged>,
     /// Whom to tell that the execution has ended.
     pub(crate) tell: Option<Parent>,
     /// Executions whose end nobody waits for any more: they are to be stopped.
@@ -121,6 +124,7 @@ impl Executions {
         ran.tasks = decision.tasks;
         if !decision.events.is_empty() {
             let events: Arc<[HistoryEvent]> = decision.events.into();
+            ran.logged = self.logged(id, &hot, &events, settings);
             self.record(Write::History(id, events), ran);
         }
         let status = status_of(&hot.execution);
@@ -138,6 +142,9 @@ impl Executions {
         if ended {
             if self.open.contains_key(&id) {
                 self.record(Write::Open(id, None), ran);
+            }
+            if let Some(at) = hot.record.stopped {
+                self.note_end(id, at, ran);
             }
             return;
         }
