@@ -7,7 +7,7 @@ use stepwire_asl::{EventId, HistoryEvent, Json, Timestamp, history};
 
 use super::activities::ActivityRecord;
 use super::definition::Kind;
-use super::machines::{self, Logging};
+use super::machines::{self, Logging, Publish};
 use crate::read::{Key, Range};
 use crate::record::{Corrupt, Entry, KeyBuilder, Space, decode, encode};
 
@@ -56,8 +56,8 @@ pub struct MachineRecord {
     pub tags: Vec<(Arc<str>, Arc<str>)>,
     /// The largest number that a version of it has had.
     pub last_version: u64,
-    /// Whether its creation asked for a version, and that one's description.
-    pub published: Option<Option<Arc<str>>>,
+    /// Whether its creation published a version.
+    pub published: Publish,
 }
 
 /// How an execution stands.

@@ -65,7 +65,7 @@ impl Executions {
         let mut left: BTreeSet<&Key> = ends.iter().map(|(key, _)| key).collect();
         let mut gone: BTreeMap<u64, usize> = BTreeMap::new();
         for (key, at, id) in stale(&ends, now, settings) {
-            if self.is_kept(at, id, reads) {
+            if is_kept(at, id, reads) {
                 left.remove(key);
                 self.record(Write::Removed(key.clone()), &mut ran);
                 continue;
@@ -97,15 +97,15 @@ impl Executions {
         self.record(Write::Numbers(self.numbers()), &mut ran);
         ran
     }
+}
 
-    /// Whether an execution that ended at this time has begun again since.
-    fn is_kept(&self, at: Timestamp, id: ExecutionId, read: &dyn Read) -> bool {
-        let key = record::execution_key(id);
-        let stored = read.get(&key).and_then(|value| record::execution(&key, &value).ok());
-        stored.is_some_and(|stored| {
-            stored.status == Status::Running || (at.0 > 0 && stored.stopped != Some(at))
-        })
-    }
+/// Whether an execution that ended at this time has begun again since.
+fn is_kept(at: Timestamp, id: ExecutionId, read: &dyn Read) -> bool {
+    let key = record::execution_key(id);
+    let stored = read.get(&key).and_then(|value| record::execution(&key, &value).ok());
+    stored.is_some_and(|stored| {
+        stored.status == Status::Running || (at.0 > 0 && stored.stopped != Some(at))
+    })
 }
 
 fn kept_ms(settings: &Settings) -> i64 {

@@ -22,7 +22,7 @@ use stepwire_asl::StateMachine;
 
 pub use arn::{MachineArn, Qualifier};
 pub use logging::{Level, Logging};
-pub use record::{AliasRecord, Route, VersionRecord, Write};
+pub use record::{AliasRecord, Publish, Route, VersionRecord, Write};
 pub use request::{CreateStateMachine, Request, UpdateStateMachine};
 pub(super) use view::{answer, by_name};
 

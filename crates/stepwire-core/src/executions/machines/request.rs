@@ -10,7 +10,7 @@ use super::super::definition::{Kind, accepted, kind};
 use super::super::request::{
     ExecutionName, Page, checked_name, execution_arn, invalid_arn, page, states_resource,
 };
-use super::{Logging, MachineArn, Qualifier, Route};
+use super::{Logging, MachineArn, Publish, Qualifier, Route};
 use crate::error::ApiError;
 use crate::params::Params;
 
@@ -111,7 +111,7 @@ pub struct CreateStateMachine {
     /// `tags`
     pub tags: Vec<(Arc<str>, Arc<str>)>,
     /// `publish`, with `versionDescription`.
-    pub publish: Option<Option<Arc<str>>>,
+    pub publish: Publish,
 }
 
 /// The parts of an UpdateStateMachine request; what is `None` stays.
@@ -128,7 +128,7 @@ pub struct UpdateStateMachine {
     /// Members accepted without effect that were given.
     pub shown: Json,
     /// `publish`, with `versionDescription`.
-    pub publish: Option<Option<Arc<str>>>,
+    pub publish: Publish,
 }
 
 /// Members without effect.
@@ -250,15 +250,15 @@ fn update(params: &Params<'_>) -> Result<Request, ApiError> {
 }
 
 /// `publish`, and the description of the version.
-fn published(params: &Params<'_>) -> Result<Option<Option<Arc<str>>>, ApiError> {
+fn published(params: &Params<'_>) -> Result<Publish, ApiError> {
     let description = params.optional_text("versionDescription")?;
     match params.optional_bool("publish")? {
-        Some(true) => Ok(Some(description.map(Arc::from))),
+        Some(true) => Ok(Publish::Version(description.map(Arc::from))),
         _ if description.is_some_and(|text| !text.is_empty()) => {
             let message = "Version description can only be set when publish is true";
             Err(ApiError::new("ValidationException", message))
         }
-        _ => Ok(None),
+        _ => Ok(Publish::No),
     }
 }
 
@@ -327,8 +327,11 @@ fn update_alias(params: &Params<'_>) -> Result<Request, ApiError> {
     Ok(Request::UpdateAlias { alias, description, routes })
 }
 
+/// A state machine's name, and where an alias of it leads.
+type Routes = (Arc<str>, Vec<Route>);
+
 /// `routingConfiguration`: one or two versions of one state machine, whose weights add up to 100.
-fn routes(params: &Params<'_>) -> Result<Option<(Arc<str>, Vec<Route>)>, ApiError> {
+fn routes(params: &Params<'_>) -> Result<Option<Routes>, ApiError> {
     let Some(list) = params.get("routingConfiguration").and_then(Json::as_array) else {
         return Ok(None);
     };
