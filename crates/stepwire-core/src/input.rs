@@ -85,6 +85,8 @@ pub enum Follow {
     TidyLogs(Timestamp),
     /// Executions that have been kept long enough go.
     Sweep(Timestamp),
+    /// Somebody waits for a message of the queue of this number, and there is one.
+    Receive(u64),
     /// After a restart: the tasks of this execution are asked for again.
     Resume(ExecutionId),
 }

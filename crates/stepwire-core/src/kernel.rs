@@ -16,7 +16,9 @@ use crate::input::{Follow, Input};
 use crate::integrations::Call;
 use crate::logs::Logs;
 use crate::message::Message;
+use crate::objects::Objects;
 use crate::overlay::{Changes, Layered};
+use crate::queues::{self, Queues};
 use crate::read::{Need, Range, Read, Reads};
 use crate::record::{Corrupt, Space};
 use crate::registry::Registry;
@@ -51,6 +53,8 @@ pub struct Kernel {
     pub(crate) executions: Executions,
     pub(crate) answers: Answers,
     pub(crate) logs: Logs,
+    pub(crate) objects: Objects,
+    pub(crate) queues: Queues,
     /// Tasks left for the next turn. Not durable: after a restart executions ask again.
     postponed: VecDeque<Input>,
     /// Messages seen by the rules since the start: makes their random values differ.
@@ -80,6 +84,8 @@ impl Kernel {
             executions: Executions::default(),
             answers: Answers::default(),
             logs: Logs::default(),
+            objects: Objects::default(),
+            queues: Queues::default(),
             postponed: VecDeque::new(),
             salt: 0,
         }
@@ -110,12 +116,14 @@ impl Kernel {
 
     fn load(&mut self, read: &dyn Read) -> Result<(), Corrupt> {
         type Load = fn(&mut Kernel, &[u8], &[u8]) -> Result<(), Corrupt>;
-        let parts: [(&[Space], Load); 7] = [
+        let parts: [(&[Space], Load); 9] = [
             (Registry::SPACES, |kernel, key, value| kernel.registry.load(key, value)),
             (Rules::SPACES, |kernel, key, value| kernel.rules.load(key, value)),
             (Tables::SPACES, |kernel, key, value| kernel.tables.load(key, value)),
             (Executions::SPACES, |kernel, key, value| kernel.executions.load(key, value)),
             (Answers::SPACES, |kernel, key, value| kernel.answers.load(key, value)),
+            (Objects::SPACES, |kernel, key, value| kernel.objects.load(key, value)),
+            (Queues::SPACES, |kernel, key, value| kernel.queues.load(key, value)),
             (Broker::SPACES, |kernel, key, value| kernel.broker.load(key, value)),
             (Logs::SPACES, |kernel, key, value| kernel.logs.load(key, value)),
         ];
@@ -126,6 +134,8 @@ impl Kernel {
                 }
             }
         }
+        self.objects.resume_numbers(read)?;
+        self.queues.resume();
         self.executions.resume_numbers(read)
     }
 
@@ -143,6 +153,8 @@ impl Kernel {
         same("tables", self.tables == stored.tables)?;
         same("answers", self.answers == stored.answers)?;
         same("logs", self.logs == stored.logs)?;
+        same("objects", self.objects == stored.objects)?;
+        same("queues or messages in them", self.queues == stored.queues)?;
         self.executions.check(&stored.executions, read)
     }
 
@@ -164,7 +176,8 @@ impl Kernel {
         let answers = self.answers.due(self.settings.answer_grace_ms);
         let sweep = self.executions.sweep_due(&self.settings);
         let logs = self.logs.due(self.settings.quotas.log_group_bytes_max);
-        let all = [self.broker.due(), self.executions.due(), answers, sweep, logs];
+        let (executions, queues) = (self.executions.due(), self.queues.due());
+        let all = [self.broker.due(), executions, answers, queues, sweep, logs];
         all.into_iter().flatten().min()
     }
 
@@ -249,6 +262,7 @@ impl Kernel {
                 Follow::Sweep(now) => {
                     self.executions.prefetch_sweep(*now, &self.settings, reads);
                 }
+                Follow::Receive(queue) => self.queues.prefetch(*queue, reads),
                 Follow::Abandon(id) | Follow::Resume(id) => self.executions.touch(*id, reads),
             },
         }
@@ -266,8 +280,18 @@ impl Kernel {
                 self.executions.prefetch(request, reads, &self.settings);
             }
             Request::Tables(request) => self.tables.prefetch(request, reads),
+            Request::Objects(request) => Objects::prefetch(request, reads),
+            Request::Queues(queues::Request::ReceiveMessage(receive)) => {
+                if let Ok(queue) = self.queues.find(&receive.queue) {
+                    self.queues.prefetch(queue.number, reads);
+                }
+            }
             // What these change is in memory whole.
-            Request::Registry(_) | Request::Rules(_) | Request::Logs(_) | Request::Publish(_) => {}
+            Request::Registry(_)
+            | Request::Rules(_)
+            | Request::Logs(_)
+            | Request::Publish(_)
+            | Request::Queues(_) => {}
         }
     }
 
@@ -331,6 +355,7 @@ impl Kernel {
             }
             Follow::Ended(child, parent) => self.told_of_end(now, child, parent, reads, step),
             Follow::HandOut(activity) => self.hand_out(now, activity, reads, step),
+            Follow::Receive(queue) => self.hand_out_messages(now, queue, reads, step),
             Follow::Abandon(id) => {
                 let stop = Stimulus::Stop { error: None, cause: None };
                 let _ = self.stimulate(now, id, stop, reads, step);
@@ -389,6 +414,9 @@ impl Kernel {
             Request::States(executions::Request::Activity(activities::Request::Poll(poll))) => {
                 self.poll(now, asker, poll, step).err().map(Err)
             }
+            Request::Queues(request) if !request.is_read() => {
+                self.call_queues(now, asker, request, reads, step)
+            }
             _ => Some(self.answer(now, request, reads, step)),
         }
     }
@@ -445,6 +473,15 @@ impl Kernel {
                 self.stored(writes, step);
                 Ok(answer)
             }
+            Request::Objects(request) => {
+                let mut writes = Vec::new();
+                let (objects, settings) = (&mut self.objects, &self.settings);
+                let answer = objects.call(now, request, reads, settings, &mut writes)?;
+                step.writes.extend(writes.into_iter().map(Write::Objects));
+                Ok(answer)
+            }
+            // These may have to wait: see `call`.
+            Request::Queues(_) => Err(ApiError::new("InternalFailure", "not answered at once")),
             Request::Publish(publish) => {
                 publish.within(&self.settings.mqtt)?;
                 self.publish(publish.message(now), 0, step);
@@ -538,6 +575,7 @@ impl Kernel {
         self.broker.tick(now, &self.registry, &self.settings, &mut out);
         self.absorb(0, out, step);
         self.tidy(now, step);
+        self.look_at_waiting(now, step);
         let overdue = self.executions.overdue(now, TIMERS_MAX);
         if overdue.is_empty() {
             self.give_up_answers(now, step);

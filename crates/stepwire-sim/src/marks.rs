@@ -181,5 +181,7 @@ fn kind(write: &Write) -> &'static str {
             executions::Write::Open(_, None) => "an end",
             executions::Write::Activity(..) => "an activity",
         },
+        Write::Objects(_) => "an object",
+        Write::Queues(_) => "a queue",
     }
 }
