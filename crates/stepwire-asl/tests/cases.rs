@@ -31,7 +31,7 @@ use std::sync::Arc;
 use stepwire_asl::advice;
 use stepwire_asl::history::{decode_chunk, encode_chunk};
 use stepwire_asl::{
-    Decision, Entropy, Execution, Failure, HistoryEvent, Json, Start, StateMachine, Status,
+    Decision, Entropy, Execution, Failure, HistoryEvent, Json, Limits, Start, StateMachine, Status,
     Stimulus, Timestamp, Turn,
 };
 
@@ -192,8 +192,13 @@ impl World {
             input: input.into(),
         };
         let token = |id| format!("token-{id}");
-        let mut turn =
-            Turn { now: self.now, entropy: &mut self.entropy, token: &token, activity: &|_| true };
+        let mut turn = Turn {
+            now: self.now,
+            entropy: &mut self.entropy,
+            token: &token,
+            activity: &|_| true,
+            limits: Limits::default(),
+        };
         let (execution, decision) = Execution::start(Arc::clone(&self.machine), start, &mut turn);
         let (events, stored) = (Vec::new(), Vec::new());
         let mut run = Run { execution, events, stored, told: String::new() };
@@ -233,8 +238,13 @@ impl World {
     fn step(&mut self, stimulus: Stimulus) {
         let run = self.runs.last_mut().unwrap();
         let token = |id| format!("token-{id}");
-        let mut turn =
-            Turn { now: self.now, entropy: &mut self.entropy, token: &token, activity: &|_| true };
+        let mut turn = Turn {
+            now: self.now,
+            entropy: &mut self.entropy,
+            token: &token,
+            activity: &|_| true,
+            limits: Limits::default(),
+        };
         let before = run.execution.clone();
         match run.execution.step(stimulus, &mut turn) {
             Ok(decision) => run.take(decision, &self.machine),

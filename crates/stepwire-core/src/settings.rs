@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::broker::Limits;
+use crate::quotas::Quotas;
 
 /// Fixed facts about the node and the limits it holds.
 #[derive(Debug, Clone)]
@@ -21,6 +22,8 @@ pub struct Settings {
     pub activity_pollers_max: usize,
     /// What the broker bounds.
     pub mqtt: Limits,
+    /// What workflows may use.
+    pub quotas: Quotas,
 }
 
 impl Settings {
@@ -40,6 +43,7 @@ impl Default for Settings {
             answer_grace_ms: 10_000,
             activity_pollers_max: 1_000,
             mqtt: Limits::default(),
+            quotas: Quotas::default(),
         }
     }
 }

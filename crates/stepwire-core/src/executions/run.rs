@@ -10,7 +10,9 @@ use stepwire_asl::{
 
 use super::activities::Activities;
 use super::record::{self, Write};
-use super::{ExecutionId, ExecutionRecord, Executions, Hot, OpenRecord, Parent, Status, TaskToken};
+use super::{
+    ExecutionId, ExecutionRecord, Executions, Hot, OpenRecord, Parent, Status, Target, TaskToken,
+};
 use crate::read::{Read, Reads};
 use crate::record::Corrupt;
 use crate::settings::Settings;
@@ -18,7 +20,7 @@ use crate::settings::Settings;
 /// A start that has been found possible.
 #[derive(Debug)]
 pub(crate) struct Begin {
-    pub(crate) machine: u64,
+    pub(crate) target: Target,
     pub(crate) name: Arc<str>,
     pub(crate) input: Arc<str>,
     pub(crate) trace_header: Option<Arc<str>>,
@@ -44,10 +46,11 @@ impl Executions {
         begin: Begin,
         settings: &Settings,
     ) -> Option<(ExecutionId, Ran)> {
-        let machine = self.machine(begin.machine)?;
-        let id = ExecutionId { machine: begin.machine, number: self.next_execution };
+        let target = begin.target;
+        let machine = self.machines.revision(target.machine, target.revision)?;
+        let id = ExecutionId { machine: target.machine, number: self.next_execution };
         let machine_name = Arc::clone(&machine.record.name);
-        let compiled = Arc::clone(&machine.compiled);
+        let compiled = Arc::clone(machine.compiled.as_ref()?);
         let start = Start {
             execution_arn: execution_arn(settings, &machine_name, &begin.name).into(),
             role_arn: Arc::clone(&machine.record.role_arn),
@@ -65,11 +68,14 @@ impl Executions {
             revision: stepwire_asl::REVISION,
             trace_header: begin.trace_header,
             parent: begin.parent,
+            machine_revision: target.revision,
+            version: target.version,
+            alias: target.alias,
         };
         let mut ran = Ran::default();
         let name = Write::Name { machine: machine_name, name: begin.name, id };
         self.record(name, &mut ran);
-        self.settle(id, Hot { execution, record, used: 0 }, decision, true, &mut ran);
+        self.settle(id, Hot { execution, record, used: 0 }, decision, true, settings, &mut ran);
         Some((id, ran))
     }
 
@@ -92,7 +98,7 @@ impl Executions {
         let mut ran = Ran::default();
         match decided {
             Ok(decision) => {
-                self.settle(id, hot, decision, false, &mut ran);
+                self.settle(id, hot, decision, false, settings, &mut ran);
                 Ok(Ok(ran))
             }
             Err(rejected) => {
@@ -109,6 +115,7 @@ impl Executions {
         mut hot: Hot,
         decision: Decision,
         first: bool,
+        settings: &Settings,
         ran: &mut Ran,
     ) {
         ran.tasks = decision.tasks;
@@ -134,8 +141,10 @@ impl Executions {
             }
             return;
         }
+        let last = hot.record.started.plus_ms(settings.quotas.standard().run_ms_max);
+        let due = hot.execution.due().map_or(last, |due| due.min(last));
         let open = OpenRecord {
-            due: hot.execution.due(),
+            due: Some(due),
             outstanding: hot.execution.is_owed(),
             parent: match self.open.get(&id) {
                 Some(open) => open.parent,
@@ -176,17 +185,21 @@ fn with_turn<T>(
     activities: &Activities,
     decide: impl FnOnce(&mut Turn<'_>) -> T,
 ) -> T {
-    let mut seed = Sha256::new();
-    seed.update(settings.secret);
-    for part in [id.machine, id.number, seq] {
-        seed.update(part.to_be_bytes());
-    }
-    let seed = seed.finalize();
-    let seed = seed.iter().take(8).fold(0_u64, |acc, byte| acc << 8 | u64::from(*byte));
+    let seed = seed(settings, &[id.machine, id.number, seq]);
     let mut entropy = Entropy::new(seed);
     let token = |scheduled: EventId| TaskToken { execution: id, scheduled }.seal(&settings.secret);
     let activity = |arn: &str| activities.has(arn, settings);
-    decide(&mut Turn { now, entropy: &mut entropy, token: &token, activity: &activity })
+    let limits = settings.quotas.standard();
+    decide(&mut Turn { now, entropy: &mut entropy, token: &token, activity: &activity, limits })
+}
+
+/// A seed that only this position has, and that nobody can guess.
+pub(super) fn seed(settings: &Settings, position: &[u64]) -> u64 {
+    let mut seed = Sha256::new();
+    seed.update(settings.secret);
+    position.iter().for_each(|part| seed.update(part.to_be_bytes()));
+    let seed = seed.finalize();
+    seed.iter().take(8).fold(0_u64, |acc, byte| acc << 8 | u64::from(*byte))
 }
 
 fn status_of(execution: &Execution) -> Status {

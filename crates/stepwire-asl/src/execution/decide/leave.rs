@@ -11,9 +11,6 @@ use crate::json::{DEPTH_MAX, Json};
 use crate::scope::Failure;
 use crate::template::Template;
 
-/// Most bytes of any payload.
-const PAYLOAD_MAX: usize = 262_144;
-
 /// Variables that a state assigns.
 type Assigned = BTreeMap<Arc<str>, Json>;
 
@@ -80,7 +77,7 @@ impl Decider<'_, '_> {
             return Ok(());
         }
         let name = &self.machine.state(position.state).name;
-        unfit(name, made).map_or(Ok(()), Err)
+        unfit(name, made, self.turn.limits.payload_bytes_max).map_or(Ok(()), Err)
     }
 
     pub(super) fn leave(
@@ -116,12 +113,12 @@ pub(super) fn mismatch(error: crate::path::Error) -> Failure {
     Failure::new("States.ResultPathMatchFailure", error.message)
 }
 
-/// Why a history cannot keep what the state or task `who` made.
-pub(super) fn unfit(who: &str, made: &Json) -> Option<Failure> {
-    if surely_fits(made, PAYLOAD_MAX, DEPTH_MAX).is_some() {
+/// Why a history cannot keep what the state or task `who` made, with texts of at most `most` bytes.
+pub(super) fn unfit(who: &str, made: &Json, most: usize) -> Option<Failure> {
+    if surely_fits(made, most, DEPTH_MAX).is_some() {
         return None;
     }
-    if exceeds(made) {
+    if exceeds(made, most) {
         let cause = format!(
             "The state/task '{who}' returned a result with a size exceeding the maximum number of bytes service limit."
         );
@@ -155,8 +152,8 @@ fn surely_fits(value: &Json, bytes: usize, levels: usize) -> Option<usize> {
     }
 }
 
-/// Whether the compact text of `value` is longer than a payload may be. Stops counting there.
-fn exceeds(value: &Json) -> bool {
+/// Whether the compact text of `value` has more than `most` bytes. Stops counting there.
+fn exceeds(value: &Json, most: usize) -> bool {
     fn after(value: &Json, left: usize) -> Option<usize> {
         match value {
             Json::Null | Json::Bool(true) => left.checked_sub(4),
@@ -186,12 +183,14 @@ fn exceeds(value: &Json) -> bool {
             .sum();
         left.checked_sub(text.len() + extra + 2)
     }
-    after(value, PAYLOAD_MAX).is_none()
+    after(value, most).is_none()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const PAYLOAD_MAX: usize = 1_000;
 
     #[test]
     fn a_payload_is_measured_as_it_is_written() {
@@ -205,9 +204,9 @@ mod tests {
             assert_eq!(fits.len(), PAYLOAD_MAX);
             let value = Json::parse(&fits).expect("JSON");
             assert_eq!(value.to_text(), fits);
-            assert!(!exceeds(&value), "{rest}");
+            assert!(!exceeds(&value, PAYLOAD_MAX), "{rest}");
             let over = Json::parse(&fits.replacen('x', "xx", 1)).expect("JSON");
-            assert!(exceeds(&over), "{rest}");
+            assert!(exceeds(&over, PAYLOAD_MAX), "{rest}");
         }
     }
 

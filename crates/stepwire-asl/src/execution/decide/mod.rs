@@ -21,9 +21,6 @@ use crate::definition::{State, StateDefinition, StateId, StateMachine};
 use crate::history::{Detail, HistoryEvent, Kind, Payload, Trouble};
 use crate::scope::Failure;
 
-/// A history ends here, whatever the machine would still do.
-const EVENTS_MAX: u64 = 25_000;
-
 impl Execution {
     /// A new execution, run until it waits or ends.
     pub fn start(
@@ -122,10 +119,11 @@ impl<'e, 't> Decider<'e, 't> {
             return;
         }
         let id = if detail.is_private() { 0 } else { self.execution.last_id + 1 };
+        let most = self.turn.limits.events_max;
         let detail =
-            if id >= EVENTS_MAX && !detail.is_terminal() { too_many_events() } else { detail };
+            if id >= most && !detail.is_terminal() { too_many_events(most) } else { detail };
         let previous = match detail {
-            Detail::BranchStarted { .. } => 0,
+            Detail::BranchStarted { .. } | Detail::ExecutionAborted(_) => 0,
             // The end of a Map follows from the end of its last iteration.
             Detail::MapSucceeded => self.execution.last_id,
             _ => self.execution.frames.get(&frame).map_or(0, |frame| frame.last),
@@ -237,9 +235,8 @@ fn runtime(cause: impl Into<Arc<str>>) -> Failure {
     Failure::new("States.Runtime", cause)
 }
 
-fn too_many_events() -> Detail {
-    let cause =
-        format!("The execution reached the maximum number of history events ({EVENTS_MAX}).");
+fn too_many_events(most: u64) -> Detail {
+    let cause = format!("The execution reached the maximum number of history events ({most}).");
     Detail::ExecutionFailed(Trouble {
         error: Some("States.Runtime".into()),
         cause: Some(cause.into()),

@@ -6,9 +6,7 @@ use stepwire_asl::Json;
 
 use crate::error::ApiError;
 use crate::executions::Page;
-use crate::executions::request::{
-    TOKEN_MAX, checked_name, invalid_arn, page, states_resource, wrong_kind,
-};
+use crate::executions::request::{checked_name, invalid_arn, page, states_resource, wrong_kind};
 use crate::params::Params;
 
 /// A request about activities.
@@ -58,7 +56,7 @@ impl Request {
             "DescribeActivity" => named(params).map(Request::Describe),
             "ListActivities" => params
                 .only(&["maxResults", "nextToken"])
-                .and_then(|()| page(params, TOKEN_MAX))
+                .and_then(|()| page(params))
                 .map(Request::List),
             "GetActivityTask" => poll(params),
             _ => return None,
