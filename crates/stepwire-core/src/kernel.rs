@@ -1,6 +1,6 @@
 //! One shard: all its durable state, and the rules by which it changes.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use stepwire_asl::{Json, Rejected, Stimulus, Timestamp};
@@ -49,6 +49,9 @@ pub struct Kernel {
     pub(crate) tables: Tables,
     pub(crate) executions: Executions,
     pub(crate) answers: Answers,
+    /// Who waits for the end of an execution, and whether with its data. Not durable: callers are
+    /// gone after a restart, and executions ask again.
+    pub(crate) waiting: BTreeMap<ExecutionId, (Asker, bool)>,
     /// Tasks left for the next turn. Not durable: after a restart executions ask again.
     postponed: VecDeque<Input>,
     /// Messages seen by the rules since the start: makes their random values differ.
@@ -77,6 +80,7 @@ impl Kernel {
             tables: Tables::default(),
             executions: Executions::default(),
             answers: Answers::default(),
+            waiting: BTreeMap::new(),
             postponed: VecDeque::new(),
             salt: 0,
         }
@@ -322,7 +326,7 @@ impl Kernel {
             }
             Follow::Resume(id) => match self.executions.outstanding(id, reads) {
                 Ok(tasks) => {
-                    self.ask(id, Ran { tasks, ..Ran::default() }, step);
+                    self.ask(now, id, Ran { tasks, ..Ran::default() }, step);
                 }
                 Err(corrupt) => self.quarantine(id, &corrupt, step),
             },
@@ -364,6 +368,16 @@ impl Kernel {
             Request::States(executions::Request::Activity(activities::Request::Poll(poll))) => {
                 self.poll(now, asker, poll, step).err().map(Err)
             }
+            Request::States(executions::Request::StartSync { start, with_data }) => {
+                match self.executions.start_sync(now, start, &self.settings) {
+                    Ok((id, ran)) => {
+                        self.waiting.insert(id, (asker, *with_data));
+                        self.ask(now, id, ran, step);
+                        None
+                    }
+                    Err(error) => Some(Err(error)),
+                }
+            }
             _ => Some(self.answer(now, request, reads, step)),
         }
     }
@@ -384,7 +398,7 @@ impl Kernel {
                 let called = called.map_err(|c| ApiError::new("InternalFailure", c.to_string()))?;
                 let (answer, id, ran) = called?;
                 match id {
-                    Some(id) => self.ask(id, ran, step),
+                    Some(id) => self.ask(now, id, ran, step),
                     None => step.writes.extend(ran.writes.into_iter().map(Write::Executions)),
                 }
                 Ok(answer)
@@ -442,7 +456,7 @@ impl Kernel {
     ) -> Result<(), Rejected> {
         match self.executions.stimulate(now, id, stimulus, reads, &self.settings) {
             Ok(Ok(ran)) => {
-                self.ask(id, ran, step);
+                self.ask(now, id, ran, step);
                 Ok(())
             }
             Ok(Err(rejected)) => Err(rejected),

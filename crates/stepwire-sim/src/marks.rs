@@ -188,6 +188,8 @@ fn kind(write: &Write) -> &'static str {
             executions::Write::Open(_, Some(_)) => "a deadline",
             executions::Write::Open(_, None) => "an end",
             executions::Write::Activity(..) => "an activity",
+            executions::Write::Part(..) | executions::Write::Numbers(..) => "a state machine",
+            executions::Write::Ended(..) | executions::Write::Removed(..) => "an end",
         },
     }
 }

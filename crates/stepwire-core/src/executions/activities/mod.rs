@@ -165,7 +165,8 @@ impl Activities {
             return Err(no_activity(settings, &poll.activity));
         }
         let queue = self.queues.entry(Arc::clone(&poll.activity)).or_default();
-        if queue.workers.len() >= settings.activity_pollers_max {
+        let max = settings.quotas.pollers_max;
+        if queue.workers.len() as u64 >= max {
             let message = "The maximum number of workers concurrently polling for activity tasks \
                            has been reached.";
             return Err(ApiError::new("ActivityWorkerLimitExceeded", message));
@@ -242,6 +243,11 @@ impl Executions {
                 return Err(ApiError::new("ActivityAlreadyExists", message));
             }
             return Ok((answer(there.created), None, Ran::default()));
+        }
+        let max = settings.quotas.activities_max;
+        if self.activities.known.len() as u64 >= max {
+            let message = format!("Activity Limit Exceeded: at most {max}");
+            return Err(ApiError::new("ActivityLimitExceeded", message));
         }
         let record = ActivityRecord {
             name: Arc::clone(&create.name),
