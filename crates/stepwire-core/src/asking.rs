@@ -60,6 +60,11 @@ impl Kernel {
             reply_to(asker, Ok(answer), now, step);
         }
         step.writes.extend(ran.writes.into_iter().map(Write::Executions));
+        if let Some(logged) = &ran.logged {
+            let mut writes = Vec::new();
+            self.logs.log(logged, &mut writes);
+            step.writes.extend(writes.into_iter().map(Write::Logs));
+        }
         step.then
             .extend(ran.orphans.into_iter().map(|child| Input::Follow(Follow::Abandon(child))));
         step.then.extend(ran.tell.map(|parent| Input::Follow(Follow::Ended(execution, parent))));

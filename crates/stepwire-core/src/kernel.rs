@@ -14,6 +14,7 @@ use crate::error::ApiError;
 use crate::executions::{self, ExecutionId, Executions, Parent, Ran, TaskToken, activities};
 use crate::input::{Follow, Input};
 use crate::integrations::Call;
+use crate::logs::Logs;
 use crate::message::Message;
 use crate::overlay::{Changes, Layered};
 use crate::read::{Need, Range, Read, Reads};
@@ -52,6 +53,7 @@ pub struct Kernel {
     /// Who waits for the end of an execution, and whether with its data. Not durable: callers are
     /// gone after a restart, and executions ask again.
     pub(crate) waiting: BTreeMap<ExecutionId, (Asker, bool)>,
+    pub(crate) logs: Logs,
     /// Tasks left for the next turn. Not durable: after a restart executions ask again.
     postponed: VecDeque<Input>,
     /// Messages seen by the rules since the start: makes their random values differ.
@@ -81,6 +83,7 @@ impl Kernel {
             executions: Executions::default(),
             answers: Answers::default(),
             waiting: BTreeMap::new(),
+            logs: Logs::default(),
             postponed: VecDeque::new(),
             salt: 0,
         }
@@ -111,13 +114,14 @@ impl Kernel {
 
     fn load(&mut self, read: &dyn Read) -> Result<(), Corrupt> {
         type Load = fn(&mut Kernel, &[u8], &[u8]) -> Result<(), Corrupt>;
-        let parts: [(&[Space], Load); 6] = [
+        let parts: [(&[Space], Load); 7] = [
             (Registry::SPACES, |kernel, key, value| kernel.registry.load(key, value)),
             (Rules::SPACES, |kernel, key, value| kernel.rules.load(key, value)),
             (Tables::SPACES, |kernel, key, value| kernel.tables.load(key, value)),
             (Executions::SPACES, |kernel, key, value| kernel.executions.load(key, value)),
             (Answers::SPACES, |kernel, key, value| kernel.answers.load(key, value)),
             (Broker::SPACES, |kernel, key, value| kernel.broker.load(key, value)),
+            (Logs::SPACES, |kernel, key, value| kernel.logs.load(key, value)),
         ];
         for (spaces, load) in parts {
             for space in spaces {
@@ -142,6 +146,7 @@ impl Kernel {
         same("rules", self.rules == stored.rules)?;
         same("tables", self.tables == stored.tables)?;
         same("answers", self.answers == stored.answers)?;
+        same("logs", self.logs == stored.logs)?;
         self.executions.check(&stored.executions, read)
     }
 
@@ -161,7 +166,10 @@ impl Kernel {
             return Some(Timestamp(0));
         }
         let answers = self.answers.due(self.settings.answer_grace_ms);
-        [self.broker.due(), self.executions.due(), answers].into_iter().flatten().min()
+        let sweep = self.executions.sweep_due(&self.settings);
+        let logs = self.logs.due(self.settings.quotas.log_group_bytes_max);
+        let all = [self.broker.due(), self.executions.due(), answers, sweep, logs];
+        all.into_iter().flatten().min()
     }
 
     /// Steps `input` and everything that follows from it, over what `changes` and `base` hold.
@@ -238,6 +246,13 @@ impl Kernel {
                     self.executions.touch_ended(*child, *parent, reads, &self.settings);
                 }
                 Follow::HandOut(activity) => self.touch_match(activity, reads),
+                Follow::TidyLogs(now) => {
+                    let bytes_max = self.settings.quotas.log_group_bytes_max;
+                    self.logs.prefetch_tidy(*now, bytes_max, reads);
+                }
+                Follow::Sweep(now) => {
+                    self.executions.prefetch_sweep(*now, &self.settings, reads);
+                }
                 Follow::Abandon(id) | Follow::Resume(id) => self.executions.touch(*id, reads),
             },
         }
@@ -256,7 +271,7 @@ impl Kernel {
             }
             Request::Tables(request) => self.tables.prefetch(request, reads),
             // What these change is in memory whole.
-            Request::Registry(_) | Request::Rules(_) | Request::Publish(_) => {}
+            Request::Registry(_) | Request::Rules(_) | Request::Logs(_) | Request::Publish(_) => {}
         }
     }
 
@@ -323,6 +338,16 @@ impl Kernel {
             Follow::Abandon(id) => {
                 let stop = Stimulus::Stop { error: None, cause: None };
                 let _ = self.stimulate(now, id, stop, reads, step);
+            }
+            Follow::TidyLogs(now) => {
+                let (bytes_max, mut writes) =
+                    (self.settings.quotas.log_group_bytes_max, Vec::new());
+                self.logs.tidy(now, bytes_max, reads, &mut writes);
+                step.writes.extend(writes.into_iter().map(Write::Logs));
+            }
+            Follow::Sweep(now) => {
+                let ran = self.executions.sweep(now, &self.settings, reads);
+                step.writes.extend(ran.writes.into_iter().map(Write::Executions));
             }
             Follow::Resume(id) => match self.executions.outstanding(id, reads) {
                 Ok(tasks) => {
@@ -394,6 +419,11 @@ impl Kernel {
         }
         match request {
             Request::States(request) => {
+                if let executions::Request::Machines(request) = request
+                    && let Some(logging) = request.logging()
+                {
+                    logging.check(|group| self.logs.has(group))?;
+                }
                 let called = self.executions.call(now, request, reads, &self.settings);
                 let called = called.map_err(|c| ApiError::new("InternalFailure", c.to_string()))?;
                 let (answer, id, ran) = called?;
@@ -401,6 +431,12 @@ impl Kernel {
                     Some(id) => self.ask(now, id, ran, step),
                     None => step.writes.extend(ran.writes.into_iter().map(Write::Executions)),
                 }
+                Ok(answer)
+            }
+            Request::Logs(request) => {
+                let mut writes = Vec::new();
+                let answer = self.logs.call(now, request, &mut writes)?;
+                step.writes.extend(writes.into_iter().map(Write::Logs));
                 Ok(answer)
             }
             Request::Registry(request) => {
@@ -515,12 +551,24 @@ impl Kernel {
         let mut out = broker::Out::default();
         self.broker.tick(now, &self.registry, &self.settings, &mut out);
         self.absorb(0, out, step);
+        self.tidy(now, step);
         let overdue = self.executions.overdue(now, TIMERS_MAX);
         if overdue.is_empty() {
             self.give_up_answers(now, step);
         } else {
             // After downtime a task that an answer waits for may be about to begin: timers first.
             step.then.push(Input::Follow(Follow::Timers(overdue)));
+        }
+    }
+
+    /// Has a slice of what need not be kept any longer removed.
+    fn tidy(&self, now: Timestamp, step: &mut Step) {
+        let is_due = |due: Option<Timestamp>| due.is_some_and(|due| due <= now);
+        if is_due(self.executions.sweep_due(&self.settings)) {
+            step.then.push(Input::Follow(Follow::Sweep(now)));
+        }
+        if is_due(self.logs.due(self.settings.quotas.log_group_bytes_max)) {
+            step.then.push(Input::Follow(Follow::TidyLogs(now)));
         }
     }
 

@@ -16,6 +16,7 @@ pub mod executions;
 pub mod input;
 pub mod integrations;
 mod kernel;
+pub mod logs;
 pub mod message;
 pub mod mqtt;
 pub mod overlay;

@@ -31,6 +31,8 @@ pub struct Quotas {
     pub machines_max: u64,
     /// Most activities.
     pub activities_max: u64,
+    /// Bytes of messages that a log group keeps; the oldest go first. AWS keeps all.
+    pub log_group_bytes_max: u64,
 }
 
 /// A quota by its name in the configuration.
@@ -56,6 +58,7 @@ impl Quotas {
         Quota { key: "map-runs-max", field: |quotas| &mut quotas.map_runs_max },
         Quota { key: "machines-max", field: |quotas| &mut quotas.machines_max },
         Quota { key: "activities-max", field: |quotas| &mut quotas.activities_max },
+        Quota { key: "log-group-bytes-max", field: |quotas| &mut quotas.log_group_bytes_max },
     ];
 
     /// How far a Standard execution may go.
@@ -110,6 +113,7 @@ impl Default for Quotas {
             map_runs_max: 1_000,
             machines_max: 100_000,
             activities_max: 100_000,
+            log_group_bytes_max: 1 << 30,
         }
     }
 }

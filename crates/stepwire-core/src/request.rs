@@ -9,7 +9,7 @@ use crate::error::ApiError;
 use crate::message::{Message, Origin, Properties, QoS};
 use crate::read::Read;
 use crate::settings::Settings;
-use crate::{broker, executions, registry, rules, tables};
+use crate::{broker, executions, logs, registry, rules, tables};
 
 /// An AWS service we host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub enum Service {
     IotData,
     /// Amazon DynamoDB.
     DynamoDb,
+    /// Amazon CloudWatch Logs.
+    Logs,
 }
 
 /// A request to one of the services.
@@ -35,6 +37,8 @@ pub enum Request {
     Rules(rules::Request),
     /// DynamoDB.
     Tables(tables::Request),
+    /// CloudWatch Logs.
+    Logs(logs::Request),
     /// `iot-data` Publish.
     Publish(Publish),
 }
@@ -68,6 +72,7 @@ impl Request {
             Service::DynamoDb => {
                 Some(tables::Request::parse(operation, body)?.map(Request::Tables))
             }
+            Service::Logs => Some(logs::Request::parse(operation, body)?.map(Request::Logs)),
             Service::Iot => registry::Request::parse(operation, body)
                 .map(|parsed| parsed.map(Request::Registry))
                 .or_else(|| Some(rules::Request::parse(operation, body)?.map(Request::Rules))),
@@ -82,6 +87,7 @@ impl Request {
             Request::Registry(request) => request.is_read(),
             Request::Rules(request) => request.is_read(),
             Request::Tables(request) => request.is_read(),
+            Request::Logs(request) => request.is_read(),
             Request::Publish(_) => false,
         }
     }
@@ -90,9 +96,11 @@ impl Request {
     pub fn waits(&self) -> bool {
         match self {
             Request::States(request) => request.waits(),
-            Request::Registry(_) | Request::Rules(_) | Request::Tables(_) | Request::Publish(_) => {
-                false
-            }
+            Request::Registry(_)
+            | Request::Rules(_)
+            | Request::Tables(_)
+            | Request::Logs(_)
+            | Request::Publish(_) => false,
         }
     }
 
@@ -103,6 +111,7 @@ impl Request {
             Request::Registry(request) => registry::answer(request, read, settings),
             Request::Rules(request) => rules::answer(request, read, settings),
             Request::Tables(request) => tables::answer(request, read, settings),
+            Request::Logs(request) => logs::answer(request, read, settings),
             Request::Publish(_) => {
                 Err(ApiError::new("InvalidRequestException", "publishing is not a read"))
             }

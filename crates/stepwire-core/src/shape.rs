@@ -24,6 +24,8 @@ pub(crate) enum Shape {
     Truth,
     /// A list of this many items.
     List(&'static Shape, usize, usize),
+    /// Keys of the caller's choice, each with a value of this shape.
+    Map(&'static Shape),
     /// A structure: its name in the service's model, and its members.
     Structure(&'static str, &'static [Member]),
 }
@@ -153,6 +155,12 @@ fn within(
             }
             for (at, value) in items.iter().enumerate() {
                 within(value, *item, &format!("{path}.{}.member", at + 1), broken)?;
+            }
+        }
+        Shape::Map(shape) => {
+            let entries = value.as_object().ok_or_else(|| mistyped(value, "a structure"))?;
+            for (key, value) in entries {
+                within(value, *shape, &format!("{path}.{key}.member"), broken)?;
             }
         }
         Shape::Structure(_, members) => structure(value, members, &format!("{path}."), broken)?,

@@ -181,6 +181,7 @@ fn kind(write: &Write) -> &'static str {
             | tables::Write::Retired(..) => "a table",
         },
         Write::Answer(..) => "a kept answer",
+        Write::Logs(..) => "a log",
         Write::Executions(write) => match write {
             executions::Write::Machine(..) => "a state machine",
             executions::Write::Name { .. } | executions::Write::Execution(..) => "a start",

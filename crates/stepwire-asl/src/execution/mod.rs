@@ -345,6 +345,11 @@ impl Execution {
         self.machine.timeout_s.map(|seconds| self.started.plus_ms(seconds.saturating_mul(1_000)))
     }
 
+    /// Its ARN.
+    pub fn arn(&self) -> &Arc<str> {
+        &self.execution_arn
+    }
+
     /// Whether the task is open.
     pub fn is_open(&self, scheduled: EventId) -> bool {
         self.tasks.contains_key(&scheduled)

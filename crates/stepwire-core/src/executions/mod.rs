@@ -8,10 +8,12 @@ mod call;
 mod children;
 mod definition;
 mod express;
+mod logged;
 pub mod machines;
 mod model;
 pub mod record;
 mod request;
+mod retention;
 mod run;
 mod token;
 mod view;
@@ -68,6 +70,8 @@ pub struct Executions {
     /// `used` of every hot execution; derived from `hot`.
     hot_order: BTreeSet<(u64, ExecutionId)>,
     clock: u64,
+    /// When the first of those that have ended did; derived from what is stored.
+    first_end: Option<Timestamp>,
 }
 
 impl Executions {
@@ -89,7 +93,10 @@ impl Executions {
             }
             Write::Open(id, record) => self.apply_open(*id, *record),
             Write::Activity(name, record) => self.activities.apply(name, record.as_ref()),
-            Write::Name { .. } | Write::History(..) | Write::Ended(..) | Write::Removed(_) => {}
+            Write::Ended(at, _) => {
+                self.first_end = Some(self.first_end.map_or(*at, |first| first.min(*at)));
+            }
+            Write::Name { .. } | Write::History(..) | Write::Removed(_) => {}
         }
     }
 
@@ -124,6 +131,8 @@ impl Executions {
 
     /// Finds, after `load`, where execution numbers go on.
     pub(crate) fn resume_numbers(&mut self, read: &dyn Read) -> Result<(), Corrupt> {
+        let first = read.range(&record::all_ended().limit(1));
+        self.first_end = first.first().and_then(|(key, _)| Some(record::ended_of(key).ok()?.0));
         for number in self.machines.numbers().collect::<Vec<_>>() {
             let last = record::executions_of(number).reversed().limit(1);
             for (key, _) in read.range(&last) {

@@ -306,10 +306,9 @@ pub fn ended_key(at: Timestamp, id: ExecutionId) -> Key {
     KeyBuilder::new(Space::Ended).number(at).number(id.machine).number(id.number).build()
 }
 
-/// Executions that ended before a time.
-pub fn ended_before(at: Timestamp) -> Range {
-    let all = Range::prefix(&KeyBuilder::new(Space::Ended).build());
-    Range { to: ended_key(at, ExecutionId { machine: 0, number: 0 }), ..all }
+/// All executions that have ended, in order of time.
+pub fn all_ended() -> Range {
+    Range::prefix(&KeyBuilder::new(Space::Ended).build())
 }
 
 /// When the execution ended that a key of [`Space::Ended`] names, and which it is.

@@ -14,6 +14,7 @@ use super::{
     ExecutionId, ExecutionRecord, Executions, Hot, Kind, OpenRecord, Parent, Status, Target,
     TaskToken, derived_uuid,
 };
+use crate::logs::Logged;
 use crate::read::{Read, Reads};
 use crate::record::Corrupt;
 use crate::settings::Settings;
@@ -35,6 +36,8 @@ pub(crate) struct Ran {
     pub(crate) tasks: Vec<Task>,
     /// What an Express execution that has ended comes to, as StartSyncExecution answers.
     pub(crate) outcome: Option<Json>,
+    /// What it has logged.
+    pub(crate) logged: Option<Logged>,
     /// Whom to tell that the execution has ended.
     pub(crate) tell: Option<Parent>,
     /// Executions whose end nobody waits for any more: they are to be stopped.
@@ -132,6 +135,9 @@ impl Executions {
     ) {
         ran.tasks = decision.tasks;
         let events: Arc<[HistoryEvent]> = decision.events.into();
+        if !events.is_empty() {
+            ran.logged = self.logged(id, &hot, &events, settings);
+        }
         let status = status_of(&hot.execution);
         let ended = status != Status::Running;
         if ended {
@@ -154,6 +160,9 @@ impl Executions {
         if ended {
             if self.open.contains_key(&id) {
                 self.record(Write::Open(id, None), ran);
+            }
+            if let Some(at) = hot.record.stopped {
+                self.note_end(id, at, ran);
             }
             return;
         }
