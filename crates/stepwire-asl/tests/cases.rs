@@ -14,6 +14,8 @@
 //! | `tick SECONDS` | time passes, everything due fires |
 //! | `return JSON`, `refuse ERROR CAUSE` | the task's service answers |
 //! | `succeed JSON`, `fail ERROR CAUSE`, `heartbeat` | somebody with the task's token reports |
+//! | `take WORKER` | a worker takes an activity's task |
+//! | `done JSON`, `failed ERROR CAUSE` | the job that a `.sync` task waits for ends |
 //! | `stop ERROR CAUSE` | StopExecution |
 //! | `repeat N COMMAND` | the command, N times |
 //!
@@ -196,7 +198,7 @@ impl World {
             now: self.now,
             entropy: &mut self.entropy,
             token: &token,
-            activity: &|_| true,
+            activity: &|arn| !arn.ends_with(":missing"),
             limits: Limits::default(),
         };
         let (execution, decision) = Execution::start(Arc::clone(&self.machine), start, &mut turn);
@@ -230,6 +232,12 @@ impl World {
             "succeed" => Stimulus::TokenSucceeded { scheduled, output: json_text(rest).into() },
             "fail" => Stimulus::TokenFailed { scheduled, error: some(error), cause: some(cause) },
             "heartbeat" => Stimulus::Heartbeat { scheduled },
+            "take" => Stimulus::ActivityStarted { scheduled, worker: some(rest) },
+            "done" => {
+                let result = Ok(Json::parse(&json_text(rest)).unwrap());
+                Stimulus::JobEnded { scheduled, result }
+            }
+            "failed" => Stimulus::JobEnded { scheduled, result: Err(Failure::new(error, cause)) },
             "stop" => Stimulus::Stop { error: some(error), cause: some(cause) },
             other => panic!("unknown command `{other}`"),
         }
@@ -242,7 +250,7 @@ impl World {
             now: self.now,
             entropy: &mut self.entropy,
             token: &token,
-            activity: &|_| true,
+            activity: &|arn| !arn.ends_with(":missing"),
             limits: Limits::default(),
         };
         let before = run.execution.clone();

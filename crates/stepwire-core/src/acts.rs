@@ -123,7 +123,7 @@ impl Kernel {
         let begin = Begin { target, name, input, trace_header: None, parent: None };
         let refused = || format!("the definition of `{machine}` is not valid in this version");
         let (id, ran) = self.executions.begin(now, begin, &self.settings).ok_or_else(refused)?;
-        self.ask(id, ran, step);
+        self.ask(now, id, ran, step);
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! One shard: all its durable state, and the rules by which it changes.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use stepwire_asl::{Json, Rejected, Stimulus, Timestamp};
@@ -52,6 +52,9 @@ pub struct Kernel {
     pub(crate) tables: Tables,
     pub(crate) executions: Executions,
     pub(crate) answers: Answers,
+    /// Who waits for the end of an execution, and whether with its data. Not durable: callers are
+    /// gone after a restart, and executions ask again.
+    pub(crate) waiting: BTreeMap<ExecutionId, (Asker, bool)>,
     pub(crate) logs: Logs,
     pub(crate) objects: Objects,
     pub(crate) queues: Queues,
@@ -83,6 +86,7 @@ impl Kernel {
             tables: Tables::default(),
             executions: Executions::default(),
             answers: Answers::default(),
+            waiting: BTreeMap::new(),
             logs: Logs::default(),
             objects: Objects::default(),
             queues: Queues::default(),
@@ -372,7 +376,7 @@ impl Kernel {
             }
             Follow::Resume(id) => match self.executions.outstanding(id, reads) {
                 Ok(tasks) => {
-                    self.ask(id, Ran { tasks, ..Ran::default() }, step);
+                    self.ask(now, id, Ran { tasks, ..Ran::default() }, step);
                 }
                 Err(corrupt) => self.quarantine(id, &corrupt, step),
             },
@@ -417,6 +421,16 @@ impl Kernel {
             Request::Queues(request) if !request.is_read() => {
                 self.call_queues(now, asker, request, reads, step)
             }
+            Request::States(executions::Request::StartSync { start, with_data }) => {
+                match self.executions.start_sync(now, start, &self.settings) {
+                    Ok((id, ran)) => {
+                        self.waiting.insert(id, (asker, *with_data));
+                        self.ask(now, id, ran, step);
+                        None
+                    }
+                    Err(error) => Some(Err(error)),
+                }
+            }
             _ => Some(self.answer(now, request, reads, step)),
         }
     }
@@ -442,7 +456,7 @@ impl Kernel {
                 let called = called.map_err(|c| ApiError::new("InternalFailure", c.to_string()))?;
                 let (answer, id, ran) = called?;
                 match id {
-                    Some(id) => self.ask(id, ran, step),
+                    Some(id) => self.ask(now, id, ran, step),
                     None => step.writes.extend(ran.writes.into_iter().map(Write::Executions)),
                 }
                 Ok(answer)
@@ -515,7 +529,7 @@ impl Kernel {
     ) -> Result<(), Rejected> {
         match self.executions.stimulate(now, id, stimulus, reads, &self.settings) {
             Ok(Ok(ran)) => {
-                self.ask(id, ran, step);
+                self.ask(now, id, ran, step);
                 Ok(())
             }
             Ok(Err(rejected)) => Err(rejected),

@@ -76,10 +76,8 @@ impl Executions {
             Ok(target) => target,
             Err(error) => return Ok(Err(error)),
         };
-        let machine = self.machines.current(target.machine);
-        if machine.is_some_and(|machine| machine.record.kind == Kind::Express) {
-            let message = "executions of `EXPRESS` state machines are not available yet";
-            return Ok(Err(ApiError::new("ValidationException", message)));
+        if self.kind(&target) == Some(Kind::Express) {
+            return Ok(self.start_express(now, start, target, settings));
         }
         if let Err(error) = within_payload("input", &start.input, settings) {
             return Ok(Err(error));
@@ -257,6 +255,6 @@ pub(super) fn seconds(at: Timestamp) -> Json {
     Json::from_f64(at.seconds()).unwrap_or_default()
 }
 
-fn started(arn: &str, at: Timestamp) -> Json {
+pub(super) fn started(arn: &str, at: Timestamp) -> Json {
     Json::object([("executionArn", Json::from(arn)), ("startDate", seconds(at))])
 }

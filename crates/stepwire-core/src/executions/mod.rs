@@ -7,6 +7,7 @@ pub mod activities;
 mod call;
 mod children;
 mod definition;
+mod express;
 mod logged;
 pub mod machines;
 mod model;
@@ -24,6 +25,7 @@ use stepwire_asl::{Execution, StateMachine, Task, Timestamp};
 
 use activities::Activities;
 pub use definition::{DEFINITION_MAX, Kind, Validate, diagnose};
+pub(crate) use express::without_data;
 pub(crate) use machines::Target;
 pub use record::{ExecutionId, ExecutionRecord, MachineRecord, OpenRecord, Parent, Status, Write};
 pub(crate) use request::is_name_prefix;
@@ -47,6 +49,9 @@ const HOT_MAX: usize = 4_096;
 struct Hot {
     execution: Execution,
     record: ExecutionRecord,
+    kind: Kind,
+    /// First event of each chunk of its history that is stored.
+    chunks: Vec<u64>,
     used: u64,
 }
 
@@ -195,8 +200,12 @@ impl Executions {
         if record.revision > stepwire_asl::REVISION {
             return Err(corrupt("a newer interpreter began it"));
         }
-        let machine = self.compiled(id, &record).ok_or_else(|| corrupt("no state machine"))?;
-        Ok(Some(Hot { execution: replay(id, machine, reads)?, record, used: 0 }))
+        let machine = self.machines.revision(id.machine, record.machine_revision);
+        let machine = machine.ok_or_else(|| corrupt("no state machine"))?;
+        let compiled = machine.compiled.as_ref().ok_or_else(|| corrupt("no valid definition"))?;
+        let kind = machine.record.kind;
+        let (execution, chunks) = replay(id, compiled, reads)?;
+        Ok(Some(Hot { execution, record, kind, chunks, used: 0 }))
     }
 
     /// Whether the task that `token` names still waits.
@@ -250,7 +259,7 @@ impl Executions {
         for (id, hot) in &self.hot {
             let machine = self.compiled(*id, &hot.record).ok_or("an execution without machine")?;
             let replayed = replay(*id, machine, read).map_err(|c| c.to_string())?;
-            if replayed != hot.execution {
+            if replayed.0 != hot.execution || replayed.1 != hot.chunks {
                 return Err(format!("{id:?} in memory is not what its history says"));
             }
         }
@@ -264,9 +273,7 @@ impl Executions {
 
     /// Stops timing an execution until the next start: it cannot be read.
     pub(crate) fn set_aside(&mut self, id: ExecutionId) {
-        if let Some(due) = self.open.remove(&id).and_then(|open| open.due) {
-            self.deadlines.remove(&(due, id));
-        }
+        self.apply_open(id, None);
     }
 
     /// Drops every execution from memory; the next touch replays it.
@@ -276,17 +283,21 @@ impl Executions {
     }
 }
 
-/// The execution that its stored history makes.
+/// The execution that its stored history makes, and the first event of each chunk of that.
 fn replay(
     id: ExecutionId,
     machine: &Arc<StateMachine>,
     read: &dyn Read,
-) -> Result<Execution, Corrupt> {
+) -> Result<(Execution, Vec<u64>), Corrupt> {
     let range = record::history_of(id);
-    let mut events = Vec::new();
+    let (mut events, mut chunks) = (Vec::new(), Vec::new());
     for (key, value) in read.range(&range) {
-        events.extend(record::events(&key, &value)?);
+        let chunk = record::events(&key, &value)?;
+        chunks.extend(chunk.first().map(|event| event.seq));
+        events.extend(chunk);
     }
-    Execution::replay(Arc::clone(machine), events)
-        .map_err(|error| Corrupt { key: range.from, why: error.to_string() })
+    let execution = Execution::replay(Arc::clone(machine), events);
+    let execution =
+        execution.map_err(|error| Corrupt { key: range.from, why: error.to_string() })?;
+    Ok((execution, chunks))
 }

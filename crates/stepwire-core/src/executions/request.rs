@@ -25,6 +25,13 @@ pub enum Request {
     Validate(Validate),
     /// StartExecution
     StartExecution(StartExecution),
+    /// StartSyncExecution
+    StartSync {
+        /// What is started.
+        start: StartExecution,
+        /// `includedData`: answer with input and output.
+        with_data: bool,
+    },
     /// DescribeExecution
     DescribeExecution {
         /// Which.
@@ -134,7 +141,11 @@ impl Request {
         }
         Some(match operation {
             "ValidateStateMachineDefinition" => definition::validate(&params),
-            "StartExecution" => start_execution(&params),
+            "StartExecution" => start_execution(&params).map(Request::StartExecution),
+            "StartSyncExecution" => start_execution(&params).map(|start| {
+                let with_data = with_data(&params);
+                Request::StartSync { start, with_data }
+            }),
             "DescribeExecution" => described_execution(&params)
                 .map(|(execution, with_data)| Request::DescribeExecution { execution, with_data }),
             "ListExecutions" => list_executions(&params),
@@ -154,7 +165,7 @@ impl Request {
 
     /// Whether its answer may take long to come.
     pub fn waits(&self) -> bool {
-        matches!(self, Request::Activity(activities::Request::Poll(_)))
+        matches!(self, Request::Activity(activities::Request::Poll(_)) | Request::StartSync { .. })
     }
 
     /// Whether it changes nothing.
@@ -166,19 +177,24 @@ impl Request {
             | Request::ListExecutions { .. }
             | Request::GetExecutionHistory { .. } => true,
             Request::Activity(request) => request.is_read(),
-            Request::StartExecution(_) | Request::StopExecution { .. } | Request::Task { .. } => {
-                false
-            }
+            Request::StartExecution(_)
+            | Request::StartSync { .. }
+            | Request::StopExecution { .. }
+            | Request::Task { .. } => false,
         }
     }
 }
 
 fn described_execution(params: &Params<'_>) -> Result<(ExecutionName, bool), ApiError> {
-    let with_data = params.optional_text("includedData")? != Some("METADATA_ONLY");
-    Ok((execution_arn(params)?, with_data))
+    Ok((execution_arn(params)?, with_data(params)))
 }
 
-fn start_execution(params: &Params<'_>) -> Result<Request, ApiError> {
+/// `includedData`
+fn with_data(params: &Params<'_>) -> bool {
+    params.get("includedData").and_then(Json::as_str) != Some("METADATA_ONLY")
+}
+
+fn start_execution(params: &Params<'_>) -> Result<StartExecution, ApiError> {
     let input = match params.get("input") {
         None => "{}",
         Some(_) => params.text("input")?,
@@ -188,13 +204,13 @@ fn start_execution(params: &Params<'_>) -> Result<Request, ApiError> {
         return Err(ApiError::new("InvalidExecutionInput", message));
     }
     let name = params.optional_text("name")?.map(checked_name).transpose()?;
-    Ok(Request::StartExecution(StartExecution {
+    Ok(StartExecution {
         machine: MachineArn::parse(params.text("stateMachineArn")?)?,
         name: name.map(Arc::from),
         input: input.into(),
         trace_header: params.optional_text("traceHeader")?.map(Arc::from),
         parent: None,
-    }))
+    })
 }
 
 fn list_executions(params: &Params<'_>) -> Result<Request, ApiError> {

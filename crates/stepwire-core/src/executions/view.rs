@@ -9,10 +9,11 @@ use stepwire_asl::{HistoryEvent, Json};
 
 use super::call::{no_execution, no_machine, seconds, stored};
 use super::definition::validated;
+use super::express::wrong_type;
 use super::machines::{self, MachineArn, Qualifier};
 use super::record::{self, executions_of, history_key, history_of};
 use super::run::{execution_arn, machine_arn};
-use super::{ExecutionId, ExecutionName, ExecutionRecord, Page, Request, Status, activities};
+use super::{ExecutionId, ExecutionName, ExecutionRecord, Kind, Page, Request, Status, activities};
 use crate::error::ApiError;
 use crate::read::{Range, Read};
 use crate::record::Corrupt;
@@ -184,6 +185,9 @@ fn list_executions(
 ) -> Result<Json, ApiError> {
     let missing = || no_machine(settings, machine);
     let record = machines::by_name(&machine.name, read)?.ok_or_else(missing)?;
+    if record.kind == Kind::Express {
+        return Err(wrong_type());
+    }
     let mut range = executions_of(record.number).reversed();
     if let Some(number) = token_number(page)? {
         range.to = record::execution_key(ExecutionId { machine: record.number, number });

@@ -10,7 +10,7 @@ use super::super::definition::{Kind, accepted, kind};
 use super::super::request::{
     ExecutionName, Page, checked_name, execution_arn, invalid_arn, page, states_resource,
 };
-use super::{Logging, MachineArn, Publish, Qualifier, Route};
+use super::{Logging, MachineArn, Publish, Qualifier, Route, Tags};
 use crate::error::ApiError;
 use crate::params::Params;
 
@@ -77,7 +77,7 @@ pub enum Request {
     /// ListStateMachineAliases: of a state machine, or of one version.
     ListAliases(MachineArn, Page),
     /// TagResource: ARN, then keys and values.
-    Tag(Arc<str>, Vec<(Arc<str>, Arc<str>)>),
+    Tag(Arc<str>, Tags),
     /// UntagResource: ARN, then keys.
     Untag(Arc<str>, Vec<Arc<str>>),
     /// ListTagsForResource, by ARN.
@@ -109,7 +109,7 @@ pub struct CreateStateMachine {
     /// Members accepted without effect, shown by DescribeStateMachine.
     pub shown: Json,
     /// `tags`
-    pub tags: Vec<(Arc<str>, Arc<str>)>,
+    pub tags: Tags,
     /// `publish`, with `versionDescription`.
     pub publish: Publish,
 }
@@ -274,9 +274,9 @@ fn shown(params: &Params<'_>) -> Json {
 }
 
 /// `tags`: of a key that comes twice, the last value.
-fn tags(params: &Params<'_>) -> Vec<(Arc<str>, Arc<str>)> {
+pub(in super::super) fn tags(params: &Params<'_>) -> Tags {
     let list = params.get("tags").and_then(Json::as_array).unwrap_or_default();
-    let mut tags: Vec<(Arc<str>, Arc<str>)> = Vec::new();
+    let mut tags = Tags::new();
     for tag in list {
         let text = |name| tag.member(name).and_then(Json::as_str).unwrap_or_default();
         super::tag::set(&mut tags, text("key").into(), text("value").into());
