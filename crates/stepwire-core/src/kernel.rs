@@ -11,6 +11,7 @@ use crate::broker::{self, Broker};
 use crate::effect::{Effect, Report};
 use crate::error::ApiError;
 use crate::executions::{ExecutionId, Executions, Ran};
+use crate::functions::{Caller, Functions, Invoked};
 use crate::input::{Follow, Input};
 use crate::integrations::{self, Carry};
 use crate::message::Message;
@@ -45,6 +46,7 @@ pub struct Kernel {
     pub(crate) tables: Tables,
     pub(crate) executions: Executions,
     pub(crate) answers: Answers,
+    pub(crate) functions: Functions,
     /// Messages seen by the rules since the start: makes their random values differ.
     salt: u64,
 }
@@ -71,6 +73,7 @@ impl Kernel {
             tables: Tables::default(),
             executions: Executions::default(),
             answers: Answers::default(),
+            functions: Functions::default(),
             salt: 0,
         }
     }
@@ -95,17 +98,21 @@ impl Kernel {
         let owing = kernel.executions.open().filter(|(_, open)| open.outstanding);
         let owing = owing.map(|(id, _)| Input::Follow(Follow::Resume(id)));
         step.then.extend(owing.collect::<Vec<_>>());
+        for number in kernel.functions.interrupted() {
+            kernel.attempt(number, &mut step);
+        }
         Ok((kernel, step))
     }
 
     fn load(&mut self, read: &dyn Read) -> Result<(), Corrupt> {
         type Load = fn(&mut Kernel, &[u8], &[u8]) -> Result<(), Corrupt>;
-        let parts: [(&[Space], Load); 6] = [
+        let parts: [(&[Space], Load); 7] = [
             (Registry::SPACES, |kernel, key, value| kernel.registry.load(key, value)),
             (Rules::SPACES, |kernel, key, value| kernel.rules.load(key, value)),
             (Tables::SPACES, |kernel, key, value| kernel.tables.load(key, value)),
             (Executions::SPACES, |kernel, key, value| kernel.executions.load(key, value)),
             (Answers::SPACES, |kernel, key, value| kernel.answers.load(key, value)),
+            (Functions::SPACES, |kernel, key, value| kernel.functions.load(key, value)),
             (Broker::SPACES, |kernel, key, value| kernel.broker.load(key, value)),
         ];
         for (spaces, load) in parts {
@@ -131,6 +138,7 @@ impl Kernel {
         same("rules", self.rules == stored.rules)?;
         same("tables", self.tables == stored.tables)?;
         same("answers", self.answers == stored.answers)?;
+        same("functions", self.functions == stored.functions)?;
         self.executions.check(&stored.executions, read)
     }
 
@@ -147,7 +155,9 @@ impl Kernel {
     /// When the next [`Input::Tick`] is wanted.
     pub fn due(&self) -> Option<Timestamp> {
         let answers = self.answers.due(self.settings.answer_grace_ms);
-        [self.broker.due(), self.executions.due(), answers].into_iter().flatten().min()
+        let functions = self.functions.due();
+        let dues = [self.broker.due(), self.executions.due(), answers, functions];
+        dues.into_iter().flatten().min()
     }
 
     /// Steps `input` and everything that follows from it, over what `changes` and `base` hold.
@@ -203,6 +213,10 @@ impl Kernel {
             Input::Device(_) | Input::Tick => {}
             Input::Call { request, .. } => self.touch(request, reads),
             Input::TaskReturned { execution, .. } => self.executions.touch(*execution, reads),
+            Input::FunctionReturned { caller, .. } => match caller {
+                Caller::Task { execution, .. } => self.executions.touch(*execution, reads),
+                Caller::Event(_) => {}
+            },
             Input::Follow(follow) => match follow {
                 Follow::Perform { request, execution, .. } => {
                     self.touch(request, reads);
@@ -229,7 +243,10 @@ impl Kernel {
             }
             Request::Tables(request) => self.tables.prefetch(request, reads),
             // What these change is in memory whole.
-            Request::Registry(_) | Request::Rules(_) | Request::Publish(_) => {}
+            Request::Registry(_)
+            | Request::Rules(_)
+            | Request::Publish(_)
+            | Request::Functions(_) => {}
         }
     }
 
@@ -252,6 +269,14 @@ impl Kernel {
                 // A repeated or late end of an effect finds its task closed: nothing to do.
                 let _ = self.stimulate(now, execution, stimulus, reads, &mut step);
             }
+            Input::FunctionReturned { caller, request_id, result } => match caller {
+                Caller::Task { execution, scheduled, form } => {
+                    let result = form.result(now, &request_id, result);
+                    let stimulus = Stimulus::TaskReturned { scheduled, result };
+                    let _ = self.stimulate(now, execution, stimulus, reads, &mut step);
+                }
+                Caller::Event(number) => self.attempted(now, number, result, &mut step),
+            },
             Input::Tick => self.tick(now, &mut step),
             Input::Follow(follow) => self.follow(now, follow, reads, &mut step),
         }
@@ -336,6 +361,45 @@ impl Kernel {
                 self.publish(publish.message(now), 0, step);
                 Ok(Json::Object(Arc::default()))
             }
+            Request::Functions(request) => {
+                let mut writes = Vec::new();
+                let answer = self.functions.call(now, request, &self.settings, &mut writes)?;
+                step.writes.extend(writes.into_iter().map(Write::Functions));
+                Ok(answer)
+            }
+        }
+    }
+
+    /// Begins the next attempt of an invocation that nobody waits for.
+    fn attempt(&mut self, number: u64, step: &mut Step) {
+        let mut writes = Vec::new();
+        let begun = self.functions.attempt(number, &mut writes);
+        step.writes.extend(writes.into_iter().map(Write::Functions));
+        if let Some(begun) = begun {
+            let invoke = Box::new(begun.invoke());
+            step.effects.push(Effect::Invoke { caller: Caller::Event(number), invoke });
+        }
+    }
+
+    /// An attempt of an invocation that nobody waits for has ended.
+    fn attempted(
+        &mut self,
+        now: Timestamp,
+        number: u64,
+        result: Result<Invoked, ApiError>,
+        step: &mut Step,
+    ) {
+        let why = match result {
+            Ok(invoked) if !invoked.failed => None,
+            Ok(invoked) => Some(invoked.payload),
+            Err(error) => Some(error.to_string().into()),
+        };
+        let mut writes = Vec::new();
+        let given_up = self.functions.attempted(now, number, why.is_none(), &mut writes);
+        step.writes.extend(writes.into_iter().map(Write::Functions));
+        if let (Some(invocation), Some(why)) = (given_up, why) {
+            let function = invocation.function;
+            step.effects.push(Effect::Report(Report::InvocationFailed { function, why }));
         }
     }
 
@@ -419,6 +483,9 @@ impl Kernel {
         let mut out = broker::Out::default();
         self.broker.tick(now, &self.registry, &self.settings, &mut out);
         self.absorb(0, out, step);
+        for number in self.functions.overdue(now) {
+            self.attempt(number, step);
+        }
         let overdue = self.executions.overdue(now, TIMERS_MAX);
         if overdue.is_empty() {
             self.give_up_answers(now, step);
@@ -449,6 +516,10 @@ pub(crate) fn ask(execution: ExecutionId, ran: Ran, step: &mut Step) {
                 parameters: task.parameters,
                 timeout_ms: task.timeout_ms,
             }),
+            Carry::Function(form, invoke) => {
+                let caller = Caller::Task { execution, scheduled, form };
+                step.effects.push(Effect::Invoke { caller, invoke });
+            }
             Carry::Fails(failure) => step.then.push(returned(Err(failure))),
             Carry::Here(hosted) => match hosted.request(task.resource.api(), &task.parameters) {
                 Ok(request) => step.then.push(Input::Follow(Follow::Perform {

@@ -12,6 +12,7 @@ pub mod broker;
 pub mod effect;
 pub mod error;
 pub mod executions;
+pub mod functions;
 pub mod input;
 pub mod integrations;
 mod kernel;

@@ -49,6 +49,12 @@ pub enum Space {
     Table = 0x40,
     /// DynamoDB items.
     Item = 0x41,
+    /// Functions.
+    Function = 0x80,
+    /// Code of functions, in pieces.
+    FunctionCode = 0x81,
+    /// Invocations that nobody waits for.
+    Invocation = 0x82,
 }
 
 /// Builds a [`Key`].

@@ -9,7 +9,7 @@ use crate::error::ApiError;
 use crate::message::{Message, Origin, Properties, QoS};
 use crate::read::Read;
 use crate::settings::Settings;
-use crate::{broker, executions, registry, rules, tables};
+use crate::{broker, executions, functions, registry, rules, tables};
 
 /// An AWS service we host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub enum Service {
     IotData,
     /// Amazon DynamoDB.
     DynamoDb,
+    /// AWS Lambda.
+    Lambda,
 }
 
 /// A request to one of the services.
@@ -37,6 +39,8 @@ pub enum Request {
     Tables(tables::Request),
     /// `iot-data` Publish.
     Publish(Publish),
+    /// Lambda.
+    Functions(functions::Request),
 }
 
 /// A message to publish from the service side.
@@ -72,6 +76,9 @@ impl Request {
                 .map(|parsed| parsed.map(Request::Registry))
                 .or_else(|| Some(rules::Request::parse(operation, body)?.map(Request::Rules))),
             Service::IotData => None,
+            Service::Lambda => {
+                Some(functions::Request::parse(operation, body)?.map(Request::Functions))
+            }
         }
     }
 
@@ -83,6 +90,7 @@ impl Request {
             Request::Rules(request) => request.is_read(),
             Request::Tables(request) => request.is_read(),
             Request::Publish(_) => false,
+            Request::Functions(request) => request.is_read(),
         }
     }
 
@@ -96,6 +104,7 @@ impl Request {
             Request::Publish(_) => {
                 Err(ApiError::new("InvalidRequestException", "publishing is not a read"))
             }
+            Request::Functions(request) => functions::answer(request, read, settings),
         }
     }
 }

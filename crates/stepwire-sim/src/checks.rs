@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use stepwire_asl::{HistoryEvent, Json, Timestamp};
 use stepwire_core::executions::{self, ExecutionId};
+use stepwire_core::functions::{self, Caller};
 use stepwire_core::mqtt::Packet;
 use stepwire_core::{Effect, Write, broker};
 
@@ -66,6 +67,10 @@ pub struct Checks {
     /// Milliseconds the process was down so far.
     down_ms: i64,
     http_asked: BTreeSet<(ExecutionId, u64)>,
+    /// Functions that tasks have invoked.
+    invoked: BTreeSet<(ExecutionId, u64)>,
+    /// Invocations that nobody waits for and that are durable.
+    pending: BTreeSet<u64>,
     /// Topics of the messages that wait for a subscription.
     held: BTreeMap<u64, Arc<str>>,
     /// Topics of those that no longer do since the last batch.
@@ -111,6 +116,14 @@ impl Checks {
                 Write::Executions(write) => write,
                 Write::Answer(_, Some(_)) => {
                     marks.sometimes("answer came before its token was stored");
+                    continue;
+                }
+                Write::Functions(functions::Write::Invocation(number, invocation)) => {
+                    if invocation.is_some() {
+                        self.pending.insert(*number);
+                    } else {
+                        self.pending.remove(number);
+                    }
                     continue;
                 }
                 Write::Broker(broker::Write::Held { number: at, held }) => {
@@ -176,7 +189,8 @@ impl Checks {
         run.last_id = event.id;
         run.last_at = event.at;
         run.types.push(kind.clone());
-        let follows = (kind == "TaskScheduled").then_some(event.id);
+        let scheduled = matches!(kind.as_str(), "TaskScheduled" | "LambdaFunctionScheduled");
+        let follows = scheduled.then_some(event.id);
         let follows = follows.or_else(|| run.task_of.get(&event.previous).copied());
         run.task_of.extend(follows.map(|task| (event.id, task)));
         match kind.as_str() {
@@ -184,7 +198,7 @@ impl Checks {
                 let input = details.and_then(|d| d.member("input")).and_then(Json::as_str);
                 run.input = input.and_then(|text| Json::parse(text).ok()).unwrap_or_default();
             }
-            "TaskScheduled" => {
+            "TaskScheduled" | "LambdaFunctionScheduled" => {
                 run.tasks.insert(event.id, 0);
                 let seconds = ["heartbeatInSeconds", "timeoutInSeconds"];
                 let seconds = seconds.map(|name| details.and_then(|d| d.member(name)));
@@ -206,7 +220,11 @@ impl Checks {
             "MapIterationStarted" | "ParallelStateStarted" => {
                 marks.sometimes("branches ran beside each other");
             }
-            "TaskSucceeded" | "TaskFailed" | "TaskTimedOut" => {
+            "TaskSucceeded"
+            | "TaskFailed"
+            | "TaskTimedOut"
+            | "LambdaFunctionSucceeded"
+            | "LambdaFunctionFailed" => {
                 let task = run.task_of.get(&event.previous).copied();
                 match task.and_then(|task| run.tasks.get_mut(&task)) {
                     Some(ends) => {
@@ -245,6 +263,20 @@ impl Checks {
                 }
                 if !self.http_asked.insert((*execution, *scheduled)) {
                     marks.sometimes("http call repeated after a crash");
+                }
+            }
+            Effect::Invoke { caller: Caller::Task { execution, scheduled, .. }, .. } => {
+                let durable = self.runs.get(execution);
+                if durable.is_none_or(|run| !run.tasks.contains_key(scheduled)) {
+                    self.problem("P2: an invocation left before its task was durable");
+                }
+                if !self.invoked.insert((*execution, *scheduled)) {
+                    marks.sometimes("invocation repeated after a crash");
+                }
+            }
+            Effect::Invoke { caller: Caller::Event(number), .. } => {
+                if !self.pending.contains(number) {
+                    self.problem("P2: an invocation left before it was durable");
                 }
             }
             Effect::Send { packet: Packet::Publish(publish), .. } => {

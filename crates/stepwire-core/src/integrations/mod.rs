@@ -4,6 +4,7 @@
 //! dialects are spoken, as on AWS: optimised integrations those of SDK v1, `aws-sdk` ones those of v2.
 
 mod iot;
+mod lambda;
 mod names;
 
 use std::sync::Arc;
@@ -11,9 +12,11 @@ use std::sync::Arc;
 use stepwire_asl::definition::{Pattern, Resource};
 use stepwire_asl::{Failure, Json};
 
+pub use lambda::Form;
 use names::{camel, pascal, rename};
 
 use crate::error::ApiError;
+use crate::functions::Invoke;
 use crate::request::{Request, Service};
 
 /// How a task is carried out.
@@ -23,6 +26,8 @@ pub(crate) enum Carry {
     Here(Hosted),
     /// By the shell, over HTTP.
     Http,
+    /// By the shell, which runs a function.
+    Function(Form, Box<Invoke>),
     /// Not at all: the task fails.
     Fails(Failure),
 }
@@ -74,11 +79,9 @@ pub fn supported(resource: &Resource) -> Result<(), String> {
 pub(crate) fn carry(resource: &Resource, parameters: &Json) -> Carry {
     match resource.service() {
         "http" => Carry::Http,
-        "lambda" => {
-            let name = parameters.member("FunctionName").and_then(Json::as_str);
-            Carry::Fails(no_function(name.unwrap_or("`FunctionName` is missing")))
-        }
-        "lambda-function" => Carry::Fails(no_function(resource.text())),
+        "lambda" => lambda::carry(Form::Optimised, parameters),
+        "lambda-function" => lambda::carry_function(resource.text(), parameters),
+        "aws-sdk:lambda" if resource.api() == "invoke" => lambda::carry(Form::Sdk, parameters),
         service => match hosted(service) {
             Some(hosted) => Carry::Here(hosted),
             None => Carry::Fails(Failure {
@@ -86,17 +89,6 @@ pub(crate) fn carry(resource: &Resource, parameters: &Json) -> Carry {
                 cause: format!("the resource `{}` is not available", resource.text()).into(),
             }),
         },
-    }
-}
-
-fn no_function(name: &str) -> Failure {
-    Failure {
-        error: "Lambda.ResourceNotFoundException".into(),
-        cause: format!(
-            "Function not found: {name} (Service: AWSLambda; Status Code: 404; Error Code: \
-             ResourceNotFoundException)"
-        )
-        .into(),
     }
 }
 
@@ -111,6 +103,7 @@ fn hosted(service: &str) -> Option<Hosted> {
     Some(match service {
         "aws-sdk:iot" => v2(Service::Iot, "Iot", "IotException"),
         "aws-sdk:iotdataplane" => v2(Service::IotData, "IotDataPlane", "IotDataPlaneException"),
+        "aws-sdk:lambda" => v2(Service::Lambda, "Lambda", "LambdaException"),
         "aws-sdk:dynamodb" => v2(Service::DynamoDb, "DynamoDb", "DynamoDbException"),
         "dynamodb" => Hosted {
             service: Service::DynamoDb,
@@ -127,6 +120,7 @@ fn operation_exists(hosted: Hosted, api: &str) -> bool {
     let optimised = ["getItem", "putItem", "deleteItem", "updateItem"];
     match hosted.service {
         Service::IotData => api == "publish",
+        Service::Lambda => lambda::exists(api),
         _ if hosted.sdk == Sdk::V1 && !optimised.contains(&api) => false,
         service => Request::parse(service, &pascal(api), &Json::Object(Arc::default())).is_some(),
     }
@@ -141,7 +135,7 @@ impl Hosted {
                 let body = rename(parameters, &camel);
                 Request::parse(self.service, &pascal(api), &body).unwrap_or_else(unknown)
             }
-            Service::DynamoDb | Service::States => {
+            Service::DynamoDb | Service::States | Service::Lambda => {
                 Request::parse(self.service, &pascal(api), parameters).unwrap_or_else(unknown)
             }
         };
@@ -152,7 +146,7 @@ impl Hosted {
     pub(crate) fn output(self, answer: &Json) -> Json {
         match self.service {
             Service::Iot | Service::IotData | Service::States => rename(answer, &pascal),
-            Service::DynamoDb => answer.clone(),
+            Service::DynamoDb | Service::Lambda => answer.clone(),
         }
     }
 
@@ -190,6 +184,11 @@ fn status(code: &str) -> u16 {
         | "DeleteConflictException" => 409,
         // DynamoDB answers 400 to this one; IoT alone answers 404.
         "ResourceNotFoundException" => 404,
+        "ResourceConflictException" => 409,
+        "PreconditionFailedException" => 412,
+        "RequestTooLargeException" => 413,
+        "TooManyRequestsException" => 429,
+        "ServiceException" => 500,
         _ => 400,
     }
 }
