@@ -274,10 +274,10 @@ impl Checks {
                     marks.sometimes("invocation repeated after a crash");
                 }
             }
-            Effect::Invoke { caller: Caller::Event(number), .. } => {
-                if !self.pending.contains(number) {
-                    self.problem("P2: an invocation left before it was durable");
-                }
+            Effect::Invoke { caller: Caller::Event(number), .. }
+                if !self.pending.contains(number) =>
+            {
+                self.problem("P2: an invocation left before it was durable");
             }
             Effect::Send { packet: Packet::Publish(publish), .. } => {
                 if self.released.contains(publish.topic.as_ref()) {

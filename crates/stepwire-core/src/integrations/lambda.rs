@@ -206,8 +206,8 @@ fn http_date(at: Timestamp) -> String {
 mod tests {
     use super::*;
 
-    fn invoked(payload: &str, failed: bool) -> Result<Invoked, ApiError> {
-        Ok(Invoked { status: 200, payload: payload.into(), failed, log: None })
+    fn invoked(payload: &str, failed: bool) -> Invoked {
+        Invoked { status: 200, payload: payload.into(), failed, log: None }
     }
 
     #[test]
@@ -223,16 +223,16 @@ mod tests {
     fn a_functions_error_fails_the_task_except_of_the_sdk() {
         let now = Timestamp(0);
         let error = r#"{"errorMessage":"no","errorType":"Bad"}"#;
-        let failure = Form::Optimised.result(now, "id", invoked(error, true));
+        let failure = Form::Optimised.result(now, "id", Ok(invoked(error, true)));
         assert_eq!(failure, Err(Failure::new("Bad", error)));
-        let output = Form::Sdk.result(now, "id", invoked(error, true)).unwrap_or_default();
+        let output = Form::Sdk.result(now, "id", Ok(invoked(error, true))).unwrap_or_default();
         assert_eq!(output.member("FunctionError").and_then(Json::as_str), Some("Unhandled"));
         assert_eq!(output.member("Payload").and_then(Json::as_str), Some(error));
     }
 
     #[test]
     fn an_error_without_a_type_is_unknown() {
-        let failure = Form::Function.result(Timestamp(0), "id", invoked("{\"a\":1}", true));
+        let failure = Form::Function.result(Timestamp(0), "id", Ok(invoked("{\"a\":1}", true)));
         let failure = failure.err().map(|failure| (failure.error, failure.cause));
         let (error, cause) = failure.unwrap_or_default();
         assert_eq!(&*error, "Lambda.Unknown");

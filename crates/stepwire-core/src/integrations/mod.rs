@@ -178,17 +178,16 @@ fn unknown() -> Result<Request, ApiError> {
 fn status(code: &str) -> u16 {
     match code {
         "UnauthorizedException" => 401,
-        "InternalFailure" | "InternalFailureException" => 500,
+        "InternalFailure" | "InternalFailureException" | "ServiceException" => 500,
         "ResourceAlreadyExistsException"
         | "VersionConflictException"
-        | "DeleteConflictException" => 409,
+        | "DeleteConflictException"
+        | "ResourceConflictException" => 409,
         // DynamoDB answers 400 to this one; IoT alone answers 404.
         "ResourceNotFoundException" => 404,
-        "ResourceConflictException" => 409,
         "PreconditionFailedException" => 412,
         "RequestTooLargeException" => 413,
         "TooManyRequestsException" => 429,
-        "ServiceException" => 500,
         _ => 400,
     }
 }

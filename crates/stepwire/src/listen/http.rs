@@ -97,7 +97,7 @@ async fn answer(shared: &Shared, parts: &Parts, body: Body) -> Response {
     match read {
         Ok(Ok(body)) => api::answer(&shared.node, shared.keys.as_ref(), parts, body).await,
         Ok(Err(error)) if is_too_long(&error) => {
-            let message = format!("the body is longer than {} bytes", body_max);
+            let message = format!("the body is longer than {body_max} bytes");
             let code = "RequestEntityTooLargeException";
             api::refused_early(StatusCode::PAYLOAD_TOO_LARGE, code, &message)
         }

@@ -43,7 +43,7 @@ const WAITING_MAX: usize = 1_000;
 /// Processes kept that have nothing to do, of all functions.
 const IDLE_MAX: usize = 32;
 /// A process that has had nothing to do for so long is ended.
-const IDLE_LIFE: Duration = Duration::from_secs(300);
+const IDLE_LIFE: Duration = Duration::from_mins(5);
 /// Bytes of a log that `LogType` `Tail` shows.
 const TAIL_BYTES: usize = 4_096;
 
