@@ -9,7 +9,7 @@ use crate::effect::{Effect, Report};
 use crate::executions::{Begin, PAYLOAD_MAX, TaskToken};
 use crate::functions::{self, FunctionName};
 use crate::input::{Follow, HOPS_MAX, Input};
-use crate::kernel::{Kernel, Step, ask};
+use crate::kernel::{Kernel, Step};
 use crate::message::{Message, Properties};
 use crate::read::Reads;
 use crate::request::{Publish, Request, Service};
@@ -126,9 +126,10 @@ impl Kernel {
         if input.len() > PAYLOAD_MAX {
             return Err(format!("the input has {} bytes, at most {PAYLOAD_MAX}", input.len()));
         }
-        let begin = Begin { machine: number, name, input: input.into(), trace_header: None };
+        let input = input.into();
+        let begin = Begin { machine: number, name, input, trace_header: None, parent: None };
         let (id, ran) = self.executions.begin(now, begin, &self.settings).ok_or_else(missing)?;
-        ask(id, ran, step);
+        self.ask(id, ran, step);
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use stepwire_asl::{EventId, Json};
 use crate::broker::ConnectionId;
 use crate::error::ApiError;
 use crate::executions::ExecutionId;
-use crate::functions::{Caller, Invoke};
+use crate::functions::{Invoke, InvokedBy};
 use crate::input::ReplyId;
 use crate::mqtt::{Packet, ReasonCode};
 
@@ -53,7 +53,7 @@ pub enum Effect {
     /// [`Input::FunctionReturned`](crate::Input::FunctionReturned).
     Invoke {
         /// Who asks.
-        caller: Caller,
+        caller: InvokedBy,
         /// For what.
         invoke: Box<Invoke>,
     },

@@ -7,8 +7,8 @@ use stepwire_asl::{EventId, Failure, Json};
 use crate::answers::Answer;
 use crate::broker;
 use crate::error::ApiError;
-use crate::executions::ExecutionId;
-use crate::functions::{Caller, Invoked};
+use crate::executions::{ExecutionId, Parent};
+use crate::functions::{Invoked, InvokedBy};
 use crate::integrations::Hosted;
 use crate::message::Message;
 use crate::request::Request;
@@ -41,12 +41,16 @@ pub enum Input {
     /// An invocation has come to an end.
     FunctionReturned {
         /// Who asked for it.
-        caller: Caller,
+        caller: InvokedBy,
         /// Identifies it; a UUID.
         request_id: Arc<str>,
         /// What came of it; the error when nothing was run.
         result: Result<Invoked, ApiError>,
     },
+    /// A caller that waits for an answer has gone away.
+    Gone(ReplyId),
+    /// An answer reached nobody: its caller was gone when it came.
+    Unheard(Json),
     /// Time has passed: [`Kernel::due`](crate::Kernel::due) is reached.
     Tick,
     /// A step that follows from another, in the same commit.
@@ -82,6 +86,14 @@ pub enum Follow {
     Complete(Option<u64>, Answer),
     /// Deadlines of these executions have passed.
     Timers(Vec<ExecutionId>),
+    /// An execution has ended: the one that waits for it is told.
+    Ended(ExecutionId, Parent),
+    /// A task of this activity and a worker may have found each other.
+    HandOut(Arc<str>),
+    /// Nobody waits for this execution any more: it is stopped.
+    Abandon(ExecutionId),
+    /// Somebody waits for a message of the queue of this number, and there is one.
+    Receive(u64),
     /// After a restart: the tasks of this execution are asked for again.
     Resume(ExecutionId),
 }

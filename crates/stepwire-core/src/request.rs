@@ -9,7 +9,7 @@ use crate::error::ApiError;
 use crate::message::{Message, Origin, Properties, QoS};
 use crate::read::Read;
 use crate::settings::Settings;
-use crate::{broker, executions, functions, registry, rules, tables};
+use crate::{broker, executions, functions, objects, queues, registry, rules, tables};
 
 /// An AWS service we host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +24,10 @@ pub enum Service {
     DynamoDb,
     /// AWS Lambda.
     Lambda,
+    /// Amazon S3.
+    S3,
+    /// Amazon SQS.
+    Sqs,
 }
 
 /// A request to one of the services.
@@ -41,6 +45,10 @@ pub enum Request {
     Publish(Publish),
     /// Lambda.
     Functions(functions::Request),
+    /// S3.
+    Objects(objects::Request),
+    /// SQS.
+    Queues(queues::Request),
 }
 
 /// A message to publish from the service side.
@@ -79,6 +87,8 @@ impl Request {
             Service::Lambda => {
                 Some(functions::Request::parse(operation, body)?.map(Request::Functions))
             }
+            Service::S3 => Some(objects::Request::parse(operation, body)?.map(Request::Objects)),
+            Service::Sqs => Some(queues::Request::parse(operation, body)?.map(Request::Queues)),
         }
     }
 
@@ -91,6 +101,22 @@ impl Request {
             Request::Tables(request) => request.is_read(),
             Request::Publish(_) => false,
             Request::Functions(request) => request.is_read(),
+            Request::Objects(request) => request.is_read(),
+            Request::Queues(request) => request.is_read(),
+        }
+    }
+
+    /// Whether its answer may take long to come.
+    pub fn waits(&self) -> bool {
+        match self {
+            Request::States(request) => request.waits(),
+            Request::Queues(request) => request.waits(),
+            Request::Registry(_)
+            | Request::Rules(_)
+            | Request::Tables(_)
+            | Request::Publish(_)
+            | Request::Objects(_)
+            | Request::Functions(_) => false,
         }
     }
 
@@ -101,6 +127,8 @@ impl Request {
             Request::Registry(request) => registry::answer(request, read, settings),
             Request::Rules(request) => rules::answer(request, read, settings),
             Request::Tables(request) => tables::answer(request, read, settings),
+            Request::Objects(request) => objects::answer(request, read, settings),
+            Request::Queues(request) => queues::answer(request, read, settings),
             Request::Publish(_) => {
                 Err(ApiError::new("InvalidRequestException", "publishing is not a read"))
             }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use stepwire_asl::{HistoryEvent, Json, Timestamp};
 use stepwire_core::executions::{self, ExecutionId};
-use stepwire_core::functions::{self, Caller};
+use stepwire_core::functions::{self, InvokedBy};
 use stepwire_core::mqtt::Packet;
 use stepwire_core::{Effect, Write, broker};
 
@@ -265,7 +265,7 @@ impl Checks {
                     marks.sometimes("http call repeated after a crash");
                 }
             }
-            Effect::Invoke { caller: Caller::Task { execution, scheduled, .. }, .. } => {
+            Effect::Invoke { caller: InvokedBy::Task { execution, scheduled, .. }, .. } => {
                 let durable = self.runs.get(execution);
                 if durable.is_none_or(|run| !run.tasks.contains_key(scheduled)) {
                     self.problem("P2: an invocation left before its task was durable");
@@ -274,7 +274,7 @@ impl Checks {
                     marks.sometimes("invocation repeated after a crash");
                 }
             }
-            Effect::Invoke { caller: Caller::Event(number), .. }
+            Effect::Invoke { caller: InvokedBy::Event(number), .. }
                 if !self.pending.contains(number) =>
             {
                 self.problem("P2: an invocation left before it was durable");

@@ -188,6 +188,9 @@ fn kind(write: &Write) -> &'static str {
             executions::Write::History(..) => "a step",
             executions::Write::Open(_, Some(_)) => "a deadline",
             executions::Write::Open(_, None) => "an end",
+            executions::Write::Activity(..) => "an activity",
         },
+        Write::Objects(_) => "an object",
+        Write::Queues(_) => "a queue",
     }
 }

@@ -8,7 +8,7 @@ use stepwire_core::{ApiError, Input, Request, Settings};
 use stepwire_store::Store;
 
 use crate::driver::Inputs;
-use crate::effects::Replies;
+use crate::effects::{Caller, Replies};
 use crate::runner::Runner;
 use crate::shard::{self, Shard, ShardRead};
 
@@ -36,12 +36,12 @@ impl Functions {
             InvocationType::Event => {
                 let (function, payload) = (invoke.function.clone(), Arc::clone(&invoke.payload));
                 let request = Request::Functions(functions::Request::Enqueue { function, payload });
-                let (reply, answer) = self.replies.expect();
+                let mut caller = Caller::new(Arc::clone(&self.replies), inputs.clone());
                 let stopped = || ApiError::new("ServiceException", "the node is stopping");
-                if !inputs.send(Input::Call { reply, request }).await {
+                if !inputs.send(Input::Call { reply: caller.reply(), request }).await {
                     return Err(stopped());
                 }
-                answer.await.unwrap_or_else(|_| Err(stopped())).map(|_| nothing(202))
+                caller.answer().await.unwrap_or_else(|| Err(stopped())).map(|_| nothing(202))
             }
         }
     }

@@ -58,6 +58,7 @@ impl Executions {
                 self.stop(now, execution, stop, reads, settings)
             }
             Request::Task { token, report } => self.report(now, token, report, reads, settings),
+            Request::Activity(request) => Ok(self.call_activity(now, request, settings)),
             _ => Ok(Err(ApiError::new("ValidationException", "this request only reads"))),
         }
     }
@@ -128,6 +129,7 @@ impl Executions {
             name,
             input: Arc::clone(&start.input),
             trace_header: start.trace_header.clone(),
+            parent: start.parent,
         };
         let Some((id, ran)) = self.begin(now, begin, settings) else {
             return Ok(Err(no_machine(settings, &start.machine)));
@@ -175,8 +177,19 @@ impl Executions {
         let Some(token) = TaskToken::open(text, &settings.secret) else {
             return Ok(Err(ApiError::new("InvalidToken", "Invalid Token: 'Invalid token'")));
         };
+        if let Report::Success(output) = report
+            && let Err(error) = Json::parse(output)
+        {
+            let message = format!("Invalid Output: '{error}'");
+            return Ok(Err(ApiError::new("InvalidOutput", message)));
+        }
         match self.stimulate(now, token.execution, stimulus(token, report), reads, settings)? {
-            Ok(ran) => Ok(Ok((Json::Object(Arc::default()), Some(token.execution), ran))),
+            Ok(mut ran) => {
+                if !matches!(report, Report::Heartbeat) {
+                    self.release(token, &mut ran);
+                }
+                Ok(Ok((Json::Object(Arc::default()), Some(token.execution), ran)))
+            }
             Err(Rejected::TaskNotOpen | Rejected::ExecutionEnded) => {
                 let message = "Task Timed Out: 'Provided task does not exist anymore'";
                 Ok(Err(ApiError::new("TaskTimedOut", message)))

@@ -3,7 +3,10 @@
 //! An execution in memory is a cache: everything about it is in its history, and one that waits is
 //! dropped from memory when others need the room. What stays is a few words per open execution.
 
+pub mod activities;
 mod call;
+mod children;
+mod definition;
 pub mod record;
 mod request;
 mod run;
@@ -13,9 +16,11 @@ mod view;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use stepwire_asl::{Execution, StateMachine, Timestamp};
+use stepwire_asl::{Execution, StateMachine, Task, Timestamp};
 
-pub use record::{ExecutionId, ExecutionRecord, MachineRecord, OpenRecord, Status, Write};
+use activities::Activities;
+pub use definition::{DEFINITION_MAX, Kind, Validate, diagnose};
+pub use record::{ExecutionId, ExecutionRecord, MachineRecord, OpenRecord, Parent, Status, Write};
 pub use request::{CreateStateMachine, ExecutionName, Page, Report, Request, StartExecution};
 pub(crate) use request::{PAYLOAD_MAX, is_name_prefix};
 pub use run::arn_of;
@@ -55,6 +60,9 @@ pub struct Executions {
     open: BTreeMap<ExecutionId, OpenRecord>,
     /// `due` of every open execution that has one; derived from `open`.
     deadlines: BTreeSet<(Timestamp, ExecutionId)>,
+    /// Open executions by who waits for them; derived from `open`.
+    children: BTreeSet<(Parent, ExecutionId)>,
+    pub(crate) activities: Activities,
     hot: BTreeMap<ExecutionId, Hot>,
     /// `used` of every hot execution; derived from `hot`.
     hot_order: BTreeSet<(u64, ExecutionId)>,
@@ -63,7 +71,7 @@ pub struct Executions {
 
 impl Executions {
     /// What recovery reads into memory. Summaries, names and histories stay in the store.
-    pub const SPACES: &'static [Space] = &[Space::StateMachine, Space::Open];
+    pub const SPACES: &'static [Space] = &[Space::StateMachine, Space::Open, Space::Activity];
 
     /// The only thing that changes state machines and the index of open executions.
     pub fn apply(&mut self, write: &Write) {
@@ -73,6 +81,7 @@ impl Executions {
                 self.next_execution = self.next_execution.max(id.number + 1);
             }
             Write::Open(id, record) => self.apply_open(*id, *record),
+            Write::Activity(name, record) => self.activities.apply(name, record.as_ref()),
             Write::Name { .. } | Write::History(..) => {}
         }
     }
@@ -99,11 +108,13 @@ impl Executions {
             Some(record) => self.open.insert(id, record),
             None => self.open.remove(&id),
         };
-        if let Some(due) = before.and_then(|before| before.due) {
-            self.deadlines.remove(&(due, id));
+        if let Some(before) = before {
+            before.due.map(|due| self.deadlines.remove(&(due, id)));
+            before.parent.map(|parent| self.children.remove(&(parent, id)));
         }
-        if let Some(due) = record.and_then(|record| record.due) {
-            self.deadlines.insert((due, id));
+        if let Some(record) = record {
+            record.due.map(|due| self.deadlines.insert((due, id)));
+            record.parent.map(|parent| self.children.insert((parent, id)));
         }
     }
 
@@ -133,9 +144,10 @@ impl Executions {
         Ok(())
     }
 
-    /// When the next deadline of any execution is.
+    /// When the next deadline of any execution or waiting worker is.
     pub fn due(&self) -> Option<Timestamp> {
-        self.deadlines.first().map(|(due, _)| *due)
+        let first = self.deadlines.first().map(|(due, _)| *due);
+        [first, self.activities.due()].into_iter().flatten().min()
     }
 
     /// Executions whose deadline is at or before `now`, earliest first, at most `limit`.
@@ -198,6 +210,18 @@ impl Executions {
         Ok(open)
     }
 
+    /// The open task that `token` names.
+    pub(crate) fn open_task(
+        &mut self,
+        token: TaskToken,
+        reads: &Reads,
+    ) -> Result<Option<Task>, Corrupt> {
+        let Some(hot) = self.take(token.execution, reads)? else { return Ok(None) };
+        let task = hot.execution.open_task(token.scheduled);
+        self.keep(token.execution, hot);
+        Ok(task)
+    }
+
     /// Keeps an open execution in memory, and drops the least recently used beyond the limit.
     fn keep(&mut self, id: ExecutionId, mut hot: Hot) {
         self.clock += 1;
@@ -213,8 +237,12 @@ impl Executions {
     /// Compares the index with a freshly loaded one, and each execution in memory with its history.
     pub(crate) fn check(&self, stored: &Executions, read: &dyn Read) -> Result<(), String> {
         let names = |executions: &Executions| executions.by_name.clone();
-        if self.open != stored.open || self.deadlines != stored.deadlines {
+        let derived = |of: &Executions| (of.deadlines.clone(), of.children.clone());
+        if self.open != stored.open || derived(self) != derived(stored) {
             return Err("the index of open executions is not what is stored".to_owned());
+        }
+        if !self.activities.is_same(&stored.activities) {
+            return Err("activities in memory are not what is stored".to_owned());
         }
         if names(self) != names(stored) || self.next_execution != stored.next_execution {
             return Err("state machines or numbers in memory are not what is stored".to_owned());

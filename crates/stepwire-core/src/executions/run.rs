@@ -8,8 +8,9 @@ use stepwire_asl::{
     Timestamp, Turn,
 };
 
+use super::activities::Activities;
 use super::record::{self, Write};
-use super::{ExecutionId, ExecutionRecord, Executions, Hot, OpenRecord, Status, TaskToken};
+use super::{ExecutionId, ExecutionRecord, Executions, Hot, OpenRecord, Parent, Status, TaskToken};
 use crate::read::{Read, Reads};
 use crate::record::Corrupt;
 use crate::settings::Settings;
@@ -21,6 +22,7 @@ pub(crate) struct Begin {
     pub(crate) name: Arc<str>,
     pub(crate) input: Arc<str>,
     pub(crate) trace_header: Option<Arc<str>>,
+    pub(crate) parent: Option<Parent>,
 }
 
 /// What one run of an execution came to.
@@ -28,6 +30,10 @@ pub(crate) struct Begin {
 pub(crate) struct Ran {
     pub(crate) writes: Vec<Write>,
     pub(crate) tasks: Vec<Task>,
+    /// Whom to tell that the execution has ended.
+    pub(crate) tell: Option<Parent>,
+    /// Executions whose end nobody waits for any more: they are to be stopped.
+    pub(crate) orphans: Vec<ExecutionId>,
 }
 
 impl Executions {
@@ -47,8 +53,9 @@ impl Executions {
             role_arn: Arc::clone(&machine.record.role_arn),
             input: Arc::clone(&begin.input),
         };
-        let (execution, decision) =
-            with_turn(now, id, 0, settings, |turn| Execution::start(compiled, start, turn));
+        let (execution, decision) = with_turn(now, id, 0, settings, &self.activities, |turn| {
+            Execution::start(compiled, start, turn)
+        });
         let record = ExecutionRecord {
             name: Arc::clone(&begin.name),
             status: Status::Running,
@@ -57,6 +64,7 @@ impl Executions {
             input_digest: digest(&begin.input),
             revision: stepwire_asl::REVISION,
             trace_header: begin.trace_header,
+            parent: begin.parent,
         };
         let mut ran = Ran::default();
         let name = Write::Name { machine: machine_name, name: begin.name, id };
@@ -78,7 +86,9 @@ impl Executions {
             return Ok(Err(Rejected::ExecutionEnded));
         };
         let seq = hot.execution.last_seq();
-        let decided = with_turn(now, id, seq, settings, |turn| hot.execution.step(stimulus, turn));
+        let decided = with_turn(now, id, seq, settings, &self.activities, |turn| {
+            hot.execution.step(stimulus, turn)
+        });
         let mut ran = Ran::default();
         match decided {
             Ok(decision) => {
@@ -111,7 +121,10 @@ impl Executions {
         if ended {
             hot.record.status = status;
             hot.record.stopped = hot.execution.stopped_at();
+            ran.tell = hot.record.parent;
         }
+        ran.orphans = self.orphans(id, &hot.execution);
+        self.activities.withdraw(id, |scheduled| hot.execution.is_open(scheduled));
         if first || ended {
             self.record(Write::Execution(id, hot.record.clone()), ran);
         }
@@ -121,7 +134,14 @@ impl Executions {
             }
             return;
         }
-        let open = OpenRecord { due: hot.execution.due(), outstanding: hot.execution.is_owed() };
+        let open = OpenRecord {
+            due: hot.execution.due(),
+            outstanding: hot.execution.is_owed(),
+            parent: match self.open.get(&id) {
+                Some(open) => open.parent,
+                None => hot.record.parent,
+            },
+        };
         if self.open.get(&id) != Some(&open) {
             self.record(Write::Open(id, Some(open)), ran);
         }
@@ -153,6 +173,7 @@ fn with_turn<T>(
     id: ExecutionId,
     seq: u64,
     settings: &Settings,
+    activities: &Activities,
     decide: impl FnOnce(&mut Turn<'_>) -> T,
 ) -> T {
     let mut seed = Sha256::new();
@@ -164,7 +185,8 @@ fn with_turn<T>(
     let seed = seed.iter().take(8).fold(0_u64, |acc, byte| acc << 8 | u64::from(*byte));
     let mut entropy = Entropy::new(seed);
     let token = |scheduled: EventId| TaskToken { execution: id, scheduled }.seal(&settings.secret);
-    decide(&mut Turn { now, entropy: &mut entropy, token: &token })
+    let activity = |arn: &str| activities.has(arn, settings);
+    decide(&mut Turn { now, entropy: &mut entropy, token: &token, activity: &activity })
 }
 
 fn status_of(execution: &Execution) -> Status {

@@ -9,7 +9,7 @@ use crate::integrations::Form;
 
 /// Who asked for an invocation that is an effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Caller {
+pub enum InvokedBy {
     /// A task of an execution.
     Task {
         /// The execution.

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use stepwire_asl::Timestamp;
 
-pub use invoked::{Caller, Invoked};
+pub use invoked::{Invoked, InvokedBy};
 pub use name::FunctionName;
 pub use record::{CodeRecord, FunctionRecord, Invocation, Runtime, Write, code};
 pub(crate) use request::function;

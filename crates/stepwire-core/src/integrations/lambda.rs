@@ -170,7 +170,7 @@ fn wrapped(now: Timestamp, request_id: &str, invoked: &Invoked, payload: Json) -
         ("Connection", "keep-alive".into()),
         ("Content-Length", invoked.payload.len().to_string().into()),
         ("Content-Type", "application/json".into()),
-        ("Date", http_date(now).into()),
+        ("Date", now.http_date().into()),
     ];
     if invoked.status == 200 {
         headers.push(("X-Amz-Executed-Version", "$LATEST".into()));
@@ -194,12 +194,6 @@ fn wrapped(now: Timestamp, request_id: &str, invoked: &Invoked, payload: Json) -
     let at = members.len() - 1;
     members.splice(at..at, [("SdkHttpMetadata", http), ("SdkResponseMetadata", response)]);
     Json::object(members)
-}
-
-/// A time as HTTP writes it. Source: RFC 9110 §5.6.7.
-fn http_date(at: Timestamp) -> String {
-    let time = jiff::Timestamp::from_millisecond(at.0).unwrap_or_default();
-    time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
 #[cfg(test)]

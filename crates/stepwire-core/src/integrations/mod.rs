@@ -5,25 +5,32 @@
 
 mod iot;
 mod lambda;
+mod metadata;
 mod names;
+mod states;
 
 use std::sync::Arc;
 
 use stepwire_asl::definition::{Pattern, Resource};
-use stepwire_asl::{Failure, Json};
+use stepwire_asl::{EventId, Failure, Json, Timestamp};
 
 pub use lambda::Form;
 use names::{camel, pascal, rename};
 
 use crate::error::ApiError;
+use crate::executions::{ExecutionId, derived_uuid};
 use crate::functions::Invoke;
 use crate::request::{Request, Service};
+
+pub(crate) use states::v1;
 
 /// How a task is carried out.
 #[derive(Debug)]
 pub(crate) enum Carry {
     /// By a hosted service, in the same commit.
     Here(Hosted),
+    /// By a worker that asks for it.
+    Worker,
     /// By the shell, over HTTP.
     Http,
     /// By the shell, which runs a function.
@@ -51,12 +58,28 @@ enum Sdk {
     V2,
 }
 
+/// One call that a task makes to a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Call {
+    pub(crate) execution: ExecutionId,
+    /// Its `TaskScheduled` event.
+    pub(crate) scheduled: EventId,
+}
+
+impl Call {
+    /// The id that AWS would have given the request; the same each time it is asked for.
+    fn request_id(self) -> String {
+        let ExecutionId { machine, number } = self.execution;
+        derived_uuid(&[0; 32], "request", &[machine, number, self.scheduled])
+    }
+}
+
 /// Whether a definition may use `resource`; if not, why, in words for the one who wrote it.
 pub fn supported(resource: &Resource) -> Result<(), String> {
     let (service, api) = (resource.service(), resource.api());
     let known = match service {
         "lambda" | "http" => api == "invoke",
-        "lambda-function" => true,
+        "lambda-function" | "activity" => true,
         _ => hosted(service).is_some_and(|hosted| operation_exists(hosted, api)),
     };
     if !known {
@@ -65,6 +88,7 @@ pub fn supported(resource: &Resource) -> Result<(), String> {
     }
     let callback = resource.pattern() == Pattern::WaitForTaskToken;
     match resource.pattern() {
+        Pattern::Sync | Pattern::Sync2 if service == "states" => Ok(()),
         Pattern::Sync | Pattern::Sync2 => {
             Err(format!("`.sync` is not available for `{service}:{api}`"))
         }
@@ -79,6 +103,7 @@ pub fn supported(resource: &Resource) -> Result<(), String> {
 pub(crate) fn carry(resource: &Resource, parameters: &Json) -> Carry {
     match resource.service() {
         "http" => Carry::Http,
+        "activity" => Carry::Worker,
         "lambda" => lambda::carry(Form::Optimised, parameters),
         "lambda-function" => lambda::carry_function(resource.text(), parameters),
         "aws-sdk:lambda" if resource.api() == "invoke" => lambda::carry(Form::Sdk, parameters),
@@ -104,6 +129,14 @@ fn hosted(service: &str) -> Option<Hosted> {
         "aws-sdk:iot" => v2(Service::Iot, "Iot", "IotException"),
         "aws-sdk:iotdataplane" => v2(Service::IotData, "IotDataPlane", "IotDataPlaneException"),
         "aws-sdk:lambda" => v2(Service::Lambda, "Lambda", "LambdaException"),
+        "aws-sdk:sfn" => v2(Service::States, "Sfn", "SfnException"),
+        "states" => Hosted {
+            service: Service::States,
+            prefix: "StepFunctions",
+            unmodelled: "AWSStepFunctionsException",
+            title: "AWSStepFunctions",
+            sdk: Sdk::V1,
+        },
         "aws-sdk:dynamodb" => v2(Service::DynamoDb, "DynamoDb", "DynamoDbException"),
         "dynamodb" => Hosted {
             service: Service::DynamoDb,
@@ -121,6 +154,7 @@ fn operation_exists(hosted: Hosted, api: &str) -> bool {
     match hosted.service {
         Service::IotData => api == "publish",
         Service::Lambda => lambda::exists(api),
+        Service::States if hosted.sdk == Sdk::V1 => api == "startExecution",
         _ if hosted.sdk == Sdk::V1 && !optimised.contains(&api) => false,
         service => Request::parse(service, &pascal(api), &Json::Object(Arc::default())).is_some(),
     }
@@ -128,41 +162,74 @@ fn operation_exists(hosted: Hosted, api: &str) -> bool {
 
 impl Hosted {
     /// The request that a task's parameters make of this service.
-    pub(crate) fn request(self, api: &str, parameters: &Json) -> Result<Request, Failure> {
+    pub(crate) fn request(
+        self,
+        api: &str,
+        parameters: &Json,
+        call: Call,
+    ) -> Result<Request, Failure> {
         let parsed = match self.service {
             Service::IotData => iot::publish(parameters).map(Request::Publish),
             Service::Iot => {
                 let body = rename(parameters, &camel);
                 Request::parse(self.service, &pascal(api), &body).unwrap_or_else(unknown)
             }
-            Service::DynamoDb | Service::States | Service::Lambda => {
+            Service::States => {
+                let body = states::body(parameters);
+                Request::parse(self.service, &pascal(api), &body).unwrap_or_else(unknown)
+            }
+            Service::DynamoDb | Service::S3 | Service::Sqs | Service::Lambda => {
                 Request::parse(self.service, &pascal(api), parameters).unwrap_or_else(unknown)
             }
         };
-        parsed.map_err(|error| self.failure(&error))
+        parsed.map_err(|error| self.failure(&error, call))
+    }
+
+    /// What the service said as the task's result.
+    pub(crate) fn result(
+        self,
+        answer: Result<Json, ApiError>,
+        call: Call,
+        now: Timestamp,
+    ) -> Result<Json, Failure> {
+        answer
+            .map(|answer| self.output(&answer, call, now))
+            .map_err(|error| self.failure(&error, call))
     }
 
     /// A service's answer as the task's output: members in PascalCase.
-    pub(crate) fn output(self, answer: &Json) -> Json {
+    fn output(self, answer: &Json, call: Call, now: Timestamp) -> Json {
         match self.service {
-            Service::Iot | Service::IotData | Service::States => rename(answer, &pascal),
-            Service::DynamoDb | Service::Lambda => answer.clone(),
+            Service::States => match self.sdk {
+                Sdk::V1 => metadata::with(&states::v1(answer), answer, call, now),
+                Sdk::V2 => states::v2(answer),
+            },
+            Service::Iot | Service::IotData => rename(answer, &pascal),
+            Service::DynamoDb | Service::S3 | Service::Sqs | Service::Lambda => answer.clone(),
         }
     }
 
     /// A service's refusal as the task's failure.
-    pub(crate) fn failure(self, error: &ApiError) -> Failure {
+    fn failure(self, error: &ApiError, call: Call) -> Failure {
         let modelled = !matches!(
             error.code.as_ref(),
             "ValidationException" | "SerializationException" | "InternalFailure"
         );
-        let name = if modelled { error.code.as_ref() } else { self.unmodelled };
+        let name = match (self.service, modelled) {
+            (Service::States, _) => states::exception(&error.code),
+            (_, true) => error.code.to_string(),
+            (_, false) => self.unmodelled.to_owned(),
+        };
         let status = status(&error.code);
-        let (message, title) = (&error.message, self.title);
+        let (message, title, id) = (&error.message, self.title, call.request_id());
+        let attempts = if self.service == Service::States { " (SDK Attempt Count: 1)" } else { "" };
         let cause = match self.sdk {
-            Sdk::V2 => format!("{message} (Service: {title}, Status Code: {status})"),
+            Sdk::V2 => format!(
+                "{message} (Service: {title}, Status Code: {status}, Request ID: {id}){attempts}"
+            ),
             Sdk::V1 => format!(
-                "{message} (Service: {title}; Status Code: {status}; Error Code: {})",
+                "{message} (Service: {title}; Status Code: {status}; Error Code: {}; \
+                 Request ID: {id}; Proxy: null)",
                 error.code
             ),
         };
@@ -199,7 +266,8 @@ mod tests {
     #[test]
     fn the_two_dialects_name_the_same_error_differently() {
         let error = ApiError::new("ValidationException", "bad key");
-        let name = |service| hosted(service).map(|hosted| hosted.failure(&error).error);
+        let call = Call { execution: ExecutionId { machine: 1, number: 2 }, scheduled: 3 };
+        let name = |service| hosted(service).map(|hosted| hosted.failure(&error, call).error);
         assert_eq!(name("aws-sdk:dynamodb").as_deref(), Some("DynamoDb.DynamoDbException"));
         assert_eq!(name("dynamodb").as_deref(), Some("DynamoDB.AmazonDynamoDBException"));
     }
