@@ -16,6 +16,7 @@ use super::convert::Converter;
 use super::engine::{Engine, Stopped};
 use super::functions;
 use super::meter;
+use super::sentence;
 use crate::scope::Scope;
 use crate::{Entropy, Json};
 
@@ -79,17 +80,25 @@ impl Program {
         let mut evaluator = Evaluator::with_options(context, bounds);
         let own = Rc::new(RefCell::new(dice.clone()));
         functions::register(&mut evaluator, &own, scope.now).map_err(stopped)?;
-        meter::register(&mut evaluator).map_err(stopped)?;
+        let called = meter::Called::default();
+        meter::register(&mut evaluator, &called).map_err(stopped)?;
         let made = evaluator.evaluate(&self.ast, &data);
         dice.clone_from(&own.borrow());
-        converter.take(&made.map_err(stopped)?)
+        match made.map_err(stopped) {
+            Ok(value) => converter.take(&value),
+            Err(Stopped::Thrown { code: Some(code), message }) => {
+                let message = sentence::thrown(&code, &message, &called.borrow());
+                Err(Stopped::Thrown { code: Some(code), message })
+            }
+            Err(stopped) => Err(stopped),
+        }
     }
 }
 
 pub(super) fn parse(source: &str) -> Result<AstNode, Refused> {
     parser::parse(source).map_err(|error| Refused {
         code: "INVALID_JSONATA_EXPRESSION",
-        message: without_code(&error.to_string()).1.to_owned(),
+        message: sentence::syntax(without_code(&error.to_string()).1),
     })
 }
 

@@ -12,6 +12,7 @@ mod functions;
 mod library;
 mod meter;
 mod plain;
+mod sentence;
 #[cfg(test)]
 mod suite;
 
