@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use stepwire_asl::history::{decode_chunk, encode_chunk};
-use stepwire_asl::{Entropy, Execution, HistoryEvent, Start, StateMachine, Timestamp, Turn};
+use stepwire_asl::{
+    Entropy, Execution, HistoryEvent, Limits, Start, StateMachine, Timestamp, Turn,
+};
 
 const CHAIN: &str = r#"{"StartAt": "S0", "States": {
   "S0": {"Type": "Pass", "Next": "S1"},
@@ -50,7 +52,13 @@ fn main() {
 fn run(machine: &Arc<StateMachine>) -> Vec<HistoryEvent> {
     let mut entropy = Entropy::new(1);
     let token = |id| format!("token-{id}");
-    let mut turn = Turn { now: Timestamp(1_700_000_000_000), entropy: &mut entropy, token: &token };
+    let mut turn = Turn {
+        now: Timestamp(1_700_000_000_000),
+        entropy: &mut entropy,
+        token: &token,
+        limits: Limits::default(),
+        activity: &|_| true,
+    };
     let start = Start {
         execution_arn: "arn:aws:states:us-east-1:123456789012:execution:machine:name".into(),
         role_arn: "arn:aws:iam::123456789012:role/role".into(),

@@ -2,7 +2,7 @@
 //!
 //! A page holds blocks. `json` is a definition. `script` says what happens to it, on virtual time;
 //! what must come of it follows: `history`, every event; `outcome`, how each execution ends; or
-//! `diagnostics`, what is wrong with the definition. Each case also replays its history, as it is
+//! `diagnostics`, what is wrong with the definition; `advice`, what its author should know. Each case also replays its history, as it is
 //! and as it is stored, and must reach the same state.
 //!
 //! `CASE=retry cargo test -p stepwire-asl --test cases` runs the pages whose path has `retry` in
@@ -14,6 +14,8 @@
 //! | `tick SECONDS` | time passes, everything due fires |
 //! | `return JSON`, `refuse ERROR CAUSE` | the task's service answers |
 //! | `succeed JSON`, `fail ERROR CAUSE`, `heartbeat` | somebody with the task's token reports |
+//! | `take WORKER` | a worker takes an activity's task |
+//! | `done JSON`, `failed ERROR CAUSE` | the job that a `.sync` task waits for ends |
 //! | `stop ERROR CAUSE` | StopExecution |
 //! | `repeat N COMMAND` | the command, N times |
 //!
@@ -28,9 +30,10 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use stepwire_asl::advice;
 use stepwire_asl::history::{decode_chunk, encode_chunk};
 use stepwire_asl::{
-    Decision, Entropy, Execution, Failure, HistoryEvent, Json, Start, StateMachine, Status,
+    Decision, Entropy, Execution, Failure, HistoryEvent, Json, Limits, Start, StateMachine, Status,
     Stimulus, Timestamp, Turn,
 };
 
@@ -105,6 +108,7 @@ fn rewritten(page: &str, path: &Path) -> String {
             "history" => World::run(&definition, &script).history(),
             "outcome" => World::run(&definition, &script).outcome(),
             "diagnostics" => diagnostics(&definition),
+            "advice" => advice(&definition),
             other => panic!("{}: unknown block `{other}`", path.display()),
         };
         made.push_str(&now);
@@ -119,6 +123,24 @@ fn diagnostics(definition: &str) -> String {
         Ok(_) => "none\n".to_owned(),
         Err(found) => found.iter().flat_map(|found| [found.to_string(), "\n".to_owned()]).collect(),
     }
+}
+
+fn advice(definition: &str) -> String {
+    let json = Json::parse(definition).unwrap();
+    let found = [advice::linted(&json), advice::advised(&json)].concat();
+    if found.is_empty() {
+        return "none\n".to_owned();
+    }
+    found.iter().fold(String::new(), |mut told, found| {
+        writeln!(told, "{found}").unwrap();
+        for related in &found.help.related {
+            writeln!(told, "  {} at {}", related.label, related.place).unwrap();
+        }
+        if let Some(hint) = &found.help.hint {
+            writeln!(told, "  hint: {hint}").unwrap();
+        }
+        told
+    })
 }
 
 /// Executions of one machine, one after the other.
@@ -172,7 +194,13 @@ impl World {
             input: input.into(),
         };
         let token = |id| format!("token-{id}");
-        let mut turn = Turn { now: self.now, entropy: &mut self.entropy, token: &token };
+        let mut turn = Turn {
+            now: self.now,
+            entropy: &mut self.entropy,
+            token: &token,
+            activity: &|arn| !arn.ends_with(":missing"),
+            limits: Limits::default(),
+        };
         let (execution, decision) = Execution::start(Arc::clone(&self.machine), start, &mut turn);
         let (events, stored) = (Vec::new(), Vec::new());
         let mut run = Run { execution, events, stored, told: String::new() };
@@ -204,6 +232,12 @@ impl World {
             "succeed" => Stimulus::TokenSucceeded { scheduled, output: json_text(rest).into() },
             "fail" => Stimulus::TokenFailed { scheduled, error: some(error), cause: some(cause) },
             "heartbeat" => Stimulus::Heartbeat { scheduled },
+            "take" => Stimulus::ActivityStarted { scheduled, worker: some(rest) },
+            "done" => {
+                let result = Ok(Json::parse(&json_text(rest)).unwrap());
+                Stimulus::JobEnded { scheduled, result }
+            }
+            "failed" => Stimulus::JobEnded { scheduled, result: Err(Failure::new(error, cause)) },
             "stop" => Stimulus::Stop { error: some(error), cause: some(cause) },
             other => panic!("unknown command `{other}`"),
         }
@@ -212,7 +246,13 @@ impl World {
     fn step(&mut self, stimulus: Stimulus) {
         let run = self.runs.last_mut().unwrap();
         let token = |id| format!("token-{id}");
-        let mut turn = Turn { now: self.now, entropy: &mut self.entropy, token: &token };
+        let mut turn = Turn {
+            now: self.now,
+            entropy: &mut self.entropy,
+            token: &token,
+            activity: &|arn| !arn.ends_with(":missing"),
+            limits: Limits::default(),
+        };
         let before = run.execution.clone();
         match run.execution.step(stimulus, &mut turn) {
             Ok(decision) => run.take(decision, &self.machine),

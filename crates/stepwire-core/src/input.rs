@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use stepwire_asl::{EventId, Failure, Json};
+use stepwire_asl::{EventId, Failure, Json, Timestamp};
 
 use crate::answers::Answer;
 use crate::broker;
-use crate::executions::ExecutionId;
+use crate::executions::{ExecutionId, Parent};
 use crate::integrations::Hosted;
 use crate::message::Message;
 use crate::request::Request;
@@ -36,6 +36,10 @@ pub enum Input {
         /// What came of it.
         result: Result<Json, Failure>,
     },
+    /// A caller that waits for an answer has gone away.
+    Gone(ReplyId),
+    /// An answer reached nobody: its caller was gone when it came.
+    Unheard(Json),
     /// Time has passed: [`Kernel::due`](crate::Kernel::due) is reached.
     Tick,
     /// A step that follows from another, in the same commit.
@@ -71,6 +75,18 @@ pub enum Follow {
     Complete(Option<u64>, Answer),
     /// Deadlines of these executions have passed.
     Timers(Vec<ExecutionId>),
+    /// An execution has ended: the one that waits for it is told.
+    Ended(ExecutionId, Parent),
+    /// A task of this activity and a worker may have found each other.
+    HandOut(Arc<str>),
+    /// Nobody waits for this execution any more: it is stopped.
+    Abandon(ExecutionId),
+    /// Log events that are no longer to be kept go.
+    TidyLogs(Timestamp),
+    /// Executions that have been kept long enough go.
+    Sweep(Timestamp),
+    /// Somebody waits for a message of the queue of this number, and there is one.
+    Receive(u64),
     /// After a restart: the tasks of this execution are asked for again.
     Resume(ExecutionId),
 }

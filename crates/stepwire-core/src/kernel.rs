@@ -1,20 +1,24 @@
 //! One shard: all its durable state, and the rules by which it changes.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use stepwire_asl::{Json, Rejected, Stimulus, Timestamp};
 
 use crate::acts::refuse;
 use crate::answers::Answers;
+use crate::asking::{Asker, reply_to};
 use crate::broker::{self, Broker};
 use crate::effect::{Effect, Report};
 use crate::error::ApiError;
-use crate::executions::{ExecutionId, Executions, Ran};
+use crate::executions::{self, ExecutionId, Executions, Parent, Ran, TaskToken, activities};
 use crate::input::{Follow, Input};
-use crate::integrations::{self, Carry};
+use crate::integrations::Call;
+use crate::logs::Logs;
 use crate::message::Message;
+use crate::objects::Objects;
 use crate::overlay::{Changes, Layered};
+use crate::queues::{self, Queues};
 use crate::read::{Need, Range, Read, Reads};
 use crate::record::{Corrupt, Space};
 use crate::registry::Registry;
@@ -26,6 +30,9 @@ use crate::write::Write;
 
 /// Most executions whose deadlines one step fires; the rest follow in the next.
 const TIMERS_MAX: usize = 256;
+/// Most tasks on hosted services that one turn carries out; the rest follow in the next. A machine
+/// that starts itself would never let a turn end.
+const TASKS_MAX: usize = 1_000;
 
 /// All durable state of one shard and the rules by which it changes.
 ///
@@ -45,6 +52,14 @@ pub struct Kernel {
     pub(crate) tables: Tables,
     pub(crate) executions: Executions,
     pub(crate) answers: Answers,
+    /// Who waits for the end of an execution, and whether with its data. Not durable: callers are
+    /// gone after a restart, and executions ask again.
+    pub(crate) waiting: BTreeMap<ExecutionId, (Asker, bool)>,
+    pub(crate) logs: Logs,
+    pub(crate) objects: Objects,
+    pub(crate) queues: Queues,
+    /// Tasks left for the next turn. Not durable: after a restart executions ask again.
+    postponed: VecDeque<Input>,
     /// Messages seen by the rules since the start: makes their random values differ.
     salt: u64,
 }
@@ -71,6 +86,11 @@ impl Kernel {
             tables: Tables::default(),
             executions: Executions::default(),
             answers: Answers::default(),
+            waiting: BTreeMap::new(),
+            logs: Logs::default(),
+            objects: Objects::default(),
+            queues: Queues::default(),
+            postponed: VecDeque::new(),
             salt: 0,
         }
     }
@@ -100,13 +120,16 @@ impl Kernel {
 
     fn load(&mut self, read: &dyn Read) -> Result<(), Corrupt> {
         type Load = fn(&mut Kernel, &[u8], &[u8]) -> Result<(), Corrupt>;
-        let parts: [(&[Space], Load); 6] = [
+        let parts: [(&[Space], Load); 9] = [
             (Registry::SPACES, |kernel, key, value| kernel.registry.load(key, value)),
             (Rules::SPACES, |kernel, key, value| kernel.rules.load(key, value)),
             (Tables::SPACES, |kernel, key, value| kernel.tables.load(key, value)),
             (Executions::SPACES, |kernel, key, value| kernel.executions.load(key, value)),
             (Answers::SPACES, |kernel, key, value| kernel.answers.load(key, value)),
+            (Objects::SPACES, |kernel, key, value| kernel.objects.load(key, value)),
+            (Queues::SPACES, |kernel, key, value| kernel.queues.load(key, value)),
             (Broker::SPACES, |kernel, key, value| kernel.broker.load(key, value)),
+            (Logs::SPACES, |kernel, key, value| kernel.logs.load(key, value)),
         ];
         for (spaces, load) in parts {
             for space in spaces {
@@ -115,6 +138,8 @@ impl Kernel {
                 }
             }
         }
+        self.objects.resume_numbers(read)?;
+        self.queues.resume();
         self.executions.resume_numbers(read)
     }
 
@@ -131,6 +156,9 @@ impl Kernel {
         same("rules", self.rules == stored.rules)?;
         same("tables", self.tables == stored.tables)?;
         same("answers", self.answers == stored.answers)?;
+        same("logs", self.logs == stored.logs)?;
+        same("objects", self.objects == stored.objects)?;
+        same("queues or messages in them", self.queues == stored.queues)?;
         self.executions.check(&stored.executions, read)
     }
 
@@ -146,8 +174,15 @@ impl Kernel {
 
     /// When the next [`Input::Tick`] is wanted.
     pub fn due(&self) -> Option<Timestamp> {
+        if !self.postponed.is_empty() {
+            return Some(Timestamp(0));
+        }
         let answers = self.answers.due(self.settings.answer_grace_ms);
-        [self.broker.due(), self.executions.due(), answers].into_iter().flatten().min()
+        let sweep = self.executions.sweep_due(&self.settings);
+        let logs = self.logs.due(self.settings.quotas.log_group_bytes_max);
+        let (executions, queues) = (self.executions.due(), self.queues.due());
+        let all = [self.broker.due(), executions, answers, queues, sweep, logs];
+        all.into_iter().flatten().min()
     }
 
     /// Steps `input` and everything that follows from it, over what `changes` and `base` hold.
@@ -172,7 +207,15 @@ impl Kernel {
     ) -> Step {
         first.writes.iter().for_each(|write| changes.push(write.entry()));
         let mut queue: VecDeque<Input> = first.then.drain(..).collect();
+        let mut tasks = 0;
         while let Some(input) = queue.pop_front() {
+            if matches!(input, Input::Follow(Follow::Perform { .. })) {
+                tasks += 1;
+                if tasks > TASKS_MAX {
+                    self.postponed.push_back(input);
+                    continue;
+                }
+            }
             let reads = self.fetch(&input, &Layered { changes, base });
             let step = self.step(now, input, &reads);
             step.writes.iter().for_each(|write| changes.push(write.entry()));
@@ -200,7 +243,8 @@ impl Kernel {
     /// say may lead to more: ask again until there are none.
     pub fn needs(&self, input: &Input, reads: &Reads) -> Vec<Need> {
         match input {
-            Input::Device(_) | Input::Tick => {}
+            Input::Device(_) | Input::Tick | Input::Gone(_) => {}
+            Input::Unheard(answer) => self.touch_unheard(answer, reads),
             Input::Call { request, .. } => self.touch(request, reads),
             Input::TaskReturned { execution, .. } => self.executions.touch(*execution, reads),
             Input::Follow(follow) => match follow {
@@ -211,7 +255,19 @@ impl Kernel {
                 Follow::Store { request, .. } => self.touch(request, reads),
                 Follow::Complete(_, answer) => self.touch_answer(answer, reads),
                 Follow::Timers(ids) => ids.iter().for_each(|id| self.executions.touch(*id, reads)),
-                Follow::Resume(id) => self.executions.touch(*id, reads),
+                Follow::Ended(child, parent) => {
+                    self.executions.touch_ended(*child, *parent, reads, &self.settings);
+                }
+                Follow::HandOut(activity) => self.touch_match(activity, reads),
+                Follow::TidyLogs(now) => {
+                    let bytes_max = self.settings.quotas.log_group_bytes_max;
+                    self.logs.prefetch_tidy(*now, bytes_max, reads);
+                }
+                Follow::Sweep(now) => {
+                    self.executions.prefetch_sweep(*now, &self.settings, reads);
+                }
+                Follow::Receive(queue) => self.queues.prefetch(*queue, reads),
+                Follow::Abandon(id) | Follow::Resume(id) => self.executions.touch(*id, reads),
             },
         }
         reads.take_missing()
@@ -228,8 +284,18 @@ impl Kernel {
                 self.executions.prefetch(request, reads, &self.settings);
             }
             Request::Tables(request) => self.tables.prefetch(request, reads),
+            Request::Objects(request) => Objects::prefetch(request, reads),
+            Request::Queues(queues::Request::ReceiveMessage(receive)) => {
+                if let Ok(queue) = self.queues.find(&receive.queue) {
+                    self.queues.prefetch(queue.number, reads);
+                }
+            }
             // What these change is in memory whole.
-            Request::Registry(_) | Request::Rules(_) | Request::Publish(_) => {}
+            Request::Registry(_)
+            | Request::Rules(_)
+            | Request::Logs(_)
+            | Request::Publish(_)
+            | Request::Queues(_) => {}
         }
     }
 
@@ -244,14 +310,18 @@ impl Kernel {
                 self.absorb(0, out, &mut step);
             }
             Input::Call { reply, request } => {
-                let answer = self.call(now, &request, reads, &mut step);
-                step.effects.push(Effect::Reply { reply, answer });
+                let asker = Asker::Caller(reply);
+                if let Some(answer) = self.call(now, asker, &request, reads, &mut step) {
+                    reply_to(asker, answer, now, &mut step);
+                }
             }
             Input::TaskReturned { execution, scheduled, result } => {
                 let stimulus = Stimulus::TaskReturned { scheduled, result };
                 // A repeated or late end of an effect finds its task closed: nothing to do.
                 let _ = self.stimulate(now, execution, stimulus, reads, &mut step);
             }
+            Input::Gone(reply) => self.executions.activities.forget(Asker::Caller(reply)),
+            Input::Unheard(answer) => self.unheard(&answer, reads, &mut step),
             Input::Tick => self.tick(now, &mut step),
             Input::Follow(follow) => self.follow(now, follow, reads, &mut step),
         }
@@ -261,15 +331,22 @@ impl Kernel {
     fn follow(&mut self, now: Timestamp, follow: Follow, reads: &Reads, step: &mut Step) {
         match follow {
             Follow::Perform { execution, scheduled, hosted, request } => {
-                let answer = self.call(now, &request, reads, step);
-                let result = answer
-                    .map(|answer| hosted.output(&answer))
-                    .map_err(|error| hosted.failure(&error));
-                let stimulus = Stimulus::TaskReturned { scheduled, result };
-                let _ = self.stimulate(now, execution, stimulus, reads, step);
+                // Another task of this turn may have ended the state that wanted it.
+                match self.executions.is_task_open(TaskToken { execution, scheduled }, reads) {
+                    Ok(true) => {}
+                    Ok(false) => return,
+                    Err(corrupt) => return self.quarantine(execution, &corrupt, step),
+                }
+                let call = Call { execution, scheduled };
+                let asker = Asker::Task(call, hosted);
+                if let Some(answer) = self.call(now, asker, &request, reads, step) {
+                    let result = hosted.result(answer, call, now);
+                    let stimulus = Stimulus::TaskReturned { scheduled, result };
+                    let _ = self.stimulate(now, execution, stimulus, reads, step);
+                }
             }
             Follow::Store { rule, message, hops, request } => {
-                if let Err(error) = self.call(now, &request, reads, step) {
+                if let Some(Err(error)) = self.call(now, Asker::Rule, &request, reads, step) {
                     let (kind, why) = ("DynamoDBv2Action", error.to_string());
                     self.failed(&rule, kind, why, &message, hops, step);
                 }
@@ -280,17 +357,85 @@ impl Kernel {
                     let _ = self.stimulate(now, id, Stimulus::Timer, reads, step);
                 }
             }
+            Follow::Ended(child, parent) => self.told_of_end(now, child, parent, reads, step),
+            Follow::HandOut(activity) => self.hand_out(now, activity, reads, step),
+            Follow::Receive(queue) => self.hand_out_messages(now, queue, reads, step),
+            Follow::Abandon(id) => {
+                let stop = Stimulus::Stop { error: None, cause: None };
+                let _ = self.stimulate(now, id, stop, reads, step);
+            }
+            Follow::TidyLogs(now) => {
+                let (bytes_max, mut writes) =
+                    (self.settings.quotas.log_group_bytes_max, Vec::new());
+                self.logs.tidy(now, bytes_max, reads, &mut writes);
+                step.writes.extend(writes.into_iter().map(Write::Logs));
+            }
+            Follow::Sweep(now) => {
+                let ran = self.executions.sweep(now, &self.settings, reads);
+                step.writes.extend(ran.writes.into_iter().map(Write::Executions));
+            }
             Follow::Resume(id) => match self.executions.outstanding(id, reads) {
                 Ok(tasks) => {
-                    ask(id, Ran { tasks, ..Ran::default() }, step);
+                    self.ask(now, id, Ran { tasks, ..Ran::default() }, step);
                 }
                 Err(corrupt) => self.quarantine(id, &corrupt, step),
             },
         }
     }
 
-    /// Carries out a request of a caller, a workflow or a rule.
+    /// The execution that waits for `child` hears what came of it.
+    fn told_of_end(
+        &mut self,
+        now: Timestamp,
+        child: ExecutionId,
+        parent: Parent,
+        reads: &Reads,
+        step: &mut Step,
+    ) {
+        let Parent::Task { execution, scheduled } = parent;
+        match self.executions.outcome(child, parent, reads, &self.settings) {
+            Ok(Some(result)) => {
+                let stimulus = Stimulus::JobEnded { scheduled, result };
+                let _ = self.stimulate(now, execution, stimulus, reads, step);
+            }
+            // The task was answered by somebody else, or is no longer wanted.
+            Ok(None) => {}
+            Err(corrupt) => self.quarantine(execution, &corrupt, step),
+        }
+    }
+
+    /// Carries out a request of a caller, a workflow or a rule. `None`: the answer comes later, by
+    /// [`reply_to`] in another step, and who waits for it is kept by what will give it.
     fn call(
+        &mut self,
+        now: Timestamp,
+        asker: Asker,
+        request: &Request,
+        reads: &Reads,
+        step: &mut Step,
+    ) -> Option<Result<Json, ApiError>> {
+        match request {
+            Request::States(executions::Request::Activity(activities::Request::Poll(poll))) => {
+                self.poll(now, asker, poll, step).err().map(Err)
+            }
+            Request::Queues(request) if !request.is_read() => {
+                self.call_queues(now, asker, request, reads, step)
+            }
+            Request::States(executions::Request::StartSync { start, with_data }) => {
+                match self.executions.start_sync(now, start, &self.settings) {
+                    Ok((id, ran)) => {
+                        self.waiting.insert(id, (asker, *with_data));
+                        self.ask(now, id, ran, step);
+                        None
+                    }
+                    Err(error) => Some(Err(error)),
+                }
+            }
+            _ => Some(self.answer(now, request, reads, step)),
+        }
+    }
+
+    fn answer(
         &mut self,
         now: Timestamp,
         request: &Request,
@@ -302,13 +447,24 @@ impl Kernel {
         }
         match request {
             Request::States(request) => {
+                if let executions::Request::Machines(request) = request
+                    && let Some(logging) = request.logging()
+                {
+                    logging.check(|group| self.logs.has(group))?;
+                }
                 let called = self.executions.call(now, request, reads, &self.settings);
                 let called = called.map_err(|c| ApiError::new("InternalFailure", c.to_string()))?;
                 let (answer, id, ran) = called?;
                 match id {
-                    Some(id) => ask(id, ran, step),
+                    Some(id) => self.ask(now, id, ran, step),
                     None => step.writes.extend(ran.writes.into_iter().map(Write::Executions)),
                 }
+                Ok(answer)
+            }
+            Request::Logs(request) => {
+                let mut writes = Vec::new();
+                let answer = self.logs.call(now, request, &mut writes)?;
+                step.writes.extend(writes.into_iter().map(Write::Logs));
                 Ok(answer)
             }
             Request::Registry(request) => {
@@ -331,6 +487,15 @@ impl Kernel {
                 self.stored(writes, step);
                 Ok(answer)
             }
+            Request::Objects(request) => {
+                let mut writes = Vec::new();
+                let (objects, settings) = (&mut self.objects, &self.settings);
+                let answer = objects.call(now, request, reads, settings, &mut writes)?;
+                step.writes.extend(writes.into_iter().map(Write::Objects));
+                Ok(answer)
+            }
+            // These may have to wait: see `call`.
+            Request::Queues(_) => Err(ApiError::new("InternalFailure", "not answered at once")),
             Request::Publish(publish) => {
                 publish.within(&self.settings.mqtt)?;
                 self.publish(publish.message(now), 0, step);
@@ -364,7 +529,7 @@ impl Kernel {
     ) -> Result<(), Rejected> {
         match self.executions.stimulate(now, id, stimulus, reads, &self.settings) {
             Ok(Ok(ran)) => {
-                ask(id, ran, step);
+                self.ask(now, id, ran, step);
                 Ok(())
             }
             Ok(Err(rejected)) => Err(rejected),
@@ -416,9 +581,15 @@ impl Kernel {
     }
 
     fn tick(&mut self, now: Timestamp, step: &mut Step) {
+        step.then.extend(self.postponed.drain(..));
+        for asker in self.executions.activities.give_up(now) {
+            reply_to(asker, Ok(Json::Object(Arc::default())), now, step);
+        }
         let mut out = broker::Out::default();
         self.broker.tick(now, &self.registry, &self.settings, &mut out);
         self.absorb(0, out, step);
+        self.tidy(now, step);
+        self.look_at_waiting(now, step);
         let overdue = self.executions.overdue(now, TIMERS_MAX);
         if overdue.is_empty() {
             self.give_up_answers(now, step);
@@ -428,37 +599,21 @@ impl Kernel {
         }
     }
 
+    /// Has a slice of what need not be kept any longer removed.
+    fn tidy(&self, now: Timestamp, step: &mut Step) {
+        let is_due = |due: Option<Timestamp>| due.is_some_and(|due| due <= now);
+        if is_due(self.executions.sweep_due(&self.settings)) {
+            step.then.push(Input::Follow(Follow::Sweep(now)));
+        }
+        if is_due(self.logs.due(self.settings.quotas.log_group_bytes_max)) {
+            step.then.push(Input::Follow(Follow::TidyLogs(now)));
+        }
+    }
+
     fn give_up_answers(&mut self, now: Timestamp, step: &mut Step) {
         for (number, answer) in self.answers.expired(now, self.settings.answer_grace_ms) {
             self.drop_answer(number, step);
             refuse(&answer, "no task waited for it", step);
-        }
-    }
-}
-
-/// Records what a run of an execution changed, and sends its tasks on their way.
-pub(crate) fn ask(execution: ExecutionId, ran: Ran, step: &mut Step) {
-    step.writes.extend(ran.writes.into_iter().map(Write::Executions));
-    for task in ran.tasks {
-        let scheduled = task.scheduled;
-        let returned = |result| Input::TaskReturned { execution, scheduled, result };
-        match integrations::carry(&task.resource, &task.parameters) {
-            Carry::Http => step.effects.push(Effect::HttpInvoke {
-                execution,
-                scheduled,
-                parameters: task.parameters,
-                timeout_ms: task.timeout_ms,
-            }),
-            Carry::Fails(failure) => step.then.push(returned(Err(failure))),
-            Carry::Here(hosted) => match hosted.request(task.resource.api(), &task.parameters) {
-                Ok(request) => step.then.push(Input::Follow(Follow::Perform {
-                    execution,
-                    scheduled,
-                    hosted,
-                    request,
-                })),
-                Err(failure) => step.then.push(returned(Err(failure))),
-            },
         }
     }
 }

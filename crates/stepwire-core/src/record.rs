@@ -45,10 +45,40 @@ pub enum Space {
     Open = 0x33,
     /// History events, in chunks.
     History = 0x34,
+    /// Activities.
+    Activity = 0x35,
+    /// Earlier revisions, versions and aliases of state machines.
+    MachinePart = 0x39,
+    /// Executions that have ended, by when.
+    Ended = 0x3A,
+    /// State machines by name.
+    MachineName = 0x3B,
     /// DynamoDB tables.
     Table = 0x40,
     /// DynamoDB items.
     Item = 0x41,
+    /// Log groups.
+    LogGroup = 0x50,
+    /// Log streams.
+    LogStream = 0x51,
+    /// Log events.
+    LogEvent = 0x52,
+    /// S3 buckets, and the counter of objects' bodies.
+    Bucket = 0x60,
+    /// S3 objects: one summary each.
+    Object = 0x61,
+    /// The bytes of objects, in chunks.
+    Body = 0x62,
+    /// Multipart uploads and their parts.
+    Upload = 0x63,
+    /// Bodies that nothing names any more and whose chunks are still to be removed.
+    Unused = 0x64,
+    /// SQS queues, and the counter of queues and messages.
+    Queue = 0x68,
+    /// Messages in queues, as they were sent.
+    QueueMessage = 0x69,
+    /// How messages in queues stand: when they can be received, how often they were.
+    QueueState = 0x6A,
 }
 
 /// Builds a [`Key`].

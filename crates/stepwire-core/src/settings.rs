@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::broker::Limits;
+use crate::quotas::Quotas;
 
 /// Fixed facts about the node and the limits it holds.
 #[derive(Debug, Clone)]
@@ -11,6 +12,8 @@ pub struct Settings {
     pub region: Arc<str>,
     /// AWS account in every ARN; twelve digits.
     pub account: Arc<str>,
+    /// Where the node's HTTP port can be reached, without a slash at the end; URLs begin with it.
+    pub url: Arc<str>,
     /// Key of every MAC the kernel makes (task tokens, identifiers). Secret, kept with the data.
     pub secret: [u8; 32],
     /// How long a service message that matches no subscription waits for one; 0 switches it off.
@@ -19,6 +22,8 @@ pub struct Settings {
     pub answer_grace_ms: i64,
     /// What the broker bounds.
     pub mqtt: Limits,
+    /// What workflows may use.
+    pub quotas: Quotas,
 }
 
 impl Settings {
@@ -33,10 +38,12 @@ impl Default for Settings {
         Settings {
             region: "us-east-1".into(),
             account: "000000000000".into(),
+            url: "http://localhost:4566".into(),
             secret: [0; 32],
             subscribe_grace_ms: 5_000,
             answer_grace_ms: 10_000,
             mqtt: Limits::default(),
+            quotas: Quotas::default(),
         }
     }
 }

@@ -66,6 +66,31 @@ pub struct Turn<'a> {
     pub entropy: &'a mut Entropy,
     /// The token of the task that a `TaskScheduled` event of this id schedules.
     pub token: &'a dyn Fn(EventId) -> String,
+    /// How far the execution may go.
+    pub limits: Limits,
+    /// Whether the activity of this ARN exists.
+    pub activity: &'a dyn Fn(&str) -> bool,
+}
+
+/// How far an execution may go. The default is AWS's for Standard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest input or output of a state or task, bytes of UTF-8.
+    pub payload_bytes_max: usize,
+    /// Most history events; the last of them is the failure.
+    pub events_max: u64,
+    /// Longest an execution runs, milliseconds.
+    pub run_ms_max: i64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            payload_bytes_max: 262_144,
+            events_max: 25_000,
+            run_ms_max: 365 * 24 * 3_600 * 1_000,
+        }
+    }
 }
 
 /// What an execution is told.
@@ -76,6 +101,20 @@ pub enum Stimulus {
         /// Its `TaskScheduled` event.
         scheduled: EventId,
         /// What it answered.
+        result: Result<Json, Failure>,
+    },
+    /// A worker takes the task of an activity.
+    ActivityStarted {
+        /// Its `TaskScheduled` event.
+        scheduled: EventId,
+        /// `workerName`
+        worker: Option<Arc<str>>,
+    },
+    /// The job that a submitted task started has ended (`.sync`).
+    JobEnded {
+        /// Its `TaskScheduled` event.
+        scheduled: EventId,
+        /// The task's result.
         result: Result<Json, Failure>,
     },
     /// Somebody with the token says it succeeded.
@@ -135,6 +174,8 @@ pub struct Decision {
 pub struct Task {
     /// Its `TaskScheduled` event.
     pub scheduled: EventId,
+    /// When that was.
+    pub scheduled_at: Timestamp,
     /// What it calls.
     pub resource: Arc<Resource>,
     /// With what.
@@ -217,6 +258,7 @@ enum Activity {
 #[derive(Debug, Clone, PartialEq)]
 struct OpenTask {
     scheduled: EventId,
+    scheduled_at: Timestamp,
     submitted: bool,
     parameters: Json,
     timeout_at: Option<Timestamp>,
@@ -267,11 +309,6 @@ impl Execution {
         &self.status
     }
 
-    /// When it started.
-    pub fn started_at(&self) -> Timestamp {
-        self.started
-    }
-
     /// When it ended.
     pub fn stopped_at(&self) -> Option<Timestamp> {
         self.stopped
@@ -301,8 +338,18 @@ impl Execution {
         [first, self.machine_deadline()].into_iter().flatten().min()
     }
 
+    /// When it started.
+    pub fn started_at(&self) -> Timestamp {
+        self.started
+    }
+
     fn machine_deadline(&self) -> Option<Timestamp> {
         self.machine.timeout_s.map(|seconds| self.started.plus_ms(seconds.saturating_mul(1_000)))
+    }
+
+    /// Its ARN.
+    pub fn arn(&self) -> &Arc<str> {
+        &self.execution_arn
     }
 
     /// Whether the task is open.
@@ -321,6 +368,11 @@ impl Execution {
         open.filter_map(|(task, submitted)| (!submitted).then_some(task)).collect()
     }
 
+    /// The open task of this `TaskScheduled` event.
+    pub fn open_task(&self, scheduled: EventId) -> Option<Task> {
+        self.task_of(*self.tasks.get(&scheduled)?).map(|(task, _)| task)
+    }
+
     fn task_of(&self, frame: u32) -> Option<(Task, bool)> {
         let position = self.frames.get(&frame)?.at.as_ref()?;
         let Activity::Task(open) = &position.activity else { return None };
@@ -328,6 +380,7 @@ impl Execution {
         let State::Task(definition_of_task) = &definition.state else { return None };
         let task = Task {
             scheduled: open.scheduled,
+            scheduled_at: open.scheduled_at,
             resource: Arc::clone(&definition_of_task.resource),
             parameters: open.parameters.clone(),
             timeout_ms: open.timeout_ms,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::evaluate::About;
 use super::leave::unfit;
-use super::{Activity, Decider, Ended, OpenTask, Task};
+use super::{Activity, Decider, Ended, OpenTask, Task, runtime};
 use crate::definition::{Pattern, Resource, Seconds, State, StateDefinition, TaskDefinition};
 use crate::history::{Detail, EventId, Payload, Trouble};
 use crate::scope::{Failure, Fault};
@@ -19,8 +19,11 @@ impl Decider<'_, '_> {
         input: &Json,
     ) -> Result<(), Fault> {
         let TaskDefinition { resource, timeout, heartbeat, credentials } = task;
+        if resource.is_activity() && !(self.turn.activity)(resource.text()) {
+            return Err(runtime(format!("The activity {} does not exist.", resource.text())).into());
+        }
         let scheduled: EventId = self.execution.last_id + 1;
-        let waits = resource.pattern() == Pattern::WaitForTaskToken;
+        let waits = resource.pattern() != Pattern::RequestResponse;
         let token = waits.then(|| (self.turn.token)(scheduled));
         let about = About { token: token.as_deref(), ..About::default() };
         let parameters = self.parameters(frame, definition, input, about)?;
@@ -48,10 +51,14 @@ impl Decider<'_, '_> {
                 role_arn,
             },
         );
-        let function = resource.is_function();
-        self.record(frame, Detail::Started { function, resource_type, resource: shown });
+        // An activity's task starts when a worker takes it.
+        if !resource.is_activity() {
+            let function = resource.is_function();
+            self.record(frame, Detail::Started { function, resource_type, resource: shown });
+        }
         self.decision.tasks.push(Task {
             scheduled,
+            scheduled_at: self.execution.last_at,
             resource: Arc::clone(resource),
             parameters,
             timeout_ms: timeout_s.map(|seconds| seconds.saturating_mul(1_000)),
@@ -72,12 +79,22 @@ impl Decider<'_, '_> {
         }
     }
 
+    /// The job that a submitted task waits for has ended.
+    pub(super) fn ended(&mut self, frame: u32, result: Result<Json, Failure>) {
+        match result {
+            Ok(output) => self.task_succeeded(frame, Payload::Value(output)),
+            Err(failure) => self.task_failed(frame, failure.into()),
+        }
+    }
+
     fn answered(&mut self, frame: u32, output: Payload) {
         let Some(resource) = self.resource(frame) else { return };
-        if resource.pattern() != Pattern::WaitForTaskToken {
+        if resource.pattern() == Pattern::RequestResponse {
             return self.task_succeeded(frame, output);
         }
-        if let Some(failure) = unfit(resource.service(), output.value()) {
+        if let Some(failure) =
+            unfit(resource.service(), output.value(), self.turn.limits.payload_bytes_max)
+        {
             return self.task_failed(frame, failure.into());
         }
         let (resource_type, resource) = resource.shown();
@@ -94,8 +111,9 @@ impl Decider<'_, '_> {
     pub(super) fn task_succeeded(&mut self, frame: u32, output: Payload) {
         let Some(resource) = self.resource(frame) else { return };
         let function = resource.is_function();
-        let who = if function { resource.text() } else { resource.service() };
-        if let Some(failure) = unfit(who, output.value()) {
+        if let Some(failure) =
+            unfit(resource.answerer(), output.value(), self.turn.limits.payload_bytes_max)
+        {
             return self.task_failed(frame, failure.into());
         }
         let (resource_type, resource) = resource.shown();
@@ -142,8 +160,9 @@ impl Decider<'_, '_> {
     }
 
     fn machine_timed_out(&self, at: Timestamp) -> bool {
-        let deadline = self.execution.machine_deadline();
-        deadline.is_some_and(|deadline| deadline <= at)
+        let last = self.execution.started.plus_ms(self.turn.limits.run_ms_max);
+        let deadline = self.execution.machine_deadline().map_or(last, |own| own.min(last));
+        deadline <= at
     }
 
     fn fire(&mut self, frame: u32, due: Timestamp) {
