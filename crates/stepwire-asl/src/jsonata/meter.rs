@@ -24,7 +24,7 @@ const WEIGH_SQUARE: &str = "weigh against itself";
 const DISTINCT: &str = "distinct values";
 
 /// Steps of one expression. A step is a call, an item, or some parts of a value that is handled.
-const STEPS_MAX: u64 = 1_500_000;
+const STEPS_MAX: u64 = 1_000_000;
 /// Bytes of the longest text, and parts of the largest value: what Step Functions has memory for.
 pub(super) const PARTS_MAX: u64 = ITEM * 873_782;
 /// Bytes that a text may grow to on the way to one that is too long.
