@@ -3,11 +3,15 @@
 //! Parsing checks everything that can be known from the text; a [`StateMachine`] cannot be wrong in
 //! shape. Paths, templates and choice rules are compiled, transitions are numbers.
 
+mod map;
 mod parse;
 mod resource;
 
 use std::sync::Arc;
 
+pub use map::{
+    Batcher, CsvHeaders, Distributed, InputType, Map, Percentage, Reader, Transformation, Writer,
+};
 pub use resource::{Pattern, Resource};
 
 use crate::Json;
@@ -53,7 +57,21 @@ pub struct StateDefinition {
     pub(crate) reads_context: bool,
 }
 
+/// The language that a state's fields are written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueryLanguage {
+    /// Paths, payload templates and intrinsic functions.
+    JsonPath,
+    /// Expressions in `{% %}`.
+    Jsonata,
+}
+
 impl StateDefinition {
+    /// The language of its fields.
+    pub fn query_language(&self) -> QueryLanguage {
+        QueryLanguage::JsonPath
+    }
+
     /// Whether its output is its input, untouched.
     pub(crate) fn is_transparent(&self) -> bool {
         let whole = |path: &Option<Path>| path.as_ref().is_some_and(Path::is_whole);
@@ -87,14 +105,6 @@ pub(crate) enum State {
 }
 
 #[derive(Debug, PartialEq)]
-pub(crate) struct Map {
-    pub(crate) items: Option<Path>,
-    pub(crate) start: StateId,
-    pub(crate) selector: Option<Template>,
-    pub(crate) concurrency: Option<Seconds>,
-}
-
-#[derive(Debug, PartialEq)]
 pub(crate) struct ChoiceRule {
     pub(crate) rule: Rule,
     pub(crate) next: StateId,
@@ -110,8 +120,10 @@ pub(crate) enum Wait {
 
 /// A number of seconds (or of anything counted), written or read.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Seconds {
+pub enum Seconds {
+    /// As written.
     Fixed(i64),
+    /// Where to read it.
     Path(Path),
 }
 

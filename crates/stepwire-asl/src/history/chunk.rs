@@ -123,6 +123,13 @@ enum What {
     BranchStarted(u32, u32),
     Heartbeat,
     BranchFailed,
+    DistributedMapStarted(u32),
+    MapRunStarted(u32),
+    MapRunSucceeded,
+    MapRunFailed(Trouble),
+    MapRunAborted,
+    MapRunRedriven(u32, u32),
+    ExecutionRedriven(u32),
 }
 
 /// Payloads written so far: the last few are looked at for one that is the same.
@@ -266,6 +273,13 @@ impl What {
             Detail::BranchStarted { parent, index } => What::BranchStarted(*parent, *index),
             Detail::BranchFailed => What::BranchFailed,
             Detail::Heartbeat => What::Heartbeat,
+            Detail::DistributedMapStarted { length } => What::DistributedMapStarted(*length),
+            Detail::MapRunStarted { arn } => What::MapRunStarted(name(arn)),
+            Detail::MapRunSucceeded => What::MapRunSucceeded,
+            Detail::MapRunFailed(trouble) => What::MapRunFailed(trouble.clone()),
+            Detail::MapRunAborted => What::MapRunAborted,
+            Detail::MapRunRedriven { arn, count } => What::MapRunRedriven(name(arn), *count),
+            Detail::ExecutionRedriven(count) => What::ExecutionRedriven(*count),
         }
     }
 
@@ -356,6 +370,15 @@ impl What {
             What::BranchStarted(parent, index) => Detail::BranchStarted { parent, index },
             What::BranchFailed => Detail::BranchFailed,
             What::Heartbeat => Detail::Heartbeat,
+            What::DistributedMapStarted(length) => Detail::DistributedMapStarted { length },
+            What::MapRunStarted(arn) => Detail::MapRunStarted { arn: source.name(arn)? },
+            What::MapRunSucceeded => Detail::MapRunSucceeded,
+            What::MapRunFailed(trouble) => Detail::MapRunFailed(trouble),
+            What::MapRunAborted => Detail::MapRunAborted,
+            What::MapRunRedriven(arn, count) => {
+                Detail::MapRunRedriven { arn: source.name(arn)?, count }
+            }
+            What::ExecutionRedriven(count) => Detail::ExecutionRedriven(count),
         })
     }
 }

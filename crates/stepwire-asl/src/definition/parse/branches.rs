@@ -41,10 +41,6 @@ impl OneState<'_> {
     }
 
     pub(super) fn map(&mut self) -> Option<State> {
-        for name in DISTRIBUTED.iter().filter(|name| self.node.members.contains_key(**name)) {
-            let why = format!("`{name}` is not available in stepwire yet");
-            self.parser.fail(why, format!("{}/{name}", self.node.at));
-        }
         self.parser.at_most_one(self.node, &["ItemProcessor", "Iterator"]);
         self.parser.at_most_one(self.node, &["ItemSelector", "Parameters"]);
         let written = |name: &&str| self.node.members.contains_key(*name);
@@ -56,7 +52,7 @@ impl OneState<'_> {
         let at = format!("{}/{name}", self.node.at);
         let node = Node { members, at: &at };
         self.parser.only(node, PROCESSOR);
-        self.processor_config(node);
+        let distributed = self.processor_config(node);
         let start = self.parser.flow(node, self.depth + 1);
         let selector = ["ItemSelector", "Parameters"].into_iter().find(written);
         let selector = selector.and_then(|name| self.parser.template(self.node, name));
@@ -65,23 +61,24 @@ impl OneState<'_> {
             selector,
             concurrency: self.parser.seconds(self.node, "MaxConcurrency", 0),
             start: start?,
+            distributed: distributed.and_then(|express| self.distributed(express)),
         })))
     }
 
-    fn processor_config(&mut self, node: Node<'_>) {
-        let Some(members) = self.parser.object(node, "ProcessorConfig") else { return };
+    /// Whether the iterations are executions of their own, and then whether Express ones.
+    fn processor_config(&mut self, node: Node<'_>) -> Option<bool> {
+        let members = self.parser.object(node, "ProcessorConfig")?;
         let at = format!("{}/ProcessorConfig", node.at);
         let config = Node { members, at: &at };
         self.parser.only(config, &["Mode", "ExecutionType"]);
         match members.get("Mode").map(Json::as_str) {
-            None | Some(Some("INLINE")) => {}
+            None | Some(Some("INLINE")) => None,
             Some(Some("DISTRIBUTED")) => {
-                let why =
-                    "`DISTRIBUTED` Map states are not available in stepwire yet; use `INLINE`";
-                self.parser.fail(why, format!("{at}/Mode"));
+                Some(self.parser.text(config, "ExecutionType") == Some("EXPRESS"))
             }
             Some(_) => {
                 self.parser.fail("Value is not one of [INLINE, DISTRIBUTED]", format!("{at}/Mode"));
+                None
             }
         }
     }

@@ -4,6 +4,7 @@
 //! `Field 'X' is not supported` stands at the state, an item of a list at `Retry[0]`.
 
 mod branches;
+mod distributed;
 mod fields;
 mod recovery;
 mod state;

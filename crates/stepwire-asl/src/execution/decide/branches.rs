@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::evaluate::About;
 use super::{Decider, runtime};
 use crate::Json;
-use crate::definition::{State, StateDefinition, StateId};
+use crate::definition::{Map, State, StateDefinition, StateId};
 use crate::execution::{Activity, Branches};
 use crate::history::{Detail, Payload};
 use crate::scope::Failure;
@@ -39,19 +39,15 @@ impl Decider<'_, '_> {
         input: &Json,
     ) -> Result<(), Failure> {
         let State::Map(map) = &definition.state else { return Ok(()) };
-        let items = match &map.items {
-            Some(path) => self.read(frame, path, input)?,
-            None => input.clone(),
-        };
+        if let Some(distributed) = &map.distributed {
+            return self.distribute(frame, definition, map, distributed, input);
+        }
+        let items = self.items(frame, map, input)?;
         let Some(count) = items.as_array().map(<[Json]>::len) else {
             return Err(runtime(format!("Map state input must be an array but was: {items}")));
         };
         self.check_size(frame, &items)?;
-        let concurrency = match &map.concurrency {
-            Some(seconds) => self.number(frame, seconds, input, "MaxConcurrencyPath")?,
-            None => 0,
-        };
-        let concurrency = u32::try_from(concurrency).unwrap_or(u32::MAX);
+        let concurrency = self.concurrency(frame, map, input)?;
         self.record(frame, Detail::MapStarted { items: Payload::Value(items), concurrency });
         if count == 0 {
             self.record(frame, Detail::MapSucceeded);
@@ -60,8 +56,34 @@ impl Decider<'_, '_> {
         self.iterate(frame, definition)
     }
 
+    /// What a Map iterates over.
+    pub(super) fn items(&mut self, frame: u32, map: &Map, input: &Json) -> Result<Json, Failure> {
+        match &map.items {
+            Some(path) => self.read(frame, path, input),
+            None => Ok(input.clone()),
+        }
+    }
+
+    /// Most iterations at a time; 0: no limit of its own.
+    pub(super) fn concurrency(
+        &mut self,
+        frame: u32,
+        map: &Map,
+        input: &Json,
+    ) -> Result<u32, Failure> {
+        let concurrency = match &map.concurrency {
+            Some(seconds) => self.number(frame, seconds, input, "MaxConcurrencyPath")?,
+            None => 0,
+        };
+        Ok(u32::try_from(concurrency).unwrap_or(u32::MAX))
+    }
+
     /// Begins as many iterations as may run.
-    fn iterate(&mut self, frame: u32, definition: &StateDefinition) -> Result<(), Failure> {
+    pub(super) fn iterate(
+        &mut self,
+        frame: u32,
+        definition: &StateDefinition,
+    ) -> Result<(), Failure> {
         let State::Map(map) = &definition.state else { return Ok(()) };
         loop {
             let Some(branches) = self.branches(frame) else { return Ok(()) };

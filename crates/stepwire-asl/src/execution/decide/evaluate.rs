@@ -8,7 +8,7 @@ use crate::definition::{Seconds, State, StateDefinition, Text};
 use crate::execution::{Activity, Frame};
 use crate::path::Path;
 use crate::scope::{Failure, Scope, Variables};
-use crate::{Entropy, Json};
+use crate::{Entropy, Json, Timestamp};
 
 /// The variables that a branch sees: its own, then those of the branches around it.
 struct Visible<'a> {
@@ -35,6 +35,8 @@ pub(super) struct About<'a> {
     pub(super) token: Option<&'a str>,
     /// `$$.Map.Item`, when it is not that of an iteration around the state.
     pub(super) item: Option<(u32, &'a Json)>,
+    /// `$$.Map.Item.Source`
+    pub(super) source: Option<&'a str>,
 }
 
 impl Decider<'_, '_> {
@@ -58,14 +60,17 @@ impl Decider<'_, '_> {
             [head @ .., _, machine, name] if head.len() == 5 => (head.join(":"), *machine, *name),
             _ => (String::new(), "", ""),
         };
-        let execution = Json::object([
+        let mut execution = vec![
             ("Id", Json::String(Arc::clone(arn))),
             ("Input", self.execution.input.value().clone()),
             ("StartTime", Json::from(self.execution.started.rfc3339())),
             ("Name", Json::from(name)),
             ("RoleArn", Json::String(Arc::clone(&self.execution.role_arn))),
-            ("RedriveCount", Json::from(0)),
-        ]);
+            ("RedriveCount", Json::from(i64::from(self.execution.redrives))),
+        ];
+        let redriven = self.execution.redriven.map(Timestamp::rfc3339);
+        execution.extend(redriven.map(|at| ("RedriveTime", Json::from(at))));
+        let execution = Json::object(execution);
         let id = format!("{head}:stateMachine:{machine}");
         let machine = [("Id", Json::from(id)), ("Name", Json::from(machine))];
         let mut members = vec![("Execution", execution), ("StateMachine", Json::object(machine))];
@@ -75,7 +80,9 @@ impl Decider<'_, '_> {
         }
         let item = about.item.map(|(index, value)| (index, value.clone()));
         if let Some((index, value)) = item.or_else(|| self.item_of(frame)) {
-            let item = Json::object([("Index", Json::from(i64::from(index))), ("Value", value)]);
+            let mut item = vec![("Index", Json::from(i64::from(index))), ("Value", value)];
+            item.extend(about.source.map(|source| ("Source", Json::from(source))));
+            let item = Json::object(item);
             members.push(("Map", Json::object([("Item", item)])));
         }
         Json::object(members)
@@ -190,6 +197,28 @@ impl Decider<'_, '_> {
                 Err(runtime(format!("The value of '{field}' must be a string but was: {other}")))
             }
         }
+    }
+
+    /// A whole number that is written or read from `input`, as a number or as text.
+    pub(super) fn whole(
+        &mut self,
+        frame: u32,
+        seconds: &Seconds,
+        input: &Json,
+        field: &str,
+    ) -> Result<i64, Failure> {
+        let path = match seconds {
+            Seconds::Fixed(number) => return Ok(*number),
+            Seconds::Path(path) => path,
+        };
+        let value = self.read(frame, path, input)?;
+        let written = value.as_str().and_then(|text| text.parse().ok());
+        value.as_i64().or(written).ok_or_else(|| {
+            runtime(format!(
+                "The {field} field refers to value {value} which is not a valid integer: {}",
+                path.text()
+            ))
+        })
     }
 
     /// A number that is written or read from `input`; not negative.

@@ -35,7 +35,7 @@ impl Decider<'_, '_> {
                 return;
             }
         }
-        if self.branches(frame).is_some() {
+        if self.branches(frame).is_some() || position.failed_run.is_some() {
             let trouble = trouble.clone();
             let is_map = matches!(definition.state, State::Map(_));
             self.record(
@@ -120,6 +120,7 @@ impl Decider<'_, '_> {
         if matches!(kind, Kind::Task | Kind::Wait | Kind::Parallel | Kind::Map)
             && !matches!(position.activity, Activity::Aborted)
         {
+            self.abort_map_run(frame);
             self.record(frame, Detail::Aborted(kind));
         }
     }
