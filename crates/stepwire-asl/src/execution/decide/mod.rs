@@ -68,6 +68,7 @@ impl Execution {
         let mut decider = Decider::new(self, turn);
         match stimulus {
             Stimulus::TaskReturned { result, .. } => decider.returned(frame, result),
+            Stimulus::JobEnded { result, .. } => decider.ended(frame, result),
             Stimulus::TokenSucceeded { output, .. } => {
                 decider.task_succeeded(frame, Payload::from_text(output));
             }
@@ -103,6 +104,7 @@ impl Execution {
             return self.frame_of_run(*started).ok_or(Rejected::TaskNotOpen);
         }
         let (Stimulus::TaskReturned { scheduled, .. }
+        | Stimulus::JobEnded { scheduled, .. }
         | Stimulus::TokenSucceeded { scheduled, .. }
         | Stimulus::TokenFailed { scheduled, .. }
         | Stimulus::Heartbeat { scheduled }) = stimulus
