@@ -102,6 +102,7 @@ impl Kernel {
         let owing = kernel.executions.open().filter(|(_, open)| open.outstanding);
         let owing = owing.map(|(id, _)| Input::Follow(Follow::Resume(id)));
         step.then.extend(owing.collect::<Vec<_>>());
+        step.then.extend(kernel.executions.ready_map_runs().into_iter().map(Input::MapRun));
         Ok((kernel, step))
     }
 
@@ -219,6 +220,9 @@ impl Kernel {
     pub fn needs(&self, input: &Input, reads: &Reads) -> Vec<Need> {
         match input {
             Input::Device(_) | Input::Tick => {}
+            Input::MapRun(number) => {
+                self.executions.touch_map_run(*number, reads, &self.settings);
+            }
             Input::Call { request, .. } => self.touch(request, reads),
             Input::TaskReturned { execution, .. } => self.executions.touch(*execution, reads),
             Input::Follow(follow) => match follow {
@@ -231,6 +235,9 @@ impl Kernel {
                 Follow::Timers(ids) => ids.iter().for_each(|id| self.executions.touch(*id, reads)),
                 Follow::Ended(child, parent) => {
                     self.executions.touch_ended(*child, *parent, reads, &self.settings);
+                }
+                Follow::RedriveMapRun { execution, .. } => {
+                    self.executions.touch_map_runs_of(*execution, reads);
                 }
                 Follow::Abandon(id) | Follow::Resume(id) => self.executions.touch(*id, reads),
             },
@@ -275,10 +282,22 @@ impl Kernel {
                 // A repeated or late end of an effect finds its task closed: nothing to do.
                 let _ = self.stimulate(now, execution, stimulus, reads, &mut step);
             }
+            Input::MapRun(number) => self.go_on(now, number, reads, &mut step),
             Input::Tick => self.tick(now, &mut step),
             Input::Follow(follow) => self.follow(now, follow, reads, &mut step),
         }
         step
+    }
+
+    /// A slice of a map run's work.
+    fn go_on(&mut self, now: Timestamp, number: u64, reads: &Reads, step: &mut Step) {
+        match self.executions.map_run_slice(now, number, reads, &self.settings) {
+            Ok(slice) => slice.into_iter().for_each(|(id, ran)| ask(id, ran, step)),
+            Err(corrupt) => {
+                let why = corrupt.to_string().into();
+                step.effects.push(Effect::Report(Report::Unreadable { why }));
+            }
+        }
     }
 
     fn follow(&mut self, now: Timestamp, follow: Follow, reads: &Reads, step: &mut Step) {
@@ -311,6 +330,12 @@ impl Kernel {
                 }
             }
             Follow::Ended(child, parent) => self.told_of_end(now, child, parent, reads, step),
+            Follow::RedriveMapRun { execution, started } => {
+                match self.executions.redrive_map_run(now, execution, started, reads) {
+                    Ok(ran) => ask(execution, ran, step),
+                    Err(corrupt) => self.quarantine(execution, &corrupt, step),
+                }
+            }
             Follow::Abandon(id) => {
                 let stop = Stimulus::Stop { error: None, cause: None };
                 let _ = self.stimulate(now, id, stop, reads, step);
@@ -540,6 +565,12 @@ pub(crate) fn reply_to(
 /// it concerns.
 pub(crate) fn ask(execution: ExecutionId, ran: Ran, step: &mut Step) {
     step.writes.extend(ran.writes.into_iter().map(Write::Executions));
+    step.effects.extend(ran.wake.into_iter().map(|map_run| Effect::Continue { map_run }));
+    step.then.extend(
+        ran.redriven_runs.into_iter().map(|(execution, started)| {
+            Input::Follow(Follow::RedriveMapRun { execution, started })
+        }),
+    );
     step.then.extend(ran.orphans.into_iter().map(|child| Input::Follow(Follow::Abandon(child))));
     step.then.extend(ran.tell.map(|parent| Input::Follow(Follow::Ended(execution, parent))));
     for task in ran.tasks {

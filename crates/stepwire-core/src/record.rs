@@ -45,6 +45,10 @@ pub enum Space {
     Open = 0x33,
     /// History events, in chunks.
     History = 0x34,
+    /// Map runs that have not ended.
+    MapRun = 0x37,
+    /// Items and names of map runs, and those that have ended.
+    MapRunPart = 0x38,
     /// DynamoDB tables.
     Table = 0x40,
     /// DynamoDB items.

@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Activity, Execution};
 use crate::Json;
 use crate::definition::{CsvHeaders, InputType, StateId, Transformation};
@@ -58,7 +60,7 @@ pub enum ItemSource {
 }
 
 /// What an item reader is to read.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ItemReading {
     /// `listObjectsV2` or `getObject`.
     pub api: Arc<str>,
@@ -79,7 +81,7 @@ pub struct ItemReading {
 }
 
 /// How items are put together into the input of one child.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Batch {
     /// At most this many items; 0: no limit.
     pub items_max: u64,
@@ -90,7 +92,7 @@ pub struct Batch {
 }
 
 /// What becomes of the children's results.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ResultWriting {
     /// Parameters of `s3:putObject`; `None`: they are the state's result.
     pub destination: Option<Json>,

@@ -8,6 +8,7 @@ use stepwire_asl::{
     Timestamp, Turn,
 };
 
+use super::map_runs;
 use super::record::{self, Write};
 use super::{ExecutionId, ExecutionRecord, Executions, Hot, OpenRecord, Parent, Status, TaskToken};
 use crate::read::{Read, Reads};
@@ -33,6 +34,10 @@ pub(crate) struct Ran {
     pub(crate) tell: Option<Parent>,
     /// Executions whose end nobody waits for any more: they are to be stopped.
     pub(crate) orphans: Vec<ExecutionId>,
+    /// Map runs that have work to do.
+    pub(crate) wake: Vec<u64>,
+    /// Map runs to be redriven, by execution and `MapRunStarted` event.
+    pub(crate) redriven_runs: Vec<(ExecutionId, EventId)>,
 }
 
 impl Executions {
@@ -63,6 +68,8 @@ impl Executions {
             revision: stepwire_asl::REVISION,
             trace_header: begin.trace_header,
             parent: begin.parent,
+            items: 0,
+            redriven: None,
         };
         let mut ran = Ran::default();
         let name = Write::Name { machine: machine_name, name: begin.name, id };
@@ -99,7 +106,7 @@ impl Executions {
     }
 
     /// Records what a decision changed, and keeps or drops the execution.
-    fn settle(
+    pub(super) fn settle(
         &mut self,
         id: ExecutionId,
         mut hot: Hot,
@@ -108,6 +115,7 @@ impl Executions {
         ran: &mut Ran,
     ) {
         ran.tasks = decision.tasks;
+        let at = decision.events.last().map_or(hot.record.started, |event| event.at);
         if !decision.events.is_empty() {
             let events: Arc<[HistoryEvent]> = decision.events.into();
             self.record(Write::History(id, events), ran);
@@ -120,12 +128,16 @@ impl Executions {
             ran.tell = hot.record.parent;
         }
         ran.orphans = self.orphans(id, &hot.execution);
+        self.command_map_runs(at, id, &hot.execution, decision.map_runs, ran);
         if first || ended {
             self.record(Write::Execution(id, hot.record.clone()), ran);
         }
         if ended {
             if self.open.contains_key(&id) {
                 self.record(Write::Open(id, None), ran);
+            }
+            if id.map_run().is_some() {
+                self.item_ended(id, status, hot.record.items, ran);
             }
             return;
         }
@@ -163,7 +175,7 @@ impl Executions {
 }
 
 /// Runs `decide` with what a turn of the interpreter needs; the same position gives the same dice.
-fn with_turn<T>(
+pub(super) fn with_turn<T>(
     now: Timestamp,
     id: ExecutionId,
     seq: u64,
@@ -212,7 +224,13 @@ pub(super) fn execution_arn(settings: &Settings, machine: &str, name: &str) -> S
 
 /// The ARN of a stored execution; `None` when there is no such execution.
 pub fn arn_of(id: ExecutionId, read: &dyn Read, settings: &Settings) -> Option<Arc<str>> {
-    let (machine, execution) = (record::machine_key(id.machine), record::execution_key(id));
+    let execution = record::execution_key(id);
+    if let Some(number) = id.map_run() {
+        let run = map_runs::record::stored(number, read).ok()??;
+        let execution = record::execution(&execution, &read.get(&execution)?).ok()?;
+        return Some(execution_arn(settings, &run.spec.name, &execution.name).into());
+    }
+    let machine = record::machine_key(id.machine);
     let machine = record::machine(&machine, &read.get(&machine)?).ok()?;
     let execution = record::execution(&execution, &read.get(&execution)?).ok()?;
     Some(execution_arn(settings, &machine.name, &execution.name).into())
