@@ -5,18 +5,28 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{Resource, Seconds, StateId};
+use crate::jsonata::Expression;
 use crate::path::Path;
 use crate::template::Template;
 
 /// A Map state.
 #[derive(Debug, PartialEq)]
 pub struct Map {
-    pub(crate) items: Option<Path>,
+    pub(crate) items: Option<Items>,
     pub(crate) start: StateId,
     pub(crate) selector: Option<Template>,
     pub(crate) concurrency: Option<Seconds>,
     /// `None`: its iterations run within the execution.
     pub(crate) distributed: Option<Box<Distributed>>,
+}
+
+/// Where the items come from, when not from the whole input.
+#[derive(Debug, PartialEq)]
+pub enum Items {
+    /// `ItemsPath`
+    Path(Path),
+    /// `Items`: an expression, or an array that may hold some.
+    Template(Template),
 }
 
 /// What a Map of mode `DISTRIBUTED` has beyond an inline one.
@@ -40,6 +50,8 @@ pub enum Percentage {
     Fixed(f64),
     /// `ToleratedFailurePercentagePath`
     Path(Path),
+    /// An expression.
+    Expression(Expression),
 }
 
 /// `ItemReader`

@@ -65,6 +65,7 @@ impl Execution {
                     state: *state,
                     input: input.clone(),
                     entered: event.id,
+                    entered_from: event.previous,
                     entered_at: event.at,
                     retries: BTreeMap::new(),
                     activity: Activity::Deciding,
@@ -192,6 +193,7 @@ impl Execution {
             Detail::DistributedMapStarted { .. }
             | Detail::MapRunSucceeded
             | Detail::Started { .. }
+            | Detail::EvaluationFailed { .. }
             | Detail::IterationStarted { .. }
             | Detail::IterationSucceeded { .. } => {}
             Detail::WaitUntil(until) => {

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use super::evaluate::About;
 use super::{Decider, runtime};
 use crate::Json;
-use crate::definition::{Map, State, StateDefinition, StateId};
+use crate::definition::{Data, Items, Map, State, StateDefinition, StateId};
 use crate::execution::{Activity, Branches};
 use crate::history::{Detail, Payload};
-use crate::scope::Failure;
+use crate::jsonata::EVALUATION;
+use crate::scope::{Failure, Fault};
 
 /// Iterations of a Map at a time when its definition sets no limit.
 const ITERATIONS_MAX: u32 = 40;
@@ -21,7 +22,7 @@ impl Decider<'_, '_> {
         definition: &StateDefinition,
         branches: &[StateId],
         effective: &Json,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Fault> {
         let input = self.parameters(frame, definition, effective, About::default())?;
         self.check_size(frame, &input)?;
         self.record(frame, Detail::ParallelStarted(branches.len() as u32));
@@ -37,14 +38,18 @@ impl Decider<'_, '_> {
         frame: u32,
         definition: &StateDefinition,
         input: &Json,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Fault> {
         let State::Map(map) = &definition.state else { return Ok(()) };
         if let Some(distributed) = &map.distributed {
             return self.distribute(frame, definition, map, distributed, input);
         }
         let items = self.items(frame, map, input)?;
         let Some(count) = items.as_array().map(<[Json]>::len) else {
-            return Err(runtime(format!("Map state input must be an array but was: {items}")));
+            let cause = format!("Map state input must be an array but was: {items}");
+            return Err(match definition.data {
+                Data::JsonPath(_) => runtime(cause),
+                Data::Jsonata { .. } => Failure::new(EVALUATION, cause).into(),
+            });
         };
         self.check_size(frame, &items)?;
         let concurrency = self.concurrency(frame, map, input)?;
@@ -57,9 +62,13 @@ impl Decider<'_, '_> {
     }
 
     /// What a Map iterates over.
-    pub(super) fn items(&mut self, frame: u32, map: &Map, input: &Json) -> Result<Json, Failure> {
+    pub(super) fn items(&mut self, frame: u32, map: &Map, input: &Json) -> Result<Json, Fault> {
         match &map.items {
-            Some(path) => self.read(frame, path, input),
+            Some(Items::Path(path)) => self.read(frame, path, input),
+            Some(Items::Template(template)) => {
+                let about = About::default();
+                self.evaluate(frame, input, about, |s, dice| template.array(s, dice))
+            }
             None => Ok(input.clone()),
         }
     }
@@ -70,7 +79,7 @@ impl Decider<'_, '_> {
         frame: u32,
         map: &Map,
         input: &Json,
-    ) -> Result<u32, Failure> {
+    ) -> Result<u32, Fault> {
         let concurrency = match &map.concurrency {
             Some(seconds) => self.number(frame, seconds, input, "MaxConcurrencyPath")?,
             None => 0,
@@ -83,7 +92,7 @@ impl Decider<'_, '_> {
         &mut self,
         frame: u32,
         definition: &StateDefinition,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Fault> {
         let State::Map(map) = &definition.state else { return Ok(()) };
         loop {
             let Some(branches) = self.branches(frame) else { return Ok(()) };

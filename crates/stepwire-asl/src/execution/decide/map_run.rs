@@ -12,7 +12,7 @@ use crate::execution::map_run::{
 };
 use crate::execution::{Activity, Execution, Start, Turn};
 use crate::history::{Detail, EventId, Trouble};
-use crate::scope::Failure;
+use crate::scope::{Failure, Fault};
 use crate::{Json, definition::Transformation};
 
 impl Execution {
@@ -42,7 +42,8 @@ impl Execution {
     ) -> Result<Vec<Json>, Failure> {
         let Some(frame) = self.frame_of_run(started) else { return Ok(items) };
         let mut decider = Decider::new(self, turn);
-        decider.select(frame, first, items, source).map_err(|failure| decider.told(frame, failure))
+        let selected = decider.select(frame, first, items, source);
+        selected.map_err(|fault| decider.sentence(frame, fault.failure))
     }
 }
 
@@ -53,7 +54,7 @@ impl Decider<'_, '_> {
         first: u64,
         items: Vec<Json>,
         source: &str,
-    ) -> Result<Vec<Json>, Failure> {
+    ) -> Result<Vec<Json>, Fault> {
         let machine = Arc::clone(&self.machine);
         let Some(position) = self.position(frame) else { return Ok(items) };
         let (definition, raw) = (machine.state(position.state), position.input.clone());
@@ -78,7 +79,7 @@ impl Decider<'_, '_> {
         map: &Map,
         distributed: &Distributed,
         input: &Json,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Fault> {
         let source = match &distributed.reader {
             Some(reader) => ItemSource::Reader(Box::new(self.reading(frame, reader, input)?)),
             None => ItemSource::Input(self.items(frame, map, input)?),
@@ -112,12 +113,7 @@ impl Decider<'_, '_> {
         Ok(())
     }
 
-    fn reading(
-        &mut self,
-        frame: u32,
-        reader: &Reader,
-        input: &Json,
-    ) -> Result<ItemReading, Failure> {
+    fn reading(&mut self, frame: u32, reader: &Reader, input: &Json) -> Result<ItemReading, Fault> {
         let arguments = match &reader.arguments {
             Some(template) => {
                 self.evaluate(frame, input, About::default(), |s, e| template.evaluate(s, e))?
@@ -144,7 +140,7 @@ impl Decider<'_, '_> {
         frame: u32,
         distributed: &Distributed,
         input: &Json,
-    ) -> Result<(u64, f64), Failure> {
+    ) -> Result<(u64, f64), Fault> {
         let count = match &distributed.tolerated_count {
             Some(seconds) => self.whole(frame, seconds, input, "ToleratedFailureCountPath")?,
             None => 0,
@@ -166,9 +162,19 @@ impl Decider<'_, '_> {
         frame: u32,
         percentage: &Percentage,
         input: &Json,
-    ) -> Result<f64, Failure> {
+    ) -> Result<f64, Fault> {
         match percentage {
             Percentage::Fixed(number) => Ok(*number),
+            Percentage::Expression(expression) => {
+                let about = About::default();
+                let value =
+                    self.evaluate(frame, input, about, |s, dice| expression.evaluate(s, dice))?;
+                value.as_f64().ok_or_else(|| {
+                    runtime(format!(
+                        "The ToleratedFailurePercentage field has value {value} which is not a valid float"
+                    ))
+                })
+            }
             Percentage::Path(path) => {
                 let value = self.read(frame, path, input)?;
                 value.as_f64().ok_or_else(|| {
@@ -186,7 +192,7 @@ impl Decider<'_, '_> {
         frame: u32,
         distributed: &Distributed,
         input: &Json,
-    ) -> Result<Option<Batch>, Failure> {
+    ) -> Result<Option<Batch>, Fault> {
         let Some(batcher) = &distributed.batcher else { return Ok(None) };
         let mut most = |limit: &Option<crate::definition::Seconds>, field| match limit {
             Some(seconds) => {
@@ -214,7 +220,7 @@ impl Decider<'_, '_> {
         frame: u32,
         writer: Option<&Writer>,
         input: &Json,
-    ) -> Result<ResultWriting, Failure> {
+    ) -> Result<ResultWriting, Fault> {
         let Some(writer) = writer else {
             let transformation = Transformation::Compact;
             return Ok(ResultWriting { destination: None, transformation, lines: false });
