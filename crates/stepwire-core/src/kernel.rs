@@ -15,6 +15,7 @@ use crate::executions::{self, ExecutionId, Executions, Parent, Ran, TaskToken};
 use crate::input::{Follow, Input, ReplyId};
 use crate::integrations::{self, Call, Carry, Hosted};
 use crate::message::Message;
+use crate::objects::Objects;
 use crate::overlay::{Changes, Layered};
 use crate::read::{Need, Range, Read, Reads};
 use crate::record::{Corrupt, Space};
@@ -49,6 +50,7 @@ pub struct Kernel {
     pub(crate) tables: Tables,
     pub(crate) executions: Executions,
     pub(crate) answers: Answers,
+    pub(crate) objects: Objects,
     /// Tasks left for the next turn. Not durable: after a restart executions ask again.
     postponed: VecDeque<Input>,
     /// Messages seen by the rules since the start: makes their random values differ.
@@ -77,6 +79,7 @@ impl Kernel {
             tables: Tables::default(),
             executions: Executions::default(),
             answers: Answers::default(),
+            objects: Objects::default(),
             postponed: VecDeque::new(),
             salt: 0,
         }
@@ -108,12 +111,13 @@ impl Kernel {
 
     fn load(&mut self, read: &dyn Read) -> Result<(), Corrupt> {
         type Load = fn(&mut Kernel, &[u8], &[u8]) -> Result<(), Corrupt>;
-        let parts: [(&[Space], Load); 6] = [
+        let parts: [(&[Space], Load); 7] = [
             (Registry::SPACES, |kernel, key, value| kernel.registry.load(key, value)),
             (Rules::SPACES, |kernel, key, value| kernel.rules.load(key, value)),
             (Tables::SPACES, |kernel, key, value| kernel.tables.load(key, value)),
             (Executions::SPACES, |kernel, key, value| kernel.executions.load(key, value)),
             (Answers::SPACES, |kernel, key, value| kernel.answers.load(key, value)),
+            (Objects::SPACES, |kernel, key, value| kernel.objects.load(key, value)),
             (Broker::SPACES, |kernel, key, value| kernel.broker.load(key, value)),
         ];
         for (spaces, load) in parts {
@@ -123,6 +127,7 @@ impl Kernel {
                 }
             }
         }
+        self.objects.resume_numbers(read)?;
         self.executions.resume_numbers(read)
     }
 
@@ -139,6 +144,7 @@ impl Kernel {
         same("rules", self.rules == stored.rules)?;
         same("tables", self.tables == stored.tables)?;
         same("answers", self.answers == stored.answers)?;
+        same("objects", self.objects == stored.objects)?;
         self.executions.check(&stored.executions, read)
     }
 
@@ -256,6 +262,7 @@ impl Kernel {
                 self.executions.prefetch(request, reads, &self.settings);
             }
             Request::Tables(request) => self.tables.prefetch(request, reads),
+            Request::Objects(request) => Objects::prefetch(request, reads),
             // What these change is in memory whole.
             Request::Registry(_) | Request::Rules(_) | Request::Publish(_) => {}
         }
@@ -422,6 +429,13 @@ impl Kernel {
                 let (tables, settings) = (&mut self.tables, &self.settings);
                 let answer = tables.call(now, request, reads, settings, &mut writes)?;
                 self.stored(writes, step);
+                Ok(answer)
+            }
+            Request::Objects(request) => {
+                let mut writes = Vec::new();
+                let (objects, settings) = (&mut self.objects, &self.settings);
+                let answer = objects.call(now, request, reads, settings, &mut writes)?;
+                step.writes.extend(writes.into_iter().map(Write::Objects));
                 Ok(answer)
             }
             Request::Publish(publish) => {

@@ -17,6 +17,7 @@ pub mod integrations;
 mod kernel;
 pub mod message;
 pub mod mqtt;
+pub mod objects;
 pub mod overlay;
 mod params;
 pub mod pipeline;

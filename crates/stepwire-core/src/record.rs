@@ -53,6 +53,16 @@ pub enum Space {
     Table = 0x40,
     /// DynamoDB items.
     Item = 0x41,
+    /// S3 buckets, and the counter of objects' bodies.
+    Bucket = 0x60,
+    /// S3 objects: one summary each.
+    Object = 0x61,
+    /// The bytes of objects, in chunks.
+    Body = 0x62,
+    /// Multipart uploads and their parts.
+    Upload = 0x63,
+    /// Bodies that nothing names any more and whose chunks are still to be removed.
+    Unused = 0x64,
 }
 
 /// Builds a [`Key`].
