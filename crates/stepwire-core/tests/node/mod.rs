@@ -108,6 +108,11 @@ impl Node {
         if request.is_read() {
             return request.answer(&self.disk, &Settings::default());
         }
+        self.change(request)
+    }
+
+    /// Carries out a request that changes something.
+    pub(crate) fn change(&mut self, request: Request) -> Result<Json, ApiError> {
         let reply = ReplyId(1);
         self.input(Input::Call { reply, request });
         let at = self.effects.iter().rposition(|e| matches!(e, Effect::Reply { .. })).unwrap();
@@ -115,6 +120,29 @@ impl Node {
             Effect::Reply { answer, .. } => answer,
             _ => unreachable!(),
         }
+    }
+
+    pub(crate) fn bucket(&mut self, name: &str) {
+        self.objects("CreateBucket", Json::object([("Bucket", Json::from(name))]), "");
+    }
+
+    pub(crate) fn put(&mut self, bucket: &str, key: &str, body: &str) {
+        let name = Json::object([("Bucket", Json::from(bucket)), ("Key", Json::from(key))]);
+        self.objects("PutObject", name, body);
+    }
+
+    pub(crate) fn object(&mut self, bucket: &str, key: &str) -> Json {
+        let name = Json::object([("Bucket", Json::from(bucket)), ("Key", Json::from(key))]);
+        let request = stepwire_core::objects::Request::parse("GetObject", &name).unwrap().unwrap();
+        let request = Request::Objects(request);
+        let answer = request.answer(&self.disk, &Settings::default()).unwrap();
+        Json::parse(&text(&answer, "Body")).unwrap()
+    }
+
+    fn objects(&mut self, operation: &str, params: Json, body: &str) {
+        let request = stepwire_core::objects::Request::parse(operation, &params).unwrap().unwrap();
+        let body = bytes::Bytes::copy_from_slice(body.as_bytes());
+        self.change(Request::Objects(request.with_body(body))).unwrap();
     }
 
     /// The same with the body as text, and no refusal expected.

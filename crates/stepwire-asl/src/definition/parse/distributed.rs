@@ -80,12 +80,7 @@ impl OneState<'_> {
                 None
             }
             None if needs.is_empty() => None,
-            None | Some(Mode::Distributed) => {
-                let why =
-                    "`DISTRIBUTED` Map states are not available in stepwire yet; use `INLINE`";
-                self.parser.fail(why, processor.at);
-                Some(Box::new(distributed))
-            }
+            None | Some(Mode::Distributed) => Some(Box::new(distributed)),
         }
     }
 
@@ -183,6 +178,11 @@ impl OneState<'_> {
             InputType::Manifest,
         ];
         let input_type = self.one_of(config, "InputType", &types).map(|at| kinds[at]);
+        if let Some(InputType::Parquet | InputType::Manifest) = input_type {
+            let kind = self.parser.text(config, "InputType").unwrap_or_default();
+            let message = format!("item readers of `{kind}` are not available in stepwire yet");
+            self.parser.fail(message, format!("{at}/InputType"));
+        }
         let given = self.one_of(config, "CSVHeaderLocation", &["FIRST_ROW", "GIVEN"]) == Some(1);
         let headers = self.parser.array(config, "CSVHeaders").unwrap_or_default();
         let headers = headers.iter().filter_map(Json::as_str).map(Arc::from).collect();
