@@ -14,6 +14,7 @@ pub(crate) type Disk = BTreeMap<Vec<u8>, Vec<u8>>;
 /// A running kernel and what it has stored.
 pub(crate) struct Node {
     pub(crate) kernel: Kernel,
+    pub(crate) settings: Settings,
     pub(crate) disk: Disk,
     pub(crate) now: Timestamp,
     /// Slices that map runs have asked for.
@@ -28,8 +29,13 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) fn new() -> Node {
+        Node::with(Settings::default())
+    }
+
+    pub(crate) fn with(settings: Settings) -> Node {
         Node {
-            kernel: Kernel::new(Settings::default()),
+            kernel: Kernel::new(settings.clone()),
+            settings,
             disk: Disk::new(),
             now: Timestamp(1_800_000_000_000),
             slices: VecDeque::new(),
@@ -68,7 +74,7 @@ impl Node {
 
     /// Ends the process without warning and starts it again.
     pub(crate) fn kill(&mut self) {
-        let (kernel, first) = Kernel::recover(Settings::default(), self.now, &self.disk).unwrap();
+        let (kernel, first) = Kernel::recover(self.settings.clone(), self.now, &self.disk).unwrap();
         self.kernel = kernel;
         self.slices.clear();
         self.effects.clear();
@@ -106,7 +112,7 @@ impl Node {
         let parsed = Request::parse(Service::States, operation, body);
         let request = parsed.unwrap_or_else(|| panic!("{operation} is not served"))?;
         if request.is_read() {
-            return request.answer(&self.disk, &Settings::default());
+            return request.answer(&self.disk, &self.settings);
         }
         self.change(request)
     }
@@ -135,7 +141,7 @@ impl Node {
         let name = Json::object([("Bucket", Json::from(bucket)), ("Key", Json::from(key))]);
         let request = stepwire_core::objects::Request::parse("GetObject", &name).unwrap().unwrap();
         let request = Request::Objects(request);
-        let answer = request.answer(&self.disk, &Settings::default()).unwrap();
+        let answer = request.answer(&self.disk, &self.settings).unwrap();
         Json::parse(&text(&answer, "Body")).unwrap()
     }
 

@@ -194,12 +194,7 @@ impl OneState<'_> {
         let delimiter = self.one_of(config, "CSVDelimiter", &delimiters).unwrap_or(0);
         let flatten = self.one_of(config, "Transformation", &["NONE", "LOAD_AND_FLATTEN"]);
         self.one_of(config, "ManifestType", &["ATHENA_DATA", "S3_INVENTORY"]);
-        let max_items = self.parser.seconds(config, "MaxItems", 0);
-        if let Some(Seconds::Fixed(count)) = max_items
-            && count > ITEMS_MAX
-        {
-            self.parser.fail(format!("Maximum value is {ITEMS_MAX}"), format!("{at}/MaxItems"));
-        }
+        let max_items = self.parser.number(config, "MaxItems", 0, ITEMS_MAX);
         Some(Reader {
             resource: resource?,
             arguments,
