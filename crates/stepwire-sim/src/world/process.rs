@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use stepwire_asl::{Failure, Json};
 use stepwire_core::effect::Report;
+use stepwire_core::read::{Range, Read};
+use stepwire_core::record::Space;
 use stepwire_core::{Effect, Input};
 
 use super::{Crashes, Event, Way, World};
@@ -13,7 +15,13 @@ use crate::server::Server;
 impl World {
     pub(super) fn restart(&mut self) {
         match Server::recover(self.settings.clone(), self.now, &self.disk) {
-            Ok(server) => self.server = Some(server),
+            Ok(server) => {
+                let map_runs = Range::prefix(&[Space::MapRun as u8]).limit(1);
+                if !self.disk.range(&map_runs).is_empty() {
+                    self.marks.sometimes("map run went on after a crash");
+                }
+                self.server = Some(server);
+            }
             Err(corrupt) => {
                 self.checks.problem(format!("the process does not come back: {corrupt}"));
             }
