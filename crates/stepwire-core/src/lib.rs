@@ -8,7 +8,9 @@
 
 mod acts;
 pub mod answers;
+mod asking;
 pub mod broker;
+mod deliver;
 pub mod effect;
 pub mod error;
 pub mod executions;
@@ -21,6 +23,7 @@ pub mod objects;
 pub mod overlay;
 mod params;
 pub mod pipeline;
+pub mod queues;
 pub mod read;
 pub mod record;
 pub mod registry;
@@ -28,6 +31,7 @@ pub mod request;
 pub mod rules;
 pub mod settings;
 pub mod tables;
+mod workers;
 mod write;
 
 pub use effect::Effect;

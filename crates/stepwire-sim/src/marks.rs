@@ -185,6 +185,7 @@ fn kind(write: &Write) -> &'static str {
             executions::Write::History(..) => "a step",
             executions::Write::Open(_, Some(_)) => "a deadline",
             executions::Write::Open(_, None) => "an end",
+            executions::Write::Activity(..) => "an activity",
             executions::Write::MapRunProgress(..) => "progress of a map run",
             executions::Write::MapRunEnded(_) => "an end of a map run",
             executions::Write::MapRunSpec(..)
@@ -192,5 +193,7 @@ fn kind(write: &Write) -> &'static str {
             | executions::Write::MapRunOf(_)
             | executions::Write::MapRunItems(..) => "a map run",
         },
+        Write::Objects(_) => "an object",
+        Write::Queues(_) => "a queue",
     }
 }

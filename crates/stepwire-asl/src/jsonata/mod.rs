@@ -3,14 +3,17 @@
 //!
 //! Read in this order: [`Expression`], what the rest of the crate uses; [`check`], what is refused
 //! when a definition is made; [`engine`], the trait behind which a library evaluates;
-//! [`functions`], what AWS adds.
+//! [`functions`], what AWS adds; [`meter`], how every expression comes to an end.
 
 mod check;
 mod convert;
 mod engine;
 mod functions;
 mod library;
+mod meter;
 mod plain;
+#[cfg(test)]
+mod suite;
 
 use std::sync::Arc;
 
