@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use stepwire_asl::{Failure, Json};
 use stepwire_core::effect::Report;
-use stepwire_core::read::{Range, Read};
 use stepwire_core::record::Space;
 use stepwire_core::{Effect, Input};
 
@@ -16,8 +15,8 @@ impl World {
     pub(super) fn restart(&mut self) {
         match Server::recover(self.settings.clone(), self.now, &self.disk) {
             Ok(server) => {
-                let map_runs = Range::prefix(&[Space::MapRun as u8]).limit(1);
-                if !self.disk.range(&map_runs).is_empty() {
+                let after = self.disk.range(vec![Space::MapRun as u8]..).next();
+                if after.is_some_and(|(key, _)| key[0] == Space::MapRun as u8) {
                     self.marks.sometimes("map run went on after a crash");
                 }
                 self.server = Some(server);
