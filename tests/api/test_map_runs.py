@@ -17,19 +17,17 @@ PASS = {"P": {"Type": "Pass", "End": True}}
 SMALL_FAIL = {
     "C": {
         "Type": "Choice",
-        "Default": "P",
         "Choices": [
             {
-                "And": [
-                    {"Variable": "$", "NumericLessThan": 2},
-                    {"Variable": "$$.Execution.RedriveCount", "NumericEquals": 0},
+                "Or": [
+                    {"Variable": "$", "NumericGreaterThanEquals": 2},
+                    {"Variable": "$$.Execution.RedriveCount", "NumericEquals": 1},
                 ],
-                "Next": "F",
+                "Next": "P",
             }
         ],
     },
     "P": {"Type": "Pass", "End": True},
-    "F": {"Type": "Fail", "Error": "Small"},
 }
 
 
