@@ -13,14 +13,14 @@ def mapping(states, start, **fields):
 
 
 PASS = {"P": {"Type": "Pass", "End": True}}
-#: Fails for small items until it is redriven.
+#: Fails for the first item until it is redriven.
 SMALL_FAIL = {
     "C": {
         "Type": "Choice",
         "Choices": [
             {
                 "Or": [
-                    {"Variable": "$", "NumericGreaterThanEquals": 2},
+                    {"Variable": "$", "NumericGreaterThanEquals": 1},
                     {"Variable": "$$.Execution.RedriveCount", "NumericEquals": 1},
                 ],
                 "Next": "P",
