@@ -227,9 +227,10 @@ fn create_state_machine(params: &Params<'_>) -> Result<Request, ApiError> {
     if !role_arn.starts_with("arn:aws") || !role_arn.contains(":role/") {
         return Err(invalid_arn("Invalid ARN prefix", role_arn));
     }
-    refuse_what_comes_later(params)?;
     let text = text_within(params, "definition", DEFINITION_MAX)?;
-    let machine = Arc::new(definition::accepted(text, Kind::Standard)?);
+    let kind = definition::kind(params)?;
+    let machine = Arc::new(definition::accepted(text, kind)?);
+    refuse_what_comes_later(params, kind)?;
     Ok(Request::CreateStateMachine(Box::new(CreateStateMachine {
         name: name.into(),
         definition: text.into(),
@@ -244,14 +245,10 @@ fn create_state_machine(params: &Params<'_>) -> Result<Request, ApiError> {
 }
 
 /// What would be accepted and not acted on is refused by name.
-fn refuse_what_comes_later(params: &Params<'_>) -> Result<(), ApiError> {
-    match params.optional_text("type")? {
-        None | Some("STANDARD") => {}
-        Some("EXPRESS") => {
-            let message = "`EXPRESS` state machines are not available yet";
-            return Err(ApiError::new("StateMachineTypeNotSupported", message));
-        }
-        Some(other) => return Err(unknown_word(params, "type", other, &["STANDARD", "EXPRESS"])),
+fn refuse_what_comes_later(params: &Params<'_>, kind: Kind) -> Result<(), ApiError> {
+    if kind == Kind::Express {
+        let message = "`EXPRESS` state machines are not available yet";
+        return Err(ApiError::new("StateMachineTypeNotSupported", message));
     }
     if params.optional_bool("publish")? == Some(true) {
         return Err(ApiError::new("ValidationException", "`publish` is not available yet"));

@@ -222,7 +222,12 @@ impl OneState<'_> {
 
     /// `Credentials`: the role that the task is to have.
     fn credentials(&mut self) -> Option<Template> {
-        self.parser.object(self.node, "Credentials")?;
+        let members = self.parser.object(self.node, "Credentials")?;
+        if !members.contains_key("RoleArn") && !members.contains_key("RoleArn.$") {
+            let at = format!("{}/Credentials", self.node.at);
+            let message = "The field 'RoleArn' is required but was missing";
+            self.parser.errors.push(schema(message, &at).about(Topic::MissingField).at_key(&at));
+        }
         self.parser.template(self.node, "Credentials")
     }
 
