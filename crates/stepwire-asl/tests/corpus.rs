@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 use stepwire_asl::json::Object;
 use stepwire_asl::{
-    Diagnostic, Entropy, Execution, HistoryEvent, Json, Start, StateMachine, Status, Stimulus,
-    Timestamp, Turn,
+    Diagnostic, Entropy, Execution, HistoryEvent, Json, Limits, Start, StateMachine, Status,
+    Stimulus, Timestamp, Turn,
 };
 
 use compare::Comparison;
@@ -147,12 +147,24 @@ fn run(machine: &Arc<StateMachine>, input: &str) -> (&'static str, Vec<HistoryEv
         role_arn: "snf_role_arn".into(),
         input: input.into(),
     };
-    let mut turn = Turn { now, entropy: &mut entropy, token: &token, activity: &|_| true };
+    let mut turn = Turn {
+        now,
+        entropy: &mut entropy,
+        token: &token,
+        activity: &|_| true,
+        limits: Limits::default(),
+    };
     let (mut execution, decision) = Execution::start(Arc::clone(machine), start, &mut turn);
     let mut events = decision.events;
     while let Some(due) = execution.due() {
         now = now.max(due);
-        let mut turn = Turn { now, entropy: &mut entropy, token: &token, activity: &|_| true };
+        let mut turn = Turn {
+            now,
+            entropy: &mut entropy,
+            token: &token,
+            activity: &|_| true,
+            limits: Limits::default(),
+        };
         events.extend(execution.step(Stimulus::Timer, &mut turn).unwrap().events);
     }
     let status = match execution.status() {

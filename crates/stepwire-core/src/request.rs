@@ -9,7 +9,7 @@ use crate::error::ApiError;
 use crate::message::{Message, Origin, Properties, QoS};
 use crate::read::Read;
 use crate::settings::Settings;
-use crate::{broker, executions, objects, queues, registry, rules, tables};
+use crate::{broker, executions, logs, objects, queues, registry, rules, tables};
 
 /// An AWS service we host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub enum Service {
     IotData,
     /// Amazon DynamoDB.
     DynamoDb,
+    /// Amazon CloudWatch Logs.
+    Logs,
     /// Amazon S3.
     S3,
     /// Amazon SQS.
@@ -39,6 +41,8 @@ pub enum Request {
     Rules(rules::Request),
     /// DynamoDB.
     Tables(tables::Request),
+    /// CloudWatch Logs.
+    Logs(logs::Request),
     /// `iot-data` Publish.
     Publish(Publish),
     /// S3.
@@ -76,6 +80,7 @@ impl Request {
             Service::DynamoDb => {
                 Some(tables::Request::parse(operation, body)?.map(Request::Tables))
             }
+            Service::Logs => Some(logs::Request::parse(operation, body)?.map(Request::Logs)),
             Service::Iot => registry::Request::parse(operation, body)
                 .map(|parsed| parsed.map(Request::Registry))
                 .or_else(|| Some(rules::Request::parse(operation, body)?.map(Request::Rules))),
@@ -92,6 +97,7 @@ impl Request {
             Request::Registry(request) => request.is_read(),
             Request::Rules(request) => request.is_read(),
             Request::Tables(request) => request.is_read(),
+            Request::Logs(request) => request.is_read(),
             Request::Publish(_) => false,
             Request::Objects(request) => request.is_read(),
             Request::Queues(request) => request.is_read(),
@@ -106,6 +112,7 @@ impl Request {
             Request::Registry(_)
             | Request::Rules(_)
             | Request::Tables(_)
+            | Request::Logs(_)
             | Request::Publish(_)
             | Request::Objects(_) => false,
         }
@@ -118,6 +125,7 @@ impl Request {
             Request::Registry(request) => registry::answer(request, read, settings),
             Request::Rules(request) => rules::answer(request, read, settings),
             Request::Tables(request) => tables::answer(request, read, settings),
+            Request::Logs(request) => logs::answer(request, read, settings),
             Request::Objects(request) => objects::answer(request, read, settings),
             Request::Queues(request) => queues::answer(request, read, settings),
             Request::Publish(_) => {
