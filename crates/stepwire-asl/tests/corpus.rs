@@ -137,6 +137,42 @@ fn judge(case: &Json) -> Verdict {
     Verdict::Same
 }
 
+/// Whether every definition of a case is accepted, or refused where the recording refuses it.
+#[test]
+fn definitions_of_every_recorded_case_are_accepted() {
+    let Some(folder) = recordings("asl/open") else { return };
+    let mut files: Vec<_> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let (mut accepted, mut later, mut refused) = (0, 0, Vec::new());
+    for case in files.iter().map(|file| read(file)) {
+        let id = case.member("id").unwrap().as_str().unwrap().to_owned();
+        let definitions = case.member("definitions").and_then(Json::as_object);
+        let executed = case.member("executions").and_then(Json::as_array).unwrap_or_default();
+        for (step, definition) in definitions.into_iter().flatten() {
+            let runs = |execution: &Json| {
+                execution.member("definition").and_then(Json::as_str) == Some(step)
+            };
+            if !executed.iter().any(runs) {
+                continue;
+            }
+            let text = definition.as_str().map_or_else(|| definition.to_text(), str::to_owned);
+            // What a step fills in is mostly a function's ARN.
+            let token = regex::Regex::new(r#""\{\{[^}"]*\}\}""#).unwrap();
+            let text = token.replace_all(&text, "\"arn:aws:lambda:us-east-1:1:function:f\"");
+            let found = StateMachine::parse(&text).err().unwrap_or_default();
+            let told = told(&found);
+            match (found.is_empty(), is_later(&told)) {
+                (true, _) => accepted += 1,
+                (false, true) => later += 1,
+                (false, false) => refused.push(format!("{id}: {told}")),
+            }
+        }
+    }
+    println!("{accepted} definitions accepted, {later} of what comes later");
+    assert!(refused.is_empty(), "{}", refused.join("\n"));
+}
+
 /// Runs to the end on virtual time.
 fn run(machine: &Arc<StateMachine>, input: &str) -> (&'static str, Vec<HistoryEvent>) {
     let mut now = Timestamp::parse("2026-01-01T00:00:00Z").unwrap();

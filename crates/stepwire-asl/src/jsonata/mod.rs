@@ -12,6 +12,8 @@ mod functions;
 mod library;
 mod meter;
 mod plain;
+mod reads;
+mod sentence;
 #[cfg(test)]
 mod suite;
 
