@@ -84,6 +84,13 @@ pub enum Report {
         /// Why.
         why: Arc<str>,
     },
+    /// What a topic or an event bus had to deliver could not be.
+    Undelivered {
+        /// ARN of the queue or topic it was for.
+        target: Arc<str>,
+        /// Why.
+        why: Arc<str>,
+    },
     /// A stored execution cannot be read; it is left as it is.
     Unreadable {
         /// Which record, and what is wrong with it.

@@ -6,7 +6,7 @@ use stepwire_asl::{EventId, Failure, Json};
 
 use crate::answers::Answer;
 use crate::broker;
-use crate::executions::{ExecutionId, Parent};
+use crate::executions::{ExecutionId, Parent, Status};
 use crate::integrations::Hosted;
 use crate::message::Message;
 use crate::request::Request;
@@ -77,6 +77,8 @@ pub enum Follow {
     Abandon(ExecutionId),
     /// Somebody waits for a message of the queue of this number, and there is one.
     Receive(u64),
+    /// Who listens is told that an execution has begun or ended.
+    Announce(ExecutionId, Status),
     /// After a restart: the tasks of this execution are asked for again.
     Resume(ExecutionId),
 }

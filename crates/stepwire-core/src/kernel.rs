@@ -11,6 +11,7 @@ use crate::answers::Answers;
 use crate::broker::{self, Broker};
 use crate::effect::{Effect, Report};
 use crate::error::ApiError;
+use crate::events::Events;
 use crate::executions::{self, ExecutionId, Executions, Parent, Ran, TaskToken};
 use crate::input::{Follow, Input, ReplyId};
 use crate::integrations::{self, Call, Carry, Hosted};
@@ -25,6 +26,7 @@ use crate::request::Request;
 use crate::rules::Rules;
 use crate::settings::Settings;
 use crate::tables::{self, Tables};
+use crate::topics::Topics;
 use crate::write::Write;
 
 /// Most executions whose deadlines one step fires; the rest follow in the next.
@@ -53,6 +55,8 @@ pub struct Kernel {
     pub(crate) answers: Answers,
     pub(crate) objects: Objects,
     pub(crate) queues: Queues,
+    pub(crate) topics: Topics,
+    pub(crate) events: Events,
     /// Tasks left for the next turn. Not durable: after a restart executions ask again.
     postponed: VecDeque<Input>,
     /// Messages seen by the rules since the start: makes their random values differ.
@@ -83,6 +87,8 @@ impl Kernel {
             answers: Answers::default(),
             objects: Objects::default(),
             queues: Queues::default(),
+            topics: Topics::default(),
+            events: Events::default(),
             postponed: VecDeque::new(),
             salt: 0,
         }
@@ -113,7 +119,7 @@ impl Kernel {
 
     fn load(&mut self, read: &dyn Read) -> Result<(), Corrupt> {
         type Load = fn(&mut Kernel, &[u8], &[u8]) -> Result<(), Corrupt>;
-        let parts: [(&[Space], Load); 8] = [
+        let parts: [(&[Space], Load); 10] = [
             (Registry::SPACES, |kernel, key, value| kernel.registry.load(key, value)),
             (Rules::SPACES, |kernel, key, value| kernel.rules.load(key, value)),
             (Tables::SPACES, |kernel, key, value| kernel.tables.load(key, value)),
@@ -121,6 +127,8 @@ impl Kernel {
             (Answers::SPACES, |kernel, key, value| kernel.answers.load(key, value)),
             (Objects::SPACES, |kernel, key, value| kernel.objects.load(key, value)),
             (Queues::SPACES, |kernel, key, value| kernel.queues.load(key, value)),
+            (Topics::SPACES, |kernel, key, value| kernel.topics.load(key, value)),
+            (Events::SPACES, |kernel, key, value| kernel.events.load(key, value)),
             (Broker::SPACES, |kernel, key, value| kernel.broker.load(key, value)),
         ];
         for (spaces, load) in parts {
@@ -150,6 +158,8 @@ impl Kernel {
         same("answers", self.answers == stored.answers)?;
         same("objects", self.objects == stored.objects)?;
         same("queues or messages in them", self.queues == stored.queues)?;
+        same("topics or subscriptions", self.topics == stored.topics)?;
+        same("event buses or their rules", self.events == stored.events)?;
         self.executions.check(&stored.executions, read)
     }
 
@@ -207,7 +217,8 @@ impl Kernel {
                 }
             }
             let reads = self.fetch(&input, &Layered { changes, base });
-            let step = self.step(now, input, &reads);
+            let mut step = self.step(now, input, &reads);
+            self.announce_changes(&mut step);
             step.writes.iter().for_each(|write| changes.push(write.entry()));
             first.writes.extend(step.writes);
             first.effects.extend(step.effects);
@@ -248,6 +259,9 @@ impl Kernel {
                     self.executions.touch_ended(*child, *parent, reads, &self.settings);
                 }
                 Follow::Receive(queue) => self.queues.prefetch(*queue, reads),
+                Follow::Announce(id, _) => {
+                    let _ = executions::described(*id, reads, &self.settings);
+                }
                 Follow::Abandon(id) | Follow::Resume(id) => self.executions.touch(*id, reads),
             },
         }
@@ -272,8 +286,12 @@ impl Kernel {
                 }
             }
             // What these change is in memory whole.
-            Request::Registry(_) | Request::Rules(_) | Request::Publish(_) | Request::Queues(_) => {
-            }
+            Request::Registry(_)
+            | Request::Rules(_)
+            | Request::Publish(_)
+            | Request::Queues(_)
+            | Request::Topics(_)
+            | Request::Events(_) => {}
         }
     }
 
@@ -313,6 +331,11 @@ impl Kernel {
                     Ok(false) => return,
                     Err(corrupt) => return self.quarantine(execution, &corrupt, step),
                 }
+                let request = if hosted.names_origin() {
+                    self.with_origin(request, execution)
+                } else {
+                    request
+                };
                 let call = Call { execution, scheduled };
                 let asker = Asker::Task(call, hosted);
                 if let Some(answer) = self.call(now, asker, &request, reads, step) {
@@ -335,6 +358,7 @@ impl Kernel {
             }
             Follow::Ended(child, parent) => self.told_of_end(now, child, parent, reads, step),
             Follow::Receive(queue) => self.hand_out(now, queue, reads, step),
+            Follow::Announce(id, status) => self.announce(now, id, status, reads, step),
             Follow::Abandon(id) => {
                 let stop = Stimulus::Stop { error: None, cause: None };
                 let _ = self.stimulate(now, id, stop, reads, step);
@@ -435,6 +459,8 @@ impl Kernel {
                 step.writes.extend(writes.into_iter().map(Write::Objects));
                 Ok(answer)
             }
+            Request::Topics(request) => self.call_topics(now, request, step),
+            Request::Events(request) => self.call_events(now, request, step),
             // These may have to wait: see `call`.
             Request::Queues(_) => Err(ApiError::new("InternalFailure", "not answered at once")),
             Request::Publish(publish) => {

@@ -7,11 +7,13 @@
 //! module.
 
 mod acts;
+mod announce;
 pub mod answers;
 pub mod broker;
 mod deliver;
 pub mod effect;
 pub mod error;
+pub mod events;
 pub mod executions;
 pub mod input;
 pub mod integrations;
@@ -30,6 +32,7 @@ pub mod request;
 pub mod rules;
 pub mod settings;
 pub mod tables;
+pub mod topics;
 mod write;
 
 pub use effect::Effect;

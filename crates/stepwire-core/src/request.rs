@@ -9,7 +9,7 @@ use crate::error::ApiError;
 use crate::message::{Message, Origin, Properties, QoS};
 use crate::read::Read;
 use crate::settings::Settings;
-use crate::{broker, executions, objects, queues, registry, rules, tables};
+use crate::{broker, events, executions, objects, queues, registry, rules, tables, topics};
 
 /// An AWS service we host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +26,10 @@ pub enum Service {
     S3,
     /// Amazon SQS.
     Sqs,
+    /// Amazon SNS.
+    Sns,
+    /// Amazon EventBridge.
+    Events,
 }
 
 /// A request to one of the services.
@@ -45,6 +49,10 @@ pub enum Request {
     Objects(objects::Request),
     /// SQS.
     Queues(queues::Request),
+    /// SNS.
+    Topics(topics::Request),
+    /// EventBridge.
+    Events(events::Request),
 }
 
 /// A message to publish from the service side.
@@ -82,6 +90,8 @@ impl Request {
             Service::IotData => None,
             Service::S3 => Some(objects::Request::parse(operation, body)?.map(Request::Objects)),
             Service::Sqs => Some(queues::Request::parse(operation, body)?.map(Request::Queues)),
+            Service::Sns => Some(topics::Request::parse(operation, body)?.map(Request::Topics)),
+            Service::Events => Some(events::Request::parse(operation, body)?.map(Request::Events)),
         }
     }
 
@@ -95,6 +105,8 @@ impl Request {
             Request::Publish(_) => false,
             Request::Objects(request) => request.is_read(),
             Request::Queues(request) => request.is_read(),
+            Request::Topics(request) => request.is_read(),
+            Request::Events(request) => request.is_read(),
         }
     }
 
@@ -107,6 +119,8 @@ impl Request {
             Request::Tables(request) => tables::answer(request, read, settings),
             Request::Objects(request) => objects::answer(request, read, settings),
             Request::Queues(request) => queues::answer(request, read, settings),
+            Request::Topics(request) => topics::answer(request, read, settings),
+            Request::Events(request) => events::answer(request, read, settings),
             Request::Publish(_) => {
                 Err(ApiError::new("InvalidRequestException", "publishing is not a read"))
             }

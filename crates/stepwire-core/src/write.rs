@@ -2,7 +2,9 @@
 
 use crate::answers::Answer;
 use crate::record::Entry;
-use crate::{answers, broker, executions, objects, queues, registry, rules, tables};
+use crate::{
+    answers, broker, events, executions, objects, queues, registry, rules, tables, topics,
+};
 
 /// One durable change. Absolute: the last write of a key wins, and applying one twice changes
 /// nothing more, so state is the fold of the writes and equally of what the store holds.
@@ -24,6 +26,10 @@ pub enum Write {
     Objects(objects::Write),
     /// Queues and messages in them.
     Queues(queues::Write),
+    /// Topics and subscriptions.
+    Topics(topics::Write),
+    /// Event buses and their rules.
+    Events(events::Write),
 }
 
 impl Write {
@@ -38,6 +44,8 @@ impl Write {
             Write::Answer(number, answer) => answers::entry(*number, answer.as_ref()),
             Write::Objects(write) => write.entry(),
             Write::Queues(write) => write.entry(),
+            Write::Topics(write) => write.entry(),
+            Write::Events(write) => write.entry(),
         }
     }
 }

@@ -173,6 +173,9 @@ fn kind(write: &Write) -> &'static str {
             | tables::Write::Retired(..) => "a table",
         },
         Write::Answer(..) => "a kept answer",
+        Write::Objects(..) => "an object",
+        Write::Queues(..) => "a message in a queue",
+        Write::Topics(..) | Write::Events(..) => "a subscription of a queue",
         Write::Executions(write) => match write {
             executions::Write::Machine(..) => "a state machine",
             executions::Write::Name { .. } | executions::Write::Execution(..) => "a start",

@@ -135,6 +135,9 @@ fn log(report: &Report) {
         Report::AnswerRefused { rule, device, operation, why } => {
             tracing::warn!("rule `{rule}`: answer of `{device}` to `{operation}` not taken: {why}");
         }
+        Report::Undelivered { target, why } => {
+            tracing::warn!("a message for `{target}` was not delivered: {why}");
+        }
         Report::Unreadable { why } => tracing::error!("set aside, other work goes on: {why}"),
     }
 }

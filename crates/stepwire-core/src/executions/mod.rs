@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use stepwire_asl::{Execution, StateMachine, Timestamp};
 
+pub(crate) use children::described;
 pub use record::{ExecutionId, ExecutionRecord, MachineRecord, OpenRecord, Parent, Status, Write};
 pub use request::{CreateStateMachine, ExecutionName, Page, Report, Request, StartExecution};
 pub(crate) use request::{PAYLOAD_MAX, is_name_prefix};
@@ -26,6 +27,7 @@ pub use view::answer;
 
 use crate::read::{Read, Reads};
 use crate::record::{Corrupt, Space};
+use crate::settings::Settings;
 
 /// Most executions kept in memory; the least recently used beyond that live in the store alone.
 const HOT_MAX: usize = 4_096;
@@ -233,6 +235,21 @@ impl Executions {
             }
         }
         Ok(())
+    }
+
+    /// Whether an execution is of a standard workflow.
+    pub(crate) fn is_standard(&self, id: ExecutionId) -> bool {
+        let machine = self.machine(id.machine);
+        let kind = machine.and_then(|machine| machine.record.shown.member("type")?.as_str());
+        kind != Some("EXPRESS")
+    }
+
+    /// The ARNs of an execution in memory: its state machine's, then its own.
+    pub(crate) fn arns(&self, id: ExecutionId, settings: &Settings) -> Option<[Arc<str>; 2]> {
+        let (hot, machine) = (self.hot.get(&id)?, self.machine(id.machine)?);
+        let name = &machine.record.name;
+        let own = run::execution_arn(settings, name, &hot.record.name);
+        Some([run::machine_arn(settings, name).into(), own.into()])
     }
 
     /// Executions held in memory.

@@ -173,6 +173,7 @@ impl World {
                 self.marks.sometimes("forged answer refused");
             }
             Report::AnswerRefused { .. } | Report::Refused { .. } | Report::RuleFailed { .. } => {}
+            Report::Undelivered { .. } => {}
             Report::Unreadable { why } => self.checks.problem(format!("unreadable: {why}")),
         }
     }

@@ -20,7 +20,8 @@ pub(super) async fn answer(
         "AWSStepFunctions" => Service::States,
         "DynamoDB_20120810" => Service::DynamoDb,
         "AmazonSQS" => Service::Sqs,
-        _ if matches!(signed_for, "states" | "dynamodb" | "sqs") => {
+        "AWSEvents" => Service::Events,
+        _ if matches!(signed_for, "states" | "dynamodb" | "sqs" | "events") => {
             let message = format!("`{prefix}` in `X-Amz-Target` is not available in stepwire");
             return Err(ApiError::new("UnknownOperationException", message));
         }
