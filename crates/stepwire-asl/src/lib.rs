@@ -5,6 +5,7 @@
 //!
 //! Read in this order: [`StateMachine`], [`HistoryEvent`], [`Execution`], [`Execution::step`].
 
+pub mod advice;
 pub mod compare;
 pub mod definition;
 pub mod diagnostic;
@@ -13,8 +14,10 @@ pub mod execution;
 pub mod history;
 pub mod intrinsic;
 pub mod json;
+pub mod jsonata;
 pub mod path;
 pub mod scope;
+pub mod source;
 pub mod template;
 pub mod time;
 
@@ -23,7 +26,7 @@ pub mod time;
 pub const REVISION: u16 = 1;
 
 pub use definition::StateMachine;
-pub use diagnostic::{Diagnostic, Severity};
+pub use diagnostic::{Diagnostic, Severity, Topic};
 pub use entropy::Entropy;
 pub use execution::{Decision, Execution, Rejected, Start, Status, Stimulus, Task, Turn};
 pub use history::{EventId, HistoryEvent};

@@ -338,7 +338,7 @@ impl Run {
     fn start(machine: Arc<StateMachine>, input: &str) -> Run {
         let (now, mut entropy) = (Timestamp(1_700_000_000_000), Entropy::new(3));
         let token = |id| format!("token-{id}");
-        let mut turn = Turn { now, entropy: &mut entropy, token: &token };
+        let mut turn = Turn { now, entropy: &mut entropy, token: &token, activity: &|_| true };
         let start = Start {
             execution_arn: "arn:aws:states:us-east-1:1:execution:m:n".into(),
             role_arn: "role".into(),
@@ -381,7 +381,8 @@ impl Run {
         };
         let Some(stimulus) = stimulus else { return };
         let token = |id| format!("token-{id}");
-        let mut turn = Turn { now: self.now, entropy: &mut self.entropy, token: &token };
+        let mut turn =
+            Turn { now: self.now, entropy: &mut self.entropy, token: &token, activity: &|_| true };
         let before = self.execution.clone();
         match self.execution.step(stimulus, &mut turn) {
             Ok(decision) => self.take(decision),
@@ -446,7 +447,7 @@ proptest! {
     ) {
         if let Ok(call) = Intrinsic::parse(&text) {
             let variables = BTreeMap::from([(Arc::from("v"), input.clone())]);
-            let scope = Scope { input: &input, context: &input, variables: &variables };
+            let scope = Scope::new(&input, &input, &variables, Timestamp(0));
             let first = call.evaluate(&scope, &mut Entropy::new(5));
             prop_assert_eq!(call.evaluate(&scope, &mut Entropy::new(5)), first);
         }
@@ -456,7 +457,7 @@ proptest! {
     fn any_template_gives_a_value_or_a_failure(template in json(), input in json()) {
         if let Ok(template) = Template::compile(&template) {
             let variables = BTreeMap::new();
-            let scope = Scope { input: &input, context: &Json::Null, variables: &variables };
+            let scope = Scope::new(&input, &Json::Null, &variables, Timestamp(0));
             let _ = template.evaluate(&scope, &mut Entropy::new(5));
         }
     }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use stepwire_asl::{Json, Timestamp};
 
+use crate::asking::{Asker, reply_to};
 use crate::effect::{Effect, Report};
 use crate::error::ApiError;
 use crate::events;
 use crate::input::{Follow, Input};
-use crate::kernel::{Asker, Kernel, Step, reply_to};
+use crate::kernel::{Kernel, Step};
 use crate::queues::{self, Request};
 use crate::read::Reads;
 use crate::topics;
@@ -51,7 +52,13 @@ impl Kernel {
     }
 
     /// Gives what has arrived in a queue to one who waits for it, and looks again.
-    pub(crate) fn hand_out(&mut self, now: Timestamp, queue: u64, reads: &Reads, step: &mut Step) {
+    pub(crate) fn hand_out_messages(
+        &mut self,
+        now: Timestamp,
+        queue: u64,
+        reads: &Reads,
+        step: &mut Step,
+    ) {
         let mut writes = Vec::new();
         let (queues, settings) = (&mut self.queues, &self.settings);
         let handed = queues.hand_out(now, queue, reads, settings, &mut writes);

@@ -36,6 +36,10 @@ pub enum Input {
         /// What came of it.
         result: Result<Json, Failure>,
     },
+    /// A caller that waits for an answer has gone away.
+    Gone(ReplyId),
+    /// An answer reached nobody: its caller was gone when it came.
+    Unheard(Json),
     /// Time has passed: [`Kernel::due`](crate::Kernel::due) is reached.
     Tick,
     /// A step that follows from another, in the same commit.
@@ -73,6 +77,8 @@ pub enum Follow {
     Timers(Vec<ExecutionId>),
     /// An execution has ended: the one that waits for it is told.
     Ended(ExecutionId, Parent),
+    /// A task of this activity and a worker may have found each other.
+    HandOut(Arc<str>),
     /// Nobody waits for this execution any more: it is stopped.
     Abandon(ExecutionId),
     /// Somebody waits for a message of the queue of this number, and there is one.

@@ -9,6 +9,7 @@
 mod acts;
 mod announce;
 pub mod answers;
+mod asking;
 pub mod broker;
 mod deliver;
 pub mod effect;
@@ -33,6 +34,7 @@ pub mod rules;
 pub mod settings;
 pub mod tables;
 pub mod topics;
+mod workers;
 mod write;
 
 pub use effect::Effect;

@@ -45,6 +45,10 @@ pub enum Space {
     Open = 0x33,
     /// History events, in chunks.
     History = 0x34,
+    /// Activities.
+    Activity = 0x35,
+    /// Numbers that outlive what they were given to.
+    Counter = 0x36,
     /// DynamoDB tables.
     Table = 0x40,
     /// DynamoDB items.

@@ -110,6 +110,21 @@ impl Request {
         }
     }
 
+    /// Whether its answer may take long to come.
+    pub fn waits(&self) -> bool {
+        match self {
+            Request::States(request) => request.waits(),
+            Request::Queues(request) => request.waits(),
+            Request::Registry(_)
+            | Request::Rules(_)
+            | Request::Tables(_)
+            | Request::Publish(_)
+            | Request::Objects(_)
+            | Request::Topics(_)
+            | Request::Events(_) => false,
+        }
+    }
+
     /// The answer to a request that reads, from committed records alone.
     pub fn answer(&self, read: &dyn Read, settings: &Settings) -> Result<Json, ApiError> {
         match self {

@@ -182,6 +182,7 @@ fn kind(write: &Write) -> &'static str {
             executions::Write::History(..) => "a step",
             executions::Write::Open(_, Some(_)) => "a deadline",
             executions::Write::Open(_, None) => "an end",
+            executions::Write::Activity(..) => "an activity",
         },
     }
 }

@@ -18,7 +18,7 @@ use crate::ca::Authority;
 use crate::clock::Clock;
 use crate::config::{Config, Storage};
 use crate::driver::{self, Driver, Inputs};
-use crate::effects::{Replies, World};
+use crate::effects::{Caller, Replies, World};
 use crate::files;
 use crate::http_task::HttpTasks;
 use crate::listen::{http, mqtt};
@@ -255,11 +255,19 @@ impl Node {
             return answer
                 .unwrap_or_else(|error| Err(ApiError::new("InternalFailure", error.to_string())));
         }
-        let (reply, answer) = self.0.replies.expect();
-        if !self.0.inputs.send(Input::Call { reply, request }).await {
+        let waits = request.waits();
+        let mut caller = Caller::new(Arc::clone(&self.0.replies), self.0.inputs.clone());
+        if !self.0.inputs.send(Input::Call { reply: caller.reply(), request }).await {
             return Err(stopped());
         }
-        answer.await.unwrap_or_else(|_| Err(stopped()))
+        if !waits {
+            return caller.answer().await.unwrap_or_else(|| Err(stopped()));
+        }
+        let mut shutdown = self.0.shutdown.subscribe();
+        tokio::select! {
+            answer = caller.answer() => answer.unwrap_or_else(|| Err(stopped())),
+            _ = shutdown.wait_for(|stops| *stops) => Err(stopped()),
+        }
     }
 
     /// Everything that is durable now.

@@ -66,6 +66,8 @@ pub struct Turn<'a> {
     pub entropy: &'a mut Entropy,
     /// The token of the task that a `TaskScheduled` event of this id schedules.
     pub token: &'a dyn Fn(EventId) -> String,
+    /// Whether the activity of this ARN exists.
+    pub activity: &'a dyn Fn(&str) -> bool,
 }
 
 /// What an execution is told.
@@ -77,6 +79,13 @@ pub enum Stimulus {
         scheduled: EventId,
         /// What it answered.
         result: Result<Json, Failure>,
+    },
+    /// A worker takes the task of an activity.
+    ActivityStarted {
+        /// Its `TaskScheduled` event.
+        scheduled: EventId,
+        /// `workerName`
+        worker: Option<Arc<str>>,
     },
     /// The job that a submitted task started has ended (`.sync`).
     JobEnded {
@@ -142,6 +151,8 @@ pub struct Decision {
 pub struct Task {
     /// Its `TaskScheduled` event.
     pub scheduled: EventId,
+    /// When that was.
+    pub scheduled_at: Timestamp,
     /// What it calls.
     pub resource: Arc<Resource>,
     /// With what.
@@ -202,6 +213,8 @@ struct Position {
     state: StateId,
     input: Payload,
     entered: EventId,
+    /// What its entry followed from.
+    entered_from: EventId,
     entered_at: Timestamp,
     /// Times each retrier was used.
     retries: BTreeMap<u32, u32>,
@@ -222,6 +235,7 @@ enum Activity {
 #[derive(Debug, Clone, PartialEq)]
 struct OpenTask {
     scheduled: EventId,
+    scheduled_at: Timestamp,
     submitted: bool,
     parameters: Json,
     timeout_at: Option<Timestamp>,
@@ -335,10 +349,11 @@ impl Execution {
         let position = self.frames.get(&frame)?.at.as_ref()?;
         let Activity::Task(open) = &position.activity else { return None };
         let definition = self.machine.state(position.state);
-        let State::Task { resource, .. } = &definition.state else { return None };
+        let State::Task(definition_of_task) = &definition.state else { return None };
         let task = Task {
             scheduled: open.scheduled,
-            resource: Arc::clone(resource),
+            scheduled_at: open.scheduled_at,
+            resource: Arc::clone(&definition_of_task.resource),
             parameters: open.parameters.clone(),
             timeout_ms: open.timeout_ms,
             state: Arc::clone(&definition.name),

@@ -7,6 +7,9 @@ use crate::Json;
 
 type Members = Vec<(Arc<str>, Json)>;
 
+/// Resource type of activities, whose events have names of their own.
+const ACTIVITY: &str = "activity";
+
 impl HistoryEvent {
     /// AWS's JSON of a public event; without inputs, outputs and parameters unless `with_data`.
     pub fn to_aws(&self, with_data: bool) -> Json {
@@ -64,6 +67,14 @@ impl Details {
             self.members.push((name.into(), Json::from(payload.text())));
             let untruncated = Json::object([("truncated", Json::from(false))]);
             self.members.push((format!("{name}Details").into(), untruncated));
+        }
+        self
+    }
+
+    fn credentials(mut self, role_arn: Option<&Arc<str>>) -> Self {
+        if let Some(role) = role_arn {
+            let role = Json::object([("roleArn", Json::String(Arc::clone(role)))]);
+            self.members.push(("taskCredentials".into(), role));
         }
         self
     }
@@ -131,6 +142,7 @@ impl Detail {
                 parameters,
                 timeout_s,
                 heartbeat_s,
+                role_arn,
             } => {
                 if resource_type.as_ref() == "lambda-function" {
                     return some(
@@ -139,7 +151,19 @@ impl Detail {
                         new()
                             .text("resource", resource.as_ref())
                             .payload("input", parameters)
-                            .number("timeoutInSeconds", *timeout_s),
+                            .number("timeoutInSeconds", *timeout_s)
+                            .credentials(role_arn.as_ref()),
+                    );
+                }
+                if resource_type.as_ref() == ACTIVITY {
+                    return some(
+                        "ActivityScheduled",
+                        "activityScheduledEventDetails",
+                        new()
+                            .text("resource", resource.as_ref())
+                            .payload("input", parameters)
+                            .number("timeoutInSeconds", *timeout_s)
+                            .number("heartbeatInSeconds", *heartbeat_s),
                     );
                 }
                 let mut details = new()
@@ -153,7 +177,8 @@ impl Detail {
                     "taskScheduledEventDetails",
                     details
                         .number("timeoutInSeconds", *timeout_s)
-                        .number("heartbeatInSeconds", *heartbeat_s),
+                        .number("heartbeatInSeconds", *heartbeat_s)
+                        .credentials(role_arn.as_ref()),
                 )
             }
             Detail::Started { function: true, .. } => plain("LambdaFunctionStarted"),
@@ -172,6 +197,15 @@ impl Detail {
                 "lambdaFunctionSucceededEventDetails",
                 new().payload("output", output),
             ),
+            Detail::TaskSucceeded { resource_type, output, .. }
+                if resource_type.as_ref() == ACTIVITY =>
+            {
+                some(
+                    "ActivitySucceeded",
+                    "activitySucceededEventDetails",
+                    new().payload("output", output),
+                )
+            }
             Detail::TaskSucceeded { resource_type, resource, output, .. } => some(
                 "TaskSucceeded",
                 "taskSucceededEventDetails",
@@ -190,6 +224,16 @@ impl Detail {
                         "lambdaFunctionFailedEventDetails",
                         new().trouble(trouble),
                     )
+                }
+            }
+            Detail::TaskEnded { timed_out, resource_type, trouble, .. }
+                if resource_type.as_ref() == ACTIVITY =>
+            {
+                let details = new().trouble(trouble);
+                if *timed_out {
+                    some("ActivityTimedOut", "activityTimedOutEventDetails", details)
+                } else {
+                    some("ActivityFailed", "activityFailedEventDetails", details)
                 }
             }
             Detail::TaskEnded { timed_out, resource_type, resource, trouble, .. } => {
@@ -239,6 +283,20 @@ impl Detail {
             Detail::BranchStarted { .. } => plain("BranchStarted"),
             Detail::BranchFailed => plain("BranchFailed"),
             Detail::Heartbeat => plain("Heartbeat"),
+            Detail::ActivityStarted { worker } => {
+                let details = match worker {
+                    Some(worker) => new().text("workerName", worker.as_ref()),
+                    None => new(),
+                };
+                some("ActivityStarted", "activityStartedEventDetails", details)
+            }
+            Detail::EvaluationFailed { state, location, trouble, .. } => {
+                let mut details = new().trouble(trouble).text("state", state.as_ref());
+                if let Some(location) = location {
+                    details = details.text("location", location.as_ref());
+                }
+                some("EvaluationFailed", "evaluationFailedEventDetails", details)
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use stepwire_asl::{EventId, HistoryEvent, Json, Timestamp, history};
 
+use super::activities::ActivityRecord;
 use crate::read::{Key, Range};
 use crate::record::{Corrupt, Entry, KeyBuilder, Space, decode, encode};
 
@@ -131,6 +132,8 @@ pub enum Write {
     Open(ExecutionId, Option<OpenRecord>),
     /// New history events of an execution, in order.
     History(ExecutionId, Arc<[HistoryEvent]>),
+    /// The activity of this name; `None` once it is deleted.
+    Activity(Arc<str>, Option<Arc<ActivityRecord>>),
 }
 
 impl Write {
@@ -151,6 +154,9 @@ impl Write {
                 let first = events.first().map_or(0, |event| event.seq);
                 (history_key(*id, first), Some(history::encode_chunk(events)))
             }
+            Write::Activity(name, record) => {
+                (activity_key(name), record.as_ref().map(|record| encode(FORMAT, record.as_ref())))
+            }
         }
     }
 
@@ -163,6 +169,10 @@ impl Write {
             Some(&space) if space == Space::Open as u8 => {
                 Some(Write::Open(id_of(key)?, Some(decode(FORMAT, key, value)?)))
             }
+            Some(&space) if space == Space::Activity as u8 => {
+                let record: ActivityRecord = decode(FORMAT, key, value)?;
+                Some(Write::Activity(Arc::clone(&record.name), Some(Arc::new(record))))
+            }
             _ => None,
         })
     }
@@ -170,6 +180,11 @@ impl Write {
 
 /// The stored state machine.
 pub fn machine(key: &[u8], value: &[u8]) -> Result<MachineRecord, Corrupt> {
+    decode(FORMAT, key, value)
+}
+
+/// The stored activity.
+pub fn activity(key: &[u8], value: &[u8]) -> Result<ActivityRecord, Corrupt> {
     decode(FORMAT, key, value)
 }
 
@@ -216,6 +231,16 @@ pub fn executions_of(machine: u64) -> Range {
 /// Where an execution's name is.
 pub fn name_key(machine: &str, name: &str) -> Key {
     KeyBuilder::new(Space::ExecutionName).text(machine).text(name).build()
+}
+
+/// Where an activity is.
+pub fn activity_key(name: &str) -> Key {
+    KeyBuilder::new(Space::Activity).text(name).build()
+}
+
+/// All activities, in order of name.
+pub fn activities() -> Range {
+    Range::prefix(&KeyBuilder::new(Space::Activity).build())
 }
 
 fn open_key(id: ExecutionId) -> Key {

@@ -31,6 +31,8 @@ pub(crate) use states::v1;
 pub(crate) enum Carry {
     /// By a hosted service, in the same commit.
     Here(Hosted),
+    /// By a worker that asks for it.
+    Worker,
     /// By the shell, over HTTP.
     Http,
     /// Not at all: the task fails.
@@ -84,7 +86,7 @@ pub fn supported(resource: &Resource) -> Result<(), String> {
     let (service, api) = (resource.service(), resource.api());
     let known = match service {
         "lambda" | "http" => api == "invoke",
-        "lambda-function" => true,
+        "lambda-function" | "activity" => true,
         _ => hosted(service).is_some_and(|hosted| operation_exists(hosted, api)),
     };
     if !known {
@@ -108,6 +110,7 @@ pub fn supported(resource: &Resource) -> Result<(), String> {
 pub(crate) fn carry(resource: &Resource, parameters: &Json) -> Carry {
     match resource.service() {
         "http" => Carry::Http,
+        "activity" => Carry::Worker,
         "lambda" => {
             let name = parameters.member("FunctionName").and_then(Json::as_str);
             Carry::Fails(no_function(name.unwrap_or("`FunctionName` is missing")))

@@ -9,9 +9,9 @@ use stepwire_asl::{Json, Timestamp};
 use super::message::{md5_of_attributes, md5_of_body};
 use super::record::{self, Message, Queue, State};
 use super::{Change, Queues, Receive, Write};
+use crate::asking::Asker;
 use crate::error::ApiError;
 use crate::executions::derived_uuid;
-use crate::kernel::Asker;
 use crate::read::Read;
 use crate::settings::Settings;
 

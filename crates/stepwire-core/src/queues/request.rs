@@ -118,6 +118,11 @@ impl Request {
         })
     }
 
+    /// Whether its answer may take long to come.
+    pub(crate) fn waits(&self) -> bool {
+        matches!(self, Request::ReceiveMessage(_))
+    }
+
     /// Whether it changes nothing and needs no time to be answered.
     pub fn is_read(&self) -> bool {
         match self {

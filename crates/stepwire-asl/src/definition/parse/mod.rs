@@ -4,6 +4,7 @@
 //! `Field 'X' is not supported` stands at the state, an item of a list at `Retry[0]`.
 
 mod branches;
+mod distributed;
 mod fields;
 mod recovery;
 mod state;
@@ -14,8 +15,8 @@ use std::sync::Arc;
 
 use self::fields::Node;
 use self::state::OneState;
-use super::{Next, Resource, State, StateDefinition, StateId, StateMachine};
-use crate::diagnostic::Diagnostic;
+use super::{Next, QueryLanguage, Resource, State, StateDefinition, StateId, StateMachine};
+use crate::diagnostic::{Diagnostic, Topic};
 use crate::json::Object;
 
 const SCHEMA: &str = "SCHEMA_VALIDATION_FAILED";
@@ -32,13 +33,13 @@ const MACHINE: &[&str] =
 
 pub(super) fn machine(text: &str) -> Result<StateMachine, Vec<Diagnostic>> {
     let json = syntax::parse(text).map_err(|diagnostic| vec![diagnostic])?;
-    let mut parser = Parser::default();
+    let mut parser = Parser::new();
     let Some(members) = json.as_object() else {
         return Err(vec![Diagnostic::error(SCHEMA, "Expected value of type Object", "/")]);
     };
     let node = Node { members, at: "" };
     parser.only(node, MACHINE);
-    parser.query_language(node);
+    parser.of_machine = parser.query_language(node).unwrap_or(QueryLanguage::JsonPath);
     let timeout_s = parser.integer(node, "TimeoutSeconds", 1, NUMBER_MAX);
     if parser.text(node, "Version").is_some_and(|version| version != "1.0") {
         parser.fail("Value is not one of [1.0]", "/Version");
@@ -56,14 +57,22 @@ pub(super) fn machine(text: &str) -> Result<StateMachine, Vec<Diagnostic>> {
     Ok(StateMachine { states, start, timeout_s, comment, tasks: parser.tasks })
 }
 
-#[derive(Default)]
 struct Parser {
+    /// The language of the machine, which its states have unless they say otherwise.
+    of_machine: QueryLanguage,
+    /// The language of the state that is being read.
+    language: QueryLanguage,
+    /// Where that state stands.
+    state_at: String,
     /// What is wrong in itself.
     errors: Vec<Diagnostic>,
-    /// What is wrong with transitions; told only of a machine that is well formed otherwise.
+    /// Transitions to states that are not there; told only of a machine that is well formed
+    /// otherwise.
     routes: Vec<Diagnostic>,
     /// Branches that never end.
     endless: Vec<Diagnostic>,
+    /// States that nothing leads to; told only of a machine that ends.
+    unreached: Vec<Diagnostic>,
     /// By number; `None` until parsed.
     states: Vec<Option<StateDefinition>>,
     tasks: Vec<(String, Arc<Resource>)>,
@@ -75,29 +84,61 @@ struct Parser {
 type Names = indexmap::IndexMap<Arc<str>, StateId>;
 
 impl Parser {
+    fn new() -> Parser {
+        Parser {
+            of_machine: QueryLanguage::JsonPath,
+            language: QueryLanguage::JsonPath,
+            state_at: String::new(),
+            errors: Vec::new(),
+            routes: Vec::new(),
+            endless: Vec::new(),
+            unreached: Vec::new(),
+            states: Vec::new(),
+            tasks: Vec::new(),
+            seen: BTreeSet::new(),
+        }
+    }
+
     fn fail(&mut self, message: impl Into<String>, location: impl AsRef<str>) {
-        let location = Some(location.as_ref()).filter(|at| !at.is_empty()).unwrap_or("/");
-        self.errors.push(Diagnostic::error(SCHEMA, message, location));
+        self.errors.push(schema(message, location.as_ref()));
     }
 
-    /// Everything found: a fault of the graph is told when nothing else can have caused it.
+    /// Everything found, as ValidateStateMachineDefinition orders it: a fault of the graph is told
+    /// when nothing else can have caused it, and that a workflow does not end only once.
     fn findings(&mut self) -> Vec<Diagnostic> {
-        let found = [&mut self.errors, &mut self.routes, &mut self.endless];
-        found.into_iter().find(|found| !found.is_empty()).map(std::mem::take).unwrap_or_default()
+        if !self.errors.is_empty() {
+            return std::mem::take(&mut self.errors);
+        }
+        let mut found = std::mem::take(&mut self.routes);
+        self.endless.truncate(1);
+        let rest = if self.endless.is_empty() { &mut self.unreached } else { &mut self.endless };
+        found.append(rest);
+        found
     }
 
-    fn query_language(&mut self, node: Node<'_>) {
-        match self.text(node, "QueryLanguage") {
-            None | Some("JSONPath") => {}
-            Some("JSONata") => {
-                let why = "`JSONata` is not available in stepwire yet; use `JSONPath`";
-                self.fail(why, format!("{}/QueryLanguage", node.at));
-            }
-            Some(_) => {
+    fn query_language(&mut self, node: Node<'_>) -> Option<QueryLanguage> {
+        match self.text(node, "QueryLanguage")? {
+            "JSONPath" => Some(QueryLanguage::JsonPath),
+            "JSONata" => Some(QueryLanguage::Jsonata),
+            _ => {
                 let why = "Value is not one of [JSONPath, JSONata]";
                 self.fail(why, format!("{}/QueryLanguage", node.at));
+                None
             }
         }
+    }
+
+    /// Makes the state at `node` the one that is being read; its language is that of the machine
+    /// unless it says otherwise.
+    fn enter_state(&mut self, node: Node<'_>) {
+        let own = self.query_language(node);
+        if own == Some(QueryLanguage::JsonPath) && self.of_machine == QueryLanguage::Jsonata {
+            let why =
+                "'QueryLanguage' can not be 'JSONPath' if set to 'JSONata' for whole state machine";
+            self.fail(why, format!("{}/QueryLanguage", node.at));
+        }
+        self.language = own.unwrap_or(self.of_machine);
+        node.at.clone_into(&mut self.state_at);
     }
 
     /// `StartAt` and `States` of a machine or branch; the number of its first state.
@@ -136,13 +177,18 @@ impl Parser {
         for (name, _) in names.iter().filter(|(_, number)| !reached.contains(*number)) {
             let message = format!("State \"{name}\" is not reachable.");
             let place = format!("{at}/{}", escape(name));
-            self.routes.push(Diagnostic::error(TARGET, message, place));
+            let finding = Diagnostic::error(TARGET, message, &place)
+                .about(Topic::Unreachable)
+                .in_words(format!("nothing leads to state `{name}`"));
+            self.unreached.push(finding.at_key(place));
         }
         if !ends {
-            self.endless.push(Diagnostic {
-                location: None,
-                ..Diagnostic::error("MISSING_END_STATE", "Workflow has no terminal state", "")
-            });
+            let finding =
+                Diagnostic::error("MISSING_END_STATE", "Workflow has no terminal state", "")
+                    .in_words("no state ends this workflow")
+                    .hint("let one have `\"End\": true`, or add a Succeed or Fail state")
+                    .at_key(at);
+            self.endless.push(Diagnostic { location: None, ..finding });
         }
         start
     }
@@ -157,11 +203,15 @@ impl Parser {
             let place = format!("{at}/{}", escape(name));
             if name.is_empty() || name.chars().count() > NAME_MAX {
                 let message = format!("State names have 1 to {NAME_MAX} characters");
-                self.errors.push(Diagnostic::error("INVALID_STATE_NAME", message, &place));
+                let finding = Diagnostic::error("INVALID_STATE_NAME", message, &place);
+                self.errors.push(finding.at_key(&place));
             }
             if !self.seen.insert(Arc::clone(name)) {
                 let message = format!("Duplicate State name: {name}");
-                self.errors.push(Diagnostic::error("DUPLICATE_STATE_NAME", message, place));
+                let finding = Diagnostic::error("DUPLICATE_STATE_NAME", message, &place)
+                    .in_words(format!("two states are called `{name}`"))
+                    .hint("names are unique in the whole state machine, branches included");
+                self.errors.push(finding.at_key(place));
             }
         }
         names
@@ -171,7 +221,11 @@ impl Parser {
         let found = names.get(name).copied();
         if found.is_none() {
             let message = format!("Missing 'Next' target: {name}");
-            self.routes.push(Diagnostic::error(TARGET, message, at));
+            let finding = Diagnostic::error(TARGET, message, at)
+                .in_words(format!("state `{name}` is not defined"))
+                .label(used_as(at))
+                .did_you_mean(name, names.keys().map(AsRef::as_ref));
+            self.routes.push(finding);
         }
         found
     }
@@ -188,6 +242,24 @@ fn targets(state: &StateDefinition) -> Vec<StateId> {
         targets.extend(default);
     }
     targets
+}
+
+/// What the member at `at` is to whom.
+fn used_as(at: &str) -> String {
+    let (owner, field) = at.rsplit_once('/').unwrap_or(("", at));
+    match owner.rsplit_once("/States/") {
+        Some((_, owner)) if field != "StartAt" => {
+            let state = owner.split('/').next().unwrap_or_default();
+            let state = state.replace("~1", "/").replace("~0", "~");
+            format!("used as `{field}` of `{state}`")
+        }
+        _ => format!("used as `{field}`"),
+    }
+}
+
+/// A fault of form; one without place is of the whole.
+fn schema(message: impl Into<String>, location: &str) -> Diagnostic {
+    Diagnostic::error(SCHEMA, message, if location.is_empty() { "/" } else { location })
 }
 
 /// A state name as a part of a JSON pointer.

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::evaluate::About;
 use super::leave::unfit;
-use super::{Activity, Decider, Ended, OpenTask, Task};
-use crate::definition::{Pattern, Resource, Seconds, State, StateDefinition};
+use super::{Activity, Decider, Ended, OpenTask, Task, runtime};
+use crate::definition::{Pattern, Resource, Seconds, State, StateDefinition, TaskDefinition};
 use crate::history::{Detail, EventId, Payload, Trouble};
-use crate::scope::Failure;
+use crate::scope::{Failure, Fault};
 use crate::{Json, Timestamp};
 
 impl Decider<'_, '_> {
@@ -15,9 +15,13 @@ impl Decider<'_, '_> {
         &mut self,
         frame: u32,
         definition: &StateDefinition,
+        task: &TaskDefinition,
         input: &Json,
-    ) -> Result<(), Failure> {
-        let State::Task { resource, timeout, heartbeat } = &definition.state else { return Ok(()) };
+    ) -> Result<(), Fault> {
+        let TaskDefinition { resource, timeout, heartbeat, credentials } = task;
+        if resource.is_activity() && !(self.turn.activity)(resource.text()) {
+            return Err(runtime(format!("The activity {} does not exist.", resource.text())).into());
+        }
         let scheduled: EventId = self.execution.last_id + 1;
         let waits = resource.pattern() != Pattern::RequestResponse;
         let token = waits.then(|| (self.turn.token)(scheduled));
@@ -29,6 +33,11 @@ impl Decider<'_, '_> {
         };
         let timeout_s = read(self, timeout, "TimeoutSecondsPath")?;
         let heartbeat_s = read(self, heartbeat, "HeartbeatSecondsPath")?;
+        let role = match credentials {
+            Some(template) => self.evaluate(frame, input, about, |s, e| template.evaluate(s, e))?,
+            None => Json::Null,
+        };
+        let role_arn = role.member("RoleArn").and_then(Json::as_str).map(Arc::from);
         let (resource_type, shown) = resource.shown();
         self.record(
             frame,
@@ -39,12 +48,17 @@ impl Decider<'_, '_> {
                 parameters: Payload::Value(parameters.clone()),
                 timeout_s,
                 heartbeat_s,
+                role_arn,
             },
         );
-        let function = resource.is_function();
-        self.record(frame, Detail::Started { function, resource_type, resource: shown });
+        // An activity's task starts when a worker takes it.
+        if !resource.is_activity() {
+            let function = resource.is_function();
+            self.record(frame, Detail::Started { function, resource_type, resource: shown });
+        }
         self.decision.tasks.push(Task {
             scheduled,
+            scheduled_at: self.execution.last_at,
             resource: Arc::clone(resource),
             parameters,
             timeout_ms: timeout_s.map(|seconds| seconds.saturating_mul(1_000)),
@@ -87,7 +101,7 @@ impl Decider<'_, '_> {
 
     fn resource(&self, frame: u32) -> Option<Arc<Resource>> {
         match &self.definition(frame)?.state {
-            State::Task { resource, .. } => Some(Arc::clone(resource)),
+            State::Task(task) => Some(Arc::clone(&task.resource)),
             _ => None,
         }
     }
@@ -95,8 +109,7 @@ impl Decider<'_, '_> {
     pub(super) fn task_succeeded(&mut self, frame: u32, output: Payload) {
         let Some(resource) = self.resource(frame) else { return };
         let function = resource.is_function();
-        let who = if function { resource.text() } else { resource.service() };
-        if let Some(failure) = unfit(who, output.value()) {
+        if let Some(failure) = unfit(resource.answerer(), output.value()) {
             return self.task_failed(frame, failure.into());
         }
         let (resource_type, resource) = resource.shown();
