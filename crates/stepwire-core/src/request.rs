@@ -9,7 +9,9 @@ use crate::error::ApiError;
 use crate::message::{Message, Origin, Properties, QoS};
 use crate::read::Read;
 use crate::settings::Settings;
-use crate::{broker, events, executions, objects, queues, registry, rules, tables, topics};
+use crate::{
+    broker, events, executions, functions, logs, objects, queues, registry, rules, tables, topics,
+};
 
 /// An AWS service we host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +24,10 @@ pub enum Service {
     IotData,
     /// Amazon DynamoDB.
     DynamoDb,
+    /// Amazon CloudWatch Logs.
+    Logs,
+    /// AWS Lambda.
+    Lambda,
     /// Amazon S3.
     S3,
     /// Amazon SQS.
@@ -43,8 +49,12 @@ pub enum Request {
     Rules(rules::Request),
     /// DynamoDB.
     Tables(tables::Request),
+    /// CloudWatch Logs.
+    Logs(logs::Request),
     /// `iot-data` Publish.
     Publish(Publish),
+    /// Lambda.
+    Functions(functions::Request),
     /// S3.
     Objects(objects::Request),
     /// SQS.
@@ -84,10 +94,14 @@ impl Request {
             Service::DynamoDb => {
                 Some(tables::Request::parse(operation, body)?.map(Request::Tables))
             }
+            Service::Logs => Some(logs::Request::parse(operation, body)?.map(Request::Logs)),
             Service::Iot => registry::Request::parse(operation, body)
                 .map(|parsed| parsed.map(Request::Registry))
                 .or_else(|| Some(rules::Request::parse(operation, body)?.map(Request::Rules))),
             Service::IotData => None,
+            Service::Lambda => {
+                Some(functions::Request::parse(operation, body)?.map(Request::Functions))
+            }
             Service::S3 => Some(objects::Request::parse(operation, body)?.map(Request::Objects)),
             Service::Sqs => Some(queues::Request::parse(operation, body)?.map(Request::Queues)),
             Service::Sns => Some(topics::Request::parse(operation, body)?.map(Request::Topics)),
@@ -102,7 +116,9 @@ impl Request {
             Request::Registry(request) => request.is_read(),
             Request::Rules(request) => request.is_read(),
             Request::Tables(request) => request.is_read(),
+            Request::Logs(request) => request.is_read(),
             Request::Publish(_) => false,
+            Request::Functions(request) => request.is_read(),
             Request::Objects(request) => request.is_read(),
             Request::Queues(request) => request.is_read(),
             Request::Topics(request) => request.is_read(),
@@ -118,10 +134,12 @@ impl Request {
             Request::Registry(_)
             | Request::Rules(_)
             | Request::Tables(_)
+            | Request::Logs(_)
             | Request::Publish(_)
             | Request::Objects(_)
             | Request::Topics(_)
-            | Request::Events(_) => false,
+            | Request::Events(_)
+            | Request::Functions(_) => false,
         }
     }
 
@@ -132,6 +150,7 @@ impl Request {
             Request::Registry(request) => registry::answer(request, read, settings),
             Request::Rules(request) => rules::answer(request, read, settings),
             Request::Tables(request) => tables::answer(request, read, settings),
+            Request::Logs(request) => logs::answer(request, read, settings),
             Request::Objects(request) => objects::answer(request, read, settings),
             Request::Queues(request) => queues::answer(request, read, settings),
             Request::Topics(request) => topics::answer(request, read, settings),
@@ -139,6 +158,7 @@ impl Request {
             Request::Publish(_) => {
                 Err(ApiError::new("InvalidRequestException", "publishing is not a read"))
             }
+            Request::Functions(request) => functions::answer(request, read, settings),
         }
     }
 }

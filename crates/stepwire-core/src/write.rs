@@ -3,7 +3,8 @@
 use crate::answers::Answer;
 use crate::record::Entry;
 use crate::{
-    answers, broker, events, executions, objects, queues, registry, rules, tables, topics,
+    answers, broker, events, executions, functions, logs, objects, queues, registry, rules, tables,
+    topics,
 };
 
 /// One durable change. Absolute: the last write of a key wins, and applying one twice changes
@@ -20,8 +21,12 @@ pub enum Write {
     Tables(tables::Write),
     /// State machines, executions, history.
     Executions(executions::Write),
+    /// Log groups, streams and events.
+    Logs(logs::Write),
     /// An answer that waits for its task; `None` once it no longer does.
     Answer(u64, Option<Answer>),
+    /// Functions, their code, invocations that nobody waits for.
+    Functions(functions::Write),
     /// Buckets and objects.
     Objects(objects::Write),
     /// Queues and messages in them.
@@ -41,7 +46,9 @@ impl Write {
             Write::Rules(write) => write.entry(),
             Write::Tables(write) => write.entry(),
             Write::Executions(write) => write.entry(),
+            Write::Logs(write) => write.entry(),
             Write::Answer(number, answer) => answers::entry(*number, answer.as_ref()),
+            Write::Functions(write) => write.entry(),
             Write::Objects(write) => write.entry(),
             Write::Queues(write) => write.entry(),
             Write::Topics(write) => write.entry(),

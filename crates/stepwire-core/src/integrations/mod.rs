@@ -4,6 +4,7 @@
 //! dialects are spoken, as on AWS: optimised integrations those of SDK v1, `aws-sdk` ones those of v2.
 
 mod iot;
+mod lambda;
 mod messaging;
 mod metadata;
 mod names;
@@ -17,10 +18,12 @@ use base64::engine::general_purpose::STANDARD;
 use stepwire_asl::definition::{Pattern, Resource};
 use stepwire_asl::{EventId, Failure, Json, Timestamp};
 
+pub use lambda::Form;
 use names::{camel, pascal, rename};
 
 use crate::error::ApiError;
 use crate::executions::{ExecutionId, derived_uuid};
+use crate::functions::Invoke;
 use crate::queues;
 use crate::request::{Request, Service};
 
@@ -35,6 +38,8 @@ pub(crate) enum Carry {
     Worker,
     /// By the shell, over HTTP.
     Http,
+    /// By the shell, which runs a function.
+    Function(Form, Box<Invoke>),
     /// Not at all: the task fails.
     Fails(Failure),
 }
@@ -111,11 +116,9 @@ pub(crate) fn carry(resource: &Resource, parameters: &Json) -> Carry {
     match resource.service() {
         "http" => Carry::Http,
         "activity" => Carry::Worker,
-        "lambda" => {
-            let name = parameters.member("FunctionName").and_then(Json::as_str);
-            Carry::Fails(no_function(name.unwrap_or("`FunctionName` is missing")))
-        }
-        "lambda-function" => Carry::Fails(no_function(resource.text())),
+        "lambda" => lambda::carry(Form::Optimised, parameters),
+        "lambda-function" => lambda::carry_function(resource.text(), parameters),
+        "aws-sdk:lambda" if resource.api() == "invoke" => lambda::carry(Form::Sdk, parameters),
         service => match hosted(service) {
             Some(hosted) => Carry::Here(hosted),
             None => Carry::Fails(Failure {
@@ -123,17 +126,6 @@ pub(crate) fn carry(resource: &Resource, parameters: &Json) -> Carry {
                 cause: format!("the resource `{}` is not available", resource.text()).into(),
             }),
         },
-    }
-}
-
-fn no_function(name: &str) -> Failure {
-    Failure {
-        error: "Lambda.ResourceNotFoundException".into(),
-        cause: format!(
-            "Function not found: {name} (Service: AWSLambda; Status Code: 404; Error Code: \
-             ResourceNotFoundException)"
-        )
-        .into(),
     }
 }
 
@@ -155,10 +147,12 @@ fn hosted(service: &str) -> Option<Hosted> {
     Some(match service {
         "aws-sdk:iot" => v2(Service::Iot, "Iot", "IotException"),
         "aws-sdk:iotdataplane" => v2(Service::IotData, "IotDataPlane", "IotDataPlaneException"),
+        "aws-sdk:lambda" => v2(Service::Lambda, "Lambda", "LambdaException"),
         "aws-sdk:sfn" => v2(Service::States, "Sfn", "SfnException"),
         "states" => {
             v1(Service::States, "StepFunctions", "AWSStepFunctionsException", "AWSStepFunctions")
         }
+        "aws-sdk:cloudwatchlogs" => v2(Service::Logs, "CloudWatchLogs", "CloudWatchLogsException"),
         "aws-sdk:dynamodb" => v2(Service::DynamoDb, "DynamoDb", "DynamoDbException"),
         "dynamodb" => {
             v1(Service::DynamoDb, "DynamoDB", "AmazonDynamoDBException", "AmazonDynamoDBv2")
@@ -188,6 +182,7 @@ fn operation_exists(hosted: Hosted, api: &str) -> bool {
     match (optimised, hosted.service) {
         (Some(optimised), _) => optimised.contains(&api),
         (None, Service::IotData) => api == "publish",
+        (None, Service::Lambda) => lambda::exists(api),
         (None, service) => {
             Request::parse(service, &pascal(api), &Json::Object(Arc::default())).is_some()
         }
@@ -204,7 +199,7 @@ impl Hosted {
     ) -> Result<Request, Failure> {
         let parsed = match self.service {
             Service::IotData => iot::publish(parameters).map(Request::Publish),
-            Service::Iot => {
+            Service::Iot | Service::Logs => {
                 let body = rename(parameters, &camel);
                 Request::parse(self.service, &pascal(api), &body).unwrap_or_else(unknown)
             }
@@ -217,7 +212,7 @@ impl Hosted {
                 let request = messaging::request(self.service, &pascal(api), parameters);
                 request.unwrap_or_else(unknown)
             }
-            Service::DynamoDb => {
+            Service::DynamoDb | Service::Lambda => {
                 Request::parse(self.service, &pascal(api), parameters).unwrap_or_else(unknown)
             }
         };
@@ -246,13 +241,16 @@ impl Hosted {
                 Sdk::V1 => metadata::with(&states::v1(answer), answer, call, now),
                 Sdk::V2 => states::v2(answer),
             },
-            Service::Iot | Service::IotData => rename(answer, &pascal),
+            Service::Iot | Service::IotData | Service::Logs => rename(answer, &pascal),
             Service::Sqs | Service::Sns | Service::DynamoDb if self.sdk == Sdk::V1 => {
                 metadata::with(answer, answer, call, now)
             }
-            Service::DynamoDb | Service::S3 | Service::Sqs | Service::Sns | Service::Events => {
-                answer.clone()
-            }
+            Service::DynamoDb
+            | Service::S3
+            | Service::Sqs
+            | Service::Sns
+            | Service::Events
+            | Service::Lambda => answer.clone(),
         }
     }
 
@@ -265,13 +263,17 @@ impl Hosted {
             Service::Sqs | Service::Sns | Service::Events => {
                 messaging::exception(self.service, code)
             }
-            Service::Iot | Service::IotData | Service::DynamoDb => {
+            Service::Iot
+            | Service::IotData
+            | Service::DynamoDb
+            | Service::Logs
+            | Service::Lambda => {
                 let general = ["ValidationException", "SerializationException", "InternalFailure"];
                 (!general.contains(&code)).then(|| code.to_owned())
             }
         };
         let name = modelled.unwrap_or_else(|| self.unmodelled.to_owned());
-        let status = self.status(code);
+        let status = status(self.service, code);
         let (message, title, id) = (&error.message, self.title, call.request_id());
         let cause = match (self.sdk, self.service) {
             (Sdk::V2, Service::States) => format!(
@@ -300,27 +302,34 @@ impl Hosted {
         Failure { error: format!("{}.{name}", self.prefix).into(), cause: cause.into() }
     }
 
-    /// The HTTP status AWS would have answered with.
-    fn status(self, code: &str) -> u16 {
-        match (self.service, code) {
-            (Service::S3, code) => s3::status(code),
-            (Service::Sns, "NotFound" | "ResourceNotFound") => 404,
-            (_, "UnauthorizedException") => 401,
-            (_, "InternalFailure" | "InternalFailureException" | "InternalError") => 500,
-            (
-                Service::Iot | Service::IotData,
-                "ResourceAlreadyExistsException"
-                | "VersionConflictException"
-                | "DeleteConflictException",
-            ) => 409,
-            (Service::Iot | Service::IotData, "ResourceNotFoundException") => 404,
-            _ => 400,
-        }
-    }
-
     /// Whether AWS adds the execution and its state machine to what is asked for.
     pub(crate) fn names_origin(self) -> bool {
         self.service == Service::Events && self.sdk == Sdk::V1
+    }
+}
+
+/// The HTTP status AWS would have answered with.
+fn status(service: Service, code: &str) -> u16 {
+    match (service, code) {
+        (Service::S3, code) => s3::status(code),
+        (Service::Sns, "NotFound" | "ResourceNotFound") => 404,
+        (_, "UnauthorizedException") => 401,
+        (
+            _,
+            "InternalFailure" | "InternalFailureException" | "InternalError" | "ServiceException",
+        ) => 500,
+        (
+            Service::Iot | Service::IotData | Service::Lambda,
+            "ResourceAlreadyExistsException"
+            | "VersionConflictException"
+            | "DeleteConflictException"
+            | "ResourceConflictException",
+        ) => 409,
+        (Service::Iot | Service::IotData | Service::Lambda, "ResourceNotFoundException") => 404,
+        (Service::Lambda, "PreconditionFailedException") => 412,
+        (Service::Lambda, "RequestTooLargeException") => 413,
+        (Service::Lambda, "TooManyRequestsException") => 429,
+        _ => 400,
     }
 }
 
