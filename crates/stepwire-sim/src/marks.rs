@@ -44,6 +44,8 @@ pub const ALL: &[&str] = &[
     "worker vanished while it waited for a task",
     "worker vanished with a task",
     "task came to a worker that had vanished",
+    "Express execution ended",
+    "Express execution waited for",
 ];
 
 /// Kinds of records: a crash must hit the commit of each, before it and after it.

@@ -16,6 +16,7 @@ impl World {
         self.check_answers();
         self.check_jobs();
         self.check_errands();
+        self.check_flashes();
         self.check_messages();
         self.check_wills(ends.get(WRITER).copied().unwrap_or_default());
         let executions = self.checks.runs.len();
