@@ -144,6 +144,34 @@ impl Call {
 type Made = Result<Json, String>;
 
 impl Function {
+    /// Whether a literal may be argument `number`, from 0: no literal is an array or an object.
+    fn takes(self, number: usize, literal: &Json) -> bool {
+        let (is_text, is_number) =
+            (matches!(literal, Json::String(_)), matches!(literal, Json::Number(_)));
+        match (self, number) {
+            (Function::ArrayRange | Function::MathAdd | Function::MathRandom, _)
+            | (Function::ArrayGetItem | Function::ArrayPartition, 1) => is_number,
+            (Function::Base64Decode | Function::Base64Encode | Function::StringToJson, _)
+            | (Function::StringSplit, _)
+            | (Function::Format, 0)
+            | (Function::Hash, 1) => is_text,
+            (Function::ArrayLength | Function::ArrayUnique, _)
+            | (Function::ArrayContains | Function::ArrayGetItem | Function::ArrayPartition, _) => {
+                self == Function::ArrayContains && number == 1
+            }
+            (Function::JsonMerge, 0 | 1) => false,
+            (Function::JsonMerge, _) => matches!(literal, Json::Bool(_)),
+            (
+                Function::Array
+                | Function::Format
+                | Function::Hash
+                | Function::JsonToString
+                | Function::Uuid,
+                _,
+            ) => true,
+        }
+    }
+
     fn of(self, values: &[Json], entropy: &mut Entropy) -> Made {
         match self {
             Function::Array => Ok(Json::array(values.iter().cloned())),
@@ -290,7 +318,7 @@ fn random(function: Function, values: &[Json], entropy: &mut Entropy) -> Made {
     Ok(Json::from((i128::from(from) + offset) as i64))
 }
 
-fn hash(value: &Json, algorithm: &str) -> Made {
+pub(crate) fn hash(value: &Json, algorithm: &str) -> Made {
     let bytes = value.as_str().map_or_else(|| value.to_text(), str::to_owned);
     if bytes.len() > 10_000 {
         return Err("the value to hash is longer than 10000 characters".to_owned());
@@ -312,7 +340,7 @@ fn hash(value: &Json, algorithm: &str) -> Made {
     }))
 }
 
-fn uuid(entropy: &mut Entropy) -> String {
+pub(crate) fn uuid(entropy: &mut Entropy) -> String {
     let (a, b) = (entropy.next_u64(), entropy.next_u64());
     let (a, b) = (a & !0xf000 | 0x4000, b & !(3 << 62) | 1 << 63);
     format!(
@@ -438,6 +466,15 @@ impl Parser<'_> {
         if !(least..=most).contains(&arguments.len()) {
             return Err(self.error(&format!("`{name}` takes {least} to {most} arguments")));
         }
+        for (number, argument) in arguments.iter().enumerate() {
+            if let Argument::Literal(value) = argument
+                && !function.takes(number, value)
+            {
+                let value = value.to_text();
+                let why = format!("`{name}` does not take {value} as argument {}", number + 1);
+                return Err(self.error(&why));
+            }
+        }
         Ok(Call { function, arguments })
     }
 
@@ -514,11 +551,12 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::Timestamp;
 
     fn evaluate(text: &str, input: &str) -> String {
         let input = Json::parse(input).expect("JSON");
         let variables = BTreeMap::new();
-        let scope = Scope { input: &input, context: &Json::Null, variables: &variables };
+        let scope = Scope::new(&input, &Json::Null, &variables, Timestamp(0));
         let call = Intrinsic::parse(text).expect("a call");
         match call.evaluate(&scope, &mut Entropy::new(1)) {
             Ok(value) => value.to_text(),

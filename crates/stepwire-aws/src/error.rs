@@ -1,10 +1,15 @@
-//! Which HTTP status an error has.
+//! Which HTTP status an error has, and what it is called on the wire.
+
+use std::borrow::Cow;
 
 /// The HTTP status of an error of this name in `service` (its signing name).
 ///
 /// Source: the services' public models; DynamoDB and Step Functions answer 400 to everything that is
 /// the caller's fault.
 pub fn status(service: &str, code: &str) -> u16 {
+    if service == "s3" {
+        return s3_status(code);
+    }
     match code {
         "InternalFailure"
         | "InternalServerError"
@@ -25,6 +30,7 @@ pub fn status(service: &str, code: &str) -> u16 {
         {
             403
         }
+        _ if service == "lambda" => lambda(code),
         _ if !matches!(service, "iot" | "iotdata" | "iotdevicegateway") => 400,
         "UnauthorizedException" => 401,
         "ResourceNotFoundException" => 404,
@@ -41,6 +47,42 @@ pub fn status(service: &str, code: &str) -> u16 {
     }
 }
 
+fn lambda(code: &str) -> u16 {
+    match code {
+        "ResourceNotFoundException" => 404,
+        "MethodNotAllowedException" => 405,
+        "ResourceConflictException" => 409,
+        "PreconditionFailedException" => 412,
+        "RequestTooLargeException" => 413,
+        "UnsupportedMediaTypeException" => 415,
+        "TooManyRequestsException" => 429,
+        "ServiceException" => 500,
+        _ => 400,
+    }
+}
+
+/// Source: Amazon S3 API reference, "Error responses".
+fn s3_status(code: &str) -> u16 {
+    match code {
+        "NotModified" => 304,
+        "AccessDenied"
+        | "InvalidAccessKeyId"
+        | "InvalidSignatureException"
+        | "SignatureDoesNotMatch"
+        | "UnrecognizedClientException"
+        | "MissingAuthenticationTokenException" => 403,
+        "NoSuchBucket" | "NoSuchKey" | "NoSuchUpload" => 404,
+        "MethodNotAllowed" => 405,
+        "BucketAlreadyExists" | "BucketAlreadyOwnedByYou" | "BucketNotEmpty" => 409,
+        "PreconditionFailed" => 412,
+        "InvalidRange" => 416,
+        "InternalError" => 500,
+        "NotImplemented" => 501,
+        "ServiceUnavailable" => 503,
+        _ => 400,
+    }
+}
+
 /// The error's full name as DynamoDB and Step Functions write it in `__type`.
 pub fn qualified(service: &str, code: &str) -> String {
     match (service, code) {
@@ -51,8 +93,31 @@ pub fn qualified(service: &str, code: &str) -> String {
             format!("com.amazon.coral.validate#{code}")
         }
         ("dynamodb", code) => format!("com.amazonaws.dynamodb.v20120810#{code}"),
+        ("sqs", code) => format!("com.amazonaws.sqs#{code}"),
         (_, code) => code.to_owned(),
     }
+}
+
+/// The error's name in the service's older protocol, which clients still go by, and whose fault it
+/// is. `None`: the service has no such names.
+///
+/// Source: the service model of Amazon SQS, `awsQueryError`.
+pub fn query_code<'a>(service: &str, code: &'a str) -> Option<(Cow<'a, str>, &'static str)> {
+    if service != "sqs" {
+        return None;
+    }
+    let code = match code {
+        "QueueDoesNotExist" => "AWS.SimpleQueueService.NonExistentQueue".into(),
+        "QueueNameExists" => "QueueAlreadyExists".into(),
+        "BatchEntryIdsNotDistinct"
+        | "BatchRequestTooLong"
+        | "EmptyBatchRequest"
+        | "InvalidBatchEntryId"
+        | "TooManyEntriesInBatchRequest"
+        | "UnsupportedOperation" => format!("AWS.SimpleQueueService.{code}").into(),
+        other => other.into(),
+    };
+    Some((code, "Sender"))
 }
 
 #[cfg(test)]

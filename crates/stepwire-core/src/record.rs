@@ -63,6 +63,28 @@ pub enum Space {
     LogStream = 0x51,
     /// Log events.
     LogEvent = 0x52,
+    /// S3 buckets, and the counter of objects' bodies.
+    Bucket = 0x60,
+    /// S3 objects: one summary each.
+    Object = 0x61,
+    /// The bytes of objects, in chunks.
+    Body = 0x62,
+    /// Multipart uploads and their parts.
+    Upload = 0x63,
+    /// Bodies that nothing names any more and whose chunks are still to be removed.
+    Unused = 0x64,
+    /// SQS queues, and the counter of queues and messages.
+    Queue = 0x68,
+    /// Messages in queues, as they were sent.
+    QueueMessage = 0x69,
+    /// How messages in queues stand: when they can be received, how often they were.
+    QueueState = 0x6A,
+    /// Functions.
+    Function = 0x80,
+    /// Code of functions, in pieces.
+    FunctionCode = 0x81,
+    /// Invocations that nobody waits for.
+    Invocation = 0x82,
 }
 
 /// Builds a [`Key`].

@@ -9,7 +9,7 @@ use crate::error::ApiError;
 use crate::message::{Message, Origin, Properties, QoS};
 use crate::read::Read;
 use crate::settings::Settings;
-use crate::{broker, executions, logs, registry, rules, tables};
+use crate::{broker, executions, functions, logs, objects, queues, registry, rules, tables};
 
 /// An AWS service we host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +24,12 @@ pub enum Service {
     DynamoDb,
     /// Amazon CloudWatch Logs.
     Logs,
+    /// AWS Lambda.
+    Lambda,
+    /// Amazon S3.
+    S3,
+    /// Amazon SQS.
+    Sqs,
 }
 
 /// A request to one of the services.
@@ -41,6 +47,12 @@ pub enum Request {
     Logs(logs::Request),
     /// `iot-data` Publish.
     Publish(Publish),
+    /// Lambda.
+    Functions(functions::Request),
+    /// S3.
+    Objects(objects::Request),
+    /// SQS.
+    Queues(queues::Request),
 }
 
 /// A message to publish from the service side.
@@ -77,6 +89,11 @@ impl Request {
                 .map(|parsed| parsed.map(Request::Registry))
                 .or_else(|| Some(rules::Request::parse(operation, body)?.map(Request::Rules))),
             Service::IotData => None,
+            Service::Lambda => {
+                Some(functions::Request::parse(operation, body)?.map(Request::Functions))
+            }
+            Service::S3 => Some(objects::Request::parse(operation, body)?.map(Request::Objects)),
+            Service::Sqs => Some(queues::Request::parse(operation, body)?.map(Request::Queues)),
         }
     }
 
@@ -89,6 +106,9 @@ impl Request {
             Request::Tables(request) => request.is_read(),
             Request::Logs(request) => request.is_read(),
             Request::Publish(_) => false,
+            Request::Functions(request) => request.is_read(),
+            Request::Objects(request) => request.is_read(),
+            Request::Queues(request) => request.is_read(),
         }
     }
 
@@ -96,11 +116,14 @@ impl Request {
     pub fn waits(&self) -> bool {
         match self {
             Request::States(request) => request.waits(),
+            Request::Queues(request) => request.waits(),
             Request::Registry(_)
             | Request::Rules(_)
             | Request::Tables(_)
             | Request::Logs(_)
-            | Request::Publish(_) => false,
+            | Request::Publish(_)
+            | Request::Objects(_)
+            | Request::Functions(_) => false,
         }
     }
 
@@ -112,9 +135,12 @@ impl Request {
             Request::Rules(request) => rules::answer(request, read, settings),
             Request::Tables(request) => tables::answer(request, read, settings),
             Request::Logs(request) => logs::answer(request, read, settings),
+            Request::Objects(request) => objects::answer(request, read, settings),
+            Request::Queues(request) => queues::answer(request, read, settings),
             Request::Publish(_) => {
                 Err(ApiError::new("InvalidRequestException", "publishing is not a read"))
             }
+            Request::Functions(request) => functions::answer(request, read, settings),
         }
     }
 }

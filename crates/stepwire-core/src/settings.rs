@@ -12,6 +12,8 @@ pub struct Settings {
     pub region: Arc<str>,
     /// AWS account in every ARN; twelve digits.
     pub account: Arc<str>,
+    /// Where the node's HTTP port can be reached, without a slash at the end; URLs begin with it.
+    pub url: Arc<str>,
     /// Key of every MAC the kernel makes (task tokens, identifiers). Secret, kept with the data.
     pub secret: [u8; 32],
     /// How long a service message that matches no subscription waits for one; 0 switches it off.
@@ -36,6 +38,7 @@ impl Default for Settings {
         Settings {
             region: "us-east-1".into(),
             account: "000000000000".into(),
+            url: "http://localhost:4566".into(),
             secret: [0; 32],
             subscribe_grace_ms: 5_000,
             answer_grace_ms: 10_000,

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use stepwire_asl::Json;
+use stepwire_core::functions::{Invoke, Invoked};
 use stepwire_core::{ApiError, Input, Request, Settings, broker, executions};
 use stepwire_store::Store;
 use stepwire_store::embedded::Embedded;
@@ -20,11 +21,13 @@ use crate::config::{Config, Storage};
 use crate::driver::{self, Driver, Inputs};
 use crate::effects::{Caller, Replies, World};
 use crate::files;
+use crate::functions::{self, Functions};
 use crate::http_task::HttpTasks;
 use crate::listen::{http, mqtt};
 use crate::node_error::NodeError;
 use crate::node_file::NodeFile;
 use crate::observe::{Observation, Observers};
+use crate::runner::{self, Runner};
 use crate::shard::{self, Shard, ShardRead};
 use crate::tls::{self, Shown};
 
@@ -41,6 +44,7 @@ struct Inner {
     settings: Settings,
     inputs: Inputs,
     replies: Arc<Replies>,
+    functions: Arc<Functions>,
     observers: Arc<Observers>,
     connections: Arc<mqtt::Connections>,
     authority: Authority,
@@ -84,7 +88,7 @@ impl Node {
         let store = open_store(&config.storage)?;
         let folder = config.storage.folder();
         files::create_folder(folder).map_err(|error| NodeError::data(folder, error))?;
-        let settings = settings(&config)?;
+        let mut settings = settings(&config)?;
         let authority = match &config.storage {
             Storage::Folder(folder) => Authority::open(folder)?,
             Storage::Memory(folder) => {
@@ -102,6 +106,7 @@ impl Node {
         let keys = AccessKey::open(folder).map_err(|error| NodeError::data(folder, error))?;
         let sockets = Sockets::bind(&config).await?;
         let addresses = sockets.addresses(&config)?;
+        settings.url = url(addresses.http).into();
 
         let clock = Clock::system();
         let (failure, failed) = watch::channel(None);
@@ -116,10 +121,24 @@ impl Node {
                 executions::arn_of(id, &ShardRead::new(store.as_ref(), shard), &settings)
             }))
         };
+        let about = runner::About {
+            region: config.region.clone(),
+            endpoint: (!config.keys_required()).then(|| format!("http://{}", addresses.http)),
+            program: std::env::current_exe().map_err(NodeError::Functions)?,
+        };
+        let runner = Runner::start(folder.join("functions"), about);
+        let functions = Arc::new(Functions {
+            store: Arc::clone(&store),
+            shard,
+            settings: settings.clone(),
+            replies: Arc::clone(&replies),
+            runner: runner.await.map_err(NodeError::Functions)?,
+        });
         let world = World::new(
             Arc::clone(&connections),
             Arc::clone(&replies),
             http,
+            Arc::clone(&functions),
             Arc::clone(&observers),
             clock.clone(),
             failure,
@@ -138,6 +157,7 @@ impl Node {
             settings,
             inputs: driver.inputs(),
             replies,
+            functions,
             observers,
             connections,
             authority,
@@ -249,7 +269,7 @@ impl Node {
     /// not durable; a change is answered once it is durable.
     pub async fn call(&self, request: Request) -> Result<Json, ApiError> {
         if request.is_read() {
-            let read = ShardRead::new(self.0.store.as_ref(), self.0.shard);
+            let read = self.snapshot();
             let answer = shard::catch(|| request.answer(&read, &self.0.settings));
             return answer
                 .unwrap_or_else(|error| Err(ApiError::new("InternalFailure", error.to_string())));
@@ -267,6 +287,22 @@ impl Node {
             answer = caller.answer() => answer.unwrap_or_else(|| Err(stopped())),
             _ = shutdown.wait_for(|stops| *stops) => Err(stopped()),
         }
+    }
+
+    /// Everything that is durable now.
+    pub(crate) fn snapshot(&self) -> ShardRead {
+        ShardRead::new(self.0.store.as_ref(), self.0.shard)
+    }
+
+    /// Runs a function, or has it run later.
+    pub async fn invoke(&self, invoke: &Invoke) -> Result<Invoked, ApiError> {
+        let id = functions::request_id();
+        self.0.functions.invoke(invoke, &id, &self.0.inputs).await
+    }
+
+    /// Ends what is kept for functions that are gone.
+    pub(crate) fn forget_function(&self, function: &str) {
+        self.0.functions.runner.forget(function);
     }
 
     /// Everything that becomes durable from now on, as it does.
@@ -297,6 +333,7 @@ impl Node {
         let Some(running) = self.0.running.lock().await.take() else { return };
         let Running { driver, mut listeners } = running;
         while listeners.join_next().await.is_some() {}
+        self.0.functions.runner.stop();
         // Waiting for its threads must not hold up what they wait for.
         let _ = tokio::task::spawn_blocking(move || driver.stop()).await;
         let _ = NodeFile::remove(self.0.storage.folder());
@@ -343,6 +380,12 @@ impl Sockets {
             },
         })
     }
+}
+
+/// Where an HTTP port can be reached from this machine, or from others if it listens for them.
+fn url(http: SocketAddr) -> String {
+    let here = http.ip().is_loopback() || http.ip().is_unspecified();
+    if here { format!("http://localhost:{}", http.port()) } else { format!("http://{http}") }
 }
 
 fn stopped() -> ApiError {

@@ -71,6 +71,14 @@ impl Details {
         self
     }
 
+    fn credentials(mut self, role_arn: Option<&Arc<str>>) -> Self {
+        if let Some(role) = role_arn {
+            let role = Json::object([("roleArn", Json::String(Arc::clone(role)))]);
+            self.members.push(("taskCredentials".into(), role));
+        }
+        self
+    }
+
     fn trouble(mut self, trouble: &Trouble) -> Self {
         for (name, text) in [("error", &trouble.error), ("cause", &trouble.cause)] {
             if let Some(text) = text {
@@ -134,6 +142,7 @@ impl Detail {
                 parameters,
                 timeout_s,
                 heartbeat_s,
+                role_arn,
             } => {
                 if resource_type.as_ref() == "lambda-function" {
                     return some(
@@ -142,7 +151,8 @@ impl Detail {
                         new()
                             .text("resource", resource.as_ref())
                             .payload("input", parameters)
-                            .number("timeoutInSeconds", *timeout_s),
+                            .number("timeoutInSeconds", *timeout_s)
+                            .credentials(role_arn.as_ref()),
                     );
                 }
                 if resource_type.as_ref() == ACTIVITY {
@@ -167,7 +177,8 @@ impl Detail {
                     "taskScheduledEventDetails",
                     details
                         .number("timeoutInSeconds", *timeout_s)
-                        .number("heartbeatInSeconds", *heartbeat_s),
+                        .number("heartbeatInSeconds", *heartbeat_s)
+                        .credentials(role_arn.as_ref()),
                 )
             }
             Detail::Started { function: true, .. } => plain("LambdaFunctionStarted"),
@@ -278,6 +289,13 @@ impl Detail {
                     None => new(),
                 };
                 some("ActivityStarted", "activityStartedEventDetails", details)
+            }
+            Detail::EvaluationFailed { state, location, trouble, .. } => {
+                let mut details = new().trouble(trouble).text("state", state.as_ref());
+                if let Some(location) = location {
+                    details = details.text("location", location.as_ref());
+                }
+                some("EvaluationFailed", "evaluationFailedEventDetails", details)
             }
         }
     }

@@ -175,6 +175,8 @@ pub enum Detail {
         timeout_s: Option<i64>,
         /// `HeartbeatSeconds`
         heartbeat_s: Option<i64>,
+        /// `Credentials.RoleArn`
+        role_arn: Option<Arc<str>>,
     },
     /// TaskStarted or LambdaFunctionStarted
     Started {
@@ -291,6 +293,17 @@ pub enum Detail {
     ActivityStarted {
         /// What the worker calls itself.
         worker: Option<Arc<str>>,
+    },
+    /// EvaluationFailed
+    EvaluationFailed {
+        /// Name of the state.
+        state: Arc<str>,
+        /// Its field.
+        location: Option<Arc<str>>,
+        /// Whether the field was evaluated, and what it gave cannot be used.
+        evaluated: bool,
+        /// Error and cause.
+        trouble: Trouble,
     },
 }
 

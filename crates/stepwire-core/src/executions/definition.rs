@@ -170,7 +170,7 @@ mod tests {
         match validate(&Params::new(&body, "ValidationException")) {
             Ok(Request::Validate(request)) => Ok(validated(&request).to_text()),
             Ok(other) => panic!("{other:?}"),
-            Err(error) => Err(error.message.to_string()),
+            Err(error) => Err(error.message),
         }
     }
 

@@ -85,6 +85,11 @@ impl Executions {
                 self.record(Write::Removed(record::history_key(id, *chunk)), ran);
             }
         }
+        let machine = self.machines.current(id.machine);
+        let deleted = machine.is_some_and(|machine| machine.record.deleted);
+        if deleted && self.open_of(id.machine).next().is_none() {
+            self.forget_machine(id.machine, ran);
+        }
         // Its number must not be given again, and nothing else remembers it.
         let numbers = self.numbers();
         let execution = numbers.execution.max(id.number + 1);

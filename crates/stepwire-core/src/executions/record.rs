@@ -7,7 +7,7 @@ use stepwire_asl::{EventId, HistoryEvent, Json, Timestamp, history};
 
 use super::activities::ActivityRecord;
 use super::definition::Kind;
-use super::machines::{self, Logging};
+use super::machines::{self, Logging, Publish, Tags};
 use crate::read::{Key, Range};
 use crate::record::{Corrupt, Entry, KeyBuilder, Space, decode, encode};
 
@@ -53,11 +53,11 @@ pub struct MachineRecord {
     /// `loggingConfiguration`
     pub logging: Logging,
     /// Keys and values, in the order in which they were set.
-    pub tags: Vec<(Arc<str>, Arc<str>)>,
+    pub tags: Tags,
     /// The largest number that a version of it has had.
     pub last_version: u64,
-    /// Whether its creation asked for a version, and that one's description.
-    pub published: Option<Option<Arc<str>>>,
+    /// Whether its creation published a version.
+    pub published: Publish,
 }
 
 /// How an execution stands.

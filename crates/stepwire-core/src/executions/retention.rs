@@ -1,5 +1,4 @@
-//! How long executions that have ended are kept: [`Quotas::retention_seconds`], Express ones not at
-//! all.
+//! How long executions that have ended are kept: [`Quotas::retention_seconds`].
 //!
 //! The end of each is noted by its time. What has been kept long enough is removed a slice at a time,
 //! history first, so that a half removed execution is found again; with the last execution of a
@@ -13,7 +12,7 @@ use stepwire_asl::Timestamp;
 
 use super::record::{self, Write};
 use super::run::Ran;
-use super::{ExecutionId, Executions, Kind, Status};
+use super::{ExecutionId, Executions, Status};
 use crate::read::{Key, Range, Read, Reads};
 use crate::settings::Settings;
 
@@ -23,13 +22,6 @@ const EXECUTIONS_MAX: usize = 16;
 const CHUNKS_MAX: usize = 64;
 
 impl Executions {
-    /// Notes that an execution has ended.
-    pub(super) fn note_end(&mut self, id: ExecutionId, at: Timestamp, ran: &mut Ran) {
-        let machine = self.machines.current(id.machine);
-        let express = machine.is_some_and(|machine| machine.record.kind == Kind::Express);
-        self.record(Write::Ended(if express { Timestamp(0) } else { at }, id), ran);
-    }
-
     /// When the next execution has been kept long enough.
     pub(crate) fn sweep_due(&self, settings: &Settings) -> Option<Timestamp> {
         Some(self.first_end?.plus_ms(kept_ms(settings)))
@@ -65,7 +57,7 @@ impl Executions {
         let mut left: BTreeSet<&Key> = ends.iter().map(|(key, _)| key).collect();
         let mut gone: BTreeMap<u64, usize> = BTreeMap::new();
         for (key, at, id) in stale(&ends, now, settings) {
-            if self.is_kept(at, id, reads) {
+            if is_kept(at, id, reads) {
                 left.remove(key);
                 self.record(Write::Removed(key.clone()), &mut ran);
                 continue;
@@ -97,15 +89,13 @@ impl Executions {
         self.record(Write::Numbers(self.numbers()), &mut ran);
         ran
     }
+}
 
-    /// Whether an execution that ended at this time has begun again since.
-    fn is_kept(&self, at: Timestamp, id: ExecutionId, read: &dyn Read) -> bool {
-        let key = record::execution_key(id);
-        let stored = read.get(&key).and_then(|value| record::execution(&key, &value).ok());
-        stored.is_some_and(|stored| {
-            stored.status == Status::Running || (at.0 > 0 && stored.stopped != Some(at))
-        })
-    }
+/// Whether an execution that ended at this time has begun again since.
+fn is_kept(at: Timestamp, id: ExecutionId, read: &dyn Read) -> bool {
+    let key = record::execution_key(id);
+    let stored = read.get(&key).and_then(|value| record::execution(&key, &value).ok());
+    stored.is_some_and(|stored| stored.status == Status::Running || stored.stopped != Some(at))
 }
 
 fn kept_ms(settings: &Settings) -> i64 {

@@ -162,7 +162,7 @@ impl Executions {
                 self.record(Write::Open(id, None), ran);
             }
             if let Some(at) = hot.record.stopped {
-                self.note_end(id, at, ran);
+                self.record(Write::Ended(at, id), ran);
             }
             return;
         }

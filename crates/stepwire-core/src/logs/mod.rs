@@ -59,14 +59,16 @@ impl Logs {
                     self.watch(number, Some(record));
                 }
             }
-            Write::Stream(group, number, record) => self.apply_stream(*group, *number, record),
+            Write::Stream(group, number, record) => {
+                self.apply_stream(*group, *number, record.as_ref());
+            }
             Write::Retired(group, number, true) => drop(self.retired.insert((*group, *number))),
             Write::Retired(group, number, false) => drop(self.retired.remove(&(*group, *number))),
             Write::Event(..) => {}
         }
     }
 
-    fn apply_stream(&mut self, group: u64, number: u64, record: &Option<Arc<StreamRecord>>) {
+    fn apply_stream(&mut self, group: u64, number: u64, record: Option<&Arc<StreamRecord>>) {
         let days = self.retention.get(&group).copied();
         if let Some(before) = self.streams.remove(&(group, number)) {
             self.by_name.remove(&(group, Arc::clone(&before.name)));

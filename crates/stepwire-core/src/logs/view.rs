@@ -258,7 +258,7 @@ fn get_events(
     let same = page.token.as_deref().map(|token| token.get(2..).unwrap_or_default().to_owned());
     let edge = |place: Place, after: u64| format!("{}.{}", place.at.0, place.number + after);
     let start = format!("{}.0", span.from.0);
-    let first = found.first().map_or(same.clone(), |(place, _)| Some(edge(*place, 0)));
+    let first = found.first().map_or_else(|| same.clone(), |(place, _)| Some(edge(*place, 0)));
     let last = found.last().map_or(same, |(place, _)| Some(edge(*place, 1)));
     let (first, last) = (first.unwrap_or_else(|| start.clone()), last.unwrap_or(start));
     Ok(Json::object([

@@ -1,9 +1,13 @@
 //! AWS requests: from HTTP to what the kernel is asked, and back. One file for each protocol.
 
+mod chunked;
 mod iot;
+mod lambda;
 mod query;
 mod rest;
+mod s3;
 mod target;
+mod xml;
 
 use std::sync::Arc;
 
@@ -13,7 +17,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use stepwire_asl::Json;
 use stepwire_asl::json::Object;
-use stepwire_aws::error::{qualified, status};
+use stepwire_aws::error::{qualified, query_code, status};
 use stepwire_aws::sigv4::{Signature, Signed};
 use stepwire_core::ApiError;
 
@@ -22,7 +26,14 @@ use crate::node::Node;
 
 const AWS_JSON: &str = "application/x-amz-json-1.0";
 /// Longest body of a request, bytes; DynamoDB's BatchWriteItem is the largest.
-pub(crate) const BODY_MAX: usize = 16 << 20;
+const BODY_MAX: usize = 16 << 20;
+/// The same for Lambda: 50 MB of code in base64.
+const LAMBDA_BODY_MAX: usize = 70 << 20;
+
+/// Longest body that a request for `path` may have, bytes.
+pub(crate) fn body_max(path: &str) -> usize {
+    if path.starts_with("/2015-03-31/functions") { LAMBDA_BODY_MAX } else { BODY_MAX }
+}
 
 /// How a service speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,14 +57,15 @@ pub(crate) async fn answer(
 ) -> Response {
     let signature = match signed(keys, parts, &body) {
         Ok(signature) => signature,
-        Err(error) => return refused("", Protocol::of(parts, ""), &error),
+        Err(error) => return refused_unsigned(parts, &error),
     };
     let service = signature.service.as_str();
     let protocol = Protocol::of(parts, service);
     let result = match protocol {
         Protocol::Target => target::answer(node, service, parts, &body).await,
+        Protocol::Rest if service == "lambda" => return lambda::answer(node, parts, &body).await,
         Protocol::Rest => rest::answer(node, service, parts, &body).await,
-        Protocol::RestXml => Err(not_served(service)),
+        Protocol::RestXml => return s3::answer(node, parts, body).await,
         Protocol::Query => match query::answer(node, service, &body) {
             Ok(answer) => return answer,
             Err(error) => Err(error),
@@ -63,6 +75,11 @@ pub(crate) async fn answer(
         Ok(answer) => success(protocol, &answer),
         Err(error) => refused(service, protocol, &error),
     }
+}
+
+/// A refusal of a request that does not say, or not truly, for which service it is.
+fn refused_unsigned(parts: &Parts, error: &ApiError) -> Response {
+    refused("", Protocol::of(parts, ""), error)
 }
 
 impl Protocol {
@@ -141,9 +158,17 @@ fn refused(service: &str, protocol: Protocol, error: &ApiError) -> Response {
         StatusCode::from_u16(status(service, &error.code)).unwrap_or(StatusCode::BAD_REQUEST);
     let xml = |body: String| (status, [(header::CONTENT_TYPE, "text/xml")], body).into_response();
     match protocol {
-        Protocol::Target => shaped(status, AWS_JSON, Some(qualified(service, &error.code)), error),
-        Protocol::Rest => shaped(status, "application/json", None, error),
-        Protocol::RestXml => xml(format!("<Error>{}</Error>", in_xml(error))),
+        Protocol::Target => {
+            let mut response =
+                shaped(status, AWS_JSON, Some(qualified(service, &error.code)), error);
+            let query = query_code(service, &error.code)
+                .and_then(|(code, fault)| HeaderValue::from_str(&format!("{code};{fault}")).ok());
+            if let Some(query) = query {
+                response.headers_mut().insert("x-amzn-query-error", query);
+            }
+            response
+        }
+        Protocol::Rest | Protocol::RestXml => shaped(status, "application/json", None, error),
         Protocol::Query => xml(format!(
             "<ErrorResponse><Error><Type>Sender</Type>{}</Error></ErrorResponse>",
             in_xml(error)
@@ -179,10 +204,6 @@ fn shaped(
 }
 
 fn in_xml(error: &ApiError) -> String {
-    let (code, message) = (escaped(&error.code), escaped(&error.message));
+    let (code, message) = (xml::escaped(&error.code), xml::escaped(&error.message));
     format!("<Code>{code}</Code><Message>{message}</Message>")
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

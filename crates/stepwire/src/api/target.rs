@@ -19,8 +19,9 @@ pub(super) async fn answer(
     let service = match prefix {
         "AWSStepFunctions" => Service::States,
         "DynamoDB_20120810" => Service::DynamoDb,
+        "AmazonSQS" => Service::Sqs,
         "Logs_20140328" => Service::Logs,
-        _ if matches!(signed_for, "states" | "dynamodb" | "logs") => {
+        _ if matches!(signed_for, "states" | "dynamodb" | "sqs" | "logs") => {
             let message = format!("`{prefix}` in `X-Amz-Target` is not available in stepwire");
             return Err(ApiError::new("UnknownOperationException", message));
         }

@@ -9,7 +9,7 @@ use super::super::call::{Called, seconds};
 use super::super::record::{self, MachineRecord};
 use super::super::run::{Ran, machine_arn, seed};
 use super::super::{Executions, derived_uuid};
-use super::{CreateStateMachine, Machine, MachineArn, Qualifier, Request, Target};
+use super::{CreateStateMachine, Machine, MachineArn, Publish, Qualifier, Request, Target};
 use super::{UpdateStateMachine, Write};
 use crate::error::ApiError;
 use crate::read::{Read, Reads};
@@ -21,7 +21,7 @@ impl Executions {
         match request {
             Request::Update(update) => {
                 if let Some(machine) = self.machines.named(&update.machine.name) {
-                    self.runs_of_current(&machine.record, read);
+                    runs_of_current(&machine.record, read);
                 }
             }
             Request::Delete(name) => {
@@ -31,12 +31,6 @@ impl Executions {
             }
             _ => {}
         }
-    }
-
-    /// Whether executions of the current revision are stored that were not started by a version.
-    fn runs_of_current(&self, record: &MachineRecord, read: &dyn Read) -> bool {
-        let range = record::executions_from(record.number, record.since);
-        !read.range(&range.limit(1)).is_empty()
     }
 
     /// Carries out a request that changes state machines. On `Err` nothing has changed.
@@ -57,7 +51,14 @@ impl Executions {
             }
             Request::Publish { machine, revision, description } => {
                 let revision = revision.as_deref();
-                self.publish_version(now, machine, revision, description, settings, &mut ran)
+                self.publish_version(
+                    now,
+                    machine,
+                    revision,
+                    description.as_ref(),
+                    settings,
+                    &mut ran,
+                )
             }
             Request::DeleteVersion(machine, number) => {
                 self.delete_version(machine, *number, &mut ran)
@@ -129,10 +130,12 @@ impl Executions {
         };
         self.record(record::Write::Part(Write::Name(Arc::clone(&create.name), Some(number))), ran);
         self.record_machine(record, ran);
-        let version = create
-            .publish
-            .as_ref()
-            .map(|description| self.version_of_current(now, number, description.as_ref(), ran).0);
+        let version = match &create.publish {
+            Publish::Version(description) => {
+                Some(self.version_of_current(now, number, description.as_ref(), ran).0)
+            }
+            Publish::No => None,
+        };
         Ok(created(&arn, now, version))
     }
 
@@ -171,7 +174,7 @@ impl Executions {
             after.since = self.next_execution;
             let versions = self.machines.versions_of(before.number);
             let versioned = versions.rev().any(|(_, version)| version.revision == before.revision);
-            if versioned || self.runs_of_current(&before, reads) {
+            if versioned || runs_of_current(&before, reads) {
                 let part = Write::Revision(before.number, before.revision, Some(before.clone()));
                 self.record(record::Write::Part(part), ran);
             }
@@ -179,7 +182,7 @@ impl Executions {
         }
         let mut members = vec![("updateDate", seconds(now))];
         members.extend(after.revision_id.map(|id| ("revisionId", Json::String(id))));
-        if let Some(description) = &update.publish {
+        if let Publish::Version(description) = &update.publish {
             let description = description.as_ref();
             let (number, _) = self.version_of_current(now, before.number, description, ran);
             members.push(("stateMachineVersionArn", format!("{arn}:{number}").into()));
@@ -289,7 +292,7 @@ fn repeated(
         let message = format!("State Machine Already Exists: '{arn}'");
         return Err(ApiError::new("StateMachineAlreadyExists", message));
     }
-    Ok(created(arn, there.created, there.published.as_ref().map(|_| 1)))
+    Ok(created(arn, there.created, (there.published != Publish::No).then_some(1)))
 }
 
 fn within_definition(definition: &str, settings: &Settings) -> Result<(), ApiError> {
@@ -310,6 +313,12 @@ fn merged(before: &Json, given: &Json) -> Json {
     let mut all = members(before);
     all.extend(members(given));
     Json::Object(Arc::new(all))
+}
+
+/// Whether executions of the current revision are stored that were not started by a version.
+fn runs_of_current(record: &MachineRecord, read: &dyn Read) -> bool {
+    let range = record::executions_from(record.number, record.since);
+    !read.range(&range.limit(1)).is_empty()
 }
 
 fn has_executions(machine: u64, read: &dyn Read) -> bool {

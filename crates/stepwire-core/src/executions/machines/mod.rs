@@ -22,8 +22,11 @@ use stepwire_asl::StateMachine;
 
 pub use arn::{MachineArn, Qualifier};
 pub use logging::{Level, Logging};
-pub use record::{AliasRecord, Route, VersionRecord, Write};
+pub use record::{AliasRecord, Publish, Route, VersionRecord, Write};
+pub(super) use request::tags;
 pub use request::{CreateStateMachine, Request, UpdateStateMachine};
+pub use tag::Tags;
+pub(super) use tag::within;
 pub(super) use view::{answer, by_name};
 
 use super::record::MachineRecord;

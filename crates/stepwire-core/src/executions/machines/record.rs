@@ -17,6 +17,16 @@ const REVISION: u8 = b'r';
 const VERSION: u8 = b'v';
 const ALIAS: u8 = b'a';
 
+/// Whether a request also publishes a version.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Publish {
+    /// It does not.
+    #[default]
+    No,
+    /// It does, with this description.
+    Version(Option<Arc<str>>),
+}
+
 /// A published version: a name for a revision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VersionRecord {

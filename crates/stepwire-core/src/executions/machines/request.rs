@@ -10,7 +10,7 @@ use super::super::definition::{Kind, accepted, kind};
 use super::super::request::{
     ExecutionName, Page, checked_name, execution_arn, invalid_arn, page, states_resource,
 };
-use super::{Logging, MachineArn, Qualifier, Route};
+use super::{Logging, MachineArn, Publish, Qualifier, Route, Tags};
 use crate::error::ApiError;
 use crate::params::Params;
 
@@ -77,7 +77,7 @@ pub enum Request {
     /// ListStateMachineAliases: of a state machine, or of one version.
     ListAliases(MachineArn, Page),
     /// TagResource: ARN, then keys and values.
-    Tag(Arc<str>, Vec<(Arc<str>, Arc<str>)>),
+    Tag(Arc<str>, Tags),
     /// UntagResource: ARN, then keys.
     Untag(Arc<str>, Vec<Arc<str>>),
     /// ListTagsForResource, by ARN.
@@ -109,9 +109,9 @@ pub struct CreateStateMachine {
     /// Members accepted without effect, shown by DescribeStateMachine.
     pub shown: Json,
     /// `tags`
-    pub tags: Vec<(Arc<str>, Arc<str>)>,
+    pub tags: Tags,
     /// `publish`, with `versionDescription`.
-    pub publish: Option<Option<Arc<str>>>,
+    pub publish: Publish,
 }
 
 /// The parts of an UpdateStateMachine request; what is `None` stays.
@@ -128,7 +128,7 @@ pub struct UpdateStateMachine {
     /// Members accepted without effect that were given.
     pub shown: Json,
     /// `publish`, with `versionDescription`.
-    pub publish: Option<Option<Arc<str>>>,
+    pub publish: Publish,
 }
 
 /// Members without effect.
@@ -250,15 +250,15 @@ fn update(params: &Params<'_>) -> Result<Request, ApiError> {
 }
 
 /// `publish`, and the description of the version.
-fn published(params: &Params<'_>) -> Result<Option<Option<Arc<str>>>, ApiError> {
+fn published(params: &Params<'_>) -> Result<Publish, ApiError> {
     let description = params.optional_text("versionDescription")?;
     match params.optional_bool("publish")? {
-        Some(true) => Ok(Some(description.map(Arc::from))),
+        Some(true) => Ok(Publish::Version(description.map(Arc::from))),
         _ if description.is_some_and(|text| !text.is_empty()) => {
             let message = "Version description can only be set when publish is true";
             Err(ApiError::new("ValidationException", message))
         }
-        _ => Ok(None),
+        _ => Ok(Publish::No),
     }
 }
 
@@ -274,9 +274,9 @@ fn shown(params: &Params<'_>) -> Json {
 }
 
 /// `tags`: of a key that comes twice, the last value.
-fn tags(params: &Params<'_>) -> Vec<(Arc<str>, Arc<str>)> {
+pub(in super::super) fn tags(params: &Params<'_>) -> Tags {
     let list = params.get("tags").and_then(Json::as_array).unwrap_or_default();
-    let mut tags: Vec<(Arc<str>, Arc<str>)> = Vec::new();
+    let mut tags = Tags::new();
     for tag in list {
         let text = |name| tag.member(name).and_then(Json::as_str).unwrap_or_default();
         super::tag::set(&mut tags, text("key").into(), text("value").into());
@@ -327,8 +327,11 @@ fn update_alias(params: &Params<'_>) -> Result<Request, ApiError> {
     Ok(Request::UpdateAlias { alias, description, routes })
 }
 
+/// A state machine's name, and where an alias of it leads.
+type Routes = (Arc<str>, Vec<Route>);
+
 /// `routingConfiguration`: one or two versions of one state machine, whose weights add up to 100.
-fn routes(params: &Params<'_>) -> Result<Option<(Arc<str>, Vec<Route>)>, ApiError> {
+fn routes(params: &Params<'_>) -> Result<Option<Routes>, ApiError> {
     let Some(list) = params.get("routingConfiguration").and_then(Json::as_array) else {
         return Ok(None);
     };

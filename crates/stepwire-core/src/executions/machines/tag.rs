@@ -1,19 +1,19 @@
-//! Tags of state machines.
+//! Tags of state machines and activities.
 
 use std::sync::Arc;
 
 use stepwire_asl::Json;
 
 use super::super::Executions;
-use super::super::record::MachineRecord;
+use super::super::record::Write;
+use super::super::request::states_resource;
 use super::super::run::Ran;
-use super::MachineArn;
 use super::call::nothing;
 use crate::error::ApiError;
 use crate::settings::Settings;
 
 /// Keys and values, in the order in which they were set.
-pub(in super::super) type Tags = Vec<(Arc<str>, Arc<str>)>;
+pub type Tags = Vec<(Arc<str>, Arc<str>)>;
 
 impl Executions {
     pub(super) fn tag(
@@ -47,15 +47,43 @@ impl Executions {
         ran: &mut Ran,
         change: impl FnOnce(&mut Tags) -> Result<(), ApiError>,
     ) -> Result<Json, ApiError> {
-        let named = MachineArn::parse(arn).ok().filter(|named| named.qualifier.is_none());
-        let machine = named.and_then(|named| self.machines.named(&named.name));
-        let record = &machine.ok_or_else(|| not_found(arn))?.record;
-        let mut tags = record.tags.clone();
-        change(&mut tags)?;
-        if tags != record.tags {
-            self.record_machine(MachineRecord { tags, ..record.as_ref().clone() }, ran);
+        match tagged(arn).ok_or_else(|| not_found(arn))? {
+            Tagged::Machine(name) => {
+                let machine = self.machines.named(&name).ok_or_else(|| not_found(arn))?;
+                let mut record = machine.record.as_ref().clone();
+                change(&mut record.tags)?;
+                if record != *machine.record {
+                    self.record_machine(record, ran);
+                }
+            }
+            Tagged::Activity(name) => {
+                let activity = self.activities.named(&name).ok_or_else(|| not_found(arn))?;
+                let mut record = activity.as_ref().clone();
+                change(&mut record.tags)?;
+                if record != **activity {
+                    self.record(Write::Activity(name, Some(Arc::new(record))), ran);
+                }
+            }
         }
         Ok(nothing())
+    }
+}
+
+/// What can have tags.
+pub(super) enum Tagged {
+    /// A state machine, by name.
+    Machine(Arc<str>),
+    /// An activity, by name.
+    Activity(Arc<str>),
+}
+
+/// What can have tags and has this ARN: versions and aliases cannot.
+pub(super) fn tagged(arn: &str) -> Option<Tagged> {
+    match states_resource(arn).ok()? {
+        (_, name) if name.contains([':', '\0']) => None,
+        ("stateMachine", name) => Some(Tagged::Machine(name.into())),
+        ("activity", name) => Some(Tagged::Activity(name.into())),
+        _ => None,
     }
 }
 

@@ -24,7 +24,7 @@ impl Executions {
         now: Timestamp,
         name: &Arc<str>,
         revision: Option<&str>,
-        description: &Option<Arc<str>>,
+        description: Option<&Arc<str>>,
         settings: &Settings,
         ran: &mut Ran,
     ) -> Result<Json, ApiError> {
@@ -42,7 +42,7 @@ impl Executions {
             let message = format!("A state machine can have at most {VERSIONS_MAX} versions.");
             return Err(ApiError::new("ServiceQuotaExceededException", message));
         }
-        let (version, created) = self.version_of_current(now, number, description.as_ref(), ran);
+        let (version, created) = self.version_of_current(now, number, description, ran);
         let arn = format!("{}:{version}", machine_arn(settings, name));
         let members =
             [("stateMachineVersionArn", Json::from(arn)), ("creationDate", seconds(created))];

@@ -16,6 +16,7 @@ use super::record::{
     version_key, version_of, versions_of,
 };
 use super::request::AliasName;
+use super::tag::Tagged;
 use super::{AliasRecord, MachineArn, Qualifier, Request, VersionRecord, tag};
 use crate::error::ApiError;
 use crate::read::{Range, Read, after_prefix};
@@ -336,8 +337,15 @@ fn list_aliases(
 }
 
 fn list_tags(arn: &str, read: &dyn Read) -> Result<Json, ApiError> {
-    let named = MachineArn::parse(arn).ok().filter(|named| named.qualifier.is_none());
-    let machine = named.map(|named| by_name(&named.name, read)).transpose()?.flatten();
-    let machine = machine.ok_or_else(|| tag::not_found(arn))?;
-    Ok(tag::shown(&machine.tags))
+    let tags = match tag::tagged(arn) {
+        Some(Tagged::Machine(name)) => by_name(&name, read)?.map(|machine| machine.tags),
+        Some(Tagged::Activity(name)) => {
+            let key = record::activity_key(&name);
+            let value = read.get(&key);
+            let activity = value.map(|value| record::activity(&key, &value));
+            activity.transpose().map_err(internal)?.map(|activity| activity.tags)
+        }
+        None => None,
+    };
+    Ok(tag::shown(&tags.ok_or_else(|| tag::not_found(arn))?))
 }
