@@ -50,6 +50,8 @@ pub const ALL: &[&str] = &[
     "map run tolerated failures",
     "map run went on after a crash",
     "map run redriven",
+    "Express execution ended",
+    "Express execution waited for",
 ];
 
 /// Kinds of records: a crash must hit the commit of each, before it and after it.
