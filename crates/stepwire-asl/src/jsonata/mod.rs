@@ -146,8 +146,16 @@ impl Expression {
     /// The whole number, not negative, that it makes of `scope`.
     pub(crate) fn count(&self, scope: &Scope<'_>, dice: &mut Entropy) -> Result<i64, Fault> {
         let value = self.evaluate(scope, dice)?;
-        let number = value.as_i64().filter(|number| *number >= 0);
-        number.ok_or_else(|| self.unexpected("number", &value))
+        if value.as_f64().is_none() {
+            return Err(self.unexpected("number", &value));
+        }
+        value.as_i64().filter(|number| *number >= 0).ok_or_else(|| {
+            let field = self.field.rsplit('/').next().unwrap_or_default();
+            let cause =
+                format!("The {field} field cannot be parsed as a non-negative integer: {value}");
+            let location = Some(Arc::clone(&self.field));
+            Fault { failure: Failure::new(EVALUATION, cause), location, evaluated: true }
+        })
     }
 
     fn unexpected(&self, wanted: &str, value: &Json) -> Fault {
