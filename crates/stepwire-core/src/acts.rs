@@ -8,6 +8,7 @@ use crate::answers::Answer;
 use crate::effect::{Effect, Report};
 use crate::executions::machines::MachineArn;
 use crate::executions::{Begin, TaskToken};
+use crate::functions::{self, FunctionName};
 use crate::input::{Follow, HOPS_MAX, Input};
 use crate::kernel::{Kernel, Step};
 use crate::message::{Message, Properties};
@@ -97,7 +98,15 @@ impl Kernel {
                 step.then.push(Input::Follow(Follow::Complete(None, answer)));
                 Ok(())
             }
-            Resolved::Lambda { function_arn } => Err(format!("function not found: {function_arn}")),
+            Resolved::Lambda { function_arn, payload } => {
+                let function = FunctionName::parse(&function_arn).map_err(|error| error.message)?;
+                let request = functions::Request::Enqueue { function, payload };
+                let mut writes = Vec::new();
+                let (functions, settings) = (&mut self.functions, &self.settings);
+                let queued = functions.call(message.at, &request, settings, &mut writes);
+                step.writes.extend(writes.into_iter().map(Write::Functions));
+                queued.map(drop).map_err(|error| error.message)
+            }
             Resolved::Failed { why } => Err(why),
         }
     }

@@ -6,6 +6,7 @@ use stepwire_asl::{Json, Task, Timestamp};
 use crate::effect::Effect;
 use crate::error::ApiError;
 use crate::executions::{self, ExecutionId, Parent, Ran, TaskToken};
+use crate::functions::InvokedBy;
 use crate::input::{Follow, Input, ReplyId};
 use crate::integrations::{self, Call, Carry, Hosted};
 use crate::kernel::{Kernel, Step};
@@ -85,6 +86,10 @@ impl Kernel {
                     parameters: task.parameters,
                     timeout_ms: task.timeout_ms,
                 }),
+                Carry::Function(form, invoke) => {
+                    let caller = InvokedBy::Task { execution, scheduled, form };
+                    step.effects.push(Effect::Invoke { caller, invoke });
+                }
                 Carry::Fails(failure) => step.then.push(returned(Err(failure))),
                 Carry::Here(hosted) => {
                     let call = Call { execution, scheduled };

@@ -12,6 +12,7 @@ use crate::broker::{self, Broker};
 use crate::effect::{Effect, Report};
 use crate::error::ApiError;
 use crate::executions::{self, ExecutionId, Executions, Parent, Ran, TaskToken, activities};
+use crate::functions::{Functions, Invoked, InvokedBy};
 use crate::input::{Follow, Input};
 use crate::integrations::Call;
 use crate::logs::Logs;
@@ -56,6 +57,7 @@ pub struct Kernel {
     /// gone after a restart, and executions ask again.
     pub(crate) waiting: BTreeMap<ExecutionId, (Asker, bool)>,
     pub(crate) logs: Logs,
+    pub(crate) functions: Functions,
     pub(crate) objects: Objects,
     pub(crate) queues: Queues,
     /// Tasks left for the next turn. Not durable: after a restart executions ask again.
@@ -88,6 +90,7 @@ impl Kernel {
             answers: Answers::default(),
             waiting: BTreeMap::new(),
             logs: Logs::default(),
+            functions: Functions::default(),
             objects: Objects::default(),
             queues: Queues::default(),
             postponed: VecDeque::new(),
@@ -115,17 +118,21 @@ impl Kernel {
         let owing = kernel.executions.open().filter(|(_, open)| open.outstanding);
         let owing = owing.map(|(id, _)| Input::Follow(Follow::Resume(id)));
         step.then.extend(owing.collect::<Vec<_>>());
+        for number in kernel.functions.interrupted() {
+            kernel.attempt(number, &mut step);
+        }
         Ok((kernel, step))
     }
 
     fn load(&mut self, read: &dyn Read) -> Result<(), Corrupt> {
         type Load = fn(&mut Kernel, &[u8], &[u8]) -> Result<(), Corrupt>;
-        let parts: [(&[Space], Load); 9] = [
+        let parts: [(&[Space], Load); 10] = [
             (Registry::SPACES, |kernel, key, value| kernel.registry.load(key, value)),
             (Rules::SPACES, |kernel, key, value| kernel.rules.load(key, value)),
             (Tables::SPACES, |kernel, key, value| kernel.tables.load(key, value)),
             (Executions::SPACES, |kernel, key, value| kernel.executions.load(key, value)),
             (Answers::SPACES, |kernel, key, value| kernel.answers.load(key, value)),
+            (Functions::SPACES, |kernel, key, value| kernel.functions.load(key, value)),
             (Objects::SPACES, |kernel, key, value| kernel.objects.load(key, value)),
             (Queues::SPACES, |kernel, key, value| kernel.queues.load(key, value)),
             (Broker::SPACES, |kernel, key, value| kernel.broker.load(key, value)),
@@ -157,6 +164,7 @@ impl Kernel {
         same("tables", self.tables == stored.tables)?;
         same("answers", self.answers == stored.answers)?;
         same("logs", self.logs == stored.logs)?;
+        same("functions", self.functions == stored.functions)?;
         same("objects", self.objects == stored.objects)?;
         same("queues or messages in them", self.queues == stored.queues)?;
         self.executions.check(&stored.executions, read)
@@ -180,8 +188,9 @@ impl Kernel {
         let answers = self.answers.due(self.settings.answer_grace_ms);
         let sweep = self.executions.sweep_due(&self.settings);
         let logs = self.logs.due(self.settings.quotas.log_group_bytes_max);
-        let (executions, queues) = (self.executions.due(), self.queues.due());
-        let all = [self.broker.due(), executions, answers, queues, sweep, logs];
+        let (executions, functions) = (self.executions.due(), self.functions.due());
+        let queues = self.queues.due();
+        let all = [self.broker.due(), executions, answers, functions, queues, sweep, logs];
         all.into_iter().flatten().min()
     }
 
@@ -247,6 +256,10 @@ impl Kernel {
             Input::Unheard(answer) => self.touch_unheard(answer, reads),
             Input::Call { request, .. } => self.touch(request, reads),
             Input::TaskReturned { execution, .. } => self.executions.touch(*execution, reads),
+            Input::FunctionReturned { caller, .. } => match caller {
+                InvokedBy::Task { execution, .. } => self.executions.touch(*execution, reads),
+                InvokedBy::Event(_) => {}
+            },
             Input::Follow(follow) => match follow {
                 Follow::Perform { request, execution, .. } => {
                     self.touch(request, reads);
@@ -295,7 +308,8 @@ impl Kernel {
             | Request::Rules(_)
             | Request::Logs(_)
             | Request::Publish(_)
-            | Request::Queues(_) => {}
+            | Request::Queues(_)
+            | Request::Functions(_) => {}
         }
     }
 
@@ -320,6 +334,14 @@ impl Kernel {
                 // A repeated or late end of an effect finds its task closed: nothing to do.
                 let _ = self.stimulate(now, execution, stimulus, reads, &mut step);
             }
+            Input::FunctionReturned { caller, request_id, result } => match caller {
+                InvokedBy::Task { execution, scheduled, form } => {
+                    let result = form.result(now, &request_id, result);
+                    let stimulus = Stimulus::TaskReturned { scheduled, result };
+                    let _ = self.stimulate(now, execution, stimulus, reads, &mut step);
+                }
+                InvokedBy::Event(number) => self.attempted(now, number, result, &mut step),
+            },
             Input::Gone(reply) => self.executions.activities.forget(Asker::Caller(reply)),
             Input::Unheard(answer) => self.unheard(&answer, reads, &mut step),
             Input::Tick => self.tick(now, &mut step),
@@ -501,6 +523,45 @@ impl Kernel {
                 self.publish(publish.message(now), 0, step);
                 Ok(Json::Object(Arc::default()))
             }
+            Request::Functions(request) => {
+                let mut writes = Vec::new();
+                let answer = self.functions.call(now, request, &self.settings, &mut writes)?;
+                step.writes.extend(writes.into_iter().map(Write::Functions));
+                Ok(answer)
+            }
+        }
+    }
+
+    /// Begins the next attempt of an invocation that nobody waits for.
+    fn attempt(&mut self, number: u64, step: &mut Step) {
+        let mut writes = Vec::new();
+        let begun = self.functions.attempt(number, &mut writes);
+        step.writes.extend(writes.into_iter().map(Write::Functions));
+        if let Some(begun) = begun {
+            let invoke = Box::new(begun.invoke());
+            step.effects.push(Effect::Invoke { caller: InvokedBy::Event(number), invoke });
+        }
+    }
+
+    /// An attempt of an invocation that nobody waits for has ended.
+    fn attempted(
+        &mut self,
+        now: Timestamp,
+        number: u64,
+        result: Result<Invoked, ApiError>,
+        step: &mut Step,
+    ) {
+        let why = match result {
+            Ok(invoked) if !invoked.failed => None,
+            Ok(invoked) => Some(invoked.payload),
+            Err(error) => Some(error.to_string().into()),
+        };
+        let mut writes = Vec::new();
+        let given_up = self.functions.attempted(now, number, why.is_none(), &mut writes);
+        step.writes.extend(writes.into_iter().map(Write::Functions));
+        if let (Some(invocation), Some(why)) = (given_up, why) {
+            let function = invocation.function;
+            step.effects.push(Effect::Report(Report::InvocationFailed { function, why }));
         }
     }
 
@@ -589,6 +650,9 @@ impl Kernel {
         self.broker.tick(now, &self.registry, &self.settings, &mut out);
         self.absorb(0, out, step);
         self.tidy(now, step);
+        for number in self.functions.overdue(now) {
+            self.attempt(number, step);
+        }
         self.look_at_waiting(now, step);
         let overdue = self.executions.overdue(now, TIMERS_MAX);
         if overdue.is_empty() {

@@ -14,6 +14,7 @@ mod deliver;
 pub mod effect;
 pub mod error;
 pub mod executions;
+pub mod functions;
 pub mod input;
 pub mod integrations;
 mod kernel;

@@ -79,6 +79,12 @@ pub enum Space {
     QueueMessage = 0x69,
     /// How messages in queues stand: when they can be received, how often they were.
     QueueState = 0x6A,
+    /// Functions.
+    Function = 0x80,
+    /// Code of functions, in pieces.
+    FunctionCode = 0x81,
+    /// Invocations that nobody waits for.
+    Invocation = 0x82,
 }
 
 /// Builds a [`Key`].

@@ -9,7 +9,7 @@ use crate::error::ApiError;
 use crate::message::{Message, Origin, Properties, QoS};
 use crate::read::Read;
 use crate::settings::Settings;
-use crate::{broker, executions, logs, objects, queues, registry, rules, tables};
+use crate::{broker, executions, functions, logs, objects, queues, registry, rules, tables};
 
 /// An AWS service we host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub enum Service {
     DynamoDb,
     /// Amazon CloudWatch Logs.
     Logs,
+    /// AWS Lambda.
+    Lambda,
     /// Amazon S3.
     S3,
     /// Amazon SQS.
@@ -45,6 +47,8 @@ pub enum Request {
     Logs(logs::Request),
     /// `iot-data` Publish.
     Publish(Publish),
+    /// Lambda.
+    Functions(functions::Request),
     /// S3.
     Objects(objects::Request),
     /// SQS.
@@ -85,6 +89,9 @@ impl Request {
                 .map(|parsed| parsed.map(Request::Registry))
                 .or_else(|| Some(rules::Request::parse(operation, body)?.map(Request::Rules))),
             Service::IotData => None,
+            Service::Lambda => {
+                Some(functions::Request::parse(operation, body)?.map(Request::Functions))
+            }
             Service::S3 => Some(objects::Request::parse(operation, body)?.map(Request::Objects)),
             Service::Sqs => Some(queues::Request::parse(operation, body)?.map(Request::Queues)),
         }
@@ -99,6 +106,7 @@ impl Request {
             Request::Tables(request) => request.is_read(),
             Request::Logs(request) => request.is_read(),
             Request::Publish(_) => false,
+            Request::Functions(request) => request.is_read(),
             Request::Objects(request) => request.is_read(),
             Request::Queues(request) => request.is_read(),
         }
@@ -114,7 +122,8 @@ impl Request {
             | Request::Tables(_)
             | Request::Logs(_)
             | Request::Publish(_)
-            | Request::Objects(_) => false,
+            | Request::Objects(_)
+            | Request::Functions(_) => false,
         }
     }
 
@@ -131,6 +140,7 @@ impl Request {
             Request::Publish(_) => {
                 Err(ApiError::new("InvalidRequestException", "publishing is not a read"))
             }
+            Request::Functions(request) => functions::answer(request, read, settings),
         }
     }
 }

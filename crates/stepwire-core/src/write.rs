@@ -2,7 +2,9 @@
 
 use crate::answers::Answer;
 use crate::record::Entry;
-use crate::{answers, broker, executions, logs, objects, queues, registry, rules, tables};
+use crate::{
+    answers, broker, executions, functions, logs, objects, queues, registry, rules, tables,
+};
 
 /// One durable change. Absolute: the last write of a key wins, and applying one twice changes
 /// nothing more, so state is the fold of the writes and equally of what the store holds.
@@ -22,6 +24,8 @@ pub enum Write {
     Logs(logs::Write),
     /// An answer that waits for its task; `None` once it no longer does.
     Answer(u64, Option<Answer>),
+    /// Functions, their code, invocations that nobody waits for.
+    Functions(functions::Write),
     /// Buckets and objects.
     Objects(objects::Write),
     /// Queues and messages in them.
@@ -39,6 +43,7 @@ impl Write {
             Write::Executions(write) => write.entry(),
             Write::Logs(write) => write.entry(),
             Write::Answer(number, answer) => answers::entry(*number, answer.as_ref()),
+            Write::Functions(write) => write.entry(),
             Write::Objects(write) => write.entry(),
             Write::Queues(write) => write.entry(),
         }

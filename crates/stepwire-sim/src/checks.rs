@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use stepwire_asl::{HistoryEvent, Json, Timestamp};
 use stepwire_core::executions::{self, ExecutionId};
+use stepwire_core::functions::{self, InvokedBy};
 use stepwire_core::mqtt::Packet;
 use stepwire_core::{Effect, Write, broker};
 
@@ -70,6 +71,10 @@ pub struct Checks {
     http_asked: BTreeSet<(ExecutionId, u64)>,
     /// Names of the executions that an execution waits for, as `machine/name`.
     children: BTreeMap<ExecutionId, Vec<String>>,
+    /// Functions that tasks have invoked.
+    invoked: BTreeSet<(ExecutionId, u64)>,
+    /// Invocations that nobody waits for and that are durable.
+    pending: BTreeSet<u64>,
     /// Topics of the messages that wait for a subscription.
     held: BTreeMap<u64, Arc<str>>,
     /// Topics of those that no longer do since the last batch.
@@ -140,6 +145,14 @@ impl Checks {
                     marks.sometimes("answer came before its token was stored");
                     continue;
                 }
+                Write::Functions(functions::Write::Invocation(number, invocation)) => {
+                    if invocation.is_some() {
+                        self.pending.insert(*number);
+                    } else {
+                        self.pending.remove(number);
+                    }
+                    continue;
+                }
                 Write::Broker(broker::Write::Held { number: at, held }) => {
                     match held {
                         Some(held) => {
@@ -203,8 +216,8 @@ impl Checks {
         run.last_id = event.id;
         run.last_at = event.at;
         run.types.push(kind.clone());
-        let schedules = ["TaskScheduled", "ActivityScheduled"].contains(&kind.as_str());
-        let follows = schedules.then_some(event.id);
+        let schedules = ["TaskScheduled", "ActivityScheduled", "LambdaFunctionScheduled"];
+        let follows = schedules.contains(&kind.as_str()).then_some(event.id);
         let follows = follows.or_else(|| run.task_of.get(&event.previous).copied());
         run.task_of.extend(follows.map(|task| (event.id, task)));
         match kind.as_str() {
@@ -212,7 +225,7 @@ impl Checks {
                 let input = details.and_then(|d| d.member("input")).and_then(Json::as_str);
                 run.input = input.and_then(|text| Json::parse(text).ok()).unwrap_or_default();
             }
-            "TaskScheduled" => {
+            "TaskScheduled" | "LambdaFunctionScheduled" => {
                 run.tasks.insert(event.id, 0);
                 let seconds = ["heartbeatInSeconds", "timeoutInSeconds"];
                 let seconds = seconds.map(|name| details.and_then(|d| d.member(name)));
@@ -253,8 +266,13 @@ impl Checks {
             "MapIterationStarted" | "ParallelStateStarted" => {
                 marks.sometimes("branches ran beside each other");
             }
-            "TaskSucceeded" | "TaskFailed" | "TaskTimedOut" | "ActivitySucceeded"
-            | "ActivityTimedOut" => {
+            "TaskSucceeded"
+            | "TaskFailed"
+            | "TaskTimedOut"
+            | "ActivitySucceeded"
+            | "ActivityTimedOut"
+            | "LambdaFunctionSucceeded"
+            | "LambdaFunctionFailed" => {
                 let task = run.task_of.get(&event.previous).copied();
                 match task.and_then(|task| run.tasks.get_mut(&task)) {
                     Some(ends) => {
@@ -294,6 +312,20 @@ impl Checks {
                 if !self.http_asked.insert((*execution, *scheduled)) {
                     marks.sometimes("http call repeated after a crash");
                 }
+            }
+            Effect::Invoke { caller: InvokedBy::Task { execution, scheduled, .. }, .. } => {
+                let durable = self.runs.get(execution);
+                if durable.is_none_or(|run| !run.tasks.contains_key(scheduled)) {
+                    self.problem("P2: an invocation left before its task was durable");
+                }
+                if !self.invoked.insert((*execution, *scheduled)) {
+                    marks.sometimes("invocation repeated after a crash");
+                }
+            }
+            Effect::Invoke { caller: InvokedBy::Event(number), .. }
+                if !self.pending.contains(number) =>
+            {
+                self.problem("P2: an invocation left before it was durable");
             }
             Effect::Send { packet: Packet::Publish(publish), .. } => {
                 if self.released.contains(publish.topic.as_ref()) {

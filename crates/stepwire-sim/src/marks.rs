@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use stepwire_core::{Write, broker, executions, registry, rules, tables};
+use stepwire_core::{Write, broker, executions, functions, registry, rules, tables};
 
 /// Every situation the simulation is meant to reach.
 pub const ALL: &[&str] = &[
@@ -13,6 +13,8 @@ pub const ALL: &[&str] = &[
     "batch decided while another is committed",
     "two batches lost in one crash",
     "profile service failed and was retried",
+    "function failed and was tried again",
+    "function given up",
     "device answered",
     "silent device timed out",
     "device answered after its time was up",
@@ -30,6 +32,7 @@ pub const ALL: &[&str] = &[
     "timer fired after a crash that outlasted it",
     "start repeated after an unknown outcome",
     "http call repeated after a crash",
+    "invocation repeated after a crash",
     "execution read back from its history",
     "session resumed after a crash",
     "QoS 1 message sent twice and delivered",
@@ -60,6 +63,8 @@ pub const KINDS: &[&str] = &[
     "a table",
     "an item",
     "a kept answer",
+    "a function",
+    "an invocation",
     "a state machine",
     "a start",
     "a step",
@@ -182,6 +187,10 @@ fn kind(write: &Write) -> &'static str {
         },
         Write::Answer(..) => "a kept answer",
         Write::Logs(..) => "a log",
+        Write::Functions(write) => match write {
+            functions::Write::Function(..) | functions::Write::Code { .. } => "a function",
+            functions::Write::Invocation(..) => "an invocation",
+        },
         Write::Executions(write) => match write {
             executions::Write::Machine(..) => "a state machine",
             executions::Write::Name { .. } | executions::Write::Execution(..) => "a start",

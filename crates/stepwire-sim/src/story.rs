@@ -43,7 +43,8 @@ const STUBBORN_DEFINITION: &str = r#"{"StartAt": "Begin", "States": {
     {"Variable": "$.result.verdict", "StringEquals": "good", "Next": "Done"}], "Default": "Bad"},
   "Done": {"Type": "Succeed"}, "Bad": {"Type": "Fail", "Error": "Bad"}}}"#;
 
-/// One branch waits for the operator, the other rests and stores for each item, two at a time.
+/// One branch waits for the operator, the other rests, asks a function and stores for each item,
+/// two at a time.
 const FORK_DEFINITION: &str = r#"{"StartAt": "Both", "States": {
   "Both": {"Type": "Parallel", "Branches": [
     {"StartAt": "Ask", "States": {"Ask": {"Type": "Task",
@@ -52,7 +53,9 @@ const FORK_DEFINITION: &str = r#"{"StartAt": "Both", "States": {
         "operationId": {"S.$": "$$.Execution.Name"}, "token": {"S.$": "$$.Task.Token"}}}, "End": true}}},
     {"StartAt": "Each", "States": {"Each": {"Type": "Map", "ItemsPath": "$.items", "MaxConcurrency": 2,
       "ItemProcessor": {"StartAt": "Rest", "States": {
-        "Rest": {"Type": "Wait", "Seconds": 1, "Next": "Store"},
+        "Rest": {"Type": "Wait", "Seconds": 1, "Next": "Echo"},
+        "Echo": {"Type": "Task", "Resource": "arn:aws:lambda:us-east-1:000000000000:function:echo",
+          "Retry": [{"ErrorEquals": ["Flaky"], "MaxAttempts": 9, "BackoffRate": 1}], "Next": "Store"},
         "Store": {"Type": "Task", "Resource": "arn:aws:states:::dynamodb:putItem",
           "Parameters": {"TableName": "StubbornTokens", "Item": {
             "operationId": {"S": "items"}, "token": {"S.$": "$"}}}, "End": true}}}, "End": true}}}],
@@ -120,6 +123,7 @@ pub fn deployment(members: &[Member<'_>], dawdles: bool) -> Vec<(Service, &'stat
         (Service::States, "CreateStateMachine", machine("Chore", CHORE_DEFINITION)),
         (Service::States, "CreateStateMachine", machine(ERRAND, ERRAND_DEFINITION)),
         (Service::States, "CreateActivity", Json::object([("name", Json::from(ACTIVITY))])),
+        (Service::Lambda, "CreateFunction", function()),
         (Service::Iot, "CreatePolicy", policy(DEVICE_POLICY, POLICY)),
         (Service::Iot, "CreatePolicy", policy(BROAD_POLICY, BROAD)),
         (Service::Iot, "CreateTopicRule", rule("StartCMStateMachine", parsed(START_RULE))),
@@ -185,6 +189,14 @@ fn machine(name: &str, definition: &str) -> Json {
     ])
 }
 
+/// A function whose part the world plays.
+fn function() -> Json {
+    parsed(
+        r#"{"FunctionName": "echo", "Runtime": "python3.12", "Handler": "echo.handler",
+            "Role": "arn:aws:iam::000000000000:role/story", "Code": {"ZipFile": "UEsFBg=="}}"#,
+    )
+}
+
 fn policy(name: &str, document: &str) -> Json {
     Json::object([("policyName", Json::from(name)), ("policyDocument", Json::from(document))])
 }
@@ -197,7 +209,8 @@ fn audit_rule() -> Json {
     parsed(
         r#"{"sql": "SELECT * FROM '$aws/events/presence/+/+'", "awsIotSqlVersion": "2016-03-23",
             "actions": [{"stepFunctions": {"stateMachineName": "Audit",
-              "roleArn": "arn:aws:iam::000000000000:role/story"}}]}"#,
+                "roleArn": "arn:aws:iam::000000000000:role/story"}},
+              {"lambda": {"functionArn": "arn:aws:lambda:us-east-1:000000000000:function:echo"}}]}"#,
     )
 }
 

@@ -12,9 +12,8 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::hash::{DefaultHasher, Hash};
 use std::sync::Arc;
 
-use stepwire_asl::{Failure, Json, Timestamp};
+use stepwire_asl::Timestamp;
 use stepwire_core::broker::{self, Closed, ConnectionId};
-use stepwire_core::executions::ExecutionId;
 use stepwire_core::mqtt::Packet;
 use stepwire_core::{Input, ReplyId, Request, Settings};
 
@@ -138,8 +137,8 @@ enum Event {
     Leave(usize, ConnectionId),
     /// Somebody with too broad a policy answers for another device.
     Forge(usize, Arc<str>),
-    /// The third party answers.
-    Http(u64, ExecutionId, u64, Result<Json, Failure>),
+    /// What a task asked for has come to an end: the third party answers, or a function.
+    Returned(u64, Box<Input>),
     /// The disk is done, in this life of the process.
     Committed(u64),
     /// A deadline of the kernel.
@@ -386,9 +385,9 @@ impl World {
             Event::Answer(device, operation) => self.answer(device, &operation),
             Event::Leave(device, connection) => self.leave(device, connection),
             Event::Forge(victim, operation) => self.forge(victim, &operation),
-            Event::Http(life, execution, scheduled, result) => {
+            Event::Returned(life, input) => {
                 if life == self.life {
-                    self.input(Input::TaskReturned { execution, scheduled, result });
+                    self.input(*input);
                 }
             }
             Event::Committed(life) => {

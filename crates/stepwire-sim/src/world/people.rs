@@ -109,7 +109,11 @@ impl World {
         };
         match caller {
             Caller::Deployer => {
-                let there = ["ResourceAlreadyExistsException", "ResourceInUseException"];
+                let there = [
+                    "ResourceAlreadyExistsException",
+                    "ResourceInUseException",
+                    "ResourceConflictException",
+                ];
                 if let Err(error) = &answer
                     && !there.contains(&error.code.as_ref())
                 {

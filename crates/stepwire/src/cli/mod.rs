@@ -16,6 +16,7 @@ use clap::{Parser, Subcommand};
 
 use self::failure::{Exit, Failure};
 use crate::config::HostPort;
+use crate::runner::attend;
 
 /// Durable workflows for device fleets, in one binary.
 #[derive(Debug, Parser)]
@@ -44,6 +45,9 @@ enum Verb {
 
 /// Does what the command line asks; the whole of `main`.
 pub fn run() -> ExitCode {
+    if let Some(failed) = attend::become_asked(std::env::args_os()) {
+        return failed;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
