@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use stepwire_asl::jsonata::Expression;
+use stepwire_asl::jsonata::{Expression, Given};
 use stepwire_asl::scope::Scope;
 use stepwire_asl::{Entropy, Json, Timestamp};
 
@@ -25,7 +25,7 @@ fn outcome(source: &str) -> String {
     let variables: BTreeMap<Arc<str>, Json> = BTreeMap::new();
     let now = Timestamp(1_700_000_000_000);
     let scope = Scope::new(&input, &Json::Null, &variables, now);
-    let expression = match Expression::compile(source, "Output/v") {
+    let expression = match Expression::compile(source, "Output/v", Given::default()) {
         Ok(expression) => expression,
         Err(refused) => return format!("{}: {}", refused.code, refused.message),
     };
@@ -157,12 +157,18 @@ fn what_has_no_meaning_without_a_context_item_is_refused() {
         ("phone", "phone"),
         ("phone.number", "phone"),
         ("$", "$"),
-        ("$$", "$$"),
-        ("$states.input.($$.x)", "$$"),
         ("{\"a\": [1, phone]}", "phone"),
         ("$map($states.input.a, function($v){ phone })", "phone"),
     ] {
         assert_eq!(outcome(source), top(name), "{source}");
+    }
+    let unsupported = |what: &str| format!("UNSUPPORTED_JSONATA_EXPRESSION: {what}");
+    for source in ["$$", "$states.input.($$.x)"] {
+        assert_eq!(outcome(source), unsupported("Reference to '$$' is not supported."));
+    }
+    for name in ["$states.result", "$states.errorOutput"] {
+        let missing = unsupported(&format!("Field '{name}' does not exist."));
+        assert_eq!(outcome(&format!("$exists({name}.x)")), missing);
     }
     for source in ["$states.input.a[$ > 1]", "$states.input.o.(k)", "$states.input.a.{\"v\": $}"] {
         assert!(!outcome(source).contains("UNSUPPORTED"), "{source}");
@@ -261,7 +267,7 @@ proptest! {
 
     #[test]
     fn any_text_is_an_expression_or_is_refused(text in "\\PC{0,40}") {
-        let _ = Expression::compile(&text, "Output");
+        let _ = Expression::compile(&text, "Output", Given::default());
     }
 
     #[test]

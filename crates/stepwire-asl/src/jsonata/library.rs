@@ -10,7 +10,6 @@ use jsonata_core::evaluator::{Context, Evaluator, EvaluatorError, EvaluatorOptio
 use jsonata_core::parser;
 use jsonata_core::value::JValue;
 
-use super::Refused;
 use super::check;
 use super::convert::Converter;
 use super::engine::{Engine, Stopped};
@@ -18,6 +17,7 @@ use super::functions;
 use super::meter;
 use super::reads::{Reads, reads};
 use super::sentence;
+use super::{Given, Refused};
 use crate::scope::Scope;
 use crate::{Entropy, Json};
 
@@ -36,9 +36,9 @@ pub(super) struct Program {
 }
 
 impl Engine for Program {
-    fn compile(source: &str) -> Result<Program, Refused> {
+    fn compile(source: &str, given: Given) -> Result<Program, Refused> {
         let ast = parse(source)?;
-        check::check(&ast)?;
+        check::check(&ast, given)?;
         Ok(Program::of(ast, source))
     }
 

@@ -44,6 +44,15 @@ enum How {
     Program(Arc<Program>),
 }
 
+/// What of `$states` there is where an expression stands, beside the input and the context.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Given {
+    /// `$states.result`
+    pub result: bool,
+    /// `$states.errorOutput`
+    pub error_output: bool,
+}
+
 /// An expression that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
@@ -87,9 +96,10 @@ impl PartialEq for Expression {
 }
 
 impl Expression {
-    /// Compiles `source`, which stands in the field `field` of its state.
-    pub fn compile(source: &str, field: &str) -> Result<Expression, Refused> {
-        let program = Program::compile(source)?;
+    /// Compiles `source`, which stands in the field `field` of its state and is given what `given`
+    /// says.
+    pub fn compile(source: &str, field: &str, given: Given) -> Result<Expression, Refused> {
+        let program = Program::compile(source, given)?;
         let how = match Plain::parse(source) {
             Some(plain) => How::Plain(Arc::new((plain, program))),
             None => How::Program(Arc::new(program)),
