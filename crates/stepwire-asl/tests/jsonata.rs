@@ -52,15 +52,12 @@ fn expressions_that_never_end_run_out_of_steps() {
     all(&[
         ("($f := function($x){ $f($x+1) }; $f(1))", STEPS),
         ("($a := function($x){ $b($x) }; $b := function($x){ $a($x) }; $a(1))", STEPS),
-        ("($y := function($f){ $f($f) }; $y($y))", STEPS),
         ("($x := [1..800000]; $count([1..800000].$x))", STEPS),
         ("($x := [1..800000]; [1..800000].($sum($x)))", STEPS),
-        ("($x := [1..800000]; [1..800000].{\"a\": $sum($x)})", STEPS),
         ("($x := [1..800000]; [1..800000][$sum($x) > 0])", STEPS),
         ("[1..800000].[1..800000]", STEPS),
         ("$reduce([1..100000], $append)", STEPS),
         ("$reduce([1..100000], function($a,$b){ $merge([$a, {$string($b): $b}]) }, {})", STEPS),
-        ("[1..200000] ~> $sort(function($a,$b){ $a < $b })", STEPS),
     ]);
 }
 
@@ -128,6 +125,14 @@ fn sentences_are_those_of_the_language() {
         ("$sum(\"a\")", "T0412: Argument 1 of function \"sum\" must be an array of \"numbers\""),
         ("$abs(\"a\")", "T0410: Argument 1 of function \"abs\" does not match function signature"),
         ("1 + \"a\"", "T2002: The right side of the \"+\" operator must evaluate to a number"),
+        (
+            "$count([1,2]) > \"x\"",
+            "T2009: The values 2 and \"x\" either side of operator \">\" must be of the same data type",
+        ),
+        (
+            "$states.input <= 1",
+            "T2010: The expressions either side of operator \"<=\" must evaluate to numeric or string values",
+        ),
         ("$number(\"x\")", "D3030: Unable to cast value to a number: \"x\""),
         ("$eval(\"1+1\")", "T1006: Attempted to invoke a non-function"),
         ("$nothing(1)", "T1006: Attempted to invoke a non-function"),

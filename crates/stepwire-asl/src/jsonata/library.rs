@@ -84,14 +84,19 @@ impl Program {
         let mut evaluator = Evaluator::with_options(context, bounds);
         let own = Rc::new(RefCell::new(dice.clone()));
         functions::register(&mut evaluator, &own, scope.now).map_err(stopped)?;
-        let called = meter::Called::default();
-        meter::register(&mut evaluator, &called).map_err(stopped)?;
+        let notes = meter::Notes::default();
+        meter::register(&mut evaluator, &notes).map_err(stopped)?;
         let made = evaluator.evaluate(&self.ast, &data);
         dice.clone_from(&own.borrow());
         match made.map_err(stopped) {
             Ok(value) => converter.take(&value),
             Err(Stopped::Thrown { code: Some(code), message }) => {
-                let message = sentence::thrown(&code, &message, &called.borrow());
+                let notes = notes.borrow();
+                let side = |at: usize| notes.sides[at].to_json_string().unwrap_or_default();
+                let message = match code.as_str() {
+                    "T2009" => sentence::unlike(&side(0), &side(1), &notes.name),
+                    _ => sentence::thrown(&code, &message, &notes.name),
+                };
                 Err(Stopped::Thrown { code: Some(code), message })
             }
             Err(stopped) => Err(stopped),
