@@ -26,11 +26,14 @@ const CASES_MIN: usize = 158;
 const RESOURCE: &str = "Value is not a valid resource ARN";
 /// A CloudFormation object stands for a resource: a template's, not a definition's.
 const TYPE: &str = "Expected value of type String";
+/// A state of a machine in JSONata cannot go back to JSONPath.
+const LANGUAGE: &str = "can not be 'JSONPath'";
 /// A variable's name has a hyphen.
 const NAME: &str = "is not a valid variable name";
 /// What linters accept and Step Functions refuses, and why.
 const OTHERWISE: &[(&str, &str)] = &[
     ("asl-validator/valid-assign.asl.json", NAME),
+    ("asl-validator/valid-map-with-item-batcher-jsonata.json", LANGUAGE),
     ("asl-validator/valid-task-credentials.json", RESOURCE),
     ("asl-validator/valid-task-intrisic-function.json", TYPE),
     ("asl-validator/valid-task-parameters.json", RESOURCE),
