@@ -192,6 +192,9 @@ fn kind(write: &Write) -> &'static str {
             | tables::Write::Retired(..) => "a table",
         },
         Write::Answer(..) => "a kept answer",
+        Write::Objects(..) => "an object",
+        Write::Queues(..) => "a message in a queue",
+        Write::Topics(..) | Write::Events(..) => "a subscription of a queue",
         Write::Logs(..) => "a log",
         Write::Functions(write) => match write {
             functions::Write::Function(..) | functions::Write::Code { .. } => "a function",
@@ -213,7 +216,5 @@ fn kind(write: &Write) -> &'static str {
             | executions::Write::MapRunOf(_)
             | executions::Write::MapRunItems(..) => "a map run",
         },
-        Write::Objects(_) => "an object",
-        Write::Queues(_) => "a queue",
     }
 }
