@@ -26,8 +26,6 @@ const CASES_MIN: usize = 164;
 const RESOURCE: &str = "Value is not a valid resource ARN";
 /// A CloudFormation object stands for a resource: a template's, not a definition's.
 const TYPE: &str = "Expected value of type String";
-/// A state of a machine in JSONata cannot go back to JSONPath.
-const LANGUAGE: &str = "can not be 'JSONPath'";
 /// A variable's name has a hyphen.
 const NAME: &str = "is not a valid variable name";
 /// A state goes back to JSONPath.
