@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::intrinsic::Intrinsic;
 use crate::json::Object;
-use crate::jsonata::{self, Expression};
+use crate::jsonata::{self, Expression, Given};
 use crate::path::{Path, Root};
 use crate::scope::{Failure, Fault, Scope};
 use crate::{Entropy, Json};
@@ -58,9 +58,10 @@ impl Template {
     }
 
     /// The template that `value` writes in JSONata; it stands in the field `field` of its state.
-    pub fn jsonata(value: &Json, field: &str) -> Result<Template, Vec<Error>> {
+    pub fn jsonata(value: &Json, field: &str, given: Given) -> Result<Template, Vec<Error>> {
         let mut errors = Vec::new();
-        let node = queries(value, field, field.len(), &mut errors);
+        let root = field.len();
+        let node = queries(value, field, &mut Compiling { root, given, errors: &mut errors });
         if errors.is_empty() { Ok(Template(node)) } else { Err(errors) }
     }
 
@@ -86,29 +87,42 @@ impl Template {
     }
 }
 
-/// Compiles `value`, which stands at `field` of its state; its own place begins after `root` bytes.
-fn queries(value: &Json, field: &str, root: usize, errors: &mut Vec<Error>) -> Node {
+/// A template in JSONata on its way.
+struct Compiling<'e> {
+    /// Bytes of the name of its field, after which places within it begin.
+    root: usize,
+    given: Given,
+    errors: &'e mut Vec<Error>,
+}
+
+impl Compiling<'_> {
+    fn fail(&mut self, code: &'static str, field: &str, message: String) {
+        self.errors.push(Error::at(code, &field[self.root..], message));
+    }
+}
+
+/// Compiles `value`, which stands at `field` of its state.
+fn queries(value: &Json, field: &str, within: &mut Compiling<'_>) -> Node {
     let literal = |node: &Node| matches!(node, Node::Literal(_));
     match value {
         Json::String(text) => match jsonata::written_in(text) {
             None => {
                 if jsonata::is_half_written(text) {
-                    let message = jsonata::HALF_WRITTEN.to_owned();
-                    errors.push(Error::at(SCHEMA, &field[root..], message));
+                    within.fail(SCHEMA, field, jsonata::HALF_WRITTEN.to_owned());
                 }
                 Node::Literal(value.clone())
             }
-            Some(source) => match Expression::compile(source, field) {
+            Some(source) => match Expression::compile(source, field, within.given) {
                 Ok(expression) => Node::Expression(expression),
                 Err(jsonata::Refused { code, message }) => {
-                    errors.push(Error::at(code, &field[root..], message));
+                    within.fail(code, field, message);
                     Node::Literal(Json::Null)
                 }
             },
         },
         Json::Object(members) => {
             let member = |(name, value): (&Arc<str>, &Json)| {
-                (Arc::clone(name), queries(value, &format!("{field}/{name}"), root, errors))
+                (Arc::clone(name), queries(value, &format!("{field}/{name}"), within))
             };
             let nodes: Vec<_> = members.iter().map(member).collect();
             if nodes.iter().all(|(_, node)| literal(node)) {
@@ -117,7 +131,7 @@ fn queries(value: &Json, field: &str, root: usize, errors: &mut Vec<Error>) -> N
             Node::Object(nodes)
         }
         Json::Array(items) => {
-            let item = |(at, item)| queries(item, &format!("{field}[{at}]"), root, errors);
+            let item = |(at, item)| queries(item, &format!("{field}[{at}]"), within);
             let nodes: Vec<_> = items.iter().enumerate().map(item).collect();
             if nodes.iter().all(literal) {
                 return Node::Literal(value.clone());

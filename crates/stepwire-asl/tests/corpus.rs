@@ -21,7 +21,7 @@ use stepwire_asl::{
 use compare::Comparison;
 
 /// Recorded cases that must be reproduced to the last link. Only grows.
-const CASES_MIN: usize = 158;
+const CASES_MIN: usize = 164;
 /// The specification leaves the form of resources open; Step Functions calls only what it knows.
 const RESOURCE: &str = "Value is not a valid resource ARN";
 /// A CloudFormation object stands for a resource: a template's, not a definition's.
@@ -148,6 +148,8 @@ fn definitions_of_every_recorded_case_are_accepted() {
         std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     let (mut accepted, mut later, mut refused) = (0, 0, Vec::new());
+    // What a step fills in is mostly a function's ARN.
+    let token = regex::Regex::new(r#""\{\{[^}"]*\}\}""#).unwrap();
     for case in files.iter().map(|file| read(file)) {
         let id = case.member("id").unwrap().as_str().unwrap().to_owned();
         let definitions = case.member("definitions").and_then(Json::as_object);
@@ -160,8 +162,6 @@ fn definitions_of_every_recorded_case_are_accepted() {
                 continue;
             }
             let text = definition.as_str().map_or_else(|| definition.to_text(), str::to_owned);
-            // What a step fills in is mostly a function's ARN.
-            let token = regex::Regex::new(r#""\{\{[^}"]*\}\}""#).unwrap();
             let text = token.replace_all(&text, "\"arn:aws:lambda:us-east-1:1:function:f\"");
             let found = StateMachine::parse(&text).err().unwrap_or_default();
             let told = told(&found);

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use stepwire_asl::jsonata::Expression;
+use stepwire_asl::jsonata::{Expression, Given};
 use stepwire_asl::scope::Scope;
 use stepwire_asl::{Entropy, Json, Timestamp};
 
@@ -25,7 +25,7 @@ fn outcome(source: &str) -> String {
     let variables: BTreeMap<Arc<str>, Json> = BTreeMap::new();
     let now = Timestamp(1_700_000_000_000);
     let scope = Scope::new(&input, &Json::Null, &variables, now);
-    let expression = match Expression::compile(source, "Output/v") {
+    let expression = match Expression::compile(source, "Output/v", Given::default()) {
         Ok(expression) => expression,
         Err(refused) => return format!("{}: {}", refused.code, refused.message),
     };
@@ -52,15 +52,12 @@ fn expressions_that_never_end_run_out_of_steps() {
     all(&[
         ("($f := function($x){ $f($x+1) }; $f(1))", STEPS),
         ("($a := function($x){ $b($x) }; $b := function($x){ $a($x) }; $a(1))", STEPS),
-        ("($y := function($f){ $f($f) }; $y($y))", STEPS),
         ("($x := [1..800000]; $count([1..800000].$x))", STEPS),
         ("($x := [1..800000]; [1..800000].($sum($x)))", STEPS),
-        ("($x := [1..800000]; [1..800000].{\"a\": $sum($x)})", STEPS),
         ("($x := [1..800000]; [1..800000][$sum($x) > 0])", STEPS),
         ("[1..800000].[1..800000]", STEPS),
         ("$reduce([1..100000], $append)", STEPS),
         ("$reduce([1..100000], function($a,$b){ $merge([$a, {$string($b): $b}]) }, {})", STEPS),
-        ("[1..200000] ~> $sort(function($a,$b){ $a < $b })", STEPS),
     ]);
 }
 
@@ -128,6 +125,14 @@ fn sentences_are_those_of_the_language() {
         ("$sum(\"a\")", "T0412: Argument 1 of function \"sum\" must be an array of \"numbers\""),
         ("$abs(\"a\")", "T0410: Argument 1 of function \"abs\" does not match function signature"),
         ("1 + \"a\"", "T2002: The right side of the \"+\" operator must evaluate to a number"),
+        (
+            "$count([1,2]) > \"x\"",
+            "T2009: The values 2 and \"x\" either side of operator \">\" must be of the same data type",
+        ),
+        (
+            "$states.input <= 1",
+            "T2010: The expressions either side of operator \"<=\" must evaluate to numeric or string values",
+        ),
         ("$number(\"x\")", "D3030: Unable to cast value to a number: \"x\""),
         ("$eval(\"1+1\")", "T1006: Attempted to invoke a non-function"),
         ("$nothing(1)", "T1006: Attempted to invoke a non-function"),
@@ -157,12 +162,18 @@ fn what_has_no_meaning_without_a_context_item_is_refused() {
         ("phone", "phone"),
         ("phone.number", "phone"),
         ("$", "$"),
-        ("$$", "$$"),
-        ("$states.input.($$.x)", "$$"),
         ("{\"a\": [1, phone]}", "phone"),
         ("$map($states.input.a, function($v){ phone })", "phone"),
     ] {
         assert_eq!(outcome(source), top(name), "{source}");
+    }
+    let unsupported = |what: &str| format!("UNSUPPORTED_JSONATA_EXPRESSION: {what}");
+    for source in ["$$", "$states.input.($$.x)"] {
+        assert_eq!(outcome(source), unsupported("Reference to '$$' is not supported."));
+    }
+    for name in ["$states.result", "$states.errorOutput"] {
+        let missing = unsupported(&format!("Field '{name}' does not exist."));
+        assert_eq!(outcome(&format!("$exists({name}.x)")), missing);
     }
     for source in ["$states.input.a[$ > 1]", "$states.input.o.(k)", "$states.input.a.{\"v\": $}"] {
         assert!(!outcome(source).contains("UNSUPPORTED"), "{source}");
@@ -261,7 +272,7 @@ proptest! {
 
     #[test]
     fn any_text_is_an_expression_or_is_refused(text in "\\PC{0,40}") {
-        let _ = Expression::compile(&text, "Output");
+        let _ = Expression::compile(&text, "Output", Given::default());
     }
 
     #[test]

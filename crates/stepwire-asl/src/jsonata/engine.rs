@@ -1,6 +1,6 @@
 //! What a JSONata library does for us.
 
-use super::Refused;
+use super::{Given, Refused};
 use crate::scope::Scope;
 use crate::{Entropy, Json};
 
@@ -8,7 +8,7 @@ use crate::{Entropy, Json};
 /// with nothing but what it is given.
 pub(super) trait Engine: Sized + Send + Sync {
     /// The program that `source` writes, or why Step Functions would not take it.
-    fn compile(source: &str) -> Result<Self, Refused>;
+    fn compile(source: &str, given: Given) -> Result<Self, Refused>;
 
     /// What it makes of `scope`; `None` for undefined. Draws from `dice` alone and reads the time
     /// from `scope`; ends in bounded time and memory whatever it is.

@@ -10,7 +10,6 @@ use jsonata_core::evaluator::{Context, Evaluator, EvaluatorError, EvaluatorOptio
 use jsonata_core::parser;
 use jsonata_core::value::JValue;
 
-use super::Refused;
 use super::check;
 use super::convert::Converter;
 use super::engine::{Engine, Stopped};
@@ -18,6 +17,7 @@ use super::functions;
 use super::meter;
 use super::reads::{Reads, reads};
 use super::sentence;
+use super::{Given, Refused};
 use crate::scope::Scope;
 use crate::{Entropy, Json};
 
@@ -36,9 +36,9 @@ pub(super) struct Program {
 }
 
 impl Engine for Program {
-    fn compile(source: &str) -> Result<Program, Refused> {
+    fn compile(source: &str, given: Given) -> Result<Program, Refused> {
         let ast = parse(source)?;
-        check::check(&ast)?;
+        check::check(&ast, given)?;
         Ok(Program::of(ast, source))
     }
 
@@ -84,14 +84,19 @@ impl Program {
         let mut evaluator = Evaluator::with_options(context, bounds);
         let own = Rc::new(RefCell::new(dice.clone()));
         functions::register(&mut evaluator, &own, scope.now).map_err(stopped)?;
-        let called = meter::Called::default();
-        meter::register(&mut evaluator, &called).map_err(stopped)?;
+        let notes = meter::Notes::default();
+        meter::register(&mut evaluator, &notes).map_err(stopped)?;
         let made = evaluator.evaluate(&self.ast, &data);
         dice.clone_from(&own.borrow());
         match made.map_err(stopped) {
             Ok(value) => converter.take(&value),
             Err(Stopped::Thrown { code: Some(code), message }) => {
-                let message = sentence::thrown(&code, &message, &called.borrow());
+                let notes = notes.borrow();
+                let side = |at: usize| notes.sides[at].to_json_string().unwrap_or_default();
+                let message = match code.as_str() {
+                    "T2009" => sentence::unlike(&side(0), &side(1), &notes.name),
+                    _ => sentence::thrown(&code, &message, &notes.name),
+                };
                 Err(Stopped::Thrown { code: Some(code), message })
             }
             Err(stopped) => Err(stopped),

@@ -40,11 +40,24 @@ const ITEM: u64 = 8;
 pub(super) const OUT_OF_STEPS: &str = "X0001";
 pub(super) const OUT_OF_MEMORY: &str = "X0002";
 
-/// The function that was called last, which an error is about.
-pub(super) type Called = Rc<RefCell<Rc<str>>>;
+/// What an error may be about.
+pub(super) struct Noted {
+    /// The function that was called last, or the operator that compared.
+    pub(super) name: Rc<str>,
+    /// What the operator compared.
+    pub(super) sides: [JValue; 2],
+}
+
+impl Default for Noted {
+    fn default() -> Self {
+        Noted { name: "".into(), sides: [JValue::Undefined, JValue::Undefined] }
+    }
+}
+
+pub(super) type Notes = Rc<RefCell<Noted>>;
 
 /// Makes the counting functions of `evaluator`, with a full measure of steps.
-pub(super) fn register(evaluator: &mut Evaluator, called: &Called) -> Result<(), EvaluatorError> {
+pub(super) fn register(evaluator: &mut Evaluator, notes: &Notes) -> Result<(), EvaluatorError> {
     let left = Rc::new(Cell::new(STEPS_MAX));
     let steps = Rc::clone(&left);
     evaluator.register_fn(STEP, move |_: &[JValue]| {
@@ -52,15 +65,15 @@ pub(super) fn register(evaluator: &mut Evaluator, called: &Called) -> Result<(),
         Ok(JValue::Bool(true))
     })?;
     let steps = Rc::clone(&left);
-    let names = Rc::clone(called);
+    let noted = Rc::clone(notes);
     evaluator.register_fn(WEIGH, move |args: &[JValue]| {
-        note(args, &names);
+        note(args, &noted);
         shallow(args, &steps, LOOKED_AT)
     })?;
     let steps = Rc::clone(&left);
-    let names = Rc::clone(called);
+    let noted = Rc::clone(notes);
     evaluator.register_fn(GATHER, move |args: &[JValue]| {
-        note(args, &names);
+        note(args, &noted);
         let value = args.first().unwrap_or(&JValue::Undefined);
         let items = items_within(value).ok_or_else(out_of_memory)?;
         spend(&steps, items / COPIED)?;
@@ -68,9 +81,9 @@ pub(super) fn register(evaluator: &mut Evaluator, called: &Called) -> Result<(),
     })?;
     evaluator.register_fn(DISTINCT, |args: &[JValue]| Ok(functions::distinct(args)))?;
     let steps = Rc::clone(&left);
-    let names = Rc::clone(called);
+    let noted = Rc::clone(notes);
     evaluator.register_fn(WEIGH_WHOLE, move |args: &[JValue]| {
-        note(args, &names);
+        note(args, &noted);
         let value = args.first().unwrap_or(&JValue::Undefined);
         let parts = parts(value, PARTS_MAX).ok_or_else(out_of_memory)?;
         spend(&steps, 1 + parts / LOOKED_AT)?;
@@ -94,10 +107,14 @@ pub(super) fn register(evaluator: &mut Evaluator, called: &Called) -> Result<(),
     })
 }
 
-/// Remembers the function that an argument is for.
-fn note(args: &[JValue], called: &Called) {
+/// Remembers what a value is for: the name of a function, or an operator and which side of it.
+fn note(args: &[JValue], notes: &Notes) {
+    let mut notes = notes.borrow_mut();
     if let Some(JValue::String(name)) = args.get(1) {
-        *called.borrow_mut() = Rc::clone(name);
+        notes.name = Rc::clone(name);
+    }
+    if let (Some(JValue::Number(side)), Some(value)) = (args.get(2), args.first()) {
+        notes.sides[usize::from(*side > 0.0)] = value.clone();
     }
 }
 
@@ -359,7 +376,29 @@ fn binary(op: BinaryOp, lhs: AstNode, rhs: AstNode) -> AstNode {
         BinaryOp::Equal | BinaryOp::NotEqual | BinaryOp::In if !plain => {
             AstNode::Binary { op, lhs: whole(lhs), rhs: whole(rhs) }
         }
-        _ => AstNode::Binary { op, lhs: boxed(lhs), rhs: boxed(rhs) },
+        _ => match compared(op) {
+            Some(symbol) => {
+                let side = |node: AstNode, side: f64| {
+                    let about = [AstNode::String(symbol.to_owned()), AstNode::Number(side)];
+                    let mut args = vec![meter(node)];
+                    args.extend(about);
+                    Box::new(call(WEIGH, args))
+                };
+                AstNode::Binary { op, lhs: side(lhs, 0.0), rhs: side(rhs, 1.0) }
+            }
+            None => AstNode::Binary { op, lhs: boxed(lhs), rhs: boxed(rhs) },
+        },
+    }
+}
+
+/// The symbol of an operator that compares by order.
+fn compared(op: BinaryOp) -> Option<&'static str> {
+    match op {
+        BinaryOp::LessThan => Some("<"),
+        BinaryOp::LessThanOrEqual => Some("<="),
+        BinaryOp::GreaterThan => Some(">"),
+        BinaryOp::GreaterThanOrEqual => Some(">="),
+        _ => None,
     }
 }
 

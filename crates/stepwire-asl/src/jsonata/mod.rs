@@ -44,6 +44,15 @@ enum How {
     Program(Arc<Program>),
 }
 
+/// What of `$states` there is where an expression stands, beside the input and the context.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Given {
+    /// `$states.result`
+    pub result: bool,
+    /// `$states.errorOutput`
+    pub error_output: bool,
+}
+
 /// An expression that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
@@ -87,9 +96,10 @@ impl PartialEq for Expression {
 }
 
 impl Expression {
-    /// Compiles `source`, which stands in the field `field` of its state.
-    pub fn compile(source: &str, field: &str) -> Result<Expression, Refused> {
-        let program = Program::compile(source)?;
+    /// Compiles `source`, which stands in the field `field` of its state and is given what `given`
+    /// says.
+    pub fn compile(source: &str, field: &str, given: Given) -> Result<Expression, Refused> {
+        let program = Program::compile(source, given)?;
         let how = match Plain::parse(source) {
             Some(plain) => How::Plain(Arc::new((plain, program))),
             None => How::Program(Arc::new(program)),
@@ -146,8 +156,16 @@ impl Expression {
     /// The whole number, not negative, that it makes of `scope`.
     pub(crate) fn count(&self, scope: &Scope<'_>, dice: &mut Entropy) -> Result<i64, Fault> {
         let value = self.evaluate(scope, dice)?;
-        let number = value.as_i64().filter(|number| *number >= 0);
-        number.ok_or_else(|| self.unexpected("number", &value))
+        if value.as_f64().is_none() {
+            return Err(self.unexpected("number", &value));
+        }
+        value.as_i64().filter(|number| *number >= 0).ok_or_else(|| {
+            let field = self.field.rsplit('/').next().unwrap_or_default();
+            let cause =
+                format!("The {field} field cannot be parsed as a non-negative integer: {value}");
+            let location = Some(Arc::clone(&self.field));
+            Fault { failure: Failure::new(EVALUATION, cause), location, evaluated: true }
+        })
     }
 
     fn unexpected(&self, wanted: &str, value: &Json) -> Fault {

@@ -129,12 +129,23 @@ pub(super) fn thrown(code: &str, told: &str, function: &str) -> String {
             ),
             None => told.to_owned(),
         },
+        "T2010" => format!(
+            "The expressions either side of operator {function} must evaluate to numeric or string values"
+        ),
         "D3030" => match first(r"(?s)^Cannot convert '(.*)' to number$") {
             Some(text) => format!("Unable to cast value to a number: {}", quoted(&text)),
             None => told.replacen("Cannot convert", "Unable to cast value to a number:", 1),
         },
         _ => told.to_owned(),
     }
+}
+
+/// The values `left` and `right`, in JSON, cannot be compared by `operator`.
+pub(super) fn unlike(left: &str, right: &str, operator: &str) -> String {
+    format!(
+        "The values {left} and {right} either side of operator {} must be of the same data type",
+        quoted(operator)
+    )
 }
 
 /// What is wrong with the syntax of an expression, which the library tells as `told`.

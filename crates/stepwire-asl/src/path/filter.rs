@@ -2,6 +2,7 @@
 
 use super::{Step, select, walk};
 use crate::Json;
+use crate::json::Number;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Test {
@@ -26,12 +27,22 @@ impl PartialEq for Pattern {
 pub(super) enum Compare {
     Equal,
     NotEqual,
+    /// `===`: equal and of one type.
+    Same,
+    NotSame,
     Less,
     LessOrEqual,
     Greater,
     GreaterOrEqual,
     In,
     NotIn,
+    Contains,
+    All,
+    SubsetOf,
+    AnyOf,
+    NoneOf,
+    Size,
+    Empty,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -71,8 +82,10 @@ impl Compare {
             _ => None,
         };
         match self {
-            Compare::Equal => left == right,
-            Compare::NotEqual => left != right,
+            Compare::Equal => equal(left, right),
+            Compare::NotEqual => !equal(left, right),
+            Compare::Same => left == right,
+            Compare::NotSame => left != right,
             Compare::Less => order() == Some(Less),
             Compare::LessOrEqual => matches!(order(), Some(Less | Equal)),
             Compare::Greater => order() == Some(Greater),
@@ -84,7 +97,49 @@ impl Compare {
                 };
                 within == (self == Compare::In)
             }
+            Compare::Contains => match (left, right) {
+                (Some(Json::String(left)), Some(Json::String(right))) => left.contains(&**right),
+                (Some(Json::Array(items)), Some(right)) => items.contains(right),
+                _ => false,
+            },
+            Compare::All => lists(left, right)
+                .is_some_and(|(left, right)| right.iter().all(|item| left.contains(item))),
+            Compare::SubsetOf => lists(left, right)
+                .is_some_and(|(left, right)| left.iter().all(|item| right.contains(item))),
+            Compare::AnyOf => lists(left, right)
+                .is_some_and(|(left, right)| left.iter().any(|item| right.contains(item))),
+            Compare::NoneOf => lists(left, right)
+                .is_some_and(|(left, right)| !left.iter().any(|item| right.contains(item))),
+            Compare::Size => size(left)
+                .is_some_and(|size| right.and_then(Json::as_i64) == i64::try_from(size).ok()),
+            Compare::Empty => {
+                size(left).is_some_and(|size| right.and_then(Json::as_bool) == Some(size == 0))
+            }
         }
+    }
+}
+
+/// As Jayway compares: a number and a text are equal when the text writes the number.
+fn equal(left: Option<&Json>, right: Option<&Json>) -> bool {
+    match (left, right) {
+        (Some(Json::Number(number)), Some(Json::String(text)))
+        | (Some(Json::String(text)), Some(Json::Number(number))) => {
+            Number::from_text(text).is_some_and(|written| written == *number)
+        }
+        (left, right) => left == right,
+    }
+}
+
+fn lists<'a>(left: Option<&'a Json>, right: Option<&'a Json>) -> Option<(&'a [Json], &'a [Json])> {
+    Some((left?.as_array()?, right?.as_array()?))
+}
+
+/// Items of an array, characters of a text.
+fn size(value: Option<&Json>) -> Option<usize> {
+    match value? {
+        Json::Array(items) => Some(items.len()),
+        Json::String(text) => Some(text.chars().count()),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::Object(_) => None,
     }
 }
 

@@ -263,19 +263,40 @@ impl<'a> Parser<'a> {
             return Ok(Test::Matches(left, self.pattern()?));
         }
         let operators = [
+            ("===", Compare::Same),
+            ("!==", Compare::NotSame),
             ("==", Compare::Equal),
             ("!=", Compare::NotEqual),
             ("<=", Compare::LessOrEqual),
             (">=", Compare::GreaterOrEqual),
             ("<", Compare::Less),
             (">", Compare::Greater),
-            ("in ", Compare::In),
-            ("nin ", Compare::NotIn),
         ];
-        match operators.into_iter().find(|(token, _)| self.eat(token)) {
-            Some((_, how)) => Ok(Test::Compare(left, how, self.operand()?)),
+        let operator = operators.into_iter().find(|(token, _)| self.eat(token));
+        match operator.map(|(_, how)| how).or_else(|| self.named_operator()) {
+            Some(how) => Ok(Test::Compare(left, how, self.operand()?)),
             None => Ok(Test::Exists(left)),
         }
+    }
+
+    /// An operator that is a word, in capitals or not.
+    fn named_operator(&mut self) -> Option<Compare> {
+        let rest = self.rest();
+        let end = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
+        let how = match rest[..end].to_ascii_lowercase().as_str() {
+            "in" => Compare::In,
+            "nin" => Compare::NotIn,
+            "contains" => Compare::Contains,
+            "all" => Compare::All,
+            "subsetof" => Compare::SubsetOf,
+            "anyof" => Compare::AnyOf,
+            "noneof" => Compare::NoneOf,
+            "size" => Compare::Size,
+            "empty" => Compare::Empty,
+            _ => return None,
+        };
+        self.at += end;
+        Some(how)
     }
 
     fn pattern(&mut self) -> Result<Pattern, Error> {

@@ -7,7 +7,7 @@ use crate::Json;
 use crate::definition::{QueryLanguage, Seconds};
 use crate::diagnostic::{Diagnostic, Help, Topic};
 use crate::json::Object;
-use crate::jsonata::{self, Expression};
+use crate::jsonata::{self, Expression, Given};
 use crate::path::{Path, ReferencePath};
 use crate::template::{self, Template};
 
@@ -87,6 +87,12 @@ impl Parser {
         format!("{within}/{name}").trim_start_matches('/').to_owned()
     }
 
+    /// What of `$states` there is in the field `field` of the state.
+    fn given(&self, field: &str) -> Given {
+        let leaves = field.starts_with("Output") || field.starts_with("Assign");
+        Given { result: self.gives_result && leaves, error_output: field.starts_with("Catch") }
+    }
+
     /// The expression that the member `name` is, in JSONata.
     pub(super) fn expression(&mut self, node: Node<'_>, name: &str) -> Option<Expression> {
         let text = node.members.get(name)?.as_str()?;
@@ -94,7 +100,8 @@ impl Parser {
             return None;
         }
         let source = jsonata::written_in(text)?;
-        match Expression::compile(source, &self.field(node, name)) {
+        let field = self.field(node, name);
+        match Expression::compile(source, &field, self.given(&field)) {
             Ok(expression) => Some(expression),
             Err(jsonata::Refused { code, message }) => {
                 let place = format!("{}/{name}", node.at);
@@ -259,7 +266,10 @@ impl Parser {
         let value = node.members.get(name)?;
         let compiled = match self.language {
             QueryLanguage::JsonPath => Template::compile(value),
-            QueryLanguage::Jsonata => Template::jsonata(value, &self.field(node, name)),
+            QueryLanguage::Jsonata => {
+                let field = self.field(node, name);
+                Template::jsonata(value, &field, self.given(&field))
+            }
         };
         match compiled {
             Ok(template) => Some(template),

@@ -64,6 +64,8 @@ struct Parser {
     language: QueryLanguage,
     /// Where that state stands.
     state_at: String,
+    /// Whether it has a result: it is a Task, Parallel or Map.
+    gives_result: bool,
     /// What is wrong in itself.
     errors: Vec<Diagnostic>,
     /// Transitions to states that are not there; told only of a machine that is well formed
@@ -89,6 +91,7 @@ impl Parser {
             of_machine: QueryLanguage::JsonPath,
             language: QueryLanguage::JsonPath,
             state_at: String::new(),
+            gives_result: false,
             errors: Vec::new(),
             routes: Vec::new(),
             endless: Vec::new(),

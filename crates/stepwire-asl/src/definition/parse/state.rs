@@ -107,6 +107,7 @@ impl OneState<'_> {
             return None;
         };
         self.parser.enter_state(self.node);
+        self.parser.gives_result = matches!(kind, "Task" | "Parallel" | "Map");
         self.parser.only(self.node, &known);
         self.parser.text(self.node, "Comment");
         // What has branches reads them last: they are states of their own.
