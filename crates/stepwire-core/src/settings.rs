@@ -1,5 +1,6 @@
 //! What the shell tells a kernel once, as plain values.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::broker::Limits;
@@ -23,6 +24,8 @@ pub struct Settings {
     pub activity_pollers_max: usize,
     /// What the broker bounds.
     pub mqtt: Limits,
+    /// AWS services outside that tasks may call: what follows `aws-sdk:` in a resource.
+    pub outside: BTreeSet<Arc<str>>,
 }
 
 impl Settings {
@@ -43,6 +46,7 @@ impl Default for Settings {
             answer_grace_ms: 10_000,
             activity_pollers_max: 1_000,
             mqtt: Limits::default(),
+            outside: BTreeSet::new(),
         }
     }
 }

@@ -24,6 +24,9 @@ pub struct Config {
     pub keep_alive_s_max: u16,
     /// Hosts that HTTP tasks may reach although their address is not public, or in plain text.
     pub http_allow: Vec<HostPort>,
+    /// The file with connections of HTTP tasks and AWS services outside: see [`crate::secrets`].
+    /// Default: none.
+    pub secrets: Option<PathBuf>,
     /// Host names and addresses of the server certificate besides `localhost` and loopback.
     pub names: Vec<String>,
     /// AWS region in every ARN. Default: `us-east-1`.
@@ -61,6 +64,7 @@ impl Default for Config {
             allow_anonymous: false,
             keep_alive_s_max: u16::MAX,
             http_allow: Vec::new(),
+            secrets: None,
             names: Vec::new(),
             region: "us-east-1".to_owned(),
             account: "000000000000".to_owned(),

@@ -10,6 +10,7 @@ use stepwire_core::{ApiError, Effect, Input, ReplyId, Write};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot, watch};
 
+use crate::aws_task::AwsTasks;
 use crate::clock::Clock;
 use crate::driver::{Inputs, Rim};
 use crate::functions::{Functions, request_id};
@@ -116,6 +117,7 @@ pub(crate) struct World {
     pub(crate) connections: Arc<Connections>,
     pub(crate) replies: Arc<Replies>,
     pub(crate) http: Arc<HttpTasks>,
+    pub(crate) aws: Arc<AwsTasks>,
     pub(crate) functions: Arc<Functions>,
     pub(crate) observers: Arc<Observers>,
     pub(crate) failure: watch::Sender<Option<Arc<stepwire_store::Error>>>,
@@ -129,6 +131,7 @@ impl World {
         connections: Arc<Connections>,
         replies: Arc<Replies>,
         http: Arc<HttpTasks>,
+        aws: Arc<AwsTasks>,
         functions: Arc<Functions>,
         observers: Arc<Observers>,
         clock: Clock,
@@ -140,6 +143,7 @@ impl World {
             connections,
             replies,
             http,
+            aws,
             functions,
             observers,
             failure,
@@ -175,6 +179,15 @@ impl Rim for World {
                 self.runtime.spawn(async move {
                     let _turn = turns.acquire().await;
                     let result = http.invoke(&parameters, timeout_ms).await;
+                    inputs.send(Input::TaskReturned { execution, scheduled, result }).await;
+                });
+            }
+            Effect::AwsCall { execution, scheduled, service, api, parameters, timeout_ms } => {
+                let (aws, inputs) = (Arc::clone(&self.aws), inputs.clone());
+                let turns = Arc::clone(&self.http_turns);
+                self.runtime.spawn(async move {
+                    let _turn = turns.acquire().await;
+                    let result = aws.call(&service, &api, &parameters, timeout_ms).await;
                     inputs.send(Input::TaskReturned { execution, scheduled, result }).await;
                 });
             }

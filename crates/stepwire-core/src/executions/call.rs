@@ -69,6 +69,7 @@ impl Executions {
         create: &CreateStateMachine,
         settings: &Settings,
     ) -> Called {
+        super::definition::within_reach(&create.machine, super::Kind::Standard, settings)?;
         let arn = machine_arn(settings, &create.name);
         if let Some(there) = self.machine_named(&create.name) {
             let there = &there.record;

@@ -10,6 +10,7 @@ use super::request::{self, Request};
 use crate::error::ApiError;
 use crate::integrations;
 use crate::params::Params;
+use crate::settings::Settings;
 
 /// Longest definition, bytes of UTF-8.
 pub const DEFINITION_MAX: usize = 1_048_576;
@@ -41,9 +42,14 @@ pub struct Validate {
 }
 
 /// Everything that is wrong with a definition, errors first, then what AWS warns about.
+/// No AWS service outside is reachable.
 pub fn diagnose(text: &str, kind: Kind) -> Vec<Diagnostic> {
+    diagnosed(text, kind, &|_| false)
+}
+
+fn diagnosed(text: &str, kind: Kind, reachable: &dyn Fn(&str) -> bool) -> Vec<Diagnostic> {
     let mut found = match StateMachine::parse(text) {
-        Ok(machine) => refused(&machine, kind),
+        Ok(machine) => refused(&machine, kind, reachable),
         Err(found) => found,
     };
     if let Ok(json) = Json::parse(text) {
@@ -52,32 +58,57 @@ pub fn diagnose(text: &str, kind: Kind) -> Vec<Diagnostic> {
     found
 }
 
-/// The state machine that `text` defines, if it can be one of this kind here.
+/// The state machine that `text` defines, if it can be one of this kind somewhere: which services
+/// outside a node reaches is [`within_reach`]'s to say.
 pub(super) fn accepted(text: &str, kind: Kind) -> Result<StateMachine, ApiError> {
     let found = match StateMachine::parse(text) {
-        Ok(machine) => match refused(&machine, kind) {
+        Ok(machine) => match refused(&machine, kind, &|_| true) {
             none if none.is_empty() => return Ok(machine),
             found => found,
         },
         Err(found) => found,
     };
+    Err(invalid(&found))
+}
+
+/// Refuses a state machine whose tasks call services outside that this node has no endpoint for.
+pub(super) fn within_reach(
+    machine: &StateMachine,
+    kind: Kind,
+    settings: &Settings,
+) -> Result<(), ApiError> {
+    let found = refused(machine, kind, &|name| settings.outside.contains(name));
+    if found.is_empty() { Ok(()) } else { Err(invalid(&found)) }
+}
+
+fn invalid(found: &[Diagnostic]) -> ApiError {
     let told: Vec<String> = found.iter().map(ToString::to_string).collect();
     let message = format!("Invalid State Machine Definition: '{}'", told.join(", "));
-    Err(ApiError::new("InvalidDefinition", message))
+    ApiError::new("InvalidDefinition", message)
 }
 
 /// What is well formed and cannot be carried out: one error for each task.
-fn refused(machine: &StateMachine, kind: Kind) -> Vec<Diagnostic> {
-    machine.tasks().filter_map(|(place, resource)| unfit(resource, kind, place)).collect()
+fn refused(
+    machine: &StateMachine,
+    kind: Kind,
+    reachable: &dyn Fn(&str) -> bool,
+) -> Vec<Diagnostic> {
+    let tasks = machine.tasks();
+    tasks.filter_map(|(place, resource)| unfit(resource, kind, place, reachable)).collect()
 }
 
-fn unfit(resource: &Resource, kind: Kind, place: &str) -> Option<Diagnostic> {
+fn unfit(
+    resource: &Resource,
+    kind: Kind,
+    place: &str,
+    reachable: &dyn Fn(&str) -> bool,
+) -> Option<Diagnostic> {
     if kind == Kind::Express
         && let Some(message) = unfit_for_express(resource)
     {
         return Some(Diagnostic::error(SCHEMA, message, place).about(Topic::Express));
     }
-    let why = integrations::supported(resource).err()?;
+    let why = integrations::supported(resource, reachable).err()?;
     Some(Diagnostic::error(SCHEMA, why, place).about(Topic::Unavailable))
 }
 
@@ -140,8 +171,9 @@ pub(super) fn kind(params: &Params<'_>) -> Result<Kind, ApiError> {
 }
 
 /// The answer to ValidateStateMachineDefinition.
-pub(super) fn validated(validate: &Validate) -> Json {
-    let mut found = diagnose(&validate.definition, validate.kind);
+pub(super) fn validated(validate: &Validate, settings: &Settings) -> Json {
+    let reachable = |name: &str| settings.outside.contains(name);
+    let mut found = diagnosed(&validate.definition, validate.kind, &reachable);
     let is_error = |diagnostic: &Diagnostic| diagnostic.severity == Severity::Error;
     let result = if found.iter().any(is_error) { "FAIL" } else { "OK" };
     found.retain(|diagnostic| is_error(diagnostic) || validate.severity == Severity::Warning);
@@ -177,7 +209,9 @@ mod tests {
     fn answered(body: &str) -> Result<String, String> {
         let body = Json::parse(body).unwrap();
         match validate(&Params::new(&body, "ValidationException")) {
-            Ok(Request::Validate(request)) => Ok(validated(&request).to_text()),
+            Ok(Request::Validate(request)) => {
+                Ok(validated(&request, &Settings::default()).to_text())
+            }
             Ok(other) => panic!("{other:?}"),
             Err(error) => Err(error.message.to_string()),
         }

@@ -29,7 +29,7 @@ pub fn answer(request: &Request, read: &dyn Read, settings: &Settings) -> Result
             describe_machine_of(execution, read, settings)
         }
         Request::ListStateMachines(page) => list_machines(page, read, settings),
-        Request::Validate(validate) => Ok(validated(validate)),
+        Request::Validate(validate) => Ok(validated(validate, settings)),
         Request::DescribeExecution { execution, with_data } => {
             describe_execution(execution, *with_data, read, settings)
         }

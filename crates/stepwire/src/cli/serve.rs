@@ -45,6 +45,9 @@ pub(super) struct Serve {
     /// Let HTTP tasks reach this host, though its address is not public or not HTTPS; repeatable
     #[arg(long, value_name = "HOST:PORT", value_parser = host_port)]
     http_allow: Vec<HostPort>,
+    /// JSON file with connections of HTTP tasks and AWS services outside, readable by you alone
+    #[arg(long, value_name = "FILE")]
+    secrets: Option<PathBuf>,
     /// Further name or address in the server certificate; repeatable
     #[arg(long, value_name = "NAME")]
     name: Vec<String>,
@@ -91,6 +94,7 @@ impl Serve {
             allow_anonymous: self.allow_anonymous,
             keep_alive_s_max: self.keep_alive_max,
             http_allow: self.http_allow,
+            secrets: self.secrets,
             names: self.name,
             ..Config::default()
         }
