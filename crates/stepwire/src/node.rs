@@ -20,7 +20,7 @@ use crate::ca::Authority;
 use crate::clock::Clock;
 use crate::config::{Config, Storage};
 use crate::driver::{self, Driver, Inputs};
-use crate::effects::{Caller, Replies, World};
+use crate::effects::{Caller, Replies, Workers, World};
 use crate::files;
 use crate::functions::{self, Functions};
 use crate::http_task::HttpTasks;
@@ -142,9 +142,7 @@ impl Node {
         let world = World::new(
             Arc::clone(&connections),
             Arc::clone(&replies),
-            http,
-            Arc::new(aws),
-            Arc::clone(&functions),
+            Workers { http, aws, functions: Arc::clone(&functions) },
             Arc::clone(&observers),
             clock.clone(),
             failure,

@@ -77,7 +77,7 @@ impl Connection {
         if ways.iter().filter(|way| **way).count() != 1 {
             return Err("it must have one of `basic`, `apiKey` and `oauth`");
         }
-        let named = self.headers.iter().map(|(name, value)| (name, value));
+        let named = self.headers.iter();
         let key = self.api_key.iter().map(|key| (&key.name, &key.value));
         for (name, value) in named.chain(key) {
             if HeaderName::from_bytes(name.as_bytes()).is_err() || secret(value).is_none() {
