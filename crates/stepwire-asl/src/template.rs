@@ -83,7 +83,13 @@ fn queries(value: &Json, field: &str, root: usize, errors: &mut Vec<Error>) -> N
     let literal = |node: &Node| matches!(node, Node::Literal(_));
     match value {
         Json::String(text) => match jsonata::written_in(text) {
-            None => Node::Literal(value.clone()),
+            None => {
+                if jsonata::is_half_written(text) {
+                    let message = jsonata::HALF_WRITTEN.to_owned();
+                    errors.push(Error { code: SCHEMA, place: field[root..].to_owned(), message });
+                }
+                Node::Literal(value.clone())
+            }
             Some(source) => match Expression::compile(source, field) {
                 Ok(expression) => Node::Expression(expression),
                 Err(jsonata::Refused { code, message }) => {

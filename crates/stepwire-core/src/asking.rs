@@ -47,8 +47,25 @@ pub(crate) fn reply_to(
 impl Kernel {
     /// Records what a run of an execution changed, sends its tasks on their way, and tells those
     /// whom it concerns.
-    pub(crate) fn ask(&mut self, execution: ExecutionId, ran: Ran, step: &mut Step) {
+    pub(crate) fn ask(
+        &mut self,
+        now: Timestamp,
+        execution: ExecutionId,
+        ran: Ran,
+        step: &mut Step,
+    ) {
+        if let Some(outcome) = ran.outcome
+            && let Some((asker, with_data)) = self.waiting.remove(&execution)
+        {
+            let answer = if with_data { outcome } else { executions::without_data(&outcome) };
+            reply_to(asker, Ok(answer), now, step);
+        }
         step.writes.extend(ran.writes.into_iter().map(Write::Executions));
+        if let Some(logged) = &ran.logged {
+            let mut writes = Vec::new();
+            self.logs.log(logged, &mut writes);
+            step.writes.extend(writes.into_iter().map(Write::Logs));
+        }
         step.then
             .extend(ran.orphans.into_iter().map(|child| Input::Follow(Follow::Abandon(child))));
         step.then.extend(ran.tell.map(|parent| Input::Follow(Follow::Ended(execution, parent))));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stepwire_asl::{EventId, Failure, Json};
+use stepwire_asl::{EventId, Failure, Json, Timestamp};
 
 use crate::answers::Answer;
 use crate::broker;
@@ -92,6 +92,10 @@ pub enum Follow {
     HandOut(Arc<str>),
     /// Nobody waits for this execution any more: it is stopped.
     Abandon(ExecutionId),
+    /// Log events that are no longer to be kept go.
+    TidyLogs(Timestamp),
+    /// Executions that have been kept long enough go.
+    Sweep(Timestamp),
     /// Somebody waits for a message of the queue of this number, and there is one.
     Receive(u64),
     /// After a restart: the tasks of this execution are asked for again.

@@ -1,6 +1,6 @@
 //! One shard: all its durable state, and the rules by which it changes.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use stepwire_asl::{Json, Rejected, Stimulus, Timestamp};
@@ -15,6 +15,7 @@ use crate::executions::{self, ExecutionId, Executions, Parent, Ran, TaskToken, a
 use crate::functions::{Functions, Invoked, InvokedBy};
 use crate::input::{Follow, Input};
 use crate::integrations::Call;
+use crate::logs::Logs;
 use crate::message::Message;
 use crate::objects::Objects;
 use crate::overlay::{Changes, Layered};
@@ -52,6 +53,10 @@ pub struct Kernel {
     pub(crate) tables: Tables,
     pub(crate) executions: Executions,
     pub(crate) answers: Answers,
+    /// Who waits for the end of an execution, and whether with its data. Not durable: callers are
+    /// gone after a restart, and executions ask again.
+    pub(crate) waiting: BTreeMap<ExecutionId, (Asker, bool)>,
+    pub(crate) logs: Logs,
     pub(crate) functions: Functions,
     pub(crate) objects: Objects,
     pub(crate) queues: Queues,
@@ -83,6 +88,8 @@ impl Kernel {
             tables: Tables::default(),
             executions: Executions::default(),
             answers: Answers::default(),
+            waiting: BTreeMap::new(),
+            logs: Logs::default(),
             functions: Functions::default(),
             objects: Objects::default(),
             queues: Queues::default(),
@@ -119,7 +126,7 @@ impl Kernel {
 
     fn load(&mut self, read: &dyn Read) -> Result<(), Corrupt> {
         type Load = fn(&mut Kernel, &[u8], &[u8]) -> Result<(), Corrupt>;
-        let parts: [(&[Space], Load); 9] = [
+        let parts: [(&[Space], Load); 10] = [
             (Registry::SPACES, |kernel, key, value| kernel.registry.load(key, value)),
             (Rules::SPACES, |kernel, key, value| kernel.rules.load(key, value)),
             (Tables::SPACES, |kernel, key, value| kernel.tables.load(key, value)),
@@ -129,6 +136,7 @@ impl Kernel {
             (Objects::SPACES, |kernel, key, value| kernel.objects.load(key, value)),
             (Queues::SPACES, |kernel, key, value| kernel.queues.load(key, value)),
             (Broker::SPACES, |kernel, key, value| kernel.broker.load(key, value)),
+            (Logs::SPACES, |kernel, key, value| kernel.logs.load(key, value)),
         ];
         for (spaces, load) in parts {
             for space in spaces {
@@ -155,6 +163,7 @@ impl Kernel {
         same("rules", self.rules == stored.rules)?;
         same("tables", self.tables == stored.tables)?;
         same("answers", self.answers == stored.answers)?;
+        same("logs", self.logs == stored.logs)?;
         same("functions", self.functions == stored.functions)?;
         same("objects", self.objects == stored.objects)?;
         same("queues or messages in them", self.queues == stored.queues)?;
@@ -177,9 +186,12 @@ impl Kernel {
             return Some(Timestamp(0));
         }
         let answers = self.answers.due(self.settings.answer_grace_ms);
-        let (functions, queues) = (self.functions.due(), self.queues.due());
-        let dues = [self.broker.due(), self.executions.due(), answers, functions, queues];
-        dues.into_iter().flatten().min()
+        let sweep = self.executions.sweep_due(&self.settings);
+        let logs = self.logs.due(self.settings.quotas.log_group_bytes_max);
+        let (executions, functions) = (self.executions.due(), self.functions.due());
+        let queues = self.queues.due();
+        let all = [self.broker.due(), executions, answers, functions, queues, sweep, logs];
+        all.into_iter().flatten().min()
     }
 
     /// Steps `input` and everything that follows from it, over what `changes` and `base` hold.
@@ -260,6 +272,13 @@ impl Kernel {
                     self.executions.touch_ended(*child, *parent, reads, &self.settings);
                 }
                 Follow::HandOut(activity) => self.touch_match(activity, reads),
+                Follow::TidyLogs(now) => {
+                    let bytes_max = self.settings.quotas.log_group_bytes_max;
+                    self.logs.prefetch_tidy(*now, bytes_max, reads);
+                }
+                Follow::Sweep(now) => {
+                    self.executions.prefetch_sweep(*now, &self.settings, reads);
+                }
                 Follow::Receive(queue) => self.queues.prefetch(*queue, reads),
                 Follow::Abandon(id) | Follow::Resume(id) => self.executions.touch(*id, reads),
             },
@@ -287,6 +306,7 @@ impl Kernel {
             // What these change is in memory whole.
             Request::Registry(_)
             | Request::Rules(_)
+            | Request::Logs(_)
             | Request::Publish(_)
             | Request::Queues(_)
             | Request::Functions(_) => {}
@@ -366,9 +386,19 @@ impl Kernel {
                 let stop = Stimulus::Stop { error: None, cause: None };
                 let _ = self.stimulate(now, id, stop, reads, step);
             }
+            Follow::TidyLogs(now) => {
+                let (bytes_max, mut writes) =
+                    (self.settings.quotas.log_group_bytes_max, Vec::new());
+                self.logs.tidy(now, bytes_max, reads, &mut writes);
+                step.writes.extend(writes.into_iter().map(Write::Logs));
+            }
+            Follow::Sweep(now) => {
+                let ran = self.executions.sweep(now, &self.settings, reads);
+                step.writes.extend(ran.writes.into_iter().map(Write::Executions));
+            }
             Follow::Resume(id) => match self.executions.outstanding(id, reads) {
                 Ok(tasks) => {
-                    self.ask(id, Ran { tasks, ..Ran::default() }, step);
+                    self.ask(now, id, Ran { tasks, ..Ran::default() }, step);
                 }
                 Err(corrupt) => self.quarantine(id, &corrupt, step),
             },
@@ -413,6 +443,16 @@ impl Kernel {
             Request::Queues(request) if !request.is_read() => {
                 self.call_queues(now, asker, request, reads, step)
             }
+            Request::States(executions::Request::StartSync { start, with_data }) => {
+                match self.executions.start_sync(now, start, &self.settings) {
+                    Ok((id, ran)) => {
+                        self.waiting.insert(id, (asker, *with_data));
+                        self.ask(now, id, ran, step);
+                        None
+                    }
+                    Err(error) => Some(Err(error)),
+                }
+            }
             _ => Some(self.answer(now, request, reads, step)),
         }
     }
@@ -429,13 +469,24 @@ impl Kernel {
         }
         match request {
             Request::States(request) => {
+                if let executions::Request::Machines(request) = request
+                    && let Some(logging) = request.logging()
+                {
+                    logging.check(|group| self.logs.has(group))?;
+                }
                 let called = self.executions.call(now, request, reads, &self.settings);
                 let called = called.map_err(|c| ApiError::new("InternalFailure", c.to_string()))?;
                 let (answer, id, ran) = called?;
                 match id {
-                    Some(id) => self.ask(id, ran, step),
+                    Some(id) => self.ask(now, id, ran, step),
                     None => step.writes.extend(ran.writes.into_iter().map(Write::Executions)),
                 }
+                Ok(answer)
+            }
+            Request::Logs(request) => {
+                let mut writes = Vec::new();
+                let answer = self.logs.call(now, request, &mut writes)?;
+                step.writes.extend(writes.into_iter().map(Write::Logs));
                 Ok(answer)
             }
             Request::Registry(request) => {
@@ -539,7 +590,7 @@ impl Kernel {
     ) -> Result<(), Rejected> {
         match self.executions.stimulate(now, id, stimulus, reads, &self.settings) {
             Ok(Ok(ran)) => {
-                self.ask(id, ran, step);
+                self.ask(now, id, ran, step);
                 Ok(())
             }
             Ok(Err(rejected)) => Err(rejected),
@@ -598,6 +649,7 @@ impl Kernel {
         let mut out = broker::Out::default();
         self.broker.tick(now, &self.registry, &self.settings, &mut out);
         self.absorb(0, out, step);
+        self.tidy(now, step);
         for number in self.functions.overdue(now) {
             self.attempt(number, step);
         }
@@ -608,6 +660,17 @@ impl Kernel {
         } else {
             // After downtime a task that an answer waits for may be about to begin: timers first.
             step.then.push(Input::Follow(Follow::Timers(overdue)));
+        }
+    }
+
+    /// Has a slice of what need not be kept any longer removed.
+    fn tidy(&self, now: Timestamp, step: &mut Step) {
+        let is_due = |due: Option<Timestamp>| due.is_some_and(|due| due <= now);
+        if is_due(self.executions.sweep_due(&self.settings)) {
+            step.then.push(Input::Follow(Follow::Sweep(now)));
+        }
+        if is_due(self.logs.due(self.settings.quotas.log_group_bytes_max)) {
+            step.then.push(Input::Follow(Follow::TidyLogs(now)));
         }
     }
 

@@ -47,12 +47,22 @@ pub enum Space {
     History = 0x34,
     /// Activities.
     Activity = 0x35,
-    /// Numbers that outlive what they were given to.
-    Counter = 0x36,
+    /// Earlier revisions, versions and aliases of state machines.
+    MachinePart = 0x39,
+    /// Executions that have ended, by when.
+    Ended = 0x3A,
+    /// State machines by name.
+    MachineName = 0x3B,
     /// DynamoDB tables.
     Table = 0x40,
     /// DynamoDB items.
     Item = 0x41,
+    /// Log groups.
+    LogGroup = 0x50,
+    /// Log streams.
+    LogStream = 0x51,
+    /// Log events.
+    LogEvent = 0x52,
     /// S3 buckets, and the counter of objects' bodies.
     Bucket = 0x60,
     /// S3 objects: one summary each.

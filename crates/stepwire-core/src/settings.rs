@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::broker::Limits;
+use crate::quotas::Quotas;
 
 /// Fixed facts about the node and the limits it holds.
 #[derive(Debug, Clone)]
@@ -20,12 +21,12 @@ pub struct Settings {
     pub subscribe_grace_ms: i64,
     /// How long an answer without an active task waits for one.
     pub answer_grace_ms: i64,
-    /// Most workers that wait for a task of one activity.
-    pub activity_pollers_max: usize,
     /// What the broker bounds.
     pub mqtt: Limits,
     /// AWS services outside that tasks may call: what follows `aws-sdk:` in a resource.
     pub outside: BTreeSet<Arc<str>>,
+    /// What workflows may use.
+    pub quotas: Quotas,
 }
 
 impl Settings {
@@ -44,9 +45,9 @@ impl Default for Settings {
             secret: [0; 32],
             subscribe_grace_ms: 5_000,
             answer_grace_ms: 10_000,
-            activity_pollers_max: 1_000,
             mqtt: Limits::default(),
             outside: BTreeSet::new(),
+            quotas: Quotas::default(),
         }
     }
 }

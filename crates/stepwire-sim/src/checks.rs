@@ -37,6 +37,8 @@ pub struct Run {
     pub completions: Vec<String>,
     /// Event types so far.
     pub types: Vec<String>,
+    /// How long a worker has for each task of an activity, in milliseconds.
+    heartbeats: BTreeMap<u64, i64>,
 }
 
 /// A span of time that an execution waits.
@@ -67,6 +69,8 @@ pub struct Checks {
     /// Milliseconds the process was down so far.
     down_ms: i64,
     http_asked: BTreeSet<(ExecutionId, u64)>,
+    /// Names of the executions that an execution waits for, as `machine/name`.
+    children: BTreeMap<ExecutionId, Vec<String>>,
     /// Functions that tasks have invoked.
     invoked: BTreeSet<(ExecutionId, u64)>,
     /// Invocations that nobody waits for and that are durable.
@@ -111,6 +115,29 @@ impl Checks {
     /// Writes that have just become durable.
     pub fn durable(&mut self, writes: &[Write], marks: &mut Marks) {
         self.released.clear();
+        self.recorded(writes, marks);
+        self.check_children(writes, marks);
+    }
+
+    /// An execution that waits for another never ends before it: at most in the same commit.
+    fn check_children(&mut self, writes: &[Write], marks: &mut Marks) {
+        let ended = writes.iter().filter_map(|write| match write {
+            Write::Executions(executions::Write::Open(id, None)) => Some(*id),
+            _ => None,
+        });
+        for id in ended.collect::<Vec<_>>() {
+            for child in self.children.remove(&id).unwrap_or_default() {
+                let child = self.names.get(&child).and_then(|child| self.runs.get(child));
+                match child.and_then(|child| child.ended.as_deref()) {
+                    None => self.problem(format!("P3: {id:?} ended before what it waits for")),
+                    Some("ExecutionAborted") => marks.sometimes("child stopped with its parent"),
+                    Some(_) => marks.sometimes("parent told of its child's end"),
+                }
+            }
+        }
+    }
+
+    fn recorded(&mut self, writes: &[Write], marks: &mut Marks) {
         for write in writes {
             let write = match write {
                 Write::Executions(write) => write,
@@ -189,8 +216,8 @@ impl Checks {
         run.last_id = event.id;
         run.last_at = event.at;
         run.types.push(kind.clone());
-        let scheduled = matches!(kind.as_str(), "TaskScheduled" | "LambdaFunctionScheduled");
-        let follows = scheduled.then_some(event.id);
+        let schedules = ["TaskScheduled", "ActivityScheduled", "LambdaFunctionScheduled"];
+        let follows = schedules.contains(&kind.as_str()).then_some(event.id);
         let follows = follows.or_else(|| run.task_of.get(&event.previous).copied());
         run.task_of.extend(follows.map(|task| (event.id, task)));
         match kind.as_str() {
@@ -210,6 +237,25 @@ impl Checks {
                 });
                 run.timers.extend(timer.map(|timer| (event.id, timer)));
             }
+            "ActivityScheduled" => {
+                run.tasks.insert(event.id, 0);
+                let seconds = details.and_then(|d| d.member("heartbeatInSeconds"));
+                let heartbeat = seconds.and_then(Json::as_i64).map(|seconds| seconds * 1_000);
+                run.heartbeats.extend(heartbeat.map(|ms| (event.id, ms)));
+            }
+            "ActivityStarted" => {
+                let task = run.task_of.get(&event.previous).copied().unwrap_or_default();
+                let heartbeat = run.heartbeats.get(&task);
+                let timer = heartbeat.map(|ms| Timer { from: event.at, shortest_ms: *ms, down_ms });
+                run.timers.extend(timer.map(|timer| (task, timer)));
+            }
+            "TaskSubmitted" => {
+                let output = details.and_then(|d| d.member("output")).and_then(Json::as_str);
+                let output = output.and_then(|text| Json::parse(text).ok()).unwrap_or_default();
+                if let Some(arn) = output.member("ExecutionArn").and_then(Json::as_str) {
+                    self.children.entry(id).or_default().push(name_of(arn));
+                }
+            }
             "WaitStateEntered" => {
                 let timer = Timer { from: event.at, shortest_ms: WAIT_MS, down_ms };
                 run.timers.insert(event.id, timer);
@@ -223,6 +269,8 @@ impl Checks {
             "TaskSucceeded"
             | "TaskFailed"
             | "TaskTimedOut"
+            | "ActivitySucceeded"
+            | "ActivityTimedOut"
             | "LambdaFunctionSucceeded"
             | "LambdaFunctionFailed" => {
                 let task = run.task_of.get(&event.previous).copied();
@@ -235,7 +283,7 @@ impl Checks {
                     }
                     None => problems.push(format!("P3: {kind} of no task")),
                 }
-                if kind == "TaskTimedOut" {
+                if kind.ends_with("TimedOut") {
                     let scheduled = task.unwrap_or_default();
                     problems.extend(run.fired(scheduled, event.at, down_ms, marks));
                 }

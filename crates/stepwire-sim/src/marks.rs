@@ -40,6 +40,13 @@ pub const ALL: &[&str] = &[
     "QoS 2 message released twice",
     "retained message replaced",
     "will published",
+    "parent told of its child's end",
+    "child stopped with its parent",
+    "worker did a task",
+    "worker was too late",
+    "worker vanished while it waited for a task",
+    "worker vanished with a task",
+    "task came to a worker that had vanished",
 ];
 
 /// Kinds of records: a crash must hit the commit of each, before it and after it.
@@ -63,6 +70,7 @@ pub const KINDS: &[&str] = &[
     "a step",
     "a deadline",
     "an end",
+    "an activity",
 ];
 
 /// When a process dies, as seen from a commit.
@@ -178,6 +186,7 @@ fn kind(write: &Write) -> &'static str {
             | tables::Write::Retired(..) => "a table",
         },
         Write::Answer(..) => "a kept answer",
+        Write::Logs(..) => "a log",
         Write::Functions(write) => match write {
             functions::Write::Function(..) | functions::Write::Code { .. } => "a function",
             functions::Write::Invocation(..) => "an invocation",
@@ -189,6 +198,8 @@ fn kind(write: &Write) -> &'static str {
             executions::Write::Open(_, Some(_)) => "a deadline",
             executions::Write::Open(_, None) => "an end",
             executions::Write::Activity(..) => "an activity",
+            executions::Write::Part(..) | executions::Write::Numbers(..) => "a state machine",
+            executions::Write::Ended(..) | executions::Write::Removed(..) => "an end",
         },
         Write::Objects(_) => "an object",
         Write::Queues(_) => "a queue",

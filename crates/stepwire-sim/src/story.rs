@@ -62,6 +62,26 @@ const FORK_DEFINITION: &str = r#"{"StartAt": "Both", "States": {
     "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Missed"}], "Next": "Done"},
   "Done": {"Type": "Succeed"}, "Missed": {"Type": "Fail", "Error": "Missed"}}}"#;
 
+/// Name of the state machine that starts another and waits for its end.
+pub const ERRAND: &str = "Errand";
+/// Name of the activity that workers take tasks of.
+pub const ACTIVITY: &str = "work";
+
+/// Starts a `Chore` and waits for it; is given up after a while.
+const ERRAND_DEFINITION: &str = r#"{"StartAt": "Send", "States": {
+  "Send": {"Type": "Task", "Resource": "arn:aws:states:::states:startExecution.sync:2", "TimeoutSeconds": 40,
+    "Parameters": {"StateMachineArn": "arn:aws:states:us-east-1:000000000000:stateMachine:Chore",
+      "Name.$": "$$.Execution.Name", "Input.$": "$"},
+    "ResultPath": "$.chore", "End": true}}}"#;
+
+/// A worker does it, or it is offered again.
+const CHORE_DEFINITION: &str = r#"{"StartAt": "Do", "States": {
+  "Do": {"Type": "Task", "Resource": "arn:aws:states:us-east-1:000000000000:activity:work",
+    "HeartbeatSeconds": 2,
+    "Retry": [{"ErrorEquals": ["States.Timeout"], "IntervalSeconds": 1, "MaxAttempts": 3, "BackoffRate": 1}],
+    "ResultPath": "$.done", "Next": "Rest"},
+  "Rest": {"Type": "Wait", "Seconds": 1, "End": true}}}"#;
+
 const AUDIT_DEFINITION: &str =
     r#"{"StartAt": "Note", "States": {"Note": {"Type": "Pass", "End": true}}}"#;
 
@@ -100,6 +120,9 @@ pub fn deployment(members: &[Member<'_>], dawdles: bool) -> Vec<(Service, &'stat
         (Service::States, "CreateStateMachine", machine(STUBBORN, STUBBORN_DEFINITION)),
         (Service::States, "CreateStateMachine", machine(FORK, FORK_DEFINITION)),
         (Service::States, "CreateStateMachine", machine(AUDIT, AUDIT_DEFINITION)),
+        (Service::States, "CreateStateMachine", machine("Chore", CHORE_DEFINITION)),
+        (Service::States, "CreateStateMachine", machine(ERRAND, ERRAND_DEFINITION)),
+        (Service::States, "CreateActivity", Json::object([("name", Json::from(ACTIVITY))])),
         (Service::Lambda, "CreateFunction", function()),
         (Service::Iot, "CreatePolicy", policy(DEVICE_POLICY, POLICY)),
         (Service::Iot, "CreatePolicy", policy(BROAD_POLICY, BROAD)),

@@ -152,6 +152,7 @@ fn hosted(service: &str) -> Option<Hosted> {
             title: "AWSStepFunctions",
             sdk: Sdk::V1,
         },
+        "aws-sdk:cloudwatchlogs" => v2(Service::Logs, "CloudWatchLogs", "CloudWatchLogsException"),
         "aws-sdk:dynamodb" => v2(Service::DynamoDb, "DynamoDb", "DynamoDbException"),
         "dynamodb" => Hosted {
             service: Service::DynamoDb,
@@ -185,7 +186,7 @@ impl Hosted {
     ) -> Result<Request, Failure> {
         let parsed = match self.service {
             Service::IotData => iot::publish(parameters).map(Request::Publish),
-            Service::Iot => {
+            Service::Iot | Service::Logs => {
                 let body = rename(parameters, &camel);
                 Request::parse(self.service, &pascal(api), &body).unwrap_or_else(unknown)
             }
@@ -219,7 +220,7 @@ impl Hosted {
                 Sdk::V1 => metadata::with(&states::v1(answer), answer, call, now),
                 Sdk::V2 => states::v2(answer),
             },
-            Service::Iot | Service::IotData => rename(answer, &pascal),
+            Service::Iot | Service::IotData | Service::Logs => rename(answer, &pascal),
             Service::DynamoDb | Service::S3 | Service::Sqs | Service::Lambda => answer.clone(),
         }
     }

@@ -3,5 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod activities;
+mod express;
 mod nested;
 mod node;

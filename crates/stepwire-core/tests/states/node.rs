@@ -68,6 +68,16 @@ impl Node {
         self.now = until;
     }
 
+    /// How many records are stored.
+    pub(crate) fn stored(&self) -> usize {
+        self.disk.len()
+    }
+
+    /// Executions that have not ended.
+    pub(crate) fn open(&self) -> usize {
+        self.kernel.execution_counts().0
+    }
+
     /// Asks, and leaves the answer for [`Node::answer`].
     pub(crate) fn ask(&mut self, operation: &str, body: &str) -> ReplyId {
         self.calls += 1;

@@ -1,7 +1,9 @@
 //! The command line: verbs, and how they fail.
 
+mod check;
 mod demo;
 mod env;
+mod explain;
 pub mod failure;
 mod logging;
 mod serve;
@@ -33,6 +35,10 @@ enum Verb {
     Demo(demo::Demo),
     /// Run a node
     Serve(serve::Serve),
+    /// Tell what is wrong with workflow definitions
+    Check(check::Check),
+    /// Tell what a code means
+    Explain(explain::Explain),
     /// Print the exports for AWS tools
     Env(env::Env),
 }
@@ -65,6 +71,8 @@ fn perform(verb: Verb) -> Result<(), Failure> {
     match verb {
         Verb::Demo(demo) => on_runtime(demo.run()),
         Verb::Serve(serve) => on_runtime(serve.run()),
+        Verb::Check(check) => check.run(),
+        Verb::Explain(explain) => explain.run(),
         Verb::Env(env) => env.run(),
     }
 }

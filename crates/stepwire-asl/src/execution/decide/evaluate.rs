@@ -84,14 +84,19 @@ impl Decider<'_, '_> {
             [head @ .., _, machine, name] if head.len() == 5 => (head.join(":"), *machine, *name),
             _ => (String::new(), "", ""),
         };
-        let execution = Json::object([
+        // An Express execution has a unique part behind its name, and no redrives.
+        let (name, express) = name.split_once(':').map_or((name, false), |(name, _)| (name, true));
+        let mut execution = vec![
             ("Id", Json::String(Arc::clone(arn))),
             ("Input", self.execution.input.value().clone()),
             ("StartTime", Json::from(self.execution.started.rfc3339())),
             ("Name", Json::from(name)),
             ("RoleArn", Json::String(Arc::clone(&self.execution.role_arn))),
-            ("RedriveCount", Json::from(0)),
-        ]);
+        ];
+        if !express {
+            execution.push(("RedriveCount", Json::from(0)));
+        }
+        let execution = Json::object(execution);
         let id = format!("{head}:stateMachine:{machine}");
         let machine = [("Id", Json::from(id)), ("Name", Json::from(machine))];
         let mut members = vec![("Execution", execution), ("StateMachine", Json::object(machine))];
