@@ -43,8 +43,8 @@ def program():
 class Node:
     """A `stepwire serve` on free ports; the same data folder again after `restart`."""
 
-    def __init__(self, folder):
-        self.folder = Path(folder)
+    def __init__(self, folder, options=()):
+        self.folder, self.options = Path(folder), list(options)
         self.log = self.folder.with_name(self.folder.name + ".log")
         self.start()
 
@@ -52,7 +52,8 @@ class Node:
         log = open(self.log, "ab")
         self.process = subprocess.Popen(
             [program(), "serve", "--data", str(self.folder)]
-            + ["--http", "127.0.0.1:0", "--mqtts", "127.0.0.1:0"],
+            + ["--http", "127.0.0.1:0", "--mqtts", "127.0.0.1:0"]
+            + self.options,
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,

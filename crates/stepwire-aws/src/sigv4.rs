@@ -131,18 +131,60 @@ impl Signature {
             Some(claimed) if claimed.starts_with("STREAMING-") => claimed.to_owned(),
             Some(_) => return Err(Refused::Mismatch),
         };
-        let canonical = self.canonical(request, &body);
-        let scope = format!("{}/{}/{}/aws4_request", self.date, self.region, self.service);
+        let given = unhex(&self.signature).ok_or(Refused::Malformed)?;
+        let check = self.keyed(request, &body, time, secret);
+        check.verify_slice(&given).map_err(|_| Refused::Mismatch)
+    }
+
+    /// The `Authorization` header of `request` for the holder of `secret`. All its headers are
+    /// signed, `x-amz-date` and `host` among them.
+    pub fn sign(
+        request: &Signed<'_>,
+        key: &str,
+        secret: &str,
+        region: &str,
+        service: &str,
+    ) -> Result<String, Refused> {
+        let time = request.headers.get("x-amz-date").and_then(|value| value.to_str().ok());
+        let time = time.ok_or(Refused::Malformed)?;
+        let mut names: Vec<String> =
+            request.headers.keys().map(|name| name.as_str().to_owned()).collect();
+        names.sort();
+        let signature = Signature {
+            key: key.to_owned(),
+            date: time.get(..8).ok_or(Refused::Malformed)?.to_owned(),
+            region: region.to_owned(),
+            service: service.to_owned(),
+            signed_headers: names,
+            signature: String::new(),
+        };
+        let body = hex(&Sha256::digest(request.body));
+        let made = signature.keyed(request, &body, time, secret).finalize().into_bytes();
+        Ok(format!(
+            "{ALGORITHM} Credential={key}/{}, SignedHeaders={}, Signature={}",
+            signature.scope(),
+            signature.signed_headers.join(";"),
+            hex(&made)
+        ))
+    }
+
+    fn scope(&self) -> String {
+        format!("{}/{}/{}/aws4_request", self.date, self.region, self.service)
+    }
+
+    /// The MAC that the signature is, over everything it covers.
+    fn keyed(&self, request: &Signed<'_>, body: &str, time: &str, secret: &str) -> Hmac<Sha256> {
+        let canonical = self.canonical(request, body);
         let hashed = hex(&Sha256::digest(canonical.as_bytes()));
-        let text = format!("{ALGORITHM}\n{time}\n{scope}\n{hashed}");
+        let text = format!("{ALGORITHM}\n{time}\n{}\n{hashed}", self.scope());
         let mut key = mac(format!("AWS4{secret}").as_bytes(), &self.date);
         for part in [self.region.as_str(), &self.service, "aws4_request"] {
             key = mac(&key, part);
         }
-        let mut check = Hmac::<Sha256>::new_from_slice(&key).map_err(|_| Refused::Mismatch)?;
-        check.update(text.as_bytes());
-        let given = unhex(&self.signature).ok_or(Refused::Malformed)?;
-        check.verify_slice(&given).map_err(|_| Refused::Mismatch)
+        let mut made =
+            Hmac::<Sha256>::new_from_slice(&key).expect("HMAC takes a key of any length");
+        made.update(text.as_bytes());
+        made
     }
 
     fn canonical(&self, request: &Signed<'_>, body: &str) -> String {

@@ -90,6 +90,14 @@ impl Kernel {
                     parameters: task.parameters,
                     timeout_ms: task.timeout_ms,
                 }),
+                Carry::Outside(service) => step.effects.push(Effect::AwsCall {
+                    execution,
+                    scheduled,
+                    service,
+                    api: task.resource.api().into(),
+                    parameters: task.parameters,
+                    timeout_ms: task.timeout_ms,
+                }),
                 Carry::Function(form, invoke) => {
                     let caller = InvokedBy::Task { execution, scheduled, form };
                     step.effects.push(Effect::Invoke { caller, invoke });

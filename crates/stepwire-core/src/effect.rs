@@ -52,6 +52,22 @@ pub enum Effect {
         /// Which.
         map_run: u64,
     },
+    /// Call an AWS service outside; its end comes back as
+    /// [`Input::TaskReturned`](crate::Input::TaskReturned).
+    AwsCall {
+        /// The execution that asks.
+        execution: ExecutionId,
+        /// Its `TaskScheduled` event.
+        scheduled: EventId,
+        /// What follows `aws-sdk:` in the resource.
+        service: Arc<str>,
+        /// The operation, as the resource names it.
+        api: Arc<str>,
+        /// Its input, members in PascalCase.
+        parameters: Json,
+        /// How long the task may take, if it says.
+        timeout_ms: Option<i64>,
+    },
     /// Tell the operator.
     Report(Report),
     /// Run a function; its end comes back as

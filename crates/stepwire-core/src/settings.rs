@@ -1,5 +1,6 @@
 //! What the shell tells a kernel once, as plain values.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::broker::Limits;
@@ -22,6 +23,8 @@ pub struct Settings {
     pub answer_grace_ms: i64,
     /// What the broker bounds.
     pub mqtt: Limits,
+    /// AWS services outside that tasks may call: what follows `aws-sdk:` in a resource.
+    pub outside: BTreeSet<Arc<str>>,
     /// What workflows may use.
     pub quotas: Quotas,
 }
@@ -43,6 +46,7 @@ impl Default for Settings {
             subscribe_grace_ms: 5_000,
             answer_grace_ms: 10_000,
             mqtt: Limits::default(),
+            outside: BTreeSet::new(),
             quotas: Quotas::default(),
         }
     }

@@ -67,7 +67,7 @@ fn tasks(value: &Json, at: &str, found: &mut BTreeSet<String>) {
             for (name, value) in members.iter() {
                 let place = format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"));
                 if let (true, "Resource", Some(text)) = (is_task, name.as_ref(), value.as_str())
-                    && integrations::supported(&Resource::parse(text).unwrap()).is_err()
+                    && integrations::supported(&Resource::parse(text).unwrap(), |_| false).is_err()
                 {
                     found.insert(place);
                     continue;

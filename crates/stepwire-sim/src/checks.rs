@@ -341,7 +341,8 @@ impl Checks {
     /// An effect that leaves the process now.
     pub fn leaves(&mut self, effect: &Effect, marks: &mut Marks) {
         match effect {
-            Effect::HttpInvoke { execution, scheduled, .. } => {
+            Effect::HttpInvoke { execution, scheduled, .. }
+            | Effect::AwsCall { execution, scheduled, .. } => {
                 let durable = self.runs.get(execution);
                 if durable.is_none_or(|run| !run.tasks.contains_key(scheduled)) {
                     self.problem("P2: an HTTP call left before its task was durable");

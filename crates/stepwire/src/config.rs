@@ -25,6 +25,9 @@ pub struct Config {
     pub keep_alive_s_max: u16,
     /// Hosts that HTTP tasks may reach although their address is not public, or in plain text.
     pub http_allow: Vec<HostPort>,
+    /// The file with connections of HTTP tasks and AWS services outside: see [`crate::secrets`].
+    /// Default: none.
+    pub secrets: Option<PathBuf>,
     /// Host names and addresses of the server certificate besides `localhost` and loopback.
     pub names: Vec<String>,
     /// What workflows may use. Default: AWS's quotas.
@@ -64,6 +67,7 @@ impl Default for Config {
             allow_anonymous: false,
             keep_alive_s_max: u16::MAX,
             http_allow: Vec::new(),
+            secrets: None,
             names: Vec::new(),
             quotas: Quotas::default(),
             region: "us-east-1".to_owned(),

@@ -10,6 +10,7 @@ use stepwire_core::{ApiError, Effect, Input, ReplyId, Write};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot, watch};
 
+use crate::aws_task::AwsTasks;
 use crate::clock::Clock;
 use crate::driver::{Inputs, Rim};
 use crate::functions::{Functions, request_id};
@@ -111,12 +112,18 @@ impl Drop for Caller {
     }
 }
 
+/// Those who carry out what tasks ask for.
+pub(crate) struct Workers {
+    pub(crate) http: Arc<HttpTasks>,
+    pub(crate) aws: AwsTasks,
+    pub(crate) functions: Arc<Functions>,
+}
+
 /// The world as the driver touches it.
 pub(crate) struct World {
     pub(crate) connections: Arc<Connections>,
     pub(crate) replies: Arc<Replies>,
-    pub(crate) http: Arc<HttpTasks>,
-    pub(crate) functions: Arc<Functions>,
+    pub(crate) workers: Arc<Workers>,
     pub(crate) observers: Arc<Observers>,
     pub(crate) failure: watch::Sender<Option<Arc<stepwire_store::Error>>>,
     pub(crate) clock: Clock,
@@ -128,25 +135,14 @@ impl World {
     pub(crate) fn new(
         connections: Arc<Connections>,
         replies: Arc<Replies>,
-        http: Arc<HttpTasks>,
-        functions: Arc<Functions>,
+        workers: Workers,
         observers: Arc<Observers>,
         clock: Clock,
         failure: watch::Sender<Option<Arc<stepwire_store::Error>>>,
     ) -> World {
         let http_turns = Arc::new(Semaphore::new(HTTP_TASKS_MAX));
-        let runtime = Handle::current();
-        World {
-            connections,
-            replies,
-            http,
-            functions,
-            observers,
-            failure,
-            clock,
-            runtime,
-            http_turns,
-        }
+        let (runtime, workers) = (Handle::current(), Arc::new(workers));
+        World { connections, replies, workers, observers, failure, clock, runtime, http_turns }
     }
 }
 
@@ -170,18 +166,27 @@ impl Rim for World {
                 }
             }
             Effect::HttpInvoke { execution, scheduled, parameters, timeout_ms } => {
-                let (http, inputs) = (Arc::clone(&self.http), inputs.clone());
+                let (workers, inputs) = (Arc::clone(&self.workers), inputs.clone());
                 let turns = Arc::clone(&self.http_turns);
                 self.runtime.spawn(async move {
                     let _turn = turns.acquire().await;
-                    let result = http.invoke(&parameters, timeout_ms).await;
+                    let result = workers.http.invoke(&parameters, timeout_ms).await;
+                    inputs.send(Input::TaskReturned { execution, scheduled, result }).await;
+                });
+            }
+            Effect::AwsCall { execution, scheduled, service, api, parameters, timeout_ms } => {
+                let (workers, inputs) = (Arc::clone(&self.workers), inputs.clone());
+                let turns = Arc::clone(&self.http_turns);
+                self.runtime.spawn(async move {
+                    let _turn = turns.acquire().await;
+                    let result = workers.aws.call(&service, &api, &parameters, timeout_ms).await;
                     inputs.send(Input::TaskReturned { execution, scheduled, result }).await;
                 });
             }
             Effect::Invoke { caller, invoke } => {
-                let (functions, inputs) = (Arc::clone(&self.functions), inputs.clone());
+                let (workers, inputs) = (Arc::clone(&self.workers), inputs.clone());
                 self.runtime.spawn(async move {
-                    let id = request_id();
+                    let (id, functions) = (request_id(), &workers.functions);
                     let result = match caller {
                         InvokedBy::Task { .. } => functions.invoke(&invoke, &id, &inputs).await,
                         InvokedBy::Event(_) => functions.run(&invoke, &id).await,

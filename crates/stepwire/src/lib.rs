@@ -7,6 +7,7 @@
 
 pub mod access_key;
 mod api;
+mod aws_task;
 pub mod ca;
 pub mod cli;
 pub mod clock;
@@ -26,5 +27,6 @@ pub mod node_file;
 pub mod observe;
 pub mod port_holder;
 pub mod runner;
+pub mod secrets;
 pub mod shard;
 pub mod tls;

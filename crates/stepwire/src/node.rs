@@ -15,11 +15,12 @@ use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::access_key::AccessKey;
+use crate::aws_task::AwsTasks;
 use crate::ca::Authority;
 use crate::clock::Clock;
 use crate::config::{Config, Storage};
 use crate::driver::{self, Driver, Inputs};
-use crate::effects::{Caller, Replies, World};
+use crate::effects::{Caller, Replies, Workers, World};
 use crate::files;
 use crate::functions::{self, Functions};
 use crate::http_task::HttpTasks;
@@ -28,6 +29,7 @@ use crate::node_error::NodeError;
 use crate::node_file::NodeFile;
 use crate::observe::{Observation, Observers};
 use crate::runner::{self, Runner};
+use crate::secrets::Secrets;
 use crate::shard::{self, Shard, ShardRead};
 use crate::tls::{self, Shown};
 
@@ -89,6 +91,8 @@ impl Node {
         let folder = config.storage.folder();
         files::create_folder(folder).map_err(|error| NodeError::data(folder, error))?;
         let mut settings = settings(&config)?;
+        let secrets = secrets(&config)?;
+        settings.outside = secrets.services.keys().map(|name| name.as_str().into()).collect();
         let authority = match &config.storage {
             Storage::Folder(folder) => Authority::open(folder)?,
             Storage::Memory(folder) => {
@@ -110,8 +114,9 @@ impl Node {
 
         let clock = Clock::system();
         let (failure, failed) = watch::channel(None);
-        let http =
-            Arc::new(HttpTasks::new(config.http_allow.clone()).map_err(NodeError::HttpTasks)?);
+        let http = HttpTasks::new(config.http_allow.clone(), secrets.connections);
+        let http = Arc::new(http.map_err(NodeError::HttpTasks)?);
+        let aws = AwsTasks { services: secrets.services, http: Arc::clone(&http) };
         let connections = Arc::new(mqtt::Connections::default());
         let shard = Shard(0);
         let replies = Arc::new(Replies::default());
@@ -137,8 +142,7 @@ impl Node {
         let world = World::new(
             Arc::clone(&connections),
             Arc::clone(&replies),
-            http,
-            Arc::clone(&functions),
+            Workers { http, aws, functions: Arc::clone(&functions) },
             Arc::clone(&observers),
             clock.clone(),
             failure,
@@ -411,6 +415,12 @@ fn settings(config: &Config) -> Result<Settings, NodeError> {
         },
         ..Settings::default()
     })
+}
+
+/// What the node needs to be let in elsewhere.
+fn secrets(config: &Config) -> Result<Secrets, NodeError> {
+    let Some(path) = &config.secrets else { return Ok(Secrets::default()) };
+    Secrets::read(path).map_err(|source| NodeError::Secrets { path: path.clone(), source })
 }
 
 /// The secret that tokens are sealed with: made once, kept with the data.

@@ -83,6 +83,14 @@ pub enum NodeError {
     /// Requests to third parties cannot be made.
     #[error("cannot set up HTTP requests: {}", with_causes(.0))]
     HttpTasks(reqwest::Error),
+    /// The file of secrets cannot be used.
+    #[error("cannot use `{}`: {source}", path.display())]
+    Secrets {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: crate::secrets::Error,
+    },
     /// Functions cannot be run.
     #[error("cannot set up functions: {0}")]
     Functions(std::io::Error),
@@ -153,6 +161,9 @@ impl NodeError {
                 "this is a bug: please report it; start again, everything acknowledged is kept"
                     .to_owned()
             }
+            NodeError::Secrets { path, source: crate::secrets::Error::Open(_) } => {
+                format!("`chmod 600 {}`", path.display())
+            }
             NodeError::Damaged { .. } => "restore the folder from a backup".to_owned(),
             NodeError::Authority(ca::Error::KeyMissing { .. }) => {
                 "restore the key from a backup, or remove `ca.pem` to begin with a new authority \
@@ -162,6 +173,7 @@ impl NodeError {
             NodeError::Authority(_)
             | NodeError::HttpTasks(_)
             | NodeError::Functions(_)
+            | NodeError::Secrets { .. }
             | NodeError::Tls(_) => return None,
         })
     }

@@ -11,6 +11,7 @@ use super::request::Request;
 use crate::error::ApiError;
 use crate::integrations;
 use crate::params::Params;
+use crate::settings::Settings;
 
 /// Longest definition, bytes of UTF-8.
 pub const DEFINITION_MAX: usize = 1_048_576;
@@ -52,9 +53,14 @@ pub struct Validate {
 }
 
 /// Everything that is wrong with a definition, errors first, then what AWS warns about.
+/// No AWS service outside is reachable.
 pub fn diagnose(text: &str, kind: Kind) -> Vec<Diagnostic> {
+    diagnosed(text, kind, &|_| false)
+}
+
+fn diagnosed(text: &str, kind: Kind, reachable: &dyn Fn(&str) -> bool) -> Vec<Diagnostic> {
     let mut found = match StateMachine::parse(text) {
-        Ok(machine) => refused(&machine, text, kind),
+        Ok(machine) => refused(&machine, text, kind, reachable),
         Err(found) => found,
     };
     if let Ok(json) = Json::parse(text) {
@@ -63,10 +69,24 @@ pub fn diagnose(text: &str, kind: Kind) -> Vec<Diagnostic> {
     found
 }
 
-/// The state machine that `text` defines, if it can be one of this kind here.
+/// The state machine that `text` defines, if it can be one of this kind on some node: which AWS
+/// services outside one reaches is [`within_reach`]'s to say.
 pub(super) fn accepted(text: &str, kind: Kind) -> Result<StateMachine, ApiError> {
+    accept(text, kind, &|_| true)
+}
+
+/// Refuses a definition that cannot be one of this kind on this node.
+pub(super) fn within_reach(text: &str, kind: Kind, settings: &Settings) -> Result<(), ApiError> {
+    accept(text, kind, &|name| settings.outside.contains(name)).map(drop)
+}
+
+fn accept(
+    text: &str,
+    kind: Kind,
+    reachable: &dyn Fn(&str) -> bool,
+) -> Result<StateMachine, ApiError> {
     let found = match StateMachine::parse(text) {
-        Ok(machine) => match refused(&machine, text, kind) {
+        Ok(machine) => match refused(&machine, text, kind, reachable) {
             none if none.is_empty() => return Ok(machine),
             found => found,
         },
@@ -78,7 +98,12 @@ pub(super) fn accepted(text: &str, kind: Kind) -> Result<StateMachine, ApiError>
 }
 
 /// What is well formed and cannot be carried out: one error for each task or Map state.
-fn refused(machine: &StateMachine, text: &str, kind: Kind) -> Vec<Diagnostic> {
+fn refused(
+    machine: &StateMachine,
+    text: &str,
+    kind: Kind,
+    reachable: &dyn Fn(&str) -> bool,
+) -> Vec<Diagnostic> {
     let maps = distributed(text);
     let mut found = Vec::new();
     for (place, resource) in machine.tasks() {
@@ -86,7 +111,7 @@ fn refused(machine: &StateMachine, text: &str, kind: Kind) -> Vec<Diagnostic> {
             map.express && place.strip_prefix(&*map.at).is_some_and(|rest| rest.starts_with('/'))
         };
         let kind = if maps.iter().any(in_express) { Kind::Express } else { kind };
-        found.extend(unfit(resource, kind, place));
+        found.extend(unfit(resource, kind, place, reachable));
     }
     if kind == Kind::Express {
         let why = "Express state machine does not support Map states in 'DISTRIBUTED' mode";
@@ -128,13 +153,18 @@ fn distributed(text: &str) -> Vec<Distributed> {
     found
 }
 
-fn unfit(resource: &Resource, kind: Kind, place: &str) -> Option<Diagnostic> {
+fn unfit(
+    resource: &Resource,
+    kind: Kind,
+    place: &str,
+    reachable: &dyn Fn(&str) -> bool,
+) -> Option<Diagnostic> {
     if kind == Kind::Express
         && let Some(message) = unfit_for_express(resource)
     {
         return Some(Diagnostic::error(SCHEMA, message, place).about(Topic::Express));
     }
-    let why = integrations::supported(resource).err()?;
+    let why = integrations::supported(resource, reachable).err()?;
     Some(Diagnostic::error(SCHEMA, why, place).about(Topic::Unavailable))
 }
 
@@ -177,8 +207,9 @@ pub(super) fn kind(params: &Params<'_>) -> Result<Kind, ApiError> {
 }
 
 /// The answer to ValidateStateMachineDefinition.
-pub(super) fn validated(validate: &Validate) -> Json {
-    let mut found = diagnose(&validate.definition, validate.kind);
+pub(super) fn validated(validate: &Validate, settings: &Settings) -> Json {
+    let reachable = |name: &str| settings.outside.contains(name);
+    let mut found = diagnosed(&validate.definition, validate.kind, &reachable);
     let is_error = |diagnostic: &Diagnostic| diagnostic.severity == Severity::Error;
     let result = if found.iter().any(is_error) { "FAIL" } else { "OK" };
     found.retain(|diagnostic| is_error(diagnostic) || validate.severity == Severity::Warning);
@@ -214,7 +245,9 @@ mod tests {
     fn answered(body: &str) -> Result<String, String> {
         let body = Json::parse(body).unwrap();
         match validate(&Params::new(&body, "ValidationException")) {
-            Ok(Request::Validate(request)) => Ok(validated(&request).to_text()),
+            Ok(Request::Validate(request)) => {
+                Ok(validated(&request, &Settings::default()).to_text())
+            }
             Ok(other) => panic!("{other:?}"),
             Err(error) => Err(error.message),
         }

@@ -27,7 +27,7 @@ pub(super) type Members = Vec<(&'static str, Json)>;
 pub fn answer(request: &Request, read: &dyn Read, settings: &Settings) -> Result<Json, ApiError> {
     match request {
         Request::Machines(request) => machines::answer(request, read, settings),
-        Request::Validate(validate) => Ok(validated(validate)),
+        Request::Validate(validate) => Ok(validated(validate, settings)),
         Request::DescribeExecution { execution, with_data } => {
             describe_execution(execution, *with_data, read, settings)
         }

@@ -136,15 +136,16 @@ impl Form {
     }
 }
 
-/// A function's own error: its type, and the whole of it as the cause.
-fn function_error(payload: &Arc<str>) -> Failure {
+/// A function's own error: its type, and the whole of it, in compact text, as the cause.
+fn function_error(payload: &str) -> Failure {
     let value = Json::parse(payload).unwrap_or_default();
+    let whole = if value.is_null() { payload.to_owned() } else { value.to_text() };
     match value.member("errorType").and_then(Json::as_str).filter(|kind| !kind.is_empty()) {
-        Some(kind) => Failure::new(kind, Arc::clone(payload)),
+        Some(kind) => Failure::new(kind, whole),
         None => {
             let cause = format!(
                 "The cause could not be determined because Lambda did not return an error type. \
-                 Returned payload: {payload}"
+                 Returned payload: {whole}"
             );
             Failure::new("Lambda.Unknown", cause)
         }
@@ -218,9 +219,10 @@ mod tests {
     #[test]
     fn a_functions_error_fails_the_task_except_of_the_sdk() {
         let now = Timestamp(0);
-        let error = r#"{"errorMessage":"no","errorType":"Bad"}"#;
+        let error = r#"{"errorMessage": "no", "errorType": "Bad"}"#;
         let failure = Form::Optimised.result(now, "id", Ok(invoked(error, true)));
-        assert_eq!(failure, Err(Failure::new("Bad", error)));
+        let cause = r#"{"errorMessage":"no","errorType":"Bad"}"#;
+        assert_eq!(failure, Err(Failure::new("Bad", cause)));
         let output = Form::Sdk.result(now, "id", Ok(invoked(error, true))).unwrap_or_default();
         assert_eq!(output.member("FunctionError").and_then(Json::as_str), Some("Unhandled"));
         assert_eq!(output.member("Payload").and_then(Json::as_str), Some(error));

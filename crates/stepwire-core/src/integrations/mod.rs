@@ -38,6 +38,8 @@ pub(crate) enum Carry {
     Worker,
     /// By the shell, over HTTP.
     Http,
+    /// By the shell, which calls this AWS service outside.
+    Outside(Arc<str>),
     /// By the shell, which runs a function.
     Function(Form, Box<Invoke>),
     /// Not at all: the task fails.
@@ -86,13 +88,23 @@ impl Call {
     }
 }
 
+/// The AWS service outside that `resource` names: one with an `aws-sdk` form that is not hosted.
+fn outside(resource: &Resource) -> Option<&str> {
+    let name = resource.service().strip_prefix("aws-sdk:")?;
+    hosted(resource.service()).is_none().then_some(name)
+}
+
 /// Whether a definition may use `resource`; if not, why, in words for the one who wrote it.
-pub fn supported(resource: &Resource) -> Result<(), String> {
+/// `reachable` says which services outside may be called.
+pub fn supported(resource: &Resource, reachable: impl Fn(&str) -> bool) -> Result<(), String> {
     let (service, api) = (resource.service(), resource.api());
     let known = match service {
         "lambda" | "http" => api == "invoke",
         "lambda-function" | "activity" => true,
-        _ => hosted(service).is_some_and(|hosted| operation_exists(hosted, api)),
+        _ => match outside(resource) {
+            Some(name) => reachable(name),
+            None => hosted(service).is_some_and(|hosted| operation_exists(hosted, api)),
+        },
     };
     if !known {
         let text = resource.text();
@@ -121,10 +133,13 @@ pub(crate) fn carry(resource: &Resource, parameters: &Json) -> Carry {
         "aws-sdk:lambda" if resource.api() == "invoke" => lambda::carry(Form::Sdk, parameters),
         service => match hosted(service) {
             Some(hosted) => Carry::Here(hosted),
-            None => Carry::Fails(Failure {
-                error: "States.Runtime".into(),
-                cause: format!("the resource `{}` is not available", resource.text()).into(),
-            }),
+            None => match outside(resource) {
+                Some(name) => Carry::Outside(name.into()),
+                None => {
+                    let cause = format!("the resource `{}` is not available", resource.text());
+                    Carry::Fails(Failure::new("States.Runtime", cause))
+                }
+            },
         },
     }
 }

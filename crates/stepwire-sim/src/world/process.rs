@@ -154,7 +154,8 @@ impl World {
                 self.at(at, Event::Gone(connection));
             }
             Effect::Reply { reply, answer } => self.replied(reply, answer),
-            Effect::HttpInvoke { execution, scheduled, .. } => {
+            Effect::HttpInvoke { execution, scheduled, .. }
+            | Effect::AwsCall { execution, scheduled, .. } => {
                 let result = if self.dice.one_in(10) {
                     self.marks.sometimes("profile service failed and was retried");
                     let error = "States.Http.StatusCode.503".into();

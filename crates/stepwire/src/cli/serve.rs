@@ -50,6 +50,9 @@ pub(super) struct Serve {
     /// Change a quota of workflows, such as `retention-seconds=86400`; repeatable
     #[arg(long, value_name = "KEY=NUMBER", value_parser = parse_quota)]
     quota: Vec<(Quota, u64)>,
+    /// JSON file with connections of HTTP tasks and AWS services outside, readable by you alone
+    #[arg(long, value_name = "FILE")]
+    secrets: Option<PathBuf>,
     /// Further name or address in the server certificate; repeatable
     #[arg(long, value_name = "NAME")]
     name: Vec<String>,
@@ -98,6 +101,7 @@ impl Serve {
             allow_anonymous: self.allow_anonymous,
             keep_alive_s_max: self.keep_alive_max,
             http_allow: self.http_allow,
+            secrets: self.secrets,
             names: self.name,
             quotas,
             ..Config::default()

@@ -4,19 +4,23 @@
 //! name in the configuration. A name is resolved, every address checked, and the connection made
 //! to a checked address; redirects are not followed, proxies of the environment not used.
 
+mod connection;
 mod egress;
 mod request;
 mod response;
 
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use reqwest::{Client, ClientBuilder, Response, redirect};
+use reqwest::{Client, ClientBuilder, Response, StatusCode, redirect};
 use stepwire_asl::{Failure, Json};
 
-use self::request::Outgoing;
+use self::connection::Token;
+pub(crate) use self::request::Outgoing;
 use crate::config::HostPort;
 
+pub use self::connection::Connection;
 pub use self::request::build_request;
 pub use self::response::{Received, map_response};
 
@@ -41,6 +45,9 @@ fn socket(cause: impl Into<Arc<str>>) -> Failure {
 /// Sends the requests of HTTP tasks. Connections are pooled and shared.
 pub struct HttpTasks {
     allowed: Vec<HostPort>,
+    connections: BTreeMap<String, Connection>,
+    /// Access tokens by connection.
+    tokens: Mutex<HashMap<String, Token>>,
     /// Resolves names to public addresses only.
     public: Client,
     /// Connects wherever it is told: only for `allowed`.
@@ -49,10 +56,15 @@ pub struct HttpTasks {
 
 impl HttpTasks {
     /// Requests may leave for public addresses, and for `allowed` whatever their address is.
-    pub fn new(allowed: Vec<HostPort>) -> Result<HttpTasks, reqwest::Error> {
+    ///
+    /// `connections` are what an `Authentication.ConnectionArn` stands for.
+    pub fn new(
+        allowed: Vec<HostPort>,
+        connections: BTreeMap<String, Connection>,
+    ) -> Result<HttpTasks, reqwest::Error> {
         let public = client(|builder| builder.dns_resolver(egress::PublicOnly).https_only(true))?;
         let trusted = client(|builder| builder)?;
-        Ok(HttpTasks { allowed, public, trusted })
+        Ok(HttpTasks { allowed, connections, tokens: Mutex::default(), public, trusted })
     }
 
     /// Sends the request that `parameters` describe and waits for its response, at most
@@ -68,14 +80,61 @@ impl HttpTasks {
         timeout_ms: Option<i64>,
     ) -> Result<Json, Failure> {
         let outgoing = build_request(parameters)?;
-        let client = self.client_for(&outgoing)?;
-        let allowed_ms = timeout_ms.unwrap_or(TIMEOUT_MS_MAX).clamp(1, TIMEOUT_MS_MAX);
-        let exchange = exchange(client, outgoing);
-        match tokio::time::timeout(Duration::from_millis(allowed_ms.unsigned_abs()), exchange).await
-        {
-            Ok(received) => map_response(&received?),
-            Err(_) => Err(socket(format!("no response within {allowed_ms} ms"))),
+        self.client_for(&outgoing)?;
+        let received = within(timeout_ms, self.authorized(outgoing)).await?;
+        map_response(&received)
+    }
+
+    /// Sends a request with what its connection adds to it.
+    async fn authorized(&self, mut outgoing: Outgoing) -> Result<Received, Failure> {
+        let Some(arn) = outgoing.connection.take() else { return self.exchange(outgoing).await };
+        let name = connection::name_of(&arn).unwrap_or_default();
+        let connection = self.connections.get(name).ok_or_else(|| connection::unknown(&arn))?;
+        let Some(asking) = connection.token_request() else {
+            connection.apply(&mut outgoing, None);
+            return self.exchange(outgoing).await;
+        };
+        if let Some(token) = self.token(name) {
+            let mut first = outgoing.clone();
+            connection.apply(&mut first, Some(&token));
+            let received = self.exchange(first).await?;
+            // A token may be taken back before its time is up.
+            if received.status != StatusCode::UNAUTHORIZED {
+                return Ok(received);
+            }
         }
+        let why = |why: &str| connection::unauthorized(&arn, why);
+        let answer = self.exchange(asking).await.map_err(|failure| why(&failure.cause))?;
+        if !answer.status.is_success() {
+            return Err(why(&format!("its endpoint answered {}", answer.status.as_u16())));
+        }
+        let token = Token::read(&answer.body);
+        let token = token.ok_or_else(|| why("its endpoint answered no `access_token`"))?;
+        self.tokens().insert(name.to_owned(), token.clone());
+        connection.apply(&mut outgoing, Some(&token));
+        self.exchange(outgoing).await
+    }
+
+    fn token(&self, name: &str) -> Option<Token> {
+        self.tokens().get(name).filter(|token| token.is_fresh()).cloned()
+    }
+
+    fn tokens(&self) -> MutexGuard<'_, HashMap<String, Token>> {
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends a request as it is and reads the response, bounded.
+    async fn exchange(&self, outgoing: Outgoing) -> Result<Received, Failure> {
+        exchange(self.client_for(&outgoing)?, outgoing).await
+    }
+
+    /// Sends a request wherever it leads: its address is the operator's own choice.
+    pub(crate) async fn exchange_trusted(
+        &self,
+        outgoing: Outgoing,
+        timeout_ms: Option<i64>,
+    ) -> Result<Received, Failure> {
+        within(timeout_ms, exchange(&self.trusted, outgoing)).await
     }
 
     fn client_for(&self, outgoing: &Outgoing) -> Result<&Client, Failure> {
@@ -85,6 +144,17 @@ impl HttpTasks {
         egress::check(&outgoing.url)?;
         Ok(&self.public)
     }
+}
+
+/// The response, unless it takes longer than `timeout_ms` or 60 s.
+async fn within(
+    timeout_ms: Option<i64>,
+    exchange: impl Future<Output = Result<Received, Failure>>,
+) -> Result<Received, Failure> {
+    let allowed_ms = timeout_ms.unwrap_or(TIMEOUT_MS_MAX).clamp(1, TIMEOUT_MS_MAX);
+    let allowed = Duration::from_millis(allowed_ms.unsigned_abs());
+    let late = || Err(socket(format!("no response within {allowed_ms} ms")));
+    tokio::time::timeout(allowed, exchange).await.unwrap_or_else(|_| late())
 }
 
 /// A client as both need it. Without any certificate authority on the machine HTTPS requests fail
@@ -171,7 +241,8 @@ mod tests {
     }
 
     fn tasks(address: SocketAddr) -> HttpTasks {
-        HttpTasks::new(vec![HostPort::parse(&address.to_string()).unwrap()]).unwrap()
+        HttpTasks::new(vec![HostPort::parse(&address.to_string()).unwrap()], BTreeMap::new())
+            .unwrap()
     }
 
     fn get_of(address: SocketAddr, path: &str) -> Json {
@@ -240,7 +311,7 @@ mod tests {
     #[tokio::test]
     async fn nothing_leaves_for_loopback_unless_it_is_allowed() {
         let address = service().await;
-        let tasks = HttpTasks::new(Vec::new()).unwrap();
+        let tasks = HttpTasks::new(Vec::new(), BTreeMap::new()).unwrap();
         let failed = tasks.invoke(&get_of(address, "/json"), None).await.unwrap_err();
         assert_eq!(&*failed.error, "States.Http.Socket");
         let port = address.port();

@@ -49,8 +49,10 @@ const REFUSED_HEADER_PREFIXES: [&str; 3] = ["x-forwarded-", "x-amz-", "x-amzn-"]
 /// set); a space becomes `+`.
 const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'*').remove(b'-').remove(b'.').remove(b'_');
 
+const URL_ENCODED: &str = "application/x-www-form-urlencoded";
+
 /// A request, ready to be sent.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Outgoing {
     /// Method.
     pub method: Method,
@@ -60,6 +62,8 @@ pub struct Outgoing {
     pub headers: HeaderMap,
     /// Body, when there is one.
     pub body: Option<Vec<u8>>,
+    /// `Authentication.ConnectionArn`, when there is one.
+    pub connection: Option<String>,
 }
 
 /// The request that the parameters of `http:invoke` describe.
@@ -82,18 +86,38 @@ pub fn build_request(parameters: &Json) -> Result<Outgoing, Failure> {
         Some(body) => Some(encode_body(body, members.get("Transform"), &mut headers)?),
         None => None,
     };
-    Ok(Outgoing { method, url, headers, body })
+    let connection = members.get("Authentication").map(connection).transpose()?;
+    Ok(Outgoing { method, url, headers, body, connection })
+}
+
+/// A form that is sent to `url`.
+pub(super) fn form(url: Url, fields: &[(&str, &str)]) -> Outgoing {
+    let mut form = Form { format: ArrayFormat::Repeat, text: String::new() };
+    fields.iter().for_each(|(name, value)| form.pair(name, value));
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(URL_ENCODED));
+    let body = Some(form.text.into_bytes());
+    Outgoing { method: Method::POST, url, headers, body, connection: None }
+}
+
+fn connection(authentication: &Json) -> Result<String, Failure> {
+    let members = object(authentication, "Authentication")?;
+    if let Some(name) = members.keys().find(|name| ***name != *"ConnectionArn") {
+        return Err(runtime(format!("`{name}` is not a field of `Authentication`")));
+    }
+    text(members, "ConnectionArn").map(str::to_owned)
 }
 
 fn refuse_unknown(members: &Object) -> Result<(), Failure> {
     for name in members.keys() {
         match &**name {
             "ApiEndpoint" | "Method" | "Headers" | "QueryParameters" | "RequestBody"
-            | "Transform" => {}
-            "Authentication" | "InvocationConfig" => {
-                return Err(runtime(format!(
-                    "`{name}` with a `ConnectionArn` is not available yet; send a header instead"
-                )));
+            | "Transform" | "Authentication" => {}
+            "InvocationConfig" => {
+                return Err(runtime(
+                    "`InvocationConfig` is not available in stepwire; private hosts are reached \
+                     with `--http-allow HOST:PORT`",
+                ));
             }
             _ => {
                 return Err(runtime(format!("`{name}` is not a parameter of `http:invoke`")));
@@ -191,7 +215,7 @@ fn encode_body(
             for (name, value) in object(body, "RequestBody")? {
                 form.add(name, value)?;
             }
-            ("application/x-www-form-urlencoded", form.text)
+            (URL_ENCODED, form.text)
         }
         // Text of a kind that is not JSON goes out as it is.
         (Encoding::Json, Json::String(text)) if kind.is_some_and(|kind| !is_json(kind)) => {
@@ -403,7 +427,10 @@ mod tests {
 
     #[test]
     fn what_is_not_acted_on_is_refused_by_name() {
-        assert!(cause(r#","Authentication":{"ConnectionArn":"arn"}"#).contains("`Authentication`"));
+        assert!(cause(r#","Authentication":{"Secret":"arn"}"#).contains("`Secret`"));
+        assert!(
+            cause(r#","InvocationConfig":{"ConnectionArn":"arn"}"#).contains("InvocationConfig")
+        );
         assert!(cause(r#","Retries":3"#).contains("`Retries`"));
         assert!(cause(r#","RequestBody":{},"Transform":{"Zip":1}"#).contains("`Zip`"));
     }

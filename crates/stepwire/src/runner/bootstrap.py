@@ -3,12 +3,11 @@
 Started by stepwire, as `python3 -u bootstrap.py`. Source: AWS Lambda developer guide, "Runtime API".
 """
 
-import decimal
-import http.client
 import importlib
 import json
 import logging
 import os
+import socket
 import sys
 import time
 import traceback
@@ -19,17 +18,29 @@ CURRENT = {"id": ""}
 
 
 class Api:
-    """The Runtime API, on one connection."""
+    """The Runtime API, on one connection. `http.client` would take as long to load as all else."""
 
     def __init__(self):
-        self.connection = http.client.HTTPConnection(ENV["AWS_LAMBDA_RUNTIME_API"])
+        self.host = ENV["AWS_LAMBDA_RUNTIME_API"]
+        address, port = self.host.split(":")
+        self.socket = socket.create_connection((address, int(port)))
+        self.lines = self.socket.makefile("rb")
 
-    def request(self, method, path, body=None, headers=None):
+    def request(self, method, path, body=b"", headers=None):
+        """The headers, by name in lower case, and the body of the answer."""
         try:
-            self.connection.request(method, RUNTIME + path, body, headers or {})
-            response = self.connection.getresponse()
-            return response, response.read()
-        except (OSError, http.client.HTTPException):
+            sent = {"Host": self.host, "Content-Length": len(body), **(headers or {})}
+            head = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
+            head = f"{method} {RUNTIME}{path} HTTP/1.1\r\n{head}\r\n"
+            self.socket.sendall(head.encode("latin-1", "replace") + body)
+            if not self.lines.readline():
+                raise OSError("closed")
+            received = {}
+            for line in iter(self.lines.readline, b"\r\n"):
+                name, _, value = line.decode("latin-1").partition(":")
+                received[name.lower()] = value.strip()
+            return received, self.lines.read(int(received.get("content-length", 0)))
+        except OSError:
             # Nobody is there any more.
             sys.stdout.flush()
             os._exit(0)
@@ -51,17 +62,17 @@ class Context:
     """What a handler gets beside its event."""
 
     def __init__(self, headers):
-        self.aws_request_id = headers["Lambda-Runtime-Aws-Request-Id"]
-        self.invoked_function_arn = headers["Lambda-Runtime-Invoked-Function-Arn"]
+        self.aws_request_id = headers["lambda-runtime-aws-request-id"]
+        self.invoked_function_arn = headers["lambda-runtime-invoked-function-arn"]
         self.function_name = ENV["AWS_LAMBDA_FUNCTION_NAME"]
         self.function_version = ENV["AWS_LAMBDA_FUNCTION_VERSION"]
         self.memory_limit_in_mb = ENV["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"]
         self.log_group_name = ENV["AWS_LAMBDA_LOG_GROUP_NAME"]
         self.log_stream_name = ENV["AWS_LAMBDA_LOG_STREAM_NAME"]
         self.identity = None
-        client = headers.get("Lambda-Runtime-Client-Context")
+        client = headers.get("lambda-runtime-client-context")
         self.client_context = json.loads(client) if client else None
-        self._deadline_ms = int(headers["Lambda-Runtime-Deadline-Ms"])
+        self._deadline_ms = int(headers["lambda-runtime-deadline-ms"])
 
     def get_remaining_time_in_millis(self):
         return max(0, self._deadline_ms - int(time.time() * 1000))
@@ -133,7 +144,8 @@ def report(described_error):
 
 def simple(value):
     """What JSON has no type for."""
-    if isinstance(value, decimal.Decimal):
+    decimal = sys.modules.get("decimal")
+    if decimal and isinstance(value, decimal.Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
 
@@ -170,10 +182,10 @@ def main():
         api.error("/init/error", error)
         sys.exit(1)
     while True:
-        response, event = api.request("GET", "/invocation/next")
-        context = Context(response.headers)
+        headers, event = api.request("GET", "/invocation/next")
+        context = Context(headers)
         CURRENT["id"] = request_id = context.aws_request_id
-        ENV["_X_AMZN_TRACE_ID"] = response.headers.get("Lambda-Runtime-Trace-Id", "")
+        ENV["_X_AMZN_TRACE_ID"] = headers.get("lambda-runtime-trace-id", "")
         try:
             result, error = answer(function, event, context), None
         except Exception as raised:

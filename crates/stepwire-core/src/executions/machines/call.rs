@@ -6,6 +6,7 @@ use stepwire_asl::json::Object;
 use stepwire_asl::{Entropy, Json, Timestamp};
 
 use super::super::call::{Called, seconds};
+use super::super::definition::within_reach;
 use super::super::record::{self, MachineRecord};
 use super::super::run::{Ran, machine_arn, seed};
 use super::super::{Executions, derived_uuid};
@@ -94,6 +95,7 @@ impl Executions {
     ) -> Result<Json, ApiError> {
         let arn = machine_arn(settings, &create.name);
         within_definition(&create.definition, settings)?;
+        within_reach(&create.definition, create.kind, settings)?;
         if let Some(there) = self.machines.last_named(&create.name) {
             let there = &there.record;
             if !there.deleted {
@@ -157,7 +159,7 @@ impl Executions {
         };
         let before = Arc::clone(&there.record);
         if let Some(definition) = &update.definition {
-            super::super::definition::accepted(definition, before.kind)?;
+            within_reach(definition, before.kind, settings)?;
         }
         let mut after = before.as_ref().clone();
         after.definition = update.definition.clone().unwrap_or(after.definition);
