@@ -80,7 +80,6 @@ def test_a_bad_definition_is_refused_with_its_place(node, name):
         "arn:aws:states:::aws-sdk:iot:searchIndex",
         "arn:aws:states:::dynamodb:query",
         "arn:aws:states:::aws-sdk:dynamodb:putItem.sync",
-        f"{STATES}:activity:a",
     ],
 )
 def test_a_resource_that_is_not_carried_out_is_refused_by_name_when_created(node, name, resource):
@@ -463,9 +462,6 @@ def test_a_task_without_heartbeat_in_time_times_out(node, name):
 def test_operations_that_come_later_are_refused_by_name(node, name):
     sfn = node.sfn()
     for call, arguments, operation in (
-        ("create_activity", {"name": name}, "CreateActivity"),
-        ("list_activities", {}, "ListActivities"),
-        ("start_sync_execution", {"stateMachineArn": f"{STATES}:stateMachine:a"}, "StartSync"),
         ("tag_resource", {"resourceArn": f"{STATES}:stateMachine:a", "tags": []}, "TagResource"),
     ):
         client = node.client("stepfunctions", inject_host_prefix=False)

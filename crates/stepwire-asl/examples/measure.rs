@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use stepwire_asl::history::{decode_chunk, encode_chunk};
-use stepwire_asl::{Entropy, Execution, HistoryEvent, Start, StateMachine, Timestamp, Turn};
+use stepwire_asl::{
+    Entropy, Execution, HistoryEvent, Limits, Start, StateMachine, Timestamp, Turn,
+};
 
 const CHAIN: &str = r#"{"StartAt": "S0", "States": {
   "S0": {"Type": "Pass", "Next": "S1"},
@@ -54,6 +56,7 @@ fn run(machine: &Arc<StateMachine>) -> Vec<HistoryEvent> {
         now: Timestamp(1_700_000_000_000),
         entropy: &mut entropy,
         token: &token,
+        limits: Limits::default(),
         activity: &|_| true,
     };
     let start = Start {

@@ -144,6 +144,34 @@ impl Call {
 type Made = Result<Json, String>;
 
 impl Function {
+    /// Whether a literal may be argument `number`, from 0: no literal is an array or an object.
+    fn takes(self, number: usize, literal: &Json) -> bool {
+        let (is_text, is_number) =
+            (matches!(literal, Json::String(_)), matches!(literal, Json::Number(_)));
+        match (self, number) {
+            (Function::ArrayRange | Function::MathAdd | Function::MathRandom, _)
+            | (Function::ArrayGetItem | Function::ArrayPartition, 1) => is_number,
+            (Function::Base64Decode | Function::Base64Encode | Function::StringToJson, _)
+            | (Function::StringSplit, _)
+            | (Function::Format, 0)
+            | (Function::Hash, 1) => is_text,
+            (Function::ArrayLength | Function::ArrayUnique, _)
+            | (Function::ArrayContains | Function::ArrayGetItem | Function::ArrayPartition, _) => {
+                self == Function::ArrayContains && number == 1
+            }
+            (Function::JsonMerge, 0 | 1) => false,
+            (Function::JsonMerge, _) => matches!(literal, Json::Bool(_)),
+            (
+                Function::Array
+                | Function::Format
+                | Function::Hash
+                | Function::JsonToString
+                | Function::Uuid,
+                _,
+            ) => true,
+        }
+    }
+
     fn of(self, values: &[Json], entropy: &mut Entropy) -> Made {
         match self {
             Function::Array => Ok(Json::array(values.iter().cloned())),
@@ -438,6 +466,15 @@ impl Parser<'_> {
         if !(least..=most).contains(&arguments.len()) {
             return Err(self.error(&format!("`{name}` takes {least} to {most} arguments")));
         }
+        for (number, argument) in arguments.iter().enumerate() {
+            if let Argument::Literal(value) = argument
+                && !function.takes(number, value)
+            {
+                let value = value.to_text();
+                let why = format!("`{name}` does not take {value} as argument {}", number + 1);
+                return Err(self.error(&why));
+            }
+        }
         Ok(Call { function, arguments })
     }
 
@@ -486,7 +523,8 @@ impl Parser<'_> {
         self.rest().len()
     }
 
-    /// A quoted text. `\'` is a quote; other escapes stay, for the function to read.
+    /// A quoted text. `\'` is a quote; the other escapes, of `\` and braces, stay for the function to
+    /// read.
     fn string(&mut self) -> Result<Json, Error> {
         self.at += 1;
         let mut text = String::new();
@@ -499,7 +537,10 @@ impl Parser<'_> {
                 }
                 '\\' => match chars.next() {
                     Some((_, '\'')) => text.push('\''),
-                    Some((_, next)) => text.extend(['\\', next]),
+                    Some((_, next @ ('\\' | '{' | '}'))) => text.extend(['\\', next]),
+                    Some((_, next)) => {
+                        return Err(self.error(&format!("`\\{next}` is not an escape sequence")));
+                    }
                     None => break,
                 },
                 c => text.push(c),

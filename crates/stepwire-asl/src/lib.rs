@@ -28,7 +28,7 @@ pub const REVISION: u16 = 1;
 pub use definition::StateMachine;
 pub use diagnostic::{Diagnostic, Severity, Topic};
 pub use entropy::Entropy;
-pub use execution::{Decision, Execution, Rejected, Start, Status, Stimulus, Task, Turn};
+pub use execution::{Decision, Execution, Limits, Rejected, Start, Status, Stimulus, Task, Turn};
 pub use history::{EventId, HistoryEvent};
 pub use json::Json;
 pub use scope::Failure;

@@ -14,6 +14,8 @@
 //! | `tick SECONDS` | time passes, everything due fires |
 //! | `return JSON`, `refuse ERROR CAUSE` | the task's service answers |
 //! | `succeed JSON`, `fail ERROR CAUSE`, `heartbeat` | somebody with the task's token reports |
+//! | `take WORKER` | a worker takes an activity's task |
+//! | `done JSON`, `failed ERROR CAUSE` | the job that a `.sync` task waits for ends |
 //! | `stop ERROR CAUSE` | StopExecution |
 //! | `repeat N COMMAND` | the command, N times |
 //!
@@ -31,7 +33,7 @@ use std::sync::Arc;
 use stepwire_asl::advice;
 use stepwire_asl::history::{decode_chunk, encode_chunk};
 use stepwire_asl::{
-    Decision, Entropy, Execution, Failure, HistoryEvent, Json, Start, StateMachine, Status,
+    Decision, Entropy, Execution, Failure, HistoryEvent, Json, Limits, Start, StateMachine, Status,
     Stimulus, Timestamp, Turn,
 };
 
@@ -192,8 +194,13 @@ impl World {
             input: input.into(),
         };
         let token = |id| format!("token-{id}");
-        let mut turn =
-            Turn { now: self.now, entropy: &mut self.entropy, token: &token, activity: &|_| true };
+        let mut turn = Turn {
+            now: self.now,
+            entropy: &mut self.entropy,
+            token: &token,
+            activity: &|arn| !arn.ends_with(":missing"),
+            limits: Limits::default(),
+        };
         let (execution, decision) = Execution::start(Arc::clone(&self.machine), start, &mut turn);
         let (events, stored) = (Vec::new(), Vec::new());
         let mut run = Run { execution, events, stored, told: String::new() };
@@ -225,6 +232,12 @@ impl World {
             "succeed" => Stimulus::TokenSucceeded { scheduled, output: json_text(rest).into() },
             "fail" => Stimulus::TokenFailed { scheduled, error: some(error), cause: some(cause) },
             "heartbeat" => Stimulus::Heartbeat { scheduled },
+            "take" => Stimulus::ActivityStarted { scheduled, worker: some(rest) },
+            "done" => {
+                let result = Ok(Json::parse(&json_text(rest)).unwrap());
+                Stimulus::JobEnded { scheduled, result }
+            }
+            "failed" => Stimulus::JobEnded { scheduled, result: Err(Failure::new(error, cause)) },
             "stop" => Stimulus::Stop { error: some(error), cause: some(cause) },
             other => panic!("unknown command `{other}`"),
         }
@@ -233,8 +246,13 @@ impl World {
     fn step(&mut self, stimulus: Stimulus) {
         let run = self.runs.last_mut().unwrap();
         let token = |id| format!("token-{id}");
-        let mut turn =
-            Turn { now: self.now, entropy: &mut self.entropy, token: &token, activity: &|_| true };
+        let mut turn = Turn {
+            now: self.now,
+            entropy: &mut self.entropy,
+            token: &token,
+            activity: &|arn| !arn.ends_with(":missing"),
+            limits: Limits::default(),
+        };
         let before = run.execution.clone();
         match run.execution.step(stimulus, &mut turn) {
             Ok(decision) => run.take(decision, &self.machine),

@@ -30,6 +30,7 @@ pub fn status(service: &str, code: &str) -> u16 {
         {
             403
         }
+        _ if service == "lambda" => lambda(code),
         _ if !matches!(service, "iot" | "iotdata" | "iotdevicegateway") => 400,
         "UnauthorizedException" => 401,
         "ResourceNotFoundException" => 404,
@@ -42,6 +43,20 @@ pub fn status(service: &str, code: &str) -> u16 {
         | "ConflictingResourceUpdateException" => 409,
         "LimitExceededException" => 410,
         "ThrottlingException" => 429,
+        _ => 400,
+    }
+}
+
+fn lambda(code: &str) -> u16 {
+    match code {
+        "ResourceNotFoundException" => 404,
+        "MethodNotAllowedException" => 405,
+        "ResourceConflictException" => 409,
+        "PreconditionFailedException" => 412,
+        "RequestTooLargeException" => 413,
+        "UnsupportedMediaTypeException" => 415,
+        "TooManyRequestsException" => 429,
+        "ServiceException" => 500,
         _ => 400,
     }
 }

@@ -1,6 +1,6 @@
-//! REST routes of AWS IoT: which operation a method and path name, and where its parameters are.
+//! REST routes of AWS IoT and AWS Lambda: which operation a method and path name, and where its parameters are.
 //!
-//! Made by `scripts/iot_routes.py` from the public service models. Do not edit.
+//! Made by `scripts/routes.py` from the public service models. Do not edit.
 
 /// An operation and how a request names it.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct Route {
     pub plain: &'static [&'static str],
 }
 
-/// The control plane.
+/// AWS IoT, the control plane.
 pub const IOT: &[Route] = &[
     Route { method: "PATCH", path: "/accept-certificate-transfer/{certificateId}", operation: "AcceptCertificateTransfer", query: &[("setAsActive", "setAsActive")], headers: &[], payload: None, plain: &["setAsActive"] },
     Route { method: "PUT", path: "/billing-groups/addThingToBillingGroup", operation: "AddThingToBillingGroup", query: &[], headers: &[], payload: None, plain: &[] },
@@ -297,14 +297,112 @@ pub const IOT: &[Route] = &[
     Route { method: "POST", path: "/security-profile-behaviors/validate", operation: "ValidateSecurityProfileBehaviors", query: &[], headers: &[], payload: None, plain: &[] },
 ];
 
-/// The data plane.
+/// AWS IoT, the data plane.
 pub const IOT_DATA: &[Route] = &[
     Route { method: "DELETE", path: "/connections/{clientId}", operation: "DeleteConnection", query: &[("cleanSession", "cleanSession"), ("preventWillMessage", "preventWillMessage")], headers: &[], payload: None, plain: &["cleanSession", "preventWillMessage"] },
     Route { method: "DELETE", path: "/things/{thingName}/shadow", operation: "DeleteThingShadow", query: &[("name", "shadowName")], headers: &[], payload: None, plain: &[] },
+    Route { method: "GET", path: "/connections/{clientId}", operation: "GetConnection", query: &[("includeSocketInformation", "includeSocketInformation")], headers: &[], payload: None, plain: &["includeSocketInformation"] },
     Route { method: "GET", path: "/retainedMessage/{topic}", operation: "GetRetainedMessage", query: &[], headers: &[], payload: None, plain: &[] },
     Route { method: "GET", path: "/things/{thingName}/shadow", operation: "GetThingShadow", query: &[("name", "shadowName")], headers: &[], payload: None, plain: &[] },
     Route { method: "GET", path: "/api/things/shadow/ListNamedShadowsForThing/{thingName}", operation: "ListNamedShadowsForThing", query: &[("nextToken", "nextToken"), ("pageSize", "pageSize")], headers: &[], payload: None, plain: &["pageSize"] },
     Route { method: "GET", path: "/retainedMessage", operation: "ListRetainedMessages", query: &[("maxResults", "maxResults"), ("nextToken", "nextToken")], headers: &[], payload: None, plain: &["maxResults"] },
+    Route { method: "GET", path: "/connections/{clientId}/subscriptions", operation: "ListSubscriptions", query: &[("maxResults", "maxResults"), ("nextToken", "nextToken")], headers: &[], payload: None, plain: &["maxResults"] },
     Route { method: "POST", path: "/topics/{topic}", operation: "Publish", query: &[("contentType", "contentType"), ("messageExpiry", "messageExpiry"), ("qos", "qos"), ("responseTopic", "responseTopic"), ("retain", "retain")], headers: &[("x-amz-mqtt5-correlation-data", "correlationData"), ("x-amz-mqtt5-payload-format-indicator", "payloadFormatIndicator"), ("x-amz-mqtt5-user-properties", "userProperties")], payload: Some("payload"), plain: &["messageExpiry", "qos", "retain"] },
+    Route { method: "POST", path: "/connections/{clientId}/messages", operation: "SendDirectMessage", query: &[("confirmation", "confirmation"), ("contentType", "contentType"), ("responseTopic", "responseTopic"), ("timeout", "timeout"), ("topic", "topic")], headers: &[("x-amz-mqtt5-correlation-data", "correlationData"), ("x-amz-mqtt5-payload-format-indicator", "payloadFormatIndicator"), ("x-amz-mqtt5-user-properties", "userProperties")], payload: Some("payload"), plain: &["confirmation", "timeout"] },
     Route { method: "POST", path: "/things/{thingName}/shadow", operation: "UpdateThingShadow", query: &[("name", "shadowName")], headers: &[], payload: Some("payload"), plain: &[] },
+];
+
+/// AWS Lambda.
+pub const LAMBDA: &[Route] = &[
+    Route { method: "POST", path: "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy", operation: "AddLayerVersionPermission", query: &[("RevisionId", "RevisionId")], headers: &[], payload: None, plain: &["VersionNumber"] },
+    Route { method: "POST", path: "/2015-03-31/functions/{FunctionName}/policy", operation: "AddPermission", query: &[("Qualifier", "Qualifier")], headers: &[], payload: None, plain: &[] },
+    Route { method: "POST", path: "/2025-12-01/durable-executions/{DurableExecutionArn}/checkpoint", operation: "CheckpointDurableExecution", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "POST", path: "/2015-03-31/functions/{FunctionName}/aliases", operation: "CreateAlias", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "POST", path: "/2025-11-30/capacity-providers", operation: "CreateCapacityProvider", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "POST", path: "/2020-04-22/code-signing-configs", operation: "CreateCodeSigningConfig", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "POST", path: "/2015-03-31/event-source-mappings", operation: "CreateEventSourceMapping", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "POST", path: "/2015-03-31/functions", operation: "CreateFunction", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "POST", path: "/2021-10-31/functions/{FunctionName}/url", operation: "CreateFunctionUrlConfig", query: &[("Qualifier", "Qualifier")], headers: &[], payload: None, plain: &[] },
+    Route { method: "DELETE", path: "/2015-03-31/functions/{FunctionName}/aliases/{Name}", operation: "DeleteAlias", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "DELETE", path: "/2025-11-30/capacity-providers/{CapacityProviderName}", operation: "DeleteCapacityProvider", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "DELETE", path: "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}", operation: "DeleteCodeSigningConfig", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "DELETE", path: "/2025-12-01/durable-executions/{DurableExecutionArn}", operation: "DeleteDurableExecution", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "DELETE", path: "/2015-03-31/event-source-mappings/{UUID}", operation: "DeleteEventSourceMapping", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "DELETE", path: "/2015-03-31/functions/{FunctionName}", operation: "DeleteFunction", query: &[("Qualifier", "Qualifier")], headers: &[], payload: None, plain: &[] },
+    Route { method: "DELETE", path: "/2020-06-30/functions/{FunctionName}/code-signing-config", operation: "DeleteFunctionCodeSigningConfig", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "DELETE", path: "/2017-10-31/functions/{FunctionName}/concurrency", operation: "DeleteFunctionConcurrency", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "DELETE", path: "/2019-09-25/functions/{FunctionName}/event-invoke-config", operation: "DeleteFunctionEventInvokeConfig", query: &[("Qualifier", "Qualifier")], headers: &[], payload: None, plain: &[] },
+    Route { method: "DELETE", path: "/2021-10-31/functions/{FunctionName}/url", operation: "DeleteFunctionUrlConfig", query: &[("Qualifier", "Qualifier")], headers: &[], payload: None, plain: &[] },
+    Route { method: "DELETE", path: "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}", operation: "DeleteLayerVersion", query: &[], headers: &[], payload: None, plain: &["VersionNumber"] },
+    Route { method: "DELETE", path: "/2019-09-30/functions/{FunctionName}/provisioned-concurrency", operation: "DeleteProvisionedConcurrencyConfig", query: &[("Qualifier", "Qualifier")], headers: &[], payload: None, plain: &[] },
+    Route { method: "DELETE", path: "/2026-07-09/resource-policy/{ResourceArn}", operation: "DeleteResourcePolicy", query: &[("RevisionId", "RevisionId")], headers: &[], payload: None, plain: &[] },
+    Route { method: "GET", path: "/2016-08-19/account-settings", operation: "GetAccountSettings", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "GET", path: "/2015-03-31/functions/{FunctionName}/aliases/{Name}", operation: "GetAlias", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "GET", path: "/2025-11-30/capacity-providers/{CapacityProviderName}", operation: "GetCapacityProvider", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "GET", path: "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}", operation: "GetCodeSigningConfig", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "GET", path: "/2025-12-01/durable-executions/{DurableExecutionArn}", operation: "GetDurableExecution", query: &[("IncludeExecutionData", "IncludeExecutionData")], headers: &[], payload: None, plain: &["IncludeExecutionData"] },
+    Route { method: "GET", path: "/2025-12-01/durable-executions/{DurableExecutionArn}/history", operation: "GetDurableExecutionHistory", query: &[("IncludeExecutionData", "IncludeExecutionData"), ("Marker", "Marker"), ("MaxItems", "MaxItems"), ("ReverseOrder", "ReverseOrder")], headers: &[], payload: None, plain: &["IncludeExecutionData", "MaxItems", "ReverseOrder"] },
+    Route { method: "GET", path: "/2025-12-01/durable-executions/{DurableExecutionArn}/state", operation: "GetDurableExecutionState", query: &[("CheckpointToken", "CheckpointToken"), ("Marker", "Marker"), ("MaxItems", "MaxItems")], headers: &[], payload: None, plain: &["MaxItems"] },
+    Route { method: "GET", path: "/2015-03-31/event-source-mappings/{UUID}", operation: "GetEventSourceMapping", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "GET", path: "/2015-03-31/functions/{FunctionName}", operation: "GetFunction", query: &[("Qualifier", "Qualifier")], headers: &[], payload: None, plain: &[] },
+    Route { method: "GET", path: "/2020-06-30/functions/{FunctionName}/code-signing-config", operation: "GetFunctionCodeSigningConfig", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "GET", path: "/2019-09-30/functions/{FunctionName}/concurrency", operation: "GetFunctionConcurrency", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "GET", path: "/2015-03-31/functions/{FunctionName}/configuration", operation: "GetFunctionConfiguration", query: &[("Qualifier", "Qualifier")], headers: &[], payload: None, plain: &[] },
+    Route { method: "GET", path: "/2019-09-25/functions/{FunctionName}/event-invoke-config", operation: "GetFunctionEventInvokeConfig", query: &[("Qualifier", "Qualifier")], headers: &[], payload: None, plain: &[] },
+    Route { method: "GET", path: "/2024-08-31/functions/{FunctionName}/recursion-config", operation: "GetFunctionRecursionConfig", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "GET", path: "/2025-11-30/functions/{FunctionName}/function-scaling-config", operation: "GetFunctionScalingConfig", query: &[("Qualifier", "Qualifier")], headers: &[], payload: None, plain: &[] },
+    Route { method: "GET", path: "/2021-10-31/functions/{FunctionName}/url", operation: "GetFunctionUrlConfig", query: &[("Qualifier", "Qualifier")], headers: &[], payload: None, plain: &[] },
+    Route { method: "GET", path: "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}", operation: "GetLayerVersion", query: &[], headers: &[], payload: None, plain: &["VersionNumber"] },
+    Route { method: "GET", path: "/2018-10-31/layers", operation: "GetLayerVersionByArn", query: &[("Arn", "Arn")], headers: &[], payload: None, plain: &[] },
+    Route { method: "GET", path: "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy", operation: "GetLayerVersionPolicy", query: &[], headers: &[], payload: None, plain: &["VersionNumber"] },
+    Route { method: "GET", path: "/2015-03-31/functions/{FunctionName}/policy", operation: "GetPolicy", query: &[("Qualifier", "Qualifier")], headers: &[], payload: None, plain: &[] },
+    Route { method: "GET", path: "/2019-09-30/functions/{FunctionName}/provisioned-concurrency", operation: "GetProvisionedConcurrencyConfig", query: &[("Qualifier", "Qualifier")], headers: &[], payload: None, plain: &[] },
+    Route { method: "GET", path: "/2026-07-09/resource-policy/{ResourceArn}", operation: "GetResourcePolicy", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "GET", path: "/2021-07-20/functions/{FunctionName}/runtime-management-config", operation: "GetRuntimeManagementConfig", query: &[("Qualifier", "Qualifier")], headers: &[], payload: None, plain: &[] },
+    Route { method: "POST", path: "/2015-03-31/functions/{FunctionName}/invocations", operation: "Invoke", query: &[("Qualifier", "Qualifier")], headers: &[("x-amz-client-context", "ClientContext"), ("x-amz-durable-execution-name", "DurableExecutionName"), ("x-amz-invocation-type", "InvocationType"), ("x-amz-log-type", "LogType"), ("x-amz-tenant-id", "TenantId")], payload: Some("Payload"), plain: &[] },
+    Route { method: "POST", path: "/2014-11-13/functions/{FunctionName}/invoke-async", operation: "InvokeAsync", query: &[], headers: &[], payload: Some("InvokeArgs"), plain: &[] },
+    Route { method: "POST", path: "/2021-11-15/functions/{FunctionName}/response-streaming-invocations", operation: "InvokeWithResponseStream", query: &[("Qualifier", "Qualifier")], headers: &[("x-amz-client-context", "ClientContext"), ("x-amz-invocation-type", "InvocationType"), ("x-amz-log-type", "LogType"), ("x-amz-tenant-id", "TenantId")], payload: Some("Payload"), plain: &[] },
+    Route { method: "GET", path: "/2015-03-31/functions/{FunctionName}/aliases", operation: "ListAliases", query: &[("FunctionVersion", "FunctionVersion"), ("Marker", "Marker"), ("MaxItems", "MaxItems")], headers: &[], payload: None, plain: &["MaxItems"] },
+    Route { method: "GET", path: "/2025-11-30/capacity-providers", operation: "ListCapacityProviders", query: &[("Marker", "Marker"), ("MaxItems", "MaxItems"), ("State", "State")], headers: &[], payload: None, plain: &["MaxItems"] },
+    Route { method: "GET", path: "/2020-04-22/code-signing-configs", operation: "ListCodeSigningConfigs", query: &[("Marker", "Marker"), ("MaxItems", "MaxItems")], headers: &[], payload: None, plain: &["MaxItems"] },
+    Route { method: "GET", path: "/2025-12-01/functions/{FunctionName}/durable-executions", operation: "ListDurableExecutionsByFunction", query: &[("DurableExecutionName", "DurableExecutionName"), ("Marker", "Marker"), ("MaxItems", "MaxItems"), ("Qualifier", "Qualifier"), ("ReverseOrder", "ReverseOrder"), ("StartedAfter", "StartedAfter"), ("StartedBefore", "StartedBefore"), ("Statuses", "Statuses")], headers: &[], payload: None, plain: &["MaxItems", "ReverseOrder"] },
+    Route { method: "GET", path: "/2015-03-31/event-source-mappings", operation: "ListEventSourceMappings", query: &[("EventSourceArn", "EventSourceArn"), ("FunctionName", "FunctionName"), ("Marker", "Marker"), ("MaxItems", "MaxItems")], headers: &[], payload: None, plain: &["MaxItems"] },
+    Route { method: "GET", path: "/2019-09-25/functions/{FunctionName}/event-invoke-config/list", operation: "ListFunctionEventInvokeConfigs", query: &[("Marker", "Marker"), ("MaxItems", "MaxItems")], headers: &[], payload: None, plain: &["MaxItems"] },
+    Route { method: "GET", path: "/2021-10-31/functions/{FunctionName}/urls", operation: "ListFunctionUrlConfigs", query: &[("Marker", "Marker"), ("MaxItems", "MaxItems")], headers: &[], payload: None, plain: &["MaxItems"] },
+    Route { method: "GET", path: "/2025-11-30/capacity-providers/{CapacityProviderName}/function-versions", operation: "ListFunctionVersionsByCapacityProvider", query: &[("Marker", "Marker"), ("MaxItems", "MaxItems")], headers: &[], payload: None, plain: &["MaxItems"] },
+    Route { method: "GET", path: "/2015-03-31/functions", operation: "ListFunctions", query: &[("FunctionVersion", "FunctionVersion"), ("Marker", "Marker"), ("MasterRegion", "MasterRegion"), ("MaxItems", "MaxItems")], headers: &[], payload: None, plain: &["MaxItems"] },
+    Route { method: "GET", path: "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}/functions", operation: "ListFunctionsByCodeSigningConfig", query: &[("Marker", "Marker"), ("MaxItems", "MaxItems")], headers: &[], payload: None, plain: &["MaxItems"] },
+    Route { method: "GET", path: "/2018-10-31/layers/{LayerName}/versions", operation: "ListLayerVersions", query: &[("CompatibleArchitecture", "CompatibleArchitecture"), ("CompatibleRuntime", "CompatibleRuntime"), ("Marker", "Marker"), ("MaxItems", "MaxItems")], headers: &[], payload: None, plain: &["MaxItems"] },
+    Route { method: "GET", path: "/2018-10-31/layers", operation: "ListLayers", query: &[("CompatibleArchitecture", "CompatibleArchitecture"), ("CompatibleRuntime", "CompatibleRuntime"), ("Marker", "Marker"), ("MaxItems", "MaxItems")], headers: &[], payload: None, plain: &["MaxItems"] },
+    Route { method: "GET", path: "/2019-09-30/functions/{FunctionName}/provisioned-concurrency", operation: "ListProvisionedConcurrencyConfigs", query: &[("Marker", "Marker"), ("MaxItems", "MaxItems")], headers: &[], payload: None, plain: &["MaxItems"] },
+    Route { method: "GET", path: "/2017-03-31/tags/{Resource}", operation: "ListTags", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "GET", path: "/2015-03-31/functions/{FunctionName}/versions", operation: "ListVersionsByFunction", query: &[("Marker", "Marker"), ("MaxItems", "MaxItems")], headers: &[], payload: None, plain: &["MaxItems"] },
+    Route { method: "POST", path: "/2025-12-01/durable-executions/{DurableExecutionArn}/pause", operation: "PauseDurableExecution", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "POST", path: "/2018-10-31/layers/{LayerName}/versions", operation: "PublishLayerVersion", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "POST", path: "/2015-03-31/functions/{FunctionName}/versions", operation: "PublishVersion", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "PUT", path: "/2020-06-30/functions/{FunctionName}/code-signing-config", operation: "PutFunctionCodeSigningConfig", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "PUT", path: "/2017-10-31/functions/{FunctionName}/concurrency", operation: "PutFunctionConcurrency", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "PUT", path: "/2019-09-25/functions/{FunctionName}/event-invoke-config", operation: "PutFunctionEventInvokeConfig", query: &[("Qualifier", "Qualifier")], headers: &[], payload: None, plain: &[] },
+    Route { method: "PUT", path: "/2024-08-31/functions/{FunctionName}/recursion-config", operation: "PutFunctionRecursionConfig", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "PUT", path: "/2025-11-30/functions/{FunctionName}/function-scaling-config", operation: "PutFunctionScalingConfig", query: &[("Qualifier", "Qualifier")], headers: &[], payload: None, plain: &[] },
+    Route { method: "PUT", path: "/2019-09-30/functions/{FunctionName}/provisioned-concurrency", operation: "PutProvisionedConcurrencyConfig", query: &[("Qualifier", "Qualifier")], headers: &[], payload: None, plain: &[] },
+    Route { method: "PUT", path: "/2026-07-09/resource-policy/{ResourceArn}", operation: "PutResourcePolicy", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "PUT", path: "/2021-07-20/functions/{FunctionName}/runtime-management-config", operation: "PutRuntimeManagementConfig", query: &[("Qualifier", "Qualifier")], headers: &[], payload: None, plain: &[] },
+    Route { method: "DELETE", path: "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy/{StatementId}", operation: "RemoveLayerVersionPermission", query: &[("RevisionId", "RevisionId")], headers: &[], payload: None, plain: &["VersionNumber"] },
+    Route { method: "DELETE", path: "/2015-03-31/functions/{FunctionName}/policy/{StatementId}", operation: "RemovePermission", query: &[("Qualifier", "Qualifier"), ("RevisionId", "RevisionId")], headers: &[], payload: None, plain: &[] },
+    Route { method: "POST", path: "/2025-12-01/durable-executions/{DurableExecutionArn}/resume", operation: "ResumeDurableExecution", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "POST", path: "/2025-12-01/durable-execution-callbacks/{CallbackId}/fail", operation: "SendDurableExecutionCallbackFailure", query: &[], headers: &[], payload: Some("Error"), plain: &[] },
+    Route { method: "POST", path: "/2025-12-01/durable-execution-callbacks/{CallbackId}/heartbeat", operation: "SendDurableExecutionCallbackHeartbeat", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "POST", path: "/2025-12-01/durable-execution-callbacks/{CallbackId}/succeed", operation: "SendDurableExecutionCallbackSuccess", query: &[], headers: &[], payload: Some("Result"), plain: &[] },
+    Route { method: "POST", path: "/2025-12-01/durable-executions/{DurableExecutionArn}/stop", operation: "StopDurableExecution", query: &[], headers: &[], payload: Some("Error"), plain: &[] },
+    Route { method: "POST", path: "/2017-03-31/tags/{Resource}", operation: "TagResource", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "DELETE", path: "/2017-03-31/tags/{Resource}", operation: "UntagResource", query: &[("tagKeys", "TagKeys")], headers: &[], payload: None, plain: &[] },
+    Route { method: "PUT", path: "/2015-03-31/functions/{FunctionName}/aliases/{Name}", operation: "UpdateAlias", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "PUT", path: "/2025-11-30/capacity-providers/{CapacityProviderName}", operation: "UpdateCapacityProvider", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "PUT", path: "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}", operation: "UpdateCodeSigningConfig", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "PUT", path: "/2015-03-31/event-source-mappings/{UUID}", operation: "UpdateEventSourceMapping", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "PUT", path: "/2015-03-31/functions/{FunctionName}/code", operation: "UpdateFunctionCode", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "PUT", path: "/2015-03-31/functions/{FunctionName}/configuration", operation: "UpdateFunctionConfiguration", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "POST", path: "/2019-09-25/functions/{FunctionName}/event-invoke-config", operation: "UpdateFunctionEventInvokeConfig", query: &[("Qualifier", "Qualifier")], headers: &[], payload: None, plain: &[] },
+    Route { method: "PUT", path: "/2021-10-31/functions/{FunctionName}/url", operation: "UpdateFunctionUrlConfig", query: &[("Qualifier", "Qualifier")], headers: &[], payload: None, plain: &[] },
 ];

@@ -6,7 +6,9 @@ use stepwire_asl::{Json, Stimulus, Timestamp};
 
 use crate::answers::Answer;
 use crate::effect::{Effect, Report};
-use crate::executions::{Begin, PAYLOAD_MAX, TaskToken};
+use crate::executions::machines::MachineArn;
+use crate::executions::{Begin, TaskToken};
+use crate::functions::{self, FunctionName};
 use crate::input::{Follow, HOPS_MAX, Input};
 use crate::kernel::{Kernel, Step};
 use crate::message::{Message, Properties};
@@ -96,7 +98,15 @@ impl Kernel {
                 step.then.push(Input::Follow(Follow::Complete(None, answer)));
                 Ok(())
             }
-            Resolved::Lambda { function_arn } => Err(format!("function not found: {function_arn}")),
+            Resolved::Lambda { function_arn, payload } => {
+                let function = FunctionName::parse(&function_arn).map_err(|error| error.message)?;
+                let request = functions::Request::Enqueue { function, payload };
+                let mut writes = Vec::new();
+                let (functions, settings) = (&mut self.functions, &self.settings);
+                let queued = functions.call(message.at, &request, settings, &mut writes);
+                step.writes.extend(writes.into_iter().map(Write::Functions));
+                queued.map(drop).map_err(|error| error.message)
+            }
             Resolved::Failed { why } => Err(why),
         }
     }
@@ -110,17 +120,19 @@ impl Kernel {
         input: &Json,
         step: &mut Step,
     ) -> Result<(), String> {
-        let missing = || format!("no state machine is named `{machine}`");
-        let number = self.executions.machine_named(machine).ok_or_else(missing)?.record.number;
+        let arn = MachineArn::of(&machine.into());
+        let target = self.executions.target(&arn, &self.settings).map_err(|e| e.message)?;
         let name = format!("{prefix}{}", self.executions.made_up_name(&self.settings)).into();
         let input = input.to_text();
-        if input.len() > PAYLOAD_MAX {
-            return Err(format!("the input has {} bytes, at most {PAYLOAD_MAX}", input.len()));
+        let max = self.settings.quotas.payload_bytes();
+        if input.len() > max {
+            return Err(format!("the input has {} bytes, at most {max}", input.len()));
         }
         let input = input.into();
-        let begin = Begin { machine: number, name, input, trace_header: None, parent: None };
-        let (id, ran) = self.executions.begin(now, begin, &self.settings).ok_or_else(missing)?;
-        self.ask(id, ran, step);
+        let begin = Begin { target, name, input, trace_header: None, parent: None };
+        let refused = || format!("the definition of `{machine}` is not valid in this version");
+        let (id, ran) = self.executions.begin(now, begin, &self.settings).ok_or_else(refused)?;
+        self.ask(now, id, ran, step);
         Ok(())
     }
 

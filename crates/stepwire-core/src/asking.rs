@@ -6,6 +6,7 @@ use stepwire_asl::{Json, Task, Timestamp};
 use crate::effect::Effect;
 use crate::error::ApiError;
 use crate::executions::{self, ExecutionId, Parent, Ran, TaskToken};
+use crate::functions::InvokedBy;
 use crate::input::{Follow, Input, ReplyId};
 use crate::integrations::{self, Call, Carry, Hosted};
 use crate::kernel::{Kernel, Step};
@@ -46,8 +47,25 @@ pub(crate) fn reply_to(
 impl Kernel {
     /// Records what a run of an execution changed, sends its tasks on their way, and tells those
     /// whom it concerns.
-    pub(crate) fn ask(&mut self, execution: ExecutionId, ran: Ran, step: &mut Step) {
+    pub(crate) fn ask(
+        &mut self,
+        now: Timestamp,
+        execution: ExecutionId,
+        ran: Ran,
+        step: &mut Step,
+    ) {
+        if let Some(outcome) = ran.outcome
+            && let Some((asker, with_data)) = self.waiting.remove(&execution)
+        {
+            let answer = if with_data { outcome } else { executions::without_data(&outcome) };
+            reply_to(asker, Ok(answer), now, step);
+        }
         step.writes.extend(ran.writes.into_iter().map(Write::Executions));
+        if let Some(logged) = &ran.logged {
+            let mut writes = Vec::new();
+            self.logs.log(logged, &mut writes);
+            step.writes.extend(writes.into_iter().map(Write::Logs));
+        }
         step.effects.extend(ran.wake.into_iter().map(|map_run| Effect::Continue { map_run }));
         step.then.extend(ran.redriven_runs.into_iter().map(|(execution, started)| {
             Input::Follow(Follow::RedriveMapRun { execution, started })
@@ -72,6 +90,10 @@ impl Kernel {
                     parameters: task.parameters,
                     timeout_ms: task.timeout_ms,
                 }),
+                Carry::Function(form, invoke) => {
+                    let caller = InvokedBy::Task { execution, scheduled, form };
+                    step.effects.push(Effect::Invoke { caller, invoke });
+                }
                 Carry::Fails(failure) => step.then.push(returned(Err(failure))),
                 Carry::Here(hosted) => {
                     let call = Call { execution, scheduled };

@@ -7,6 +7,7 @@ use stepwire_asl::{EventId, Json};
 use crate::broker::ConnectionId;
 use crate::error::ApiError;
 use crate::executions::ExecutionId;
+use crate::functions::{Invoke, InvokedBy};
 use crate::input::ReplyId;
 use crate::mqtt::{Packet, ReasonCode};
 
@@ -53,6 +54,14 @@ pub enum Effect {
     },
     /// Tell the operator.
     Report(Report),
+    /// Run a function; its end comes back as
+    /// [`Input::FunctionReturned`](crate::Input::FunctionReturned).
+    Invoke {
+        /// Who asks.
+        caller: InvokedBy,
+        /// For what.
+        invoke: Box<Invoke>,
+    },
 }
 
 /// Something an operator should know of.
@@ -87,6 +96,13 @@ pub enum Report {
         /// Operation it answers.
         operation: Arc<str>,
         /// Why.
+        why: Arc<str>,
+    },
+    /// An invocation that nobody waited for failed for the last time.
+    InvocationFailed {
+        /// The function.
+        function: Arc<str>,
+        /// How it failed: JSON text, or our words.
         why: Arc<str>,
     },
     /// A stored execution cannot be read; it is left as it is.

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use stepwire_asl::{EventId, Failure, Json};
+use stepwire_asl::{EventId, Failure, Json, Timestamp};
 
 use crate::answers::Answer;
 use crate::broker;
+use crate::error::ApiError;
 use crate::executions::{ExecutionId, Parent};
+use crate::functions::{Invoked, InvokedBy};
 use crate::integrations::Hosted;
 use crate::message::Message;
 use crate::request::Request;
@@ -35,6 +37,15 @@ pub enum Input {
         scheduled: EventId,
         /// What came of it.
         result: Result<Json, Failure>,
+    },
+    /// An invocation has come to an end.
+    FunctionReturned {
+        /// Who asked for it.
+        caller: InvokedBy,
+        /// Identifies it; a UUID.
+        request_id: Arc<str>,
+        /// What came of it; the error when nothing was run.
+        result: Result<Invoked, ApiError>,
     },
     /// A caller that waits for an answer has gone away.
     Gone(ReplyId),
@@ -90,6 +101,10 @@ pub enum Follow {
     },
     /// Nobody waits for this execution any more: it is stopped.
     Abandon(ExecutionId),
+    /// Log events that are no longer to be kept go.
+    TidyLogs(Timestamp),
+    /// Executions that have been kept long enough go.
+    Sweep(Timestamp),
     /// Somebody waits for a message of the queue of this number, and there is one.
     Receive(u64),
     /// After a restart: the tasks of this execution are asked for again.

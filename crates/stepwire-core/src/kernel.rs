@@ -1,6 +1,6 @@
 //! One shard: all its durable state, and the rules by which it changes.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use stepwire_asl::{Json, Rejected, Stimulus, Timestamp};
@@ -13,8 +13,10 @@ use crate::effect::{Effect, Report};
 use crate::error::ApiError;
 use crate::executions::map_runs::gather::File;
 use crate::executions::{self, ExecutionId, Executions, Parent, Ran, TaskToken, activities};
+use crate::functions::{Functions, Invoked, InvokedBy};
 use crate::input::{Follow, Input};
 use crate::integrations::Call;
+use crate::logs::Logs;
 use crate::message::Message;
 use crate::objects::Objects;
 use crate::overlay::{Changes, Layered};
@@ -52,6 +54,11 @@ pub struct Kernel {
     pub(crate) tables: Tables,
     pub(crate) executions: Executions,
     pub(crate) answers: Answers,
+    /// Who waits for the end of an execution, and whether with its data. Not durable: callers are
+    /// gone after a restart, and executions ask again.
+    pub(crate) waiting: BTreeMap<ExecutionId, (Asker, bool)>,
+    pub(crate) logs: Logs,
+    pub(crate) functions: Functions,
     pub(crate) objects: Objects,
     pub(crate) queues: Queues,
     /// Tasks left for the next turn. Not durable: after a restart executions ask again.
@@ -82,6 +89,9 @@ impl Kernel {
             tables: Tables::default(),
             executions: Executions::default(),
             answers: Answers::default(),
+            waiting: BTreeMap::new(),
+            logs: Logs::default(),
+            functions: Functions::default(),
             objects: Objects::default(),
             queues: Queues::default(),
             postponed: VecDeque::new(),
@@ -109,21 +119,26 @@ impl Kernel {
         let owing = kernel.executions.open().filter(|(_, open)| open.outstanding);
         let owing = owing.map(|(id, _)| Input::Follow(Follow::Resume(id)));
         step.then.extend(owing.collect::<Vec<_>>());
+        for number in kernel.functions.interrupted() {
+            kernel.attempt(number, &mut step);
+        }
         step.then.extend(kernel.executions.ready_map_runs().into_iter().map(Input::MapRun));
         Ok((kernel, step))
     }
 
     fn load(&mut self, read: &dyn Read) -> Result<(), Corrupt> {
         type Load = fn(&mut Kernel, &[u8], &[u8]) -> Result<(), Corrupt>;
-        let parts: [(&[Space], Load); 8] = [
+        let parts: [(&[Space], Load); 10] = [
             (Registry::SPACES, |kernel, key, value| kernel.registry.load(key, value)),
             (Rules::SPACES, |kernel, key, value| kernel.rules.load(key, value)),
             (Tables::SPACES, |kernel, key, value| kernel.tables.load(key, value)),
             (Executions::SPACES, |kernel, key, value| kernel.executions.load(key, value)),
             (Answers::SPACES, |kernel, key, value| kernel.answers.load(key, value)),
+            (Functions::SPACES, |kernel, key, value| kernel.functions.load(key, value)),
             (Objects::SPACES, |kernel, key, value| kernel.objects.load(key, value)),
             (Queues::SPACES, |kernel, key, value| kernel.queues.load(key, value)),
             (Broker::SPACES, |kernel, key, value| kernel.broker.load(key, value)),
+            (Logs::SPACES, |kernel, key, value| kernel.logs.load(key, value)),
         ];
         for (spaces, load) in parts {
             for space in spaces {
@@ -150,6 +165,8 @@ impl Kernel {
         same("rules", self.rules == stored.rules)?;
         same("tables", self.tables == stored.tables)?;
         same("answers", self.answers == stored.answers)?;
+        same("logs", self.logs == stored.logs)?;
+        same("functions", self.functions == stored.functions)?;
         same("objects", self.objects == stored.objects)?;
         same("queues or messages in them", self.queues == stored.queues)?;
         self.executions.check(&stored.executions, read)
@@ -171,10 +188,12 @@ impl Kernel {
             return Some(Timestamp(0));
         }
         let answers = self.answers.due(self.settings.answer_grace_ms);
-        [self.broker.due(), self.executions.due(), answers, self.queues.due()]
-            .into_iter()
-            .flatten()
-            .min()
+        let sweep = self.executions.sweep_due(&self.settings);
+        let logs = self.logs.due(self.settings.quotas.log_group_bytes_max);
+        let (executions, functions) = (self.executions.due(), self.functions.due());
+        let queues = self.queues.due();
+        let all = [self.broker.due(), executions, answers, functions, queues, sweep, logs];
+        all.into_iter().flatten().min()
     }
 
     /// Steps `input` and everything that follows from it, over what `changes` and `base` hold.
@@ -242,6 +261,10 @@ impl Kernel {
             }
             Input::Call { request, .. } => self.touch(request, reads),
             Input::TaskReturned { execution, .. } => self.executions.touch(*execution, reads),
+            Input::FunctionReturned { caller, .. } => match caller {
+                InvokedBy::Task { execution, .. } => self.executions.touch(*execution, reads),
+                InvokedBy::Event(_) => {}
+            },
             Input::Follow(follow) => match follow {
                 Follow::Perform { request, execution, .. } => {
                     self.touch(request, reads);
@@ -254,6 +277,13 @@ impl Kernel {
                     self.executions.touch_ended(*child, *parent, reads, &self.settings);
                 }
                 Follow::HandOut(activity) => self.touch_match(activity, reads),
+                Follow::TidyLogs(now) => {
+                    let bytes_max = self.settings.quotas.log_group_bytes_max;
+                    self.logs.prefetch_tidy(*now, bytes_max, reads);
+                }
+                Follow::Sweep(now) => {
+                    self.executions.prefetch_sweep(*now, &self.settings, reads);
+                }
                 Follow::Receive(queue) => self.queues.prefetch(*queue, reads),
                 Follow::RedriveMapRun { execution, .. } => {
                     Executions::touch_map_runs_of(*execution, reads);
@@ -282,8 +312,12 @@ impl Kernel {
                 }
             }
             // What these change is in memory whole.
-            Request::Registry(_) | Request::Rules(_) | Request::Publish(_) | Request::Queues(_) => {
-            }
+            Request::Registry(_)
+            | Request::Rules(_)
+            | Request::Logs(_)
+            | Request::Publish(_)
+            | Request::Queues(_)
+            | Request::Functions(_) => {}
         }
     }
 
@@ -308,6 +342,14 @@ impl Kernel {
                 // A repeated or late end of an effect finds its task closed: nothing to do.
                 let _ = self.stimulate(now, execution, stimulus, reads, &mut step);
             }
+            Input::FunctionReturned { caller, request_id, result } => match caller {
+                InvokedBy::Task { execution, scheduled, form } => {
+                    let result = form.result(now, &request_id, result);
+                    let stimulus = Stimulus::TaskReturned { scheduled, result };
+                    let _ = self.stimulate(now, execution, stimulus, reads, &mut step);
+                }
+                InvokedBy::Event(number) => self.attempted(now, number, result, &mut step),
+            },
             Input::Gone(reply) => self.executions.activities.forget(Asker::Caller(reply)),
             Input::Unheard(answer) => self.unheard(&answer, reads, &mut step),
             Input::MapRun(number) => self.go_on(now, number, reads, &mut step),
@@ -325,7 +367,7 @@ impl Kernel {
                     for file in std::mem::take(&mut ran.files) {
                         self.keep_file(now, file, reads, step);
                     }
-                    self.ask(id, ran, step);
+                    self.ask(now, id, ran, step);
                 }
             }
             Err(corrupt) => {
@@ -378,7 +420,7 @@ impl Kernel {
             Follow::Receive(queue) => self.hand_out_messages(now, queue, reads, step),
             Follow::RedriveMapRun { execution, started } => {
                 match self.executions.redrive_map_run(now, execution, started, reads) {
-                    Ok(ran) => self.ask(execution, ran, step),
+                    Ok(ran) => self.ask(now, execution, ran, step),
                     Err(corrupt) => self.quarantine(execution, &corrupt, step),
                 }
             }
@@ -386,9 +428,19 @@ impl Kernel {
                 let stop = Stimulus::Stop { error: None, cause: None };
                 let _ = self.stimulate(now, id, stop, reads, step);
             }
+            Follow::TidyLogs(now) => {
+                let (bytes_max, mut writes) =
+                    (self.settings.quotas.log_group_bytes_max, Vec::new());
+                self.logs.tidy(now, bytes_max, reads, &mut writes);
+                step.writes.extend(writes.into_iter().map(Write::Logs));
+            }
+            Follow::Sweep(now) => {
+                let ran = self.executions.sweep(now, &self.settings, reads);
+                step.writes.extend(ran.writes.into_iter().map(Write::Executions));
+            }
             Follow::Resume(id) => match self.executions.outstanding(id, reads) {
                 Ok(tasks) => {
-                    self.ask(id, Ran { tasks, ..Ran::default() }, step);
+                    self.ask(now, id, Ran { tasks, ..Ran::default() }, step);
                 }
                 Err(corrupt) => self.quarantine(id, &corrupt, step),
             },
@@ -433,6 +485,16 @@ impl Kernel {
             Request::Queues(request) if !request.is_read() => {
                 self.call_queues(now, asker, request, reads, step)
             }
+            Request::States(executions::Request::StartSync { start, with_data }) => {
+                match self.executions.start_sync(now, start, &self.settings) {
+                    Ok((id, ran)) => {
+                        self.waiting.insert(id, (asker, *with_data));
+                        self.ask(now, id, ran, step);
+                        None
+                    }
+                    Err(error) => Some(Err(error)),
+                }
+            }
             _ => Some(self.answer(now, request, reads, step)),
         }
     }
@@ -449,13 +511,24 @@ impl Kernel {
         }
         match request {
             Request::States(request) => {
+                if let executions::Request::Machines(request) = request
+                    && let Some(logging) = request.logging()
+                {
+                    logging.check(|group| self.logs.has(group))?;
+                }
                 let called = self.executions.call(now, request, reads, &self.settings);
                 let called = called.map_err(|c| ApiError::new("InternalFailure", c.to_string()))?;
                 let (answer, id, ran) = called?;
                 match id {
-                    Some(id) => self.ask(id, ran, step),
+                    Some(id) => self.ask(now, id, ran, step),
                     None => step.writes.extend(ran.writes.into_iter().map(Write::Executions)),
                 }
+                Ok(answer)
+            }
+            Request::Logs(request) => {
+                let mut writes = Vec::new();
+                let answer = self.logs.call(now, request, &mut writes)?;
+                step.writes.extend(writes.into_iter().map(Write::Logs));
                 Ok(answer)
             }
             Request::Registry(request) => {
@@ -492,6 +565,45 @@ impl Kernel {
                 self.publish(publish.message(now), 0, step);
                 Ok(Json::Object(Arc::default()))
             }
+            Request::Functions(request) => {
+                let mut writes = Vec::new();
+                let answer = self.functions.call(now, request, &self.settings, &mut writes)?;
+                step.writes.extend(writes.into_iter().map(Write::Functions));
+                Ok(answer)
+            }
+        }
+    }
+
+    /// Begins the next attempt of an invocation that nobody waits for.
+    fn attempt(&mut self, number: u64, step: &mut Step) {
+        let mut writes = Vec::new();
+        let begun = self.functions.attempt(number, &mut writes);
+        step.writes.extend(writes.into_iter().map(Write::Functions));
+        if let Some(begun) = begun {
+            let invoke = Box::new(begun.invoke());
+            step.effects.push(Effect::Invoke { caller: InvokedBy::Event(number), invoke });
+        }
+    }
+
+    /// An attempt of an invocation that nobody waits for has ended.
+    fn attempted(
+        &mut self,
+        now: Timestamp,
+        number: u64,
+        result: Result<Invoked, ApiError>,
+        step: &mut Step,
+    ) {
+        let why = match result {
+            Ok(invoked) if !invoked.failed => None,
+            Ok(invoked) => Some(invoked.payload),
+            Err(error) => Some(error.to_string().into()),
+        };
+        let mut writes = Vec::new();
+        let given_up = self.functions.attempted(now, number, why.is_none(), &mut writes);
+        step.writes.extend(writes.into_iter().map(Write::Functions));
+        if let (Some(invocation), Some(why)) = (given_up, why) {
+            let function = invocation.function;
+            step.effects.push(Effect::Report(Report::InvocationFailed { function, why }));
         }
     }
 
@@ -520,7 +632,7 @@ impl Kernel {
     ) -> Result<(), Rejected> {
         match self.executions.stimulate(now, id, stimulus, reads, &self.settings) {
             Ok(Ok(ran)) => {
-                self.ask(id, ran, step);
+                self.ask(now, id, ran, step);
                 Ok(())
             }
             Ok(Err(rejected)) => Err(rejected),
@@ -579,6 +691,10 @@ impl Kernel {
         let mut out = broker::Out::default();
         self.broker.tick(now, &self.registry, &self.settings, &mut out);
         self.absorb(0, out, step);
+        self.tidy(now, step);
+        for number in self.functions.overdue(now) {
+            self.attempt(number, step);
+        }
         self.look_at_waiting(now, step);
         let overdue = self.executions.overdue(now, TIMERS_MAX);
         if overdue.is_empty() {
@@ -586,6 +702,17 @@ impl Kernel {
         } else {
             // After downtime a task that an answer waits for may be about to begin: timers first.
             step.then.push(Input::Follow(Follow::Timers(overdue)));
+        }
+    }
+
+    /// Has a slice of what need not be kept any longer removed.
+    fn tidy(&self, now: Timestamp, step: &mut Step) {
+        let is_due = |due: Option<Timestamp>| due.is_some_and(|due| due <= now);
+        if is_due(self.executions.sweep_due(&self.settings)) {
+            step.then.push(Input::Follow(Follow::Sweep(now)));
+        }
+        if is_due(self.logs.due(self.settings.quotas.log_group_bytes_max)) {
+            step.then.push(Input::Follow(Follow::TidyLogs(now)));
         }
     }
 

@@ -96,7 +96,7 @@ impl<'a> Params<'a> {
 }
 
 /// Longest value that a message repeats, bytes.
-const SHOWN_MAX: usize = 4_096;
+pub(crate) const SHOWN_MAX: usize = 4_096;
 
 /// AWS's sentence about a value that breaks a constraint of a service's model.
 pub(crate) fn broken(name: &str, value: Option<&str>, constraint: &str) -> String {

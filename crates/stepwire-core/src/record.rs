@@ -47,6 +47,12 @@ pub enum Space {
     History = 0x34,
     /// Activities.
     Activity = 0x35,
+    /// Earlier revisions, versions and aliases of state machines.
+    MachinePart = 0x39,
+    /// Executions that have ended, by when.
+    Ended = 0x3A,
+    /// State machines by name.
+    MachineName = 0x3B,
     /// Numbers that outlive what they were given to.
     Counter = 0x36,
     /// Map runs that have not ended.
@@ -57,6 +63,12 @@ pub enum Space {
     Table = 0x40,
     /// DynamoDB items.
     Item = 0x41,
+    /// Log groups.
+    LogGroup = 0x50,
+    /// Log streams.
+    LogStream = 0x51,
+    /// Log events.
+    LogEvent = 0x52,
     /// S3 buckets, and the counter of objects' bodies.
     Bucket = 0x60,
     /// S3 objects: one summary each.
@@ -73,6 +85,12 @@ pub enum Space {
     QueueMessage = 0x69,
     /// How messages in queues stand: when they can be received, how often they were.
     QueueState = 0x6A,
+    /// Functions.
+    Function = 0x80,
+    /// Code of functions, in pieces.
+    FunctionCode = 0x81,
+    /// Invocations that nobody waits for.
+    Invocation = 0x82,
 }
 
 /// Builds a [`Key`].

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::broker::Limits;
+use crate::quotas::Quotas;
 
 /// Fixed facts about the node and the limits it holds.
 #[derive(Debug, Clone)]
@@ -19,10 +20,10 @@ pub struct Settings {
     pub subscribe_grace_ms: i64,
     /// How long an answer without an active task waits for one.
     pub answer_grace_ms: i64,
-    /// Most workers that wait for a task of one activity.
-    pub activity_pollers_max: usize,
     /// What the broker bounds.
     pub mqtt: Limits,
+    /// What workflows may use.
+    pub quotas: Quotas,
 }
 
 impl Settings {
@@ -41,8 +42,8 @@ impl Default for Settings {
             secret: [0; 32],
             subscribe_grace_ms: 5_000,
             answer_grace_ms: 10_000,
-            activity_pollers_max: 1_000,
             mqtt: Limits::default(),
+            quotas: Quotas::default(),
         }
     }
 }

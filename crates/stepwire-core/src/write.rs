@@ -2,7 +2,9 @@
 
 use crate::answers::Answer;
 use crate::record::Entry;
-use crate::{answers, broker, executions, objects, queues, registry, rules, tables};
+use crate::{
+    answers, broker, executions, functions, logs, objects, queues, registry, rules, tables,
+};
 
 /// One durable change. Absolute: the last write of a key wins, and applying one twice changes
 /// nothing more, so state is the fold of the writes and equally of what the store holds.
@@ -18,8 +20,12 @@ pub enum Write {
     Tables(tables::Write),
     /// State machines, executions, history.
     Executions(executions::Write),
+    /// Log groups, streams and events.
+    Logs(logs::Write),
     /// An answer that waits for its task; `None` once it no longer does.
     Answer(u64, Option<Answer>),
+    /// Functions, their code, invocations that nobody waits for.
+    Functions(functions::Write),
     /// Buckets and objects.
     Objects(objects::Write),
     /// Queues and messages in them.
@@ -35,7 +41,9 @@ impl Write {
             Write::Rules(write) => write.entry(),
             Write::Tables(write) => write.entry(),
             Write::Executions(write) => write.entry(),
+            Write::Logs(write) => write.entry(),
             Write::Answer(number, answer) => answers::entry(*number, answer.as_ref()),
+            Write::Functions(write) => write.entry(),
             Write::Objects(write) => write.entry(),
             Write::Queues(write) => write.entry(),
         }

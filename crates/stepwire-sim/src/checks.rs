@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use stepwire_asl::{HistoryEvent, Json, Timestamp};
 use stepwire_core::executions::{self, ExecutionId};
+use stepwire_core::functions::{self, InvokedBy};
 use stepwire_core::mqtt::Packet;
 use stepwire_core::{Effect, Write, broker};
 
@@ -37,6 +38,8 @@ pub struct Run {
     pub completions: Vec<String>,
     /// Event types so far.
     pub types: Vec<String>,
+    /// How long a worker has for each task of an activity, in milliseconds.
+    heartbeats: BTreeMap<u64, i64>,
 }
 
 /// A span of time that an execution waits.
@@ -69,6 +72,12 @@ pub struct Checks {
     /// Children that run, by map run.
     children: BTreeMap<u64, i64>,
     http_asked: BTreeSet<(ExecutionId, u64)>,
+    /// Names of the executions that an execution waits for, as `machine/name`.
+    awaited: BTreeMap<ExecutionId, Vec<String>>,
+    /// Functions that tasks have invoked.
+    invoked: BTreeSet<(ExecutionId, u64)>,
+    /// Invocations that nobody waits for and that are durable.
+    pending: BTreeSet<u64>,
     /// Topics of the messages that wait for a subscription.
     held: BTreeMap<u64, Arc<str>>,
     /// Topics of those that no longer do since the last batch.
@@ -109,11 +118,42 @@ impl Checks {
     /// Writes that have just become durable.
     pub fn durable(&mut self, writes: &[Write], marks: &mut Marks) {
         self.released.clear();
+        self.recorded(writes, marks);
+        self.check_children(writes, marks);
+    }
+
+    /// An execution that waits for another never ends before it: at most in the same commit.
+    fn check_children(&mut self, writes: &[Write], marks: &mut Marks) {
+        let ended = writes.iter().filter_map(|write| match write {
+            Write::Executions(executions::Write::Open(id, None)) => Some(*id),
+            _ => None,
+        });
+        for id in ended.collect::<Vec<_>>() {
+            for child in self.awaited.remove(&id).unwrap_or_default() {
+                let child = self.names.get(&child).and_then(|child| self.runs.get(child));
+                match child.and_then(|child| child.ended.as_deref()) {
+                    None => self.problem(format!("P3: {id:?} ended before what it waits for")),
+                    Some("ExecutionAborted") => marks.sometimes("child stopped with its parent"),
+                    Some(_) => marks.sometimes("parent told of its child's end"),
+                }
+            }
+        }
+    }
+
+    fn recorded(&mut self, writes: &[Write], marks: &mut Marks) {
         for write in writes {
             let write = match write {
                 Write::Executions(write) => write,
                 Write::Answer(_, Some(_)) => {
                     marks.sometimes("answer came before its token was stored");
+                    continue;
+                }
+                Write::Functions(functions::Write::Invocation(number, invocation)) => {
+                    if invocation.is_some() {
+                        self.pending.insert(*number);
+                    } else {
+                        self.pending.remove(number);
+                    }
                     continue;
                 }
                 Write::Broker(broker::Write::Held { number: at, held }) => {
@@ -191,7 +231,8 @@ impl Checks {
         run.last_id = event.id;
         run.last_at = event.at;
         run.types.push(kind.clone());
-        let follows = (kind == "TaskScheduled").then_some(event.id);
+        let schedules = ["TaskScheduled", "ActivityScheduled", "LambdaFunctionScheduled"];
+        let follows = schedules.contains(&kind.as_str()).then_some(event.id);
         let follows = follows.or_else(|| run.task_of.get(&event.previous).copied());
         run.task_of.extend(follows.map(|task| (event.id, task)));
         match kind.as_str() {
@@ -199,7 +240,7 @@ impl Checks {
                 let input = details.and_then(|d| d.member("input")).and_then(Json::as_str);
                 run.input = input.and_then(|text| Json::parse(text).ok()).unwrap_or_default();
             }
-            "TaskScheduled" => {
+            "TaskScheduled" | "LambdaFunctionScheduled" => {
                 run.tasks.insert(event.id, 0);
                 let seconds = ["heartbeatInSeconds", "timeoutInSeconds"];
                 let seconds = seconds.map(|name| details.and_then(|d| d.member(name)));
@@ -211,6 +252,25 @@ impl Checks {
                 });
                 run.timers.extend(timer.map(|timer| (event.id, timer)));
             }
+            "ActivityScheduled" => {
+                run.tasks.insert(event.id, 0);
+                let seconds = details.and_then(|d| d.member("heartbeatInSeconds"));
+                let heartbeat = seconds.and_then(Json::as_i64).map(|seconds| seconds * 1_000);
+                run.heartbeats.extend(heartbeat.map(|ms| (event.id, ms)));
+            }
+            "ActivityStarted" => {
+                let task = run.task_of.get(&event.previous).copied().unwrap_or_default();
+                let heartbeat = run.heartbeats.get(&task);
+                let timer = heartbeat.map(|ms| Timer { from: event.at, shortest_ms: *ms, down_ms });
+                run.timers.extend(timer.map(|timer| (task, timer)));
+            }
+            "TaskSubmitted" => {
+                let output = details.and_then(|d| d.member("output")).and_then(Json::as_str);
+                let output = output.and_then(|text| Json::parse(text).ok()).unwrap_or_default();
+                if let Some(arn) = output.member("ExecutionArn").and_then(Json::as_str) {
+                    self.awaited.entry(id).or_default().push(name_of(arn));
+                }
+            }
             "WaitStateEntered" => {
                 let timer = Timer { from: event.at, shortest_ms: WAIT_MS, down_ms };
                 run.timers.insert(event.id, timer);
@@ -221,7 +281,13 @@ impl Checks {
             "MapIterationStarted" | "ParallelStateStarted" => {
                 marks.sometimes("branches ran beside each other");
             }
-            "TaskSucceeded" | "TaskFailed" | "TaskTimedOut" => {
+            "TaskSucceeded"
+            | "TaskFailed"
+            | "TaskTimedOut"
+            | "ActivitySucceeded"
+            | "ActivityTimedOut"
+            | "LambdaFunctionSucceeded"
+            | "LambdaFunctionFailed" => {
                 let task = run.task_of.get(&event.previous).copied();
                 match task.and_then(|task| run.tasks.get_mut(&task)) {
                     Some(ends) => {
@@ -232,7 +298,7 @@ impl Checks {
                     }
                     None => problems.push(format!("P3: {kind} of no task")),
                 }
-                if kind == "TaskTimedOut" {
+                if kind.ends_with("TimedOut") {
                     let scheduled = task.unwrap_or_default();
                     problems.extend(run.fired(scheduled, event.at, down_ms, marks));
                 }
@@ -261,6 +327,20 @@ impl Checks {
                 if !self.http_asked.insert((*execution, *scheduled)) {
                     marks.sometimes("http call repeated after a crash");
                 }
+            }
+            Effect::Invoke { caller: InvokedBy::Task { execution, scheduled, .. }, .. } => {
+                let durable = self.runs.get(execution);
+                if durable.is_none_or(|run| !run.tasks.contains_key(scheduled)) {
+                    self.problem("P2: an invocation left before its task was durable");
+                }
+                if !self.invoked.insert((*execution, *scheduled)) {
+                    marks.sometimes("invocation repeated after a crash");
+                }
+            }
+            Effect::Invoke { caller: InvokedBy::Event(number), .. }
+                if !self.pending.contains(number) =>
+            {
+                self.problem("P2: an invocation left before it was durable");
             }
             Effect::Send { packet: Packet::Publish(publish), .. } => {
                 if self.released.contains(publish.topic.as_ref()) {

@@ -17,6 +17,7 @@ pub mod operator;
 pub mod server;
 pub mod story;
 pub mod sweep;
+pub mod worker;
 mod world;
 
 pub use world::{Crashes, Outcome, Plan, Watch, World};

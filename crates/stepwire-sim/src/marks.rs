@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use stepwire_core::{Write, broker, executions, registry, rules, tables};
+use stepwire_core::{Write, broker, executions, functions, registry, rules, tables};
 
 /// Every situation the simulation is meant to reach.
 pub const ALL: &[&str] = &[
@@ -13,6 +13,8 @@ pub const ALL: &[&str] = &[
     "batch decided while another is committed",
     "two batches lost in one crash",
     "profile service failed and was retried",
+    "function failed and was tried again",
+    "function given up",
     "device answered",
     "silent device timed out",
     "device answered after its time was up",
@@ -30,6 +32,7 @@ pub const ALL: &[&str] = &[
     "timer fired after a crash that outlasted it",
     "start repeated after an unknown outcome",
     "http call repeated after a crash",
+    "invocation repeated after a crash",
     "execution read back from its history",
     "session resumed after a crash",
     "QoS 1 message sent twice and delivered",
@@ -37,6 +40,13 @@ pub const ALL: &[&str] = &[
     "QoS 2 message released twice",
     "retained message replaced",
     "will published",
+    "parent told of its child's end",
+    "child stopped with its parent",
+    "worker did a task",
+    "worker was too late",
+    "worker vanished while it waited for a task",
+    "worker vanished with a task",
+    "task came to a worker that had vanished",
     "map run tolerated failures",
     "map run went on after a crash",
     "map run redriven",
@@ -56,11 +66,14 @@ pub const KINDS: &[&str] = &[
     "a table",
     "an item",
     "a kept answer",
+    "a function",
+    "an invocation",
     "a state machine",
     "a start",
     "a step",
     "a deadline",
     "an end",
+    "an activity",
     "a map run",
     "progress of a map run",
     "an end of a map run",
@@ -179,6 +192,11 @@ fn kind(write: &Write) -> &'static str {
             | tables::Write::Retired(..) => "a table",
         },
         Write::Answer(..) => "a kept answer",
+        Write::Logs(..) => "a log",
+        Write::Functions(write) => match write {
+            functions::Write::Function(..) | functions::Write::Code { .. } => "a function",
+            functions::Write::Invocation(..) => "an invocation",
+        },
         Write::Executions(write) => match write {
             executions::Write::Machine(..) => "a state machine",
             executions::Write::Name { .. } | executions::Write::Execution(..) => "a start",
@@ -186,6 +204,8 @@ fn kind(write: &Write) -> &'static str {
             executions::Write::Open(_, Some(_)) => "a deadline",
             executions::Write::Open(_, None) => "an end",
             executions::Write::Activity(..) => "an activity",
+            executions::Write::Part(..) | executions::Write::Numbers(..) => "a state machine",
+            executions::Write::Ended(..) | executions::Write::Removed(..) => "an end",
             executions::Write::MapRunProgress(..) => "progress of a map run",
             executions::Write::MapRunEnded(_) => "an end of a map run",
             executions::Write::MapRunSpec(..)

@@ -168,6 +168,27 @@ impl Job {
     }
 }
 
+/// The request that starts an errand; the same each time.
+pub fn errand(name: &str) -> Request {
+    let arn = format!("arn:aws:states:us-east-1:000000000000:stateMachine:{}", story::ERRAND);
+    let body = Json::object([("stateMachineArn", Json::from(arn)), ("name", name.into())]);
+    request(Service::States, "StartExecution", &body)
+}
+
+/// The request that stops an errand.
+pub fn stop_errand(name: &str) -> Request {
+    let arn = format!("arn:aws:states:us-east-1:000000000000:execution:{}:{name}", story::ERRAND);
+    request(Service::States, "StopExecution", &Json::object([("executionArn", Json::from(arn))]))
+}
+
+/// The request of a worker that wants a task.
+pub fn poll(worker: usize) -> Request {
+    let arn = format!("arn:aws:states:us-east-1:000000000000:activity:{}", story::ACTIVITY);
+    let worker = format!("worker-{worker}");
+    let body = Json::object([("activityArn", Json::from(arn)), ("workerName", worker.into())]);
+    request(Service::States, "GetActivityTask", &body)
+}
+
 /// The request that completes a task.
 pub fn success(token: &str, output: &str) -> Request {
     request(

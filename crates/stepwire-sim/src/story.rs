@@ -49,7 +49,8 @@ const STUBBORN_DEFINITION: &str = r#"{"StartAt": "Begin", "States": {
     {"Variable": "$.result.verdict", "StringEquals": "good", "Next": "Done"}], "Default": "Bad"},
   "Done": {"Type": "Succeed"}, "Bad": {"Type": "Fail", "Error": "Bad"}}}"#;
 
-/// One branch waits for the operator, the other rests and stores for each item, two at a time.
+/// One branch waits for the operator, the other rests, asks a function and stores for each item,
+/// two at a time.
 const FORK_DEFINITION: &str = r#"{"StartAt": "Both", "States": {
   "Both": {"Type": "Parallel", "Branches": [
     {"StartAt": "Ask", "States": {"Ask": {"Type": "Task",
@@ -58,13 +59,34 @@ const FORK_DEFINITION: &str = r#"{"StartAt": "Both", "States": {
         "operationId": {"S.$": "$$.Execution.Name"}, "token": {"S.$": "$$.Task.Token"}}}, "End": true}}},
     {"StartAt": "Each", "States": {"Each": {"Type": "Map", "ItemsPath": "$.items", "MaxConcurrency": 2,
       "ItemProcessor": {"StartAt": "Rest", "States": {
-        "Rest": {"Type": "Wait", "Seconds": 1, "Next": "Store"},
+        "Rest": {"Type": "Wait", "Seconds": 1, "Next": "Echo"},
+        "Echo": {"Type": "Task", "Resource": "arn:aws:lambda:us-east-1:000000000000:function:echo",
+          "Retry": [{"ErrorEquals": ["Flaky"], "MaxAttempts": 9, "BackoffRate": 1}], "Next": "Store"},
         "Store": {"Type": "Task", "Resource": "arn:aws:states:::dynamodb:putItem",
           "Parameters": {"TableName": "StubbornTokens", "Item": {
             "operationId": {"S": "items"}, "token": {"S.$": "$"}}}, "End": true}}}, "End": true}}}],
     "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Missed"}], "Next": "Done"},
   "Done": {"Type": "Succeed"}, "Missed": {"Type": "Fail", "Error": "Missed"}}}"#;
 
+/// Name of the state machine that starts another and waits for its end.
+pub const ERRAND: &str = "Errand";
+/// Name of the activity that workers take tasks of.
+pub const ACTIVITY: &str = "work";
+
+/// Starts a `Chore` and waits for it; is given up after a while.
+const ERRAND_DEFINITION: &str = r#"{"StartAt": "Send", "States": {
+  "Send": {"Type": "Task", "Resource": "arn:aws:states:::states:startExecution.sync:2", "TimeoutSeconds": 40,
+    "Parameters": {"StateMachineArn": "arn:aws:states:us-east-1:000000000000:stateMachine:Chore",
+      "Name.$": "$$.Execution.Name", "Input.$": "$"},
+    "ResultPath": "$.chore", "End": true}}}"#;
+
+/// A worker does it, or it is offered again.
+const CHORE_DEFINITION: &str = r#"{"StartAt": "Do", "States": {
+  "Do": {"Type": "Task", "Resource": "arn:aws:states:us-east-1:000000000000:activity:work",
+    "HeartbeatSeconds": 2,
+    "Retry": [{"ErrorEquals": ["States.Timeout"], "IntervalSeconds": 1, "MaxAttempts": 3, "BackoffRate": 1}],
+    "ResultPath": "$.done", "Next": "Rest"},
+  "Rest": {"Type": "Wait", "Seconds": 1, "End": true}}}"#;
 const SPREAD_DEFINITION: &str = r#"{"StartAt": "Spread", "States": {
   "Spread": {"Type": "Map", "ItemsPath": "$.numbers", "MaxConcurrency": 3,
     "ToleratedFailureCountPath": "$.tolerated",
@@ -116,6 +138,10 @@ pub fn deployment(members: &[Member<'_>], dawdles: bool) -> Vec<(Service, &'stat
         (Service::States, "CreateStateMachine", machine(FORK, FORK_DEFINITION)),
         (Service::States, "CreateStateMachine", machine(SPREAD, SPREAD_DEFINITION)),
         (Service::States, "CreateStateMachine", machine(AUDIT, AUDIT_DEFINITION)),
+        (Service::States, "CreateStateMachine", machine("Chore", CHORE_DEFINITION)),
+        (Service::States, "CreateStateMachine", machine(ERRAND, ERRAND_DEFINITION)),
+        (Service::States, "CreateActivity", Json::object([("name", Json::from(ACTIVITY))])),
+        (Service::Lambda, "CreateFunction", function()),
         (Service::Iot, "CreatePolicy", policy(DEVICE_POLICY, POLICY)),
         (Service::Iot, "CreatePolicy", policy(BROAD_POLICY, BROAD)),
         (Service::Iot, "CreateTopicRule", rule("StartCMStateMachine", parsed(START_RULE))),
@@ -181,6 +207,14 @@ fn machine(name: &str, definition: &str) -> Json {
     ])
 }
 
+/// A function whose part the world plays.
+fn function() -> Json {
+    parsed(
+        r#"{"FunctionName": "echo", "Runtime": "python3.12", "Handler": "echo.handler",
+            "Role": "arn:aws:iam::000000000000:role/story", "Code": {"ZipFile": "UEsFBg=="}}"#,
+    )
+}
+
 fn policy(name: &str, document: &str) -> Json {
     Json::object([("policyName", Json::from(name)), ("policyDocument", Json::from(document))])
 }
@@ -193,7 +227,8 @@ fn audit_rule() -> Json {
     parsed(
         r#"{"sql": "SELECT * FROM '$aws/events/presence/+/+'", "awsIotSqlVersion": "2016-03-23",
             "actions": [{"stepFunctions": {"stateMachineName": "Audit",
-              "roleArn": "arn:aws:iam::000000000000:role/story"}}]}"#,
+                "roleArn": "arn:aws:iam::000000000000:role/story"}},
+              {"lambda": {"functionArn": "arn:aws:lambda:us-east-1:000000000000:function:echo"}}]}"#,
     )
 }
 

@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use stepwire_asl::Json;
 use stepwire_core::effect::Report;
+use stepwire_core::functions::InvokedBy;
 use stepwire_core::{ApiError, Effect, Input, ReplyId, Write};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::clock::Clock;
 use crate::driver::{Inputs, Rim};
+use crate::functions::{Functions, request_id};
 use crate::http_task::HttpTasks;
 use crate::listen::mqtt::Connections;
 use crate::observe::Observers;
@@ -114,6 +116,7 @@ pub(crate) struct World {
     pub(crate) connections: Arc<Connections>,
     pub(crate) replies: Arc<Replies>,
     pub(crate) http: Arc<HttpTasks>,
+    pub(crate) functions: Arc<Functions>,
     pub(crate) observers: Arc<Observers>,
     pub(crate) failure: watch::Sender<Option<Arc<stepwire_store::Error>>>,
     pub(crate) clock: Clock,
@@ -126,13 +129,24 @@ impl World {
         connections: Arc<Connections>,
         replies: Arc<Replies>,
         http: Arc<HttpTasks>,
+        functions: Arc<Functions>,
         observers: Arc<Observers>,
         clock: Clock,
         failure: watch::Sender<Option<Arc<stepwire_store::Error>>>,
     ) -> World {
         let http_turns = Arc::new(Semaphore::new(HTTP_TASKS_MAX));
         let runtime = Handle::current();
-        World { connections, replies, http, observers, failure, clock, runtime, http_turns }
+        World {
+            connections,
+            replies,
+            http,
+            functions,
+            observers,
+            failure,
+            clock,
+            runtime,
+            http_turns,
+        }
     }
 }
 
@@ -162,6 +176,18 @@ impl Rim for World {
                     let _turn = turns.acquire().await;
                     let result = http.invoke(&parameters, timeout_ms).await;
                     inputs.send(Input::TaskReturned { execution, scheduled, result }).await;
+                });
+            }
+            Effect::Invoke { caller, invoke } => {
+                let (functions, inputs) = (Arc::clone(&self.functions), inputs.clone());
+                self.runtime.spawn(async move {
+                    let id = request_id();
+                    let result = match caller {
+                        InvokedBy::Task { .. } => functions.invoke(&invoke, &id, &inputs).await,
+                        InvokedBy::Event(_) => functions.run(&invoke, &id).await,
+                    };
+                    let request_id = id.into();
+                    inputs.send(Input::FunctionReturned { caller, request_id, result }).await;
                 });
             }
             Effect::Continue { map_run } => {
@@ -194,6 +220,9 @@ fn log(report: &Report) {
         }
         Report::AnswerRefused { rule, device, operation, why } => {
             tracing::warn!("rule `{rule}`: answer of `{device}` to `{operation}` not taken: {why}");
+        }
+        Report::InvocationFailed { function, why } => {
+            tracing::warn!("function `{function}` failed for the last time: {why}");
         }
         Report::Unreadable { why } => tracing::error!("set aside, other work goes on: {why}"),
     }

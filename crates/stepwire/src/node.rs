@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use stepwire_asl::Json;
+use stepwire_core::functions::{Invoke, Invoked};
 use stepwire_core::{ApiError, Input, Request, Settings, broker, executions};
 use stepwire_store::Store;
 use stepwire_store::embedded::Embedded;
@@ -20,11 +21,13 @@ use crate::config::{Config, Storage};
 use crate::driver::{self, Driver, Inputs};
 use crate::effects::{Caller, Replies, World};
 use crate::files;
+use crate::functions::{self, Functions};
 use crate::http_task::HttpTasks;
 use crate::listen::{http, mqtt};
 use crate::node_error::NodeError;
 use crate::node_file::NodeFile;
 use crate::observe::{Observation, Observers};
+use crate::runner::{self, Runner};
 use crate::shard::{self, Shard, ShardRead};
 use crate::tls::{self, Shown};
 
@@ -41,6 +44,7 @@ struct Inner {
     settings: Settings,
     inputs: Inputs,
     replies: Arc<Replies>,
+    functions: Arc<Functions>,
     observers: Arc<Observers>,
     connections: Arc<mqtt::Connections>,
     authority: Authority,
@@ -117,10 +121,24 @@ impl Node {
                 executions::arn_of(id, &ShardRead::new(store.as_ref(), shard), &settings)
             }))
         };
+        let about = runner::About {
+            region: config.region.clone(),
+            endpoint: (!config.keys_required()).then(|| format!("http://{}", addresses.http)),
+            program: std::env::current_exe().map_err(NodeError::Functions)?,
+        };
+        let runner = Runner::start(folder.join("functions"), about);
+        let functions = Arc::new(Functions {
+            store: Arc::clone(&store),
+            shard,
+            settings: settings.clone(),
+            replies: Arc::clone(&replies),
+            runner: runner.await.map_err(NodeError::Functions)?,
+        });
         let world = World::new(
             Arc::clone(&connections),
             Arc::clone(&replies),
             http,
+            Arc::clone(&functions),
             Arc::clone(&observers),
             clock.clone(),
             failure,
@@ -139,6 +157,7 @@ impl Node {
             settings,
             inputs: driver.inputs(),
             replies,
+            functions,
             observers,
             connections,
             authority,
@@ -275,6 +294,17 @@ impl Node {
         ShardRead::new(self.0.store.as_ref(), self.0.shard)
     }
 
+    /// Runs a function, or has it run later.
+    pub async fn invoke(&self, invoke: &Invoke) -> Result<Invoked, ApiError> {
+        let id = functions::request_id();
+        self.0.functions.invoke(invoke, &id, &self.0.inputs).await
+    }
+
+    /// Ends what is kept for functions that are gone.
+    pub(crate) fn forget_function(&self, function: &str) {
+        self.0.functions.runner.forget(function);
+    }
+
     /// Everything that becomes durable from now on, as it does.
     pub fn observe(&self) -> mpsc::Receiver<Observation> {
         self.0.observers.add()
@@ -303,6 +333,7 @@ impl Node {
         let Some(running) = self.0.running.lock().await.take() else { return };
         let Running { driver, mut listeners } = running;
         while listeners.join_next().await.is_some() {}
+        self.0.functions.runner.stop();
         // Waiting for its threads must not hold up what they wait for.
         let _ = tokio::task::spawn_blocking(move || driver.stop()).await;
         let _ = NodeFile::remove(self.0.storage.folder());
@@ -373,6 +404,7 @@ fn settings(config: &Config) -> Result<Settings, NodeError> {
         region: config.region.as_str().into(),
         account: config.account.as_str().into(),
         secret: secret(config.storage.folder())?,
+        quotas: config.quotas.clone(),
         mqtt: broker::Limits {
             keep_alive_s_max: config.keep_alive_s_max,
             ..broker::Limits::default()

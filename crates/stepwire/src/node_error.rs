@@ -83,6 +83,9 @@ pub enum NodeError {
     /// Requests to third parties cannot be made.
     #[error("cannot set up HTTP requests: {}", with_causes(.0))]
     HttpTasks(reqwest::Error),
+    /// Functions cannot be run.
+    #[error("cannot set up functions: {0}")]
+    Functions(std::io::Error),
     /// The server certificate cannot be used.
     #[error("{}", with_causes(.0))]
     Tls(#[from] tls::Error),
@@ -156,7 +159,10 @@ impl NodeError {
                  (devices must then trust the new one)"
                     .to_owned()
             }
-            NodeError::Authority(_) | NodeError::HttpTasks(_) | NodeError::Tls(_) => return None,
+            NodeError::Authority(_)
+            | NodeError::HttpTasks(_)
+            | NodeError::Functions(_)
+            | NodeError::Tls(_) => return None,
         })
     }
 }

@@ -211,6 +211,11 @@ impl StateMachine {
         self.tasks.iter().map(|(pointer, resource)| (pointer.as_str(), resource.as_ref()))
     }
 
+    /// How many states it has, in all its branches.
+    pub fn state_count(&self) -> usize {
+        self.states.len()
+    }
+
     /// `Comment`
     pub fn comment(&self) -> Option<&str> {
         self.comment.as_deref()

@@ -74,8 +74,31 @@ pub struct Turn<'a> {
     pub entropy: &'a mut Entropy,
     /// The token of the task that a `TaskScheduled` event of this id schedules.
     pub token: &'a dyn Fn(EventId) -> String,
+    /// How far the execution may go.
+    pub limits: Limits,
     /// Whether the activity of this ARN exists.
     pub activity: &'a dyn Fn(&str) -> bool,
+}
+
+/// How far an execution may go. The default is AWS's for Standard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest input or output of a state or task, bytes of UTF-8.
+    pub payload_bytes_max: usize,
+    /// Most history events; the last of them is the failure.
+    pub events_max: u64,
+    /// Longest an execution runs, milliseconds.
+    pub run_ms_max: i64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            payload_bytes_max: 262_144,
+            events_max: 25_000,
+            run_ms_max: 365 * 24 * 3_600 * 1_000,
+        }
+    }
 }
 
 /// What an execution is told.
@@ -321,11 +344,6 @@ impl Execution {
         self.status == Status::Running
     }
 
-    /// When it started.
-    pub fn started_at(&self) -> Timestamp {
-        self.started
-    }
-
     /// When it ended.
     pub fn stopped_at(&self) -> Option<Timestamp> {
         self.stopped
@@ -355,10 +373,20 @@ impl Execution {
         [first, self.machine_deadline()].into_iter().flatten().min()
     }
 
+    /// When it started.
+    pub fn started_at(&self) -> Timestamp {
+        self.started
+    }
+
     fn machine_deadline(&self) -> Option<Timestamp> {
         let timeout_s = self.machine.timeout_s.filter(|_| !self.is_item())?;
         let from = self.redriven.unwrap_or(self.started);
         Some(from.plus_ms(timeout_s.saturating_mul(1_000)))
+    }
+
+    /// Its ARN.
+    pub fn arn(&self) -> &Arc<str> {
+        &self.execution_arn
     }
 
     /// Whether the task is open.

@@ -1,6 +1,7 @@
 //! What Step Functions refuses of an expression when a definition is made.
 
 use jsonata_core::ast::{AstNode, BinaryOp, PathStep, Stage};
+use jsonata_core::value::with_stack;
 
 use super::Refused;
 
@@ -23,6 +24,10 @@ fn all<'a>(nodes: impl IntoIterator<Item = &'a AstNode>, top: bool) -> Result<()
 
 /// `top`: whether what a name is read from is the missing context item.
 fn walk(node: &AstNode, top: bool) -> Result<(), Refused> {
+    with_stack(|| one(node, top))
+}
+
+fn one(node: &AstNode, top: bool) -> Result<(), Refused> {
     match node {
         AstNode::Name(name) if top => Err(unsupported(name)),
         AstNode::Variable(name) if top && name.is_empty() => Err(unsupported("$")),

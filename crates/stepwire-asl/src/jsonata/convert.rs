@@ -8,6 +8,7 @@ use indexmap::IndexMap;
 use jsonata_core::value::JValue;
 
 use super::engine::Stopped;
+use super::reads::Reads;
 use crate::Json;
 use crate::json::{DEPTH_MAX, Number, Object};
 
@@ -42,6 +43,20 @@ impl Converter {
                     members.iter().map(|(name, value)| (name.to_string(), self.give(value)));
                 JValue::object(members.collect::<IndexMap<_, _>>())
             }
+        }
+    }
+
+    /// What `reads` says of our value.
+    pub(super) fn give_part(&mut self, value: &Json, reads: &Reads) -> JValue {
+        match value {
+            Json::Object(members) if !reads.whole => {
+                let read = reads.members.iter().filter_map(|(name, reads)| {
+                    let value = members.get(name.as_str())?;
+                    Some((name.clone(), self.give_part(value, reads)))
+                });
+                JValue::object(read.collect::<IndexMap<_, _>>())
+            }
+            whole => self.give(whole),
         }
     }
 

@@ -1,10 +1,12 @@
 //! What Step Functions adds to JSONata, and what must not look at the world.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::rc::Rc;
 
 use jsonata_core::evaluator::{Evaluator, EvaluatorError};
-use jsonata_core::value::JValue;
+use jsonata_core::value::{JValue, with_stack};
 
 use super::meter;
 use crate::intrinsic;
@@ -55,6 +57,7 @@ pub(super) fn register(
     })?;
     evaluator
         .register_fn_override("millis", move |_: &[JValue]| Ok(JValue::Number(now.0 as f64)))?;
+    evaluator.register_fn_override("now", move |_: &[JValue]| Ok(JValue::string(now.rfc3339())))?;
     evaluator.register_fn_override("pad", pad)?;
     evaluator.register_fn_override("eval", |_: &[JValue]| {
         Err(EvaluatorError::TypeError("T1006: Attempted to invoke a non-function".to_owned()))
@@ -79,6 +82,53 @@ fn pad(args: &[JValue]) -> Made {
     meter::within((missing as u64).saturating_mul(with.len() as u64), meter::PARTS_MAX)?;
     let padding: String = with.chars().cycle().take(missing).collect();
     Ok(JValue::string(if width < 0.0 { padding + text } else { text.to_owned() + &padding }))
+}
+
+/// `$distinct(array)`, in a time that grows with the array and not with its square.
+pub(super) fn distinct(args: &[JValue]) -> JValue {
+    let items = match args.first() {
+        Some(JValue::Array(items)) => items,
+        other => return other.cloned().unwrap_or(JValue::Undefined),
+    };
+    if items.len() <= 1 {
+        return args[0].clone();
+    }
+    let mut seen = BTreeSet::new();
+    let first = |item: &&JValue| {
+        let mut key = String::new();
+        identity(item, &mut key);
+        seen.insert(key)
+    };
+    let kept: Vec<JValue> = items.iter().filter(first).cloned().collect();
+    if items.sequence { JValue::sequence(kept) } else { JValue::array(kept) }
+}
+
+/// A text that equal values have in common.
+fn identity(value: &JValue, into: &mut String) {
+    with_stack(|| match value {
+        JValue::Array(items) => {
+            into.push('[');
+            for item in items {
+                identity(item, into);
+                into.push(',');
+            }
+            into.push(']');
+        }
+        JValue::Object(members) => {
+            let mut names: Vec<&String> = members.keys().collect();
+            names.sort_unstable();
+            into.push('{');
+            for name in names {
+                let _ = write!(into, "{name:?}:");
+                identity(&members[name], into);
+                into.push(',');
+            }
+            into.push('}');
+        }
+        scalar => {
+            let _ = write!(into, "{scalar:?}");
+        }
+    });
 }
 
 fn arity(name: &str, args: &[JValue], least: usize, most: usize) -> Result<(), EvaluatorError> {

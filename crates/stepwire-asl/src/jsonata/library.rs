@@ -1,7 +1,7 @@
 //! The crate `jsonata-core` as our [`Engine`].
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use indexmap::IndexMap;
@@ -16,6 +16,8 @@ use super::convert::Converter;
 use super::engine::{Engine, Stopped};
 use super::functions;
 use super::meter;
+use super::reads::{Reads, reads};
+use super::sentence;
 use crate::scope::Scope;
 use crate::{Entropy, Json};
 
@@ -29,8 +31,8 @@ const MILLISECONDS_MAX: u64 = 5_000;
 /// A parsed expression. Its values are the library's own and never leave a run.
 pub(super) struct Program {
     ast: AstNode,
-    /// Names of the variables it may read.
-    variables: BTreeSet<String>,
+    /// The variables it may read, and what of them.
+    reads: BTreeMap<String, Reads>,
 }
 
 impl Engine for Program {
@@ -53,7 +55,7 @@ impl Engine for Program {
 
 impl Program {
     pub(super) fn of(ast: AstNode, source: &str) -> Program {
-        Program { ast: meter::meter(ast), variables: names_after_dollar(source) }
+        Program { ast: meter::meter(ast), reads: reads(source) }
     }
 
     /// What it makes of `scope` with `data` as its context item.
@@ -67,10 +69,13 @@ impl Program {
         let mut converter = Converter::default();
         let data = data.map_or(JValue::Undefined, |data| converter.give(data));
         let mut context = Context::new();
-        for name in &self.variables {
+        for (name, reads) in &self.reads {
             let value = match name.as_str() {
-                "states" => Some(states(scope, &mut converter)),
-                name => scope.variables.variable(name).map(|value| converter.give(value)),
+                "states" => Some(states(scope, &mut converter, reads)),
+                name => {
+                    let value = scope.variables.variable(name);
+                    value.map(|value| converter.give_part(value, reads))
+                }
             };
             if let Some(value) = value {
                 context.bind(name.clone(), value);
@@ -79,40 +84,42 @@ impl Program {
         let mut evaluator = Evaluator::with_options(context, bounds);
         let own = Rc::new(RefCell::new(dice.clone()));
         functions::register(&mut evaluator, &own, scope.now).map_err(stopped)?;
-        meter::register(&mut evaluator).map_err(stopped)?;
+        let called = meter::Called::default();
+        meter::register(&mut evaluator, &called).map_err(stopped)?;
         let made = evaluator.evaluate(&self.ast, &data);
         dice.clone_from(&own.borrow());
-        converter.take(&made.map_err(stopped)?)
+        match made.map_err(stopped) {
+            Ok(value) => converter.take(&value),
+            Err(Stopped::Thrown { code: Some(code), message }) => {
+                let message = sentence::thrown(&code, &message, &called.borrow());
+                Err(Stopped::Thrown { code: Some(code), message })
+            }
+            Err(stopped) => Err(stopped),
+        }
     }
 }
 
 pub(super) fn parse(source: &str) -> Result<AstNode, Refused> {
     parser::parse(source).map_err(|error| Refused {
         code: "INVALID_JSONATA_EXPRESSION",
-        message: without_code(&error.to_string()).1.to_owned(),
+        message: sentence::syntax(without_code(&error.to_string()).1),
     })
 }
 
-/// `$states`
-fn states(scope: &Scope<'_>, converter: &mut Converter) -> JValue {
+/// `$states`, as far as `reads` says.
+fn states(scope: &Scope<'_>, converter: &mut Converter, reads: &Reads) -> JValue {
     let members = [
         ("input", Some(scope.input)),
         ("result", scope.result),
         ("errorOutput", scope.error_output),
         ("context", Some(scope.context)),
     ];
-    let given = members.into_iter().filter_map(|(name, value)| Some((name, value?)));
-    let given = given.map(|(name, value)| (name.to_owned(), converter.give(value)));
+    let everything = Reads { whole: true, ..Reads::default() };
+    let given = members.into_iter().filter_map(|(name, value)| {
+        let reads = if reads.whole { Some(&everything) } else { reads.members.get(name) };
+        Some((name.to_owned(), converter.give_part(value?, reads?)))
+    });
     JValue::object(given.collect::<IndexMap<_, _>>())
-}
-
-/// Every name that follows a `$` in `source`: no fewer than the variables it reads.
-fn names_after_dollar(source: &str) -> BTreeSet<String> {
-    let name = |rest: &str| {
-        let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
-        rest[..end].to_owned()
-    };
-    source.split('$').skip(1).map(name).filter(|name| !name.is_empty()).collect()
 }
 
 fn stopped(error: EvaluatorError) -> Stopped {

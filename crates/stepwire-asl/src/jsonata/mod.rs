@@ -12,6 +12,8 @@ mod functions;
 mod library;
 mod meter;
 mod plain;
+mod reads;
+mod sentence;
 #[cfg(test)]
 mod suite;
 
@@ -55,6 +57,16 @@ pub struct Refused {
 pub fn written_in(text: &str) -> Option<&str> {
     Some(text.strip_prefix("{%")?.strip_suffix("%}")?.trim())
 }
+
+/// Whether `text` opens an expression without closing it, or closes one without opening it.
+///
+/// Source: developer guide, "Transforming data with JSONata": such texts are a validation error.
+pub(crate) fn is_half_written(text: &str) -> bool {
+    text.starts_with("{%") != text.ends_with("%}") || text == "{%}"
+}
+
+/// What is said of one.
+pub(crate) const HALF_WRITTEN: &str = "A JSONata expression must begin with '{%' and end with '%}'";
 
 /// Whether `$states.context` may be read by what is written in `text`.
 pub(crate) fn names_context(text: &str) -> bool {

@@ -5,9 +5,12 @@
 //! Functions.
 
 mod scan;
+mod substitutions;
 
 use std::borrow::Cow;
 use std::ops::Range;
+
+pub use substitutions::substituted;
 
 /// Text that is JSON, with the place of every value in it.
 #[derive(Debug)]
@@ -20,12 +23,13 @@ pub struct Source<'t> {
 /// A value of the text.
 #[derive(Debug)]
 struct Node {
-    parent: u32,
     /// Its name with the quotes; empty for items of arrays and the whole.
     key: Range<u32>,
     /// Its number among the values of its parent.
     index: u32,
     value: Range<u32>,
+    /// The node behind everything within it.
+    after: u32,
 }
 
 /// Why a text is not JSON.
@@ -33,11 +37,13 @@ struct Node {
 pub struct Fault {
     /// Jackson's sentence, without its place.
     pub message: String,
+    /// The same in our words, where Jackson's are long.
+    pub sentence: Option<String>,
     /// What is wrong, as bytes of the text.
     pub at: Range<usize>,
     /// Where Jackson says that it is: mostly the byte behind.
     reported: usize,
-    /// A member that is given twice: where it is given first.
+    /// Where a member that is given twice is given first, or what a wrong bracket closes begins.
     pub first: Option<Range<usize>>,
 }
 
@@ -79,11 +85,15 @@ impl<'t> Source<'t> {
     }
 
     fn child(&self, parent: usize, is_it: impl Fn(&Node) -> bool) -> Option<usize> {
-        let end = self.nodes[parent].value.end;
-        let inside = self.nodes.iter().enumerate().skip(parent + 1);
-        let mut inside = inside.take_while(|(_, node)| node.value.start < end);
-        let found = inside.find(|(_, node)| node.parent as usize == parent && is_it(node));
-        found.map(|(at, _)| at)
+        let end = self.nodes[parent].after as usize;
+        let mut at = parent + 1;
+        while at < end {
+            if is_it(&self.nodes[at]) {
+                return Some(at);
+            }
+            at = self.nodes[at].after as usize;
+        }
+        None
     }
 
     fn name(&self, node: &Node) -> Cow<'t, str> {
@@ -98,12 +108,32 @@ impl Fault {
     }
 }
 
-/// Line and column of a byte, from 1; columns count UTF-16 units, as Java does.
-pub fn line_and_column(text: &str, byte: usize) -> (usize, usize) {
-    let before = &text[..text.floor_char_boundary(byte)];
-    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    let line = before.bytes().filter(|b| *b == b'\n').count() + 1;
-    (line, before[line_start..].encode_utf16().count() + 1)
+/// The lines of a text.
+#[derive(Debug)]
+pub struct Lines<'t> {
+    text: &'t str,
+    /// Where each begins.
+    starts: Vec<usize>,
+    is_ascii: bool,
+}
+
+impl<'t> Lines<'t> {
+    /// Those of `text`.
+    pub fn of(text: &'t str) -> Lines<'t> {
+        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let starts = [0].into_iter().chain(ends.map(|(at, _)| at + 1)).collect();
+        Lines { text, starts, is_ascii: text.is_ascii() }
+    }
+
+    /// Line and column of a byte, from 1; columns count UTF-16 units, as Java does.
+    pub fn place(&self, byte: usize) -> (usize, usize) {
+        let byte = self.text.floor_char_boundary(byte);
+        let line = self.starts.partition_point(|start| *start <= byte);
+        let start = self.starts[line - 1];
+        let before = &self.text[start..byte];
+        let units = if self.is_ascii { before.len() } else { before.encode_utf16().count() };
+        (line, units + 1)
+    }
 }
 
 fn location(text: &str, byte: usize) -> String {
@@ -115,7 +145,7 @@ fn location(text: &str, byte: usize) -> String {
         0 => String::new(),
         more => format!("[truncated {more} chars]"),
     };
-    let (line, column) = line_and_column(text, byte);
+    let (line, column) = Lines::of(text).place(byte);
     format!("[Source: (String)\"{quoted}\"{truncated}; line: {line}, column: {column}]")
 }
 
@@ -158,7 +188,8 @@ mod tests {
 
     #[test]
     fn columns_count_as_java_does() {
-        assert_eq!(line_and_column("{\n \"\u{1F600}\" x", 9), (2, 6));
+        let lines = Lines::of("{\n \"\u{1F600}\" x");
+        assert_eq!([0, 1, 2, 9].map(|byte| lines.place(byte)), [(1, 1), (1, 2), (2, 1), (2, 6)]);
     }
 
     #[test]

@@ -125,7 +125,8 @@ impl<'t> Scanner<'t> {
         });
         if first.is_some() {
             let message = format!("Duplicate field '{name}'");
-            return Err(Fault { first, ..fault(message, range, self.at) });
+            let sentence = Some(format!("`{name}` is given twice"));
+            return Err(Fault { first, sentence, ..fault(message, range, self.at) });
         }
         match self.skip() {
             Some(b':') => self.at += 1,
@@ -147,18 +148,15 @@ impl<'t> Scanner<'t> {
     fn value(&mut self, key: Range<usize>) -> Scanned<()> {
         let start = self.at;
         let node = self.nodes.len();
-        let (parent, index) = match self.open.last_mut() {
-            Some(open) => {
-                open.count += 1;
-                (open.node, open.count - 1)
-            }
-            None => (0, 0),
-        };
+        let index = self.open.last_mut().map_or(0, |open| {
+            open.count += 1;
+            open.count - 1
+        });
         self.nodes.push(Node {
-            parent: parent as u32,
             key: narrow(key),
             index,
             value: narrow(start..start),
+            after: node as u32 + 1,
         });
         match self.bytes[start] {
             b'{' => return self.begin(node, Kind::Object),
@@ -183,8 +181,6 @@ impl<'t> Scanner<'t> {
             return Err(fault(message, self.at..self.at + 1, self.at + 1));
         }
         self.open.push(Open { node, kind, count: 0, names: BTreeMap::new() });
-        // Until it is closed it reaches to the end: what is inside is found so.
-        self.nodes[node].value.end = self.text.len() as u32;
         self.at += 1;
         Ok(())
     }
@@ -200,10 +196,14 @@ impl<'t> Scanner<'t> {
                 open.kind.name(),
                 location(self.text, start),
             );
-            return Err(fault(message, self.at..self.at + 1, self.at + 1));
+            let sentence = format!("`{}` cannot close this {}", end as char, open.kind.name());
+            let found = fault(message, self.at..self.at + 1, self.at + 1);
+            let first = Some(start..start + 1);
+            return Err(Fault { sentence: Some(sentence), first, ..found });
         }
         self.at += 1;
         self.nodes[open.node].value.end = self.at as u32;
+        self.nodes[open.node].after = self.nodes.len() as u32;
         Ok(())
     }
 
@@ -371,7 +371,8 @@ impl<'t> Scanner<'t> {
             kind.name(),
             location(self.text, start)
         );
-        fault(message, start..start + 1, self.text.len())
+        let sentence = Some(format!("this {} is never closed", kind.name()));
+        Fault { sentence, ..fault(message, start..start + 1, self.text.len()) }
     }
 
     fn at_end(&self, message: impl Into<String>) -> Fault {
@@ -399,7 +400,7 @@ impl<'t> Scanner<'t> {
 }
 
 fn fault(message: impl Into<String>, at: Range<usize>, reported: usize) -> Fault {
-    Fault { message: message.into(), at, reported, first: None }
+    Fault { message: message.into(), sentence: None, at, reported, first: None }
 }
 
 /// Half of a pair: no text in UTF-8 can hold it.
@@ -419,7 +420,7 @@ mod tests {
 
     fn told(text: &str) -> String {
         nodes(text).err().map_or_else(String::new, |fault| {
-            let (line, column) = super::super::line_and_column(text, fault.reported);
+            let (line, column) = super::super::Lines::of(text).place(fault.reported);
             format!("{} {line}:{column}", fault.message)
         })
     }
@@ -486,7 +487,7 @@ mod tests {
             let theirs = serde_json::from_str::<serde_json::Value>(&text);
             match (&ours, &theirs) {
                 (Ok(_), Err(error)) => assert!(error.to_string().contains("out of range"), "{text} {error}"),
-                (Err(fault), Ok(_)) => assert!(fault.first.is_some(), "{text} {fault:?}"),
+                (Err(fault), Ok(_)) => assert!(fault.message.starts_with("Duplicate"), "{text} {fault:?}"),
                 _ => {}
             }
         }

@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use stepwire_asl::{Json, Rejected, Stimulus, Timestamp};
 
+use super::machines::MachineArn;
 use super::map_runs;
 use super::record::{self, Write};
-use super::run::{Begin, Ran, digest, execution_arn, machine_arn};
+use super::run::{Begin, Ran, digest, execution_arn};
 use super::{
-    CreateStateMachine, ExecutionId, ExecutionName, Executions, MachineRecord, Report, Request,
-    StartExecution, Status, TaskToken, derived_uuid,
+    ExecutionId, ExecutionName, Executions, Kind, Report, Request, StartExecution, Status,
+    TaskToken, derived_uuid,
 };
 use crate::error::ApiError;
+use crate::params::broken;
 use crate::read::{Read, Reads};
 use crate::record::Corrupt;
 use crate::settings::Settings;
@@ -23,6 +25,7 @@ impl Executions {
     /// Reads what `call` will want.
     pub(crate) fn prefetch(&self, request: &Request, read: &dyn Read, settings: &Settings) {
         match request {
+            Request::Machines(request) => self.prefetch_machines(request, read),
             Request::StartExecution(start) => {
                 if let Some(name) = &start.name {
                     touch_named(&ExecutionName::of(start, name), read);
@@ -57,8 +60,7 @@ impl Executions {
         settings: &Settings,
     ) -> Result<Called, Corrupt> {
         match request {
-            Request::CreateStateMachine(create) => Ok(self.create(now, create, settings)),
-            Request::DeleteStateMachine(name) => Ok(Ok(self.delete(name))),
+            Request::Machines(request) => Ok(self.call_machines(now, request, reads, settings)),
             Request::StartExecution(start) => self.start(now, start, reads, settings),
             Request::RedriveExecution { execution, token } => {
                 self.redrive(now, execution, token.as_ref(), reads, settings)
@@ -76,46 +78,6 @@ impl Executions {
         }
     }
 
-    fn create(
-        &mut self,
-        now: Timestamp,
-        create: &CreateStateMachine,
-        settings: &Settings,
-    ) -> Called {
-        let arn = machine_arn(settings, &create.name);
-        if let Some(there) = self.machine_named(&create.name) {
-            let there = &there.record;
-            let same = there.definition == create.definition && there.role_arn == create.role_arn;
-            if !same {
-                let message = format!("State Machine Already Exists: '{arn}'");
-                return Err(ApiError::new("StateMachineAlreadyExists", message));
-            }
-            return Ok((created(&arn, there.created), None, Ran::default()));
-        }
-        let record = MachineRecord {
-            number: self.next_machine.max(1),
-            name: Arc::clone(&create.name),
-            definition: Arc::clone(&create.definition),
-            role_arn: Arc::clone(&create.role_arn),
-            created: now,
-            deleted: false,
-            shown: create.shown.clone(),
-        };
-        let mut ran = Ran::default();
-        self.record(Write::Machine(Arc::new(record)), &mut ran);
-        Ok((created(&arn, now), None, ran))
-    }
-
-    /// Deleting what is not there succeeds, as on AWS.
-    fn delete(&mut self, name: &str) -> (Json, Option<ExecutionId>, Ran) {
-        let mut ran = Ran::default();
-        if let Some(machine) = self.machine_named(name) {
-            let record = MachineRecord { deleted: true, ..machine.record.as_ref().clone() };
-            self.record(Write::Machine(Arc::new(record)), &mut ran);
-        }
-        (Json::Object(Arc::default()), None, ran)
-    }
-
     fn start(
         &mut self,
         now: Timestamp,
@@ -123,10 +85,16 @@ impl Executions {
         reads: &Reads,
         settings: &Settings,
     ) -> Result<Called, Corrupt> {
-        let Some(machine) = self.machine_named(&start.machine) else {
-            return Ok(Err(no_machine(settings, &start.machine)));
+        let target = match self.target(&start.machine, settings) {
+            Ok(target) => target,
+            Err(error) => return Ok(Err(error)),
         };
-        let machine = machine.record.number;
+        if self.kind(&target) == Some(Kind::Express) {
+            return Ok(self.start_express(now, start, target, settings));
+        }
+        if let Err(error) = within_payload("input", &start.input, settings) {
+            return Ok(Err(error));
+        }
         let name = match &start.name {
             Some(name) => {
                 if let Some(called) = repeated(start, name, reads, settings)? {
@@ -136,9 +104,9 @@ impl Executions {
             }
             None => self.made_up_name(settings),
         };
-        let arn = execution_arn(settings, &start.machine, &name);
+        let arn = execution_arn(settings, &start.machine.name, &name);
         let begin = Begin {
-            machine,
+            target,
             name,
             input: Arc::clone(&start.input),
             trace_header: start.trace_header.clone(),
@@ -191,10 +159,9 @@ impl Executions {
             return Ok(Err(ApiError::new("InvalidToken", "Invalid Token: 'Invalid token'")));
         };
         if let Report::Success(output) = report
-            && let Err(error) = Json::parse(output)
+            && let Err(error) = valid_output(output, settings)
         {
-            let message = format!("Invalid Output: '{error}'");
-            return Ok(Err(ApiError::new("InvalidOutput", message)));
+            return Ok(Err(error));
         }
         match self.stimulate(now, token.execution, stimulus(token, report), reads, settings)? {
             Ok(mut ran) => {
@@ -213,7 +180,7 @@ impl Executions {
 
 impl ExecutionName {
     fn of(start: &StartExecution, name: &Arc<str>) -> ExecutionName {
-        ExecutionName { machine: Arc::clone(&start.machine), name: Arc::clone(name) }
+        ExecutionName { machine: Arc::clone(&start.machine.name), name: Arc::clone(name) }
     }
 }
 
@@ -240,7 +207,7 @@ fn repeated(
     let Some((_, record)) = stored(&ExecutionName::of(start, name), reads)? else {
         return Ok(None);
     };
-    let arn = execution_arn(settings, &start.machine, name);
+    let arn = execution_arn(settings, &start.machine.name, name);
     let same = record.status == Status::Running && record.input_digest == digest(&start.input);
     Ok(Some(if same {
         Ok((started(&arn, record.started), None, Ran::default()))
@@ -268,10 +235,27 @@ pub(super) fn stored(
     Ok(Some((id, record::execution(&key, &value)?)))
 }
 
-pub(super) fn no_machine(settings: &Settings, name: &str) -> ApiError {
-    let arn = machine_arn(settings, name);
-    let message = format!("State Machine Does Not Exist: '{arn}'");
+pub(super) fn no_machine(settings: &Settings, arn: &MachineArn) -> ApiError {
+    let message = format!("State Machine Does Not Exist: '{}'", arn.text(settings));
     ApiError::new("StateMachineDoesNotExist", message)
+}
+
+/// Refuses an output that is too long or not JSON.
+fn valid_output(output: &str, settings: &Settings) -> Result<(), ApiError> {
+    within_payload("output", output, settings)?;
+    Json::parse(output)
+        .map(drop)
+        .map_err(|error| ApiError::new("InvalidOutput", format!("Invalid Output: '{error}'")))
+}
+
+/// Refuses an input or output that is longer than a payload may be.
+pub(super) fn within_payload(name: &str, text: &str, settings: &Settings) -> Result<(), ApiError> {
+    let max = settings.quotas.payload_bytes();
+    if text.len() <= max {
+        return Ok(());
+    }
+    let constraint = format!("Member must have length less than or equal to {max}");
+    Err(ApiError::new("ValidationException", broken(name, Some(text), &constraint)))
 }
 
 pub(super) fn no_execution(settings: &Settings, name: &ExecutionName) -> ApiError {
@@ -284,10 +268,6 @@ pub(super) fn seconds(at: Timestamp) -> Json {
     Json::from_f64(at.seconds()).unwrap_or_default()
 }
 
-fn created(arn: &str, at: Timestamp) -> Json {
-    Json::object([("stateMachineArn", Json::from(arn)), ("creationDate", seconds(at))])
-}
-
-fn started(arn: &str, at: Timestamp) -> Json {
+pub(super) fn started(arn: &str, at: Timestamp) -> Json {
     Json::object([("executionArn", Json::from(arn)), ("startDate", seconds(at))])
 }

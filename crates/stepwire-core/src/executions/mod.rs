@@ -7,10 +7,15 @@ pub mod activities;
 mod call;
 mod children;
 mod definition;
+mod express;
+mod logged;
+pub mod machines;
 pub mod map_runs;
+mod model;
 pub mod record;
 mod redrive;
 mod request;
+mod retention;
 mod run;
 mod token;
 mod view;
@@ -22,15 +27,20 @@ use stepwire_asl::{Execution, StateMachine, Task, Timestamp};
 
 use activities::Activities;
 pub use definition::{DEFINITION_MAX, Kind, Validate, diagnose};
+pub(crate) use express::without_data;
+pub(crate) use machines::Target;
 pub use record::{
     ExecutionId, ExecutionRecord, MachineRecord, OpenRecord, Parent, Redriven, Status, Write,
 };
-pub use request::{CreateStateMachine, ExecutionName, Page, Report, Request, StartExecution};
-pub(crate) use request::{PAYLOAD_MAX, is_name_prefix};
+pub(crate) use request::is_name_prefix;
+pub use request::{ExecutionName, Page, Report, Request, StartExecution};
 pub use run::arn_of;
 pub(crate) use run::{Begin, Ran};
 pub use token::{TaskToken, derived_uuid, uuid_text};
 pub use view::answer;
+
+use machines::Machines;
+use record::Numbers;
 
 use crate::read::{Read, Reads};
 use crate::record::{Corrupt, Space};
@@ -38,28 +48,21 @@ use crate::record::{Corrupt, Space};
 /// Most executions kept in memory; the least recently used beyond that live in the store alone.
 const HOT_MAX: usize = 4_096;
 
-/// A state machine, ready to run.
-#[derive(Debug)]
-pub(crate) struct Machine {
-    pub(crate) record: Arc<MachineRecord>,
-    pub(crate) compiled: Arc<StateMachine>,
-}
-
 /// An execution in memory.
 #[derive(Debug)]
 struct Hot {
     execution: Execution,
     record: ExecutionRecord,
+    kind: Kind,
+    /// First event of each chunk of its history that is stored.
+    chunks: Vec<u64>,
     used: u64,
 }
 
 /// Everything a shard knows about state machines and open executions.
 #[derive(Debug, Default)]
 pub struct Executions {
-    machines: BTreeMap<u64, Machine>,
-    /// Of state machines that are not deleted.
-    by_name: BTreeMap<Arc<str>, u64>,
-    next_machine: u64,
+    machines: Machines,
     next_execution: u64,
     open: BTreeMap<ExecutionId, OpenRecord>,
     /// `due` of every open execution that has one; derived from `open`.
@@ -72,50 +75,50 @@ pub struct Executions {
     /// `used` of every hot execution; derived from `hot`.
     hot_order: BTreeSet<(u64, ExecutionId)>,
     clock: u64,
+    /// When the first of those that have ended did; derived from what is stored.
+    first_end: Option<Timestamp>,
 }
 
 impl Executions {
     /// What recovery reads into memory. Summaries, names and histories stay in the store.
-    pub const SPACES: &'static [Space] =
-        &[Space::StateMachine, Space::Open, Space::MapRun, Space::Activity];
+    pub const SPACES: &'static [Space] = &[
+        Space::Kernel,
+        Space::StateMachine,
+        Space::MachinePart,
+        Space::Open,
+        Space::MapRun,
+        Space::Activity,
+    ];
 
     /// The only thing that changes state machines and the index of open executions.
     pub fn apply(&mut self, write: &Write) {
         match write {
-            Write::Machine(record) => self.apply_machine(record),
+            Write::Machine(record) => self.machines.apply_current(record),
+            Write::Part(write) => self.machines.apply(write),
+            Write::Numbers(numbers) => {
+                self.machines.next = self.machines.next.max(numbers.machine);
+                self.next_execution = self.next_execution.max(numbers.execution);
+            }
             Write::Execution(id, _) if id.map_run().is_some() => {}
             Write::Execution(id, _) => {
                 self.next_execution = self.next_execution.max(id.number + 1);
             }
             Write::Open(id, record) => self.apply_open(*id, *record),
             Write::Activity(name, record) => self.activities.apply(name, record.as_ref()),
+            Write::Ended(at, _) => {
+                self.first_end = Some(self.first_end.map_or(*at, |first| first.min(*at)));
+            }
             Write::MapRunSpec(number, spec) => self.map_runs.apply_spec(*number, spec.as_ref()),
             Write::MapRunProgress(number, progress) => {
                 self.map_runs.apply_progress(*number, progress.as_deref());
             }
             Write::Name { .. }
             | Write::History(..)
+            | Write::Removed(_)
             | Write::MapRunEnded(_)
             | Write::MapRunNamed(_)
             | Write::MapRunOf(_)
             | Write::MapRunItems(..) => {}
-        }
-    }
-
-    fn apply_machine(&mut self, record: &Arc<MachineRecord>) {
-        let number = record.number;
-        self.next_machine = self.next_machine.max(number + 1);
-        if record.deleted {
-            if self.by_name.get(&record.name) == Some(&number) {
-                self.by_name.remove(&record.name);
-            }
-        } else {
-            self.by_name.insert(Arc::clone(&record.name), number);
-        }
-        let known = self.machines.get(&number).map(|machine| Arc::clone(&machine.compiled));
-        let compiled = known.or_else(|| StateMachine::parse(&record.definition).ok().map(Arc::new));
-        if let Some(compiled) = compiled {
-            self.machines.insert(number, Machine { record: Arc::clone(record), compiled });
         }
     }
 
@@ -145,14 +148,15 @@ impl Executions {
     /// State machines whose stored definition this version does not accept. They start nothing,
     /// and their executions are set aside, until a version that does reads them.
     pub(crate) fn refused(&self) -> impl Iterator<Item = &Arc<str>> {
-        let refused = |number: &u64| !self.machines.contains_key(number);
-        self.by_name.iter().filter(move |(_, number)| refused(number)).map(|(name, _)| name)
+        self.machines.refused()
     }
 
     /// Finds, after `load`, where execution numbers go on.
     pub(crate) fn resume_numbers(&mut self, read: &dyn Read) -> Result<(), Corrupt> {
-        for number in self.machines.keys().chain(self.by_name.values()) {
-            let last = record::executions_of(*number).reversed().limit(1);
+        let first = read.range(&record::all_ended().limit(1));
+        self.first_end = first.first().and_then(|(key, _)| Some(record::ended_of(key).ok()?.0));
+        for number in self.machines.numbers().collect::<Vec<_>>() {
+            let last = record::executions_of(number).reversed().limit(1);
             for (key, _) in read.range(&last) {
                 self.next_execution = self.next_execution.max(record::id_of(&key)?.number + 1);
             }
@@ -178,18 +182,22 @@ impl Executions {
         self.open.iter().map(|(id, record)| (*id, *record))
     }
 
-    /// The state machine of this name that is not deleted.
-    pub(crate) fn machine_named(&self, name: &str) -> Option<&Machine> {
-        self.machines.get(self.by_name.get(name)?)
+    /// Open executions of a state machine.
+    fn open_of(&self, machine: u64) -> impl Iterator<Item = ExecutionId> + '_ {
+        let (first, last) = (0, u64::MAX);
+        let all = ExecutionId { machine, number: first }..=ExecutionId { machine, number: last };
+        self.open.range(all).map(|(id, _)| *id)
     }
 
-    pub(crate) fn machine(&self, number: u64) -> Option<&Machine> {
-        self.machines.get(&number)
+    /// The next numbers, to be kept when what has the largest may go.
+    fn numbers(&self) -> Numbers {
+        Numbers { machine: self.machines.next, execution: self.next_execution }
     }
 
-    /// The state machine whose definition an open execution runs.
-    fn machine_running(&self, id: ExecutionId) -> Option<&Machine> {
-        self.machine(self.machine_of(id)?)
+    /// The definition that a stored execution runs.
+    fn compiled(&self, id: ExecutionId, record: &ExecutionRecord) -> Option<&Arc<StateMachine>> {
+        let machine = self.machine_of(id)?;
+        self.machines.revision(machine, record.machine_revision)?.compiled.as_ref()
     }
 
     /// Reads what [`Executions::take`] will want.
@@ -216,8 +224,13 @@ impl Executions {
         if record.revision > stepwire_asl::REVISION {
             return Err(corrupt("a newer interpreter began it"));
         }
-        let machine = self.machine_running(id).ok_or_else(|| corrupt("no state machine"))?;
-        Ok(Some(Hot { execution: replay(id, &machine.compiled, reads)?, record, used: 0 }))
+        let machine = self.machine_of(id).ok_or_else(|| corrupt("no map run"))?;
+        let machine = self.machines.revision(machine, record.machine_revision);
+        let machine = machine.ok_or_else(|| corrupt("no state machine"))?;
+        let compiled = machine.compiled.as_ref().ok_or_else(|| corrupt("no valid definition"))?;
+        let kind = machine.record.kind;
+        let (execution, chunks) = replay(id, compiled, reads)?;
+        Ok(Some(Hot { execution, record, kind, chunks, used: 0 }))
     }
 
     /// Whether the task that `token` names still waits.
@@ -258,7 +271,6 @@ impl Executions {
 
     /// Compares the index with a freshly loaded one, and each execution in memory with its history.
     pub(crate) fn check(&self, stored: &Executions, read: &dyn Read) -> Result<(), String> {
-        let names = |executions: &Executions| executions.by_name.clone();
         let derived = |of: &Executions| (of.deadlines.clone(), of.children.clone());
         if self.open != stored.open || derived(self) != derived(stored) {
             return Err("the index of open executions is not what is stored".to_owned());
@@ -269,13 +281,13 @@ impl Executions {
         if !self.activities.is_same(&stored.activities) {
             return Err("activities in memory are not what is stored".to_owned());
         }
-        if names(self) != names(stored) || self.next_execution != stored.next_execution {
+        if !self.machines.same(&stored.machines) || self.next_execution != stored.next_execution {
             return Err("state machines or numbers in memory are not what is stored".to_owned());
         }
         for (id, hot) in &self.hot {
-            let machine = self.machine_running(*id).ok_or("an execution without state machine")?;
-            let replayed = replay(*id, &machine.compiled, read).map_err(|c| c.to_string())?;
-            if replayed != hot.execution {
+            let machine = self.compiled(*id, &hot.record).ok_or("an execution without machine")?;
+            let replayed = replay(*id, machine, read).map_err(|c| c.to_string())?;
+            if replayed.0 != hot.execution || replayed.1 != hot.chunks {
                 return Err(format!("{id:?} in memory is not what its history says"));
             }
         }
@@ -289,9 +301,7 @@ impl Executions {
 
     /// Stops timing an execution until the next start: it cannot be read.
     pub(crate) fn set_aside(&mut self, id: ExecutionId) {
-        if let Some(due) = self.open.remove(&id).and_then(|open| open.due) {
-            self.deadlines.remove(&(due, id));
-        }
+        self.apply_open(id, None);
     }
 
     /// Drops every execution from memory; the next touch replays it.
@@ -301,17 +311,21 @@ impl Executions {
     }
 }
 
-/// The execution that its stored history makes.
+/// The execution that its stored history makes, and the first event of each chunk of that.
 fn replay(
     id: ExecutionId,
     machine: &Arc<StateMachine>,
     read: &dyn Read,
-) -> Result<Execution, Corrupt> {
+) -> Result<(Execution, Vec<u64>), Corrupt> {
     let range = record::history_of(id);
-    let mut events = Vec::new();
+    let (mut events, mut chunks) = (Vec::new(), Vec::new());
     for (key, value) in read.range(&range) {
-        events.extend(record::events(&key, &value)?);
+        let chunk = record::events(&key, &value)?;
+        chunks.extend(chunk.first().map(|event| event.seq));
+        events.extend(chunk);
     }
-    Execution::replay(Arc::clone(machine), events)
-        .map_err(|error| Corrupt { key: range.from, why: error.to_string() })
+    let execution = Execution::replay(Arc::clone(machine), events);
+    let execution =
+        execution.map_err(|error| Corrupt { key: range.from, why: error.to_string() })?;
+    Ok((execution, chunks))
 }

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use stepwire_asl::{EventId, HistoryEvent, Json, Timestamp, history};
 
 use super::activities::ActivityRecord;
+use super::definition::Kind;
+use super::machines::{self, Logging, Publish, Tags};
 use super::map_runs::record as map_runs;
 use crate::read::{Key, Range};
 use crate::record::{Corrupt, Entry, KeyBuilder, Space, decode, encode};
@@ -22,7 +24,7 @@ pub struct ExecutionId {
     pub number: u64,
 }
 
-/// A state machine. Its definition never changes; executions name it by number.
+/// A state machine as one revision of it is. Executions name it by number and revision.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MachineRecord {
     /// Unique number.
@@ -39,6 +41,24 @@ pub struct MachineRecord {
     pub deleted: bool,
     /// Members that are accepted without effect and shown again (`tracingConfiguration` …).
     pub shown: Json,
+    /// What kind of executions it has.
+    pub kind: Kind,
+    /// Counts its revisions, from 1.
+    pub revision: u64,
+    /// `revisionId`; `None` until it is first changed.
+    pub revision_id: Option<Arc<str>>,
+    /// When this revision was made.
+    pub updated: Timestamp,
+    /// Executions of this revision that name no version have this number or a larger one.
+    pub since: u64,
+    /// `loggingConfiguration`
+    pub logging: Logging,
+    /// Keys and values, in the order in which they were set.
+    pub tags: Tags,
+    /// The largest number that a version of it has had.
+    pub last_version: u64,
+    /// Whether its creation published a version.
+    pub published: Publish,
 }
 
 /// How an execution stands.
@@ -100,6 +120,12 @@ pub struct ExecutionRecord {
     pub trace_header: Option<Arc<str>>,
     /// Who is told of its end.
     pub parent: Option<Parent>,
+    /// The revision of its state machine that it runs.
+    pub machine_revision: u64,
+    /// The version that its start named or an alias led to.
+    pub version: Option<u64>,
+    /// The alias that its start named.
+    pub alias: Option<Arc<str>>,
     /// Items of a map run that it is about; 0 when it is no child of one.
     pub items: u32,
     /// How it was last redriven.
@@ -157,6 +183,14 @@ pub enum Write {
     History(ExecutionId, Arc<[HistoryEvent]>),
     /// The activity of this name; `None` once it is deleted.
     Activity(Arc<str>, Option<Arc<ActivityRecord>>),
+    /// Earlier revisions, versions, aliases and names of state machines.
+    Part(machines::Write),
+    /// An execution has ended at this time; it is removed when it has been kept long enough.
+    Ended(Timestamp, ExecutionId),
+    /// A record of an execution that has been kept long enough is gone.
+    Removed(Key),
+    /// Where numbers go on, once what has the largest may be gone.
+    Numbers(Numbers),
     /// What a map run is to do; `None` once it has ended.
     MapRunSpec(u64, Option<Arc<map_runs::Spec>>),
     /// How far a map run is; `None` once it has ended.
@@ -169,6 +203,15 @@ pub enum Write {
     MapRunOf(Arc<map_runs::Spec>),
     /// Items of a map run: which chunk, and what it holds.
     MapRunItems(u64, u32, Arc<[Json]>),
+}
+
+/// The next numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Numbers {
+    /// Of a state machine.
+    pub machine: u64,
+    /// Of an execution.
+    pub execution: u64,
 }
 
 impl Write {
@@ -189,6 +232,10 @@ impl Write {
                 let first = events.first().map_or(0, |event| event.seq);
                 (history_key(*id, first), Some(history::encode_chunk(events)))
             }
+            Write::Part(write) => write.entry(),
+            Write::Ended(at, id) => (ended_key(*at, *id), Some(Vec::new())),
+            Write::Removed(key) => (key.clone(), None),
+            Write::Numbers(numbers) => (numbers_key(), Some(encode(FORMAT, numbers))),
             Write::Activity(name, record) => {
                 (activity_key(name), record.as_ref().map(|record| encode(FORMAT, record.as_ref())))
             }
@@ -213,6 +260,12 @@ impl Write {
             }
             Some(&space) if space == Space::Open as u8 => {
                 Some(Write::Open(id_of(key)?, Some(decode(FORMAT, key, value)?)))
+            }
+            Some(&space) if space == Space::MachinePart as u8 => {
+                Some(Write::Part(machines::Write::load(key, value)?))
+            }
+            Some(&space) if space == Space::Kernel as u8 => {
+                Some(Write::Numbers(decode(FORMAT, key, value)?))
             }
             Some(&space) if space == Space::Activity as u8 => {
                 let record: ActivityRecord = decode(FORMAT, key, value)?;
@@ -277,6 +330,42 @@ pub fn executions_of(machine: u64) -> Range {
 /// Where an execution's name is.
 pub fn name_key(machine: &str, name: &str) -> Key {
     KeyBuilder::new(Space::ExecutionName).text(machine).text(name).build()
+}
+
+/// Executions of a state machine from this number on.
+pub fn executions_from(machine: u64, number: u64) -> Range {
+    Range { from: execution_key(ExecutionId { machine, number }), ..executions_of(machine) }
+}
+
+/// Open executions of a state machine.
+pub fn open_of(machine: u64) -> Range {
+    Range::prefix(&KeyBuilder::new(Space::Open).number(machine).build())
+}
+
+fn numbers_key() -> Key {
+    KeyBuilder::new(Space::Kernel).text("numbers").build()
+}
+
+/// Where it is said that an execution ended at a time.
+pub fn ended_key(at: Timestamp, id: ExecutionId) -> Key {
+    let at = u64::try_from(at.0).unwrap_or(0);
+    KeyBuilder::new(Space::Ended).number(at).number(id.machine).number(id.number).build()
+}
+
+/// All executions that have ended, in order of time.
+pub fn all_ended() -> Range {
+    Range::prefix(&KeyBuilder::new(Space::Ended).build())
+}
+
+/// When the execution ended that a key of [`Space::Ended`] names, and which it is.
+pub fn ended_of(key: &[u8]) -> Result<(Timestamp, ExecutionId), Corrupt> {
+    let number = |at: usize| Some(u64::from_be_bytes(key.get(at..at + 8)?.try_into().ok()?));
+    match (number(1).and_then(|at| i64::try_from(at).ok()), number(9), number(17)) {
+        (Some(at), Some(machine), Some(number)) => {
+            Ok((Timestamp(at), ExecutionId { machine, number }))
+        }
+        _ => Err(Corrupt { key: key.to_vec(), why: "not the key of an end".to_owned() }),
+    }
 }
 
 /// Where an activity is.

@@ -12,7 +12,8 @@ use super::map_runs;
 use super::record::{execution_key, history_of};
 use super::run::{Ran, with_turn};
 use super::{
-    ExecutionId, ExecutionName, ExecutionRecord, Executions, Hot, Redriven, Status, record, replay,
+    ExecutionId, ExecutionName, ExecutionRecord, Executions, Hot, Kind, Redriven, Status, record,
+    replay,
 };
 use crate::error::ApiError;
 use crate::read::{Read, Reads};
@@ -90,7 +91,8 @@ impl Executions {
         for (key, value) in reads.range(&history_of(id)) {
             last = record::events(&key, &value)?.into_iter().rev().find(|e| e.id > 0).or(last);
         }
-        let deleted = self.machine_running(id).is_none_or(|machine| machine.record.deleted);
+        let machine = self.machine_of(id).and_then(|machine| self.machines.current(machine));
+        let deleted = machine.is_none_or(|machine| machine.record.deleted);
         let over = record.stopped.is_some_and(|at| now.since_ms(at) > REDRIVABLE_MS);
         Ok(match redrivable(id, record, last.as_ref()) {
             Err(why) => Err(why),
@@ -116,11 +118,13 @@ impl Executions {
         reads: &Reads,
         settings: &Settings,
     ) -> Result<Option<Ran>, Corrupt> {
-        let Some(machine) = self.machine_running(id) else { return Ok(None) };
-        let mut execution = replay(id, &machine.compiled, reads)?;
+        let Some(compiled) = self.compiled(id, &record) else { return Ok(None) };
+        let (mut execution, chunks) = replay(id, compiled, reads)?;
         let seq = execution.last_seq();
         let redriven =
-            with_turn(now, id, seq, settings, &self.activities, |turn| execution.redrive(turn));
+            with_turn(now, id, seq, settings, Kind::Standard, &self.activities, |turn| {
+                execution.redrive(turn)
+            });
         let Ok(decision) = redriven else { return Ok(None) };
         let redriven = Redriven { count: record.redrives() + 1, at: now, token: token.cloned() };
         let record = ExecutionRecord {
@@ -130,7 +134,8 @@ impl Executions {
             ..record
         };
         let mut ran = Ran::default();
-        self.settle(id, Hot { execution, record, used: 0 }, decision, true, &mut ran);
+        let hot = Hot { execution, record, kind: Kind::Standard, chunks, used: 0 };
+        self.settle(id, hot, decision, true, settings, &mut ran);
         Ok(Some(ran))
     }
 

@@ -4,14 +4,18 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use stepwire_asl::{
-    Decision, Entropy, EventId, Execution, HistoryEvent, Rejected, Start, Stimulus, Task,
-    Timestamp, Turn,
+    Decision, Entropy, EventId, Execution, HistoryEvent, Json, Limits, Rejected, Start, Stimulus,
+    Task, Timestamp, Turn,
 };
 
 use super::activities::Activities;
 use super::map_runs::{self, gather::File};
 use super::record::{self, Write};
-use super::{ExecutionId, ExecutionRecord, Executions, Hot, OpenRecord, Parent, Status, TaskToken};
+use super::{
+    ExecutionId, ExecutionRecord, Executions, Hot, Kind, OpenRecord, Parent, Status, Target,
+    TaskToken, derived_uuid,
+};
+use crate::logs::Logged;
 use crate::read::{Read, Reads};
 use crate::record::Corrupt;
 use crate::settings::Settings;
@@ -19,7 +23,7 @@ use crate::settings::Settings;
 /// A start that has been found possible.
 #[derive(Debug)]
 pub(crate) struct Begin {
-    pub(crate) machine: u64,
+    pub(crate) target: Target,
     pub(crate) name: Arc<str>,
     pub(crate) input: Arc<str>,
     pub(crate) trace_header: Option<Arc<str>>,
@@ -31,6 +35,10 @@ pub(crate) struct Begin {
 pub(crate) struct Ran {
     pub(crate) writes: Vec<Write>,
     pub(crate) tasks: Vec<Task>,
+    /// What an Express execution that has ended comes to, as StartSyncExecution answers.
+    pub(crate) outcome: Option<Json>,
+    /// What it has logged.
+    pub(crate) logged: Option<Logged>,
     /// Whom to tell that the execution has ended.
     pub(crate) tell: Option<Parent>,
     /// Executions whose end nobody waits for any more: they are to be stopped.
@@ -51,18 +59,25 @@ impl Executions {
         begin: Begin,
         settings: &Settings,
     ) -> Option<(ExecutionId, Ran)> {
-        let machine = self.machine(begin.machine)?;
-        let id = ExecutionId { machine: begin.machine, number: self.next_execution };
+        let target = begin.target;
+        let machine = self.machines.revision(target.machine, target.revision)?;
+        let id = ExecutionId { machine: target.machine, number: self.next_execution };
         let machine_name = Arc::clone(&machine.record.name);
-        let compiled = Arc::clone(&machine.compiled);
+        let compiled = Arc::clone(machine.compiled.as_ref()?);
+        let kind = machine.record.kind;
+        let execution_arn = match kind {
+            Kind::Standard => execution_arn(settings, &machine_name, &begin.name),
+            Kind::Express => express_arn(settings, &machine_name, &begin.name, id.number),
+        };
         let start = Start {
-            execution_arn: execution_arn(settings, &machine_name, &begin.name).into(),
+            execution_arn: execution_arn.into(),
             role_arn: Arc::clone(&machine.record.role_arn),
             input: Arc::clone(&begin.input),
         };
-        let (execution, decision) = with_turn(now, id, 0, settings, &self.activities, |turn| {
-            Execution::start(compiled, start, turn)
-        });
+        let (execution, decision) =
+            with_turn(now, id, 0, settings, kind, &self.activities, |turn| {
+                Execution::start(compiled, start, turn)
+            });
         let record = ExecutionRecord {
             name: Arc::clone(&begin.name),
             status: Status::Running,
@@ -72,13 +87,19 @@ impl Executions {
             revision: stepwire_asl::REVISION,
             trace_header: begin.trace_header,
             parent: begin.parent,
+            machine_revision: target.revision,
+            version: target.version,
+            alias: target.alias,
             items: 0,
             redriven: None,
         };
         let mut ran = Ran::default();
-        let name = Write::Name { machine: machine_name, name: begin.name, id };
-        self.record(name, &mut ran);
-        self.settle(id, Hot { execution, record, used: 0 }, decision, true, &mut ran);
+        if kind == Kind::Standard {
+            let name = Write::Name { machine: machine_name, name: begin.name, id };
+            self.record(name, &mut ran);
+        }
+        let hot = Hot { execution, record, kind, chunks: Vec::new(), used: 0 };
+        self.settle(id, hot, decision, true, settings, &mut ran);
         Some((id, ran))
     }
 
@@ -95,13 +116,13 @@ impl Executions {
             return Ok(Err(Rejected::ExecutionEnded));
         };
         let seq = hot.execution.last_seq();
-        let decided = with_turn(now, id, seq, settings, &self.activities, |turn| {
+        let decided = with_turn(now, id, seq, settings, hot.kind, &self.activities, |turn| {
             hot.execution.step(stimulus, turn)
         });
         let mut ran = Ran::default();
         match decided {
             Ok(decision) => {
-                self.settle(id, hot, decision, false, &mut ran);
+                self.settle(id, hot, decision, false, settings, &mut ran);
                 Ok(Ok(ran))
             }
             Err(rejected) => {
@@ -118,13 +139,14 @@ impl Executions {
         mut hot: Hot,
         decision: Decision,
         first: bool,
+        settings: &Settings,
         ran: &mut Ran,
     ) {
         ran.tasks = decision.tasks;
         let at = decision.events.last().map_or(hot.record.started, |event| event.at);
-        if !decision.events.is_empty() {
-            let events: Arc<[HistoryEvent]> = decision.events.into();
-            self.record(Write::History(id, events), ran);
+        let events: Arc<[HistoryEvent]> = decision.events.into();
+        if !events.is_empty() {
+            ran.logged = self.logged(id, &hot, &events, settings);
         }
         let status = status_of(&hot.execution);
         let ended = status != Status::Running;
@@ -135,7 +157,14 @@ impl Executions {
         }
         ran.orphans = self.orphans(id, &hot.execution);
         self.activities.withdraw(id, |scheduled| hot.execution.is_open(scheduled));
-        self.command_map_runs(at, id, &hot.execution, decision.map_runs, ran);
+        self.command_map_runs(at, id, &hot, decision.map_runs, ran);
+        if ended && hot.kind == Kind::Express {
+            return self.end_express(id, &hot, settings, ran);
+        }
+        if let Some(event) = events.first() {
+            hot.chunks.push(event.seq);
+            self.record(Write::History(id, events), ran);
+        }
         if first || ended {
             self.record(Write::Execution(id, hot.record.clone()), ran);
         }
@@ -143,13 +172,18 @@ impl Executions {
             if self.open.contains_key(&id) {
                 self.record(Write::Open(id, None), ran);
             }
+            if let Some(at) = hot.record.stopped {
+                self.record(Write::Ended(at, id), ran);
+            }
             if id.map_run().is_some() {
                 self.item_ended(id, status, hot.record.items, ran);
             }
             return;
         }
+        let last = hot.record.started.plus_ms(limits(hot.kind, settings).run_ms_max);
+        let due = hot.execution.due().map_or(last, |due| due.min(last));
         let open = OpenRecord {
-            due: hot.execution.due(),
+            due: Some(due),
             outstanding: hot.execution.is_owed(),
             parent: match self.open.get(&id) {
                 Some(open) => open.parent,
@@ -187,20 +221,33 @@ pub(super) fn with_turn<T>(
     id: ExecutionId,
     seq: u64,
     settings: &Settings,
+    kind: Kind,
     activities: &Activities,
     decide: impl FnOnce(&mut Turn<'_>) -> T,
 ) -> T {
-    let mut seed = Sha256::new();
-    seed.update(settings.secret);
-    for part in [id.machine, id.number, seq] {
-        seed.update(part.to_be_bytes());
-    }
-    let seed = seed.finalize();
-    let seed = seed.iter().take(8).fold(0_u64, |acc, byte| acc << 8 | u64::from(*byte));
+    let seed = seed(settings, &[id.machine, id.number, seq]);
     let mut entropy = Entropy::new(seed);
     let token = |scheduled: EventId| TaskToken { execution: id, scheduled }.seal(&settings.secret);
     let activity = |arn: &str| activities.has(arn, settings);
-    decide(&mut Turn { now, entropy: &mut entropy, token: &token, activity: &activity })
+    let limits = limits(kind, settings);
+    decide(&mut Turn { now, entropy: &mut entropy, token: &token, activity: &activity, limits })
+}
+
+/// How far an execution of this kind may go.
+fn limits(kind: Kind, settings: &Settings) -> Limits {
+    match kind {
+        Kind::Standard => settings.quotas.standard(),
+        Kind::Express => settings.quotas.express(),
+    }
+}
+
+/// A seed that only this position has, and that nobody can guess.
+pub(super) fn seed(settings: &Settings, position: &[u64]) -> u64 {
+    let mut seed = Sha256::new();
+    seed.update(settings.secret);
+    position.iter().for_each(|part| seed.update(part.to_be_bytes()));
+    let seed = seed.finalize();
+    seed.iter().take(8).fold(0_u64, |acc, byte| acc << 8 | u64::from(*byte))
 }
 
 fn status_of(execution: &Execution) -> Status {
@@ -231,6 +278,12 @@ pub(super) fn execution_arn(settings: &Settings, machine: &str, name: &str) -> S
     settings.arn("states", &format!("execution:{machine}:{name}"))
 }
 
+/// The ARN of an execution of an Express state machine.
+pub(super) fn express_arn(settings: &Settings, machine: &str, name: &str, number: u64) -> String {
+    let unique = derived_uuid(&settings.secret, "express", &[number]);
+    settings.arn("states", &format!("express:{machine}:{name}:{unique}"))
+}
+
 /// The ARN of a stored execution; `None` when there is no such execution.
 pub fn arn_of(id: ExecutionId, read: &dyn Read, settings: &Settings) -> Option<Arc<str>> {
     let execution = record::execution_key(id);
@@ -242,5 +295,8 @@ pub fn arn_of(id: ExecutionId, read: &dyn Read, settings: &Settings) -> Option<A
     let machine = record::machine_key(id.machine);
     let machine = record::machine(&machine, &read.get(&machine)?).ok()?;
     let execution = record::execution(&execution, &read.get(&execution)?).ok()?;
-    Some(execution_arn(settings, &machine.name, &execution.name).into())
+    Some(match machine.kind {
+        Kind::Standard => execution_arn(settings, &machine.name, &execution.name).into(),
+        Kind::Express => express_arn(settings, &machine.name, &execution.name, id.number).into(),
+    })
 }

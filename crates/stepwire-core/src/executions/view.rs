@@ -9,16 +9,16 @@ use stepwire_asl::{HistoryEvent, Json};
 
 use super::call::{no_execution, no_machine, seconds, stored};
 use super::definition::validated;
+use super::express::wrong_type;
+use super::machines::{self, MachineArn, Qualifier};
 use super::map_runs;
 use super::record::{self, executions_of, history_key, history_of};
 use super::redrive::redrivable;
 use super::run::{execution_arn, machine_arn};
-use super::{
-    ExecutionId, ExecutionName, ExecutionRecord, MachineRecord, Page, Request, Status, activities,
-};
+use super::{ExecutionId, ExecutionName, ExecutionRecord, Kind, Page, Request, Status, activities};
 use crate::error::ApiError;
 use crate::read::{Range, Read};
-use crate::record::{Corrupt, KeyBuilder, Space};
+use crate::record::Corrupt;
 use crate::settings::Settings;
 
 pub(super) type Members = Vec<(&'static str, Json)>;
@@ -26,11 +26,7 @@ pub(super) type Members = Vec<(&'static str, Json)>;
 /// The answer to a request that reads; AWS's members of the operation's output.
 pub fn answer(request: &Request, read: &dyn Read, settings: &Settings) -> Result<Json, ApiError> {
     match request {
-        Request::DescribeStateMachine(name) => describe_machine(name, read, settings),
-        Request::DescribeStateMachineForExecution(execution) => {
-            describe_machine_of(execution, read, settings)
-        }
-        Request::ListStateMachines(page) => list_machines(page, read, settings),
+        Request::Machines(request) => machines::answer(request, read, settings),
         Request::Validate(validate) => Ok(validated(validate)),
         Request::DescribeExecution { execution, with_data } => {
             describe_execution(execution, *with_data, read, settings)
@@ -55,89 +51,6 @@ pub(super) fn internal(corrupt: Corrupt) -> ApiError {
     ApiError::new("InternalFailure", corrupt.to_string())
 }
 
-fn machines(read: &dyn Read) -> Result<Vec<MachineRecord>, ApiError> {
-    let all = Range::prefix(&KeyBuilder::new(Space::StateMachine).build());
-    let records = read.range(&all).into_iter().map(|(key, value)| record::machine(&key, &value));
-    records.collect::<Result<_, _>>().map_err(internal)
-}
-
-fn machine_named(name: &str, read: &dyn Read) -> Result<Option<MachineRecord>, ApiError> {
-    Ok(machines(read)?.into_iter().find(|m| !m.deleted && m.name.as_ref() == name))
-}
-
-fn describe_machine(name: &str, read: &dyn Read, settings: &Settings) -> Result<Json, ApiError> {
-    let machine = machine_named(name, read)?.ok_or_else(|| no_machine(settings, name))?;
-    let mut members: Members = vec![
-        ("stateMachineArn", machine_arn(settings, name).into()),
-        ("name", Json::String(Arc::clone(&machine.name))),
-        ("status", "ACTIVE".into()),
-        ("definition", Json::String(Arc::clone(&machine.definition))),
-        ("roleArn", Json::String(Arc::clone(&machine.role_arn))),
-        ("type", "STANDARD".into()),
-        ("creationDate", seconds(machine.created)),
-    ];
-    members.extend(configurations(&machine));
-    Ok(Json::object(members))
-}
-
-/// What a machine was given that has no effect here, or AWS's defaults.
-fn configurations(machine: &MachineRecord) -> Members {
-    let shown = |name| machine.shown.member(name).cloned();
-    let logging =
-        || Json::object([("level", "OFF".into()), ("includeExecutionData", false.into())]);
-    let tracing = || Json::object([("enabled", Json::from(false))]);
-    let mut members = vec![
-        ("loggingConfiguration", shown("loggingConfiguration").unwrap_or_else(logging)),
-        ("tracingConfiguration", shown("tracingConfiguration").unwrap_or_else(tracing)),
-    ];
-    members.extend(shown("encryptionConfiguration").map(|key| ("encryptionConfiguration", key)));
-    members
-}
-
-fn describe_machine_of(
-    execution: &ExecutionName,
-    read: &dyn Read,
-    settings: &Settings,
-) -> Result<Json, ApiError> {
-    let Some((id, _)) = stored(execution, read).map_err(internal)? else {
-        return Err(no_execution(settings, execution));
-    };
-    let number = map_runs::stored_machine_of(id, read).map_err(internal)?;
-    let key = record::machine_key(number.unwrap_or(id.machine));
-    let value = read.get(&key).ok_or_else(|| no_machine(settings, &execution.machine))?;
-    let machine = record::machine(&key, &value).map_err(internal)?;
-    let mut members: Members = vec![
-        ("stateMachineArn", Json::from(machine_arn(settings, &machine.name))),
-        ("name", Json::String(Arc::clone(&machine.name))),
-        ("definition", Json::String(Arc::clone(&machine.definition))),
-        ("roleArn", Json::String(Arc::clone(&machine.role_arn))),
-        ("updateDate", seconds(machine.created)),
-    ];
-    members.extend(configurations(&machine));
-    Ok(Json::object(members))
-}
-
-fn list_machines(page: &Page, read: &dyn Read, settings: &Settings) -> Result<Json, ApiError> {
-    let after = page.token.as_ref().map(|token| named_by(token)).transpose()?;
-    let mut live = machines(read)?;
-    live.retain(|machine| {
-        !machine.deleted && after.as_ref().is_none_or(|after| *machine.name > **after)
-    });
-    live.sort_by(|one, two| one.name.cmp(&two.name));
-    let more = live.len() > page.limit;
-    live.truncate(page.limit);
-    let next = live.last().filter(|_| more).map(|last| name_token(&last.name));
-    let items = live.into_iter().map(|machine| {
-        Json::object([
-            ("stateMachineArn", Json::from(machine_arn(settings, &machine.name))),
-            ("name", Json::String(machine.name)),
-            ("type", "STANDARD".into()),
-            ("creationDate", seconds(machine.created)),
-        ])
-    });
-    Ok(listed("stateMachines", items.collect(), next))
-}
-
 /// A page token that stands for the name the page before ended with.
 pub(super) fn name_token(name: &str) -> String {
     URL_SAFE_NO_PAD.encode(format!("{NAMED}{name}"))
@@ -153,7 +66,7 @@ pub(super) fn named_by(token: &str) -> Result<String, ApiError> {
 /// What page tokens that stand for a name begin with.
 const NAMED: &str = "after:";
 
-fn invalid_token() -> ApiError {
+pub(super) fn invalid_token() -> ApiError {
     ApiError::new("InvalidToken", "Invalid Token: 'Invalid token'")
 }
 
@@ -210,6 +123,16 @@ pub(super) fn summary(
     }
     if let Some(stopped) = record.stopped {
         members.push(("stopDate", seconds(stopped)));
+    }
+    let qualified = |qualifier| {
+        MachineArn { name: Arc::clone(&name.machine), qualifier: Some(qualifier) }.text(settings)
+    };
+    if let Some(version) = record.version {
+        members.push(("stateMachineVersionArn", qualified(Qualifier::Version(version)).into()));
+    }
+    if let Some(alias) = &record.alias {
+        let arn = qualified(Qualifier::Alias(Arc::clone(alias)));
+        members.push(("stateMachineAliasArn", arn.into()));
     }
     members
 }
@@ -270,15 +193,17 @@ fn chunks(range: &Range, read: &dyn Read) -> Result<Vec<HistoryEvent>, ApiError>
 
 /// Newest first, as AWS lists them.
 fn list_executions(
-    machine: &Arc<str>,
+    machine: &MachineArn,
     status: Option<&str>,
     page: &Page,
     read: &dyn Read,
     settings: &Settings,
 ) -> Result<Json, ApiError> {
-    let Some(record) = machine_named(machine, read)? else {
-        return Err(no_machine(settings, machine));
-    };
+    let missing = || no_machine(settings, machine);
+    let record = machines::by_name(&machine.name, read)?.ok_or_else(missing)?;
+    if record.kind == Kind::Express {
+        return Err(wrong_type());
+    }
     let mut range = executions_of(record.number).reversed();
     if let Some(number) = token_number(page)? {
         range.to = record::execution_key(ExecutionId { machine: record.number, number });
@@ -288,17 +213,27 @@ fn list_executions(
     for (key, value) in entries(read, range, page.limit) {
         let id = record::id_of(&key).map_err(internal)?;
         let record = record::execution(&key, &value).map_err(internal)?;
-        if status.is_some_and(|status| status != record.status.word()) {
+        if status.is_some_and(|status| status != record.status.word()) || !of(machine, &record) {
             continue;
         }
         if items.len() == page.limit {
             next = Some(id.number + 1);
             break;
         }
-        let name = ExecutionName { machine: Arc::clone(machine), name: Arc::clone(&record.name) };
+        let (machine, name) = (Arc::clone(&machine.name), Arc::clone(&record.name));
+        let name = ExecutionName { machine, name };
         items.push(Json::object(summary(&name, &record, settings)));
     }
     Ok(listed("executions", items, next.map(|number| number.to_string())))
+}
+
+/// Whether an execution was started by the version or alias that an ARN names.
+fn of(machine: &MachineArn, record: &ExecutionRecord) -> bool {
+    match &machine.qualifier {
+        None => true,
+        Some(Qualifier::Version(number)) => record.version == Some(*number),
+        Some(Qualifier::Alias(name)) => record.alias.as_ref() == Some(name),
+    }
 }
 
 /// The entries of a reversed run, read `page` at a time.

@@ -4,6 +4,7 @@
 //! dialects are spoken, as on AWS: optimised integrations those of SDK v1, `aws-sdk` ones those of v2.
 
 mod iot;
+mod lambda;
 mod metadata;
 mod names;
 mod states;
@@ -13,10 +14,12 @@ use std::sync::Arc;
 use stepwire_asl::definition::{Pattern, Resource};
 use stepwire_asl::{EventId, Failure, Json, Timestamp};
 
+pub use lambda::Form;
 use names::{camel, pascal, rename};
 
 use crate::error::ApiError;
 use crate::executions::{ExecutionId, derived_uuid};
+use crate::functions::Invoke;
 use crate::request::{Request, Service};
 
 pub(crate) use states::v1;
@@ -30,6 +33,8 @@ pub(crate) enum Carry {
     Worker,
     /// By the shell, over HTTP.
     Http,
+    /// By the shell, which runs a function.
+    Function(Form, Box<Invoke>),
     /// Not at all: the task fails.
     Fails(Failure),
 }
@@ -99,11 +104,9 @@ pub(crate) fn carry(resource: &Resource, parameters: &Json) -> Carry {
     match resource.service() {
         "http" => Carry::Http,
         "activity" => Carry::Worker,
-        "lambda" => {
-            let name = parameters.member("FunctionName").and_then(Json::as_str);
-            Carry::Fails(no_function(name.unwrap_or("`FunctionName` is missing")))
-        }
-        "lambda-function" => Carry::Fails(no_function(resource.text())),
+        "lambda" => lambda::carry(Form::Optimised, parameters),
+        "lambda-function" => lambda::carry_function(resource.text(), parameters),
+        "aws-sdk:lambda" if resource.api() == "invoke" => lambda::carry(Form::Sdk, parameters),
         service => match hosted(service) {
             Some(hosted) => Carry::Here(hosted),
             None => Carry::Fails(Failure {
@@ -111,17 +114,6 @@ pub(crate) fn carry(resource: &Resource, parameters: &Json) -> Carry {
                 cause: format!("the resource `{}` is not available", resource.text()).into(),
             }),
         },
-    }
-}
-
-fn no_function(name: &str) -> Failure {
-    Failure {
-        error: "Lambda.ResourceNotFoundException".into(),
-        cause: format!(
-            "Function not found: {name} (Service: AWSLambda; Status Code: 404; Error Code: \
-             ResourceNotFoundException)"
-        )
-        .into(),
     }
 }
 
@@ -136,6 +128,7 @@ fn hosted(service: &str) -> Option<Hosted> {
     Some(match service {
         "aws-sdk:iot" => v2(Service::Iot, "Iot", "IotException"),
         "aws-sdk:iotdataplane" => v2(Service::IotData, "IotDataPlane", "IotDataPlaneException"),
+        "aws-sdk:lambda" => v2(Service::Lambda, "Lambda", "LambdaException"),
         "aws-sdk:sfn" => v2(Service::States, "Sfn", "SfnException"),
         "states" => Hosted {
             service: Service::States,
@@ -144,6 +137,7 @@ fn hosted(service: &str) -> Option<Hosted> {
             title: "AWSStepFunctions",
             sdk: Sdk::V1,
         },
+        "aws-sdk:cloudwatchlogs" => v2(Service::Logs, "CloudWatchLogs", "CloudWatchLogsException"),
         "aws-sdk:dynamodb" => v2(Service::DynamoDb, "DynamoDb", "DynamoDbException"),
         "dynamodb" => Hosted {
             service: Service::DynamoDb,
@@ -160,6 +154,7 @@ fn operation_exists(hosted: Hosted, api: &str) -> bool {
     let optimised = ["getItem", "putItem", "deleteItem", "updateItem"];
     match hosted.service {
         Service::IotData => api == "publish",
+        Service::Lambda => lambda::exists(api),
         Service::States if hosted.sdk == Sdk::V1 => api == "startExecution",
         _ if hosted.sdk == Sdk::V1 && !optimised.contains(&api) => false,
         service => Request::parse(service, &pascal(api), &Json::Object(Arc::default())).is_some(),
@@ -176,7 +171,7 @@ impl Hosted {
     ) -> Result<Request, Failure> {
         let parsed = match self.service {
             Service::IotData => iot::publish(parameters).map(Request::Publish),
-            Service::Iot => {
+            Service::Iot | Service::Logs => {
                 let body = rename(parameters, &camel);
                 Request::parse(self.service, &pascal(api), &body).unwrap_or_else(unknown)
             }
@@ -184,7 +179,7 @@ impl Hosted {
                 let body = states::body(parameters);
                 Request::parse(self.service, &pascal(api), &body).unwrap_or_else(unknown)
             }
-            Service::DynamoDb | Service::S3 | Service::Sqs => {
+            Service::DynamoDb | Service::S3 | Service::Sqs | Service::Lambda => {
                 Request::parse(self.service, &pascal(api), parameters).unwrap_or_else(unknown)
             }
         };
@@ -210,8 +205,8 @@ impl Hosted {
                 Sdk::V1 => metadata::with(&states::v1(answer), answer, call, now),
                 Sdk::V2 => states::v2(answer),
             },
-            Service::Iot | Service::IotData => rename(answer, &pascal),
-            Service::DynamoDb | Service::S3 | Service::Sqs => answer.clone(),
+            Service::Iot | Service::IotData | Service::Logs => rename(answer, &pascal),
+            Service::DynamoDb | Service::S3 | Service::Sqs | Service::Lambda => answer.clone(),
         }
     }
 
@@ -251,12 +246,16 @@ fn unknown() -> Result<Request, ApiError> {
 fn status(code: &str) -> u16 {
     match code {
         "UnauthorizedException" => 401,
-        "InternalFailure" | "InternalFailureException" => 500,
+        "InternalFailure" | "InternalFailureException" | "ServiceException" => 500,
         "ResourceAlreadyExistsException"
         | "VersionConflictException"
-        | "DeleteConflictException" => 409,
+        | "DeleteConflictException"
+        | "ResourceConflictException" => 409,
         // DynamoDB answers 400 to this one; IoT alone answers 404.
         "ResourceNotFoundException" => 404,
+        "PreconditionFailedException" => 412,
+        "RequestTooLargeException" => 413,
+        "TooManyRequestsException" => 429,
         _ => 400,
     }
 }

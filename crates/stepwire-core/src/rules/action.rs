@@ -109,6 +109,8 @@ pub enum Resolved {
     Lambda {
         /// ARN.
         function_arn: Arc<str>,
+        /// JSON text.
+        payload: Arc<str>,
     },
     /// The action makes no sense for this message.
     Failed {
@@ -227,7 +229,10 @@ impl Action {
                     },
                 }
             }
-            Action::Lambda { function } => Resolved::Lambda { function_arn: text(function)? },
+            Action::Lambda { function } => Resolved::Lambda {
+                function_arn: text(function)?,
+                payload: json(result).to_text().into(),
+            },
         })
     }
 

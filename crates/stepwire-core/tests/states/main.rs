@@ -3,5 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod activities;
+mod express;
+mod machines;
 mod nested;
 mod node;

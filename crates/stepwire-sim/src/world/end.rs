@@ -18,6 +18,7 @@ impl World {
         let ends = self.checks.finish(|id| audit.contains(&id), &mut self.marks);
         self.check_answers();
         self.check_jobs();
+        self.check_errands();
         self.check_spreads();
         self.check_messages();
         self.check_wills(ends.get(WRITER).copied().unwrap_or_default());

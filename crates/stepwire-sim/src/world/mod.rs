@@ -1,6 +1,7 @@
 //! One seed, one world: everything that can happen, in an order that the dice choose.
 
 mod end;
+mod errands;
 mod network;
 mod people;
 mod process;
@@ -11,9 +12,8 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::hash::{DefaultHasher, Hash};
 use std::sync::Arc;
 
-use stepwire_asl::{Failure, Json, Timestamp};
+use stepwire_asl::Timestamp;
 use stepwire_core::broker::{self, Closed, ConnectionId};
-use stepwire_core::executions::ExecutionId;
 use stepwire_core::mqtt::Packet;
 use stepwire_core::{Input, ReplyId, Request, Settings};
 
@@ -25,6 +25,7 @@ use crate::marks::{Marks, Moment};
 use crate::operator::{Job, request};
 use crate::server::{Disk, Server};
 use crate::story::{self, Member};
+use crate::worker::{Ledger, Worker};
 
 /// When every world begins.
 const ORIGIN: Timestamp = Timestamp(1_800_000_000_000);
@@ -42,6 +43,8 @@ pub struct Plan {
     pub sessions: u32,
     /// Executions of the operator's.
     pub jobs: usize,
+    /// Executions that start another and wait for it, and workers that do what those want.
+    pub errands: usize,
     /// Messages between two clients with lasting sessions.
     pub messages: u16,
     /// When the process dies.
@@ -75,7 +78,7 @@ pub enum Watch {
 impl Plan {
     /// A world small enough to be run again and again.
     pub fn small() -> Plan {
-        Plan { devices: 2, sessions: 1, jobs: 2, messages: 5, ..Plan::default() }
+        Plan { devices: 2, sessions: 1, jobs: 2, errands: 2, messages: 5, ..Plan::default() }
     }
 }
 
@@ -85,6 +88,7 @@ impl Default for Plan {
             devices: 5,
             sessions: 2,
             jobs: 4,
+            errands: 3,
             messages: 12,
             crashes: Crashes::OneIn(60),
             watch: Watch::Nothing,
@@ -133,8 +137,8 @@ enum Event {
     Leave(usize, ConnectionId),
     /// Somebody with too broad a policy answers for another device.
     Forge(usize, Arc<str>),
-    /// The third party answers.
-    Http(u64, ExecutionId, u64, Result<Json, Failure>),
+    /// What a task asked for has come to an end: the third party answers, or a function.
+    Returned(u64, Box<Input>),
     /// A map run goes on, in this life of the process.
     MapRun(u64, u64),
     /// The disk is done, in this life of the process.
@@ -145,6 +149,16 @@ enum Event {
     Restart,
     /// The operator looks after a job.
     Operate(usize),
+    /// An errand is sent.
+    Errand(usize),
+    /// An errand is stopped.
+    StopErrand(usize),
+    /// A worker, in this life of it, asks for a task.
+    LookForWork(usize, u64),
+    /// It has done one.
+    Work(usize, u64, Arc<str>, Arc<str>),
+    /// It vanishes.
+    Vanish(usize, u64),
     /// The next request of the deployment.
     Deploy,
     /// The policy of a device is taken away.
@@ -187,13 +201,19 @@ struct Wire {
 }
 
 /// Who waits for a reply.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Caller {
     Deployer,
     Start(usize),
     Completion(usize, Arc<str>, Arc<str>),
     Redrive(usize),
     Revoker,
+    Errand(usize),
+    Stopper(usize),
+    /// Which, and in which life of it.
+    Worker(usize, u64),
+    /// The same, with token and output.
+    Work(usize, u64, Arc<str>, Arc<str>),
 }
 
 /// One simulated world.
@@ -223,6 +243,10 @@ pub struct World {
     arrivals: BTreeMap<(ConnectionId, Way), Timestamp>,
     deployment: Vec<Request>,
     jobs: Vec<Job>,
+    /// Which errands have been acknowledged.
+    errands: Vec<bool>,
+    workers: Vec<Worker>,
+    ledger: Ledger,
     revocation: Revocation,
     callers: BTreeMap<ReplyId, Caller>,
     next_reply: u64,
@@ -270,6 +294,9 @@ impl World {
             writer: Writer::new(plan.messages),
             reader: Reader::default(),
             revocation: Revocation::No,
+            errands: vec![false; plan.errands],
+            workers: (0..plan.errands.min(2)).map(|_| Worker::default()).collect(),
+            ledger: Ledger::default(),
             plan,
             settings,
             stays_to_be_forgotten: dice.one_in(8),
@@ -361,9 +388,9 @@ impl World {
             Event::Answer(device, operation) => self.answer(device, &operation),
             Event::Leave(device, connection) => self.leave(device, connection),
             Event::Forge(victim, operation) => self.forge(victim, &operation),
-            Event::Http(life, execution, scheduled, result) => {
+            Event::Returned(life, input) => {
                 if life == self.life {
-                    self.input(Input::TaskReturned { execution, scheduled, result });
+                    self.input(*input);
                 }
             }
             Event::MapRun(life, map_run) => {
@@ -384,6 +411,11 @@ impl World {
             }
             Event::Restart => self.restart(),
             Event::Operate(job) => self.operate(job),
+            Event::Errand(number) => self.send_errand(number),
+            Event::StopErrand(number) => self.stop_errand(number),
+            Event::LookForWork(worker, life) => self.look_for_work(worker, life),
+            Event::Work(worker, life, token, output) => self.work(worker, life, token, output),
+            Event::Vanish(worker, life) => self.vanish(worker, life),
             Event::Deploy => self.deploy(),
             Event::Revoke => self.revoke(),
             Event::Dial(talker) => self.dial(talker),

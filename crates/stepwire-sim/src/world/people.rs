@@ -10,7 +10,7 @@ use crate::operator::{Intent, request, success};
 use crate::story;
 
 impl World {
-    fn call(&mut self, caller: Caller, request: Request) {
+    pub(super) fn call(&mut self, caller: Caller, request: Request) {
         self.next_reply += 1;
         let reply = ReplyId(self.next_reply);
         if self.server.is_none() {
@@ -35,6 +35,14 @@ impl World {
                 if self.dice.one_in(2) {
                     let after = self.dice.between(500, 8_000);
                     self.at(after, Event::Revoke);
+                }
+                for errand in 0..self.errands.len() {
+                    let after = self.dice.between(0, 8_000);
+                    self.at(after, Event::Errand(errand));
+                }
+                for worker in 0..self.workers.len() {
+                    let after = self.dice.between(0, 4_000);
+                    self.at(after, Event::LookForWork(worker, 0));
                 }
                 if self.plan.messages > 0 {
                     self.at(0, Event::Dial(Talker::Reader));
@@ -81,6 +89,12 @@ impl World {
         match caller {
             Caller::Deployer => self.at(pause, Event::Deploy),
             Caller::Revoker => self.at(pause, Event::Revoke),
+            Caller::Errand(number) => self.at(pause, Event::Errand(number)),
+            Caller::Stopper(number) => self.at(pause, Event::StopErrand(number)),
+            Caller::Worker(worker, life) => self.at(pause, Event::LookForWork(worker, life)),
+            Caller::Work(worker, life, token, output) => {
+                self.at(pause, Event::Work(worker, life, token, output));
+            }
             Caller::Start(job) => {
                 self.jobs[job].uncertain = true;
                 self.at(pause, Event::Operate(job));
@@ -100,7 +114,11 @@ impl World {
         };
         match caller {
             Caller::Deployer => {
-                let there = ["ResourceAlreadyExistsException", "ResourceInUseException"];
+                let there = [
+                    "ResourceAlreadyExistsException",
+                    "ResourceInUseException",
+                    "ResourceConflictException",
+                ];
                 if let Err(error) = &answer
                     && !there.contains(&error.code.as_ref())
                 {
@@ -133,6 +151,16 @@ impl World {
                 self.at(100, Event::Operate(job));
             }
             Caller::Completion(job, token, output) => self.completed(job, token, output, answer),
+            Caller::Errand(number) => self.errand_sent(number, answer),
+            Caller::Stopper(_) => {
+                if let Err(error) = answer {
+                    self.checks.problem(format!("P1: stop refused: {error}"));
+                }
+            }
+            Caller::Worker(worker, life) => self.work_came(worker, life, answer),
+            Caller::Work(worker, life, token, output) => {
+                self.worked(worker, life, (&token, &output), answer);
+            }
             Caller::Revoker => match answer {
                 Ok(_) => self.revocation = Revocation::Done,
                 Err(error) => self.checks.problem(format!("the policy cannot be taken: {error}")),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use stepwire_asl::{Failure, Json};
 use stepwire_core::effect::Report;
+use stepwire_core::functions::Invoked;
 use stepwire_core::record::Space;
 use stepwire_core::{Effect, Input};
 
@@ -168,7 +169,22 @@ impl World {
                     ]))
                 };
                 let takes = self.dice.between(5, 50);
-                self.at(takes, Event::Http(self.life, execution, scheduled, result));
+                let returned = Input::TaskReturned { execution, scheduled, result };
+                self.at(takes, Event::Returned(self.life, Box::new(returned)));
+            }
+            Effect::Invoke { caller, invoke } => {
+                let failed = self.dice.one_in(10);
+                let payload = if failed {
+                    self.marks.sometimes("function failed and was tried again");
+                    r#"{"errorType":"Flaky","errorMessage":"try again"}"#.into()
+                } else {
+                    invoke.payload
+                };
+                let result = Ok(Invoked { status: 200, payload, failed, log: None });
+                let request_id = "00000000-0000-4000-8000-000000000000".into();
+                let takes = self.dice.between(1, 30);
+                let returned = Input::FunctionReturned { caller, request_id, result };
+                self.at(takes, Event::Returned(self.life, Box::new(returned)));
             }
             Effect::Continue { map_run } => {
                 let takes = self.dice.between(0, 5);
@@ -183,6 +199,7 @@ impl World {
             Report::AnswerRefused { why, .. } if why.starts_with("it was published by") => {
                 self.marks.sometimes("forged answer refused");
             }
+            Report::InvocationFailed { .. } => self.marks.sometimes("function given up"),
             Report::AnswerRefused { .. } | Report::Refused { .. } | Report::RuleFailed { .. } => {}
             Report::Unreadable { why } => self.checks.problem(format!("unreadable: {why}")),
         }

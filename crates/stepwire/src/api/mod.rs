@@ -2,6 +2,7 @@
 
 mod chunked;
 mod iot;
+mod lambda;
 mod query;
 mod rest;
 mod s3;
@@ -25,7 +26,14 @@ use crate::node::Node;
 
 const AWS_JSON: &str = "application/x-amz-json-1.0";
 /// Longest body of a request, bytes; DynamoDB's BatchWriteItem is the largest.
-pub(crate) const BODY_MAX: usize = 16 << 20;
+const BODY_MAX: usize = 16 << 20;
+/// The same for Lambda: 50 MB of code in base64.
+const LAMBDA_BODY_MAX: usize = 70 << 20;
+
+/// Longest body that a request for `path` may have, bytes.
+pub(crate) fn body_max(path: &str) -> usize {
+    if path.starts_with("/2015-03-31/functions") { LAMBDA_BODY_MAX } else { BODY_MAX }
+}
 
 /// How a service speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +63,7 @@ pub(crate) async fn answer(
     let protocol = Protocol::of(parts, service);
     let result = match protocol {
         Protocol::Target => target::answer(node, service, parts, &body).await,
+        Protocol::Rest if service == "lambda" => return lambda::answer(node, parts, &body).await,
         Protocol::Rest => rest::answer(node, service, parts, &body).await,
         Protocol::RestXml => return s3::answer(node, parts, body).await,
         Protocol::Query => match query::answer(node, service, &body) {

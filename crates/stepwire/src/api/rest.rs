@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use stepwire_asl::Json;
 use stepwire_asl::json::{Number, Object};
 use stepwire_aws::rest::{self, Matched};
-use stepwire_aws::routes;
+use stepwire_aws::routes::{self, Route};
 use stepwire_core::{ApiError, Request, Service};
 
 use super::{iot, not_available, not_served, parsed};
@@ -22,23 +22,13 @@ pub(super) async fn answer(
     parts: &Parts,
     body: &Bytes,
 ) -> Result<Json, ApiError> {
-    let (method, path) = (parts.method.as_str(), parts.uri.path());
     let data = matches!(signed_for, "iotdata" | "iotdevicegateway");
     let table = match signed_for {
         "iot" => routes::IOT,
         _ if data => routes::IOT_DATA,
         _ => return Err(not_served(signed_for)),
     };
-    let Some(matched) = rest::find(table, method, path) else {
-        return Err(if rest::path_exists(table, path) {
-            ApiError::new(
-                "MethodNotAllowedException",
-                format!("`{method}` is not known on `{path}`"),
-            )
-        } else {
-            ApiError::new("ResourceNotFoundException", format!("`{path}` is no path of this API"))
-        });
-    };
+    let matched = matched(table, parts)?;
     let operation = matched.route.operation;
     let body = members(&matched, parts, body)?;
     match operation {
@@ -53,8 +43,25 @@ pub(super) async fn answer(
     }
 }
 
+/// The route that a request's method and path name.
+pub(super) fn matched<'r>(table: &'r [Route], parts: &Parts) -> Result<Matched<'r>, ApiError> {
+    let (method, path) = (parts.method.as_str(), parts.uri.path());
+    rest::find(table, method, path).ok_or_else(|| {
+        if rest::path_exists(table, path) {
+            let message = format!("`{method}` is not known on `{path}`");
+            ApiError::new("MethodNotAllowedException", message)
+        } else {
+            ApiError::new("ResourceNotFoundException", format!("`{path}` is no path of this API"))
+        }
+    })
+}
+
 /// Everything a REST request says, as the members of its operation's input.
-fn members(matched: &Matched<'_>, parts: &Parts, body: &Bytes) -> Result<Json, ApiError> {
+pub(super) fn members(
+    matched: &Matched<'_>,
+    parts: &Parts,
+    body: &Bytes,
+) -> Result<Json, ApiError> {
     let route = matched.route;
     let mut members = Object::new();
     match route.payload {

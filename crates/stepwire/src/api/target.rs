@@ -20,12 +20,18 @@ pub(super) async fn answer(
         "AWSStepFunctions" => Service::States,
         "DynamoDB_20120810" => Service::DynamoDb,
         "AmazonSQS" => Service::Sqs,
-        _ if matches!(signed_for, "states" | "dynamodb" | "sqs") => {
+        "Logs_20140328" => Service::Logs,
+        _ if matches!(signed_for, "states" | "dynamodb" | "sqs" | "logs") => {
             let message = format!("`{prefix}` in `X-Amz-Target` is not available in stepwire");
             return Err(ApiError::new("UnknownOperationException", message));
         }
         _ => return Err(not_served(signed_for)),
     };
+    let max = node.settings().quotas.request_bytes_max;
+    if service == Service::States && body.len() as u64 > max {
+        let message = format!("Request size exceeds the maximum of {max} bytes");
+        return Err(ApiError::new("RequestEntityTooLargeException", message));
+    }
     let body = parsed(body)?;
     match Request::parse(service, operation, &body) {
         Some(request) => node.call(request?).await,

@@ -1,7 +1,9 @@
 //! The command line: verbs, and how they fail.
 
+mod check;
 mod demo;
 mod env;
+mod explain;
 pub mod failure;
 mod logging;
 mod serve;
@@ -14,6 +16,7 @@ use clap::{Parser, Subcommand};
 
 use self::failure::{Exit, Failure};
 use crate::config::HostPort;
+use crate::runner::attend;
 
 /// Durable workflows for device fleets, in one binary.
 #[derive(Debug, Parser)]
@@ -32,12 +35,19 @@ enum Verb {
     Demo(demo::Demo),
     /// Run a node
     Serve(serve::Serve),
+    /// Tell what is wrong with workflow definitions
+    Check(check::Check),
+    /// Tell what a code means
+    Explain(explain::Explain),
     /// Print the exports for AWS tools
     Env(env::Env),
 }
 
 /// Does what the command line asks; the whole of `main`.
 pub fn run() -> ExitCode {
+    if let Some(failed) = attend::become_asked(std::env::args_os()) {
+        return failed;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -61,6 +71,8 @@ fn perform(verb: Verb) -> Result<(), Failure> {
     match verb {
         Verb::Demo(demo) => on_runtime(demo.run()),
         Verb::Serve(serve) => on_runtime(serve.run()),
+        Verb::Check(check) => check.run(),
+        Verb::Explain(explain) => explain.run(),
         Verb::Env(env) => env.run(),
     }
 }

@@ -13,13 +13,13 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use http_body_util::LengthLimitError;
-use stepwire_core::executions::uuid_text;
 use tokio::net::TcpListener;
 
 use crate::access_key::AccessKey;
 use crate::api;
 use crate::console;
 use crate::events;
+use crate::functions::request_id;
 use crate::node::Node;
 
 /// Longest time for a whole request to arrive.
@@ -93,11 +93,12 @@ async fn answer(shared: &Shared, parts: &Parts, body: Body) -> Response {
             _ => {}
         }
     }
-    let read = tokio::time::timeout(REQUEST_TIMEOUT, to_bytes(body, api::BODY_MAX)).await;
+    let body_max = api::body_max(parts.uri.path());
+    let read = tokio::time::timeout(REQUEST_TIMEOUT, to_bytes(body, body_max)).await;
     match read {
         Ok(Ok(body)) => api::answer(&shared.node, shared.keys.as_ref(), parts, body).await,
         Ok(Err(error)) if is_too_long(&error) => {
-            let message = format!("the body is longer than {} bytes", api::BODY_MAX);
+            let message = format!("the body is longer than {body_max} bytes");
             let code = "RequestEntityTooLargeException";
             api::refused_early(StatusCode::PAYLOAD_TOO_LARGE, code, &message)
         }
@@ -162,13 +163,6 @@ fn accepts_html(parts: &Parts) -> bool {
 fn ready(shared: &Shared) -> Response {
     let body = format!("{{\"status\":\"ready\",\"connections\":{}}}\n", shared.node.connected());
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
-}
-
-/// Random, in the form of a UUID.
-fn request_id() -> String {
-    use std::hash::{BuildHasher, RandomState};
-    let (a, b) = (RandomState::new().hash_one(1), RandomState::new().hash_one(2));
-    uuid_text(u128::from(a) << 64 | u128::from(b))
 }
 
 #[cfg(test)]

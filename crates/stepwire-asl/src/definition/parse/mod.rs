@@ -117,12 +117,14 @@ impl Parser {
     }
 
     fn query_language(&mut self, node: Node<'_>) -> Option<QueryLanguage> {
-        match self.text(node, "QueryLanguage")? {
+        let text = self.text(node, "QueryLanguage")?;
+        match text {
             "JSONPath" => Some(QueryLanguage::JsonPath),
             "JSONata" => Some(QueryLanguage::Jsonata),
             _ => {
                 let why = "Value is not one of [JSONPath, JSONata]";
-                self.fail(why, format!("{}/QueryLanguage", node.at));
+                let finding = schema(why, &format!("{}/QueryLanguage", node.at));
+                self.errors.push(finding.did_you_mean(text, ["JSONPath", "JSONata"]));
                 None
             }
         }
@@ -135,7 +137,8 @@ impl Parser {
         if own == Some(QueryLanguage::JsonPath) && self.of_machine == QueryLanguage::Jsonata {
             let why =
                 "'QueryLanguage' can not be 'JSONPath' if set to 'JSONata' for whole state machine";
-            self.fail(why, format!("{}/QueryLanguage", node.at));
+            let finding = schema(why, node.at).about(Topic::QueryLanguage);
+            self.errors.push(finding.at_key(format!("{}/QueryLanguage", node.at)));
         }
         self.language = own.unwrap_or(self.of_machine);
         node.at.clone_into(&mut self.state_at);

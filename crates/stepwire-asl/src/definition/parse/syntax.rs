@@ -16,7 +16,8 @@ pub(super) fn parse(text: &str) -> Result<Json, Diagnostic> {
     if let Err(fault) = Source::read(text) {
         let place = fault.location(text);
         let message = format!("{}\n at {place}", fault.message);
-        let topic = if fault.first.is_some() { Topic::Duplicate } else { Topic::Syntax };
+        let twice = fault.message.starts_with("Duplicate field");
+        let topic = if twice { Topic::Duplicate } else { Topic::Syntax };
         return Err(Diagnostic::error(CODE, message, place).about(topic));
     }
     // Whatever a Source is, serde_json reads; a property test holds the two together.

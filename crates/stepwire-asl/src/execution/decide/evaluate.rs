@@ -88,14 +88,18 @@ impl Decider<'_, '_> {
             [head @ .., _, machine, name] if head.len() == 5 => (head.join(":"), *machine, *name),
             _ => (String::new(), "", ""),
         };
+        // An Express execution has a unique part behind its name, and no redrives.
+        let (name, express) = name.split_once(':').map_or((name, false), |(name, _)| (name, true));
         let mut execution = vec![
             ("Id", Json::String(Arc::clone(arn))),
             ("Input", self.execution.input.value().clone()),
             ("StartTime", Json::from(self.execution.started.rfc3339())),
             ("Name", Json::from(name)),
             ("RoleArn", Json::String(Arc::clone(&self.execution.role_arn))),
-            ("RedriveCount", Json::from(i64::from(self.execution.redrives))),
         ];
+        if !express {
+            execution.push(("RedriveCount", Json::from(i64::from(self.execution.redrives))));
+        }
         let redriven = self.execution.redriven.map(Timestamp::rfc3339);
         execution.extend(redriven.map(|at| ("RedriveTime", Json::from(at))));
         let execution = Json::object(execution);

@@ -11,9 +11,6 @@ use crate::json::{DEPTH_MAX, Json};
 use crate::scope::{Failure, Fault};
 use crate::template::Template;
 
-/// Most bytes of any payload.
-const PAYLOAD_MAX: usize = 262_144;
-
 /// Error name of what no payload can hold.
 pub(super) const DATA_LIMIT: &str = "States.DataLimitExceeded";
 
@@ -141,7 +138,8 @@ impl Decider<'_, '_> {
             return Ok(());
         }
         let name = &self.machine.state(position.state).name;
-        unfit(name, made).map_or(Ok(()), |failure| Err(failure.into()))
+        let most = self.turn.limits.payload_bytes_max;
+        unfit(name, made, most).map_or(Ok(()), |failure| Err(failure.into()))
     }
 
     pub(super) fn leave(
@@ -185,12 +183,12 @@ pub(super) fn too_large(who: &str) -> Failure {
     Failure::new(DATA_LIMIT, cause)
 }
 
-/// Why a history cannot keep what the state or task `who` made.
-pub(super) fn unfit(who: &str, made: &Json) -> Option<Failure> {
-    if surely_fits(made, PAYLOAD_MAX, DEPTH_MAX).is_some() {
+/// Why a history cannot keep what the state or task `who` made, with texts of at most `most` bytes.
+pub(super) fn unfit(who: &str, made: &Json, most: usize) -> Option<Failure> {
+    if surely_fits(made, most, DEPTH_MAX).is_some() {
         return None;
     }
-    if exceeds(made) {
+    if exceeds(made, most) {
         return Some(too_large(who));
     }
     (!made.is_within(DEPTH_MAX)).then(|| {
@@ -222,8 +220,8 @@ fn surely_fits(value: &Json, bytes: usize, levels: usize) -> Option<usize> {
     }
 }
 
-/// Whether the compact text of `value` is longer than a payload may be. Stops counting there.
-fn exceeds(value: &Json) -> bool {
+/// Whether the compact text of `value` has more than `most` bytes. Stops counting there.
+fn exceeds(value: &Json, most: usize) -> bool {
     fn after(value: &Json, left: usize) -> Option<usize> {
         match value {
             Json::Null | Json::Bool(true) => left.checked_sub(4),
@@ -253,12 +251,14 @@ fn exceeds(value: &Json) -> bool {
             .sum();
         left.checked_sub(text.len() + extra + 2)
     }
-    after(value, PAYLOAD_MAX).is_none()
+    after(value, most).is_none()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const PAYLOAD_MAX: usize = 1_000;
 
     #[test]
     fn a_payload_is_measured_as_it_is_written() {
@@ -272,9 +272,9 @@ mod tests {
             assert_eq!(fits.len(), PAYLOAD_MAX);
             let value = Json::parse(&fits).expect("JSON");
             assert_eq!(value.to_text(), fits);
-            assert!(!exceeds(&value), "{rest}");
+            assert!(!exceeds(&value, PAYLOAD_MAX), "{rest}");
             let over = Json::parse(&fits.replacen('x', "xx", 1)).expect("JSON");
-            assert!(exceeds(&over), "{rest}");
+            assert!(exceeds(&over, PAYLOAD_MAX), "{rest}");
         }
     }
 

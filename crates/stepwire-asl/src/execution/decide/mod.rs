@@ -23,9 +23,6 @@ use crate::definition::{State, StateDefinition, StateId, StateMachine};
 use crate::history::{Detail, HistoryEvent, Kind, Payload, Trouble};
 use crate::scope::{Failure, Fault};
 
-/// A history ends here, whatever the machine would still do.
-const EVENTS_MAX: u64 = 25_000;
-
 impl Execution {
     /// A new execution, run until it waits or ends.
     pub fn start(
@@ -154,10 +151,11 @@ impl<'e, 't> Decider<'e, 't> {
     /// The same even when the execution has ended.
     fn record_always(&mut self, frame: u32, detail: Detail) {
         let id = if detail.is_private() { 0 } else { self.execution.last_id + 1 };
+        let most = self.turn.limits.events_max;
         let detail =
-            if id >= EVENTS_MAX && !detail.is_terminal() { too_many_events() } else { detail };
+            if id >= most && !detail.is_terminal() { too_many_events(most) } else { detail };
         let previous = match detail {
-            Detail::BranchStarted { .. } => 0,
+            Detail::BranchStarted { .. } | Detail::ExecutionAborted(_) => 0,
             // The end of a Map follows from the end of its last iteration.
             Detail::MapSucceeded | Detail::ExecutionRedriven(_) => self.execution.last_id,
             // What could not be evaluated never came to be: it follows from what came before the state.
@@ -274,9 +272,8 @@ fn runtime(cause: impl Into<Arc<str>>) -> Fault {
     Failure::new("States.Runtime", cause).into()
 }
 
-fn too_many_events() -> Detail {
-    let cause =
-        format!("The execution reached the maximum number of history events ({EVENTS_MAX}).");
+fn too_many_events(most: u64) -> Detail {
+    let cause = format!("The execution reached the maximum number of history events ({most}).");
     Detail::ExecutionFailed(Trouble {
         error: Some("States.Runtime".into()),
         cause: Some(cause.into()),

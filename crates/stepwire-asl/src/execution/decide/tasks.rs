@@ -92,7 +92,9 @@ impl Decider<'_, '_> {
         if resource.pattern() == Pattern::RequestResponse {
             return self.task_succeeded(frame, output);
         }
-        if let Some(failure) = unfit(resource.service(), output.value()) {
+        if let Some(failure) =
+            unfit(resource.service(), output.value(), self.turn.limits.payload_bytes_max)
+        {
             return self.task_failed(frame, failure.into());
         }
         let (resource_type, resource) = resource.shown();
@@ -109,7 +111,9 @@ impl Decider<'_, '_> {
     pub(super) fn task_succeeded(&mut self, frame: u32, output: Payload) {
         let Some(resource) = self.resource(frame) else { return };
         let function = resource.is_function();
-        if let Some(failure) = unfit(resource.answerer(), output.value()) {
+        if let Some(failure) =
+            unfit(resource.answerer(), output.value(), self.turn.limits.payload_bytes_max)
+        {
             return self.task_failed(frame, failure.into());
         }
         let (resource_type, resource) = resource.shown();
@@ -157,8 +161,9 @@ impl Decider<'_, '_> {
     }
 
     fn machine_timed_out(&self, at: Timestamp) -> bool {
-        let deadline = self.execution.machine_deadline();
-        deadline.is_some_and(|deadline| deadline <= at)
+        let last = self.execution.started.plus_ms(self.turn.limits.run_ms_max);
+        let deadline = self.execution.machine_deadline().map_or(last, |own| own.min(last));
+        deadline <= at
     }
 
     fn fire(&mut self, frame: u32, due: Timestamp) {

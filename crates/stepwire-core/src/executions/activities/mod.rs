@@ -16,6 +16,7 @@ use stepwire_asl::{EventId, Json, Timestamp};
 pub use request::{Create, Poll, Request};
 
 use super::call::{Called, seconds};
+use super::machines::{Tags, within};
 use super::record::Write;
 use super::run::Ran;
 use super::{ExecutionId, Executions, TaskToken};
@@ -35,8 +36,8 @@ pub struct ActivityRecord {
     pub created: Timestamp,
     /// `encryptionConfiguration`, as it was given.
     pub encryption: Option<Json>,
-    /// `tags`, as they were given.
-    pub tags: Option<Json>,
+    /// Keys and values, in the order in which they were set.
+    pub tags: Tags,
 }
 
 /// Activities, the tasks that wait for a worker, and the workers that wait for a task.
@@ -87,6 +88,11 @@ impl Activities {
     /// Whether the same activities exist.
     pub(super) fn is_same(&self, other: &Activities) -> bool {
         self.known == other.known
+    }
+
+    /// The activity of this name.
+    pub(super) fn named(&self, name: &str) -> Option<&Arc<ActivityRecord>> {
+        self.known.get(name)
     }
 
     /// Whether this is the ARN of an activity that exists.
@@ -165,7 +171,8 @@ impl Activities {
             return Err(no_activity(settings, &poll.activity));
         }
         let queue = self.queues.entry(Arc::clone(&poll.activity)).or_default();
-        if queue.workers.len() >= settings.activity_pollers_max {
+        let max = settings.quotas.pollers_max;
+        if queue.workers.len() as u64 >= max {
             let message = "The maximum number of workers concurrently polling for activity tasks \
                            has been reached.";
             return Err(ApiError::new("ActivityWorkerLimitExceeded", message));
@@ -242,6 +249,17 @@ impl Executions {
                 return Err(ApiError::new("ActivityAlreadyExists", message));
             }
             return Ok((answer(there.created), None, Ran::default()));
+        }
+        let max = settings.quotas.activities_max;
+        if self.activities.known.len() as u64 >= max {
+            let message = format!("Activity Limit Exceeded: at most {max}");
+            return Err(ApiError::new("ActivityLimitExceeded", message));
+        }
+        within(&create.tags, &arn, settings)?;
+        let max = settings.quotas.activities_max;
+        if self.activities.known.len() as u64 >= max {
+            let message = format!("Activity Limit Exceeded: '{max}'");
+            return Err(ApiError::new("ActivityLimitExceeded", message));
         }
         let record = ActivityRecord {
             name: Arc::clone(&create.name),

@@ -6,9 +6,8 @@ use stepwire_asl::Json;
 
 use crate::error::ApiError;
 use crate::executions::Page;
-use crate::executions::request::{
-    TOKEN_MAX, checked_name, invalid_arn, page, states_resource, wrong_kind,
-};
+use crate::executions::machines::{Tags, tags};
+use crate::executions::request::{checked_name, invalid_arn, page, states_resource, wrong_kind};
 use crate::params::Params;
 
 /// A request about activities.
@@ -34,7 +33,7 @@ pub struct Create {
     /// `encryptionConfiguration`: accepted without effect, shown by DescribeActivity.
     pub encryption: Option<Json>,
     /// `tags`
-    pub tags: Option<Json>,
+    pub tags: Tags,
 }
 
 /// The parts of a GetActivityTask request.
@@ -46,9 +45,6 @@ pub struct Poll {
     pub worker: Option<Arc<str>>,
 }
 
-/// Longest `workerName`, characters.
-const WORKER_NAME_MAX: usize = 80;
-
 impl Request {
     /// The request that these members make of `operation`; `None` if it is not about activities.
     pub(crate) fn parse(operation: &str, params: &Params<'_>) -> Option<Result<Request, ApiError>> {
@@ -56,10 +52,7 @@ impl Request {
             "CreateActivity" => create(params),
             "DeleteActivity" => named(params).map(Request::Delete),
             "DescribeActivity" => named(params).map(Request::Describe),
-            "ListActivities" => params
-                .only(&["maxResults", "nextToken"])
-                .and_then(|()| page(params, TOKEN_MAX))
-                .map(Request::List),
+            "ListActivities" => page(params).map(Request::List),
             "GetActivityTask" => poll(params),
             _ => return None,
         })
@@ -75,22 +68,19 @@ impl Request {
 }
 
 fn create(params: &Params<'_>) -> Result<Request, ApiError> {
-    params.only(&["name", "tags", "encryptionConfiguration"])?;
     Ok(Request::Create(Create {
         name: checked_name(params.text("name")?)?.into(),
         encryption: params.get("encryptionConfiguration").cloned(),
-        tags: params.get("tags").cloned(),
+        tags: tags(params),
     }))
 }
 
 fn named(params: &Params<'_>) -> Result<Arc<str>, ApiError> {
-    params.only(&["activityArn"])?;
     activity_arn(params)
 }
 
 fn poll(params: &Params<'_>) -> Result<Request, ApiError> {
-    params.only(&["activityArn", "workerName"])?;
-    let worker = params.optional_text_within("workerName", WORKER_NAME_MAX)?;
+    let worker = params.optional_text("workerName")?;
     Ok(Request::Poll(Poll { activity: activity_arn(params)?, worker: worker.map(Arc::from) }))
 }
 

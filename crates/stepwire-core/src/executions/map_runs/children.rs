@@ -8,7 +8,9 @@ use super::record::Counts;
 use super::slice::Slice;
 use crate::executions::record::{self as records, Write, execution_key};
 use crate::executions::run::{Ran, digest, execution_arn, with_turn};
-use crate::executions::{ExecutionId, ExecutionRecord, Executions, Hot, Status, derived_uuid};
+use crate::executions::{
+    ExecutionId, ExecutionRecord, Executions, Hot, Kind, Status, derived_uuid,
+};
 use crate::read::{Read, Reads};
 use crate::record::Corrupt;
 use crate::settings::Settings;
@@ -24,7 +26,7 @@ impl Executions {
         settings: &Settings,
     ) -> Option<Ran> {
         let spec = Arc::clone(&self.map_runs.get(id.machine)?.spec);
-        let machine = self.machine(spec.machine)?;
+        let machine = self.machines.revision(spec.machine, spec.revision)?;
         let name: Arc<str> =
             derived_uuid(&settings.secret, "item", &[id.machine, id.number]).into();
         let input: Arc<str> = input.to_text().into();
@@ -33,10 +35,11 @@ impl Executions {
             role_arn: Arc::clone(&machine.record.role_arn),
             input: Arc::clone(&input),
         };
-        let compiled = Arc::clone(&machine.compiled);
-        let (execution, decision) = with_turn(now, id, 0, settings, &self.activities, |turn| {
-            Execution::start_item(compiled, spec.state, start, turn)
-        });
+        let compiled = Arc::clone(machine.compiled.as_ref()?);
+        let (execution, decision) =
+            with_turn(now, id, 0, settings, Kind::Standard, &self.activities, |turn| {
+                Execution::start_item(compiled, spec.state, start, turn)
+            });
         let record = ExecutionRecord {
             name: Arc::clone(&name),
             status: Status::Running,
@@ -46,6 +49,9 @@ impl Executions {
             revision: stepwire_asl::REVISION,
             trace_header: None,
             parent: None,
+            machine_revision: spec.revision,
+            version: None,
+            alias: None,
             items,
             redriven: None,
         };
@@ -55,8 +61,9 @@ impl Executions {
             progress.executions.begun += 1;
             progress.items.begun += u64::from(items);
         });
-        let hot = Hot { execution, record, used: 0 };
-        self.settle(id, hot, decision, true, &mut ran);
+        let kind = Kind::Standard;
+        let hot = Hot { execution, record, kind, chunks: Vec::new(), used: 0 };
+        self.settle(id, hot, decision, true, settings, &mut ran);
         Some(ran)
     }
 

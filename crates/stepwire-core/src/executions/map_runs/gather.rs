@@ -12,7 +12,7 @@ use super::child::Child;
 use super::record::{self, Cursor, Ending, Spec};
 use super::view::map_run_arn;
 use crate::executions::run::{Ran, machine_arn};
-use crate::executions::{ExecutionId, Executions, PAYLOAD_MAX};
+use crate::executions::{ExecutionId, Executions};
 use crate::objects::{self, Name};
 use crate::read::{Read, Reads};
 use crate::record::Corrupt;
@@ -141,13 +141,14 @@ impl Executions {
             return Ok(Some((Ending::Failed(failure.into()), Json::Null)));
         }
         let mut gathered = std::mem::take(&mut run.gathered);
+        let most = settings.quotas.payload_bytes();
         let end = progress.executions.begun.min(gathered.next + CHILDREN);
-        while gathered.next < end && !gathered.is_full() {
+        while gathered.next < end && !gathered.is_full(most) {
             let id = ExecutionId { machine: number, number: gathered.next };
             gathered.take(&Child::read(id, &spec, reads, settings)?, &spec);
             gathered.next += 1;
         }
-        if gathered.bytes > PAYLOAD_MAX {
+        if gathered.bytes > most {
             let failure = self.too_large(&spec);
             return Ok(Some((Ending::Failed(Trouble::from(failure)), Json::Null)));
         }
@@ -217,8 +218,9 @@ impl Executions {
     }
 
     fn too_large(&self, spec: &Spec) -> Failure {
-        let machine = self.machine(spec.machine);
-        let name = machine.and_then(|machine| machine.compiled.state_name(spec.state));
+        let machine = self.machines.revision(spec.machine, spec.revision);
+        let compiled = machine.and_then(|machine| machine.compiled.as_ref());
+        let name = compiled.and_then(|compiled| compiled.state_name(spec.state));
         let name = name.map(ToString::to_string).unwrap_or_default();
         let cause = format!(
             "The state/task '{name}' returned a result with a size exceeding the maximum number of bytes service limit."
@@ -243,8 +245,9 @@ impl Gathered {
         }
     }
 
-    fn is_full(&self) -> bool {
-        self.bytes > PAYLOAD_MAX || self.files.iter().any(Kind::is_full)
+    /// Whether there is too much for a result, or enough for a file.
+    fn is_full(&self, most: usize) -> bool {
+        self.bytes > most || self.files.iter().any(Kind::is_full)
     }
 
     fn manifest(&self, folder: &Folder, spec: &Spec, settings: &Settings) -> File {

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use stepwire_asl::execution::{ItemSource, MapRunCommand, MapRunStart};
 use stepwire_asl::history::Trouble;
-use stepwire_asl::{Execution, Json, Timestamp};
+use stepwire_asl::{Json, Timestamp};
 
 use self::gather::Gathered;
 use self::record::MapRunRecord;
@@ -30,7 +30,7 @@ use self::request::{Change, MapRunName};
 use super::call::Called;
 use super::record::Write;
 use super::run::Ran;
-use super::{ExecutionId, Executions};
+use super::{ExecutionId, Executions, Hot};
 use crate::read::{Read, Reads};
 use crate::record::Corrupt;
 
@@ -188,20 +188,23 @@ impl Executions {
         &mut self,
         now: Timestamp,
         parent: ExecutionId,
-        execution: &Execution,
+        hot: &Hot,
         commands: Vec<MapRunCommand>,
         ran: &mut Ran,
     ) {
         for command in commands {
             match command {
-                MapRunCommand::Begin(start) => self.begin_map_run(now, parent, *start, ran),
+                MapRunCommand::Begin(start) => {
+                    let revision = hot.record.machine_revision;
+                    self.begin_map_run(now, parent, revision, *start, ran);
+                }
                 MapRunCommand::Redrive { started } => ran.redriven_runs.push((parent, started)),
             }
         }
         for number in self.map_runs.of(parent) {
             let Some(run) = self.map_runs.get(number) else { continue };
             let gone = matches!(run.progress.phase, Phase::Stopping(_) | Phase::Gathering(_));
-            if !gone && !execution.is_map_run_open(run.spec.started_by) {
+            if !gone && !hot.execution.is_map_run_open(run.spec.started_by) {
                 self.change(number, ran, |progress| {
                     progress.phase = Phase::Stopping(Ending::Aborted);
                 });
@@ -214,6 +217,7 @@ impl Executions {
         &mut self,
         now: Timestamp,
         parent: ExecutionId,
+        revision: u64,
         start: MapRunStart,
         ran: &mut Ran,
     ) {
@@ -250,6 +254,7 @@ impl Executions {
             parent,
             started_by: start.started,
             machine,
+            revision,
             state: start.state,
             name: name.into(),
             uuid: uuid.into(),

@@ -38,6 +38,8 @@ pub struct Spec {
     pub started_by: EventId,
     /// Number of the state machine whose definition the children run.
     pub machine: u64,
+    /// The revision of it that the execution runs.
+    pub revision: u64,
     /// The Map state in it.
     pub state: u32,
     /// `MACHINE/LABEL`: the name of what its children run.

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use stepwire_asl::Json;
+
 use crate::error::ApiError;
 use crate::executions::request::{
-    EXECUTIONS_TOKEN_MAX, TOKEN_MAX, execution_arn, invalid_arn, page, states_resource,
-    status_filter, wrong_kind,
+    execution_arn, invalid_arn, page, states_resource, status_filter, wrong_kind,
 };
 use crate::executions::{ExecutionName, Page};
 use crate::params::Params;
@@ -72,60 +73,31 @@ pub struct MapRunName {
 }
 
 pub(crate) fn describe(params: &Params<'_>) -> Result<Request, ApiError> {
-    params.only(&["mapRunArn"])?;
     map_run_arn(params).map(Request::Describe)
 }
 
 pub(crate) fn list(params: &Params<'_>) -> Result<Request, ApiError> {
-    params.only(&["executionArn", "maxResults", "nextToken"])?;
-    Ok(Request::List { execution: execution_arn(params)?, page: page(params, TOKEN_MAX)? })
+    Ok(Request::List { execution: execution_arn(params)?, page: page(params)? })
 }
 
 pub(crate) fn update(params: &Params<'_>) -> Result<Request, ApiError> {
-    const LEAST: &str = "Member must have value greater than or equal to 0";
-    const MOST: &str = "Member must have value less than or equal to 100";
-    let names = ["maxConcurrency", "toleratedFailureCount", "toleratedFailurePercentage"];
-    params.only(&[&["mapRunArn"], &names[..]].concat())?;
-    let map_run = map_run_arn(params)?;
-    let whole = |name| match params.optional_int(name)? {
-        Some(low @ ..0) => Err(params.broken(name, Some(&low.to_string()), LEAST)),
-        number => Ok(number.map(|number| number as u64)),
-    };
-    let percentage = params.get(names[2]).map(|value| {
-        let number =
-            value.as_f64().ok_or_else(|| params.invalid(names[2], "it must be a number"))?;
-        let bad = |constraint| Err(params.broken(names[2], Some(&value.to_text()), constraint));
-        match number {
-            low if low < 0.0 => bad(LEAST),
-            high if high > 100.0 => bad(MOST),
-            number => Ok(number),
-        }
-    });
+    let concurrency = params.optional_int("maxConcurrency")?;
+    let count = params.optional_int("toleratedFailureCount")?;
     let change = Change {
-        concurrency: whole(names[0])?.map(|n| u32::try_from(n).unwrap_or(u32::MAX)),
-        tolerated_count: whole(names[1])?,
-        tolerated_percentage: percentage.transpose()?,
+        concurrency: concurrency.map(|n| u32::try_from(n).unwrap_or(u32::MAX)),
+        tolerated_count: count.map(|n| u64::try_from(n).unwrap_or_default()),
+        tolerated_percentage: params.get("toleratedFailurePercentage").and_then(Json::as_f64),
     };
-    Ok(Request::Update { map_run, change })
+    Ok(Request::Update { map_run: map_run_arn(params)?, change })
 }
 
 /// ListExecutions with `mapRunArn` in place of `stateMachineArn`.
 pub(crate) fn children(params: &Params<'_>) -> Result<Request, ApiError> {
-    params.only(&["mapRunArn", "statusFilter", "redriveFilter", "maxResults", "nextToken"])?;
-    let redriven = match params.optional_text("redriveFilter")? {
-        None => None,
-        Some("REDRIVEN") => Some(true),
-        Some("NOT_REDRIVEN") => Some(false),
-        Some(other) => {
-            let constraint = "Member must satisfy enum value set: [REDRIVEN, NOT_REDRIVEN]";
-            return Err(params.broken("redriveFilter", Some(other), constraint));
-        }
-    };
     Ok(Request::Children {
         map_run: map_run_arn(params)?,
         status: status_filter(params)?,
-        redriven,
-        page: page(params, EXECUTIONS_TOKEN_MAX)?,
+        redriven: params.optional_text("redriveFilter")?.map(|wanted| wanted == "REDRIVEN"),
+        page: page(params)?,
     })
 }
 

@@ -10,7 +10,7 @@ use super::record::{self, Cursor, Ending, Phase};
 use super::{CHUNK_BYTES, CHUNK_ITEMS, MapRun};
 use crate::executions::record::{Write, execution_key, history_of};
 use crate::executions::run::{Ran, with_turn};
-use crate::executions::{ExecutionId, Executions, PAYLOAD_MAX};
+use crate::executions::{ExecutionId, Executions, Kind};
 use crate::read::{Read, Reads};
 use crate::record::Corrupt;
 use crate::settings::Settings;
@@ -40,7 +40,8 @@ impl Executions {
                     read.range(&history_of(id));
                 }
                 let first = run.progress.next.chunk;
-                let last = first.saturating_add(run.chunks_wanted()).min(run.progress.chunks);
+                let last =
+                    first.saturating_add(run.chunks_wanted(settings)).min(run.progress.chunks);
                 for chunk in first..last {
                     read.get(&record::items_key(number, chunk));
                 }
@@ -197,7 +198,10 @@ impl Executions {
         // Where the item after each one is.
         let mut after = Vec::new();
         let mut items = Vec::new();
-        let bytes_max = spec.batch.as_ref().map_or(usize::MAX, most_bytes);
+        let bytes_max = match &spec.batch {
+            Some(batch) => most_bytes(batch, settings),
+            None => usize::MAX,
+        };
         let mut bytes = 0;
         while (items.len() as u64) < wanted && bytes <= bytes_max {
             let Some(chunk) = self.chunk(number, cursor.chunk, reads)? else { return Ok(None) };
@@ -219,7 +223,7 @@ impl Executions {
         };
         let taken = match &spec.batch {
             None => selected.into_iter().next().map(|input| (input, 1)).ok_or_else(too_large),
-            Some(batch) => together(selected, batch),
+            Some(batch) => together(selected, batch, settings),
         };
         Ok(Some(taken.map(|(input, held)| (input, held, after[held as usize - 1]))))
     }
@@ -261,10 +265,11 @@ impl Executions {
         let Some(mut hot) = self.take(spec.parent, reads)? else { return Ok(Ok(items)) };
         let source = super::reader::source(&spec);
         let dice = first.wrapping_add(number);
-        let selected = with_turn(now, spec.parent, dice, settings, &self.activities, |turn| {
-            let place = ItemPlace { first, source: &source, pairs: spec.pairs };
-            hot.execution.select_items(spec.started_by, &place, items, turn)
-        });
+        let selected =
+            with_turn(now, spec.parent, dice, settings, Kind::Standard, &self.activities, |turn| {
+                let place = ItemPlace { first, source: &source, pairs: spec.pairs };
+                hot.execution.select_items(spec.started_by, &place, items, turn)
+            });
         self.keep(spec.parent, hot);
         Ok(selected)
     }
@@ -320,28 +325,30 @@ impl MapRun {
     }
 
     /// Chunks that hold a slice's items: any number of small ones, or as many bytes as an input has.
-    fn chunks_wanted(&self) -> u32 {
-        let items = self.wanted().min(PAYLOAD_MAX as u64 / 2) as usize;
-        (items.div_ceil(CHUNK_ITEMS) + PAYLOAD_MAX / CHUNK_BYTES + 1) as u32
+    fn chunks_wanted(&self, settings: &Settings) -> u32 {
+        let most = settings.quotas.payload_bytes();
+        let items = self.wanted().min(most as u64 / 2) as usize;
+        (items.div_ceil(CHUNK_ITEMS) + most / CHUNK_BYTES + 1) as u32
     }
 }
 
-fn most_bytes(batch: &Batch) -> usize {
+fn most_bytes(batch: &Batch, settings: &Settings) -> usize {
+    let most = settings.quotas.payload_bytes();
     match batch.bytes_max {
-        0 => PAYLOAD_MAX,
-        bytes => (bytes as usize).min(PAYLOAD_MAX),
+        0 => most,
+        bytes => (bytes as usize).min(most),
     }
 }
 
 /// As many of `items` as fit into one input with the batch's own, and how many those are.
-fn together(items: Vec<Json>, batch: &Batch) -> Result<(Json, u32), Failure> {
+fn together(items: Vec<Json>, batch: &Batch, settings: &Settings) -> Result<(Json, u32), Failure> {
     let own =
         batch.input.as_ref().map_or(0, |input| input.to_text().len() + r#","BatchInput":"#.len());
     let mut bytes = own + r#"{"Items":[]}"#.len();
     let mut held = Vec::new();
     for item in items {
         bytes += item.to_text().len() + usize::from(!held.is_empty());
-        if bytes > most_bytes(batch) {
+        if bytes > most_bytes(batch, settings) {
             break;
         }
         held.push(item);

@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""Writes crates/stepwire-aws/src/routes.rs: the REST routes of AWS IoT's public service models.
+"""Writes crates/stepwire-aws/src/routes.rs: the REST routes of AWS's public service models.
 
-    python3 scripts/iot_routes.py > crates/stepwire-aws/src/routes.rs   # needs botocore
+    python3 scripts/routes.py > crates/stepwire-aws/src/routes.rs   # needs botocore
 
 Names, paths and places of parameters only; the models' prose is left out.
 """
 import botocore.session
 
 SESSION = botocore.session.get_session()
-HEAD = '''//! REST routes of AWS IoT: which operation a method and path name, and where its parameters are.
+HEAD = '''//! REST routes of AWS IoT and AWS Lambda: which operation a method and path name, and where its parameters are.
 //!
-//! Made by `scripts/iot_routes.py` from the public service models. Do not edit.
+//! Made by `scripts/routes.py` from the public service models. Do not edit.
 
 /// An operation and how a request names it.
 #[derive(Debug, PartialEq, Eq)]
@@ -72,5 +72,6 @@ def table(constant, service, doc):
 
 
 print(HEAD, end="")
-table("IOT", "iot", "The control plane.")
-table("IOT_DATA", "iot-data", "The data plane.")
+table("IOT", "iot", "AWS IoT, the control plane.")
+table("IOT_DATA", "iot-data", "AWS IoT, the data plane.")
+table("LAMBDA", "lambda", "AWS Lambda.")

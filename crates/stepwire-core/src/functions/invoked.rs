@@ -1,0 +1,37 @@
+//! What an invocation comes to, and who asked for it.
+
+use std::sync::Arc;
+
+use stepwire_asl::EventId;
+
+use crate::executions::ExecutionId;
+use crate::integrations::Form;
+
+/// Who asked for an invocation that is an effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InvokedBy {
+    /// A task of an execution.
+    Task {
+        /// The execution.
+        execution: ExecutionId,
+        /// Its `TaskScheduled` event.
+        scheduled: EventId,
+        /// How its output is to look.
+        form: Form,
+    },
+    /// Nobody any more: a pending invocation of this number.
+    Event(u64),
+}
+
+/// The end of an invocation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Invoked {
+    /// HTTP status: 200, or 202 and 204 when nobody waits or nothing ran.
+    pub status: u16,
+    /// What the function returned, or its error as an object: JSON text. Empty unless it ran.
+    pub payload: Arc<str>,
+    /// Whether the function failed.
+    pub failed: bool,
+    /// The end of its log, in base64, if that was wanted.
+    pub log: Option<Arc<str>>,
+}

@@ -1,0 +1,124 @@
+//! Functions as AWS Lambda has them: what is durable about them, and invocations that nobody waits for.
+//!
+//! The kernel knows which functions there are; the shell runs them. An invocation that a caller or
+//! a task waits for is an effect alone. One that nobody waits for (`Event`, a rule's action) is
+//! recorded first and tried again until it succeeded or was tried [`ATTEMPTS_MAX`] times.
+//!
+//! Read in this order: [`FunctionRecord`], [`Request`], [`Invocation`], [`Invoked`].
+
+mod call;
+mod invoked;
+mod name;
+mod record;
+mod request;
+mod view;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use stepwire_asl::Timestamp;
+
+pub use invoked::{Invoked, InvokedBy};
+pub use name::FunctionName;
+pub use record::{CodeRecord, FunctionRecord, Invocation, Runtime, Write, code};
+pub(crate) use request::function;
+pub use request::{Configuration, Create, InvocationType, Invoke, Permission, Request};
+pub use view::{answer, find};
+
+use crate::error::ApiError;
+use crate::record::{Corrupt, Space};
+use crate::settings::Settings;
+
+/// How often an invocation that nobody waits for is tried.
+pub const ATTEMPTS_MAX: u8 = 3;
+/// Most invocations that nobody waits for at a time; more are refused.
+const PENDING_MAX: usize = 10_000;
+/// Most bytes that their payloads may have together.
+const PENDING_BYTES_MAX: usize = 64 << 20;
+
+/// Everything a shard knows about functions, except their code.
+#[derive(Debug, Default)]
+pub struct Functions {
+    by_name: BTreeMap<Arc<str>, Arc<FunctionRecord>>,
+    /// Larger than every number a function or its code has had while it was here.
+    next: u64,
+    pending: BTreeMap<u64, Invocation>,
+    /// Of all payloads in `pending`.
+    pending_bytes: usize,
+    next_invocation: u64,
+    /// `due` of every pending invocation that has one; derived from `pending`.
+    deadlines: BTreeSet<(Timestamp, u64)>,
+}
+
+impl PartialEq for Functions {
+    fn eq(&self, other: &Self) -> bool {
+        self.by_name == other.by_name
+            && self.pending == other.pending
+            && self.deadlines == other.deadlines
+    }
+}
+
+impl Functions {
+    /// What recovery reads into memory. Code stays in the store.
+    pub const SPACES: &'static [Space] = &[Space::Function, Space::Invocation];
+
+    /// The only thing that changes functions and pending invocations.
+    pub fn apply(&mut self, write: &Write) {
+        match write {
+            Write::Function(name, Some(record)) => {
+                self.next = self.next.max(record.number + 1).max(record.code.number + 1);
+                self.by_name.insert(Arc::clone(name), Arc::clone(record));
+            }
+            Write::Function(name, None) => drop(self.by_name.remove(name)),
+            Write::Code { number, .. } => self.next = self.next.max(number + 1),
+            Write::Invocation(number, invocation) => {
+                self.next_invocation = self.next_invocation.max(number + 1);
+                let before = match invocation {
+                    Some(invocation) => self.pending.insert(*number, invocation.clone()),
+                    None => self.pending.remove(number),
+                };
+                if let Some(before) = before {
+                    self.pending_bytes -= before.payload.len();
+                    before.due.map(|due| self.deadlines.remove(&(due, *number)));
+                }
+                if let Some(invocation) = invocation {
+                    self.pending_bytes += invocation.payload.len();
+                    invocation.due.map(|due| self.deadlines.insert((due, *number)));
+                }
+            }
+        }
+    }
+
+    /// Takes in one stored entry of [`Functions::SPACES`].
+    pub fn load(&mut self, key: &[u8], value: &[u8]) -> Result<(), Corrupt> {
+        self.apply(&Write::load(key, value)?);
+        Ok(())
+    }
+
+    /// The function that `name` names, or AWS's error that it is not here.
+    pub(crate) fn find(
+        &self,
+        name: &FunctionName,
+        settings: &Settings,
+    ) -> Result<&Arc<FunctionRecord>, ApiError> {
+        let found = self.by_name.get(&name.name).filter(|_| name.is_here(settings));
+        found.ok_or_else(|| name.not_found(settings))
+    }
+
+    /// When the next pending invocation is to be tried again.
+    pub(crate) fn due(&self) -> Option<Timestamp> {
+        self.deadlines.first().map(|(due, _)| *due)
+    }
+
+    /// Invocations whose next attempt is due.
+    pub(crate) fn overdue(&self, now: Timestamp) -> Vec<u64> {
+        let due = self.deadlines.iter().take_while(|(due, _)| *due <= now);
+        due.map(|(_, number)| *number).collect()
+    }
+
+    /// Invocations whose attempt was under way when the node ended.
+    pub(crate) fn interrupted(&self) -> Vec<u64> {
+        let running = self.pending.iter().filter(|(_, invocation)| invocation.due.is_none());
+        running.map(|(number, _)| *number).collect()
+    }
+}

@@ -1,0 +1,484 @@
+//! Lambda requests, parsed. Source: AWS Lambda API reference (service model `lambda`).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use stepwire_asl::Json;
+use stepwire_asl::json::Object;
+
+use super::FunctionName;
+use super::record::Runtime;
+use crate::error::ApiError;
+use crate::params::Params;
+
+/// The error name of a bad parameter.
+const INVALID: &str = "InvalidParameterValueException";
+/// Longest archive that a request may carry, bytes (AWS: 50 MB).
+const ARCHIVE_BYTES_MAX: usize = 50 << 20;
+/// Longest payload of an invocation that is waited for, bytes.
+const PAYLOAD_MAX: usize = 6 << 20;
+/// Longest payload of one that nobody waits for, bytes.
+const EVENT_PAYLOAD_MAX: usize = 1 << 20;
+/// Longest environment, bytes of names and values.
+const ENVIRONMENT_BYTES_MAX: usize = 4 << 10;
+/// Most functions of a page.
+const PAGE_MAX: i64 = 50;
+
+/// Members of a function that are accepted without effect and shown again.
+const SHOWN: [&str; 7] = [
+    "Architectures",
+    "EphemeralStorage",
+    "KMSKeyArn",
+    "LoggingConfig",
+    "SnapStart",
+    "TracingConfig",
+    "Tags",
+];
+/// Environment variables that the runtime sets itself.
+const RESERVED: [&str; 9] = [
+    "AWS_LAMBDA_RUNTIME_API",
+    "AWS_LAMBDA_FUNCTION_NAME",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+    "AWS_LAMBDA_FUNCTION_VERSION",
+    "AWS_LAMBDA_INITIALIZATION_TYPE",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "LAMBDA_TASK_ROOT",
+    "_HANDLER",
+];
+
+/// A request on functions.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Request {
+    /// CreateFunction
+    Create(Box<Create>),
+    /// UpdateFunctionCode
+    UpdateCode {
+        /// Which.
+        function: FunctionName,
+        /// The archive.
+        archive: Arc<[u8]>,
+        /// `RevisionId`: the revision it must still have.
+        revision: Option<Arc<str>>,
+        /// `DryRun`: say what would be, change nothing.
+        dry_run: bool,
+    },
+    /// UpdateFunctionConfiguration
+    UpdateConfiguration {
+        /// Which.
+        function: FunctionName,
+        /// What is to change.
+        configuration: Box<Configuration>,
+        /// `RevisionId`: the revision it must still have.
+        revision: Option<Arc<str>>,
+    },
+    /// DeleteFunction
+    Delete(FunctionName),
+    /// AddPermission
+    AddPermission {
+        /// Which.
+        function: FunctionName,
+        /// The statement.
+        permission: Box<Permission>,
+    },
+    /// RemovePermission
+    RemovePermission {
+        /// Which.
+        function: FunctionName,
+        /// `StatementId`
+        id: Arc<str>,
+    },
+    /// Invoke, without waiting for the end.
+    Enqueue {
+        /// Which.
+        function: FunctionName,
+        /// JSON text.
+        payload: Arc<str>,
+    },
+    /// GetFunction
+    Get(FunctionName),
+    /// GetFunctionConfiguration
+    GetConfiguration(FunctionName),
+    /// ListFunctions
+    List {
+        /// At most this many.
+        limit: usize,
+        /// After this name.
+        after: Option<Arc<str>>,
+    },
+    /// GetPolicy
+    GetPolicy(FunctionName),
+}
+
+/// A function that is to be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Create {
+    /// Its name.
+    pub function: FunctionName,
+    /// The archive.
+    pub archive: Arc<[u8]>,
+    /// Everything else.
+    pub configuration: Configuration,
+}
+
+/// What a function is given; `None`: as it is, or AWS's default.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Configuration {
+    /// `Runtime`
+    pub runtime: Option<Arc<str>>,
+    /// `Handler`
+    pub handler: Option<Arc<str>>,
+    /// `Role`
+    pub role: Option<Arc<str>>,
+    /// `Description`
+    pub description: Option<Arc<str>>,
+    /// `Timeout`
+    pub timeout_s: Option<u32>,
+    /// `MemorySize`
+    pub memory_mb: Option<u32>,
+    /// `Environment.Variables`
+    pub environment: Option<BTreeMap<Arc<str>, Arc<str>>>,
+    /// Members without effect.
+    pub shown: Object,
+}
+
+/// A statement of a function's resource policy.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Permission {
+    /// `StatementId`
+    pub id: Arc<str>,
+    /// `Action`
+    pub action: Arc<str>,
+    /// `Principal`
+    pub principal: Arc<str>,
+    /// `SourceArn`
+    pub source_arn: Option<Arc<str>>,
+    /// `SourceAccount`
+    pub source_account: Option<Arc<str>>,
+}
+
+/// An invocation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Invoke {
+    /// Which.
+    pub function: FunctionName,
+    /// Whether anybody waits.
+    pub kind: InvocationType,
+    /// JSON text.
+    pub payload: Arc<str>,
+    /// `LogType`: whether the end of the log is wanted.
+    pub log_tail: bool,
+    /// `ClientContext`, in base64.
+    pub client_context: Option<Arc<str>>,
+}
+
+/// `InvocationType`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InvocationType {
+    /// `RequestResponse`: the caller waits.
+    RequestResponse,
+    /// `Event`: nobody waits.
+    Event,
+    /// `DryRun`: nothing runs.
+    DryRun,
+}
+
+impl Request {
+    /// The request that `body` makes of `operation`; `None` for operations we do not serve.
+    pub fn parse(operation: &str, body: &Json) -> Option<Result<Request, ApiError>> {
+        let params = Params::new(body, INVALID);
+        Some(match operation {
+            "CreateFunction" => create(&params),
+            "UpdateFunctionCode" => update_code(&params),
+            "UpdateFunctionConfiguration" => update_configuration(&params),
+            "DeleteFunction" => named(&params).map(Request::Delete),
+            "GetFunction" => named(&params).map(Request::Get),
+            "GetFunctionConfiguration" => named(&params).map(Request::GetConfiguration),
+            "GetPolicy" => named(&params).map(Request::GetPolicy),
+            "ListFunctions" => list(&params),
+            "AddPermission" => add_permission(&params),
+            "RemovePermission" => remove_permission(&params),
+            _ => return None,
+        })
+    }
+
+    /// Whether it changes nothing.
+    pub fn is_read(&self) -> bool {
+        matches!(
+            self,
+            Request::Get(_)
+                | Request::GetConfiguration(_)
+                | Request::List { .. }
+                | Request::GetPolicy(_)
+        )
+    }
+}
+
+impl Invoke {
+    /// The invocation that these parameters ask for; `payload` is the body, JSON text or empty.
+    pub fn new(
+        function: FunctionName,
+        kind: Option<&str>,
+        log_type: Option<&str>,
+        client_context: Option<&str>,
+        payload: Arc<str>,
+    ) -> Result<Invoke, ApiError> {
+        let refuse = |name: &str, value: &str, allowed: &str| {
+            let constraint = format!("Member must satisfy enum value set: [{allowed}]");
+            let message = crate::params::broken(name, Some(value), &constraint);
+            ApiError::new("ValidationException", message)
+        };
+        let kind = match kind {
+            None | Some("RequestResponse") => InvocationType::RequestResponse,
+            Some("Event") => InvocationType::Event,
+            Some("DryRun") => InvocationType::DryRun,
+            Some(other) => {
+                return Err(refuse("invocationType", other, "Event, RequestResponse, DryRun"));
+            }
+        };
+        let log_tail = match log_type {
+            None | Some("None") => false,
+            Some("Tail") => true,
+            Some(other) => return Err(refuse("logType", other, "None, Tail")),
+        };
+        let payload = if payload.trim().is_empty() { "{}".into() } else { payload };
+        if let Err(error) = Json::parse(&payload) {
+            let message = format!("Could not parse request body into json: {error}");
+            return Err(ApiError::new("InvalidRequestContentException", message));
+        }
+        let (max, named) = match kind {
+            InvocationType::Event => (EVENT_PAYLOAD_MAX, "Event"),
+            _ => (PAYLOAD_MAX, "RequestResponse"),
+        };
+        if payload.len() > max {
+            let message = format!(
+                "{} byte payload is too large for the {named} invocation type (limit {max} bytes)",
+                payload.len()
+            );
+            return Err(ApiError::new("RequestTooLargeException", message));
+        }
+        let client_context = client_context.map(Arc::from);
+        Ok(Invoke { function, kind, payload, log_tail, client_context })
+    }
+}
+
+fn named(params: &Params<'_>) -> Result<FunctionName, ApiError> {
+    params.only(&["FunctionName", "Qualifier"])?;
+    function(params)
+}
+
+/// The function that `FunctionName` and `Qualifier` name.
+pub(crate) fn function(params: &Params<'_>) -> Result<FunctionName, ApiError> {
+    let name = FunctionName::parse(params.text("FunctionName")?)?;
+    Ok(name.qualified(params.optional_text("Qualifier")?))
+}
+
+fn create(params: &Params<'_>) -> Result<Request, ApiError> {
+    let own = ["FunctionName", "Code", "PackageType", "Publish"];
+    params.only(&[&own[..], &CONFIGURED, &SHOWN, &EMPTY_ONLY].concat())?;
+    if params.optional_text("PackageType")?.is_some_and(|kind| kind != "Zip") {
+        return Err(unavailable("PackageType", "`Zip` alone"));
+    }
+    let code = params.get("Code").ok_or_else(|| params.invalid("Code", "it must be given"))?;
+    let configuration = configuration(params)?;
+    if configuration.runtime.is_none() || configuration.handler.is_none() {
+        let message = "Runtime and Handler are mandatory parameters for functions created with \
+                       deployment packages.";
+        return Err(ApiError::new(INVALID, message));
+    }
+    if configuration.role.is_none() {
+        params.text("Role")?;
+    }
+    let archive = archive(&Params::new(code, INVALID))?;
+    let function = FunctionName::parse(params.text("FunctionName")?)?;
+    Ok(Request::Create(Box::new(Create { function, archive, configuration })))
+}
+
+/// Members that [`configuration`] reads.
+const CONFIGURED: [&str; 7] =
+    ["Runtime", "Handler", "Role", "Description", "Timeout", "MemorySize", "Environment"];
+/// Members that must say nothing.
+const EMPTY_ONLY: [&str; 5] =
+    ["VpcConfig", "DeadLetterConfig", "Layers", "FileSystemConfigs", "ImageConfig"];
+
+fn unavailable(name: &str, what: &str) -> ApiError {
+    ApiError::new(INVALID, format!("`{name}`: {what} is available in stepwire yet"))
+}
+
+fn configuration(params: &Params<'_>) -> Result<Configuration, ApiError> {
+    if params.optional_bool("Publish")? == Some(true) {
+        return Err(unavailable("Publish", "only the version `$LATEST`"));
+    }
+    for name in EMPTY_ONLY {
+        let nothing = |value: &Json| match value {
+            Json::Array(items) => items.is_empty(),
+            Json::Object(members) => members.values().all(nothing_in),
+            _ => false,
+        };
+        if params.get(name).is_some_and(|value| !nothing(value)) {
+            return Err(unavailable(name, "nothing of it"));
+        }
+    }
+    let text = |name| Ok::<_, ApiError>(params.optional_text(name)?.map(Arc::<str>::from));
+    let runtime = text("Runtime")?;
+    if let Some(name) = runtime.as_deref().filter(|name| Runtime::of(name).is_none()) {
+        let families = "`python3.N`, `nodejsN.x`, `provided`, `provided.al2` and `provided.al2023`";
+        let why = format!("`{name}` is not available in stepwire yet; {families} are");
+        return Err(params.invalid("Runtime", &why));
+    }
+    let shown = SHOWN.iter().filter_map(|name| Some(((*name).into(), params.get(name)?.clone())));
+    Ok(Configuration {
+        runtime,
+        handler: text("Handler")?,
+        role: text("Role")?,
+        description: params.optional_text_within("Description", 256)?.map(Arc::from),
+        timeout_s: between(params, "Timeout", 1, 900)?,
+        memory_mb: between(params, "MemorySize", 128, 10_240)?,
+        environment: params.get("Environment").map(environment).transpose()?,
+        shown: shown.collect(),
+    })
+}
+
+fn nothing_in(value: &Json) -> bool {
+    match value {
+        Json::Array(items) => items.is_empty(),
+        Json::String(text) => text.is_empty(),
+        Json::Bool(value) => !value,
+        Json::Null => true,
+        _ => false,
+    }
+}
+
+fn between(params: &Params<'_>, name: &str, min: i64, max: i64) -> Result<Option<u32>, ApiError> {
+    let Some(value) = params.optional_int(name)? else { return Ok(None) };
+    let constraint = if value < min {
+        format!("Member must have value greater than or equal to {min}")
+    } else if value > max {
+        format!("Member must have value less than or equal to {max}")
+    } else {
+        return Ok(u32::try_from(value).ok());
+    };
+    Err(params.broken(name, Some(&value.to_string()), &constraint))
+}
+
+fn environment(given: &Json) -> Result<BTreeMap<Arc<str>, Arc<str>>, ApiError> {
+    let params = Params::new(given, INVALID);
+    params.only(&["Variables"])?;
+    let mut variables = BTreeMap::new();
+    let none = Json::Object(Arc::default());
+    let members = params.get("Variables").unwrap_or(&none).as_object();
+    for (name, value) in members.ok_or_else(|| params.invalid("Variables", "it must be a map"))? {
+        let value = value.as_str().ok_or_else(|| params.invalid(name, "it must be a string"))?;
+        let mut letters = name.chars();
+        let plain = letters.next().is_some_and(|c| c.is_ascii_alphabetic())
+            && letters.all(|c| c.is_ascii_alphanumeric() || c == '_');
+        // `_HANDLER` is the one reserved name that begins with `_`.
+        if RESERVED.contains(&&**name) {
+            let message = format!(
+                "Lambda was unable to configure your environment variables because the \
+                 environment variables you have provided contains reserved keys that are \
+                 currently not supported for modification. Reserved keys used in this request: \
+                 {name}"
+            );
+            return Err(ApiError::new(INVALID, message));
+        }
+        if !plain || value.contains('\0') {
+            return Err(params.invalid(name, "it is not the name of a variable"));
+        }
+        variables.insert(Arc::clone(name), value.into());
+    }
+    let bytes: usize = variables
+        .iter()
+        .map(|(name, value): (&Arc<str>, &Arc<str>)| name.len() + value.len())
+        .sum();
+    if bytes > ENVIRONMENT_BYTES_MAX {
+        let message = format!(
+            "Lambda was unable to configure your environment variables because the environment \
+             variables you have provided exceeded the 4KB limit. Measured: {bytes} bytes"
+        );
+        return Err(ApiError::new(INVALID, message));
+    }
+    Ok(variables)
+}
+
+fn archive(code: &Params<'_>) -> Result<Arc<[u8]>, ApiError> {
+    code.only(&["ZipFile"])?;
+    let text = code.optional_text("ZipFile")?;
+    let text =
+        text.ok_or_else(|| ApiError::new(INVALID, "Please provide a source for function code."))?;
+    let bytes = STANDARD.decode(text).map_err(|_| code.invalid("ZipFile", "it must be base64"))?;
+    if bytes.is_empty() {
+        return Err(ApiError::new(INVALID, "Uploaded file must be a non-empty zip"));
+    }
+    if bytes.len() > ARCHIVE_BYTES_MAX {
+        let message = format!("the archive has {} bytes, at most {ARCHIVE_BYTES_MAX}", bytes.len());
+        return Err(ApiError::new("RequestEntityTooLargeException", message));
+    }
+    Ok(bytes.into())
+}
+
+fn update_code(params: &Params<'_>) -> Result<Request, ApiError> {
+    let known = ["FunctionName", "ZipFile", "Publish", "DryRun", "RevisionId", "Architectures"];
+    params.only(&known)?;
+    if params.optional_bool("Publish")? == Some(true) {
+        return Err(unavailable("Publish", "only the version `$LATEST`"));
+    }
+    let zip = params.get("ZipFile").cloned().unwrap_or_default();
+    let code = Json::object([("ZipFile", zip)]);
+    Ok(Request::UpdateCode {
+        function: function(params)?,
+        archive: archive(&Params::new(&code, INVALID))?,
+        revision: params.optional_text("RevisionId")?.map(Arc::from),
+        dry_run: params.optional_bool("DryRun")?.unwrap_or(false),
+    })
+}
+
+fn update_configuration(params: &Params<'_>) -> Result<Request, ApiError> {
+    let own = ["FunctionName", "RevisionId"];
+    let shown: Vec<&str> = SHOWN.into_iter().filter(|name| *name != "Tags").collect();
+    params.only(&[&own[..], &CONFIGURED, &shown, &EMPTY_ONLY].concat())?;
+    Ok(Request::UpdateConfiguration {
+        function: function(params)?,
+        configuration: Box::new(configuration(params)?),
+        revision: params.optional_text("RevisionId")?.map(Arc::from),
+    })
+}
+
+fn list(params: &Params<'_>) -> Result<Request, ApiError> {
+    params.only(&["Marker", "MaxItems", "FunctionVersion", "MasterRegion"])?;
+    let limit = between(params, "MaxItems", 1, 10_000)?.map_or(PAGE_MAX, i64::from).min(PAGE_MAX);
+    let after = params.optional_text("Marker")?.map(Arc::from);
+    Ok(Request::List { limit: limit as usize, after })
+}
+
+fn add_permission(params: &Params<'_>) -> Result<Request, ApiError> {
+    let known = [
+        "FunctionName",
+        "Qualifier",
+        "StatementId",
+        "Action",
+        "Principal",
+        "SourceArn",
+        "SourceAccount",
+    ];
+    params.only(&known)?;
+    let optional = |name| Ok::<_, ApiError>(params.optional_text(name)?.map(Arc::<str>::from));
+    Ok(Request::AddPermission {
+        function: function(params)?,
+        permission: Box::new(Permission {
+            id: params.text("StatementId")?.into(),
+            action: params.text("Action")?.into(),
+            principal: params.text("Principal")?.into(),
+            source_arn: optional("SourceArn")?,
+            source_account: optional("SourceAccount")?,
+        }),
+    })
+}
+
+fn remove_permission(params: &Params<'_>) -> Result<Request, ApiError> {
+    params.only(&["FunctionName", "Qualifier", "StatementId", "RevisionId"])?;
+    let id = params.text("StatementId")?.into();
+    Ok(Request::RemovePermission { function: function(params)?, id })
+}

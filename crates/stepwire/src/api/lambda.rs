@@ -1,0 +1,134 @@
+//! Lambda: restJson with payloads and statuses of its own.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use stepwire_asl::Json;
+use stepwire_aws::error::status;
+use stepwire_aws::{rest, routes};
+use stepwire_core::functions::{FunctionName, Invoke};
+use stepwire_core::{ApiError, Request, Service};
+
+use super::not_available;
+use super::rest::{matched, members};
+use crate::node::Node;
+use crate::runner;
+
+/// Answers a request of the Lambda API.
+pub(super) async fn answer(node: &Node, parts: &Parts, body: &Bytes) -> Response {
+    match perform(node, parts, body).await {
+        Ok(response) => response,
+        Err(error) => refused(&error),
+    }
+}
+
+async fn perform(node: &Node, parts: &Parts, body: &Bytes) -> Result<Response, ApiError> {
+    let matched = matched(routes::LAMBDA, parts)?;
+    let operation = matched.route.operation;
+    if operation == "Invoke" {
+        return invoke(node, parts, &matched, body).await;
+    }
+    let body = members(&matched, parts, body)?;
+    let request = Request::parse(Service::Lambda, operation, &body);
+    let request = request.ok_or_else(|| not_available(operation))??;
+    if let Some(archive) = archive(&body) {
+        let checked = tokio::task::spawn_blocking(move || runner::check(&archive)).await;
+        let invalid = |why: String| ApiError::new("InvalidParameterValueException", why);
+        checked
+            .map_err(|error| invalid(error.to_string()))?
+            .map_err(|refused| invalid(refused.to_string()))?;
+    }
+    let answer = node.call(request).await?;
+    let name = body.member("FunctionName").and_then(Json::as_str).unwrap_or_default();
+    match operation {
+        "DeleteFunction" => {
+            if let Ok(function) = FunctionName::parse(name) {
+                node.forget_function(&function.name);
+            }
+            Ok(StatusCode::NO_CONTENT.into_response())
+        }
+        "RemovePermission" => Ok(StatusCode::NO_CONTENT.into_response()),
+        "CreateFunction" | "AddPermission" => Ok(json(StatusCode::CREATED, &answer)),
+        _ => Ok(json(StatusCode::OK, &answer)),
+    }
+}
+
+/// The archive in a request, which the kernel takes as it is.
+fn archive(body: &Json) -> Option<Vec<u8>> {
+    let of = |body: &Json| body.member("ZipFile")?.as_str().map(str::to_owned);
+    let text = of(body).or_else(|| of(body.member("Code")?))?;
+    STANDARD.decode(text).ok()
+}
+
+async fn invoke(
+    node: &Node,
+    parts: &Parts,
+    matched: &rest::Matched<'_>,
+    body: &Bytes,
+) -> Result<Response, ApiError> {
+    // The body is the payload, whatever its form.
+    let asked = members(matched, parts, &Bytes::new())?;
+    let text = |name: &str| asked.member(name).and_then(Json::as_str);
+    for name in ["DurableExecutionName", "TenantId"] {
+        if text(name).is_some() {
+            let message = format!("`{name}` is not available in stepwire yet");
+            return Err(ApiError::new("InvalidParameterValueException", message));
+        }
+    }
+    let payload = std::str::from_utf8(body).map_err(|_| {
+        let message = "Could not parse request body into json: it is not UTF-8";
+        ApiError::new("InvalidRequestContentException", message)
+    })?;
+    let function = FunctionName::parse(text("FunctionName").unwrap_or_default())?;
+    let invoke = Invoke::new(
+        function.qualified(text("Qualifier")),
+        text("InvocationType"),
+        text("LogType"),
+        text("ClientContext"),
+        payload.into(),
+    )?;
+    let invoked = node.invoke(&invoke).await?;
+    let mut headers = HeaderMap::new();
+    let mut add = |name: &'static str, value: &str| {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    };
+    add("content-type", "application/json");
+    if invoked.status == 200 {
+        add("x-amz-executed-version", "$LATEST");
+    }
+    if invoked.failed {
+        add("x-amz-function-error", "Unhandled");
+    }
+    if let Some(log) = &invoked.log {
+        add("x-amz-log-result", log);
+    }
+    let status = StatusCode::from_u16(invoked.status).unwrap_or_default();
+    Ok((status, headers, invoked.payload.to_string()).into_response())
+}
+
+fn json(status: StatusCode, answer: &Json) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], answer.to_text()).into_response()
+}
+
+/// An error as Lambda's model has it: `Type` and `Message`.
+fn refused(error: &ApiError) -> Response {
+    let status = StatusCode::from_u16(status("lambda", &error.code)).unwrap_or_default();
+    let kind = if status.is_server_error() { "Service" } else { "User" };
+    let members = [("Type", Json::from(kind)), ("Message", error.message.as_str().into())];
+    let further = error.members.iter().map(|(name, value)| (*name, value.clone()));
+    let body = Json::object(
+        members.into_iter().chain(further).map(|(name, value)| (Arc::<str>::from(name), value)),
+    );
+    let mut response = json(status, &body);
+    if let Ok(code) = HeaderValue::from_str(&error.code) {
+        response.headers_mut().insert("x-amzn-errortype", code);
+    }
+    response
+}

@@ -1,0 +1,176 @@
+// Runs a Node.js handler: asks the Runtime API for invocations and answers them, until it is ended.
+//
+// Started by stepwire, as `node bootstrap.mjs`. Source: AWS Lambda developer guide, "Runtime API".
+
+import fs from "node:fs";
+import http from "node:http";
+import path from "node:path";
+import { pathToFileURL } from "node:url";
+import { format } from "node:util";
+
+const env = process.env;
+const [host, port] = env.AWS_LAMBDA_RUNTIME_API.split(":");
+const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+let current = "";
+
+// One request to the Runtime API. When nobody is there any more, this process ends.
+function request(method, place, body, headers = {}) {
+  return new Promise((resolve) => {
+    const options = { host, port, method, path: `/2018-06-01/runtime${place}`, agent, headers };
+    const sent = http.request(options, (response) => {
+      const parts = [];
+      response.on("data", (part) => parts.push(part));
+      response.on("end", () => resolve([response.headers, Buffer.concat(parts).toString()]));
+      response.on("error", () => process.exit(0));
+    });
+    sent.on("error", () => process.exit(0));
+    sent.end(body);
+  });
+}
+
+function described(error, kind) {
+  if (error instanceof Error || (error && error.stack && error.message !== undefined)) {
+    return {
+      errorType: kind ?? String(error.name),
+      errorMessage: String(error.message),
+      trace: String(error.stack).split("\n"),
+    };
+  }
+  return { errorType: kind ?? typeof error, errorMessage: String(error), trace: [] };
+}
+
+function post(place, error) {
+  console.error("Invoke Error", JSON.stringify(error));
+  const headers = { "Lambda-Runtime-Function-Error-Type": encodeURIComponent(error.errorType) };
+  return request("POST", place, JSON.stringify(error), headers);
+}
+
+function fault(name, message) {
+  const error = new Error(message);
+  error.name = name;
+  return error;
+}
+
+// The function that `_HANDLER` names: `folder/file.export`, where an export may be nested.
+async function handler() {
+  const name = env._HANDLER;
+  const [, file, exported] = /^((?:.*\/)?[^/.]+)\.(.+)$/.exec(name) ?? [];
+  if (!file || name.includes("..")) {
+    throw fault("Runtime.MalformedHandlerName", "Bad handler");
+  }
+  const whole = path.resolve(env.LAMBDA_TASK_ROOT, file);
+  const found = ["", ".js", ".mjs", ".cjs"].map((end) => whole + end);
+  const place = found.find((place) => fs.statSync(place, { throwIfNoEntry: false })?.isFile());
+  if (!place) {
+    throw fault("Runtime.ImportModuleError", `Error: Cannot find module '${file}'`);
+  }
+  let loaded;
+  try {
+    loaded = await import(pathToFileURL(place));
+  } catch (error) {
+    if (error instanceof SyntaxError) {
+      throw fault("Runtime.UserCodeSyntaxError", `SyntaxError: ${error.message}`);
+    }
+    if (error?.code === "MODULE_NOT_FOUND" || error?.code === "ERR_MODULE_NOT_FOUND") {
+      throw fault("Runtime.ImportModuleError", `Error: ${error.message}`);
+    }
+    throw error;
+  }
+  const within = (start) => exported.split(".").reduce((value, key) => value?.[key], start);
+  const made = within(loaded) ?? within(loaded.default);
+  if (made === undefined) {
+    throw fault("Runtime.HandlerNotFound", `${name} is undefined or not exported`);
+  }
+  if (typeof made !== "function") {
+    throw fault("Runtime.HandlerNotFound", `${name} is not a function`);
+  }
+  return made;
+}
+
+function context(headers) {
+  const client = headers["lambda-runtime-client-context"];
+  const deadline = Number(headers["lambda-runtime-deadline-ms"]);
+  return {
+    callbackWaitsForEmptyEventLoop: true,
+    awsRequestId: headers["lambda-runtime-aws-request-id"],
+    invokedFunctionArn: headers["lambda-runtime-invoked-function-arn"],
+    functionName: env.AWS_LAMBDA_FUNCTION_NAME,
+    functionVersion: env.AWS_LAMBDA_FUNCTION_VERSION,
+    memoryLimitInMB: env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE,
+    logGroupName: env.AWS_LAMBDA_LOG_GROUP_NAME,
+    logStreamName: env.AWS_LAMBDA_LOG_STREAM_NAME,
+    clientContext: client ? JSON.parse(client) : undefined,
+    identity: undefined,
+    getRemainingTimeInMillis: () => Math.max(0, deadline - Date.now()),
+  };
+}
+
+// Calls a handler in whichever of its styles it is written: async, or with a callback. A callback's
+// answer counts once nothing is left to do, unless the handler says that it need not.
+function call(made, event, about) {
+  return new Promise((resolve, reject) => {
+    let answer = [null, null];
+    const settle = () => {
+      process.off("beforeExit", settle);
+      const [error, result] = answer;
+      if (error === null || error === undefined) resolve(result);
+      else reject(error);
+    };
+    const callback = (error, result) => {
+      answer = [error, result];
+      if (about.callbackWaitsForEmptyEventLoop === false) setImmediate(settle);
+    };
+    Object.assign(about, {
+      done: callback,
+      fail: (error) => callback(error ?? "handled"),
+      succeed: (result) => callback(null, result),
+    });
+    process.on("beforeExit", settle);
+    const returned = made(event, about, callback);
+    if (typeof returned?.then === "function") {
+      process.off("beforeExit", settle);
+      returned.then(resolve, reject);
+    }
+  });
+}
+
+for (const [method, level] of Object.entries({
+  log: "INFO", info: "INFO", debug: "DEBUG", warn: "WARN", error: "ERROR", trace: "TRACE",
+})) {
+  console[method] = (...values) => {
+    const text = format(...values).replaceAll("\n", "\r");
+    process.stdout.write(`${new Date().toISOString()}\t${current}\t${level}\t${text}\n`);
+  };
+}
+
+async function died(error, kind) {
+  await post(current ? `/invocation/${current}/error` : "/init/error", described(error, kind));
+  process.exit(129);
+}
+process.on("uncaughtException", (error) => died(error));
+process.on("unhandledRejection", (error) => died(error, "Runtime.UnhandledPromiseRejection"));
+
+let made;
+try {
+  made = await handler();
+} catch (error) {
+  await post("/init/error", described(error));
+  process.exit(1);
+}
+async function serve() {
+  for (;;) {
+    current = "";
+    const [headers, event] = await request("GET", "/invocation/next");
+    const about = context(headers);
+    current = about.awsRequestId;
+    env._X_AMZN_TRACE_ID = headers["lambda-runtime-trace-id"] ?? "";
+    try {
+      const result = await call(made, JSON.parse(event), about);
+      const text = JSON.stringify(result === undefined ? null : result) ?? "null";
+      await request("POST", `/invocation/${current}/response`, text);
+    } catch (error) {
+      await post(`/invocation/${current}/error`, described(error));
+    }
+  }
+}
+serve();
