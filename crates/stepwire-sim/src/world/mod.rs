@@ -336,8 +336,10 @@ impl World {
         self.at(5, Event::Deploy);
         while let Some(Reverse((at, order))) = self.events.pop() {
             let Some(event) = self.pending.remove(&order) else { continue };
-            let resting = matches!(event, Event::Tick(_)) && at.since_ms(self.now) > REST_MS;
-            if resting && !self.stays_to_be_forgotten {
+            let wait_ms = at.since_ms(self.now);
+            let resting = matches!(event, Event::Tick(_)) && wait_ms > REST_MS;
+            // After months what has been kept long enough is removed: no world lasts that long.
+            if resting && (!self.stays_to_be_forgotten || wait_ms > LONGEST_MS) {
                 break;
             }
             if at.since_ms(ORIGIN) > LONGEST_MS {
