@@ -98,6 +98,13 @@ pub enum Report {
         /// Why.
         why: Arc<str>,
     },
+    /// What a topic or an event bus had to deliver could not be.
+    Undelivered {
+        /// ARN of the queue or topic it was for.
+        target: Arc<str>,
+        /// Why.
+        why: Arc<str>,
+    },
     /// An invocation that nobody waited for failed for the last time.
     InvocationFailed {
         /// The function.

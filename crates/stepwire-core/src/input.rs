@@ -7,7 +7,7 @@ use stepwire_asl::{EventId, Failure, Json, Timestamp};
 use crate::answers::Answer;
 use crate::broker;
 use crate::error::ApiError;
-use crate::executions::{ExecutionId, Parent};
+use crate::executions::{ExecutionId, Parent, Status};
 use crate::functions::{Invoked, InvokedBy};
 use crate::integrations::Hosted;
 use crate::message::Message;
@@ -107,6 +107,8 @@ pub enum Follow {
     Sweep(Timestamp),
     /// Somebody waits for a message of the queue of this number, and there is one.
     Receive(u64),
+    /// Who listens is told that an execution has begun or ended.
+    Announce(ExecutionId, Status),
     /// After a restart: the tasks of this execution are asked for again.
     Resume(ExecutionId),
 }

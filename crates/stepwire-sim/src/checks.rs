@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use stepwire_asl::{HistoryEvent, Json, Timestamp};
-use stepwire_core::executions::{self, ExecutionId};
+use stepwire_core::executions::{self, ExecutionId, Kind};
 use stepwire_core::functions::{self, InvokedBy};
 use stepwire_core::mqtt::Packet;
 use stepwire_core::{Effect, Write, broker};
@@ -72,6 +72,8 @@ pub struct Checks {
     /// Children that run, by map run.
     children: BTreeMap<u64, i64>,
     http_asked: BTreeSet<(ExecutionId, u64)>,
+    /// Number of the Express state machine.
+    pub express: Option<u64>,
     /// Names of the executions that an execution waits for, as `machine/name`.
     awaited: BTreeMap<ExecutionId, Vec<String>>,
     /// Functions that tasks have invoked.
@@ -131,6 +133,11 @@ impl Checks {
         for id in ended.collect::<Vec<_>>() {
             for child in self.awaited.remove(&id).unwrap_or_default() {
                 let child = self.names.get(&child).and_then(|child| self.runs.get(child));
+                let told = self.runs.get(&id).and_then(|run| run.ended_at);
+                if child.is_some_and(|child| child.ended.is_some() && child.ended_at < told) {
+                    self.problem(format!("P3: {id:?} was not told that what it waits for ended"));
+                    continue;
+                }
                 match child.and_then(|child| child.ended.as_deref()) {
                     None => self.problem(format!("P3: {id:?} ended before what it waits for")),
                     Some("ExecutionAborted") => marks.sometimes("child stopped with its parent"),
@@ -182,6 +189,14 @@ impl Checks {
                         self.problem(format!("P3: two executions named {name}"));
                     }
                 }
+                executions::Write::Machine(record) if record.kind == Kind::Express => {
+                    self.express = Some(record.number);
+                }
+                // What an Express execution came to is never stored.
+                executions::Write::Open(id, None) if Some(id.machine) == self.express => {
+                    marks.sometimes("Express execution ended");
+                    self.runs.remove(id);
+                }
                 executions::Write::History(id, events) => {
                     for event in events.iter() {
                         self.event(*id, event, marks);
@@ -202,6 +217,8 @@ impl Checks {
             members.iter().find(|(name, _)| name.ends_with("EventDetails")).map(|(_, value)| value)
         });
         let down_ms = self.down_ms;
+        let resource = details.and_then(|d| d.member("resource")).and_then(Json::as_str);
+        let resource = resource.unwrap_or_default();
         let run = self.runs.entry(id).or_default();
         let mut problems = Vec::new();
         if event.id != run.last_id + 1 {
@@ -301,6 +318,11 @@ impl Checks {
                 if kind.ends_with("TimedOut") {
                     let scheduled = task.unwrap_or_default();
                     problems.extend(run.fired(scheduled, event.at, down_ms, marks));
+                    let down =
+                        run.timers.get(&scheduled).map_or(0, |timer| down_ms - timer.down_ms);
+                    if resource == "startExecution.sync:2" && down < 10_000 {
+                        problems.push("P3: given up, though workers waited for it".to_owned());
+                    }
                 }
                 let output = details.and_then(|d| d.member("output")).and_then(Json::as_str);
                 run.completions.extend(output.map(str::to_owned));
@@ -357,6 +379,7 @@ impl Checks {
             }
             Effect::Reply { answer: Ok(answer), .. } => {
                 if let Some(arn) = answer.member("executionArn").and_then(Json::as_str)
+                    && !arn.contains(":express:")
                     && !self.names.contains_key(&name_of(arn))
                 {
                     self.problem(format!(

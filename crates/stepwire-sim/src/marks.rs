@@ -50,6 +50,8 @@ pub const ALL: &[&str] = &[
     "map run tolerated failures",
     "map run went on after a crash",
     "map run redriven",
+    "Express execution ended",
+    "Express execution waited for",
 ];
 
 /// Kinds of records: a crash must hit the commit of each, before it and after it.
@@ -192,6 +194,9 @@ fn kind(write: &Write) -> &'static str {
             | tables::Write::Retired(..) => "a table",
         },
         Write::Answer(..) => "a kept answer",
+        Write::Objects(..) => "an object",
+        Write::Queues(..) => "a message in a queue",
+        Write::Topics(..) | Write::Events(..) => "a subscription of a queue",
         Write::Logs(..) => "a log",
         Write::Functions(write) => match write {
             functions::Write::Function(..) | functions::Write::Code { .. } => "a function",
@@ -213,7 +218,5 @@ fn kind(write: &Write) -> &'static str {
             | executions::Write::MapRunOf(_)
             | executions::Write::MapRunItems(..) => "a map run",
         },
-        Write::Objects(_) => "an object",
-        Write::Queues(_) => "a queue",
     }
 }

@@ -124,29 +124,10 @@ impl Job {
 
     /// Looks for its tokens in what is durable. Whether there is a new one.
     pub fn look(&mut self, read: &dyn Read, settings: &Settings) -> bool {
-        let query = request(
-            Service::DynamoDb,
-            "Query",
-            &Json::object([
-                ("TableName", Json::from(story::TOKENS)),
-                ("KeyConditionExpression", "operationId = :o".into()),
-                (
-                    "ExpressionAttributeValues",
-                    Json::object([(
-                        ":o",
-                        Json::object([("S", Json::String(Arc::clone(&self.name)))]),
-                    )]),
-                ),
-            ]),
-        );
-        let rows = query.answer(read, settings).unwrap_or_default();
         let before = self.tokens.len();
-        for row in rows.member("Items").and_then(Json::as_array).unwrap_or_default() {
-            let token = row.member("token").and_then(|token| token.member("S"));
-            if let Some(Json::String(token)) = token
-                && !self.tokens.contains(token)
-            {
-                self.tokens.push(Arc::clone(token));
+        for token in left(&self.name, read, settings) {
+            if !self.tokens.contains(&token) {
+                self.tokens.push(token);
             }
         }
         self.tokens.len() > before
@@ -166,6 +147,29 @@ impl Job {
             _ => None,
         }
     }
+}
+
+/// What has been left in the table under this key, as far as it is durable.
+pub fn left(key: &str, read: &dyn Read, settings: &Settings) -> Vec<Arc<str>> {
+    let value = Json::object([(":o", Json::object([("S", Json::from(key))]))]);
+    let query = [
+        ("TableName", Json::from(story::TOKENS)),
+        ("KeyConditionExpression", "operationId = :o".into()),
+        ("ExpressionAttributeValues", value),
+    ];
+    let query = request(Service::DynamoDb, "Query", &Json::object(query));
+    let rows = query.answer(read, settings).unwrap_or_default();
+    let rows = rows.member("Items").and_then(Json::as_array).unwrap_or_default();
+    let tokens = rows.iter().filter_map(|row| row.member("token")?.member("S")?.as_str());
+    tokens.map(Arc::from).collect()
+}
+
+/// The request that starts an Express execution; `waits`: for its end.
+pub fn flash(waits: bool) -> Request {
+    let arn = format!("arn:aws:states:us-east-1:000000000000:stateMachine:{}", story::FLASH);
+    let operation = if waits { "StartSyncExecution" } else { "StartExecution" };
+    let body = [("stateMachineArn", Json::from(arn)), ("name", "flash".into())];
+    request(Service::States, operation, &Json::object(body))
 }
 
 /// The request that starts an errand; the same each time.

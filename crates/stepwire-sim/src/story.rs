@@ -99,6 +99,18 @@ const SPREAD_DEFINITION: &str = r#"{"StartAt": "Spread", "States": {
         "Keep": {"Type": "Pass", "End": true}}},
     "End": true}}}"#;
 
+/// Name of the Express state machine.
+pub const FLASH: &str = "Flash";
+/// Under which key of the table its executions leave their ARNs.
+pub const FLASHES: &str = "flash";
+
+/// Rests, then leaves its ARN where it can be seen.
+const FLASH_DEFINITION: &str = r#"{"StartAt": "Rest", "States": {
+  "Rest": {"Type": "Wait", "Seconds": 1, "Next": "Leave"},
+  "Leave": {"Type": "Task", "Resource": "arn:aws:states:::dynamodb:putItem",
+    "Parameters": {"TableName": "StubbornTokens", "Item": {
+      "operationId": {"S": "flash"}, "token": {"S.$": "$$.Execution.Id"}}}, "End": true}}}"#;
+
 const AUDIT_DEFINITION: &str =
     r#"{"StartAt": "Note", "States": {"Note": {"Type": "Pass", "End": true}}}"#;
 
@@ -140,6 +152,7 @@ pub fn deployment(members: &[Member<'_>], dawdles: bool) -> Vec<(Service, &'stat
         (Service::States, "CreateStateMachine", machine(AUDIT, AUDIT_DEFINITION)),
         (Service::States, "CreateStateMachine", machine("Chore", CHORE_DEFINITION)),
         (Service::States, "CreateStateMachine", machine(ERRAND, ERRAND_DEFINITION)),
+        (Service::States, "CreateStateMachine", flash()),
         (Service::States, "CreateActivity", Json::object([("name", Json::from(ACTIVITY))])),
         (Service::Lambda, "CreateFunction", function()),
         (Service::Iot, "CreatePolicy", policy(DEVICE_POLICY, POLICY)),
@@ -203,6 +216,15 @@ fn machine(name: &str, definition: &str) -> Json {
     Json::object([
         ("name", Json::from(name)),
         ("definition", Json::from(definition)),
+        ("roleArn", "arn:aws:iam::000000000000:role/story".into()),
+    ])
+}
+
+fn flash() -> Json {
+    Json::object([
+        ("name", Json::from(FLASH)),
+        ("type", "EXPRESS".into()),
+        ("definition", FLASH_DEFINITION.into()),
         ("roleArn", "arn:aws:iam::000000000000:role/story".into()),
     ])
 }

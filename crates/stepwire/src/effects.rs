@@ -221,6 +221,9 @@ fn log(report: &Report) {
         Report::AnswerRefused { rule, device, operation, why } => {
             tracing::warn!("rule `{rule}`: answer of `{device}` to `{operation}` not taken: {why}");
         }
+        Report::Undelivered { target, why } => {
+            tracing::warn!("a message for `{target}` was not delivered: {why}");
+        }
         Report::InvocationFailed { function, why } => {
             tracing::warn!("function `{function}` failed for the last time: {why}");
         }

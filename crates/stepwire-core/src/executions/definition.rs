@@ -247,6 +247,24 @@ mod tests {
     }
 
     #[test]
+    fn distributed_maps_are_not_for_express_and_their_express_children_do_not_wait() {
+        let map = r#"{"StartAt":"M","States":{"M":{"Type":"Map","End":true,"ItemProcessor":{
+            "ProcessorConfig":{"Mode":"DISTRIBUTED","ExecutionType":"EXPRESS"},"StartAt":"A","States":{
+            "A":{"Type":"Task","Resource":"arn:aws:states:::dynamodb:putItem.waitForTaskToken","End":true}}}}}}"#;
+        let machine = |kind| {
+            let text = map.replace("\n", "");
+            let maps = distributed(&text);
+            assert_eq!(maps[0].at, "/States/M/ItemProcessor");
+            assert!(maps[0].express);
+            diagnose(&text, kind).iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+        };
+        let waits = "does not support '.waitForTaskToken' service integration  at \
+                     /States/M/ItemProcessor/States/A/Resource";
+        assert!(machine(Kind::Standard).contains(waits) || machine(Kind::Standard).contains("yet"));
+        assert!(machine(Kind::Express).contains("'DISTRIBUTED'"));
+    }
+
+    #[test]
     fn warnings_are_told_to_those_who_ask() {
         let text = TASK.replace("RESOURCE", "arn:aws:states:::dynamodb:putItem");
         let none = r#"{"result":"OK","diagnostics":[],"truncated":false}"#;

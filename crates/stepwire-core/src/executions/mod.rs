@@ -26,6 +26,7 @@ use std::sync::Arc;
 use stepwire_asl::{Execution, StateMachine, Task, Timestamp};
 
 use activities::Activities;
+pub(crate) use children::described;
 pub use definition::{DEFINITION_MAX, Kind, Validate, diagnose};
 pub(crate) use express::without_data;
 pub(crate) use machines::Target;
@@ -44,6 +45,7 @@ use record::Numbers;
 
 use crate::read::{Read, Reads};
 use crate::record::{Corrupt, Space};
+use crate::settings::Settings;
 
 /// Most executions kept in memory; the least recently used beyond that live in the store alone.
 const HOT_MAX: usize = 4_096;
@@ -292,6 +294,20 @@ impl Executions {
             }
         }
         Ok(())
+    }
+
+    /// Whether an execution is of a standard workflow.
+    pub(crate) fn is_standard(&self, id: ExecutionId) -> bool {
+        let machine = self.machines.current(id.machine);
+        machine.is_some_and(|machine| machine.record.kind == Kind::Standard)
+    }
+
+    /// The ARNs of an execution in memory: its state machine's, then its own.
+    pub(crate) fn arns(&self, id: ExecutionId, settings: &Settings) -> Option<[Arc<str>; 2]> {
+        let (hot, machine) = (self.hot.get(&id)?, self.machines.current(id.machine)?);
+        let name = &machine.record.name;
+        let own = run::execution_arn(settings, name, &hot.record.name);
+        Some([run::machine_arn(settings, name).into(), own.into()])
     }
 
     /// Executions held in memory.

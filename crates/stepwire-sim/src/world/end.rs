@@ -20,6 +20,7 @@ impl World {
         self.check_jobs();
         self.check_errands();
         self.check_spreads();
+        self.check_flashes();
         self.check_messages();
         self.check_wills(ends.get(WRITER).copied().unwrap_or_default());
         let executions = self.checks.runs.len();

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use stepwire_asl::Json;
+use stepwire_core::read::{Range, Read};
+use stepwire_core::record::{KeyBuilder, Space};
 use stepwire_core::{ApiError, Input, ReplyId};
 
 use super::{Caller, Event, World};
-use crate::operator::{errand, poll, stop_errand, success};
+use crate::operator::{errand, flash, left, poll, stop_errand, success};
 use crate::story;
 
 /// A worker that was told this often that there is nothing to do looks no more.
@@ -121,6 +123,48 @@ impl World {
         }
         let after = self.dice.between(1, 100);
         self.at(after, Event::LookForWork(worker, life));
+    }
+
+    /// Starts an Express execution; some callers wait for its end.
+    pub(super) fn start_flash(&mut self) {
+        let waits = self.dice.one_in(2);
+        self.call(Caller::Flash, flash(waits));
+    }
+
+    pub(super) fn flash_started(&mut self, answer: Result<Json, ApiError>) {
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => return self.checks.problem(format!("P1: Express refused: {error}")),
+        };
+        let text = |name| answer.member(name).and_then(Json::as_str);
+        match text("status") {
+            Some("SUCCEEDED") => self.marks.sometimes("Express execution waited for"),
+            Some(other) => self.checks.problem(format!("P1: an Express execution {other}")),
+            None => {}
+        }
+        let arn: Arc<str> = text("executionArn").unwrap_or_default().into();
+        if self.flashes.contains(&arn) {
+            self.checks.problem(format!("P3: two executions have the ARN {arn}"));
+        }
+        self.flashes.push(arn);
+    }
+
+    /// P1: every Express execution that was acknowledged did its work, and nothing of it is left.
+    pub(super) fn check_flashes(&mut self) {
+        let left = left(story::FLASHES, &self.disk, &self.settings);
+        let lost: Vec<_> = self.flashes.iter().filter(|arn| !left.contains(arn)).collect();
+        let mut problems: Vec<_> =
+            lost.iter().map(|arn| format!("P1: {arn} was acknowledged and is lost")).collect();
+        let machine = self.checks.express;
+        for space in [Space::Execution, Space::Open, Space::History] {
+            let prefix = machine.map(|machine| KeyBuilder::new(space).number(machine).build());
+            let kept =
+                prefix.map_or(0, |prefix| Read::range(&self.disk, &Range::prefix(&prefix)).len());
+            if kept > 0 {
+                problems.push(format!("P3: {kept} records of Express executions are left"));
+            }
+        }
+        problems.into_iter().for_each(|problem| self.checks.problem(problem));
     }
 
     /// P1: every errand that was acknowledged is there, and what workers were told is done is in

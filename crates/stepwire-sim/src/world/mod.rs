@@ -78,7 +78,7 @@ pub enum Watch {
 impl Plan {
     /// A world small enough to be run again and again.
     pub fn small() -> Plan {
-        Plan { devices: 2, sessions: 1, jobs: 2, errands: 2, messages: 5, ..Plan::default() }
+        Plan { devices: 2, sessions: 1, jobs: 2, errands: 1, messages: 5, ..Plan::default() }
     }
 }
 
@@ -151,6 +151,8 @@ enum Event {
     Operate(usize),
     /// An errand is sent.
     Errand(usize),
+    /// Somebody starts an Express execution.
+    Flash,
     /// An errand is stopped.
     StopErrand(usize),
     /// A worker, in this life of it, asks for a task.
@@ -209,6 +211,7 @@ enum Caller {
     Redrive(usize),
     Revoker,
     Errand(usize),
+    Flash,
     Stopper(usize),
     /// Which, and in which life of it.
     Worker(usize, u64),
@@ -247,6 +250,8 @@ pub struct World {
     errands: Vec<bool>,
     workers: Vec<Worker>,
     ledger: Ledger,
+    /// ARNs of Express executions that were acknowledged.
+    flashes: Vec<Arc<str>>,
     revocation: Revocation,
     callers: BTreeMap<ReplyId, Caller>,
     next_reply: u64,
@@ -297,6 +302,7 @@ impl World {
             errands: vec![false; plan.errands],
             workers: (0..plan.errands.min(2)).map(|_| Worker::default()).collect(),
             ledger: Ledger::default(),
+            flashes: Vec::new(),
             plan,
             settings,
             stays_to_be_forgotten: dice.one_in(8),
@@ -336,10 +342,8 @@ impl World {
         self.at(5, Event::Deploy);
         while let Some(Reverse((at, order))) = self.events.pop() {
             let Some(event) = self.pending.remove(&order) else { continue };
-            let wait_ms = at.since_ms(self.now);
-            let resting = matches!(event, Event::Tick(_)) && wait_ms > REST_MS;
-            // After months what has been kept long enough is removed: no world lasts that long.
-            if resting && (!self.stays_to_be_forgotten || wait_ms > LONGEST_MS) {
+            let rest = if self.stays_to_be_forgotten { LONGEST_MS } else { REST_MS };
+            if matches!(event, Event::Tick(_)) && at.since_ms(self.now) > rest {
                 break;
             }
             if at.since_ms(ORIGIN) > LONGEST_MS {
@@ -414,6 +418,7 @@ impl World {
             Event::Restart => self.restart(),
             Event::Operate(job) => self.operate(job),
             Event::Errand(number) => self.send_errand(number),
+            Event::Flash => self.start_flash(),
             Event::StopErrand(number) => self.stop_errand(number),
             Event::LookForWork(worker, life) => self.look_for_work(worker, life),
             Event::Work(worker, life, token, output) => self.work(worker, life, token, output),

@@ -40,6 +40,10 @@ impl World {
                     let after = self.dice.between(0, 8_000);
                     self.at(after, Event::Errand(errand));
                 }
+                for _ in 0..self.errands.len() {
+                    let after = self.dice.between(0, 8_000);
+                    self.at(after, Event::Flash);
+                }
                 for worker in 0..self.workers.len() {
                     let after = self.dice.between(0, 4_000);
                     self.at(after, Event::LookForWork(worker, 0));
@@ -90,6 +94,7 @@ impl World {
             Caller::Deployer => self.at(pause, Event::Deploy),
             Caller::Revoker => self.at(pause, Event::Revoke),
             Caller::Errand(number) => self.at(pause, Event::Errand(number)),
+            Caller::Flash => self.at(pause, Event::Flash),
             Caller::Stopper(number) => self.at(pause, Event::StopErrand(number)),
             Caller::Worker(worker, life) => self.at(pause, Event::LookForWork(worker, life)),
             Caller::Work(worker, life, token, output) => {
@@ -152,6 +157,7 @@ impl World {
             }
             Caller::Completion(job, token, output) => self.completed(job, token, output, answer),
             Caller::Errand(number) => self.errand_sent(number, answer),
+            Caller::Flash => self.flash_started(answer),
             Caller::Stopper(_) => {
                 if let Err(error) = answer {
                     self.checks.problem(format!("P1: stop refused: {error}"));

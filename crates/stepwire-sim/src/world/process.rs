@@ -201,6 +201,7 @@ impl World {
             }
             Report::InvocationFailed { .. } => self.marks.sometimes("function given up"),
             Report::AnswerRefused { .. } | Report::Refused { .. } | Report::RuleFailed { .. } => {}
+            Report::Undelivered { .. } => {}
             Report::Unreadable { why } => self.checks.problem(format!("unreadable: {why}")),
         }
     }
