@@ -371,3 +371,16 @@ fn what_cannot_be_redriven_says_why() {
     let refused = node.call("RedriveExecution", &body).unwrap_err();
     assert_eq!(&*refused.message, "Execution is SUCCEEDED and cannot be redriven");
 }
+
+#[test]
+fn an_object_is_iterated_over_by_member() {
+    let mut node = Node::new();
+    let arn = node.start("plain", &mapping("", PASS), r#"{"a": 1, "b": [2]}"#);
+    node.run();
+    let pairs = r#"[{"Key":"a","Value":1},{"Key":"b","Value":[2]}]"#;
+    assert_eq!(text(&node.describe(&arn), "output"), pairs);
+    let selector = r#""ItemSelector":{"k.$":"$$.Map.Item.Key","v.$":"$$.Map.Item.Value"},"#;
+    let arn = node.start("chosen", &mapping(selector, PASS), r#"{"a": 1}"#);
+    node.run();
+    assert_eq!(text(&node.describe(&arn), "output"), r#"[{"k":"a","v":1}]"#);
+}

@@ -80,6 +80,17 @@ pub struct ItemReading {
     pub items_pointer: Option<Arc<str>>,
 }
 
+/// Where the items of one child come from.
+#[derive(Debug, Clone, Copy)]
+pub struct ItemPlace<'a> {
+    /// Index of the first.
+    pub first: u64,
+    /// `$$.Map.Item.Source`
+    pub source: &'a str,
+    /// Whether they are members of an object, each as `{"Key", "Value"}`.
+    pub pairs: bool,
+}
+
 /// How items are put together into the input of one child.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Batch {

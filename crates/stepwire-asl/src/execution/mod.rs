@@ -13,7 +13,9 @@ use std::sync::Arc;
 
 use map_run::MapRun;
 
-pub use map_run::{Batch, ItemReading, ItemSource, MapRunCommand, MapRunStart, ResultWriting};
+pub use map_run::{
+    Batch, ItemPlace, ItemReading, ItemSource, MapRunCommand, MapRunStart, ResultWriting,
+};
 
 use crate::definition::{Resource, State, StateId, StateMachine};
 use crate::history::{EventId, HistoryEvent, Payload, Trouble};

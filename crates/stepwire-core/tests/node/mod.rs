@@ -89,7 +89,9 @@ impl Node {
             self.input(Input::MapRun(map_run));
             return true;
         }
-        let Some(due) = self.kernel.due() else { return false };
+        // What is due later removes what has been kept long enough.
+        let near = |due: &Timestamp| due.since_ms(self.now) < 30 * 24 * 3_600_000;
+        let Some(due) = self.kernel.due().filter(near) else { return false };
         self.now = self.now.max(due);
         self.input(Input::Tick);
         true

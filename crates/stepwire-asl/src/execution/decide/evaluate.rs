@@ -42,6 +42,8 @@ pub(super) struct About<'a> {
     pub(super) token: Option<&'a str>,
     /// `$$.Map.Item`, when it is not that of an iteration around the state.
     pub(super) item: Option<(u32, &'a Json)>,
+    /// `$$.Map.Item.Key`
+    pub(super) key: Option<&'a str>,
     /// `$$.Map.Item.Source`
     pub(super) source: Option<&'a str>,
 }
@@ -111,6 +113,7 @@ impl Decider<'_, '_> {
         let item = about.item.map(|(index, value)| (index, value.clone()));
         if let Some((index, value)) = item.or_else(|| self.item_of(frame)) {
             let mut item = vec![("Index", Json::from(i64::from(index))), ("Value", value)];
+            item.extend(about.key.map(|key| ("Key", Json::from(key))));
             item.extend(about.source.map(|source| ("Source", Json::from(source))));
             let item = Json::object(item);
             members.push(("Map", Json::object([("Item", item)])));

@@ -8,7 +8,7 @@ use super::evaluate::About;
 use super::{Decider, Ended, runtime};
 use crate::definition::{Distributed, Map, Percentage, Reader, State, StateDefinition, Writer};
 use crate::execution::map_run::{
-    Batch, ItemReading, ItemSource, MapRunCommand, MapRunStart, ResultWriting,
+    Batch, ItemPlace, ItemReading, ItemSource, MapRunCommand, MapRunStart, ResultWriting,
 };
 use crate::execution::{Activity, Execution, Start, Turn};
 use crate::history::{Detail, EventId, Trouble};
@@ -30,19 +30,17 @@ impl Execution {
         Execution::start_at(machine, first, start, turn)
     }
 
-    /// What children of the open map run `started` are given for `items`, of which the first has
-    /// this index: the items themselves, or what the state's `ItemSelector` makes of them.
+    /// What children of the open map run `started` are given for `items`: the items themselves, or what the state's `ItemSelector` makes of them.
     pub fn select_items(
         &mut self,
         started: EventId,
-        first: u64,
+        place: &ItemPlace<'_>,
         items: Vec<Json>,
-        source: &str,
         turn: &mut Turn<'_>,
     ) -> Result<Vec<Json>, Failure> {
         let Some(frame) = self.frame_of_run(started) else { return Ok(items) };
         let mut decider = Decider::new(self, turn);
-        let selected = decider.select(frame, first, items, source);
+        let selected = decider.select(frame, place, items);
         selected.map_err(|fault| decider.sentence(frame, fault.failure))
     }
 }
@@ -51,9 +49,8 @@ impl Decider<'_, '_> {
     fn select(
         &mut self,
         frame: u32,
-        first: u64,
+        place: &ItemPlace<'_>,
         items: Vec<Json>,
-        source: &str,
     ) -> Result<Vec<Json>, Fault> {
         let machine = Arc::clone(&self.machine);
         let Some(position) = self.position(frame) else { return Ok(items) };
@@ -63,9 +60,14 @@ impl Decider<'_, '_> {
         let effective = self.effective(frame, definition, raw.value())?;
         let mut selected = Vec::with_capacity(items.len());
         for (at, item) in items.iter().enumerate() {
-            let index = u32::try_from(first + at as u64).unwrap_or(u32::MAX);
-            let about =
-                About { item: Some((index, item)), source: Some(source), ..About::default() };
+            let index = u32::try_from(place.first + at as u64).unwrap_or(u32::MAX);
+            let pair = (item.member("Key").and_then(Json::as_str), item.member("Value"));
+            let (key, value) = match pair {
+                (Some(key), Some(value)) if place.pairs => (Some(key), value),
+                _ => (None, item),
+            };
+            let source = Some(place.source);
+            let about = About { item: Some((index, value)), key, source, ..About::default() };
             selected.push(self.evaluate(frame, &effective, about, |s, e| template.evaluate(s, e))?);
         }
         Ok(selected)

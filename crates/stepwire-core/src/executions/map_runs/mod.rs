@@ -225,6 +225,7 @@ impl Executions {
         let (name, uuid) = (arn.next().unwrap_or_default(), arn.next().unwrap_or_default());
         let number = self.map_runs.next.max(record::MAP_RUN);
         let machine = self.machine_of(parent).unwrap_or(parent.machine);
+        let pairs = matches!(start.source, ItemSource::Input(Json::Object(_)));
         let (items, reading) = match start.source {
             ItemSource::Input(items) => (of_input(&items), None),
             ItemSource::Reader(reading) => (Vec::new(), Some(*reading)),
@@ -260,6 +261,7 @@ impl Executions {
             started: now,
             express: start.express,
             reading,
+            pairs,
             batch: start.batch,
             writing: start.writer,
         });

@@ -52,6 +52,8 @@ pub struct Spec {
     pub express: bool,
     /// What is still to be read; `None`: the items were in the state's input.
     pub reading: Option<ItemReading>,
+    /// Whether its items are members of an object.
+    pub pairs: bool,
     /// How items are put together.
     pub batch: Option<Batch>,
     /// What becomes of the results.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stepwire_asl::execution::Batch;
+use stepwire_asl::execution::{Batch, ItemPlace};
 use stepwire_asl::history::Trouble;
 use stepwire_asl::{Failure, Json, Stimulus, Timestamp};
 
@@ -267,7 +267,8 @@ impl Executions {
         let dice = first.wrapping_add(number);
         let selected =
             with_turn(now, spec.parent, dice, settings, Kind::Standard, &self.activities, |turn| {
-                hot.execution.select_items(spec.started_by, first, items, &source, turn)
+                let place = ItemPlace { first, source: &source, pairs: spec.pairs };
+                hot.execution.select_items(spec.started_by, &place, items, turn)
             });
         self.keep(spec.parent, hot);
         Ok(selected)
