@@ -47,6 +47,8 @@ pub const ALL: &[&str] = &[
     "worker vanished while it waited for a task",
     "worker vanished with a task",
     "task came to a worker that had vanished",
+    "workflow sent a message",
+    "execution announced",
 ];
 
 /// Kinds of records: a crash must hit the commit of each, before it and after it.
@@ -71,6 +73,7 @@ pub const KINDS: &[&str] = &[
     "a deadline",
     "an end",
     "an activity",
+    "a message in a queue",
 ];
 
 /// When a process dies, as seen from a commit.
@@ -188,7 +191,7 @@ fn kind(write: &Write) -> &'static str {
         Write::Answer(..) => "a kept answer",
         Write::Objects(..) => "an object",
         Write::Queues(..) => "a message in a queue",
-        Write::Topics(..) | Write::Events(..) => "a subscription of a queue",
+        Write::Topics(..) | Write::Events(..) => "an event",
         Write::Logs(..) => "a log",
         Write::Functions(write) => match write {
             functions::Write::Function(..) | functions::Write::Code { .. } => "a function",

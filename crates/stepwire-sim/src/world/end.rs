@@ -15,6 +15,7 @@ impl World {
         let ends = self.checks.finish(|id| audit.contains(&id), &mut self.marks);
         self.check_answers();
         self.check_jobs();
+        self.check_post();
         self.check_errands();
         self.check_messages();
         self.check_wills(ends.get(WRITER).copied().unwrap_or_default());
@@ -79,6 +80,18 @@ impl World {
         }
         problems.into_iter().for_each(|problem| self.checks.problem(problem));
     }
+    /// P1: what workflows sent, and what the bus told of them, is in queues, once.
+    fn check_post(&mut self) {
+        let mut problems = Vec::new();
+        for job in self.jobs.iter().filter(|job| job.machine == story::FORK) {
+            let run = self.checks.named(job.machine, &job.name);
+            if let Some(ended) = run.and_then(|run| run.ended.as_deref()) {
+                problems.extend(self.checks.post.problems(&job.name, ended));
+            }
+        }
+        problems.into_iter().for_each(|problem| self.checks.problem(problem));
+    }
+
     /// P1: every message acknowledged to the end reached the reader, in order, and those of QoS 2
     /// once. The retained one is the last that was acknowledged, or a later one.
     fn check_messages(&mut self) {
