@@ -12,6 +12,7 @@ use crate::broker::{self, Broker};
 use crate::effect::{Effect, Report};
 use crate::error::ApiError;
 use crate::events::Events;
+use crate::executions::map_runs::gather::File;
 use crate::executions::{self, ExecutionId, Executions, Parent, Ran, TaskToken, activities};
 use crate::functions::{Functions, Invoked, InvokedBy};
 use crate::input::{Follow, Input};
@@ -127,6 +128,7 @@ impl Kernel {
         for number in kernel.functions.interrupted() {
             kernel.attempt(number, &mut step);
         }
+        step.then.extend(kernel.executions.ready_map_runs().into_iter().map(Input::MapRun));
         Ok((kernel, step))
     }
 
@@ -265,6 +267,9 @@ impl Kernel {
         match input {
             Input::Device(_) | Input::Tick | Input::Gone(_) => {}
             Input::Unheard(answer) => self.touch_unheard(answer, reads),
+            Input::MapRun(number) => {
+                self.executions.touch_map_run(*number, reads, &self.settings);
+            }
             Input::Call { request, .. } => self.touch(request, reads),
             Input::TaskReturned { execution, .. } => self.executions.touch(*execution, reads),
             Input::FunctionReturned { caller, .. } => match caller {
@@ -291,6 +296,9 @@ impl Kernel {
                     self.executions.prefetch_sweep(*now, &self.settings, reads);
                 }
                 Follow::Receive(queue) => self.queues.prefetch(*queue, reads),
+                Follow::RedriveMapRun { execution, .. } => {
+                    Executions::touch_map_runs_of(*execution, reads);
+                }
                 Follow::Announce(id, _) => {
                     let _ = executions::described(*id, reads, &self.settings);
                 }
@@ -360,10 +368,38 @@ impl Kernel {
             },
             Input::Gone(reply) => self.executions.activities.forget(Asker::Caller(reply)),
             Input::Unheard(answer) => self.unheard(&answer, reads, &mut step),
+            Input::MapRun(number) => self.go_on(now, number, reads, &mut step),
             Input::Tick => self.tick(now, &mut step),
             Input::Follow(follow) => self.follow(now, follow, reads, &mut step),
         }
         step
+    }
+
+    /// A slice of a map run's work.
+    fn go_on(&mut self, now: Timestamp, number: u64, reads: &Reads, step: &mut Step) {
+        match self.executions.map_run_slice(now, number, reads, &self.settings) {
+            Ok(slice) => {
+                for (id, mut ran) in slice {
+                    for file in std::mem::take(&mut ran.files) {
+                        self.keep_file(now, file, reads, step);
+                    }
+                    self.ask(now, id, ran, step);
+                }
+            }
+            Err(corrupt) => {
+                let why = corrupt.to_string().into();
+                step.effects.push(Effect::Report(Report::Unreadable { why }));
+            }
+        }
+    }
+
+    /// Stores a file of a map run's results, whose bucket is there.
+    fn keep_file(&mut self, now: Timestamp, file: File, reads: &Reads, step: &mut Step) {
+        let mut writes = Vec::new();
+        let body = file.text.into();
+        let kept = self.objects.put(now, file.name, "application/json", body, reads, &mut writes);
+        debug_assert!(kept.is_ok(), "the bucket was found: {kept:?}");
+        step.writes.extend(writes.into_iter().map(Write::Objects));
     }
 
     fn follow(&mut self, now: Timestamp, follow: Follow, reads: &Reads, step: &mut Step) {
@@ -403,6 +439,12 @@ impl Kernel {
             Follow::Ended(child, parent) => self.told_of_end(now, child, parent, reads, step),
             Follow::HandOut(activity) => self.hand_out(now, activity, reads, step),
             Follow::Receive(queue) => self.hand_out_messages(now, queue, reads, step),
+            Follow::RedriveMapRun { execution, started } => {
+                match self.executions.redrive_map_run(now, execution, started, reads) {
+                    Ok(ran) => self.ask(now, execution, ran, step),
+                    Err(corrupt) => self.quarantine(execution, &corrupt, step),
+                }
+            }
             Follow::Announce(id, status) => self.announce(now, id, status, reads, step),
             Follow::Abandon(id) => {
                 let stop = Stimulus::Stop { error: None, cause: None };

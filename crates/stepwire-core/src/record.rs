@@ -53,6 +53,12 @@ pub enum Space {
     Ended = 0x3A,
     /// State machines by name.
     MachineName = 0x3B,
+    /// Numbers that outlive what they were given to.
+    Counter = 0x36,
+    /// Map runs that have not ended.
+    MapRun = 0x37,
+    /// Items and names of map runs, and those that have ended.
+    MapRunPart = 0x38,
     /// DynamoDB tables.
     Table = 0x40,
     /// DynamoDB items.

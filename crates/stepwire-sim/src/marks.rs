@@ -49,6 +49,9 @@ pub const ALL: &[&str] = &[
     "task came to a worker that had vanished",
     "workflow sent a message",
     "execution announced",
+    "map run tolerated failures",
+    "map run went on after a crash",
+    "map run redriven",
 ];
 
 /// Kinds of records: a crash must hit the commit of each, before it and after it.
@@ -74,6 +77,9 @@ pub const KINDS: &[&str] = &[
     "an end",
     "an activity",
     "a message in a queue",
+    "a map run",
+    "progress of a map run",
+    "an end of a map run",
 ];
 
 /// When a process dies, as seen from a commit.
@@ -206,6 +212,12 @@ fn kind(write: &Write) -> &'static str {
             executions::Write::Activity(..) => "an activity",
             executions::Write::Part(..) | executions::Write::Numbers(..) => "a state machine",
             executions::Write::Ended(..) | executions::Write::Removed(..) => "an end",
+            executions::Write::MapRunProgress(..) => "progress of a map run",
+            executions::Write::MapRunEnded(_) => "an end of a map run",
+            executions::Write::MapRunSpec(..)
+            | executions::Write::MapRunNamed(_)
+            | executions::Write::MapRunOf(_)
+            | executions::Write::MapRunItems(..) => "a map run",
         },
     }
 }

@@ -190,6 +190,10 @@ impl Rim for World {
                     inputs.send(Input::FunctionReturned { caller, request_id, result }).await;
                 });
             }
+            Effect::Continue { map_run } => {
+                let inputs = inputs.clone();
+                self.runtime.spawn(async move { inputs.send(Input::MapRun(map_run)).await });
+            }
             Effect::Report(report) => log(&report),
         }
     }

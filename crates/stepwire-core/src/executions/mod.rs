@@ -10,8 +10,10 @@ mod definition;
 mod express;
 mod logged;
 pub mod machines;
+pub mod map_runs;
 mod model;
 pub mod record;
+mod redrive;
 mod request;
 mod retention;
 mod run;
@@ -28,7 +30,9 @@ pub(crate) use children::described;
 pub use definition::{DEFINITION_MAX, Kind, Validate, diagnose};
 pub(crate) use express::without_data;
 pub(crate) use machines::Target;
-pub use record::{ExecutionId, ExecutionRecord, MachineRecord, OpenRecord, Parent, Status, Write};
+pub use record::{
+    ExecutionId, ExecutionRecord, MachineRecord, OpenRecord, Parent, Redriven, Status, Write,
+};
 pub(crate) use request::is_name_prefix;
 pub use request::{ExecutionName, Page, Report, Request, StartExecution};
 pub use run::arn_of;
@@ -68,6 +72,7 @@ pub struct Executions {
     /// Open executions by who waits for them; derived from `open`.
     children: BTreeSet<(Parent, ExecutionId)>,
     pub(crate) activities: Activities,
+    map_runs: map_runs::MapRuns,
     hot: BTreeMap<ExecutionId, Hot>,
     /// `used` of every hot execution; derived from `hot`.
     hot_order: BTreeSet<(u64, ExecutionId)>,
@@ -78,8 +83,14 @@ pub struct Executions {
 
 impl Executions {
     /// What recovery reads into memory. Summaries, names and histories stay in the store.
-    pub const SPACES: &'static [Space] =
-        &[Space::Kernel, Space::StateMachine, Space::MachinePart, Space::Open, Space::Activity];
+    pub const SPACES: &'static [Space] = &[
+        Space::Kernel,
+        Space::StateMachine,
+        Space::MachinePart,
+        Space::Open,
+        Space::MapRun,
+        Space::Activity,
+    ];
 
     /// The only thing that changes state machines and the index of open executions.
     pub fn apply(&mut self, write: &Write) {
@@ -90,6 +101,7 @@ impl Executions {
                 self.machines.next = self.machines.next.max(numbers.machine);
                 self.next_execution = self.next_execution.max(numbers.execution);
             }
+            Write::Execution(id, _) if id.map_run().is_some() => {}
             Write::Execution(id, _) => {
                 self.next_execution = self.next_execution.max(id.number + 1);
             }
@@ -98,7 +110,17 @@ impl Executions {
             Write::Ended(at, _) => {
                 self.first_end = Some(self.first_end.map_or(*at, |first| first.min(*at)));
             }
-            Write::Name { .. } | Write::History(..) | Write::Removed(_) => {}
+            Write::MapRunSpec(number, spec) => self.map_runs.apply_spec(*number, spec.as_ref()),
+            Write::MapRunProgress(number, progress) => {
+                self.map_runs.apply_progress(*number, progress.as_deref());
+            }
+            Write::Name { .. }
+            | Write::History(..)
+            | Write::Removed(_)
+            | Write::MapRunEnded(_)
+            | Write::MapRunNamed(_)
+            | Write::MapRunOf(_)
+            | Write::MapRunItems(..) => {}
         }
     }
 
@@ -141,6 +163,7 @@ impl Executions {
                 self.next_execution = self.next_execution.max(record::id_of(&key)?.number + 1);
             }
         }
+        self.map_runs.resume_numbers(read);
         Ok(())
     }
 
@@ -175,7 +198,8 @@ impl Executions {
 
     /// The definition that a stored execution runs.
     fn compiled(&self, id: ExecutionId, record: &ExecutionRecord) -> Option<&Arc<StateMachine>> {
-        self.machines.revision(id.machine, record.machine_revision)?.compiled.as_ref()
+        let machine = self.machine_of(id)?;
+        self.machines.revision(machine, record.machine_revision)?.compiled.as_ref()
     }
 
     /// Reads what [`Executions::take`] will want.
@@ -202,7 +226,8 @@ impl Executions {
         if record.revision > stepwire_asl::REVISION {
             return Err(corrupt("a newer interpreter began it"));
         }
-        let machine = self.machines.revision(id.machine, record.machine_revision);
+        let machine = self.machine_of(id).ok_or_else(|| corrupt("no map run"))?;
+        let machine = self.machines.revision(machine, record.machine_revision);
         let machine = machine.ok_or_else(|| corrupt("no state machine"))?;
         let compiled = machine.compiled.as_ref().ok_or_else(|| corrupt("no valid definition"))?;
         let kind = machine.record.kind;
@@ -251,6 +276,9 @@ impl Executions {
         let derived = |of: &Executions| (of.deadlines.clone(), of.children.clone());
         if self.open != stored.open || derived(self) != derived(stored) {
             return Err("the index of open executions is not what is stored".to_owned());
+        }
+        if !self.map_runs.same(&stored.map_runs) {
+            return Err("map runs in memory are not what is stored".to_owned());
         }
         if !self.activities.is_same(&stored.activities) {
             return Err("activities in memory are not what is stored".to_owned());

@@ -9,7 +9,9 @@ use tokio::sync::oneshot;
 use super::failure::{Exit, Failure};
 use super::signals::{Signal, Signals};
 use super::{host_port, logging, print};
-use crate::config::{Config, DATA_FOLDER, HostPort, Storage, parse_address};
+use stepwire_core::{Quota, Quotas};
+
+use crate::config::{Config, DATA_FOLDER, HostPort, Storage, parse_address, parse_quota};
 use crate::node::Node;
 use crate::node_error::NodeError;
 use crate::node_file::reachable;
@@ -45,6 +47,9 @@ pub(super) struct Serve {
     /// Let HTTP tasks reach this host, though its address is not public or not HTTPS; repeatable
     #[arg(long, value_name = "HOST:PORT", value_parser = host_port)]
     http_allow: Vec<HostPort>,
+    /// Change a quota of workflows, such as `retention-seconds=86400`; repeatable
+    #[arg(long, value_name = "KEY=NUMBER", value_parser = parse_quota)]
+    quota: Vec<(Quota, u64)>,
     /// Further name or address in the server certificate; repeatable
     #[arg(long, value_name = "NAME")]
     name: Vec<String>,
@@ -83,6 +88,8 @@ impl Serve {
     }
 
     fn config(self, storage: Storage) -> Config {
+        let mut quotas = Quotas::default();
+        self.quota.iter().for_each(|(quota, value)| quota.set(&mut quotas, *value));
         Config {
             storage,
             http: self.http,
@@ -92,6 +99,7 @@ impl Serve {
             keep_alive_s_max: self.keep_alive_max,
             http_allow: self.http_allow,
             names: self.name,
+            quotas,
             ..Config::default()
         }
     }
