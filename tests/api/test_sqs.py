@@ -1,12 +1,14 @@
 """Queues: messages come back until they are deleted, and wait for those who wait for them."""
 
 import json
+import re
 import threading
 import time
+import urllib.parse
+import xml.etree.ElementTree as xml
 
 import pytest
 from support import ACCOUNT, REGION, UUID, eventually, refused
-import re
 
 
 @pytest.fixture
@@ -222,6 +224,46 @@ def test_a_purged_queue_is_empty(node, queue):
     assert receive(node, queue, MaxNumberOfMessages=10) == []
     sqs.send_message(QueueUrl=queue, MessageBody="d")
     assert [one["Body"] for one in receive(node, queue)] == ["d"]
+
+
+def test_the_older_protocol_says_the_same(node, queue):
+    def ask(action, **fields):
+        form = urllib.parse.urlencode({"Action": action, "Version": "2012-11-05", **fields})
+        kind = {"Content-Type": "application/x-www-form-urlencoded"}
+        status, _, body = node.request("sqs", "POST", "/", form.encode(), kind)
+        root = xml.fromstring(re.sub(rb' xmlns="[^"]*"', b"", body))
+        return status, root
+
+    attributes = {
+        "MessageAttribute.1.Name": "a",
+        "MessageAttribute.1.Value.DataType": "String",
+        "MessageAttribute.1.Value.StringValue": "x",
+    }
+    status, sent = ask("SendMessage", QueueUrl=queue, MessageBody="a<b", **attributes)
+    assert (status, sent.tag) == (200, "SendMessageResponse")
+    names = {"AttributeName.1": "All", "MessageAttributeName.1": "All"}
+    _, got = ask("ReceiveMessage", QueueUrl=queue, MaxNumberOfMessages="10", **names)
+    (message,) = got.findall("./ReceiveMessageResult/Message")
+    assert message.findtext("Body") == "a<b"
+    assert message.findtext("MessageId") == sent.findtext("./SendMessageResult/MessageId")
+    assert message.findtext("./MessageAttribute/Value/StringValue") == "x"
+    counts = {one.findtext("Name"): one.findtext("Value") for one in message.findall("Attribute")}
+    assert counts["ApproximateReceiveCount"] == "1"
+    batch = {
+        "DeleteMessageBatchRequestEntry.1.Id": "one",
+        "DeleteMessageBatchRequestEntry.1.ReceiptHandle": message.findtext("ReceiptHandle"),
+    }
+    _, deleted = ask("DeleteMessageBatch", QueueUrl=queue, **batch)
+    path = "./DeleteMessageBatchResult/DeleteMessageBatchResultEntry/Id"
+    assert deleted.findtext(path) == "one"
+    _, shown = ask("GetQueueAttributes", QueueUrl=queue, **{"AttributeName.1": "QueueArn"})
+    path = "./GetQueueAttributesResult/Attribute/Value"
+    assert shown.findtext(path) == arn(queue)
+    status, error = ask("SendMessage", QueueUrl=queue + "-none", MessageBody="x")
+    assert (status, error.findtext("./Error/Code")) == (
+        400,
+        "AWS.SimpleQueueService.NonExistentQueue",
+    )
 
 
 def test_messages_survive_a_power_cut(own_node):

@@ -10,10 +10,11 @@ use stepwire_asl::{HistoryEvent, Json, Timestamp};
 use stepwire_core::executions::{self, ExecutionId, Kind};
 use stepwire_core::functions::{self, InvokedBy};
 use stepwire_core::mqtt::Packet;
-use stepwire_core::{Effect, Write, broker};
+use stepwire_core::{Effect, Write, broker, queues};
 
 use crate::chatter::number;
 use crate::marks::Marks;
+use crate::post::Post;
 use crate::story;
 
 /// One execution as its durable history tells it.
@@ -65,6 +66,8 @@ pub struct Checks {
     pub runs: BTreeMap<ExecutionId, Run>,
     /// Their names, as `machine/name`.
     pub names: BTreeMap<String, ExecutionId>,
+    /// Messages in queues.
+    pub post: Post,
     /// Number of the retained message.
     pub retained: Option<u16>,
     /// Milliseconds the process was down so far.
@@ -153,6 +156,10 @@ impl Checks {
                 Write::Executions(write) => write,
                 Write::Answer(_, Some(_)) => {
                     marks.sometimes("answer came before its token was stored");
+                    continue;
+                }
+                Write::Queues(queues::Write::Message { message: Some(message), .. }) => {
+                    self.post.sent(&message.body, marks);
                     continue;
                 }
                 Write::Functions(functions::Write::Invocation(number, invocation)) => {

@@ -14,6 +14,7 @@ pub mod device;
 pub mod dice;
 pub mod marks;
 pub mod operator;
+pub mod post;
 pub mod server;
 pub mod story;
 pub mod sweep;

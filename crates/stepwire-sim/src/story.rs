@@ -49,6 +49,10 @@ const STUBBORN_DEFINITION: &str = r#"{"StartAt": "Begin", "States": {
     {"Variable": "$.result.verdict", "StringEquals": "good", "Next": "Done"}], "Default": "Bad"},
   "Done": {"Type": "Succeed"}, "Bad": {"Type": "Fail", "Error": "Bad"}}}"#;
 
+/// Tells the end of executions of `Fork` to a queue.
+const ENDS: &str = r#"{"source": ["aws.states"], "detail": {
+  "stateMachineArn": ["arn:aws:states:us-east-1:000000000000:stateMachine:Fork"]}}"#;
+
 /// One branch waits for the operator, the other rests, asks a function and stores for each item,
 /// two at a time.
 const FORK_DEFINITION: &str = r#"{"StartAt": "Both", "States": {
@@ -65,7 +69,9 @@ const FORK_DEFINITION: &str = r#"{"StartAt": "Both", "States": {
         "Store": {"Type": "Task", "Resource": "arn:aws:states:::dynamodb:putItem",
           "Parameters": {"TableName": "StubbornTokens", "Item": {
             "operationId": {"S": "items"}, "token": {"S.$": "$"}}}, "End": true}}}, "End": true}}}],
-    "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Missed"}], "Next": "Done"},
+    "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Missed"}], "Next": "Tell"},
+  "Tell": {"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage", "Parameters": {
+    "QueueUrl": "http://localhost/000000000000/told", "MessageBody.$": "$$.Execution.Name"}, "Next": "Done"},
   "Done": {"Type": "Succeed"}, "Missed": {"Type": "Fail", "Error": "Missed"}}}"#;
 
 /// Name of the state machine that starts another and waits for its end.
@@ -145,6 +151,10 @@ pub fn deployment(members: &[Member<'_>], dawdles: bool) -> Vec<(Service, &'stat
     let mut requests = vec![
         (Service::DynamoDb, "CreateTable", parsed(TABLE)),
         (Service::DynamoDb, "CreateTable", token_table()),
+        (Service::Sqs, "CreateQueue", parsed(r#"{"QueueName": "told"}"#)),
+        (Service::Sqs, "CreateQueue", parsed(r#"{"QueueName": "ends"}"#)),
+        (Service::Events, "PutRule", ends_rule()),
+        (Service::Events, "PutTargets", ends_target()),
         (Service::States, "CreateStateMachine", machine(MACHINE, &definition)),
         (Service::States, "CreateStateMachine", machine(STUBBORN, STUBBORN_DEFINITION)),
         (Service::States, "CreateStateMachine", machine(FORK, FORK_DEFINITION)),
@@ -251,6 +261,17 @@ fn audit_rule() -> Json {
             "actions": [{"stepFunctions": {"stateMachineName": "Audit",
                 "roleArn": "arn:aws:iam::000000000000:role/story"}},
               {"lambda": {"functionArn": "arn:aws:lambda:us-east-1:000000000000:function:echo"}}]}"#,
+    )
+}
+
+fn ends_rule() -> Json {
+    Json::object([("Name", Json::from("Ends")), ("EventPattern", ENDS.into())])
+}
+
+fn ends_target() -> Json {
+    parsed(
+        r#"{"Rule": "Ends", "Targets": [
+            {"Id": "1", "Arn": "arn:aws:sqs:us-east-1:000000000000:ends"}]}"#,
     )
 }
 

@@ -327,7 +327,6 @@ impl Hosted {
 fn status(service: Service, code: &str) -> u16 {
     match (service, code) {
         (Service::S3, code) => s3::status(code),
-        (Service::Sns, "NotFound" | "ResourceNotFound") => 404,
         (_, "UnauthorizedException") => 401,
         (
             _,
@@ -340,7 +339,8 @@ fn status(service: Service, code: &str) -> u16 {
             | "DeleteConflictException"
             | "ResourceConflictException",
         ) => 409,
-        (Service::Iot | Service::IotData | Service::Lambda, "ResourceNotFoundException") => 404,
+        (Service::Sns, "NotFound" | "ResourceNotFound")
+        | (Service::Iot | Service::IotData | Service::Lambda, "ResourceNotFoundException") => 404,
         (Service::Lambda, "PreconditionFailedException") => 412,
         (Service::Lambda, "RequestTooLargeException") => 413,
         (Service::Lambda, "TooManyRequestsException") => 429,

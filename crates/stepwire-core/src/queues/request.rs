@@ -177,7 +177,7 @@ fn is_name(name: &str) -> bool {
 
 fn name(params: Params<'_>) -> Result<Arc<str>, ApiError> {
     let name = required(params, "QueueName")?;
-    if name.ends_with(".fifo") {
+    if name.strip_suffix(".fifo").is_some() {
         return Err(no_fifo());
     }
     if !is_name(name) {

@@ -154,7 +154,7 @@ fn tags(params: Params<'_>) -> Result<Pairs, ApiError> {
 fn create_topic(params: Params<'_>) -> Result<Request, ApiError> {
     params.only(&["Name", "Attributes", "Tags"])?;
     let name = required(params, "Name")?;
-    if name.ends_with(".fifo") {
+    if name.strip_suffix(".fifo").is_some() {
         return Err(invalid("Name", "FIFO topics are not available in stepwire yet"));
     }
     let known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';

@@ -19,7 +19,7 @@ pub fn answer(request: &Request, read: &dyn Read, settings: &Settings) -> Result
     match request {
         Request::ListTopics { after } => {
             let range = record::topics();
-            let (topics, next) = page(range, after, |name| record::topic_key(name), read)?;
+            let (topics, next) = page(range, after, record::topic_key, read)?;
             let topics: Vec<Topic> = topics;
             let next = next.then(|| topics.last().map(|topic| Arc::clone(&topic.name))).flatten();
             let shown = topics

@@ -18,6 +18,7 @@ impl World {
         let ends = self.checks.finish(|id| audit.contains(&id), &mut self.marks);
         self.check_answers();
         self.check_jobs();
+        self.check_post();
         self.check_errands();
         self.check_spreads();
         self.check_flashes();
@@ -80,6 +81,17 @@ impl World {
                 if !run.completions.iter().any(|done| done == output.as_ref()) {
                     problems.push(format!("P1: the completion of {} is lost", job.name));
                 }
+            }
+        }
+        problems.into_iter().for_each(|problem| self.checks.problem(problem));
+    }
+    /// P1: what workflows sent, and what the bus told of them, is in queues, once.
+    fn check_post(&mut self) {
+        let mut problems = Vec::new();
+        for job in self.jobs.iter().filter(|job| job.machine == story::FORK) {
+            let run = self.checks.named(job.machine, &job.name);
+            if let Some(ended) = run.and_then(|run| run.ended.as_deref()) {
+                problems.extend(self.checks.post.problems(&job.name, ended));
             }
         }
         problems.into_iter().for_each(|problem| self.checks.problem(problem));
