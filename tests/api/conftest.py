@@ -1,9 +1,14 @@
 """Fixtures: a node that all tests share, a node of one's own, devices."""
 
 import itertools
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
-from support import Device, Node
+from support import Device, Node, program
 
 
 @pytest.fixture(scope="session")
@@ -43,3 +48,22 @@ def device():
     yield make
     for one in made:
         one.close()
+
+
+@pytest.fixture(scope="session")
+def aws(node):
+    """Runs `aws` with what `stepwire env` exports: exit status, output, errors."""
+    beside = Path(sys.executable).parent / "aws"
+    cli = str(beside) if beside.exists() else shutil.which("aws")
+    assert cli, "the AWS CLI is not installed: see requirements.txt"
+    environment = {"PATH": os.environ["PATH"], "HOME": str(node.folder.parent), "AWS_PAGER": ""}
+
+    def run(*arguments):
+        words = " ".join(f"'{argument}'" for argument in arguments)
+        script = f"eval \"$('{program()}' env --data '{node.folder}')\" && exec '{cli}' {words}"
+        done = subprocess.run(
+            ["sh", "-c", script], env=environment, capture_output=True, text=True, timeout=60
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    return run

@@ -103,25 +103,6 @@ def test_presence_starts_the_workflow_of_the_device_that_came(node, name, device
 # ---- the AWS CLI ---------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def aws(node):
-    """Runs `aws` with what `stepwire env` exports: exit status, output, errors."""
-    beside = Path(sys.executable).parent / "aws"
-    cli = str(beside) if beside.exists() else shutil.which("aws")
-    assert cli, "the AWS CLI is not installed: see requirements.txt"
-    environment = {"PATH": os.environ["PATH"], "HOME": str(node.folder.parent), "AWS_PAGER": ""}
-
-    def run(*arguments):
-        words = " ".join(f"'{argument}'" for argument in arguments)
-        script = f"eval \"$('{program()}' env --data '{node.folder}')\" && exec '{cli}' {words}"
-        done = subprocess.run(
-            ["sh", "-c", script], env=environment, capture_output=True, text=True, timeout=60
-        )
-        return done.returncode, done.stdout, done.stderr
-
-    return run
-
-
 def test_the_cli_knows_who_it_is(aws):
     status, output, _ = aws("sts", "get-caller-identity", "--query", "Account", "--output", "text")
     assert (status, output.strip()) == (0, ACCOUNT)

@@ -523,7 +523,8 @@ impl Parser<'_> {
         self.rest().len()
     }
 
-    /// A quoted text. `\'` is a quote; other escapes stay, for the function to read.
+    /// A quoted text. `\'` is a quote; the other escapes, of `\` and braces, stay for the function to
+    /// read.
     fn string(&mut self) -> Result<Json, Error> {
         self.at += 1;
         let mut text = String::new();
@@ -536,7 +537,10 @@ impl Parser<'_> {
                 }
                 '\\' => match chars.next() {
                     Some((_, '\'')) => text.push('\''),
-                    Some((_, next)) => text.extend(['\\', next]),
+                    Some((_, next @ ('\\' | '{' | '}'))) => text.extend(['\\', next]),
+                    Some((_, next)) => {
+                        return Err(self.error(&format!("`\\{next}` is not an escape sequence")));
+                    }
                     None => break,
                 },
                 c => text.push(c),

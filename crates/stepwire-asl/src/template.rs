@@ -39,6 +39,14 @@ pub struct Error {
     pub place: String,
     /// What is wrong.
     pub message: String,
+    /// The member of a JSONPath template that is wrong, and why.
+    pub member: Option<(String, String)>,
+}
+
+impl Error {
+    fn at(code: &'static str, place: &str, message: String) -> Error {
+        Error { code, place: place.to_owned(), message, member: None }
+    }
 }
 
 impl Template {
@@ -86,14 +94,14 @@ fn queries(value: &Json, field: &str, root: usize, errors: &mut Vec<Error>) -> N
             None => {
                 if jsonata::is_half_written(text) {
                     let message = jsonata::HALF_WRITTEN.to_owned();
-                    errors.push(Error { code: SCHEMA, place: field[root..].to_owned(), message });
+                    errors.push(Error::at(SCHEMA, &field[root..], message));
                 }
                 Node::Literal(value.clone())
             }
             Some(source) => match Expression::compile(source, field) {
                 Ok(expression) => Node::Expression(expression),
                 Err(jsonata::Refused { code, message }) => {
-                    errors.push(Error { code, place: field[root..].to_owned(), message });
+                    errors.push(Error::at(code, &field[root..], message));
                     Node::Literal(Json::Null)
                 }
             },
@@ -128,7 +136,7 @@ fn compile(value: &Json, place: &str, errors: &mut Vec<Error>) -> Node {
                 if let Some(plain) = name.strip_suffix(".$") {
                     if members.contains_key(plain) {
                         let message = format!("Only one of '{plain}' and '{name}' may be given");
-                        errors.push(Error { code: SCHEMA, place: place.to_owned(), message });
+                        errors.push(Error::at(SCHEMA, place, message));
                     }
                     nodes.push((Arc::from(plain), computed(name, value, place, errors)));
                 } else {
@@ -158,17 +166,22 @@ fn compile(value: &Json, place: &str, errors: &mut Vec<Error>) -> Node {
 /// The member `name`, which ends in `.$`.
 fn computed(name: &Arc<str>, value: &Json, place: &str, errors: &mut Vec<Error>) -> Node {
     let text = value.as_str().unwrap_or_default();
-    if text.starts_with('$') {
-        if let Ok(path) = Path::parse(text) {
-            return Node::Path { path, field: Arc::clone(name) };
+    let why = if text.starts_with('$') {
+        match Path::parse(text) {
+            Ok(path) => return Node::Path { path, field: Arc::clone(name) },
+            Err(error) => error.message,
         }
-    } else if let Ok(call) = Intrinsic::parse(text) {
-        return Node::Call(call);
-    }
+    } else {
+        match Intrinsic::parse(text) {
+            Ok(call) => return Node::Call(call),
+            Err(error) => error.message,
+        }
+    };
     let message = format!(
         "The value for the field '{name}' must be a valid JSONPath or a valid intrinsic function call"
     );
-    errors.push(Error { code: SCHEMA, place: place.to_owned(), message });
+    let member = Some((format!("/{}", name.replace('~', "~0").replace('/', "~1")), why));
+    errors.push(Error { member, ..Error::at(SCHEMA, place, message) });
     Node::Literal(Json::Null)
 }
 

@@ -28,9 +28,12 @@ const RESOURCE: &str = "Value is not a valid resource ARN";
 const TYPE: &str = "Expected value of type String";
 /// A variable's name has a hyphen.
 const NAME: &str = "is not a valid variable name";
+/// A state goes back to JSONPath.
+const LANGUAGE: &str = "'QueryLanguage' can not be 'JSONPath'";
 /// What linters accept and Step Functions refuses, and why.
 const OTHERWISE: &[(&str, &str)] = &[
     ("asl-validator/valid-assign.asl.json", NAME),
+    ("asl-validator/valid-map-with-item-batcher-jsonata.json", LANGUAGE),
     ("asl-validator/valid-task-credentials.json", RESOURCE),
     ("asl-validator/valid-task-intrisic-function.json", TYPE),
     ("asl-validator/valid-task-parameters.json", RESOURCE),
@@ -278,7 +281,7 @@ fn definitions_are_judged_as_linters_judge_them() {
         let text = case.member("text").unwrap().as_str().unwrap();
         let id = case.member("id").unwrap().as_str().unwrap();
         let told = told(&StateMachine::parse(text).err().unwrap_or_default());
-        if is_later(&told) || told.is_empty() == (case.member("valid") == Some(&Json::Bool(true))) {
+        if told.is_empty() == (case.member("valid") == Some(&Json::Bool(true))) {
             same += 1;
             continue;
         }

@@ -1,7 +1,5 @@
 //! Which HTTP status an error has, and what it is called on the wire.
 
-use std::borrow::Cow;
-
 /// The HTTP status of an error of this name in `service` (its signing name).
 ///
 /// Source: the services' public models; DynamoDB and Step Functions answer 400 to everything that is
@@ -11,7 +9,9 @@ pub fn status(service: &str, code: &str) -> u16 {
         return s3_status(code);
     }
     match code {
+        "NotFound" | "ResourceNotFound" if service == "sns" => 404,
         "InternalFailure"
+        | "InternalError"
         | "InternalServerError"
         | "InternalFailureException"
         | "InternalException" => 500,
@@ -96,28 +96,6 @@ pub fn qualified(service: &str, code: &str) -> String {
         ("sqs", code) => format!("com.amazonaws.sqs#{code}"),
         (_, code) => code.to_owned(),
     }
-}
-
-/// The error's name in the service's older protocol, which clients still go by, and whose fault it
-/// is. `None`: the service has no such names.
-///
-/// Source: the service model of Amazon SQS, `awsQueryError`.
-pub fn query_code<'a>(service: &str, code: &'a str) -> Option<(Cow<'a, str>, &'static str)> {
-    if service != "sqs" {
-        return None;
-    }
-    let code = match code {
-        "QueueDoesNotExist" => "AWS.SimpleQueueService.NonExistentQueue".into(),
-        "QueueNameExists" => "QueueAlreadyExists".into(),
-        "BatchEntryIdsNotDistinct"
-        | "BatchRequestTooLong"
-        | "EmptyBatchRequest"
-        | "InvalidBatchEntryId"
-        | "TooManyEntriesInBatchRequest"
-        | "UnsupportedOperation" => format!("AWS.SimpleQueueService.{code}").into(),
-        other => other.into(),
-    };
-    Some((code, "Sender"))
 }
 
 #[cfg(test)]

@@ -66,6 +66,10 @@ impl Kernel {
             self.logs.log(logged, &mut writes);
             step.writes.extend(writes.into_iter().map(Write::Logs));
         }
+        step.effects.extend(ran.wake.into_iter().map(|map_run| Effect::Continue { map_run }));
+        step.then.extend(ran.redriven_runs.into_iter().map(|(execution, started)| {
+            Input::Follow(Follow::RedriveMapRun { execution, started })
+        }));
         step.then
             .extend(ran.orphans.into_iter().map(|child| Input::Follow(Follow::Abandon(child))));
         step.then.extend(ran.tell.map(|parent| Input::Follow(Follow::Ended(execution, parent))));

@@ -1,4 +1,4 @@
-//! How messages get to those who wait for them: queues hand out what arrives in them.
+//! How messages get to where they go: buses and topics bring them to queues, queues hand them out.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -6,11 +6,14 @@ use std::sync::Arc;
 use stepwire_asl::{Json, Timestamp};
 
 use crate::asking::{Asker, reply_to};
+use crate::effect::{Effect, Report};
 use crate::error::ApiError;
+use crate::events;
 use crate::input::{Follow, Input};
 use crate::kernel::{Kernel, Step};
 use crate::queues::{self, Request};
 use crate::read::Reads;
+use crate::topics;
 use crate::write::Write;
 
 impl Kernel {
@@ -76,4 +79,84 @@ impl Kernel {
         let wanted = self.queues.wanted(now).into_iter();
         step.then.extend(wanted.map(|queue| Input::Follow(Follow::Receive(queue))));
     }
+
+    /// Carries out a request on topics.
+    pub(crate) fn call_topics(
+        &mut self,
+        now: Timestamp,
+        request: &topics::Request,
+        step: &mut Step,
+    ) -> Result<Json, ApiError> {
+        let (mut writes, mut deliveries) = (Vec::new(), Vec::new());
+        let (topics, settings) = (&mut self.topics, &self.settings);
+        let answer = topics.call(now, request, settings, &mut writes, &mut deliveries)?;
+        step.writes.extend(writes.into_iter().map(Write::Topics));
+        self.deliver(now, deliveries, step);
+        Ok(answer)
+    }
+
+    /// Carries out a request on event buses.
+    pub(crate) fn call_events(
+        &mut self,
+        now: Timestamp,
+        request: &events::Request,
+        step: &mut Step,
+    ) -> Result<Json, ApiError> {
+        let (mut writes, mut deliveries) = (Vec::new(), Vec::new());
+        let (events, settings) = (&mut self.events, &self.settings);
+        let answer = events.call(now, request, settings, &mut writes, &mut deliveries)?;
+        step.writes.extend(writes.into_iter().map(Write::Events));
+        self.deliver_events(now, deliveries, step);
+        Ok(answer)
+    }
+
+    /// Puts an event on its bus, and brings it where the bus's rules say.
+    pub(crate) fn put_event(&mut self, now: Timestamp, entry: events::Entry, step: &mut Step) {
+        let (mut writes, mut deliveries) = (Vec::new(), Vec::new());
+        self.events.put(now, entry, &self.settings, &mut writes, &mut deliveries);
+        step.writes.extend(writes.into_iter().map(Write::Events));
+        self.deliver_events(now, deliveries, step);
+    }
+
+    fn deliver_events(
+        &mut self,
+        now: Timestamp,
+        deliveries: Vec<events::Delivery>,
+        step: &mut Step,
+    ) {
+        for events::Delivery { target, body } in deliveries {
+            if target.starts_with(&self.settings.arn("sqs", "")) {
+                let send = queues::Send { body, ..queues::Send::default() };
+                self.deliver(now, vec![topics::Delivery { queue: target, send }], step);
+                continue;
+            }
+            let (subject, attributes) = (None, Vec::new());
+            let publish = topics::Publish { message: body, subject, attributes };
+            let topic = Arc::clone(&target);
+            let request = topics::Request::Publish { topic, publish: Box::new(publish) };
+            if let Err(error) = self.call_topics(now, &request, step) {
+                undelivered(target, &error, step);
+            }
+        }
+    }
+
+    /// Puts messages into queues. One that cannot be is reported.
+    fn deliver(&mut self, now: Timestamp, deliveries: Vec<topics::Delivery>, step: &mut Step) {
+        let mut writes = Vec::new();
+        for topics::Delivery { queue: arn, send } in deliveries {
+            let (queues, settings) = (&mut self.queues, &self.settings);
+            let sent = queues.of_arn(&arn, settings);
+            let sent =
+                sent.and_then(|queue| queues.send(now, &queue, &send, settings, &mut writes));
+            if let Err(error) = sent {
+                undelivered(arn, &error, step);
+            }
+        }
+        self.queued(now, writes, step);
+    }
+}
+
+fn undelivered(target: Arc<str>, error: &ApiError, step: &mut Step) {
+    let why = error.to_string().into();
+    step.effects.push(Effect::Report(Report::Undelivered { target, why }));
 }

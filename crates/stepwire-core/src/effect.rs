@@ -63,6 +63,11 @@ pub enum Effect {
         /// How long the task may take, if it says.
         timeout_ms: Option<i64>,
     },
+    /// Send [`Input::MapRun`](crate::Input::MapRun) back: a map run has more to do.
+    Continue {
+        /// Which.
+        map_run: u64,
+    },
     /// Tell the operator.
     Report(Report),
     /// Run a function; its end comes back as
@@ -106,6 +111,13 @@ pub enum Report {
         device: Arc<str>,
         /// Operation it answers.
         operation: Arc<str>,
+        /// Why.
+        why: Arc<str>,
+    },
+    /// What a topic or an event bus had to deliver could not be.
+    Undelivered {
+        /// ARN of the queue or topic it was for.
+        target: Arc<str>,
         /// Why.
         why: Arc<str>,
     },

@@ -7,7 +7,7 @@ use stepwire_asl::{EventId, Failure, Json, Timestamp};
 use crate::answers::Answer;
 use crate::broker;
 use crate::error::ApiError;
-use crate::executions::{ExecutionId, Parent};
+use crate::executions::{ExecutionId, Parent, Status};
 use crate::functions::{Invoked, InvokedBy};
 use crate::integrations::Hosted;
 use crate::message::Message;
@@ -51,6 +51,8 @@ pub enum Input {
     Gone(ReplyId),
     /// An answer reached nobody: its caller was gone when it came.
     Unheard(Json),
+    /// A map run goes on: what [`Effect::Continue`](crate::Effect::Continue) asked for.
+    MapRun(u64),
     /// Time has passed: [`Kernel::due`](crate::Kernel::due) is reached.
     Tick,
     /// A step that follows from another, in the same commit.
@@ -90,6 +92,13 @@ pub enum Follow {
     Ended(ExecutionId, Parent),
     /// A task of this activity and a worker may have found each other.
     HandOut(Arc<str>),
+    /// An execution was redriven, and with it the map run that this event of it began.
+    RedriveMapRun {
+        /// The execution.
+        execution: ExecutionId,
+        /// Its `MapRunStarted` event.
+        started: EventId,
+    },
     /// Nobody waits for this execution any more: it is stopped.
     Abandon(ExecutionId),
     /// Log events that are no longer to be kept go.
@@ -98,6 +107,8 @@ pub enum Follow {
     Sweep(Timestamp),
     /// Somebody waits for a message of the queue of this number, and there is one.
     Receive(u64),
+    /// Who listens is told that an execution has begun or ended.
+    Announce(ExecutionId, Status),
     /// After a restart: the tasks of this execution are asked for again.
     Resume(ExecutionId),
 }

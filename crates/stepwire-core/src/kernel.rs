@@ -11,6 +11,8 @@ use crate::asking::{Asker, reply_to};
 use crate::broker::{self, Broker};
 use crate::effect::{Effect, Report};
 use crate::error::ApiError;
+use crate::events::Events;
+use crate::executions::map_runs::gather::File;
 use crate::executions::{self, ExecutionId, Executions, Parent, Ran, TaskToken, activities};
 use crate::functions::{Functions, Invoked, InvokedBy};
 use crate::input::{Follow, Input};
@@ -27,6 +29,7 @@ use crate::request::Request;
 use crate::rules::Rules;
 use crate::settings::Settings;
 use crate::tables::{self, Tables};
+use crate::topics::Topics;
 use crate::write::Write;
 
 /// Most executions whose deadlines one step fires; the rest follow in the next.
@@ -60,6 +63,8 @@ pub struct Kernel {
     pub(crate) functions: Functions,
     pub(crate) objects: Objects,
     pub(crate) queues: Queues,
+    pub(crate) topics: Topics,
+    pub(crate) events: Events,
     /// Tasks left for the next turn. Not durable: after a restart executions ask again.
     postponed: VecDeque<Input>,
     /// Messages seen by the rules since the start: makes their random values differ.
@@ -93,6 +98,8 @@ impl Kernel {
             functions: Functions::default(),
             objects: Objects::default(),
             queues: Queues::default(),
+            topics: Topics::default(),
+            events: Events::default(),
             postponed: VecDeque::new(),
             salt: 0,
         }
@@ -121,12 +128,13 @@ impl Kernel {
         for number in kernel.functions.interrupted() {
             kernel.attempt(number, &mut step);
         }
+        step.then.extend(kernel.executions.ready_map_runs().into_iter().map(Input::MapRun));
         Ok((kernel, step))
     }
 
     fn load(&mut self, read: &dyn Read) -> Result<(), Corrupt> {
         type Load = fn(&mut Kernel, &[u8], &[u8]) -> Result<(), Corrupt>;
-        let parts: [(&[Space], Load); 10] = [
+        let parts: [(&[Space], Load); 12] = [
             (Registry::SPACES, |kernel, key, value| kernel.registry.load(key, value)),
             (Rules::SPACES, |kernel, key, value| kernel.rules.load(key, value)),
             (Tables::SPACES, |kernel, key, value| kernel.tables.load(key, value)),
@@ -135,6 +143,8 @@ impl Kernel {
             (Functions::SPACES, |kernel, key, value| kernel.functions.load(key, value)),
             (Objects::SPACES, |kernel, key, value| kernel.objects.load(key, value)),
             (Queues::SPACES, |kernel, key, value| kernel.queues.load(key, value)),
+            (Topics::SPACES, |kernel, key, value| kernel.topics.load(key, value)),
+            (Events::SPACES, |kernel, key, value| kernel.events.load(key, value)),
             (Broker::SPACES, |kernel, key, value| kernel.broker.load(key, value)),
             (Logs::SPACES, |kernel, key, value| kernel.logs.load(key, value)),
         ];
@@ -167,6 +177,8 @@ impl Kernel {
         same("functions", self.functions == stored.functions)?;
         same("objects", self.objects == stored.objects)?;
         same("queues or messages in them", self.queues == stored.queues)?;
+        same("topics or subscriptions", self.topics == stored.topics)?;
+        same("event buses or their rules", self.events == stored.events)?;
         self.executions.check(&stored.executions, read)
     }
 
@@ -226,7 +238,8 @@ impl Kernel {
                 }
             }
             let reads = self.fetch(&input, &Layered { changes, base });
-            let step = self.step(now, input, &reads);
+            let mut step = self.step(now, input, &reads);
+            self.announce_changes(&mut step);
             step.writes.iter().for_each(|write| changes.push(write.entry()));
             first.writes.extend(step.writes);
             first.effects.extend(step.effects);
@@ -254,6 +267,9 @@ impl Kernel {
         match input {
             Input::Device(_) | Input::Tick | Input::Gone(_) => {}
             Input::Unheard(answer) => self.touch_unheard(answer, reads),
+            Input::MapRun(number) => {
+                self.executions.touch_map_run(*number, reads, &self.settings);
+            }
             Input::Call { request, .. } => self.touch(request, reads),
             Input::TaskReturned { execution, .. } => self.executions.touch(*execution, reads),
             Input::FunctionReturned { caller, .. } => match caller {
@@ -280,6 +296,12 @@ impl Kernel {
                     self.executions.prefetch_sweep(*now, &self.settings, reads);
                 }
                 Follow::Receive(queue) => self.queues.prefetch(*queue, reads),
+                Follow::RedriveMapRun { execution, .. } => {
+                    Executions::touch_map_runs_of(*execution, reads);
+                }
+                Follow::Announce(id, _) => {
+                    let _ = executions::described(*id, reads, &self.settings);
+                }
                 Follow::Abandon(id) | Follow::Resume(id) => self.executions.touch(*id, reads),
             },
         }
@@ -309,6 +331,8 @@ impl Kernel {
             | Request::Logs(_)
             | Request::Publish(_)
             | Request::Queues(_)
+            | Request::Topics(_)
+            | Request::Events(_)
             | Request::Functions(_) => {}
         }
     }
@@ -344,10 +368,38 @@ impl Kernel {
             },
             Input::Gone(reply) => self.executions.activities.forget(Asker::Caller(reply)),
             Input::Unheard(answer) => self.unheard(&answer, reads, &mut step),
+            Input::MapRun(number) => self.go_on(now, number, reads, &mut step),
             Input::Tick => self.tick(now, &mut step),
             Input::Follow(follow) => self.follow(now, follow, reads, &mut step),
         }
         step
+    }
+
+    /// A slice of a map run's work.
+    fn go_on(&mut self, now: Timestamp, number: u64, reads: &Reads, step: &mut Step) {
+        match self.executions.map_run_slice(now, number, reads, &self.settings) {
+            Ok(slice) => {
+                for (id, mut ran) in slice {
+                    for file in std::mem::take(&mut ran.files) {
+                        self.keep_file(now, file, reads, step);
+                    }
+                    self.ask(now, id, ran, step);
+                }
+            }
+            Err(corrupt) => {
+                let why = corrupt.to_string().into();
+                step.effects.push(Effect::Report(Report::Unreadable { why }));
+            }
+        }
+    }
+
+    /// Stores a file of a map run's results, whose bucket is there.
+    fn keep_file(&mut self, now: Timestamp, file: File, reads: &Reads, step: &mut Step) {
+        let mut writes = Vec::new();
+        let body = file.text.into();
+        let kept = self.objects.put(now, file.name, "application/json", body, reads, &mut writes);
+        debug_assert!(kept.is_ok(), "the bucket was found: {kept:?}");
+        step.writes.extend(writes.into_iter().map(Write::Objects));
     }
 
     fn follow(&mut self, now: Timestamp, follow: Follow, reads: &Reads, step: &mut Step) {
@@ -359,6 +411,11 @@ impl Kernel {
                     Ok(false) => return,
                     Err(corrupt) => return self.quarantine(execution, &corrupt, step),
                 }
+                let request = if hosted.names_origin() {
+                    self.with_origin(request, execution)
+                } else {
+                    request
+                };
                 let call = Call { execution, scheduled };
                 let asker = Asker::Task(call, hosted);
                 if let Some(answer) = self.call(now, asker, &request, reads, step) {
@@ -382,6 +439,13 @@ impl Kernel {
             Follow::Ended(child, parent) => self.told_of_end(now, child, parent, reads, step),
             Follow::HandOut(activity) => self.hand_out(now, activity, reads, step),
             Follow::Receive(queue) => self.hand_out_messages(now, queue, reads, step),
+            Follow::RedriveMapRun { execution, started } => {
+                match self.executions.redrive_map_run(now, execution, started, reads) {
+                    Ok(ran) => self.ask(now, execution, ran, step),
+                    Err(corrupt) => self.quarantine(execution, &corrupt, step),
+                }
+            }
+            Follow::Announce(id, status) => self.announce(now, id, status, reads, step),
             Follow::Abandon(id) => {
                 let stop = Stimulus::Stop { error: None, cause: None };
                 let _ = self.stimulate(now, id, stop, reads, step);
@@ -516,6 +580,8 @@ impl Kernel {
                 step.writes.extend(writes.into_iter().map(Write::Objects));
                 Ok(answer)
             }
+            Request::Topics(request) => self.call_topics(now, request, step),
+            Request::Events(request) => self.call_events(now, request, step),
             // These may have to wait: see `call`.
             Request::Queues(_) => Err(ApiError::new("InternalFailure", "not answered at once")),
             Request::Publish(publish) => {

@@ -7,12 +7,14 @@
 //! module.
 
 mod acts;
+mod announce;
 pub mod answers;
 mod asking;
 pub mod broker;
 mod deliver;
 pub mod effect;
 pub mod error;
+pub mod events;
 pub mod executions;
 pub mod functions;
 pub mod input;
@@ -35,6 +37,7 @@ pub mod rules;
 pub mod settings;
 mod shape;
 pub mod tables;
+pub mod topics;
 mod workers;
 mod write;
 

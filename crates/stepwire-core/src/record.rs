@@ -53,6 +53,12 @@ pub enum Space {
     Ended = 0x3A,
     /// State machines by name.
     MachineName = 0x3B,
+    /// Numbers that outlive what they were given to.
+    Counter = 0x36,
+    /// Map runs that have not ended.
+    MapRun = 0x37,
+    /// Items and names of map runs, and those that have ended.
+    MapRunPart = 0x38,
     /// DynamoDB tables.
     Table = 0x40,
     /// DynamoDB items.
@@ -79,6 +85,14 @@ pub enum Space {
     QueueMessage = 0x69,
     /// How messages in queues stand: when they can be received, how often they were.
     QueueState = 0x6A,
+    /// SNS topics.
+    Topic = 0x70,
+    /// Subscriptions of topics, and the counter of what is published.
+    Subscription = 0x71,
+    /// EventBridge buses, and the counter of events.
+    EventBus = 0x78,
+    /// Rules of event buses with their targets.
+    EventRule = 0x79,
     /// Functions.
     Function = 0x80,
     /// Code of functions, in pieces.

@@ -9,7 +9,9 @@ use crate::error::ApiError;
 use crate::message::{Message, Origin, Properties, QoS};
 use crate::read::Read;
 use crate::settings::Settings;
-use crate::{broker, executions, functions, logs, objects, queues, registry, rules, tables};
+use crate::{
+    broker, events, executions, functions, logs, objects, queues, registry, rules, tables, topics,
+};
 
 /// An AWS service we host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +32,10 @@ pub enum Service {
     S3,
     /// Amazon SQS.
     Sqs,
+    /// Amazon SNS.
+    Sns,
+    /// Amazon EventBridge.
+    Events,
 }
 
 /// A request to one of the services.
@@ -53,6 +59,10 @@ pub enum Request {
     Objects(objects::Request),
     /// SQS.
     Queues(queues::Request),
+    /// SNS.
+    Topics(topics::Request),
+    /// EventBridge.
+    Events(events::Request),
 }
 
 /// A message to publish from the service side.
@@ -94,6 +104,8 @@ impl Request {
             }
             Service::S3 => Some(objects::Request::parse(operation, body)?.map(Request::Objects)),
             Service::Sqs => Some(queues::Request::parse(operation, body)?.map(Request::Queues)),
+            Service::Sns => Some(topics::Request::parse(operation, body)?.map(Request::Topics)),
+            Service::Events => Some(events::Request::parse(operation, body)?.map(Request::Events)),
         }
     }
 
@@ -109,6 +121,8 @@ impl Request {
             Request::Functions(request) => request.is_read(),
             Request::Objects(request) => request.is_read(),
             Request::Queues(request) => request.is_read(),
+            Request::Topics(request) => request.is_read(),
+            Request::Events(request) => request.is_read(),
         }
     }
 
@@ -123,6 +137,8 @@ impl Request {
             | Request::Logs(_)
             | Request::Publish(_)
             | Request::Objects(_)
+            | Request::Topics(_)
+            | Request::Events(_)
             | Request::Functions(_) => false,
         }
     }
@@ -137,6 +153,8 @@ impl Request {
             Request::Logs(request) => logs::answer(request, read, settings),
             Request::Objects(request) => objects::answer(request, read, settings),
             Request::Queues(request) => queues::answer(request, read, settings),
+            Request::Topics(request) => topics::answer(request, read, settings),
+            Request::Events(request) => events::answer(request, read, settings),
             Request::Publish(_) => {
                 Err(ApiError::new("InvalidRequestException", "publishing is not a read"))
             }

@@ -3,7 +3,8 @@
 use crate::answers::Answer;
 use crate::record::Entry;
 use crate::{
-    answers, broker, executions, functions, logs, objects, queues, registry, rules, tables,
+    answers, broker, events, executions, functions, logs, objects, queues, registry, rules, tables,
+    topics,
 };
 
 /// One durable change. Absolute: the last write of a key wins, and applying one twice changes
@@ -30,6 +31,10 @@ pub enum Write {
     Objects(objects::Write),
     /// Queues and messages in them.
     Queues(queues::Write),
+    /// Topics and subscriptions.
+    Topics(topics::Write),
+    /// Event buses and their rules.
+    Events(events::Write),
 }
 
 impl Write {
@@ -46,6 +51,8 @@ impl Write {
             Write::Functions(write) => write.entry(),
             Write::Objects(write) => write.entry(),
             Write::Queues(write) => write.entry(),
+            Write::Topics(write) => write.entry(),
+            Write::Events(write) => write.entry(),
         }
     }
 }

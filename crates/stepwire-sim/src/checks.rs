@@ -14,6 +14,7 @@ use stepwire_core::{Effect, Write, broker};
 
 use crate::chatter::number;
 use crate::marks::Marks;
+use crate::story;
 
 /// One execution as its durable history tells it.
 #[derive(Debug, Default)]
@@ -68,9 +69,11 @@ pub struct Checks {
     pub retained: Option<u16>,
     /// Milliseconds the process was down so far.
     down_ms: i64,
+    /// Children that run, by map run.
+    children: BTreeMap<u64, i64>,
     http_asked: BTreeSet<(ExecutionId, u64)>,
     /// Names of the executions that an execution waits for, as `machine/name`.
-    children: BTreeMap<ExecutionId, Vec<String>>,
+    awaited: BTreeMap<ExecutionId, Vec<String>>,
     /// Functions that tasks have invoked.
     invoked: BTreeSet<(ExecutionId, u64)>,
     /// Invocations that nobody waits for and that are durable.
@@ -126,7 +129,7 @@ impl Checks {
             _ => None,
         });
         for id in ended.collect::<Vec<_>>() {
-            for child in self.children.remove(&id).unwrap_or_default() {
+            for child in self.awaited.remove(&id).unwrap_or_default() {
                 let child = self.names.get(&child).and_then(|child| self.runs.get(child));
                 match child.and_then(|child| child.ended.as_deref()) {
                     None => self.problem(format!("P3: {id:?} ended before what it waits for")),
@@ -210,6 +213,18 @@ impl Checks {
         if event.previous >= event.id {
             problems.push(format!("P3: event {} points forward", event.id));
         }
+        let running = self.children.entry(id.map_run().unwrap_or_default()).or_default();
+        match kind.as_str() {
+            "ExecutionStarted" | "ExecutionRedriven" => *running += 1,
+            "ExecutionSucceeded" | "ExecutionFailed" | "ExecutionAborted" => *running -= 1,
+            _ => {}
+        }
+        if id.map_run().is_some() && *running > story::SPREAD_MAX {
+            problems.push(format!("P5: {running} children of a map run at a time"));
+        }
+        if kind == "ExecutionRedriven" {
+            run.ended = None;
+        }
         if run.ended.is_some() {
             problems.push(format!("P3: {kind} after the end"));
         }
@@ -253,7 +268,7 @@ impl Checks {
                 let output = details.and_then(|d| d.member("output")).and_then(Json::as_str);
                 let output = output.and_then(|text| Json::parse(text).ok()).unwrap_or_default();
                 if let Some(arn) = output.member("ExecutionArn").and_then(Json::as_str) {
-                    self.children.entry(id).or_default().push(name_of(arn));
+                    self.awaited.entry(id).or_default().push(name_of(arn));
                 }
             }
             "WaitStateEntered" => {

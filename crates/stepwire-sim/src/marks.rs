@@ -47,6 +47,9 @@ pub const ALL: &[&str] = &[
     "worker vanished while it waited for a task",
     "worker vanished with a task",
     "task came to a worker that had vanished",
+    "map run tolerated failures",
+    "map run went on after a crash",
+    "map run redriven",
 ];
 
 /// Kinds of records: a crash must hit the commit of each, before it and after it.
@@ -71,6 +74,9 @@ pub const KINDS: &[&str] = &[
     "a deadline",
     "an end",
     "an activity",
+    "a map run",
+    "progress of a map run",
+    "an end of a map run",
 ];
 
 /// When a process dies, as seen from a commit.
@@ -186,6 +192,9 @@ fn kind(write: &Write) -> &'static str {
             | tables::Write::Retired(..) => "a table",
         },
         Write::Answer(..) => "a kept answer",
+        Write::Objects(..) => "an object",
+        Write::Queues(..) => "a message in a queue",
+        Write::Topics(..) | Write::Events(..) => "a subscription of a queue",
         Write::Logs(..) => "a log",
         Write::Functions(write) => match write {
             functions::Write::Function(..) | functions::Write::Code { .. } => "a function",
@@ -200,8 +209,12 @@ fn kind(write: &Write) -> &'static str {
             executions::Write::Activity(..) => "an activity",
             executions::Write::Part(..) | executions::Write::Numbers(..) => "a state machine",
             executions::Write::Ended(..) | executions::Write::Removed(..) => "an end",
+            executions::Write::MapRunProgress(..) => "progress of a map run",
+            executions::Write::MapRunEnded(_) => "an end of a map run",
+            executions::Write::MapRunSpec(..)
+            | executions::Write::MapRunNamed(_)
+            | executions::Write::MapRunOf(_)
+            | executions::Write::MapRunItems(..) => "a map run",
         },
-        Write::Objects(_) => "an object",
-        Write::Queues(_) => "a queue",
     }
 }

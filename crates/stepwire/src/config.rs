@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use reqwest::Url;
+use stepwire_core::{Quota, Quotas};
 
 /// Everything that can be configured about a node.
 #[derive(Debug, Clone)]
@@ -29,6 +30,8 @@ pub struct Config {
     pub secrets: Option<PathBuf>,
     /// Host names and addresses of the server certificate besides `localhost` and loopback.
     pub names: Vec<String>,
+    /// What workflows may use. Default: AWS's quotas.
+    pub quotas: Quotas,
     /// AWS region in every ARN. Default: `us-east-1`.
     pub region: String,
     /// AWS account in every ARN, twelve digits. Default: `000000000000`.
@@ -66,6 +69,7 @@ impl Default for Config {
             http_allow: Vec::new(),
             secrets: None,
             names: Vec::new(),
+            quotas: Quotas::default(),
             region: "us-east-1".to_owned(),
             account: "000000000000".to_owned(),
         }
@@ -156,6 +160,18 @@ impl HostPort {
     }
 }
 
+/// The quota and value that `text` names: `KEY=NUMBER`.
+pub fn parse_quota(text: &str) -> Result<(Quota, u64), String> {
+    let (key, value) = text.split_once('=').ok_or_else(|| format!("`{text}` is not KEY=NUMBER"))?;
+    let unknown = || {
+        let keys: Vec<_> = Quotas::ALL.iter().map(|quota| quota.key).collect();
+        format!("`{key}` is no quota; there are {}", keys.join(", "))
+    };
+    let quota = Quota::named(key).ok_or_else(unknown)?;
+    let value = value.parse().map_err(|_| format!("`{value}` is not a whole number"))?;
+    Ok((quota, value))
+}
+
 /// The address that `text` names: `HOST:PORT` with an IP address or `localhost`, `:PORT`, or a
 /// port alone (on loopback).
 pub fn parse_address(text: &str) -> Result<SocketAddr, String> {
@@ -194,6 +210,18 @@ mod tests {
         }
         for text in ["", "127.0.0.1", "example.org:1", "127.0.0.1:70000", "x"] {
             assert!(parse_address(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_quota_is_set_by_its_key() {
+        let (quota, value) = parse_quota("payload-bytes-max=1048576").unwrap();
+        let mut quotas = Quotas::default();
+        quota.set(&mut quotas, value);
+        assert_eq!(quotas, Quotas { payload_bytes_max: 1_048_576, ..Quotas::default() });
+        assert!(parse_quota("payload=1").unwrap_err().contains("payload-bytes-max"));
+        for text in ["pollers-max", "pollers-max=", "pollers-max=-1", "pollers-max=1k"] {
+            assert!(parse_quota(text).is_err(), "{text}");
         }
     }
 

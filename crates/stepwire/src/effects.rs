@@ -195,6 +195,10 @@ impl Rim for World {
                     inputs.send(Input::FunctionReturned { caller, request_id, result }).await;
                 });
             }
+            Effect::Continue { map_run } => {
+                let inputs = inputs.clone();
+                self.runtime.spawn(async move { inputs.send(Input::MapRun(map_run)).await });
+            }
             Effect::Report(report) => log(&report),
         }
     }
@@ -221,6 +225,9 @@ fn log(report: &Report) {
         }
         Report::AnswerRefused { rule, device, operation, why } => {
             tracing::warn!("rule `{rule}`: answer of `{device}` to `{operation}` not taken: {why}");
+        }
+        Report::Undelivered { target, why } => {
+            tracing::warn!("a message for `{target}` was not delivered: {why}");
         }
         Report::InvocationFailed { function, why } => {
             tracing::warn!("function `{function}` failed for the last time: {why}");

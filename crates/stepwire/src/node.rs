@@ -408,6 +408,7 @@ fn settings(config: &Config) -> Result<Settings, NodeError> {
         region: config.region.as_str().into(),
         account: config.account.as_str().into(),
         secret: secret(config.storage.folder())?,
+        quotas: config.quotas.clone(),
         mqtt: broker::Limits {
             keep_alive_s_max: config.keep_alive_s_max,
             ..broker::Limits::default()

@@ -91,6 +91,15 @@ impl Executions {
 /// DescribeExecution's answer as SDK v1 gives it to workflows: members in PascalCase and in order
 /// of name, times in milliseconds.
 fn description(id: ExecutionId, read: &dyn Read, settings: &Settings) -> Result<Json, Corrupt> {
+    Ok(integrations::v1(&described(id, read, settings)?))
+}
+
+/// DescribeExecution's answer.
+pub(crate) fn described(
+    id: ExecutionId,
+    read: &dyn Read,
+    settings: &Settings,
+) -> Result<Json, Corrupt> {
     let corrupt = |key: Vec<u8>| Corrupt { key, why: "a child is not stored".to_owned() };
     let keys = (record::machine_key(id.machine), record::execution_key(id));
     let machine = read.get(&keys.0).ok_or_else(|| corrupt(keys.0.clone()))?;
@@ -100,8 +109,7 @@ fn description(id: ExecutionId, read: &dyn Read, settings: &Settings) -> Result<
         name: record::execution(&keys.1, &child)?.name,
     };
     let described = describe_execution(&name, true, read, settings);
-    let described = described.map_err(|error| Corrupt { key: keys.1, why: error.message })?;
-    Ok(integrations::v1(&described))
+    described.map_err(|error| Corrupt { key: keys.1, why: error.message })
 }
 
 /// `Input` and `Output` as values rather than as text (`.sync:2`).

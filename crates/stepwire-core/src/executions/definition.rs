@@ -60,7 +60,7 @@ pub fn diagnose(text: &str, kind: Kind) -> Vec<Diagnostic> {
 
 fn diagnosed(text: &str, kind: Kind, reachable: &dyn Fn(&str) -> bool) -> Vec<Diagnostic> {
     let mut found = match StateMachine::parse(text) {
-        Ok(machine) => refused(&machine, kind, reachable),
+        Ok(machine) => refused(&machine, text, kind, reachable),
         Err(found) => found,
     };
     if let Ok(json) = Json::parse(text) {
@@ -86,7 +86,7 @@ fn accept(
     reachable: &dyn Fn(&str) -> bool,
 ) -> Result<StateMachine, ApiError> {
     let found = match StateMachine::parse(text) {
-        Ok(machine) => match refused(&machine, kind, reachable) {
+        Ok(machine) => match refused(&machine, text, kind, reachable) {
             none if none.is_empty() => return Ok(machine),
             found => found,
         },
@@ -97,14 +97,60 @@ fn accept(
     Err(ApiError::new("InvalidDefinition", message))
 }
 
-/// What is well formed and cannot be carried out: one error for each task.
+/// What is well formed and cannot be carried out: one error for each task or Map state.
 fn refused(
     machine: &StateMachine,
+    text: &str,
     kind: Kind,
     reachable: &dyn Fn(&str) -> bool,
 ) -> Vec<Diagnostic> {
-    let tasks = machine.tasks();
-    tasks.filter_map(|(place, resource)| unfit(resource, kind, place, reachable)).collect()
+    let maps = distributed(text);
+    let mut found = Vec::new();
+    for (place, resource) in machine.tasks() {
+        let in_express = |map: &Distributed| {
+            map.express && place.strip_prefix(&*map.at).is_some_and(|rest| rest.starts_with('/'))
+        };
+        let kind = if maps.iter().any(in_express) { Kind::Express } else { kind };
+        found.extend(unfit(resource, kind, place, reachable));
+    }
+    if kind == Kind::Express {
+        let why = "Express state machine does not support Map states in 'DISTRIBUTED' mode";
+        found.extend(maps.iter().map(|map| {
+            let place = format!("{}/ProcessorConfig/Mode", map.at);
+            Diagnostic::error(SCHEMA, why, place).about(Topic::Express)
+        }));
+    }
+    found
+}
+
+/// The processor of a distributed Map state.
+struct Distributed {
+    /// JSON pointer.
+    at: String,
+    /// Whether its children are Express executions.
+    express: bool,
+}
+
+fn distributed(text: &str) -> Vec<Distributed> {
+    let mut found = Vec::new();
+    // Most definitions have none, and need not be read for it.
+    let json = if text.contains("DISTRIBUTED") { Json::parse(text).ok() } else { None };
+    let mut rest: Vec<_> = json.iter().map(|json| (String::new(), json)).collect();
+    while let Some((at, value)) = rest.pop() {
+        let word = |name| value.member("ProcessorConfig")?.member(name)?.as_str();
+        if word("Mode") == Some("DISTRIBUTED") && value.member("States").is_some() {
+            let express = word("ExecutionType") == Some("EXPRESS");
+            found.push(Distributed { at: at.clone(), express });
+        }
+        if let Some(members) = value.as_object() {
+            rest.extend(members.iter().map(|(name, value)| {
+                (format!("{at}/{}", name.replace('~', "~0").replace('/', "~1")), value)
+            }));
+        }
+        let items = value.as_array().unwrap_or_default().iter().enumerate();
+        rest.extend(items.map(|(number, item)| (format!("{at}[{number}]"), item)));
+    }
+    found
 }
 
 fn unfit(
@@ -231,6 +277,24 @@ mod tests {
         }
         let text = TASK.replace("RESOURCE", "arn:aws:states:::dynamodb:putItem");
         assert!(accepted(&text, Kind::Express).is_ok());
+    }
+
+    #[test]
+    fn distributed_maps_are_not_for_express_and_their_express_children_do_not_wait() {
+        let map = r#"{"StartAt":"M","States":{"M":{"Type":"Map","End":true,"ItemProcessor":{
+            "ProcessorConfig":{"Mode":"DISTRIBUTED","ExecutionType":"EXPRESS"},"StartAt":"A","States":{
+            "A":{"Type":"Task","Resource":"arn:aws:states:::dynamodb:putItem.waitForTaskToken","End":true}}}}}}"#;
+        let machine = |kind| {
+            let text = map.replace("\n", "");
+            let maps = distributed(&text);
+            assert_eq!(maps[0].at, "/States/M/ItemProcessor");
+            assert!(maps[0].express);
+            diagnose(&text, kind).iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+        };
+        let waits = "does not support '.waitForTaskToken' service integration  at \
+                     /States/M/ItemProcessor/States/A/Resource";
+        assert!(machine(Kind::Standard).contains(waits) || machine(Kind::Standard).contains("yet"));
+        assert!(machine(Kind::Express).contains("'DISTRIBUTED'"));
     }
 
     #[test]

@@ -31,7 +31,7 @@ impl Executions {
         events: &[HistoryEvent],
         settings: &Settings,
     ) -> Option<Logged> {
-        let machine = self.machines.revision(id.machine, hot.record.machine_revision)?;
+        let machine = self.machines.revision(self.machine_of(id)?, hot.record.machine_revision)?;
         let logging = &machine.record.logging;
         let group = logging.group()?;
         let mut lines = Vec::new();

@@ -10,8 +10,10 @@ mod definition;
 mod express;
 mod logged;
 pub mod machines;
+pub mod map_runs;
 mod model;
 pub mod record;
+mod redrive;
 mod request;
 mod retention;
 mod run;
@@ -24,10 +26,13 @@ use std::sync::Arc;
 use stepwire_asl::{Execution, StateMachine, Task, Timestamp};
 
 use activities::Activities;
+pub(crate) use children::described;
 pub use definition::{DEFINITION_MAX, Kind, Validate, diagnose};
 pub(crate) use express::without_data;
 pub(crate) use machines::Target;
-pub use record::{ExecutionId, ExecutionRecord, MachineRecord, OpenRecord, Parent, Status, Write};
+pub use record::{
+    ExecutionId, ExecutionRecord, MachineRecord, OpenRecord, Parent, Redriven, Status, Write,
+};
 pub(crate) use request::is_name_prefix;
 pub use request::{ExecutionName, Page, Report, Request, StartExecution};
 pub use run::arn_of;
@@ -40,6 +45,7 @@ use record::Numbers;
 
 use crate::read::{Read, Reads};
 use crate::record::{Corrupt, Space};
+use crate::settings::Settings;
 
 /// Most executions kept in memory; the least recently used beyond that live in the store alone.
 const HOT_MAX: usize = 4_096;
@@ -66,6 +72,7 @@ pub struct Executions {
     /// Open executions by who waits for them; derived from `open`.
     children: BTreeSet<(Parent, ExecutionId)>,
     pub(crate) activities: Activities,
+    map_runs: map_runs::MapRuns,
     hot: BTreeMap<ExecutionId, Hot>,
     /// `used` of every hot execution; derived from `hot`.
     hot_order: BTreeSet<(u64, ExecutionId)>,
@@ -76,8 +83,14 @@ pub struct Executions {
 
 impl Executions {
     /// What recovery reads into memory. Summaries, names and histories stay in the store.
-    pub const SPACES: &'static [Space] =
-        &[Space::Kernel, Space::StateMachine, Space::MachinePart, Space::Open, Space::Activity];
+    pub const SPACES: &'static [Space] = &[
+        Space::Kernel,
+        Space::StateMachine,
+        Space::MachinePart,
+        Space::Open,
+        Space::MapRun,
+        Space::Activity,
+    ];
 
     /// The only thing that changes state machines and the index of open executions.
     pub fn apply(&mut self, write: &Write) {
@@ -88,6 +101,7 @@ impl Executions {
                 self.machines.next = self.machines.next.max(numbers.machine);
                 self.next_execution = self.next_execution.max(numbers.execution);
             }
+            Write::Execution(id, _) if id.map_run().is_some() => {}
             Write::Execution(id, _) => {
                 self.next_execution = self.next_execution.max(id.number + 1);
             }
@@ -96,7 +110,17 @@ impl Executions {
             Write::Ended(at, _) => {
                 self.first_end = Some(self.first_end.map_or(*at, |first| first.min(*at)));
             }
-            Write::Name { .. } | Write::History(..) | Write::Removed(_) => {}
+            Write::MapRunSpec(number, spec) => self.map_runs.apply_spec(*number, spec.as_ref()),
+            Write::MapRunProgress(number, progress) => {
+                self.map_runs.apply_progress(*number, progress.as_deref());
+            }
+            Write::Name { .. }
+            | Write::History(..)
+            | Write::Removed(_)
+            | Write::MapRunEnded(_)
+            | Write::MapRunNamed(_)
+            | Write::MapRunOf(_)
+            | Write::MapRunItems(..) => {}
         }
     }
 
@@ -139,6 +163,7 @@ impl Executions {
                 self.next_execution = self.next_execution.max(record::id_of(&key)?.number + 1);
             }
         }
+        self.map_runs.resume_numbers(read);
         Ok(())
     }
 
@@ -173,7 +198,8 @@ impl Executions {
 
     /// The definition that a stored execution runs.
     fn compiled(&self, id: ExecutionId, record: &ExecutionRecord) -> Option<&Arc<StateMachine>> {
-        self.machines.revision(id.machine, record.machine_revision)?.compiled.as_ref()
+        let machine = self.machine_of(id)?;
+        self.machines.revision(machine, record.machine_revision)?.compiled.as_ref()
     }
 
     /// Reads what [`Executions::take`] will want.
@@ -200,7 +226,8 @@ impl Executions {
         if record.revision > stepwire_asl::REVISION {
             return Err(corrupt("a newer interpreter began it"));
         }
-        let machine = self.machines.revision(id.machine, record.machine_revision);
+        let machine = self.machine_of(id).ok_or_else(|| corrupt("no map run"))?;
+        let machine = self.machines.revision(machine, record.machine_revision);
         let machine = machine.ok_or_else(|| corrupt("no state machine"))?;
         let compiled = machine.compiled.as_ref().ok_or_else(|| corrupt("no valid definition"))?;
         let kind = machine.record.kind;
@@ -250,6 +277,9 @@ impl Executions {
         if self.open != stored.open || derived(self) != derived(stored) {
             return Err("the index of open executions is not what is stored".to_owned());
         }
+        if !self.map_runs.same(&stored.map_runs) {
+            return Err("map runs in memory are not what is stored".to_owned());
+        }
         if !self.activities.is_same(&stored.activities) {
             return Err("activities in memory are not what is stored".to_owned());
         }
@@ -264,6 +294,20 @@ impl Executions {
             }
         }
         Ok(())
+    }
+
+    /// Whether an execution is of a standard workflow.
+    pub(crate) fn is_standard(&self, id: ExecutionId) -> bool {
+        let machine = self.machines.current(id.machine);
+        machine.is_some_and(|machine| machine.record.kind == Kind::Standard)
+    }
+
+    /// The ARNs of an execution in memory: its state machine's, then its own.
+    pub(crate) fn arns(&self, id: ExecutionId, settings: &Settings) -> Option<[Arc<str>; 2]> {
+        let (hot, machine) = (self.hot.get(&id)?, self.machines.current(id.machine)?);
+        let name = &machine.record.name;
+        let own = run::execution_arn(settings, name, &hot.record.name);
+        Some([run::machine_arn(settings, name).into(), own.into()])
     }
 
     /// Executions held in memory.

@@ -8,6 +8,7 @@ use stepwire_asl::{EventId, HistoryEvent, Json, Timestamp, history};
 use super::activities::ActivityRecord;
 use super::definition::Kind;
 use super::machines::{self, Logging, Publish, Tags};
+use super::map_runs::record as map_runs;
 use crate::read::{Key, Range};
 use crate::record::{Corrupt, Entry, KeyBuilder, Space, decode, encode};
 
@@ -125,6 +126,28 @@ pub struct ExecutionRecord {
     pub version: Option<u64>,
     /// The alias that its start named.
     pub alias: Option<Arc<str>>,
+    /// Items of a map run that it is about; 0 when it is no child of one.
+    pub items: u32,
+    /// How it was last redriven.
+    pub redriven: Option<Redriven>,
+}
+
+/// The last of an execution's redrives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Redriven {
+    /// Which: 1 for the first.
+    pub count: u32,
+    /// When.
+    pub at: Timestamp,
+    /// `clientToken`: the same again is answered the same.
+    pub token: Option<Arc<str>>,
+}
+
+impl ExecutionRecord {
+    /// Times it was redriven.
+    pub fn redrives(&self) -> u32 {
+        self.redriven.as_ref().map_or(0, |redriven| redriven.count)
+    }
 }
 
 /// An execution that has not ended.
@@ -168,6 +191,18 @@ pub enum Write {
     Removed(Key),
     /// Where numbers go on, once what has the largest may be gone.
     Numbers(Numbers),
+    /// What a map run is to do; `None` once it has ended.
+    MapRunSpec(u64, Option<Arc<map_runs::Spec>>),
+    /// How far a map run is; `None` once it has ended.
+    MapRunProgress(u64, Option<Box<map_runs::Progress>>),
+    /// A map run that has ended.
+    MapRunEnded(Box<map_runs::MapRunRecord>),
+    /// The name of a map run.
+    MapRunNamed(Arc<map_runs::Spec>),
+    /// Whose map run it is.
+    MapRunOf(Arc<map_runs::Spec>),
+    /// Items of a map run: which chunk, and what it holds.
+    MapRunItems(u64, u32, Arc<[Json]>),
 }
 
 /// The next numbers.
@@ -204,6 +239,16 @@ impl Write {
             Write::Activity(name, record) => {
                 (activity_key(name), record.as_ref().map(|record| encode(FORMAT, record.as_ref())))
             }
+            Write::MapRunSpec(number, spec) => map_runs::spec_entry(*number, spec.as_deref()),
+            Write::MapRunProgress(number, progress) => {
+                map_runs::progress_entry(*number, progress.as_deref())
+            }
+            Write::MapRunEnded(record) => map_runs::ended_entry(record),
+            Write::MapRunNamed(spec) => map_runs::name_entry(spec),
+            Write::MapRunOf(spec) => map_runs::of_entry(spec),
+            Write::MapRunItems(number, chunk, items) => {
+                map_runs::items_entry(*number, *chunk, items)
+            }
         }
     }
 
@@ -226,6 +271,7 @@ impl Write {
                 let record: ActivityRecord = decode(FORMAT, key, value)?;
                 Some(Write::Activity(Arc::clone(&record.name), Some(Arc::new(record))))
             }
+            Some(&space) if space == Space::MapRun as u8 => Some(map_runs::load(key, value)?),
             _ => None,
         })
     }

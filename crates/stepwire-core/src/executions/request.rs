@@ -8,7 +8,7 @@ use stepwire_asl::Json;
 
 use super::definition::{self, Validate};
 use super::machines::{self, MachineArn};
-use super::{Parent, activities, model};
+use super::{Parent, activities, map_runs, model};
 use crate::error::ApiError;
 use crate::params::Params;
 use crate::shape;
@@ -57,6 +57,15 @@ pub enum Request {
         /// `cause`
         cause: Option<Arc<str>>,
     },
+    /// RedriveExecution
+    RedriveExecution {
+        /// Which.
+        execution: ExecutionName,
+        /// `clientToken`
+        token: Option<Arc<str>>,
+    },
+    /// DescribeMapRun, ListMapRuns, UpdateMapRun, or ListExecutions by map run.
+    MapRuns(map_runs::request::Request),
     /// GetExecutionHistory
     GetExecutionHistory {
         /// Which.
@@ -149,6 +158,10 @@ impl Request {
             "DescribeExecution" => described_execution(&params)
                 .map(|(execution, with_data)| Request::DescribeExecution { execution, with_data }),
             "ListExecutions" => list_executions(&params),
+            "RedriveExecution" => redrive_execution(&params),
+            "DescribeMapRun" => map_runs::request::describe(&params).map(Request::MapRuns),
+            "ListMapRuns" => map_runs::request::list(&params).map(Request::MapRuns),
+            "UpdateMapRun" => map_runs::request::update(&params).map(Request::MapRuns),
             "StopExecution" => stop_execution(&params),
             "GetExecutionHistory" => execution_history(&params),
             "SendTaskSuccess" => task_success(&params),
@@ -177,9 +190,11 @@ impl Request {
             | Request::ListExecutions { .. }
             | Request::GetExecutionHistory { .. } => true,
             Request::Activity(request) => request.is_read(),
+            Request::MapRuns(request) => request.is_read(),
             Request::StartExecution(_)
             | Request::StartSync { .. }
             | Request::StopExecution { .. }
+            | Request::RedriveExecution { .. }
             | Request::Task { .. } => false,
         }
     }
@@ -214,12 +229,23 @@ fn start_execution(params: &Params<'_>) -> Result<StartExecution, ApiError> {
 }
 
 fn list_executions(params: &Params<'_>) -> Result<Request, ApiError> {
-    let status = params.optional_text("statusFilter")?;
+    if params.get("mapRunArn").is_some() {
+        return map_runs::request::children(params).map(Request::MapRuns);
+    }
     Ok(Request::ListExecutions {
         machine: MachineArn::parse(params.text("stateMachineArn")?)?,
-        status: status.map(Arc::from),
+        status: status_filter(params)?,
         page: page(params)?,
     })
+}
+
+pub(super) fn status_filter(params: &Params<'_>) -> Result<Option<Arc<str>>, ApiError> {
+    Ok(params.optional_text("statusFilter")?.map(Arc::from))
+}
+
+fn redrive_execution(params: &Params<'_>) -> Result<Request, ApiError> {
+    let token = params.optional_text("clientToken")?.map(Arc::from);
+    Ok(Request::RedriveExecution { execution: execution_arn(params)?, token })
 }
 
 fn stop_execution(params: &Params<'_>) -> Result<Request, ApiError> {

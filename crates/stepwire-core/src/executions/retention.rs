@@ -7,9 +7,11 @@
 //! [`Quotas::retention_seconds`]: crate::quotas::Quotas::retention_seconds
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use stepwire_asl::Timestamp;
 
+use super::map_runs;
 use super::record::{self, Write};
 use super::run::Ran;
 use super::{ExecutionId, Executions, Status};
@@ -46,8 +48,11 @@ impl Executions {
     fn name_of(&self, id: ExecutionId, read: &dyn Read) -> Option<Key> {
         let key = record::execution_key(id);
         let execution = record::execution(&key, &read.get(&key)?).ok()?;
-        let machine = self.machines.current(id.machine)?;
-        Some(record::name_key(&machine.record.name, &execution.name))
+        let machine = match id.map_run() {
+            Some(number) => map_runs::record::stored(number, read).ok()??.spec.name.clone(),
+            None => Arc::clone(&self.machines.current(id.machine)?.record.name),
+        };
+        Some(record::name_key(&machine, &execution.name))
     }
 
     /// Removes a slice of the executions that have been kept long enough.

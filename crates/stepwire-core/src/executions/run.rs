@@ -9,6 +9,7 @@ use stepwire_asl::{
 };
 
 use super::activities::Activities;
+use super::map_runs::{self, gather::File};
 use super::record::{self, Write};
 use super::{
     ExecutionId, ExecutionRecord, Executions, Hot, Kind, OpenRecord, Parent, Status, Target,
@@ -42,6 +43,12 @@ pub(crate) struct Ran {
     pub(crate) tell: Option<Parent>,
     /// Executions whose end nobody waits for any more: they are to be stopped.
     pub(crate) orphans: Vec<ExecutionId>,
+    /// Map runs that have work to do.
+    pub(crate) wake: Vec<u64>,
+    /// Files of results to be stored.
+    pub(crate) files: Vec<File>,
+    /// Map runs to be redriven, by execution and `MapRunStarted` event.
+    pub(crate) redriven_runs: Vec<(ExecutionId, EventId)>,
 }
 
 impl Executions {
@@ -83,6 +90,8 @@ impl Executions {
             machine_revision: target.revision,
             version: target.version,
             alias: target.alias,
+            items: 0,
+            redriven: None,
         };
         let mut ran = Ran::default();
         if kind == Kind::Standard {
@@ -124,7 +133,7 @@ impl Executions {
     }
 
     /// Records what a decision changed, and keeps or drops the execution.
-    fn settle(
+    pub(super) fn settle(
         &mut self,
         id: ExecutionId,
         mut hot: Hot,
@@ -134,6 +143,7 @@ impl Executions {
         ran: &mut Ran,
     ) {
         ran.tasks = decision.tasks;
+        let at = decision.events.last().map_or(hot.record.started, |event| event.at);
         let events: Arc<[HistoryEvent]> = decision.events.into();
         if !events.is_empty() {
             ran.logged = self.logged(id, &hot, &events, settings);
@@ -147,6 +157,7 @@ impl Executions {
         }
         ran.orphans = self.orphans(id, &hot.execution);
         self.activities.withdraw(id, |scheduled| hot.execution.is_open(scheduled));
+        self.command_map_runs(at, id, &hot, decision.map_runs, ran);
         if ended && hot.kind == Kind::Express {
             return self.end_express(id, &hot, settings, ran);
         }
@@ -163,6 +174,9 @@ impl Executions {
             }
             if let Some(at) = hot.record.stopped {
                 self.record(Write::Ended(at, id), ran);
+            }
+            if id.map_run().is_some() {
+                self.item_ended(id, status, hot.record.items, ran);
             }
             return;
         }
@@ -202,7 +216,7 @@ impl Executions {
 }
 
 /// Runs `decide` with what a turn of the interpreter needs; the same position gives the same dice.
-fn with_turn<T>(
+pub(super) fn with_turn<T>(
     now: Timestamp,
     id: ExecutionId,
     seq: u64,
@@ -272,7 +286,13 @@ pub(super) fn express_arn(settings: &Settings, machine: &str, name: &str, number
 
 /// The ARN of a stored execution; `None` when there is no such execution.
 pub fn arn_of(id: ExecutionId, read: &dyn Read, settings: &Settings) -> Option<Arc<str>> {
-    let (machine, execution) = (record::machine_key(id.machine), record::execution_key(id));
+    let execution = record::execution_key(id);
+    if let Some(number) = id.map_run() {
+        let run = map_runs::record::stored(number, read).ok()??;
+        let execution = record::execution(&execution, &read.get(&execution)?).ok()?;
+        return Some(execution_arn(settings, &run.spec.name, &execution.name).into());
+    }
+    let machine = record::machine_key(id.machine);
     let machine = record::machine(&machine, &read.get(&machine)?).ok()?;
     let execution = record::execution(&execution, &read.get(&execution)?).ok()?;
     Some(match machine.kind {

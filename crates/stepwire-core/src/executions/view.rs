@@ -11,7 +11,9 @@ use super::call::{no_execution, no_machine, seconds, stored};
 use super::definition::validated;
 use super::express::wrong_type;
 use super::machines::{self, MachineArn, Qualifier};
+use super::map_runs;
 use super::record::{self, executions_of, history_key, history_of};
+use super::redrive::redrivable;
 use super::run::{execution_arn, machine_arn};
 use super::{ExecutionId, ExecutionName, ExecutionRecord, Kind, Page, Request, Status, activities};
 use crate::error::ApiError;
@@ -19,7 +21,7 @@ use crate::read::{Range, Read};
 use crate::record::Corrupt;
 use crate::settings::Settings;
 
-type Members = Vec<(&'static str, Json)>;
+pub(super) type Members = Vec<(&'static str, Json)>;
 
 /// The answer to a request that reads; AWS's members of the operation's output.
 pub fn answer(request: &Request, read: &dyn Read, settings: &Settings) -> Result<Json, ApiError> {
@@ -32,6 +34,7 @@ pub fn answer(request: &Request, read: &dyn Read, settings: &Settings) -> Result
         Request::ListExecutions { machine, status, page } => {
             list_executions(machine, status.as_deref(), page, read, settings)
         }
+        Request::MapRuns(request) => map_runs::view::answer(request, read, settings),
         Request::GetExecutionHistory { execution, reverse, with_data, page } => {
             let Some((id, _)) = stored(execution, read).map_err(internal)? else {
                 return Err(no_execution(settings, execution));
@@ -77,16 +80,18 @@ pub(super) fn describe_execution(
         return Err(no_execution(settings, name));
     };
     let mut members = summary(name, &record, settings);
-    let reason = match record.status {
-        Status::Running | Status::Succeeded => {
-            format!("Execution is {} and cannot be redriven", record.status.word())
+    match redrivable(id, &record, last_event(id, read)?.as_ref()) {
+        Ok(status) => members.push(("redriveStatus", status.into())),
+        Err(reason) => {
+            members.push(("redriveStatus", "NOT_REDRIVABLE".into()));
+            members.push(("redriveStatusReason", reason.into()));
         }
-        Status::Failed | Status::TimedOut | Status::Aborted => {
-            "`RedriveExecution` is not available yet".to_owned()
-        }
-    };
-    members.push(("redriveStatus", "NOT_REDRIVABLE".into()));
-    members.push(("redriveStatusReason", reason.into()));
+    }
+    if let Some(number) = id.map_run()
+        && let Some(run) = map_runs::record::stored(number, read).map_err(internal)?
+    {
+        members.push(("mapRunArn", map_runs::view::map_run_arn(settings, &run.spec).into()));
+    }
     if let Some(header) = &record.trace_header {
         members.push(("traceHeader", Json::String(Arc::clone(header))));
     }
@@ -100,15 +105,22 @@ pub(super) fn describe_execution(
     Ok(Json::object(members))
 }
 
-fn summary(name: &ExecutionName, record: &ExecutionRecord, settings: &Settings) -> Members {
+pub(super) fn summary(
+    name: &ExecutionName,
+    record: &ExecutionRecord,
+    settings: &Settings,
+) -> Members {
     let mut members: Members = vec![
         ("executionArn", execution_arn(settings, &name.machine, &name.name).into()),
         ("stateMachineArn", machine_arn(settings, &name.machine).into()),
         ("name", Json::String(Arc::clone(&name.name))),
         ("status", record.status.word().into()),
         ("startDate", seconds(record.started)),
-        ("redriveCount", 0.into()),
+        ("redriveCount", Json::from(i64::from(record.redrives()))),
     ];
+    if let Some(redriven) = &record.redriven {
+        members.push(("redriveDate", seconds(redriven.at)));
+    }
     if let Some(stopped) = record.stopped {
         members.push(("stopDate", seconds(stopped)));
     }
@@ -130,7 +142,11 @@ fn ending(id: ExecutionId, record: &ExecutionRecord, read: &dyn Read) -> Result<
     if record.status == Status::Running {
         return Ok(Vec::new());
     }
-    let Some(last) = last_event(id, read)? else { return Ok(Vec::new()) };
+    Ok(last_event(id, read)?.as_ref().map(ending_of).unwrap_or_default())
+}
+
+/// The output, or the error and cause, of an execution's last event.
+pub(super) fn ending_of(last: &HistoryEvent) -> Members {
     let details = last.to_aws(true);
     let details = details.as_object().and_then(|members| {
         members
@@ -138,7 +154,7 @@ fn ending(id: ExecutionId, record: &ExecutionRecord, read: &dyn Read) -> Result<
             .find(|(name, _)| name.ends_with("EventDetails"))
             .map(|(_, value)| value.clone())
     });
-    let Some(details) = details else { return Ok(Vec::new()) };
+    let Some(details) = details else { return Vec::new() };
     let member = |name| details.member(name).cloned();
     let mut members = Vec::new();
     if let Some(output) = member("output") {
@@ -147,10 +163,10 @@ fn ending(id: ExecutionId, record: &ExecutionRecord, read: &dyn Read) -> Result<
     }
     members.extend(member("error").map(|error| ("error", error)));
     members.extend(member("cause").map(|cause| ("cause", cause)));
-    Ok(members)
+    members
 }
 
-fn input_of(event: &HistoryEvent) -> Option<String> {
+pub(super) fn input_of(event: &HistoryEvent) -> Option<String> {
     match &event.detail {
         Detail::ExecutionStarted { input, .. } => Some(input.to_string()),
         _ => None,
@@ -221,7 +237,7 @@ fn of(machine: &MachineArn, record: &ExecutionRecord) -> bool {
 }
 
 /// The entries of a reversed run, read `page` at a time.
-fn entries(
+pub(super) fn entries(
     read: &dyn Read,
     mut range: Range,
     page: usize,
@@ -320,7 +336,7 @@ fn latest_first(
     Ok(found)
 }
 
-fn token_number(page: &Page) -> Result<Option<u64>, ApiError> {
+pub(super) fn token_number(page: &Page) -> Result<Option<u64>, ApiError> {
     page.token.as_ref().map(|token| token.parse().map_err(|_| invalid_token())).transpose()
 }
 

@@ -8,6 +8,7 @@ use super::Carry;
 use crate::error::ApiError;
 use crate::functions::{FunctionName, Invoke, Invoked};
 use crate::params::Params;
+use crate::request::Service;
 
 /// How a task invokes a function: decides how its output and its errors look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,7 +111,8 @@ impl Form {
     /// A refusal of Lambda as the task's failure: SDK v1 words it one way, v2 another.
     fn failure(self, error: &ApiError, request_id: Option<&str>) -> Failure {
         let modelled = error.code != "ValidationException";
-        let (message, status, code) = (&error.message, super::status(&error.code), &error.code);
+        let (message, status, code) =
+            (&error.message, super::status(Service::Lambda, &error.code), &error.code);
         let (other, cause) = match self {
             Form::Function | Form::Optimised => {
                 let id = request_id.map(|id| format!("; Request ID: {id}; Proxy: null"));

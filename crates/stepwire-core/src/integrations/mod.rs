@@ -5,12 +5,16 @@
 
 mod iot;
 mod lambda;
+mod messaging;
 mod metadata;
 mod names;
+mod s3;
 mod states;
 
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use stepwire_asl::definition::{Pattern, Resource};
 use stepwire_asl::{EventId, Failure, Json, Timestamp};
 
@@ -20,6 +24,7 @@ use names::{camel, pascal, rename};
 use crate::error::ApiError;
 use crate::executions::{ExecutionId, derived_uuid};
 use crate::functions::Invoke;
+use crate::queues;
 use crate::request::{Request, Service};
 
 pub(crate) use states::v1;
@@ -73,6 +78,13 @@ impl Call {
     fn request_id(self) -> String {
         let ExecutionId { machine, number } = self.execution;
         derived_uuid(&[0; 32], "request", &[machine, number, self.scheduled])
+    }
+
+    /// The second id that S3 gives a request.
+    fn extended_request_id(self) -> String {
+        let ExecutionId { machine, number } = self.execution;
+        let id = derived_uuid(&[0; 32], "extended", &[machine, number, self.scheduled]);
+        STANDARD.encode(id)
     }
 }
 
@@ -133,6 +145,13 @@ pub(crate) fn carry(resource: &Resource, parameters: &Json) -> Carry {
 }
 
 fn hosted(service: &str) -> Option<Hosted> {
+    let v1 = |service, prefix, unmodelled, title| Hosted {
+        service,
+        prefix,
+        unmodelled,
+        title,
+        sdk: Sdk::V1,
+    };
     let v2 = |service, prefix, unmodelled| Hosted {
         service,
         prefix,
@@ -145,34 +164,43 @@ fn hosted(service: &str) -> Option<Hosted> {
         "aws-sdk:iotdataplane" => v2(Service::IotData, "IotDataPlane", "IotDataPlaneException"),
         "aws-sdk:lambda" => v2(Service::Lambda, "Lambda", "LambdaException"),
         "aws-sdk:sfn" => v2(Service::States, "Sfn", "SfnException"),
-        "states" => Hosted {
-            service: Service::States,
-            prefix: "StepFunctions",
-            unmodelled: "AWSStepFunctionsException",
-            title: "AWSStepFunctions",
-            sdk: Sdk::V1,
-        },
+        "states" => {
+            v1(Service::States, "StepFunctions", "AWSStepFunctionsException", "AWSStepFunctions")
+        }
         "aws-sdk:cloudwatchlogs" => v2(Service::Logs, "CloudWatchLogs", "CloudWatchLogsException"),
         "aws-sdk:dynamodb" => v2(Service::DynamoDb, "DynamoDb", "DynamoDbException"),
-        "dynamodb" => Hosted {
-            service: Service::DynamoDb,
-            prefix: "DynamoDB",
-            unmodelled: "AmazonDynamoDBException",
-            title: "AmazonDynamoDBv2",
-            sdk: Sdk::V1,
-        },
+        "dynamodb" => {
+            v1(Service::DynamoDb, "DynamoDB", "AmazonDynamoDBException", "AmazonDynamoDBv2")
+        }
+        "aws-sdk:s3" => v2(Service::S3, "S3", "S3Exception"),
+        "aws-sdk:sqs" => v2(Service::Sqs, "Sqs", "SqsException"),
+        "sqs" => v1(Service::Sqs, "SQS", "AmazonSQSException", "AmazonSQS"),
+        "aws-sdk:sns" => v2(Service::Sns, "Sns", "SnsException"),
+        "sns" => v1(Service::Sns, "SNS", "AmazonSNSException", "AmazonSNS"),
+        "aws-sdk:eventbridge" => v2(Service::Events, "EventBridge", "EventBridgeException"),
+        "events" => {
+            v1(Service::Events, "EventBridge", "AmazonEventBridgeException", "AmazonEventBridge")
+        }
         _ => return None,
     })
 }
 
 fn operation_exists(hosted: Hosted, api: &str) -> bool {
-    let optimised = ["getItem", "putItem", "deleteItem", "updateItem"];
-    match hosted.service {
-        Service::IotData => api == "publish",
-        Service::Lambda => lambda::exists(api),
-        Service::States if hosted.sdk == Sdk::V1 => api == "startExecution",
-        _ if hosted.sdk == Sdk::V1 && !optimised.contains(&api) => false,
-        service => Request::parse(service, &pascal(api), &Json::Object(Arc::default())).is_some(),
+    let optimised: Option<&[&str]> = match (hosted.sdk, hosted.service) {
+        (Sdk::V2, _) => None,
+        (Sdk::V1, Service::States) => Some(&["startExecution"]),
+        (Sdk::V1, Service::Sqs) => Some(&["sendMessage"]),
+        (Sdk::V1, Service::Sns) => Some(&["publish"]),
+        (Sdk::V1, Service::Events) => Some(&["putEvents"]),
+        (Sdk::V1, _) => Some(&["getItem", "putItem", "deleteItem", "updateItem"]),
+    };
+    match (optimised, hosted.service) {
+        (Some(optimised), _) => optimised.contains(&api),
+        (None, Service::IotData) => api == "publish",
+        (None, Service::Lambda) => lambda::exists(api),
+        (None, service) => {
+            Request::parse(service, &pascal(api), &Json::Object(Arc::default())).is_some()
+        }
     }
 }
 
@@ -194,7 +222,12 @@ impl Hosted {
                 let body = states::body(parameters);
                 Request::parse(self.service, &pascal(api), &body).unwrap_or_else(unknown)
             }
-            Service::DynamoDb | Service::S3 | Service::Sqs | Service::Lambda => {
+            Service::S3 => s3::request(&pascal(api), parameters).unwrap_or_else(unknown),
+            Service::Sqs | Service::Sns | Service::Events => {
+                let request = messaging::request(self.service, &pascal(api), parameters);
+                request.unwrap_or_else(unknown)
+            }
+            Service::DynamoDb | Service::Lambda => {
                 Request::parse(self.service, &pascal(api), parameters).unwrap_or_else(unknown)
             }
         };
@@ -208,9 +241,12 @@ impl Hosted {
         call: Call,
         now: Timestamp,
     ) -> Result<Json, Failure> {
-        answer
-            .map(|answer| self.output(&answer, call, now))
-            .map_err(|error| self.failure(&error, call))
+        let answer = answer.map_err(|error| self.failure(&error, call))?;
+        let optimised_events = self.service == Service::Events && self.sdk == Sdk::V1;
+        match optimised_events.then(|| messaging::failed_entries(&answer)).flatten() {
+            Some(failure) => Err(failure),
+            None => Ok(self.output(&answer, call, now)),
+        }
     }
 
     /// A service's answer as the task's output: members in PascalCase.
@@ -221,58 +257,99 @@ impl Hosted {
                 Sdk::V2 => states::v2(answer),
             },
             Service::Iot | Service::IotData | Service::Logs => rename(answer, &pascal),
-            Service::DynamoDb | Service::S3 | Service::Sqs | Service::Lambda => answer.clone(),
+            Service::Sqs | Service::Sns | Service::DynamoDb if self.sdk == Sdk::V1 => {
+                metadata::with(answer, answer, call, now)
+            }
+            Service::DynamoDb
+            | Service::S3
+            | Service::Sqs
+            | Service::Sns
+            | Service::Events
+            | Service::Lambda => answer.clone(),
         }
     }
 
     /// A service's refusal as the task's failure.
     fn failure(self, error: &ApiError, call: Call) -> Failure {
-        let modelled = !matches!(
-            error.code.as_ref(),
-            "ValidationException" | "SerializationException" | "InternalFailure"
-        );
-        let name = match (self.service, modelled) {
-            (Service::States, _) => states::exception(&error.code),
-            (_, true) => error.code.to_string(),
-            (_, false) => self.unmodelled.to_owned(),
+        let code = error.code.as_ref();
+        let modelled = match self.service {
+            Service::States => Some(states::exception(code)),
+            Service::S3 => s3::exception(code),
+            Service::Sqs | Service::Sns | Service::Events => {
+                messaging::exception(self.service, code)
+            }
+            Service::Iot
+            | Service::IotData
+            | Service::DynamoDb
+            | Service::Logs
+            | Service::Lambda => {
+                let general = ["ValidationException", "SerializationException", "InternalFailure"];
+                (!general.contains(&code)).then(|| code.to_owned())
+            }
         };
-        let status = status(&error.code);
+        let name = modelled.unwrap_or_else(|| self.unmodelled.to_owned());
+        let status = status(self.service, code);
         let (message, title, id) = (&error.message, self.title, call.request_id());
-        let attempts = if self.service == Service::States { " (SDK Attempt Count: 1)" } else { "" };
-        let cause = match self.sdk {
-            Sdk::V2 => format!(
-                "{message} (Service: {title}, Status Code: {status}, Request ID: {id}){attempts}"
+        let cause = match (self.sdk, self.service) {
+            (Sdk::V2, Service::States) => format!(
+                "{message} (Service: {title}, Status Code: {status}, Request ID: {id}) \
+                 (SDK Attempt Count: 1)"
             ),
-            Sdk::V1 => format!(
-                "{message} (Service: {title}; Status Code: {status}; Error Code: {}; \
-                 Request ID: {id}; Proxy: null)",
-                error.code
+            (Sdk::V2, Service::S3) => format!(
+                "{message} (Service: {title}, Status Code: {status}, Request ID: {id}, \
+                 Extended Request ID: {})",
+                call.extended_request_id()
             ),
+            (Sdk::V2, _) => {
+                format!("{message} (Service: {title}, Status Code: {status}, Request ID: {id})")
+            }
+            (Sdk::V1, service) => {
+                let code = match service {
+                    Service::Sqs => queues::older_code(code),
+                    _ => code.into(),
+                };
+                format!(
+                    "{message} (Service: {title}; Status Code: {status}; Error Code: {code}; \
+                     Request ID: {id}; Proxy: null)"
+                )
+            }
         };
         Failure { error: format!("{}.{name}", self.prefix).into(), cause: cause.into() }
+    }
+
+    /// Whether AWS adds the execution and its state machine to what is asked for.
+    pub(crate) fn names_origin(self) -> bool {
+        self.service == Service::Events && self.sdk == Sdk::V1
+    }
+}
+
+/// The HTTP status AWS would have answered with.
+fn status(service: Service, code: &str) -> u16 {
+    match (service, code) {
+        (Service::S3, code) => s3::status(code),
+        (Service::Sns, "NotFound" | "ResourceNotFound") => 404,
+        (_, "UnauthorizedException") => 401,
+        (
+            _,
+            "InternalFailure" | "InternalFailureException" | "InternalError" | "ServiceException",
+        ) => 500,
+        (
+            Service::Iot | Service::IotData | Service::Lambda,
+            "ResourceAlreadyExistsException"
+            | "VersionConflictException"
+            | "DeleteConflictException"
+            | "ResourceConflictException",
+        ) => 409,
+        (Service::Iot | Service::IotData | Service::Lambda, "ResourceNotFoundException") => 404,
+        (Service::Lambda, "PreconditionFailedException") => 412,
+        (Service::Lambda, "RequestTooLargeException") => 413,
+        (Service::Lambda, "TooManyRequestsException") => 429,
+        _ => 400,
     }
 }
 
 fn unknown() -> Result<Request, ApiError> {
     Err(ApiError::new("ValidationException", "the operation is not available"))
-}
-
-/// The HTTP status AWS would have answered with.
-fn status(code: &str) -> u16 {
-    match code {
-        "UnauthorizedException" => 401,
-        "InternalFailure" | "InternalFailureException" | "ServiceException" => 500,
-        "ResourceAlreadyExistsException"
-        | "VersionConflictException"
-        | "DeleteConflictException"
-        | "ResourceConflictException" => 409,
-        // DynamoDB answers 400 to this one; IoT alone answers 404.
-        "ResourceNotFoundException" => 404,
-        "PreconditionFailedException" => 412,
-        "RequestTooLargeException" => 413,
-        "TooManyRequestsException" => 429,
-        _ => 400,
-    }
 }
 
 #[cfg(test)]

@@ -22,6 +22,13 @@ pub struct Logged {
     pub events: Vec<(Timestamp, Arc<str>)>,
 }
 
+/// Who a stream is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Maker {
+    Caller,
+    Executions,
+}
+
 impl Logs {
     /// Carries out a request that changes something. On `Err` nothing has changed.
     pub(crate) fn call(
@@ -39,7 +46,7 @@ impl Logs {
                     let message = "The specified log stream already exists";
                     return Err(ApiError::new("ResourceAlreadyExistsException", message));
                 }
-                self.create_stream(now, &group, stream, out);
+                self.create_stream(now, &group, stream, Maker::Caller, out);
             }
             Request::DeleteStream(group, stream) => {
                 let group = self.group(group)?;
@@ -94,7 +101,7 @@ impl Logs {
         let name = format!("states/{}/{hour}-00/{:08x}", logged.machine, logged.mark as u32);
         let stream = match self.by_name.get(&(group.number, Arc::from(name.as_str()))) {
             Some(stream) => *stream,
-            None => self.create_stream(now, &group, &name.into(), out),
+            None => self.create_stream(now, &group, &name.into(), Maker::Executions, out),
         };
         self.append(now, group.number, stream, &logged.events, out);
     }
@@ -150,6 +157,7 @@ impl Logs {
         now: Timestamp,
         group: &Arc<GroupRecord>,
         name: &Arc<str>,
+        maker: Maker,
         out: &mut Vec<Write>,
     ) -> u64 {
         let number = group.next_stream;
@@ -162,6 +170,7 @@ impl Logs {
             ingested: None,
             next: 0,
             bytes: 0,
+            own: maker == Maker::Executions,
         };
         self.record(Write::Stream(group.number, number, Some(Arc::new(record))), out);
         number

@@ -48,6 +48,8 @@ pub struct StreamRecord {
     pub next: u64,
     /// Bytes of its events' messages.
     pub bytes: u64,
+    /// Made for what executions log: it goes with its last event.
+    pub own: bool,
 }
 
 /// A log event.

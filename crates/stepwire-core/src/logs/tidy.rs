@@ -94,17 +94,13 @@ impl Logs {
         };
         let all = reads.range(&record::events(group, stream).limit(SLICE + 1));
         let next = all.get(slice.len()).and_then(|(key, _)| Place::of(key).ok());
-        match next {
-            // A stream of which nothing is left goes: executions make a new one every hour.
-            None => self.record(Write::Stream(group, stream, None), out),
-            Some(next) => {
-                let record = StreamRecord {
-                    first: Some(next.at),
-                    bytes: there.bytes.saturating_sub(bytes),
-                    ..there.as_ref().clone()
-                };
-                self.record(Write::Stream(group, stream, Some(Arc::new(record))), out);
-            }
-        }
+        let emptied = next.is_none() && there.own;
+        let record = StreamRecord {
+            first: next.map(|next| next.at),
+            bytes: next.map_or(0, |_| there.bytes.saturating_sub(bytes)),
+            ..there.as_ref().clone()
+        };
+        let record = (!emptied).then(|| Arc::new(record));
+        self.record(Write::Stream(group, stream, record), out);
     }
 }

@@ -17,6 +17,7 @@ mod send;
 mod tests;
 mod view;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -185,8 +186,8 @@ impl Queues {
     }
 
     /// The queue that an ARN names.
-    pub(crate) fn of_arn(&self, arn: &str, settings: &Settings) -> Option<Arc<Queue>> {
-        self.by_name.get(name_of_arn(arn, settings)?).cloned()
+    pub(crate) fn of_arn(&self, arn: &str, settings: &Settings) -> Result<Arc<Queue>, ApiError> {
+        self.find(name_of_arn(arn, settings).ok_or_else(no_queue)?)
     }
 
     /// Carries out a request that changes something, but for ReceiveMessage. On `Err` nothing has
@@ -414,6 +415,23 @@ fn results<T>(
         members.push(("Failed", Json::array(failed)));
     }
     Json::object(members)
+}
+
+/// The error's name in the service's older protocol, which clients still go by.
+///
+/// Source: the service model of Amazon SQS, `awsQueryError`.
+pub fn older_code(code: &str) -> Cow<'_, str> {
+    match code {
+        "QueueDoesNotExist" => "AWS.SimpleQueueService.NonExistentQueue".into(),
+        "QueueNameExists" => "QueueAlreadyExists".into(),
+        "BatchEntryIdsNotDistinct"
+        | "BatchRequestTooLong"
+        | "EmptyBatchRequest"
+        | "InvalidBatchEntryId"
+        | "TooManyEntriesInBatchRequest"
+        | "UnsupportedOperation" => format!("AWS.SimpleQueueService.{code}").into(),
+        other => other.into(),
+    }
 }
 
 fn no_queue() -> ApiError {

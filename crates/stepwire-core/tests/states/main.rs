@@ -4,5 +4,6 @@
 
 mod activities;
 mod express;
+mod machines;
 mod nested;
 mod node;

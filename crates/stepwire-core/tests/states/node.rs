@@ -78,12 +78,22 @@ impl Node {
         self.kernel.execution_counts().0
     }
 
-    /// Asks, and leaves the answer for [`Node::answer`].
+    /// Asks Step Functions, and leaves the answer for [`Node::answer`].
     pub(crate) fn ask(&mut self, operation: &str, body: &str) -> ReplyId {
+        self.ask_of(Service::States, operation, body)
+    }
+
+    /// The answer of CloudWatch Logs.
+    pub(crate) fn logs(&mut self, operation: &str, body: &str) -> Json {
+        let reply = self.ask_of(Service::Logs, operation, body);
+        self.answer(reply).unwrap().unwrap()
+    }
+
+    fn ask_of(&mut self, service: Service, operation: &str, body: &str) -> ReplyId {
         self.calls += 1;
         let reply = ReplyId(self.calls);
         let body = Json::parse(body).unwrap();
-        match Request::parse(Service::States, operation, &body).unwrap() {
+        match Request::parse(service, operation, &body).unwrap() {
             Ok(request) if request.is_read() => {
                 let answer = request.answer(&self.disk, &Settings::default());
                 self.answers.insert(reply, answer);

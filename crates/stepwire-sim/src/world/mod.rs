@@ -139,6 +139,8 @@ enum Event {
     Forge(usize, Arc<str>),
     /// What a task asked for has come to an end: the third party answers, or a function.
     Returned(u64, Box<Input>),
+    /// A map run goes on, in this life of the process.
+    MapRun(u64, u64),
     /// The disk is done, in this life of the process.
     Committed(u64),
     /// A deadline of the kernel.
@@ -204,6 +206,7 @@ enum Caller {
     Deployer,
     Start(usize),
     Completion(usize, Arc<str>, Arc<str>),
+    Redrive(usize),
     Revoker,
     Errand(usize),
     Stopper(usize),
@@ -388,6 +391,11 @@ impl World {
             Event::Returned(life, input) => {
                 if life == self.life {
                     self.input(*input);
+                }
+            }
+            Event::MapRun(life, map_run) => {
+                if life == self.life {
+                    self.input(Input::MapRun(map_run));
                 }
             }
             Event::Committed(life) => {

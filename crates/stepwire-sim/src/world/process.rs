@@ -5,6 +5,7 @@ use std::sync::Arc;
 use stepwire_asl::{Failure, Json};
 use stepwire_core::effect::Report;
 use stepwire_core::functions::Invoked;
+use stepwire_core::record::Space;
 use stepwire_core::{Effect, Input};
 
 use super::{Crashes, Event, Way, World};
@@ -14,7 +15,13 @@ use crate::server::Server;
 impl World {
     pub(super) fn restart(&mut self) {
         match Server::recover(self.settings.clone(), self.now, &self.disk) {
-            Ok(server) => self.server = Some(server),
+            Ok(server) => {
+                let after = self.disk.range(vec![Space::MapRun as u8]..).next();
+                if after.is_some_and(|(key, _)| key[0] == Space::MapRun as u8) {
+                    self.marks.sometimes("map run went on after a crash");
+                }
+                self.server = Some(server);
+            }
             Err(corrupt) => {
                 self.checks.problem(format!("the process does not come back: {corrupt}"));
             }
@@ -180,6 +187,10 @@ impl World {
                 let returned = Input::FunctionReturned { caller, request_id, result };
                 self.at(takes, Event::Returned(self.life, Box::new(returned)));
             }
+            Effect::Continue { map_run } => {
+                let takes = self.dice.between(0, 5);
+                self.at(takes, Event::MapRun(self.life, map_run));
+            }
             Effect::Report(report) => self.reported(report),
         }
     }
@@ -191,6 +202,7 @@ impl World {
             }
             Report::InvocationFailed { .. } => self.marks.sometimes("function given up"),
             Report::AnswerRefused { .. } | Report::Refused { .. } | Report::RuleFailed { .. } => {}
+            Report::Undelivered { .. } => {}
             Report::Unreadable { why } => self.checks.problem(format!("unreadable: {why}")),
         }
     }

@@ -17,9 +17,9 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use stepwire_asl::Json;
 use stepwire_asl::json::Object;
-use stepwire_aws::error::{qualified, query_code, status};
+use stepwire_aws::error::{qualified, status};
 use stepwire_aws::sigv4::{Signature, Signed};
-use stepwire_core::ApiError;
+use stepwire_core::{ApiError, queues};
 
 use crate::access_key::AccessKey;
 use crate::node::Node;
@@ -66,7 +66,7 @@ pub(crate) async fn answer(
         Protocol::Rest if service == "lambda" => return lambda::answer(node, parts, &body).await,
         Protocol::Rest => rest::answer(node, service, parts, &body).await,
         Protocol::RestXml => return s3::answer(node, parts, body).await,
-        Protocol::Query => match query::answer(node, service, &body) {
+        Protocol::Query => match query::answer(node, service, &body).await {
             Ok(answer) => return answer,
             Err(error) => Err(error),
         },
@@ -156,23 +156,20 @@ fn success(protocol: Protocol, answer: &Json) -> Response {
 fn refused(service: &str, protocol: Protocol, error: &ApiError) -> Response {
     let status =
         StatusCode::from_u16(status(service, &error.code)).unwrap_or(StatusCode::BAD_REQUEST);
-    let xml = |body: String| (status, [(header::CONTENT_TYPE, "text/xml")], body).into_response();
     match protocol {
         Protocol::Target => {
             let mut response =
                 shaped(status, AWS_JSON, Some(qualified(service, &error.code)), error);
-            let query = query_code(service, &error.code)
-                .and_then(|(code, fault)| HeaderValue::from_str(&format!("{code};{fault}")).ok());
-            if let Some(query) = query {
-                response.headers_mut().insert("x-amzn-query-error", query);
+            let older = format!("{};Sender", queues::older_code(&error.code));
+            if service == "sqs"
+                && let Ok(older) = HeaderValue::try_from(older)
+            {
+                response.headers_mut().insert("x-amzn-query-error", older);
             }
             response
         }
         Protocol::Rest | Protocol::RestXml => shaped(status, "application/json", None, error),
-        Protocol::Query => xml(format!(
-            "<ErrorResponse><Error><Type>Sender</Type>{}</Error></ErrorResponse>",
-            in_xml(error)
-        )),
+        Protocol::Query => query::refused(service, error),
     }
 }
 
@@ -201,9 +198,4 @@ fn shaped(
         headers.insert("x-amzn-errortype", code);
     }
     (status, headers, Json::Object(Arc::new(members)).to_text()).into_response()
-}
-
-fn in_xml(error: &ApiError) -> String {
-    let (code, message) = (xml::escaped(&error.code), xml::escaped(&error.message));
-    format!("<Code>{code}</Code><Message>{message}</Message>")
 }

@@ -20,8 +20,9 @@ pub(super) async fn answer(
         "AWSStepFunctions" => Service::States,
         "DynamoDB_20120810" => Service::DynamoDb,
         "AmazonSQS" => Service::Sqs,
+        "AWSEvents" => Service::Events,
         "Logs_20140328" => Service::Logs,
-        _ if matches!(signed_for, "states" | "dynamodb" | "sqs" | "logs") => {
+        _ if matches!(signed_for, "states" | "dynamodb" | "sqs" | "events" | "logs") => {
             let message = format!("`{prefix}` in `X-Amz-Target` is not available in stepwire");
             return Err(ApiError::new("UnknownOperationException", message));
         }

@@ -12,7 +12,8 @@ const DEPTH_MAX: usize = 16;
 pub(super) enum Lists {
     /// The element once for every entry, as S3 does.
     Flat,
-    /// One element, with an element of this name for every entry, as the query protocol does.
+    /// One element, with an element of this name for every entry, as the query protocol does; the
+    /// pairs of a map are `entry` elements.
     Inside(&'static str),
 }
 
@@ -92,6 +93,8 @@ pub(super) fn write(name: &str, value: &Json, lists: Lists, out: &mut String) {
             items.iter().for_each(|item| write(name, item, lists, out));
         }
         (Json::Array(items), Lists::Inside(entry)) => {
+            let is_pair = |item: &Json| item.member("key").is_some();
+            let entry = if items.first().is_some_and(is_pair) { "entry" } else { entry };
             out.extend(["<", name, ">"]);
             items.iter().for_each(|item| write(entry, item, lists, out));
             out.extend(["</", name, ">"]);

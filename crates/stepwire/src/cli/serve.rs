@@ -9,7 +9,9 @@ use tokio::sync::oneshot;
 use super::failure::{Exit, Failure};
 use super::signals::{Signal, Signals};
 use super::{host_port, logging, print};
-use crate::config::{Config, DATA_FOLDER, HostPort, Storage, parse_address};
+use stepwire_core::{Quota, Quotas};
+
+use crate::config::{Config, DATA_FOLDER, HostPort, Storage, parse_address, parse_quota};
 use crate::node::Node;
 use crate::node_error::NodeError;
 use crate::node_file::reachable;
@@ -48,6 +50,9 @@ pub(super) struct Serve {
     /// JSON file with connections of HTTP tasks and AWS services outside, readable by you alone
     #[arg(long, value_name = "FILE")]
     secrets: Option<PathBuf>,
+    /// Change a quota of workflows, such as `retention-seconds=86400`; repeatable
+    #[arg(long, value_name = "KEY=NUMBER", value_parser = parse_quota)]
+    quota: Vec<(Quota, u64)>,
     /// Further name or address in the server certificate; repeatable
     #[arg(long, value_name = "NAME")]
     name: Vec<String>,
@@ -86,6 +91,8 @@ impl Serve {
     }
 
     fn config(self, storage: Storage) -> Config {
+        let mut quotas = Quotas::default();
+        self.quota.iter().for_each(|(quota, value)| quota.set(&mut quotas, *value));
         Config {
             storage,
             http: self.http,
@@ -96,6 +103,7 @@ impl Serve {
             http_allow: self.http_allow,
             secrets: self.secrets,
             names: self.name,
+            quotas,
             ..Config::default()
         }
     }

@@ -80,12 +80,7 @@ impl OneState<'_> {
                 None
             }
             None if needs.is_empty() => None,
-            None | Some(Mode::Distributed) => {
-                let why =
-                    "`DISTRIBUTED` Map states are not available in stepwire yet; use `INLINE`";
-                self.parser.fail(why, processor.at);
-                Some(Box::new(distributed))
-            }
+            None | Some(Mode::Distributed) => Some(Box::new(distributed)),
         }
     }
 
@@ -148,12 +143,16 @@ impl OneState<'_> {
         number.map(Percentage::Fixed)
     }
 
-    /// What the member `name` of `node` calls, and with what.
-    fn called(&mut self, node: Node<'_>) -> Option<Arc<Resource>> {
+    /// What `node` calls: one of these operations of S3.
+    fn called(&mut self, node: Node<'_>, operations: &[&str]) -> Option<Arc<Resource>> {
         let text = self.parser.text(node, "Resource")?;
-        let resource = Resource::parse(text);
+        let resource = Resource::parse(text)
+            .filter(|resource| resource.service() == "s3" && operations.contains(&resource.api()));
         if resource.is_none() {
-            self.parser.fail("Value is not a valid resource ARN", format!("{}/Resource", node.at));
+            let known = operations.iter().map(|api| format!("arn:aws:states:::s3:{api}"));
+            let known = known.collect::<Vec<_>>().join(", ");
+            self.parser
+                .fail(format!("Value is not one of [{known}]"), format!("{}/Resource", node.at));
         }
         resource.map(Arc::new)
     }
@@ -164,7 +163,7 @@ impl OneState<'_> {
         let node = Node { members, at: &at };
         self.parser.only(node, READER);
         self.parser.required(node, &["Resource"]);
-        let resource = self.called(node);
+        let resource = self.called(node, &["getObject", "listObjectsV2"]);
         let arguments = self.parser.template(node, self.arguments());
         let empty = Json::object::<&str>([]);
         let config = match members.get("ReaderConfig") {
@@ -183,6 +182,11 @@ impl OneState<'_> {
             InputType::Manifest,
         ];
         let input_type = self.one_of(config, "InputType", &types).map(|at| kinds[at]);
+        if let Some(InputType::Parquet | InputType::Manifest) = input_type {
+            let kind = self.parser.text(config, "InputType").unwrap_or_default();
+            let message = format!("item readers of `{kind}` are not available in stepwire yet");
+            self.parser.fail(message, format!("{at}/InputType"));
+        }
         let given = self.one_of(config, "CSVHeaderLocation", &["FIRST_ROW", "GIVEN"]) == Some(1);
         let headers = self.parser.array(config, "CSVHeaders").unwrap_or_default();
         let headers = headers.iter().filter_map(Json::as_str).map(Arc::from).collect();
@@ -194,12 +198,7 @@ impl OneState<'_> {
         let delimiter = self.one_of(config, "CSVDelimiter", &delimiters).unwrap_or(0);
         let flatten = self.one_of(config, "Transformation", &["NONE", "LOAD_AND_FLATTEN"]);
         self.one_of(config, "ManifestType", &["ATHENA_DATA", "S3_INVENTORY"]);
-        let max_items = self.parser.seconds(config, "MaxItems", 0);
-        if let Some(Seconds::Fixed(count)) = max_items
-            && count > ITEMS_MAX
-        {
-            self.parser.fail(format!("Maximum value is {ITEMS_MAX}"), format!("{at}/MaxItems"));
-        }
+        let max_items = self.parser.number(config, "MaxItems", 0, ITEMS_MAX);
         Some(Reader {
             resource: resource?,
             arguments,
@@ -255,7 +254,7 @@ impl OneState<'_> {
         let at = format!("{}/ResultWriter", self.node.at);
         let node = Node { members, at: &at };
         self.parser.only(node, &["Resource", "Parameters", "Arguments", "WriterConfig"]);
-        let resource = self.called(node);
+        let resource = self.called(node, &["putObject"]);
         let arguments = self.parser.template(node, self.arguments());
         if resource.is_none() && !members.contains_key("WriterConfig") {
             let message =

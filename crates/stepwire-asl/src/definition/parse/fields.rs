@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Parser, escape, schema, state};
 use crate::Json;
 use crate::definition::{QueryLanguage, Seconds};
-use crate::diagnostic::{Diagnostic, Topic};
+use crate::diagnostic::{Diagnostic, Help, Topic};
 use crate::json::Object;
 use crate::jsonata::{self, Expression};
 use crate::path::{Path, ReferencePath};
@@ -72,7 +72,7 @@ impl Parser {
                 .did_you_mean(name, known.iter().copied());
             let owners = state::owners(name);
             let finding = match &finding.help.hint {
-                None if !owners.is_empty() => {
+                None if (1..state::KINDS.len()).contains(&owners.len()) => {
                     finding.hint(format!("only states of type {} have it", owners.join(", ")))
                 }
                 _ => finding,
@@ -98,7 +98,7 @@ impl Parser {
             Ok(expression) => Some(expression),
             Err(jsonata::Refused { code, message }) => {
                 let place = format!("{}/{name}", node.at);
-                self.errors.push(Diagnostic::error(code, message, place));
+                self.errors.push(in_jsonata(code, message, place));
                 None
             }
         }
@@ -125,8 +125,8 @@ impl Parser {
         missing.is_empty()
     }
 
-    /// Refuses the object when more than one of `names` is there.
-    pub(super) fn at_most_one(&mut self, node: Node<'_>, names: &[&str]) {
+    /// Whether at most one of `names` is there; the object is refused when not.
+    pub(super) fn at_most_one(&mut self, node: Node<'_>, names: &[&str]) -> bool {
         let there = node.members.keys().filter(|name| names.contains(&name.as_ref()));
         let there: Vec<&str> = there.map(AsRef::as_ref).collect();
         if let [first, .., last] = there.as_slice() {
@@ -137,6 +137,7 @@ impl Parser {
                 .in_words(format!("`{first}` and `{last}` exclude one another"));
             self.errors.push(finding.at_key(format!("{}/{last}", node.at)));
         }
+        there.len() <= 1
     }
 
     pub(super) fn text<'a>(&mut self, node: Node<'a>, name: &str) -> Option<&'a str> {
@@ -189,15 +190,32 @@ impl Parser {
 
     /// `name`, a whole number of at least `least`, or `namePath`.
     pub(super) fn seconds(&mut self, node: Node<'_>, name: &str, least: i64) -> Option<Seconds> {
+        self.number(node, name, least, super::NUMBER_MAX)
+    }
+
+    /// The same, of at most `most`.
+    pub(super) fn number(
+        &mut self,
+        node: Node<'_>,
+        name: &str,
+        least: i64,
+        most: i64,
+    ) -> Option<Seconds> {
         let by_path = format!("{name}Path");
         self.at_most_one(node, &[name, &by_path]);
         if node.members.contains_key(&*by_path) {
-            return self.path(node, &by_path).map(Seconds::Path);
+            let path = self.path(node, &by_path)?;
+            // Numbers of a Map state are read from its input alone.
+            let counted = ["Max", "Tolerated"].iter().any(|start| name.starts_with(start));
+            if !path.is_definite() || (counted && path.text().starts_with("$$")) {
+                self.not_a_path(&format!("{}/{by_path}", node.at));
+            }
+            return Some(Seconds::Path(path));
         }
         if self.is_expression(node, name) {
             return self.expression(node, name).map(Seconds::Expression);
         }
-        self.integer(node, name, least, super::NUMBER_MAX).map(Seconds::Fixed)
+        self.integer(node, name, least, most).map(Seconds::Fixed)
     }
 
     pub(super) fn path(&mut self, node: Node<'_>, name: &str) -> Option<Path> {
@@ -211,7 +229,7 @@ impl Parser {
 
     fn not_a_path(&mut self, at: &str) {
         let finding = schema("Value is not a Reference Path", at).about(Topic::Expression);
-        self.errors.push(finding.in_words("this is not a path such as `$.a.b`"));
+        self.errors.push(finding.in_words("this is not a path to one place, such as `$.a.b`"));
     }
 
     /// `InputPath` or `OutputPath`: everything when absent, `None` for `null`.
@@ -246,11 +264,8 @@ impl Parser {
         match compiled {
             Ok(template) => Some(template),
             Err(errors) => {
-                for template::Error { code, place, message } in errors {
-                    let at = format!("{}/{name}{place}", node.at);
-                    self.errors
-                        .push(Diagnostic::error(code, message, &at).about(Topic::Expression));
-                }
+                let at = format!("{}/{name}", node.at);
+                self.errors.extend(errors.into_iter().map(|error| in_template(error, &at)));
                 None
             }
         }
@@ -271,5 +286,35 @@ impl Parser {
             }
         }
         self.template(node, "Assign")
+    }
+}
+
+/// What is wrong with the template at `at`.
+fn in_template(error: template::Error, at: &str) -> Diagnostic {
+    let template::Error { code, place, message, member } = error;
+    let at = format!("{at}{place}");
+    match member {
+        None if code == super::SCHEMA => schema(message, &at).about(Topic::Expression),
+        None => in_jsonata(code, message, at),
+        Some((member, why)) => {
+            let finding = schema(message, &at).about(Topic::Expression).in_words(why);
+            let place = Some(format!("{at}{member}"));
+            Diagnostic { help: Box::new(Help { place, ..*finding.help.clone() }), ..finding }
+        }
+    }
+}
+
+/// What is wrong with an expression.
+fn in_jsonata(code: &'static str, message: String, at: String) -> Diagnostic {
+    let named = message.strip_prefix("Reference to '").and_then(|rest| rest.split('\'').next());
+    let hint = match named {
+        Some("$" | "$$") => Some("the state's input is `$states.input`".to_owned()),
+        Some(name) => Some(format!("write `$states.input.{name}`, or `${name}` for a variable")),
+        None => None,
+    };
+    let finding = Diagnostic::error(code, message, at).about(Topic::Jsonata);
+    match hint {
+        Some(hint) => finding.hint(hint),
+        None => finding,
     }
 }

@@ -32,7 +32,8 @@ const FLOW: &[&str] = &["InputPath", "OutputPath", "Output", "Next", "End", "Ass
 const RECOVERY: &[&str] = &["ResultSelector", "Retry", "Catch"];
 
 /// The types of states.
-const KINDS: [&str; 8] = ["Task", "Pass", "Choice", "Wait", "Succeed", "Fail", "Parallel", "Map"];
+pub(super) const KINDS: [&str; 8] =
+    ["Task", "Pass", "Choice", "Wait", "Succeed", "Fail", "Parallel", "Map"];
 
 /// The types of states that have a member of this name.
 pub(super) fn owners(name: &str) -> Vec<&'static str> {
@@ -222,13 +223,20 @@ impl OneState<'_> {
 
     /// `Credentials`: the role that the task is to have.
     fn credentials(&mut self) -> Option<Template> {
-        self.parser.object(self.node, "Credentials")?;
+        let members = self.parser.object(self.node, "Credentials")?;
+        if !members.contains_key("RoleArn") && !members.contains_key("RoleArn.$") {
+            let at = format!("{}/Credentials", self.node.at);
+            let message = "The field 'RoleArn' is required but was missing";
+            self.parser.errors.push(schema(message, &at).about(Topic::MissingField).at_key(&at));
+        }
         self.parser.template(self.node, "Credentials")
     }
 
     fn wait(&mut self) -> Option<Wait> {
         let names = ["Seconds", "SecondsPath", "Timestamp", "TimestampPath"];
-        self.parser.at_most_one(self.node, &names);
+        if !self.parser.at_most_one(self.node, &names) {
+            return None;
+        }
         let Some(name) = names.into_iter().find(|name| self.node.members.contains_key(*name))
         else {
             let names = names.join(", ");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::evaluate::About;
 use super::{Decider, runtime};
 use crate::Json;
-use crate::definition::{Data, Items, State, StateDefinition, StateId};
+use crate::definition::{Data, Items, Map, State, StateDefinition, StateId};
 use crate::execution::{Activity, Branches};
 use crate::history::{Detail, Payload};
 use crate::jsonata::EVALUATION;
@@ -40,14 +40,10 @@ impl Decider<'_, '_> {
         input: &Json,
     ) -> Result<(), Fault> {
         let State::Map(map) = &definition.state else { return Ok(()) };
-        let items = match &map.items {
-            Some(Items::Path(path)) => self.read(frame, path, input)?,
-            Some(Items::Template(template)) => {
-                let about = About::default();
-                self.evaluate(frame, input, about, |s, dice| template.array(s, dice))?
-            }
-            None => input.clone(),
-        };
+        if let Some(distributed) = &map.distributed {
+            return self.distribute(frame, definition, map, distributed, input);
+        }
+        let items = self.items(frame, map, input)?;
         let Some(count) = items.as_array().map(<[Json]>::len) else {
             let cause = format!("Map state input must be an array but was: {items}");
             return Err(match definition.data {
@@ -56,11 +52,7 @@ impl Decider<'_, '_> {
             });
         };
         self.check_size(frame, &items)?;
-        let concurrency = match &map.concurrency {
-            Some(seconds) => self.number(frame, seconds, input, "MaxConcurrencyPath")?,
-            None => 0,
-        };
-        let concurrency = u32::try_from(concurrency).unwrap_or(u32::MAX);
+        let concurrency = self.concurrency(frame, map, input)?;
         self.record(frame, Detail::MapStarted { items: Payload::Value(items), concurrency });
         if count == 0 {
             self.record(frame, Detail::MapSucceeded);
@@ -69,8 +61,38 @@ impl Decider<'_, '_> {
         self.iterate(frame, definition)
     }
 
+    /// What a Map iterates over.
+    pub(super) fn items(&mut self, frame: u32, map: &Map, input: &Json) -> Result<Json, Fault> {
+        match &map.items {
+            Some(Items::Path(path)) => self.read(frame, path, input),
+            Some(Items::Template(template)) => {
+                let about = About::default();
+                self.evaluate(frame, input, about, |s, dice| template.array(s, dice))
+            }
+            None => Ok(input.clone()),
+        }
+    }
+
+    /// Most iterations at a time; 0: no limit of its own.
+    pub(super) fn concurrency(
+        &mut self,
+        frame: u32,
+        map: &Map,
+        input: &Json,
+    ) -> Result<u32, Fault> {
+        let concurrency = match &map.concurrency {
+            Some(seconds) => self.number(frame, seconds, input, "MaxConcurrencyPath")?,
+            None => 0,
+        };
+        Ok(u32::try_from(concurrency).unwrap_or(u32::MAX))
+    }
+
     /// Begins as many iterations as may run.
-    fn iterate(&mut self, frame: u32, definition: &StateDefinition) -> Result<(), Fault> {
+    pub(super) fn iterate(
+        &mut self,
+        frame: u32,
+        definition: &StateDefinition,
+    ) -> Result<(), Fault> {
         let State::Map(map) = &definition.state else { return Ok(()) };
         loop {
             let Some(branches) = self.branches(frame) else { return Ok(()) };

@@ -39,7 +39,10 @@ impl Decider<'_, '_> {
         }
         let is_map = matches!(definition.state, State::Map(_));
         let has_branches = is_map || matches!(definition.state, State::Parallel { .. });
-        if self.branches(frame).is_some() || (has_branches && error.as_ref() == EVALUATION) {
+        if self.branches(frame).is_some()
+            || position.failed_run.is_some()
+            || (has_branches && error.as_ref() == EVALUATION)
+        {
             let trouble = trouble.clone();
             self.record(
                 frame,
@@ -138,6 +141,7 @@ impl Decider<'_, '_> {
         if matches!(kind, Kind::Task | Kind::Wait | Kind::Parallel | Kind::Map)
             && !matches!(position.activity, Activity::Aborted)
         {
+            self.abort_map_run(frame);
             self.record(frame, Detail::Aborted(kind));
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use stepwire_asl::{Json, Timestamp};
 
 use super::super::call::{no_execution, seconds, stored};
+use super::super::map_runs;
 use super::super::record::{self, MachineRecord};
 use super::super::request::{ExecutionName, Page};
 use super::super::run::machine_arn;
@@ -193,7 +194,8 @@ fn describe_for_execution(
 ) -> Result<Json, ApiError> {
     let missing = || no_execution(settings, execution);
     let (id, run) = stored(execution, read).map_err(internal)?.ok_or_else(missing)?;
-    let machine = by_number(id.machine, read)?.ok_or_else(missing)?;
+    let number = map_runs::stored_machine_of(id, read).map_err(internal)?.ok_or_else(missing)?;
+    let machine = by_number(number, read)?.ok_or_else(missing)?;
     let machine = revision(machine, run.machine_revision, read)?.ok_or_else(missing)?;
     let mut members: Members = vec![
         ("stateMachineArn", Json::from(machine_arn(settings, &machine.name))),

@@ -99,10 +99,14 @@ fn sentence(finding: &Finding) -> String {
         return sentence.clone();
     }
     let message = finding.diagnostic.message.trim_end().trim_end_matches('.');
-    let mut chars = message.chars();
+    let word = message.split_whitespace().next().unwrap_or_default();
+    let mut chars = word.chars();
     let first = chars.next().unwrap_or_default();
-    let is_word = chars.clone().next().is_some_and(char::is_lowercase);
-    if is_word { first.to_lowercase().chain(chars).collect() } else { message.to_owned() }
+    // A name such as `MaxDelaySeconds` keeps its letters.
+    if !chars.as_str().is_empty() && chars.all(char::is_lowercase) || word == "A" {
+        return first.to_lowercase().chain(message.chars().skip(1)).collect();
+    }
+    message.to_owned()
 }
 
 /// All findings of all files as one JSON array.

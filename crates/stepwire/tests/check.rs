@@ -1,0 +1,162 @@
+//! `stepwire check` and `stepwire explain` as users see them.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::io::Write as _;
+use std::process::{Command, Output, Stdio};
+
+/// The command with `input` on its standard input.
+fn run(arguments: &[&str], input: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stepwire"));
+    command.args(arguments).env_remove("CLICOLOR_FORCE").env_remove("NO_COLOR");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+const BROKEN: &str = r#"{
+  "StartAt": "SendRequest",
+  "States": {
+    "SendRequest": {
+      "Type": "Task",
+      "Resource": "arn:aws:states:::aws-sdk:iotdataplane:publish",
+      "Parameters": {"Topic": "t"},
+      "Next": "WaitForAnswer"
+    },
+    "WaitForAnswerFromDevice": {"Type": "Succeed"}
+  }
+}
+"#;
+
+const EARLY: &str = r#"{
+  "StartAt": "Ask",
+  "States": {
+    "Ask": {
+      "Type": "Task",
+      "Resource": "arn:aws:states:::aws-sdk:iotdataplane:publish",
+      "Parameters": {"Topic": "t"},
+      "Next": "Wait"
+    },
+    "Wait": {
+      "Type": "Task",
+      "Resource": "arn:aws:states:::dynamodb:putItem.waitForTaskToken",
+      "Parameters": {"TableName": "t", "Item": {"token": {"S.$": "$$.Task.Token"}}},
+      "HeartbeatSeconds": 12,
+      "Catch": [{"ErrorEquals": ["States.HeartbeatTimeout"], "Next": "Done"}],
+      "Next": "Done"
+    },
+    "Done": {"Type": "Succeed"}
+  }
+}
+"#;
+
+#[test]
+fn an_error_is_shown_with_its_line_and_a_hint() {
+    let output = run(&["check", "-"], BROKEN);
+    assert_eq!(output.status.code(), Some(4));
+    let shown = stdout(&output);
+    let expected = r"error[SW0203]: state `WaitForAnswer` is not defined
+ --> -:8:15
+  |
+8 |       `Next`: `WaitForAnswer`
+  |               ^^^^^^^^^^^^^^^ used as `Next` of `SendRequest`
+  |
+hint: did you mean `WaitForAnswerFromDevice`?
+";
+    let expected = expected.replace("`Next`: `WaitForAnswer`", "\"Next\": \"WaitForAnswer\"");
+    assert!(shown.starts_with(&expected), "{shown}");
+    assert!(shown.ends_with("\n-: 2 errors\n"), "{shown}");
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.starts_with("error: 2 errors in 1 definition\n"), "{told}");
+}
+
+#[test]
+fn a_warning_shows_both_places_and_is_no_error() {
+    let output = run(&["check", "-"], EARLY);
+    assert_eq!(output.status.code(), Some(0));
+    let shown = stdout(&output);
+    assert!(
+        shown.contains("warning[SW0250]: the answer can arrive before `Wait` stores its token")
+    );
+    assert!(shown.contains("- the device is asked here"), "{shown}");
+    assert!(shown.contains("^ its token is stored here"), "{shown}");
+    assert!(shown.ends_with("\n-: 3 states: 1 warning\n"), "{shown}");
+}
+
+#[test]
+fn programs_read_json() {
+    let output = run(&["check", "-o", "json", "-"], BROKEN);
+    assert_eq!(output.status.code(), Some(4));
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(found[0]["code"], "SW0203");
+    assert_eq!(found[0]["start"], serde_json::json!({"line": 8, "column": 15}));
+    assert_eq!(found[0]["end"], serde_json::json!({"line": 8, "column": 30}));
+    assert_eq!(found[0]["aws"]["message"], "Missing 'Next' target: WaitForAnswer");
+    assert_eq!(found[0]["aws"]["location"], "/States/SendRequest/Next");
+    assert_eq!(
+        run(
+            &["check", "-o", "json", "-"],
+            "{\"StartAt\":\"A\",\"States\":{\"A\":{\"Type\":\"Succeed\"}}}"
+        )
+        .stdout,
+        b"[]\n"
+    );
+}
+
+#[test]
+fn several_files_are_checked_each_for_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(path("good.json"), r#"{"StartAt":"A","States":{"A":{"Type":"Succeed"}}}"#)
+        .unwrap();
+    std::fs::write(path("bad.json"), "{\"StartAt\": \"A\",}").unwrap();
+    let output = run(&["check", &path("good.json"), &path("bad.json")], "");
+    let shown = stdout(&output);
+    assert_eq!(output.status.code(), Some(4));
+    assert!(shown.contains("good.json: 1 state: fine\n"), "{shown}");
+    assert!(shown.contains("this comma is one too many"), "{shown}");
+    assert!(shown.ends_with("bad.json: 1 error\n"), "{shown}");
+    assert_eq!(run(&["check", &path("none.json")], "").status.code(), Some(3));
+    assert_eq!(run(&["check"], "").status.code(), Some(2));
+}
+
+#[test]
+fn express_refuses_what_express_cannot_do() {
+    assert_eq!(run(&["check", "--type", "express", "-"], EARLY).status.code(), Some(4));
+}
+
+#[test]
+fn a_long_minified_definition_is_shown_in_part() {
+    let states: String = (0..5_000)
+        .map(|at| format!("\"S{at}\":{{\"Type\":\"Pass\",\"Next\":\"S{}\"}},", at + 1))
+        .collect();
+    let text =
+        format!("{{\"StartAt\":\"S0\",\"States\":{{{states}\"S5000\":{{\"Type\":\"Sucseed\"}}}}}}");
+    let shown = stdout(&run(&["check", "-"], &text));
+    assert!(shown.contains("did you mean `Succeed`?"), "{shown}");
+    assert!(shown.len() < 2_000, "{} bytes", shown.len());
+}
+
+#[test]
+fn colours_are_for_terminals_and_for_those_who_ask() {
+    assert!(!stdout(&run(&["check", "-"], BROKEN)).contains('\u{1b}'));
+    assert!(stdout(&run(&["check", "--color", "always", "-"], BROKEN)).contains('\u{1b}'));
+}
+
+#[test]
+fn every_code_is_explained() {
+    let list = stdout(&run(&["explain"], ""));
+    for line in list.lines() {
+        let code = line.split_whitespace().next().unwrap();
+        let output = run(&["explain", &code.to_lowercase()], "");
+        assert!(output.status.success() && stdout(&output).starts_with(code), "{code}");
+    }
+    assert!(list.lines().count() > 20);
+    let unknown = run(&["explain", "SW9999"], "");
+    assert_eq!(unknown.status.code(), Some(3));
+}
