@@ -33,6 +33,14 @@ impl Timestamp {
         }
     }
 
+    /// The time as HTTP headers give it: `Tue, 24 Nov 2026 15:04:05 GMT`. Source: RFC 9110 §5.6.7.
+    pub fn http_date(self) -> String {
+        match jiff::Timestamp::from_millisecond(self.0) {
+            Ok(time) => time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string(),
+            Err(_) => format!("{}", self.0),
+        }
+    }
+
     /// The time an RFC 3339 text names; needs a zone, keeps whole milliseconds.
     pub fn parse(text: &str) -> Option<Timestamp> {
         // RFC 3339 leaves a blank for `T` to agreement; Step Functions takes only `T`.
@@ -51,6 +59,12 @@ impl fmt::Debug for Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_header_gives_the_day_of_the_week() {
+        let time = Timestamp::parse("2026-11-24T15:04:05.120Z").map(Timestamp::http_date);
+        assert_eq!(time.as_deref(), Some("Tue, 24 Nov 2026 15:04:05 GMT"));
+    }
 
     #[test]
     fn prints_milliseconds_and_reads_them_back() {

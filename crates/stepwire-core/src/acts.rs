@@ -117,7 +117,8 @@ impl Kernel {
         if input.len() > PAYLOAD_MAX {
             return Err(format!("the input has {} bytes, at most {PAYLOAD_MAX}", input.len()));
         }
-        let begin = Begin { machine: number, name, input: input.into(), trace_header: None };
+        let input = input.into();
+        let begin = Begin { machine: number, name, input, trace_header: None, parent: None };
         let (id, ran) = self.executions.begin(now, begin, &self.settings).ok_or_else(missing)?;
         ask(id, ran, step);
         Ok(())

@@ -6,7 +6,7 @@ use stepwire_asl::{EventId, Failure, Json};
 
 use crate::answers::Answer;
 use crate::broker;
-use crate::executions::ExecutionId;
+use crate::executions::{ExecutionId, Parent};
 use crate::integrations::Hosted;
 use crate::message::Message;
 use crate::request::Request;
@@ -71,6 +71,10 @@ pub enum Follow {
     Complete(Option<u64>, Answer),
     /// Deadlines of these executions have passed.
     Timers(Vec<ExecutionId>),
+    /// An execution has ended: the one that waits for it is told.
+    Ended(ExecutionId, Parent),
+    /// Nobody waits for this execution any more: it is stopped.
+    Abandon(ExecutionId),
     /// After a restart: the tasks of this execution are asked for again.
     Resume(ExecutionId),
 }

@@ -3,16 +3,17 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use stepwire_asl::{Json, Rejected, Stimulus, Timestamp};
+use stepwire_asl::definition::Pattern;
+use stepwire_asl::{Json, Rejected, Stimulus, Task, Timestamp};
 
 use crate::acts::refuse;
 use crate::answers::Answers;
 use crate::broker::{self, Broker};
 use crate::effect::{Effect, Report};
 use crate::error::ApiError;
-use crate::executions::{ExecutionId, Executions, Ran};
-use crate::input::{Follow, Input};
-use crate::integrations::{self, Carry};
+use crate::executions::{self, ExecutionId, Executions, Parent, Ran, TaskToken};
+use crate::input::{Follow, Input, ReplyId};
+use crate::integrations::{self, Call, Carry, Hosted};
 use crate::message::Message;
 use crate::overlay::{Changes, Layered};
 use crate::read::{Need, Range, Read, Reads};
@@ -26,6 +27,9 @@ use crate::write::Write;
 
 /// Most executions whose deadlines one step fires; the rest follow in the next.
 const TIMERS_MAX: usize = 256;
+/// Most tasks on hosted services that one turn carries out; the rest follow in the next. A machine
+/// that starts itself would never let a turn end.
+const TASKS_MAX: usize = 1_000;
 
 /// All durable state of one shard and the rules by which it changes.
 ///
@@ -45,6 +49,8 @@ pub struct Kernel {
     pub(crate) tables: Tables,
     pub(crate) executions: Executions,
     pub(crate) answers: Answers,
+    /// Tasks left for the next turn. Not durable: after a restart executions ask again.
+    postponed: VecDeque<Input>,
     /// Messages seen by the rules since the start: makes their random values differ.
     salt: u64,
 }
@@ -71,6 +77,7 @@ impl Kernel {
             tables: Tables::default(),
             executions: Executions::default(),
             answers: Answers::default(),
+            postponed: VecDeque::new(),
             salt: 0,
         }
     }
@@ -146,6 +153,9 @@ impl Kernel {
 
     /// When the next [`Input::Tick`] is wanted.
     pub fn due(&self) -> Option<Timestamp> {
+        if !self.postponed.is_empty() {
+            return Some(Timestamp(0));
+        }
         let answers = self.answers.due(self.settings.answer_grace_ms);
         [self.broker.due(), self.executions.due(), answers].into_iter().flatten().min()
     }
@@ -172,7 +182,15 @@ impl Kernel {
     ) -> Step {
         first.writes.iter().for_each(|write| changes.push(write.entry()));
         let mut queue: VecDeque<Input> = first.then.drain(..).collect();
+        let mut tasks = 0;
         while let Some(input) = queue.pop_front() {
+            if matches!(input, Input::Follow(Follow::Perform { .. })) {
+                tasks += 1;
+                if tasks > TASKS_MAX {
+                    self.postponed.push_back(input);
+                    continue;
+                }
+            }
             let reads = self.fetch(&input, &Layered { changes, base });
             let step = self.step(now, input, &reads);
             step.writes.iter().for_each(|write| changes.push(write.entry()));
@@ -211,7 +229,10 @@ impl Kernel {
                 Follow::Store { request, .. } => self.touch(request, reads),
                 Follow::Complete(_, answer) => self.touch_answer(answer, reads),
                 Follow::Timers(ids) => ids.iter().for_each(|id| self.executions.touch(*id, reads)),
-                Follow::Resume(id) => self.executions.touch(*id, reads),
+                Follow::Ended(child, parent) => {
+                    self.executions.touch_ended(*child, *parent, reads, &self.settings);
+                }
+                Follow::Abandon(id) | Follow::Resume(id) => self.executions.touch(*id, reads),
             },
         }
         reads.take_missing()
@@ -244,8 +265,10 @@ impl Kernel {
                 self.absorb(0, out, &mut step);
             }
             Input::Call { reply, request } => {
-                let answer = self.call(now, &request, reads, &mut step);
-                step.effects.push(Effect::Reply { reply, answer });
+                let asker = Asker::Caller(reply);
+                if let Some(answer) = self.call(now, asker, &request, reads, &mut step) {
+                    reply_to(asker, answer, now, &mut step);
+                }
             }
             Input::TaskReturned { execution, scheduled, result } => {
                 let stimulus = Stimulus::TaskReturned { scheduled, result };
@@ -261,15 +284,22 @@ impl Kernel {
     fn follow(&mut self, now: Timestamp, follow: Follow, reads: &Reads, step: &mut Step) {
         match follow {
             Follow::Perform { execution, scheduled, hosted, request } => {
-                let answer = self.call(now, &request, reads, step);
-                let result = answer
-                    .map(|answer| hosted.output(&answer))
-                    .map_err(|error| hosted.failure(&error));
-                let stimulus = Stimulus::TaskReturned { scheduled, result };
-                let _ = self.stimulate(now, execution, stimulus, reads, step);
+                // Another task of this turn may have ended the state that wanted it.
+                match self.executions.is_task_open(TaskToken { execution, scheduled }, reads) {
+                    Ok(true) => {}
+                    Ok(false) => return,
+                    Err(corrupt) => return self.quarantine(execution, &corrupt, step),
+                }
+                let call = Call { execution, scheduled };
+                let asker = Asker::Task(call, hosted);
+                if let Some(answer) = self.call(now, asker, &request, reads, step) {
+                    let result = hosted.result(answer, call, now);
+                    let stimulus = Stimulus::TaskReturned { scheduled, result };
+                    let _ = self.stimulate(now, execution, stimulus, reads, step);
+                }
             }
             Follow::Store { rule, message, hops, request } => {
-                if let Err(error) = self.call(now, &request, reads, step) {
+                if let Some(Err(error)) = self.call(now, Asker::Rule, &request, reads, step) {
                     let (kind, why) = ("DynamoDBv2Action", error.to_string());
                     self.failed(&rule, kind, why, &message, hops, step);
                 }
@@ -280,6 +310,11 @@ impl Kernel {
                     let _ = self.stimulate(now, id, Stimulus::Timer, reads, step);
                 }
             }
+            Follow::Ended(child, parent) => self.told_of_end(now, child, parent, reads, step),
+            Follow::Abandon(id) => {
+                let stop = Stimulus::Stop { error: None, cause: None };
+                let _ = self.stimulate(now, id, stop, reads, step);
+            }
             Follow::Resume(id) => match self.executions.outstanding(id, reads) {
                 Ok(tasks) => {
                     ask(id, Ran { tasks, ..Ran::default() }, step);
@@ -289,8 +324,41 @@ impl Kernel {
         }
     }
 
-    /// Carries out a request of a caller, a workflow or a rule.
+    /// The execution that waits for `child` hears what came of it.
+    fn told_of_end(
+        &mut self,
+        now: Timestamp,
+        child: ExecutionId,
+        parent: Parent,
+        reads: &Reads,
+        step: &mut Step,
+    ) {
+        let Parent::Task { execution, scheduled } = parent;
+        match self.executions.outcome(child, parent, reads, &self.settings) {
+            Ok(Some(result)) => {
+                let stimulus = Stimulus::JobEnded { scheduled, result };
+                let _ = self.stimulate(now, execution, stimulus, reads, step);
+            }
+            // The task was answered by somebody else, or is no longer wanted.
+            Ok(None) => {}
+            Err(corrupt) => self.quarantine(execution, &corrupt, step),
+        }
+    }
+
+    /// Carries out a request of a caller, a workflow or a rule. `None`: the answer comes later, by
+    /// [`reply_to`] in another step, and who waits for it is kept by what will give it.
     fn call(
+        &mut self,
+        now: Timestamp,
+        _asker: Asker,
+        request: &Request,
+        reads: &Reads,
+        step: &mut Step,
+    ) -> Option<Result<Json, ApiError>> {
+        Some(self.answer(now, request, reads, step))
+    }
+
+    fn answer(
         &mut self,
         now: Timestamp,
         request: &Request,
@@ -416,6 +484,7 @@ impl Kernel {
     }
 
     fn tick(&mut self, now: Timestamp, step: &mut Step) {
+        step.then.extend(self.postponed.drain(..));
         let mut out = broker::Out::default();
         self.broker.tick(now, &self.registry, &self.settings, &mut out);
         self.absorb(0, out, step);
@@ -436,9 +505,43 @@ impl Kernel {
     }
 }
 
-/// Records what a run of an execution changed, and sends its tasks on their way.
+/// Who asked for something, and so how the answer gets there.
+///
+/// Kept in memory only: after a restart callers are gone, and executions ask again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asker {
+    /// A caller outside.
+    Caller(ReplyId),
+    /// A task of an execution.
+    Task(Call, Hosted),
+    /// A rule, which looks at the answer at once or never.
+    Rule,
+}
+
+/// Gives `asker` the answer.
+pub(crate) fn reply_to(
+    asker: Asker,
+    answer: Result<Json, ApiError>,
+    now: Timestamp,
+    step: &mut Step,
+) {
+    match asker {
+        Asker::Caller(reply) => step.effects.push(Effect::Reply { reply, answer }),
+        Asker::Task(call, hosted) => {
+            let Call { execution, scheduled } = call;
+            let result = hosted.result(answer, call, now);
+            step.then.push(Input::TaskReturned { execution, scheduled, result });
+        }
+        Asker::Rule => {}
+    }
+}
+
+/// Records what a run of an execution changed, sends its tasks on their way, and tells those whom
+/// it concerns.
 pub(crate) fn ask(execution: ExecutionId, ran: Ran, step: &mut Step) {
     step.writes.extend(ran.writes.into_iter().map(Write::Executions));
+    step.then.extend(ran.orphans.into_iter().map(|child| Input::Follow(Follow::Abandon(child))));
+    step.then.extend(ran.tell.map(|parent| Input::Follow(Follow::Ended(execution, parent))));
     for task in ran.tasks {
         let scheduled = task.scheduled;
         let returned = |result| Input::TaskReturned { execution, scheduled, result };
@@ -450,15 +553,29 @@ pub(crate) fn ask(execution: ExecutionId, ran: Ran, step: &mut Step) {
                 timeout_ms: task.timeout_ms,
             }),
             Carry::Fails(failure) => step.then.push(returned(Err(failure))),
-            Carry::Here(hosted) => match hosted.request(task.resource.api(), &task.parameters) {
-                Ok(request) => step.then.push(Input::Follow(Follow::Perform {
-                    execution,
-                    scheduled,
-                    hosted,
-                    request,
-                })),
-                Err(failure) => step.then.push(returned(Err(failure))),
-            },
+            Carry::Here(hosted) => {
+                let call = Call { execution, scheduled };
+                match hosted.request(task.resource.api(), &task.parameters, call) {
+                    Ok(request) => {
+                        let request = awaited(request, &task, call);
+                        let perform = Follow::Perform { execution, scheduled, hosted, request };
+                        step.then.push(Input::Follow(perform));
+                    }
+                    Err(failure) => step.then.push(returned(Err(failure))),
+                }
+            }
         }
     }
+}
+
+/// The request, with what it starts told whom to tell of its end if the task waits for that.
+fn awaited(mut request: Request, task: &Task, call: Call) -> Request {
+    let waits = matches!(task.resource.pattern(), Pattern::Sync | Pattern::Sync2);
+    if let Request::States(executions::Request::StartExecution(start)) = &mut request
+        && waits
+    {
+        let Call { execution, scheduled } = call;
+        start.parent = Some(Parent::Task { execution, scheduled });
+    }
+    request
 }

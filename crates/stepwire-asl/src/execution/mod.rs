@@ -78,6 +78,13 @@ pub enum Stimulus {
         /// What it answered.
         result: Result<Json, Failure>,
     },
+    /// The job that a submitted task started has ended (`.sync`).
+    JobEnded {
+        /// Its `TaskScheduled` event.
+        scheduled: EventId,
+        /// The task's result.
+        result: Result<Json, Failure>,
+    },
     /// Somebody with the token says it succeeded.
     TokenSucceeded {
         /// Its `TaskScheduled` event.
@@ -317,6 +324,11 @@ impl Execution {
     pub fn outstanding(&self) -> Vec<Task> {
         let open = self.tasks.values().filter_map(|frame| self.task_of(*frame));
         open.filter_map(|(task, submitted)| (!submitted).then_some(task)).collect()
+    }
+
+    /// The open task of this `TaskScheduled` event.
+    pub fn open_task(&self, scheduled: EventId) -> Option<Task> {
+        self.task_of(*self.tasks.get(&scheduled)?).map(|(task, _)| task)
     }
 
     fn task_of(&self, frame: u32) -> Option<(Task, bool)> {

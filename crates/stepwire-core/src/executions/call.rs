@@ -128,6 +128,7 @@ impl Executions {
             name,
             input: Arc::clone(&start.input),
             trace_header: start.trace_header.clone(),
+            parent: start.parent,
         };
         let Some((id, ran)) = self.begin(now, begin, settings) else {
             return Ok(Err(no_machine(settings, &start.machine)));
@@ -176,7 +177,12 @@ impl Executions {
             return Ok(Err(ApiError::new("InvalidToken", "Invalid Token: 'Invalid token'")));
         };
         match self.stimulate(now, token.execution, stimulus(token, report), reads, settings)? {
-            Ok(ran) => Ok(Ok((Json::Object(Arc::default()), Some(token.execution), ran))),
+            Ok(mut ran) => {
+                if !matches!(report, Report::Heartbeat) {
+                    self.release(token, &mut ran);
+                }
+                Ok(Ok((Json::Object(Arc::default()), Some(token.execution), ran)))
+            }
             Err(Rejected::TaskNotOpen | Rejected::ExecutionEnded) => {
                 let message = "Task Timed Out: 'Provided task does not exist anymore'";
                 Ok(Err(ApiError::new("TaskTimedOut", message)))

@@ -4,6 +4,7 @@
 //! dropped from memory when others need the room. What stays is a few words per open execution.
 
 mod call;
+mod children;
 pub mod record;
 mod request;
 mod run;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 
 use stepwire_asl::{Execution, StateMachine, Timestamp};
 
-pub use record::{ExecutionId, ExecutionRecord, MachineRecord, OpenRecord, Status, Write};
+pub use record::{ExecutionId, ExecutionRecord, MachineRecord, OpenRecord, Parent, Status, Write};
 pub use request::{CreateStateMachine, ExecutionName, Page, Report, Request, StartExecution};
 pub(crate) use request::{PAYLOAD_MAX, is_name_prefix};
 pub use run::arn_of;
@@ -55,6 +56,8 @@ pub struct Executions {
     open: BTreeMap<ExecutionId, OpenRecord>,
     /// `due` of every open execution that has one; derived from `open`.
     deadlines: BTreeSet<(Timestamp, ExecutionId)>,
+    /// Open executions by who waits for them; derived from `open`.
+    children: BTreeSet<(Parent, ExecutionId)>,
     hot: BTreeMap<ExecutionId, Hot>,
     /// `used` of every hot execution; derived from `hot`.
     hot_order: BTreeSet<(u64, ExecutionId)>,
@@ -99,11 +102,13 @@ impl Executions {
             Some(record) => self.open.insert(id, record),
             None => self.open.remove(&id),
         };
-        if let Some(due) = before.and_then(|before| before.due) {
-            self.deadlines.remove(&(due, id));
+        if let Some(before) = before {
+            before.due.map(|due| self.deadlines.remove(&(due, id)));
+            before.parent.map(|parent| self.children.remove(&(parent, id)));
         }
-        if let Some(due) = record.and_then(|record| record.due) {
-            self.deadlines.insert((due, id));
+        if let Some(record) = record {
+            record.due.map(|due| self.deadlines.insert((due, id)));
+            record.parent.map(|parent| self.children.insert((parent, id)));
         }
     }
 
@@ -213,7 +218,8 @@ impl Executions {
     /// Compares the index with a freshly loaded one, and each execution in memory with its history.
     pub(crate) fn check(&self, stored: &Executions, read: &dyn Read) -> Result<(), String> {
         let names = |executions: &Executions| executions.by_name.clone();
-        if self.open != stored.open || self.deadlines != stored.deadlines {
+        let derived = |of: &Executions| (of.deadlines.clone(), of.children.clone());
+        if self.open != stored.open || derived(self) != derived(stored) {
             return Err("the index of open executions is not what is stored".to_owned());
         }
         if names(self) != names(stored) || self.next_execution != stored.next_execution {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use stepwire_asl::{HistoryEvent, Json, Timestamp, history};
+use stepwire_asl::{EventId, HistoryEvent, Json, Timestamp, history};
 
 use crate::read::{Key, Range};
 use crate::record::{Corrupt, Entry, KeyBuilder, Space, decode, encode};
@@ -67,6 +67,18 @@ impl Status {
     }
 }
 
+/// Who started an execution and hears of its end, in the commit in which it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Parent {
+    /// A task of another execution (`states:startExecution.sync`).
+    Task {
+        /// The other execution.
+        execution: ExecutionId,
+        /// Its `TaskScheduled` event.
+        scheduled: EventId,
+    },
+}
+
 /// Summary of an execution; everything else is its history.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ExecutionRecord {
@@ -84,6 +96,8 @@ pub struct ExecutionRecord {
     pub revision: u16,
     /// `traceHeader` of its start.
     pub trace_header: Option<Arc<str>>,
+    /// Who is told of its end.
+    pub parent: Option<Parent>,
 }
 
 /// An execution that has not ended.
@@ -93,6 +107,8 @@ pub struct OpenRecord {
     pub due: Option<Timestamp>,
     /// Whether the world still owes it an answer that recovery must ask for again.
     pub outstanding: bool,
+    /// Who is told of its end, and stops it when nobody waits for it any more.
+    pub parent: Option<Parent>,
 }
 
 /// One durable change.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use stepwire_asl::{Diagnostic, Json, Severity};
 
+use super::Parent;
 use crate::error::ApiError;
 use crate::integrations;
 use crate::params::Params;
@@ -124,6 +125,8 @@ pub struct StartExecution {
     pub input: Arc<str>,
     /// `traceHeader`
     pub trace_header: Option<Arc<str>>,
+    /// The task that waits for its end.
+    pub parent: Option<Parent>,
 }
 
 /// An execution as its ARN names it.
@@ -333,6 +336,7 @@ fn start_execution(params: &Params<'_>) -> Result<Request, ApiError> {
         name: name.map(Arc::from),
         input: input.into(),
         trace_header: params.optional_text("traceHeader")?.map(Arc::from),
+        parent: None,
     }))
 }
 

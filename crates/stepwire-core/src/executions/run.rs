@@ -9,7 +9,7 @@ use stepwire_asl::{
 };
 
 use super::record::{self, Write};
-use super::{ExecutionId, ExecutionRecord, Executions, Hot, OpenRecord, Status, TaskToken};
+use super::{ExecutionId, ExecutionRecord, Executions, Hot, OpenRecord, Parent, Status, TaskToken};
 use crate::read::{Read, Reads};
 use crate::record::Corrupt;
 use crate::settings::Settings;
@@ -21,6 +21,7 @@ pub(crate) struct Begin {
     pub(crate) name: Arc<str>,
     pub(crate) input: Arc<str>,
     pub(crate) trace_header: Option<Arc<str>>,
+    pub(crate) parent: Option<Parent>,
 }
 
 /// What one run of an execution came to.
@@ -28,6 +29,10 @@ pub(crate) struct Begin {
 pub(crate) struct Ran {
     pub(crate) writes: Vec<Write>,
     pub(crate) tasks: Vec<Task>,
+    /// Whom to tell that the execution has ended.
+    pub(crate) tell: Option<Parent>,
+    /// Executions whose end nobody waits for any more: they are to be stopped.
+    pub(crate) orphans: Vec<ExecutionId>,
 }
 
 impl Executions {
@@ -57,6 +62,7 @@ impl Executions {
             input_digest: digest(&begin.input),
             revision: stepwire_asl::REVISION,
             trace_header: begin.trace_header,
+            parent: begin.parent,
         };
         let mut ran = Ran::default();
         let name = Write::Name { machine: machine_name, name: begin.name, id };
@@ -111,7 +117,9 @@ impl Executions {
         if ended {
             hot.record.status = status;
             hot.record.stopped = hot.execution.stopped_at();
+            ran.tell = hot.record.parent;
         }
+        ran.orphans = self.orphans(id, &hot.execution);
         if first || ended {
             self.record(Write::Execution(id, hot.record.clone()), ran);
         }
@@ -121,7 +129,14 @@ impl Executions {
             }
             return;
         }
-        let open = OpenRecord { due: hot.execution.due(), outstanding: hot.execution.is_owed() };
+        let open = OpenRecord {
+            due: hot.execution.due(),
+            outstanding: hot.execution.is_owed(),
+            parent: match self.open.get(&id) {
+                Some(open) => open.parent,
+                None => hot.record.parent,
+            },
+        };
         if self.open.get(&id) != Some(&open) {
             self.record(Write::Open(id, Some(open)), ran);
         }

@@ -161,7 +161,7 @@ fn validated(definition: &str) -> Json {
     ])
 }
 
-fn describe_execution(
+pub(super) fn describe_execution(
     name: &ExecutionName,
     with_data: bool,
     read: &dyn Read,

@@ -57,6 +57,7 @@ impl Execution {
         let mut decider = Decider::new(self, turn);
         match stimulus {
             Stimulus::TaskReturned { result, .. } => decider.returned(frame, result),
+            Stimulus::JobEnded { result, .. } => decider.ended(frame, result),
             Stimulus::TokenSucceeded { output, .. } => {
                 decider.task_succeeded(frame, Payload::from_text(output));
             }
@@ -76,6 +77,7 @@ impl Execution {
     /// The branch that a stimulus is for.
     fn told_of(&self, stimulus: &Stimulus) -> Result<u32, Rejected> {
         let (Stimulus::TaskReturned { scheduled, .. }
+        | Stimulus::JobEnded { scheduled, .. }
         | Stimulus::TokenSucceeded { scheduled, .. }
         | Stimulus::TokenFailed { scheduled, .. }
         | Stimulus::Heartbeat { scheduled }) = stimulus

@@ -19,7 +19,7 @@ impl Decider<'_, '_> {
     ) -> Result<(), Failure> {
         let State::Task { resource, timeout, heartbeat } = &definition.state else { return Ok(()) };
         let scheduled: EventId = self.execution.last_id + 1;
-        let waits = resource.pattern() == Pattern::WaitForTaskToken;
+        let waits = resource.pattern() != Pattern::RequestResponse;
         let token = waits.then(|| (self.turn.token)(scheduled));
         let about = About { token: token.as_deref(), ..About::default() };
         let parameters = self.parameters(frame, definition, input, about)?;
@@ -65,9 +65,17 @@ impl Decider<'_, '_> {
         }
     }
 
+    /// The job that a submitted task waits for has ended.
+    pub(super) fn ended(&mut self, frame: u32, result: Result<Json, Failure>) {
+        match result {
+            Ok(output) => self.task_succeeded(frame, Payload::Value(output)),
+            Err(failure) => self.task_failed(frame, failure.into()),
+        }
+    }
+
     fn answered(&mut self, frame: u32, output: Payload) {
         let Some(resource) = self.resource(frame) else { return };
-        if resource.pattern() != Pattern::WaitForTaskToken {
+        if resource.pattern() == Pattern::RequestResponse {
             return self.task_succeeded(frame, output);
         }
         if let Some(failure) = unfit(resource.service(), output.value()) {

@@ -3,17 +3,23 @@
 //! A task on a hosted service is an ordinary request to it, made in the same commit. Two error
 //! dialects are spoken, as on AWS: optimised integrations those of SDK v1, `aws-sdk` ones those of v2.
 
+mod iot;
+mod metadata;
+mod names;
+mod states;
+
 use std::sync::Arc;
 
-use bytes::Bytes;
 use stepwire_asl::definition::{Pattern, Resource};
-use stepwire_asl::json::Object;
-use stepwire_asl::{Failure, Json};
+use stepwire_asl::{EventId, Failure, Json, Timestamp};
+
+use names::{camel, pascal, rename};
 
 use crate::error::ApiError;
-use crate::message::{Properties, QoS};
-use crate::params::Params;
-use crate::request::{Publish, Request, Service};
+use crate::executions::{ExecutionId, derived_uuid};
+use crate::request::{Request, Service};
+
+pub(crate) use states::v1;
 
 /// How a task is carried out.
 #[derive(Debug)]
@@ -45,6 +51,22 @@ enum Sdk {
     V2,
 }
 
+/// One call that a task makes to a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Call {
+    pub(crate) execution: ExecutionId,
+    /// Its `TaskScheduled` event.
+    pub(crate) scheduled: EventId,
+}
+
+impl Call {
+    /// The id that AWS would have given the request; the same each time it is asked for.
+    fn request_id(self) -> String {
+        let ExecutionId { machine, number } = self.execution;
+        derived_uuid(&[0; 32], "request", &[machine, number, self.scheduled])
+    }
+}
+
 /// Whether a definition may use `resource`; if not, why, in words for the one who wrote it.
 pub fn supported(resource: &Resource) -> Result<(), String> {
     let (service, api) = (resource.service(), resource.api());
@@ -59,6 +81,7 @@ pub fn supported(resource: &Resource) -> Result<(), String> {
     }
     let callback = resource.pattern() == Pattern::WaitForTaskToken;
     match resource.pattern() {
+        Pattern::Sync | Pattern::Sync2 if service == "states" => Ok(()),
         Pattern::Sync | Pattern::Sync2 => {
             Err(format!("`.sync` is not available for `{service}:{api}`"))
         }
@@ -110,6 +133,14 @@ fn hosted(service: &str) -> Option<Hosted> {
     Some(match service {
         "aws-sdk:iot" => v2(Service::Iot, "Iot", "IotException"),
         "aws-sdk:iotdataplane" => v2(Service::IotData, "IotDataPlane", "IotDataPlaneException"),
+        "aws-sdk:sfn" => v2(Service::States, "Sfn", "SfnException"),
+        "states" => Hosted {
+            service: Service::States,
+            prefix: "StepFunctions",
+            unmodelled: "AWSStepFunctionsException",
+            title: "AWSStepFunctions",
+            sdk: Sdk::V1,
+        },
         "aws-sdk:dynamodb" => v2(Service::DynamoDb, "DynamoDb", "DynamoDbException"),
         "dynamodb" => Hosted {
             service: Service::DynamoDb,
@@ -126,6 +157,7 @@ fn operation_exists(hosted: Hosted, api: &str) -> bool {
     let optimised = ["getItem", "putItem", "deleteItem", "updateItem"];
     match hosted.service {
         Service::IotData => api == "publish",
+        Service::States if hosted.sdk == Sdk::V1 => api == "startExecution",
         _ if hosted.sdk == Sdk::V1 && !optimised.contains(&api) => false,
         service => Request::parse(service, &pascal(api), &Json::Object(Arc::default())).is_some(),
     }
@@ -133,41 +165,74 @@ fn operation_exists(hosted: Hosted, api: &str) -> bool {
 
 impl Hosted {
     /// The request that a task's parameters make of this service.
-    pub(crate) fn request(self, api: &str, parameters: &Json) -> Result<Request, Failure> {
+    pub(crate) fn request(
+        self,
+        api: &str,
+        parameters: &Json,
+        call: Call,
+    ) -> Result<Request, Failure> {
         let parsed = match self.service {
-            Service::IotData => publish(parameters).map(Request::Publish),
+            Service::IotData => iot::publish(parameters).map(Request::Publish),
             Service::Iot => {
                 let body = rename(parameters, &camel);
                 Request::parse(self.service, &pascal(api), &body).unwrap_or_else(unknown)
             }
-            Service::DynamoDb | Service::States => {
+            Service::States => {
+                let body = states::body(parameters);
+                Request::parse(self.service, &pascal(api), &body).unwrap_or_else(unknown)
+            }
+            Service::DynamoDb => {
                 Request::parse(self.service, &pascal(api), parameters).unwrap_or_else(unknown)
             }
         };
-        parsed.map_err(|error| self.failure(&error))
+        parsed.map_err(|error| self.failure(&error, call))
+    }
+
+    /// What the service said as the task's result.
+    pub(crate) fn result(
+        self,
+        answer: Result<Json, ApiError>,
+        call: Call,
+        now: Timestamp,
+    ) -> Result<Json, Failure> {
+        answer
+            .map(|answer| self.output(&answer, call, now))
+            .map_err(|error| self.failure(&error, call))
     }
 
     /// A service's answer as the task's output: members in PascalCase.
-    pub(crate) fn output(self, answer: &Json) -> Json {
+    fn output(self, answer: &Json, call: Call, now: Timestamp) -> Json {
         match self.service {
-            Service::Iot | Service::IotData | Service::States => rename(answer, &pascal),
+            Service::States => match self.sdk {
+                Sdk::V1 => metadata::with(&states::v1(answer), answer, call, now),
+                Sdk::V2 => states::v2(answer),
+            },
+            Service::Iot | Service::IotData => rename(answer, &pascal),
             Service::DynamoDb => answer.clone(),
         }
     }
 
     /// A service's refusal as the task's failure.
-    pub(crate) fn failure(self, error: &ApiError) -> Failure {
+    fn failure(self, error: &ApiError, call: Call) -> Failure {
         let modelled = !matches!(
             error.code.as_ref(),
             "ValidationException" | "SerializationException" | "InternalFailure"
         );
-        let name = if modelled { error.code.as_ref() } else { self.unmodelled };
+        let name = match (self.service, modelled) {
+            (Service::States, _) => states::exception(&error.code),
+            (_, true) => error.code.to_string(),
+            (_, false) => self.unmodelled.to_owned(),
+        };
         let status = status(&error.code);
-        let (message, title) = (&error.message, self.title);
+        let (message, title, id) = (&error.message, self.title, call.request_id());
+        let attempts = if self.service == Service::States { " (SDK Attempt Count: 1)" } else { "" };
         let cause = match self.sdk {
-            Sdk::V2 => format!("{message} (Service: {title}, Status Code: {status})"),
+            Sdk::V2 => format!(
+                "{message} (Service: {title}, Status Code: {status}, Request ID: {id}){attempts}"
+            ),
             Sdk::V1 => format!(
-                "{message} (Service: {title}; Status Code: {status}; Error Code: {})",
+                "{message} (Service: {title}; Status Code: {status}; Error Code: {}; \
+                 Request ID: {id}; Proxy: null)",
                 error.code
             ),
         };
@@ -193,74 +258,15 @@ fn status(code: &str) -> u16 {
     }
 }
 
-/// `iotdataplane:publish`: the payload as text is its bytes, any other JSON its compact text.
-fn publish(parameters: &Json) -> Result<Publish, ApiError> {
-    let params = Params::new(parameters, "InvalidRequestException");
-    params.only(&["Topic", "Qos", "Retain", "Payload", "ContentType", "ResponseTopic"])?;
-    let qos = match params.optional_int("Qos")? {
-        None | Some(0) => QoS::AtMostOnce,
-        Some(1) => QoS::AtLeastOnce,
-        Some(other) => return Err(params.invalid("Qos", &format!("`{other}` is not 0 or 1"))),
-    };
-    let payload = match params.get("Payload") {
-        None => Bytes::new(),
-        Some(Json::String(text)) => Bytes::copy_from_slice(text.as_bytes()),
-        Some(other) => Bytes::from(other.to_text()),
-    };
-    let properties = Properties {
-        content_type: params.optional_text("ContentType")?.map(Arc::from),
-        response_topic: params.optional_text("ResponseTopic")?.map(Arc::from),
-        ..Properties::default()
-    };
-    let retain = params.optional_bool("Retain")?.unwrap_or(false);
-    Publish::to(params.text("Topic")?, payload, qos, retain, properties)
-}
-
-/// Renames the members of a structure at every level, but not the keys of attribute maps.
-fn rename(value: &Json, name: &dyn Fn(&str) -> String) -> Json {
-    match value {
-        Json::Object(members) => {
-            let renamed = members.iter().map(|(key, value)| {
-                let is_map = key.eq_ignore_ascii_case("attributes");
-                let value = if is_map { value.clone() } else { rename(value, name) };
-                (Arc::from(name(key)), value)
-            });
-            Json::Object(Arc::new(renamed.collect::<Object>()))
-        }
-        Json::Array(items) => Json::array(items.iter().map(|item| rename(item, name))),
-        other => other.clone(),
-    }
-}
-
-fn pascal(name: &str) -> String {
-    with_first(name, |first| first.to_ascii_uppercase())
-}
-
-fn camel(name: &str) -> String {
-    with_first(name, |first| first.to_ascii_lowercase())
-}
-
-fn with_first(name: &str, change: impl Fn(char) -> char) -> String {
-    let mut chars = name.chars();
-    chars.next().map(change).into_iter().chain(chars).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn members_are_renamed_but_attribute_names_are_not() {
-        let wire = Json::parse(r#"{"thingName":"a","attributes":{"lowerCase":"x"}}"#);
-        let pascal_case = rename(&wire.unwrap_or_default(), &pascal);
-        let text = pascal_case.to_text();
-        assert_eq!(text, r#"{"ThingName":"a","Attributes":{"lowerCase":"x"}}"#);
-    }
-
-    #[test]
     fn the_two_dialects_name_the_same_error_differently() {
         let error = ApiError::new("ValidationException", "bad key");
-        let name = |service| hosted(service).map(|hosted| hosted.failure(&error).error);
+        let call = Call { execution: ExecutionId { machine: 1, number: 2 }, scheduled: 3 };
+        let name = |service| hosted(service).map(|hosted| hosted.failure(&error, call).error);
         assert_eq!(name("aws-sdk:dynamodb").as_deref(), Some("DynamoDb.DynamoDbException"));
         assert_eq!(name("dynamodb").as_deref(), Some("DynamoDB.AmazonDynamoDBException"));
     }

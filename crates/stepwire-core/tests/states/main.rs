@@ -1,0 +1,6 @@
+//! Step Functions requests against a kernel and a disk that outlives it.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod nested;
+mod node;

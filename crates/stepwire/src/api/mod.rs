@@ -1,0 +1,188 @@
+//! AWS requests: from HTTP to what the kernel is asked, and back. One file for each protocol.
+
+mod iot;
+mod query;
+mod rest;
+mod target;
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use stepwire_asl::Json;
+use stepwire_asl::json::Object;
+use stepwire_aws::error::{qualified, status};
+use stepwire_aws::sigv4::{Signature, Signed};
+use stepwire_core::ApiError;
+
+use crate::access_key::AccessKey;
+use crate::node::Node;
+
+const AWS_JSON: &str = "application/x-amz-json-1.0";
+/// Longest body of a request, bytes; DynamoDB's BatchWriteItem is the largest.
+pub(crate) const BODY_MAX: usize = 16 << 20;
+
+/// How a service speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Protocol {
+    /// The operation in `X-Amz-Target`, JSON in the body.
+    Target,
+    /// The operation in method and path.
+    Rest,
+    /// The same, XML in and out.
+    RestXml,
+    /// The operation in a form field, XML back.
+    Query,
+}
+
+/// Answers one AWS request.
+pub(crate) async fn answer(
+    node: &Node,
+    keys: Option<&AccessKey>,
+    parts: &Parts,
+    body: Bytes,
+) -> Response {
+    let signature = match signed(keys, parts, &body) {
+        Ok(signature) => signature,
+        Err(error) => return refused("", Protocol::of(parts, ""), &error),
+    };
+    let service = signature.service.as_str();
+    let protocol = Protocol::of(parts, service);
+    let result = match protocol {
+        Protocol::Target => target::answer(node, service, parts, &body).await,
+        Protocol::Rest => rest::answer(node, service, parts, &body).await,
+        Protocol::RestXml => Err(not_served(service)),
+        Protocol::Query => match query::answer(node, service, &body) {
+            Ok(answer) => return answer,
+            Err(error) => Err(error),
+        },
+    };
+    match result {
+        Ok(answer) => success(protocol, &answer),
+        Err(error) => refused(service, protocol, &error),
+    }
+}
+
+impl Protocol {
+    fn of(parts: &Parts, service: &str) -> Protocol {
+        let form = parts
+            .headers
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|kind| kind.as_bytes().starts_with(b"application/x-www-form-urlencoded"));
+        if parts.headers.contains_key("x-amz-target") {
+            Protocol::Target
+        } else if form && parts.uri.path() == "/" {
+            Protocol::Query
+        } else if service == "s3" {
+            Protocol::RestXml
+        } else {
+            Protocol::Rest
+        }
+    }
+}
+
+/// The one gate: before a request is looked at any closer. Off loopback it must be signed with the
+/// node's key; on loopback a signature need only have the form of one.
+fn signed(keys: Option<&AccessKey>, parts: &Parts, body: &[u8]) -> Result<Signature, ApiError> {
+    use stepwire_aws::sigv4::Refused;
+    let refuse = |refused: Refused| ApiError::new(refused.code(), refused.to_string());
+    let signature = Signature::read(&parts.headers).map_err(refuse)?;
+    let Some(keys) = keys else { return Ok(signature) };
+    if signature.key != keys.id {
+        return Err(refuse(Refused::UnknownKey));
+    }
+    let request = Signed {
+        method: parts.method.as_str(),
+        path: parts.uri.path(),
+        query: parts.uri.query().unwrap_or_default(),
+        headers: &parts.headers,
+        body,
+    };
+    let now = jiff::Timestamp::now().as_second();
+    signature.verify(&request, &keys.secret, now).map_err(refuse)?;
+    Ok(signature)
+}
+
+fn not_served(service: &str) -> ApiError {
+    let message = format!("service `{service}` is not available in stepwire");
+    ApiError::new("UnknownOperationException", message)
+}
+
+fn not_available(operation: &str) -> ApiError {
+    let message = format!("operation `{operation}` is not available in stepwire yet");
+    ApiError::new("UnknownOperationException", message)
+}
+
+/// The members in a body; none when it is empty.
+fn parsed(body: &[u8]) -> Result<Json, ApiError> {
+    let refuse = |why: String| ApiError::new("SerializationException", why);
+    if body.is_empty() {
+        return Ok(Json::Object(Arc::default()));
+    }
+    let json = Json::parse_bytes(body)
+        .map_err(|error| refuse(format!("the body is not JSON: {error}")))?;
+    match json {
+        Json::Object(_) => Ok(json),
+        _ => Err(refuse("the body must be a JSON object".to_owned())),
+    }
+}
+
+fn success(protocol: Protocol, answer: &Json) -> Response {
+    let kind = if protocol == Protocol::Target { AWS_JSON } else { "application/json" };
+    let empty = protocol == Protocol::Target && answer.as_object().is_some_and(Object::is_empty);
+    let body = if empty { "{}".to_owned() } else { answer.to_text() };
+    ([(header::CONTENT_TYPE, kind)], body).into_response()
+}
+
+fn refused(service: &str, protocol: Protocol, error: &ApiError) -> Response {
+    let status =
+        StatusCode::from_u16(status(service, &error.code)).unwrap_or(StatusCode::BAD_REQUEST);
+    let xml = |body: String| (status, [(header::CONTENT_TYPE, "text/xml")], body).into_response();
+    match protocol {
+        Protocol::Target => shaped(status, AWS_JSON, Some(qualified(service, &error.code)), error),
+        Protocol::Rest => shaped(status, "application/json", None, error),
+        Protocol::RestXml => xml(format!("<Error>{}</Error>", in_xml(error))),
+        Protocol::Query => xml(format!(
+            "<ErrorResponse><Error><Type>Sender</Type>{}</Error></ErrorResponse>",
+            in_xml(error)
+        )),
+    }
+}
+
+/// A refusal of what never became a request, in the shape of AWS's errors.
+pub(crate) fn refused_early(status: StatusCode, code: &'static str, message: &str) -> Response {
+    let error = ApiError::new(code, message);
+    shaped(status, AWS_JSON, Some(code.to_owned()), &error)
+}
+
+/// An error as JSON; with its full name inside for protocols that want it there.
+fn shaped(
+    status: StatusCode,
+    kind: &'static str,
+    name: Option<String>,
+    error: &ApiError,
+) -> Response {
+    let mut members = Object::new();
+    members.extend(name.map(|name| ("__type".into(), Json::from(name))));
+    members.insert("message".into(), error.message.as_str().into());
+    for (name, value) in &error.members {
+        members.insert((*name).into(), value.clone());
+    }
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    if let Ok(code) = HeaderValue::from_str(&error.code) {
+        headers.insert("x-amzn-errortype", code);
+    }
+    (status, headers, Json::Object(Arc::new(members)).to_text()).into_response()
+}
+
+fn in_xml(error: &ApiError) -> String {
+    let (code, message) = (escaped(&error.code), escaped(&error.message));
+    format!("<Code>{code}</Code><Message>{message}</Message>")
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}

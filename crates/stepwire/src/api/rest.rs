@@ -1,0 +1,102 @@
+//! restJson: the operation in method and path, its members anywhere in the request.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::http::request::Parts;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use stepwire_asl::Json;
+use stepwire_asl::json::{Number, Object};
+use stepwire_aws::rest::{self, Matched};
+use stepwire_aws::routes;
+use stepwire_core::{ApiError, Request, Service};
+
+use super::{iot, not_available, not_served, parsed};
+use crate::node::Node;
+
+/// Answers a request whose method and path name the operation.
+pub(super) async fn answer(
+    node: &Node,
+    signed_for: &str,
+    parts: &Parts,
+    body: &Bytes,
+) -> Result<Json, ApiError> {
+    let (method, path) = (parts.method.as_str(), parts.uri.path());
+    let data = matches!(signed_for, "iotdata" | "iotdevicegateway");
+    let table = match signed_for {
+        "iot" => routes::IOT,
+        _ if data => routes::IOT_DATA,
+        _ => return Err(not_served(signed_for)),
+    };
+    let Some(matched) = rest::find(table, method, path) else {
+        return Err(if rest::path_exists(table, path) {
+            ApiError::new(
+                "MethodNotAllowedException",
+                format!("`{method}` is not known on `{path}`"),
+            )
+        } else {
+            ApiError::new("ResourceNotFoundException", format!("`{path}` is no path of this API"))
+        });
+    };
+    let operation = matched.route.operation;
+    let body = members(&matched, parts, body)?;
+    match operation {
+        "Publish" if data => node.call(Request::Publish(iot::publish(&body)?)).await,
+        "DescribeEndpoint" => iot::describe_endpoint(node, &body),
+        "CreateKeysAndCertificate" => iot::create_keys_and_certificate(node, &body).await,
+        _ if data => Err(not_available(operation)),
+        _ => match Request::parse(Service::Iot, operation, &body) {
+            Some(request) => node.call(request?).await,
+            None => Err(not_available(operation)),
+        },
+    }
+}
+
+/// Everything a REST request says, as the members of its operation's input.
+fn members(matched: &Matched<'_>, parts: &Parts, body: &Bytes) -> Result<Json, ApiError> {
+    let route = matched.route;
+    let mut members = Object::new();
+    match route.payload {
+        Some("payload") => {
+            members.insert("payload".into(), STANDARD.encode(body).into());
+        }
+        Some(name) => {
+            members.insert(name.into(), parsed(body)?);
+        }
+        None => {
+            let all = parsed(body)?;
+            let all = all.as_object().into_iter().flatten();
+            members.extend(all.map(|(name, value)| (Arc::clone(name), value.clone())));
+        }
+    }
+    let mut add = |name: &str, text: &str| {
+        let value = if route.plain.contains(&name) { plain(text) } else { text.into() };
+        members.insert(name.into(), value);
+    };
+    for (wire, value) in rest::query_pairs(parts.uri.query().unwrap_or_default()) {
+        let Some((_, name)) = route.query.iter().find(|(known, _)| *known == wire) else {
+            let message = format!("parameter `{wire}` is not supported");
+            return Err(ApiError::new("InvalidRequestException", message));
+        };
+        add(name, &value);
+    }
+    for (wire, name) in route.headers {
+        if let Some(value) = parts.headers.get(*wire).and_then(|value| value.to_str().ok()) {
+            add(name, value);
+        }
+    }
+    for (name, value) in &matched.labels {
+        add(name, value);
+    }
+    Ok(Json::Object(Arc::new(members)))
+}
+
+/// A number or truth value of a path or query; other text stays text and is refused as such.
+fn plain(text: &str) -> Json {
+    match text {
+        "true" => true.into(),
+        "false" => false.into(),
+        text => Number::from_text(text).map_or_else(|| text.into(), Json::Number),
+    }
+}

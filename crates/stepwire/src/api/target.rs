@@ -1,0 +1,33 @@
+//! awsJson: the operation in `X-Amz-Target`, JSON in the body.
+
+use axum::http::request::Parts;
+use stepwire_asl::Json;
+use stepwire_core::{ApiError, Request, Service};
+
+use super::{not_available, not_served, parsed};
+use crate::node::Node;
+
+/// Answers a request whose header names the operation.
+pub(super) async fn answer(
+    node: &Node,
+    signed_for: &str,
+    parts: &Parts,
+    body: &[u8],
+) -> Result<Json, ApiError> {
+    let target = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
+    let (prefix, operation) = target.and_then(|target| target.split_once('.')).unwrap_or_default();
+    let service = match prefix {
+        "AWSStepFunctions" => Service::States,
+        "DynamoDB_20120810" => Service::DynamoDb,
+        _ if matches!(signed_for, "states" | "dynamodb") => {
+            let message = format!("`{prefix}` in `X-Amz-Target` is not available in stepwire");
+            return Err(ApiError::new("UnknownOperationException", message));
+        }
+        _ => return Err(not_served(signed_for)),
+    };
+    let body = parsed(body)?;
+    match Request::parse(service, operation, &body) {
+        Some(request) => node.call(request?).await,
+        None => Err(not_available(operation)),
+    }
+}
