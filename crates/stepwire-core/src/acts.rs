@@ -118,7 +118,14 @@ impl Kernel {
             return Err(format!("the input has {} bytes, at most {PAYLOAD_MAX}", input.len()));
         }
         let input = input.into();
-        let begin = Begin { machine: number, name, input, trace_header: None, parent: None };
+        let begin = Begin {
+            machine: number,
+            name,
+            input,
+            trace_header: None,
+            parent: None,
+            test_case: None,
+        };
         let (id, ran) = self.executions.begin(now, begin, &self.settings).ok_or_else(missing)?;
         ask(id, ran, step);
         Ok(())

@@ -11,7 +11,7 @@ use crate::answers::Answers;
 use crate::broker::{self, Broker};
 use crate::effect::{Effect, Report};
 use crate::error::ApiError;
-use crate::executions::{self, ExecutionId, Executions, Parent, Ran, TaskToken};
+use crate::executions::{self, ExecutionId, Executions, Mocked, Parent, Ran, TaskToken};
 use crate::input::{Follow, Input, ReplyId};
 use crate::integrations::{self, Call, Carry, Hosted};
 use crate::message::Message;
@@ -226,6 +226,7 @@ impl Kernel {
                     self.touch(request, reads);
                     self.executions.touch(*execution, reads);
                 }
+                Follow::Mocked { execution, .. } => self.executions.touch(*execution, reads),
                 Follow::Store { request, .. } => self.touch(request, reads),
                 Follow::Complete(_, answer) => self.touch_answer(answer, reads),
                 Follow::Timers(ids) => ids.iter().for_each(|id| self.executions.touch(*id, reads)),
@@ -298,6 +299,18 @@ impl Kernel {
                     let _ = self.stimulate(now, execution, stimulus, reads, step);
                 }
             }
+            Follow::Mocked { execution, scheduled, waits, result } => {
+                let submitted =
+                    Stimulus::TaskReturned { scheduled, result: Ok(Json::object::<&str>([])) };
+                let (first, then) = if waits {
+                    (submitted, Some(Stimulus::JobEnded { scheduled, result }))
+                } else {
+                    (Stimulus::TaskReturned { scheduled, result }, None)
+                };
+                for stimulus in [first].into_iter().chain(then) {
+                    let _ = self.stimulate(now, execution, stimulus, reads, step);
+                }
+            }
             Follow::Store { rule, message, hops, request } => {
                 if let Some(Err(error)) = self.call(now, Asker::Rule, &request, reads, step) {
                     let (kind, why) = ("DynamoDBv2Action", error.to_string());
@@ -315,10 +328,8 @@ impl Kernel {
                 let stop = Stimulus::Stop { error: None, cause: None };
                 let _ = self.stimulate(now, id, stop, reads, step);
             }
-            Follow::Resume(id) => match self.executions.outstanding(id, reads) {
-                Ok(tasks) => {
-                    ask(id, Ran { tasks, ..Ran::default() }, step);
-                }
+            Follow::Resume(id) => match self.executions.outstanding(id, reads, &self.settings) {
+                Ok(ran) => ask(id, ran, step),
                 Err(corrupt) => self.quarantine(id, &corrupt, step),
             },
         }
@@ -542,6 +553,10 @@ pub(crate) fn ask(execution: ExecutionId, ran: Ran, step: &mut Step) {
     step.writes.extend(ran.writes.into_iter().map(Write::Executions));
     step.then.extend(ran.orphans.into_iter().map(|child| Input::Follow(Follow::Abandon(child))));
     step.then.extend(ran.tell.map(|parent| Input::Follow(Follow::Ended(execution, parent))));
+    step.then.extend(ran.mocked.into_iter().map(|mocked| {
+        let Mocked { scheduled, waits, result } = mocked;
+        Input::Follow(Follow::Mocked { execution, scheduled, waits, result })
+    }));
     for task in ran.tasks {
         let scheduled = task.scheduled;
         let returned = |result| Input::TaskReturned { execution, scheduled, result };

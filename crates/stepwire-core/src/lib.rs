@@ -16,6 +16,7 @@ pub mod input;
 pub mod integrations;
 mod kernel;
 pub mod message;
+pub mod mocks;
 pub mod mqtt;
 pub mod overlay;
 mod params;

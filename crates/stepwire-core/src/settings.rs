@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::broker::Limits;
+use crate::mocks::Mocks;
 
 /// Fixed facts about the node and the limits it holds.
 #[derive(Debug, Clone)]
@@ -19,6 +20,8 @@ pub struct Settings {
     pub answer_grace_ms: i64,
     /// What the broker bounds.
     pub mqtt: Limits,
+    /// Test cases that answer tasks in place of services.
+    pub mocks: Arc<Mocks>,
 }
 
 impl Settings {
@@ -37,6 +40,7 @@ impl Default for Settings {
             subscribe_grace_ms: 5_000,
             answer_grace_ms: 10_000,
             mqtt: Limits::default(),
+            mocks: Arc::default(),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use stepwire_asl::Json;
+use stepwire_core::mocks::Mocks;
 use stepwire_core::{ApiError, Input, Request, Settings, broker, executions};
 use stepwire_store::Store;
 use stepwire_store::embedded::Embedded;
@@ -22,7 +23,7 @@ use crate::effects::{Replies, World};
 use crate::files;
 use crate::http_task::HttpTasks;
 use crate::listen::{http, mqtt};
-use crate::node_error::NodeError;
+use crate::node_error::{NodeError, plain};
 use crate::node_file::NodeFile;
 use crate::observe::{Observation, Observers};
 use crate::shard::{self, Shard, ShardRead};
@@ -81,10 +82,11 @@ impl Node {
     /// Nothing is listened to before recovery is durable. On an error nothing was changed.
     pub async fn start(config: Config) -> Result<Node, NodeError> {
         config.check()?;
+        let mocks = mocks(&config)?;
         let store = open_store(&config.storage)?;
         let folder = config.storage.folder();
         files::create_folder(folder).map_err(|error| NodeError::data(folder, error))?;
-        let settings = settings(&config)?;
+        let settings = Settings { mocks, ..settings(&config)? };
         let authority = match &config.storage {
             Storage::Folder(folder) => Authority::open(folder)?,
             Storage::Memory(folder) => {
@@ -359,6 +361,14 @@ fn settings(config: &Config) -> Result<Settings, NodeError> {
         },
         ..Settings::default()
     })
+}
+
+/// The test cases of the configured file.
+fn mocks(config: &Config) -> Result<Arc<Mocks>, NodeError> {
+    let Some(path) = &config.mock_config else { return Ok(Arc::default()) };
+    let refused = |why: String| NodeError::MockConfig { path: path.clone(), why };
+    let text = std::fs::read_to_string(path).map_err(|error| refused(plain(&error)))?;
+    Mocks::parse(&text).map(Arc::new).map_err(|error| refused(error.to_string()))
 }
 
 /// The secret that tokens are sealed with: made once, kept with the data.

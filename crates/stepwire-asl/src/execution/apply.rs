@@ -88,8 +88,11 @@ impl Execution {
             }
             Detail::Scheduled { parameters, timeout_s, heartbeat_s, .. } => {
                 let after = |seconds: &Option<i64>| seconds.map(|s| event.at.plus_ms(s * 1_000));
+                let state = self.position(event)?.state;
+                let attempts = self.attempts.entry(state).or_default();
                 let task = OpenTask {
                     scheduled: event.id,
+                    attempt: *attempts,
                     submitted: false,
                     parameters: parameters.value().clone(),
                     timeout_at: after(timeout_s),
@@ -97,6 +100,7 @@ impl Execution {
                     heartbeat_ms: heartbeat_s.map(|seconds| seconds * 1_000),
                     timeout_ms: timeout_s.map(|seconds| seconds * 1_000),
                 };
+                *attempts += 1;
                 self.position(event)?.activity = Activity::Task(task);
                 self.tasks.insert(event.id, event.frame);
                 self.unanswered += 1;

@@ -150,6 +150,8 @@ pub struct Task {
     pub timeout_ms: Option<i64>,
     /// Name of its state.
     pub state: Arc<str>,
+    /// How often tasks of that state were scheduled before, by retries and visits alike.
+    pub attempt: u32,
 }
 
 /// A history does not fit its state machine.
@@ -183,6 +185,8 @@ pub struct Execution {
     unanswered: u32,
     /// Deadline of every frame that has one; derived from `frames`.
     deadlines: BTreeSet<(Timestamp, u32)>,
+    /// Tasks scheduled so far, by state.
+    attempts: BTreeMap<StateId, u32>,
 }
 
 /// A branch: the machine's own, of a Parallel, or an iteration of a Map.
@@ -222,6 +226,7 @@ enum Activity {
 #[derive(Debug, Clone, PartialEq)]
 struct OpenTask {
     scheduled: EventId,
+    attempt: u32,
     submitted: bool,
     parameters: Json,
     timeout_at: Option<Timestamp>,
@@ -342,6 +347,7 @@ impl Execution {
             parameters: open.parameters.clone(),
             timeout_ms: open.timeout_ms,
             state: Arc::clone(&definition.name),
+            attempt: open.attempt,
         };
         Some((task, open.submitted))
     }
@@ -382,6 +388,7 @@ impl Execution {
             tasks: BTreeMap::new(),
             unanswered: 0,
             deadlines: BTreeSet::new(),
+            attempts: BTreeMap::new(),
         }
     }
 }

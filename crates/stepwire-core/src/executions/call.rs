@@ -112,6 +112,15 @@ impl Executions {
         let Some(machine) = self.machine_named(&start.machine) else {
             return Ok(Err(no_machine(settings, &start.machine)));
         };
+        if let Some(case) = &start.test_case
+            && !settings.mocks.has(&start.machine, case)
+        {
+            let name = &start.machine;
+            let message = format!(
+                "Invalid Arn: 'the mock configuration has no test case `{case}` of `{name}`'"
+            );
+            return Ok(Err(ApiError::new("InvalidArn", message)));
+        }
         let machine = machine.record.number;
         let name = match &start.name {
             Some(name) => {
@@ -129,6 +138,7 @@ impl Executions {
             input: Arc::clone(&start.input),
             trace_header: start.trace_header.clone(),
             parent: start.parent,
+            test_case: start.test_case.clone(),
         };
         let Some((id, ran)) = self.begin(now, begin, settings) else {
             return Ok(Err(no_machine(settings, &start.machine)));
@@ -221,7 +231,9 @@ fn repeated(
         return Ok(None);
     };
     let arn = execution_arn(settings, &start.machine, name);
-    let same = record.status == Status::Running && record.input_digest == digest(&start.input);
+    let same = record.status == Status::Running
+        && record.input_digest == digest(&start.input)
+        && record.test_case == start.test_case;
     Ok(Some(if same {
         Ok((started(&arn, record.started), None, Ran::default()))
     } else {

@@ -5,6 +5,7 @@
 
 mod call;
 mod children;
+mod mocked;
 pub mod record;
 mod request;
 mod run;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 use stepwire_asl::{Execution, StateMachine, Timestamp};
 
+pub(crate) use mocked::Mocked;
 pub use record::{ExecutionId, ExecutionRecord, MachineRecord, OpenRecord, Parent, Status, Write};
 pub use request::{CreateStateMachine, ExecutionName, Page, Report, Request, StartExecution};
 pub(crate) use request::{PAYLOAD_MAX, is_name_prefix};

@@ -98,6 +98,8 @@ pub struct ExecutionRecord {
     pub trace_header: Option<Arc<str>>,
     /// Who is told of its end.
     pub parent: Option<Parent>,
+    /// Test case of the mock configuration that it runs.
+    pub test_case: Option<Arc<str>>,
 }
 
 /// An execution that has not ended.

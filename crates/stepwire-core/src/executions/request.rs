@@ -127,6 +127,8 @@ pub struct StartExecution {
     pub trace_header: Option<Arc<str>>,
     /// The task that waits for its end.
     pub parent: Option<Parent>,
+    /// Test case of the mock configuration, written behind the ARN: `…:stateMachine:NAME#CASE`.
+    pub test_case: Option<Arc<str>>,
 }
 
 /// An execution as its ARN names it.
@@ -331,8 +333,11 @@ fn start_execution(params: &Params<'_>) -> Result<Request, ApiError> {
         return Err(ApiError::new("InvalidExecutionInput", message));
     }
     let name = params.optional_text("name")?.map(checked_name).transpose()?;
+    let arn = params.text("stateMachineArn")?;
+    let (arn, test_case) = arn.split_once('#').map_or((arn, None), |(arn, case)| (arn, Some(case)));
     Ok(Request::StartExecution(StartExecution {
-        machine: machine_arn(params)?,
+        machine: machine_named_by(arn)?,
+        test_case: test_case.map(Arc::from),
         name: name.map(Arc::from),
         input: input.into(),
         trace_header: params.optional_text("traceHeader")?.map(Arc::from),
@@ -460,7 +465,10 @@ pub(crate) fn is_name_prefix(prefix: &str) -> bool {
 }
 
 fn machine_arn(params: &Params<'_>) -> Result<Arc<str>, ApiError> {
-    let arn = params.text("stateMachineArn")?;
+    machine_named_by(params.text("stateMachineArn")?)
+}
+
+fn machine_named_by(arn: &str) -> Result<Arc<str>, ApiError> {
     match states_resource(arn)? {
         ("stateMachine", name) if !name.is_empty() && !name.contains([':', '\0']) => {
             Ok(name.into())

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use stepwire_asl::{
-    Decision, Entropy, EventId, Execution, HistoryEvent, Rejected, Start, Stimulus, Task,
-    Timestamp, Turn,
+    Entropy, EventId, Execution, HistoryEvent, Rejected, Start, Stimulus, Task, Timestamp, Turn,
 };
 
 use super::record::{self, Write};
-use super::{ExecutionId, ExecutionRecord, Executions, Hot, OpenRecord, Parent, Status, TaskToken};
+use super::{
+    ExecutionId, ExecutionRecord, Executions, Hot, Mocked, OpenRecord, Parent, Status, TaskToken,
+};
 use crate::read::{Read, Reads};
 use crate::record::Corrupt;
 use crate::settings::Settings;
@@ -22,6 +23,8 @@ pub(crate) struct Begin {
     pub(crate) input: Arc<str>,
     pub(crate) trace_header: Option<Arc<str>>,
     pub(crate) parent: Option<Parent>,
+    /// Test case of the mock configuration that answers its tasks.
+    pub(crate) test_case: Option<Arc<str>>,
 }
 
 /// What one run of an execution came to.
@@ -29,6 +32,8 @@ pub(crate) struct Begin {
 pub(crate) struct Ran {
     pub(crate) writes: Vec<Write>,
     pub(crate) tasks: Vec<Task>,
+    /// Tasks that a test case has answered.
+    pub(crate) mocked: Vec<Mocked>,
     /// Whom to tell that the execution has ended.
     pub(crate) tell: Option<Parent>,
     /// Executions whose end nobody waits for any more: they are to be stopped.
@@ -63,11 +68,14 @@ impl Executions {
             revision: stepwire_asl::REVISION,
             trace_header: begin.trace_header,
             parent: begin.parent,
+            test_case: begin.test_case,
         };
         let mut ran = Ran::default();
         let name = Write::Name { machine: machine_name, name: begin.name, id };
         self.record(name, &mut ran);
-        self.settle(id, Hot { execution, record, used: 0 }, decision, true, &mut ran);
+        ran.tasks = decision.tasks;
+        ran.mocked = self.mocked(id, &record, &mut ran.tasks, settings);
+        self.settle(id, Hot { execution, record, used: 0 }, decision.events, true, &mut ran);
         Some((id, ran))
     }
 
@@ -88,7 +96,9 @@ impl Executions {
         let mut ran = Ran::default();
         match decided {
             Ok(decision) => {
-                self.settle(id, hot, decision, false, &mut ran);
+                ran.tasks = decision.tasks;
+                ran.mocked = self.mocked(id, &hot.record, &mut ran.tasks, settings);
+                self.settle(id, hot, decision.events, false, &mut ran);
                 Ok(Ok(ran))
             }
             Err(rejected) => {
@@ -103,14 +113,12 @@ impl Executions {
         &mut self,
         id: ExecutionId,
         mut hot: Hot,
-        decision: Decision,
+        events: Vec<HistoryEvent>,
         first: bool,
         ran: &mut Ran,
     ) {
-        ran.tasks = decision.tasks;
-        if !decision.events.is_empty() {
-            let events: Arc<[HistoryEvent]> = decision.events.into();
-            self.record(Write::History(id, events), ran);
+        if !events.is_empty() {
+            self.record(Write::History(id, events.into()), ran);
         }
         let status = status_of(&hot.execution);
         let ended = status != Status::Running;
@@ -148,12 +156,14 @@ impl Executions {
         &mut self,
         id: ExecutionId,
         reads: &Reads,
-    ) -> Result<Vec<Task>, Corrupt> {
-        let Some(hot) = self.take(id, reads)? else { return Ok(Vec::new()) };
+        settings: &Settings,
+    ) -> Result<Ran, Corrupt> {
+        let Some(hot) = self.take(id, reads)? else { return Ok(Ran::default()) };
         let mut tasks = hot.execution.outstanding();
-        self.keep(id, hot);
         tasks.sort_by_key(|task| task.scheduled);
-        Ok(tasks)
+        let mocked = self.mocked(id, &hot.record, &mut tasks, settings);
+        self.keep(id, hot);
+        Ok(Ran { tasks, mocked, ..Ran::default() })
     }
 
     pub(super) fn record(&mut self, write: Write, ran: &mut Ran) {

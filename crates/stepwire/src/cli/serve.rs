@@ -45,6 +45,9 @@ pub(super) struct Serve {
     /// Let HTTP tasks reach this host, though its address is not public or not HTTPS; repeatable
     #[arg(long, value_name = "HOST:PORT", value_parser = host_port)]
     http_allow: Vec<HostPort>,
+    /// Test cases that answer tasks in place of services, as in Step Functions Local
+    #[arg(long, value_name = "FILE", env = "SFN_MOCK_CONFIG")]
+    mock_config: Option<PathBuf>,
     /// Further name or address in the server certificate; repeatable
     #[arg(long, value_name = "NAME")]
     name: Vec<String>,
@@ -90,6 +93,7 @@ impl Serve {
             mqtt: self.mqtt,
             allow_anonymous: self.allow_anonymous,
             keep_alive_s_max: self.keep_alive_max,
+            mock_config: self.mock_config,
             http_allow: self.http_allow,
             names: self.name,
             ..Config::default()

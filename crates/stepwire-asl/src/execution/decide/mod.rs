@@ -14,8 +14,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::{
-    Activity, Decision, Execution, OpenTask, Position, Rejected, Start, Status, Stimulus, Task,
-    Turn,
+    Activity, Decision, Execution, OpenTask, Position, Rejected, Start, Status, Stimulus, Turn,
 };
 use crate::definition::{State, StateDefinition, StateId, StateMachine};
 use crate::history::{Detail, HistoryEvent, Kind, Payload, Trouble};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::evaluate::About;
 use super::leave::unfit;
-use super::{Activity, Decider, Ended, OpenTask, Task};
+use super::{Activity, Decider, Ended, OpenTask};
 use crate::definition::{Pattern, Resource, Seconds, State, StateDefinition};
 use crate::history::{Detail, EventId, Payload, Trouble};
 use crate::scope::Failure;
@@ -36,20 +36,14 @@ impl Decider<'_, '_> {
                 resource_type: Arc::clone(&resource_type),
                 resource: Arc::clone(&shown),
                 region: self.region(),
-                parameters: Payload::Value(parameters.clone()),
+                parameters: Payload::Value(parameters),
                 timeout_s,
                 heartbeat_s,
             },
         );
         let function = resource.is_function();
         self.record(frame, Detail::Started { function, resource_type, resource: shown });
-        self.decision.tasks.push(Task {
-            scheduled,
-            resource: Arc::clone(resource),
-            parameters,
-            timeout_ms: timeout_s.map(|seconds| seconds.saturating_mul(1_000)),
-            state: Arc::clone(&definition.name),
-        });
+        self.decision.tasks.extend(self.execution.open_task(scheduled));
         Ok(())
     }
 
