@@ -43,8 +43,9 @@ def program():
 class Node:
     """A `stepwire serve` on free ports; the same data folder again after `restart`."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, *options):
         self.folder = Path(folder)
+        self.options = options
         self.log = self.folder.with_name(self.folder.name + ".log")
         self.start()
 
@@ -52,7 +53,7 @@ class Node:
         log = open(self.log, "ab")
         self.process = subprocess.Popen(
             [program(), "serve", "--data", str(self.folder)]
-            + ["--http", "127.0.0.1:0", "--mqtts", "127.0.0.1:0"],
+            + ["--http", "127.0.0.1:0", "--mqtts", "127.0.0.1:0", *self.options],
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,

@@ -1,6 +1,6 @@
 //! Tasks that a test case answers in place of their service.
 
-use stepwire_asl::definition::Pattern;
+use stepwire_asl::definition::{Pattern, Resource};
 use stepwire_asl::{EventId, Failure, Json, Task};
 
 use super::{ExecutionId, ExecutionRecord, Executions};
@@ -35,10 +35,19 @@ impl Executions {
             mocked.extend(answer.map(|result| Mocked {
                 scheduled: task.scheduled,
                 waits: task.resource.pattern() != Pattern::RequestResponse,
-                result,
+                result: result.map(|answer| result_of(&task.resource, answer)),
             }));
             mocked.last().is_none_or(|mocked| mocked.scheduled != task.scheduled)
         });
         mocked
+    }
+}
+
+/// The task's result: a mocked response is what the service answers, and of Invoke's answer a task
+/// that names a function itself sees the payload alone.
+fn result_of(resource: &Resource, answer: Json) -> Json {
+    match answer.member("Payload") {
+        Some(payload) if resource.is_function() => payload.clone(),
+        _ => answer,
     }
 }
