@@ -364,12 +364,13 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::Timestamp;
 
     fn holds(rule: &str, input: &str) -> bool {
         let rule = Rule::compile(&Json::parse(rule).expect("JSON"), "").expect("a rule");
         let input = Json::parse(input).expect("JSON");
         let variables = BTreeMap::new();
-        let scope = Scope { input: &input, context: &Json::Null, variables: &variables };
+        let scope = Scope::new(&input, &Json::Null, &variables, Timestamp(0));
         rule.matches(&scope).unwrap_or(false)
     }
 

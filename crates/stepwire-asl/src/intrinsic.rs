@@ -290,7 +290,7 @@ fn random(function: Function, values: &[Json], entropy: &mut Entropy) -> Made {
     Ok(Json::from((i128::from(from) + offset) as i64))
 }
 
-fn hash(value: &Json, algorithm: &str) -> Made {
+pub(crate) fn hash(value: &Json, algorithm: &str) -> Made {
     let bytes = value.as_str().map_or_else(|| value.to_text(), str::to_owned);
     if bytes.len() > 10_000 {
         return Err("the value to hash is longer than 10000 characters".to_owned());
@@ -312,7 +312,7 @@ fn hash(value: &Json, algorithm: &str) -> Made {
     }))
 }
 
-fn uuid(entropy: &mut Entropy) -> String {
+pub(crate) fn uuid(entropy: &mut Entropy) -> String {
     let (a, b) = (entropy.next_u64(), entropy.next_u64());
     let (a, b) = (a & !0xf000 | 0x4000, b & !(3 << 62) | 1 << 63);
     format!(
@@ -514,11 +514,12 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::Timestamp;
 
     fn evaluate(text: &str, input: &str) -> String {
         let input = Json::parse(input).expect("JSON");
         let variables = BTreeMap::new();
-        let scope = Scope { input: &input, context: &Json::Null, variables: &variables };
+        let scope = Scope::new(&input, &Json::Null, &variables, Timestamp(0));
         let call = Intrinsic::parse(text).expect("a call");
         match call.evaluate(&scope, &mut Entropy::new(1)) {
             Ok(value) => value.to_text(),

@@ -13,6 +13,7 @@ pub mod execution;
 pub mod history;
 pub mod intrinsic;
 pub mod json;
+pub mod jsonata;
 pub mod path;
 pub mod scope;
 pub mod template;

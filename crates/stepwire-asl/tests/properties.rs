@@ -446,7 +446,7 @@ proptest! {
     ) {
         if let Ok(call) = Intrinsic::parse(&text) {
             let variables = BTreeMap::from([(Arc::from("v"), input.clone())]);
-            let scope = Scope { input: &input, context: &input, variables: &variables };
+            let scope = Scope::new(&input, &input, &variables, Timestamp(0));
             let first = call.evaluate(&scope, &mut Entropy::new(5));
             prop_assert_eq!(call.evaluate(&scope, &mut Entropy::new(5)), first);
         }
@@ -456,7 +456,7 @@ proptest! {
     fn any_template_gives_a_value_or_a_failure(template in json(), input in json()) {
         if let Ok(template) = Template::compile(&template) {
             let variables = BTreeMap::new();
-            let scope = Scope { input: &input, context: &Json::Null, variables: &variables };
+            let scope = Scope::new(&input, &Json::Null, &variables, Timestamp(0));
             let _ = template.evaluate(&scope, &mut Entropy::new(5));
         }
     }

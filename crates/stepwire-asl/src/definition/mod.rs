@@ -3,17 +3,23 @@
 //! Parsing checks everything that can be known from the text; a [`StateMachine`] cannot be wrong in
 //! shape. Paths, templates and choice rules are compiled, transitions are numbers.
 
+mod map;
 mod parse;
 mod resource;
 
 use std::sync::Arc;
 
+pub use map::{
+    Batcher, CsvHeaders, Distributed, InputType, Items, Map, Percentage, Reader, Transformation,
+    Writer,
+};
 pub use resource::{Pattern, Resource};
 
 use crate::Json;
 use crate::compare::Rule;
 use crate::diagnostic::Diagnostic;
 use crate::intrinsic::Intrinsic;
+use crate::jsonata::Expression;
 use crate::path::{Path, ReferencePath};
 use crate::template::Template;
 use crate::time::Timestamp;
@@ -37,14 +43,7 @@ pub struct StateDefinition {
     /// Its name.
     pub name: Arc<str>,
     pub(crate) state: State,
-    /// `None`: `null`, the state sees an empty object.
-    pub(crate) input_path: Option<Path>,
-    /// `None`: `null`, the state gives an empty object.
-    pub(crate) output_path: Option<Path>,
-    /// `None`: `null`, the result is dropped.
-    pub(crate) result_path: Option<ReferencePath>,
-    pub(crate) parameters: Option<Template>,
-    pub(crate) result_selector: Option<Template>,
+    pub(crate) data: Data,
     pub(crate) assign: Option<Template>,
     pub(crate) next: Next,
     pub(crate) retry: Vec<Retrier>,
@@ -53,12 +52,53 @@ pub struct StateDefinition {
     pub(crate) reads_context: bool,
 }
 
+/// The language that a state's fields are written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueryLanguage {
+    /// Paths, payload templates and intrinsic functions.
+    JsonPath,
+    /// Expressions in `{% %}`.
+    Jsonata,
+}
+
+/// What a state takes of its input and makes of its result, in its query language.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Data {
+    JsonPath(Box<Paths>),
+    Jsonata { arguments: Option<Template>, output: Option<Template> },
+}
+
+#[derive(Debug, PartialEq)]
+pub(crate) struct Paths {
+    /// `None`: `null`, the state sees an empty object.
+    pub(crate) input: Option<Path>,
+    /// `None`: `null`, the state gives an empty object.
+    pub(crate) output: Option<Path>,
+    /// `None`: `null`, the result is dropped.
+    pub(crate) result: Option<ReferencePath>,
+    pub(crate) parameters: Option<Template>,
+    pub(crate) result_selector: Option<Template>,
+}
+
 impl StateDefinition {
+    /// The language of its fields.
+    pub fn query_language(&self) -> QueryLanguage {
+        match self.data {
+            Data::JsonPath(_) => QueryLanguage::JsonPath,
+            Data::Jsonata { .. } => QueryLanguage::Jsonata,
+        }
+    }
+
     /// Whether its output is its input, untouched.
     pub(crate) fn is_transparent(&self) -> bool {
         let whole = |path: &Option<Path>| path.as_ref().is_some_and(Path::is_whole);
-        let plain = self.result_path.as_ref().is_none_or(ReferencePath::is_root);
-        whole(&self.input_path) && whole(&self.output_path) && self.parameters.is_none() && plain
+        match &self.data {
+            Data::JsonPath(paths) => {
+                let plain = paths.result.as_ref().is_none_or(ReferencePath::is_root);
+                whole(&paths.input) && whole(&paths.output) && paths.parameters.is_none() && plain
+            }
+            Data::Jsonata { output, .. } => output.is_none(),
+        }
     }
 }
 
@@ -77,7 +117,7 @@ pub enum Next {
 #[derive(Debug, PartialEq)]
 pub(crate) enum State {
     Pass { result: Option<Json> },
-    Task { resource: Arc<Resource>, timeout: Option<Seconds>, heartbeat: Option<Seconds> },
+    Task(Box<TaskDefinition>),
     Choice { rules: Vec<ChoiceRule>, default: Option<StateId> },
     Wait(Wait),
     Succeed,
@@ -87,18 +127,30 @@ pub(crate) enum State {
 }
 
 #[derive(Debug, PartialEq)]
-pub(crate) struct Map {
-    pub(crate) items: Option<Path>,
-    pub(crate) start: StateId,
-    pub(crate) selector: Option<Template>,
-    pub(crate) concurrency: Option<Seconds>,
+pub(crate) struct TaskDefinition {
+    pub(crate) resource: Arc<Resource>,
+    pub(crate) timeout: Option<Seconds>,
+    pub(crate) heartbeat: Option<Seconds>,
+    /// `Credentials`: an object with `RoleArn`.
+    pub(crate) credentials: Option<Template>,
 }
 
 #[derive(Debug, PartialEq)]
 pub(crate) struct ChoiceRule {
-    pub(crate) rule: Rule,
+    pub(crate) test: Test,
     pub(crate) next: StateId,
     pub(crate) assign: Option<Template>,
+    /// In JSONata; goes before the state's own.
+    pub(crate) output: Option<Template>,
+}
+
+/// When a choice rule applies.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Test {
+    Rule(Rule),
+    Condition(Expression),
+    /// `Condition` written as `true` or `false`.
+    Always(bool),
 }
 
 #[derive(Debug, PartialEq)]
@@ -106,6 +158,7 @@ pub(crate) enum Wait {
     Seconds(Seconds),
     Until(Timestamp),
     TimestampPath(Path),
+    Expression(Expression),
 }
 
 /// A number of seconds (or of anything counted), written or read.
@@ -113,6 +166,7 @@ pub(crate) enum Wait {
 pub(crate) enum Seconds {
     Fixed(i64),
     Path(Path),
+    Expression(Expression),
 }
 
 /// A text, written or computed.
@@ -121,6 +175,7 @@ pub(crate) enum Text {
     Literal(Arc<str>),
     Path(Path),
     Call(Intrinsic),
+    Expression(Expression),
 }
 
 /// One entry of `Retry`.
@@ -140,6 +195,8 @@ pub struct Catcher {
     pub(crate) errors: Vec<Arc<str>>,
     pub(crate) next: StateId,
     pub(crate) result_path: Option<ReferencePath>,
+    /// In JSONata: in place of the error's object.
+    pub(crate) output: Option<Template>,
     pub(crate) assign: Option<Template>,
 }
 

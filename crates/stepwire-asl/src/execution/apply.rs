@@ -62,6 +62,7 @@ impl Execution {
                     state: *state,
                     input: input.clone(),
                     entered: event.id,
+                    entered_from: event.previous,
                     entered_at: event.at,
                     retries: BTreeMap::new(),
                     activity: Activity::Deciding,
@@ -164,6 +165,7 @@ impl Execution {
             }
             Detail::IterationAborted { .. } => self.drop_frame(event.frame),
             Detail::Started { .. }
+            | Detail::EvaluationFailed { .. }
             | Detail::IterationStarted { .. }
             | Detail::IterationSucceeded { .. } => {}
             Detail::WaitUntil(until) => {

@@ -206,6 +206,8 @@ struct Position {
     state: StateId,
     input: Payload,
     entered: EventId,
+    /// What its entry followed from.
+    entered_from: EventId,
     entered_at: Timestamp,
     /// Times each retrier was used.
     retries: BTreeMap<u32, u32>,
@@ -340,10 +342,10 @@ impl Execution {
         let position = self.frames.get(&frame)?.at.as_ref()?;
         let Activity::Task(open) = &position.activity else { return None };
         let definition = self.machine.state(position.state);
-        let State::Task { resource, .. } = &definition.state else { return None };
+        let State::Task(definition_of_task) = &definition.state else { return None };
         let task = Task {
             scheduled: open.scheduled,
-            resource: Arc::clone(resource),
+            resource: Arc::clone(&definition_of_task.resource),
             parameters: open.parameters.clone(),
             timeout_ms: open.timeout_ms,
             state: Arc::clone(&definition.name),

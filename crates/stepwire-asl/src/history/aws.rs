@@ -68,6 +68,14 @@ impl Details {
         self
     }
 
+    fn credentials(mut self, role_arn: Option<&Arc<str>>) -> Self {
+        if let Some(role) = role_arn {
+            let role = Json::object([("roleArn", Json::String(Arc::clone(role)))]);
+            self.members.push(("taskCredentials".into(), role));
+        }
+        self
+    }
+
     fn trouble(mut self, trouble: &Trouble) -> Self {
         for (name, text) in [("error", &trouble.error), ("cause", &trouble.cause)] {
             if let Some(text) = text {
@@ -131,6 +139,7 @@ impl Detail {
                 parameters,
                 timeout_s,
                 heartbeat_s,
+                role_arn,
             } => {
                 if resource_type.as_ref() == "lambda-function" {
                     return some(
@@ -139,7 +148,8 @@ impl Detail {
                         new()
                             .text("resource", resource.as_ref())
                             .payload("input", parameters)
-                            .number("timeoutInSeconds", *timeout_s),
+                            .number("timeoutInSeconds", *timeout_s)
+                            .credentials(role_arn.as_ref()),
                     );
                 }
                 let mut details = new()
@@ -153,7 +163,8 @@ impl Detail {
                     "taskScheduledEventDetails",
                     details
                         .number("timeoutInSeconds", *timeout_s)
-                        .number("heartbeatInSeconds", *heartbeat_s),
+                        .number("heartbeatInSeconds", *heartbeat_s)
+                        .credentials(role_arn.as_ref()),
                 )
             }
             Detail::Started { function: true, .. } => plain("LambdaFunctionStarted"),
@@ -239,6 +250,13 @@ impl Detail {
             Detail::BranchStarted { .. } => plain("BranchStarted"),
             Detail::BranchFailed => plain("BranchFailed"),
             Detail::Heartbeat => plain("Heartbeat"),
+            Detail::EvaluationFailed { state, location, trouble, .. } => {
+                let mut details = new().trouble(trouble).text("state", state.as_ref());
+                if let Some(location) = location {
+                    details = details.text("location", location.as_ref());
+                }
+                some("EvaluationFailed", "evaluationFailedEventDetails", details)
+            }
         }
     }
 }

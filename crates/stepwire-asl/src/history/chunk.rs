@@ -123,6 +123,9 @@ enum What {
     BranchStarted(u32, u32),
     Heartbeat,
     BranchFailed,
+    EvaluationFailed(u32, Option<Arc<str>>, bool, Trouble),
+    /// As `Scheduled`, with a role.
+    ScheduledAs(u32, u32, u32, Place, Option<i64>, Option<i64>, u32),
 }
 
 /// Payloads written so far: the last few are looked at for one that is the same.
@@ -207,14 +210,24 @@ impl What {
                 parameters,
                 timeout_s,
                 heartbeat_s,
-            } => What::Scheduled(
-                name(resource_type),
-                name(resource),
-                name(region),
-                payloads.place(parameters),
-                *timeout_s,
-                *heartbeat_s,
-            ),
+                role_arn,
+            } => {
+                let (kind, operation, region) = (name(resource_type), name(resource), name(region));
+                let (place, timeout, heartbeat) =
+                    (payloads.place(parameters), *timeout_s, *heartbeat_s);
+                match role_arn {
+                    None => What::Scheduled(kind, operation, region, place, timeout, heartbeat),
+                    Some(role) => What::ScheduledAs(
+                        kind,
+                        operation,
+                        region,
+                        place,
+                        timeout,
+                        heartbeat,
+                        name(role),
+                    ),
+                }
+            }
             Detail::Started { function, resource_type, resource } => {
                 What::Started(*function, name(resource_type), name(resource))
             }
@@ -266,6 +279,9 @@ impl What {
             Detail::BranchStarted { parent, index } => What::BranchStarted(*parent, *index),
             Detail::BranchFailed => What::BranchFailed,
             Detail::Heartbeat => What::Heartbeat,
+            Detail::EvaluationFailed { state, location, evaluated, trouble } => {
+                What::EvaluationFailed(name(state), location.clone(), *evaluated, trouble.clone())
+            }
         }
     }
 
@@ -302,7 +318,29 @@ impl What {
                     parameters: source.payload(parameters)?,
                     timeout_s,
                     heartbeat_s,
+                    role_arn: None,
                 }
+            }
+            What::ScheduledAs(
+                kind,
+                operation,
+                region,
+                parameters,
+                timeout_s,
+                heartbeat_s,
+                role,
+            ) => Detail::Scheduled {
+                resource_type: source.name(kind)?,
+                resource: source.name(operation)?,
+                region: source.name(region)?,
+                parameters: source.payload(parameters)?,
+                timeout_s,
+                heartbeat_s,
+                role_arn: Some(source.name(role)?),
+            },
+            What::EvaluationFailed(state, location, evaluated, trouble) => {
+                let state = source.name(state)?;
+                Detail::EvaluationFailed { state, location, evaluated, trouble }
             }
             What::Started(function, kind, operation) => Detail::Started {
                 function,

@@ -174,6 +174,8 @@ pub enum Detail {
         timeout_s: Option<i64>,
         /// `HeartbeatSeconds`
         heartbeat_s: Option<i64>,
+        /// `Credentials.RoleArn`
+        role_arn: Option<Arc<str>>,
     },
     /// TaskStarted or LambdaFunctionStarted
     Started {
@@ -286,6 +288,17 @@ pub enum Detail {
     BranchFailed,
     /// Private: the task is still at work.
     Heartbeat,
+    /// EvaluationFailed
+    EvaluationFailed {
+        /// Name of the state.
+        state: Arc<str>,
+        /// Its field.
+        location: Option<Arc<str>>,
+        /// Whether the field was evaluated, and what it gave cannot be used.
+        evaluated: bool,
+        /// Error and cause.
+        trouble: Trouble,
+    },
 }
 
 impl Detail {

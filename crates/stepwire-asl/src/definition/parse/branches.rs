@@ -2,22 +2,10 @@
 
 use super::fields::Node;
 use super::state::OneState;
-use crate::Json;
-use crate::definition::{Map, State};
+use crate::definition::{Items, Map, QueryLanguage, State};
 
 const BRANCH: &[&str] = &["Comment", "StartAt", "States"];
 const PROCESSOR: &[&str] = &["Comment", "StartAt", "States", "ProcessorConfig"];
-/// Members of a Map state that a distributed one alone may have.
-pub(super) const DISTRIBUTED: &[&str] = &[
-    "ItemReader",
-    "ItemBatcher",
-    "ResultWriter",
-    "Label",
-    "ToleratedFailureCount",
-    "ToleratedFailureCountPath",
-    "ToleratedFailurePercentage",
-    "ToleratedFailurePercentagePath",
-];
 
 impl OneState<'_> {
     pub(super) fn parallel(&mut self) -> Option<State> {
@@ -41,48 +29,37 @@ impl OneState<'_> {
     }
 
     pub(super) fn map(&mut self) -> Option<State> {
-        for name in DISTRIBUTED.iter().filter(|name| self.node.members.contains_key(**name)) {
-            let why = format!("`{name}` is not available in stepwire yet");
-            self.parser.fail(why, format!("{}/{name}", self.node.at));
-        }
-        self.parser.at_most_one(self.node, &["ItemProcessor", "Iterator"]);
-        self.parser.at_most_one(self.node, &["ItemSelector", "Parameters"]);
-        let written = |name: &&str| self.node.members.contains_key(*name);
+        let node = self.node;
+        self.parser.at_most_one(node, &["ItemProcessor", "Iterator"]);
+        self.parser.at_most_one(node, &["ItemSelector", "Parameters"]);
+        let written = |name: &&str| node.members.contains_key(*name);
+        let selector = ["ItemSelector", "Parameters"].into_iter().find(written);
+        let selector = selector.and_then(|name| self.parser.template(node, name));
+        let items = self.items();
+        let concurrency = self.parser.seconds(node, "MaxConcurrency", 0);
         let Some(name) = ["ItemProcessor", "Iterator"].into_iter().find(written) else {
-            self.parser.required(self.node, &["ItemProcessor"]);
+            self.parser.required(node, &["ItemProcessor"]);
             return None;
         };
-        let members = self.parser.object(self.node, name)?;
-        let at = format!("{}/{name}", self.node.at);
-        let node = Node { members, at: &at };
-        self.parser.only(node, PROCESSOR);
-        self.processor_config(node);
-        let start = self.parser.flow(node, self.depth + 1);
-        let selector = ["ItemSelector", "Parameters"].into_iter().find(written);
-        let selector = selector.and_then(|name| self.parser.template(self.node, name));
-        Some(State::Map(Box::new(Map {
-            items: self.parser.path(self.node, "ItemsPath"),
-            selector,
-            concurrency: self.parser.seconds(self.node, "MaxConcurrency", 0),
-            start: start?,
-        })))
+        let members = self.parser.object(node, name)?;
+        let at = format!("{}/{name}", node.at);
+        let processor = Node { members, at: &at };
+        self.parser.only(processor, PROCESSOR);
+        let distributed = self.distributed(processor);
+        let start = self.parser.flow(processor, self.depth + 1);
+        let start = start?;
+        Some(State::Map(Box::new(Map { items, start, selector, concurrency, distributed })))
     }
 
-    fn processor_config(&mut self, node: Node<'_>) {
-        let Some(members) = self.parser.object(node, "ProcessorConfig") else { return };
-        let at = format!("{}/ProcessorConfig", node.at);
-        let config = Node { members, at: &at };
-        self.parser.only(config, &["Mode", "ExecutionType"]);
-        match members.get("Mode").map(Json::as_str) {
-            None | Some(Some("INLINE")) => {}
-            Some(Some("DISTRIBUTED")) => {
-                let why =
-                    "`DISTRIBUTED` Map states are not available in stepwire yet; use `INLINE`";
-                self.parser.fail(why, format!("{at}/Mode"));
-            }
-            Some(_) => {
-                self.parser.fail("Value is not one of [INLINE, DISTRIBUTED]", format!("{at}/Mode"));
-            }
+    fn items(&mut self) -> Option<Items> {
+        if self.parser.language == QueryLanguage::JsonPath {
+            return self.parser.path(self.node, "ItemsPath").map(Items::Path);
         }
+        let template = self.parser.template(self.node, "Items")?;
+        if !template.may_be_array() {
+            let at = format!("{}/Items", self.node.at);
+            self.parser.fail("Expected value of type Array or JSONata expression", at);
+        }
+        Some(Items::Template(template))
     }
 }

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use super::Parser;
 use crate::Json;
-use crate::definition::Seconds;
+use crate::definition::{QueryLanguage, Seconds};
+use crate::diagnostic::Diagnostic;
 use crate::json::Object;
+use crate::jsonata::{self, Expression};
 use crate::path::{Path, ReferencePath};
 use crate::template::{self, Template};
 
@@ -16,25 +18,80 @@ pub(super) struct Node<'a> {
     pub(super) at: &'a str,
 }
 
-/// Members that the other query language has in place of ours.
+/// Members that are written in one query language only.
 const JSONATA: &[&str] = &["Arguments", "Output", "Items", "Condition"];
+const JSONPATH: &[&str] = &[
+    "InputPath",
+    "OutputPath",
+    "ResultPath",
+    "Parameters",
+    "ResultSelector",
+    "ItemsPath",
+    "SecondsPath",
+    "TimestampPath",
+    "TimeoutSecondsPath",
+    "HeartbeatSecondsPath",
+    "MaxConcurrencyPath",
+    "MaxItemsPath",
+    "MaxItemsPerBatchPath",
+    "MaxInputBytesPerBatchPath",
+    "ToleratedFailureCountPath",
+    "ToleratedFailurePercentagePath",
+    "ErrorPath",
+    "CausePath",
+    "Result",
+    "Variable",
+    "And",
+    "Or",
+    "Not",
+];
 
 impl Parser {
-    /// Refuses members that are not among `known`.
+    /// Refuses members that are not among `known`, or belong to the other query language.
     pub(super) fn only(&mut self, node: Node<'_>, known: &[&str]) {
+        let (ours, others, theirs) = match self.language {
+            QueryLanguage::JsonPath => ("JSONPath", JSONATA, "JSONata"),
+            QueryLanguage::Jsonata => ("JSONata", JSONPATH, "JSONPath"),
+        };
         for name in node.members.keys().map(AsRef::as_ref) {
-            if known.contains(&name) {
-                continue;
+            if others.contains(&name) {
+                let message = format!(
+                    "The QueryLanguage is set to '{ours}', but field '{name}' is only supported for the '{theirs}' QueryLanguage"
+                );
+                self.fail(message, node.at);
+            } else if !known.contains(&name) {
+                self.fail(format!("Field '{name}' is not supported"), node.at);
             }
-            let message = if JSONATA.contains(&name) {
-                format!(
-                    "The QueryLanguage is set to 'JSONPath', but field '{name}' is only supported for the 'JSONata' QueryLanguage"
-                )
-            } else {
-                format!("Field '{name}' is not supported")
-            };
-            self.fail(message, node.at);
         }
+    }
+
+    /// What the member `name` is called in the sentences of its state: `Retry[0]/X`.
+    fn field(&self, node: Node<'_>, name: &str) -> String {
+        let within = node.at.get(self.state_at.len()..).unwrap_or_default();
+        format!("{within}/{name}").trim_start_matches('/').to_owned()
+    }
+
+    /// The expression that the member `name` is, in JSONata.
+    pub(super) fn expression(&mut self, node: Node<'_>, name: &str) -> Option<Expression> {
+        let text = node.members.get(name)?.as_str()?;
+        if self.language != QueryLanguage::Jsonata {
+            return None;
+        }
+        let source = jsonata::written_in(text)?;
+        match Expression::compile(source, &self.field(node, name)) {
+            Ok(expression) => Some(expression),
+            Err(jsonata::Refused { code, message }) => {
+                let place = format!("{}/{name}", node.at);
+                self.errors.push(Diagnostic::error(code, message, place));
+                None
+            }
+        }
+    }
+
+    /// Whether the member `name` is written as an expression.
+    pub(super) fn is_expression(&self, node: Node<'_>, name: &str) -> bool {
+        let text = node.members.get(name).and_then(Json::as_str);
+        self.language == QueryLanguage::Jsonata && text.and_then(jsonata::written_in).is_some()
     }
 
     /// Refuses the object when some of `names` are missing.
@@ -114,6 +171,9 @@ impl Parser {
         if node.members.contains_key(&*by_path) {
             return self.path(node, &by_path).map(Seconds::Path);
         }
+        if self.is_expression(node, name) {
+            return self.expression(node, name).map(Seconds::Expression);
+        }
         self.integer(node, name, least, super::NUMBER_MAX).map(Seconds::Fixed)
     }
 
@@ -151,11 +211,16 @@ impl Parser {
 
     pub(super) fn template(&mut self, node: Node<'_>, name: &str) -> Option<Template> {
         let value = node.members.get(name)?;
-        match Template::compile(value) {
+        let compiled = match self.language {
+            QueryLanguage::JsonPath => Template::compile(value),
+            QueryLanguage::Jsonata => Template::jsonata(value, &self.field(node, name)),
+        };
+        match compiled {
             Ok(template) => Some(template),
             Err(errors) => {
-                for template::Error { place, message } in errors {
-                    self.fail(message, format!("{}/{name}{place}", node.at));
+                for template::Error { code, place, message } in errors {
+                    let place = format!("{}/{name}{place}", node.at);
+                    self.errors.push(Diagnostic::error(code, message, place));
                 }
                 None
             }
@@ -166,7 +231,8 @@ impl Parser {
     pub(super) fn assign(&mut self, node: Node<'_>) -> Option<Template> {
         let names: Vec<Arc<str>> = self.object(node, "Assign")?.keys().map(Arc::clone).collect();
         for name in names {
-            let plain = name.strip_suffix(".$").unwrap_or(&name);
+            let path = self.language == QueryLanguage::JsonPath;
+            let plain = name.strip_suffix(".$").filter(|_| path).unwrap_or(&name);
             let mut chars = plain.chars();
             let starts = chars.next().is_some_and(|c| c.is_alphabetic() || c == '_');
             let named = starts && chars.all(|c| c.is_alphanumeric() || c == '_');

@@ -4,6 +4,7 @@
 //! `Field 'X' is not supported` stands at the state, an item of a list at `Retry[0]`.
 
 mod branches;
+mod distributed;
 mod fields;
 mod recovery;
 mod state;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 
 use self::fields::Node;
 use self::state::OneState;
-use super::{Next, Resource, State, StateDefinition, StateId, StateMachine};
+use super::{Next, QueryLanguage, Resource, State, StateDefinition, StateId, StateMachine};
 use crate::diagnostic::Diagnostic;
 use crate::json::Object;
 
@@ -32,13 +33,13 @@ const MACHINE: &[&str] =
 
 pub(super) fn machine(text: &str) -> Result<StateMachine, Vec<Diagnostic>> {
     let json = syntax::parse(text).map_err(|diagnostic| vec![diagnostic])?;
-    let mut parser = Parser::default();
+    let mut parser = Parser::new();
     let Some(members) = json.as_object() else {
         return Err(vec![Diagnostic::error(SCHEMA, "Expected value of type Object", "/")]);
     };
     let node = Node { members, at: "" };
     parser.only(node, MACHINE);
-    parser.query_language(node);
+    parser.of_machine = parser.query_language(node).unwrap_or(QueryLanguage::JsonPath);
     let timeout_s = parser.integer(node, "TimeoutSeconds", 1, NUMBER_MAX);
     if parser.text(node, "Version").is_some_and(|version| version != "1.0") {
         parser.fail("Value is not one of [1.0]", "/Version");
@@ -56,8 +57,13 @@ pub(super) fn machine(text: &str) -> Result<StateMachine, Vec<Diagnostic>> {
     Ok(StateMachine { states, start, timeout_s, comment, tasks: parser.tasks })
 }
 
-#[derive(Default)]
 struct Parser {
+    /// The language of the machine, which its states have unless they say otherwise.
+    of_machine: QueryLanguage,
+    /// The language of the state that is being read.
+    language: QueryLanguage,
+    /// Where that state stands.
+    state_at: String,
     /// What is wrong in itself.
     errors: Vec<Diagnostic>,
     /// What is wrong with transitions; told only of a machine that is well formed otherwise.
@@ -75,6 +81,20 @@ struct Parser {
 type Names = indexmap::IndexMap<Arc<str>, StateId>;
 
 impl Parser {
+    fn new() -> Parser {
+        Parser {
+            of_machine: QueryLanguage::JsonPath,
+            language: QueryLanguage::JsonPath,
+            state_at: String::new(),
+            errors: Vec::new(),
+            routes: Vec::new(),
+            endless: Vec::new(),
+            states: Vec::new(),
+            tasks: Vec::new(),
+            seen: BTreeSet::new(),
+        }
+    }
+
     fn fail(&mut self, message: impl Into<String>, location: impl AsRef<str>) {
         let location = Some(location.as_ref()).filter(|at| !at.is_empty()).unwrap_or("/");
         self.errors.push(Diagnostic::error(SCHEMA, message, location));
@@ -86,18 +106,29 @@ impl Parser {
         found.into_iter().find(|found| !found.is_empty()).map(std::mem::take).unwrap_or_default()
     }
 
-    fn query_language(&mut self, node: Node<'_>) {
-        match self.text(node, "QueryLanguage") {
-            None | Some("JSONPath") => {}
-            Some("JSONata") => {
-                let why = "`JSONata` is not available in stepwire yet; use `JSONPath`";
-                self.fail(why, format!("{}/QueryLanguage", node.at));
-            }
-            Some(_) => {
+    fn query_language(&mut self, node: Node<'_>) -> Option<QueryLanguage> {
+        match self.text(node, "QueryLanguage")? {
+            "JSONPath" => Some(QueryLanguage::JsonPath),
+            "JSONata" => Some(QueryLanguage::Jsonata),
+            _ => {
                 let why = "Value is not one of [JSONPath, JSONata]";
                 self.fail(why, format!("{}/QueryLanguage", node.at));
+                None
             }
         }
+    }
+
+    /// Makes the state at `node` the one that is being read; its language is that of the machine
+    /// unless it says otherwise.
+    fn enter_state(&mut self, node: Node<'_>) {
+        let own = self.query_language(node);
+        if own == Some(QueryLanguage::JsonPath) && self.of_machine == QueryLanguage::Jsonata {
+            let why =
+                "'QueryLanguage' can not be 'JSONPath' if set to 'JSONata' for whole state machine";
+            self.fail(why, format!("{}/QueryLanguage", node.at));
+        }
+        self.language = own.unwrap_or(self.of_machine);
+        node.at.clone_into(&mut self.state_at);
     }
 
     /// `StartAt` and `States` of a machine or branch; the number of its first state.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::fields::Node;
 use super::state::OneState;
 use crate::Json;
-use crate::definition::{Catcher, Retrier};
+use crate::definition::{Catcher, QueryLanguage, Retrier};
 
 const RETRIER: &[&str] = &[
     "Comment",
@@ -16,7 +16,7 @@ const RETRIER: &[&str] = &[
     "MaxDelaySeconds",
     "JitterStrategy",
 ];
-const CATCHER: &[&str] = &["Comment", "ErrorEquals", "Next", "ResultPath", "Assign"];
+const CATCHER: &[&str] = &["Comment", "ErrorEquals", "Next", "ResultPath", "Output", "Assign"];
 /// A year and a day: the longest interval and delay.
 const DELAY_MAX_S: i64 = 31_622_400;
 
@@ -82,8 +82,12 @@ impl OneState<'_> {
         let errors = self.errors(node, number + 1 == count);
         let next = self.next_of(node, "Next");
         let result_path = self.parser.result_path(node);
+        let output = match self.parser.language {
+            QueryLanguage::JsonPath => None,
+            QueryLanguage::Jsonata => self.parser.template(node, "Output"),
+        };
         let assign = self.parser.assign(node);
-        Some(Catcher { errors, next: next?, result_path, assign })
+        Some(Catcher { errors, next: next?, result_path, output, assign })
     }
 
     fn entry<'a>(&mut self, item: &'a Json, at: &'a str, known: &[&str]) -> Option<Node<'a>> {

@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
-use super::branches::DISTRIBUTED;
+use super::distributed::DISTRIBUTED;
 use super::fields::Node;
 use super::{Names, Parser};
 use crate::Json;
 use crate::compare::Rule;
 use crate::definition::{
-    ChoiceRule, Next, Resource, Seconds, State, StateDefinition, StateId, Text, Wait,
+    ChoiceRule, Data, Next, Paths, QueryLanguage, Resource, Seconds, State, StateDefinition,
+    StateId, TaskDefinition, Test, Text, Wait,
 };
 use crate::intrinsic::Intrinsic;
+use crate::jsonata;
 use crate::path::Path;
+use crate::template::Template;
 use crate::time::Timestamp;
 
 pub(super) struct OneState<'a> {
@@ -24,7 +27,7 @@ pub(super) struct OneState<'a> {
 /// Members that every state may have.
 const COMMON: &[&str] = &["Type", "Comment", "QueryLanguage"];
 /// Members of states that go on to another one.
-const FLOW: &[&str] = &["InputPath", "OutputPath", "Next", "End", "Assign"];
+const FLOW: &[&str] = &["InputPath", "OutputPath", "Output", "Next", "End", "Assign"];
 const RECOVERY: &[&str] = &["ResultSelector", "Retry", "Catch"];
 
 fn allowed(kind: &str) -> Option<Vec<&'static str>> {
@@ -35,6 +38,7 @@ fn allowed(kind: &str) -> Option<Vec<&'static str>> {
             RECOVERY,
             &[
                 "Parameters",
+                "Arguments",
                 "ResultPath",
                 "Resource",
                 "TimeoutSeconds",
@@ -45,11 +49,13 @@ fn allowed(kind: &str) -> Option<Vec<&'static str>> {
             ],
             &[],
         ],
-        "Choice" => [&["InputPath", "OutputPath", "Assign", "Choices", "Default"], &[], &[], &[]],
+        "Choice" => {
+            [&["InputPath", "OutputPath", "Output", "Assign", "Choices", "Default"], &[], &[], &[]]
+        }
         "Wait" => [FLOW, &["Seconds", "SecondsPath", "Timestamp", "TimestampPath"], &[], &[]],
-        "Succeed" => [&["InputPath", "OutputPath"], &[], &[], &[]],
+        "Succeed" => [&["InputPath", "OutputPath", "Output"], &[], &[], &[]],
         "Fail" => [&["Error", "ErrorPath", "Cause", "CausePath"], &[], &[], &[]],
-        "Parallel" => [FLOW, RECOVERY, &["Parameters", "ResultPath", "Branches"], &[]],
+        "Parallel" => [FLOW, RECOVERY, &["Parameters", "Arguments", "ResultPath", "Branches"], &[]],
         "Map" => [
             FLOW,
             RECOVERY,
@@ -57,6 +63,7 @@ fn allowed(kind: &str) -> Option<Vec<&'static str>> {
                 "Parameters",
                 "ResultPath",
                 "ItemsPath",
+                "Items",
                 "ItemProcessor",
                 "Iterator",
                 "ItemSelector",
@@ -85,31 +92,22 @@ impl OneState<'_> {
             self.fail(format!("Value is not one of [{kinds}]"), "Type");
             return None;
         };
+        self.parser.enter_state(self.node);
         self.parser.only(self.node, &known);
-        self.parser.query_language(self.node);
         self.parser.text(self.node, "Comment");
-        let state = self.state(kind);
+        // What has branches reads them last: they are states of their own.
         let next = match kind {
             "Choice" => Some(Next::Chosen),
             "Succeed" | "Fail" => Some(Next::End),
             _ => self.next(),
         };
-        let is_map = kind == "Map";
-        let input_path = self.parser.data_path(self.node, "InputPath");
-        let output_path = self.parser.data_path(self.node, "OutputPath");
-        let result_path = self.parser.result_path(self.node);
-        let mut template = |name| self.parser.template(self.node, name);
-        let (parameters, result_selector) =
-            (if is_map { None } else { template("Parameters") }, template("ResultSelector"));
+        let data = self.data(kind);
         let assign = self.parser.assign(self.node);
         let (retry, catch) = (self.retry(), self.catch());
+        let state = self.state(kind);
         Some(StateDefinition {
             name: Arc::clone(name),
-            input_path,
-            output_path,
-            result_path,
-            parameters,
-            result_selector,
+            data,
             assign,
             retry,
             catch,
@@ -119,11 +117,30 @@ impl OneState<'_> {
         })
     }
 
-    /// Whether `$$` stands anywhere in it but in its branches.
+    fn data(&mut self, kind: &str) -> Data {
+        let node = self.node;
+        if self.parser.language == QueryLanguage::Jsonata {
+            let arguments = self.parser.template(node, "Arguments");
+            return Data::Jsonata { arguments, output: self.parser.template(node, "Output") };
+        }
+        let own = (kind != "Map").then(|| self.parser.template(node, "Parameters"));
+        Data::JsonPath(Box::new(Paths {
+            input: self.parser.data_path(node, "InputPath"),
+            output: self.parser.data_path(node, "OutputPath"),
+            result: self.parser.result_path(node),
+            parameters: own.flatten(),
+            result_selector: self.parser.template(node, "ResultSelector"),
+        }))
+    }
+
+    /// Whether the context object is named anywhere in it but in its branches.
     fn reads_context(&self) -> bool {
         let branches = ["Branches", "ItemProcessor", "Iterator"];
         let own = self.node.members.iter().filter(|(name, _)| !branches.contains(&name.as_ref()));
-        own.into_iter().any(|(_, value)| value.to_text().contains("$$"))
+        own.into_iter().any(|(_, value)| {
+            let text = value.to_text();
+            text.contains("$$") || jsonata::names_context(&text)
+        })
     }
 
     fn next(&mut self) -> Option<Next> {
@@ -164,10 +181,8 @@ impl OneState<'_> {
     }
 
     fn task(&mut self) -> Option<State> {
-        if self.node.members.contains_key("Credentials") {
-            self.fail("`Credentials` is not available in stepwire yet", "Credentials");
-        }
         self.parser.required(self.node, &["Resource"]);
+        let credentials = self.credentials();
         let text = self.parser.text(self.node, "Resource");
         let timeout = self.parser.seconds(self.node, "TimeoutSeconds", 1);
         let heartbeat = self.parser.seconds(self.node, "HeartbeatSeconds", 1);
@@ -184,7 +199,13 @@ impl OneState<'_> {
         };
         let resource = Arc::new(resource);
         self.parser.tasks.push((at, Arc::clone(&resource)));
-        Some(State::Task { resource, timeout, heartbeat })
+        Some(State::Task(Box::new(TaskDefinition { resource, timeout, heartbeat, credentials })))
+    }
+
+    /// `Credentials`: the role that the task is to have.
+    fn credentials(&mut self) -> Option<Template> {
+        self.parser.object(self.node, "Credentials")?;
+        self.parser.template(self.node, "Credentials")
     }
 
     fn wait(&mut self) -> Option<Wait> {
@@ -198,6 +219,9 @@ impl OneState<'_> {
             return None;
         };
         match name {
+            "Timestamp" if self.parser.is_expression(self.node, name) => {
+                self.parser.expression(self.node, name).map(Wait::Expression)
+            }
             "Timestamp" => {
                 let text = self.parser.text(self.node, "Timestamp")?;
                 let until = Timestamp::parse(text);
@@ -225,6 +249,9 @@ impl OneState<'_> {
             self.fail("Value is not a Reference Path or intrinsic function", &by_path);
             return None;
         }
+        if self.parser.is_expression(self.node, name) {
+            return self.parser.expression(self.node, name).map(Text::Expression);
+        }
         self.parser.text(self.node, name).map(|text| Text::Literal(text.into()))
     }
 
@@ -247,18 +274,45 @@ impl OneState<'_> {
             return None;
         };
         let node = Node { members, at: &at };
-        let rule = match Rule::compile(choice, &at) {
-            Ok(rule) => Some(rule),
+        let test = match self.parser.language {
+            QueryLanguage::JsonPath => self.comparison(choice, &at),
+            QueryLanguage::Jsonata => self.condition(node),
+        };
+        self.parser.required(node, &["Next"]);
+        let next = self.next_of(node, "Next");
+        let assign = self.parser.assign(node);
+        let output = match self.parser.language {
+            QueryLanguage::JsonPath => None,
+            QueryLanguage::Jsonata => self.parser.template(node, "Output"),
+        };
+        Some(ChoiceRule { test: test?, next: next?, assign, output })
+    }
+
+    fn comparison(&mut self, choice: &Json, at: &str) -> Option<Test> {
+        match Rule::compile(choice, at) {
+            Ok(rule) => Some(Test::Rule(rule)),
             Err(errors) => {
                 for error in errors {
                     self.parser.fail(error.message, error.place);
                 }
                 None
             }
-        };
-        self.parser.required(node, &["Next"]);
-        let next = self.next_of(node, "Next");
-        let assign = self.parser.assign(node);
-        Some(ChoiceRule { rule: rule?, next: next?, assign })
+        }
+    }
+
+    fn condition(&mut self, node: Node<'_>) -> Option<Test> {
+        self.parser.only(node, &["Comment", "Condition", "Next", "Assign", "Output"]);
+        if !self.parser.required(node, &["Condition"]) {
+            return None;
+        }
+        if let Some(value) = node.members.get("Condition").and_then(Json::as_bool) {
+            return Some(Test::Always(value));
+        }
+        if self.parser.is_expression(node, "Condition") {
+            return self.parser.expression(node, "Condition").map(Test::Condition);
+        }
+        let at = format!("{}/Condition", node.at);
+        self.parser.fail("Expected value of type Boolean or JSONata expression", at);
+        None
     }
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use super::evaluate::About;
 use super::{Decider, runtime};
 use crate::Json;
-use crate::definition::{State, StateDefinition, StateId};
+use crate::definition::{Data, Items, State, StateDefinition, StateId};
 use crate::execution::{Activity, Branches};
 use crate::history::{Detail, Payload};
-use crate::scope::Failure;
+use crate::jsonata::EVALUATION;
+use crate::scope::{Failure, Fault};
 
 /// Iterations of a Map at a time when its definition sets no limit.
 const ITERATIONS_MAX: u32 = 40;
@@ -21,7 +22,7 @@ impl Decider<'_, '_> {
         definition: &StateDefinition,
         branches: &[StateId],
         effective: &Json,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Fault> {
         let input = self.parameters(frame, definition, effective, About::default())?;
         self.check_size(frame, &input)?;
         self.record(frame, Detail::ParallelStarted(branches.len() as u32));
@@ -37,14 +38,22 @@ impl Decider<'_, '_> {
         frame: u32,
         definition: &StateDefinition,
         input: &Json,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Fault> {
         let State::Map(map) = &definition.state else { return Ok(()) };
         let items = match &map.items {
-            Some(path) => self.read(frame, path, input)?,
+            Some(Items::Path(path)) => self.read(frame, path, input)?,
+            Some(Items::Template(template)) => {
+                let about = About::default();
+                self.evaluate(frame, input, about, |s, dice| template.array(s, dice))?
+            }
             None => input.clone(),
         };
         let Some(count) = items.as_array().map(<[Json]>::len) else {
-            return Err(runtime(format!("Map state input must be an array but was: {items}")));
+            let cause = format!("Map state input must be an array but was: {items}");
+            return Err(match definition.data {
+                Data::JsonPath(_) => runtime(cause),
+                Data::Jsonata { .. } => Failure::new(EVALUATION, cause).into(),
+            });
         };
         self.check_size(frame, &items)?;
         let concurrency = match &map.concurrency {
@@ -61,7 +70,7 @@ impl Decider<'_, '_> {
     }
 
     /// Begins as many iterations as may run.
-    fn iterate(&mut self, frame: u32, definition: &StateDefinition) -> Result<(), Failure> {
+    fn iterate(&mut self, frame: u32, definition: &StateDefinition) -> Result<(), Fault> {
         let State::Map(map) = &definition.state else { return Ok(()) };
         loop {
             let Some(branches) = self.branches(frame) else { return Ok(()) };

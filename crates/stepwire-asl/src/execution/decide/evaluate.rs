@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::leave::{DATA_LIMIT, too_large};
 use super::{Decider, runtime};
-use crate::definition::{Seconds, State, StateDefinition, Text};
+use crate::definition::{Data, Seconds, State, StateDefinition, Text};
 use crate::execution::{Activity, Frame};
+use crate::history::{Detail, Trouble};
+use crate::jsonata::EVALUATION;
 use crate::path::Path;
-use crate::scope::{Failure, Scope, Variables};
+use crate::scope::{Fault, Scope, Variables};
 use crate::{Entropy, Json};
 
 /// The variables that a branch sees: its own, then those of the branches around it.
@@ -28,9 +31,13 @@ impl Variables for Visible<'_> {
     }
 }
 
-/// What the context object says of one state beyond the execution.
+/// What an expression may read beyond the input and the execution.
 #[derive(Default, Clone, Copy)]
 pub(super) struct About<'a> {
+    /// `$states.result`
+    pub(super) result: Option<&'a Json>,
+    /// `$states.errorOutput`
+    pub(super) error_output: Option<&'a Json>,
     /// `$$.Task.Token`
     pub(super) token: Option<&'a str>,
     /// `$$.Map.Item`, when it is not that of an iteration around the state.
@@ -43,12 +50,31 @@ impl Decider<'_, '_> {
         frame: u32,
         input: &Json,
         about: About<'_>,
-        run: impl FnOnce(&Scope<'_>, &mut Entropy) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
+        run: impl FnOnce(&Scope<'_>, &mut Entropy) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
         let wants = self.definition(frame).is_some_and(|definition| definition.reads_context);
         let context = if wants { self.context(frame, about) } else { Json::Null };
         let variables = &Visible { frames: &self.execution.frames, frame };
-        run(&Scope { input, context: &context, variables }, self.turn.entropy)
+        let scope = Scope {
+            input,
+            context: &context,
+            variables,
+            result: about.result,
+            error_output: about.error_output,
+            now: self.turn.now,
+        };
+        let evaluated = run(&scope, self.turn.entropy);
+        evaluated.map_err(|fault| self.sized(frame, fault))
+    }
+
+    /// Tells who made what no payload can hold.
+    fn sized(&self, frame: u32, fault: Fault) -> Fault {
+        match self.definition(frame) {
+            Some(definition) if fault.failure.error.as_ref() == DATA_LIMIT => {
+                too_large(&definition.name).into()
+            }
+            _ => fault,
+        }
     }
 
     fn context(&self, frame: u32, about: About<'_>) -> Json {
@@ -88,7 +114,7 @@ impl Decider<'_, '_> {
             ("Name", Json::String(Arc::clone(&definition.name))),
             ("EnteredTime", Json::from(position.entered_at.rfc3339())),
         ];
-        if matches!(definition.state, State::Task { .. } | State::Parallel { .. } | State::Map(_)) {
+        if matches!(definition.state, State::Task(_) | State::Parallel { .. } | State::Map(_)) {
             let retries: u32 = position.retries.values().sum();
             state.push(("RetryCount", Json::from(i64::from(retries))));
         }
@@ -115,15 +141,16 @@ impl Decider<'_, '_> {
         frame: u32,
         definition: &StateDefinition,
         raw: &Json,
-    ) -> Result<Json, Failure> {
-        match &definition.input_path {
+    ) -> Result<Json, Fault> {
+        let Data::JsonPath(paths) = &definition.data else { return Ok(raw.clone()) };
+        match &paths.input {
             Some(path) => self.read(frame, path, raw),
             None => Ok(Json::Object(Arc::default())),
         }
     }
 
     /// What `path` names in `input`.
-    pub(super) fn read(&mut self, frame: u32, path: &Path, input: &Json) -> Result<Json, Failure> {
+    pub(super) fn read(&mut self, frame: u32, path: &Path, input: &Json) -> Result<Json, Fault> {
         if path.is_whole() {
             return Ok(input.clone());
         }
@@ -133,15 +160,19 @@ impl Decider<'_, '_> {
         })
     }
 
-    /// The effective input after `Parameters`.
+    /// The effective input after `Parameters`, or `Arguments`.
     pub(super) fn parameters(
         &mut self,
         frame: u32,
         definition: &StateDefinition,
         input: &Json,
         about: About<'_>,
-    ) -> Result<Json, Failure> {
-        match &definition.parameters {
+    ) -> Result<Json, Fault> {
+        let template = match &definition.data {
+            Data::JsonPath(paths) => &paths.parameters,
+            Data::Jsonata { arguments, .. } => arguments,
+        };
+        match template {
             Some(template) => self.evaluate(frame, input, about, |s, e| template.evaluate(s, e)),
             None => Ok(input.clone()),
         }
@@ -153,8 +184,9 @@ impl Decider<'_, '_> {
         frame: u32,
         definition: &StateDefinition,
         value: Json,
-    ) -> Result<Json, Failure> {
-        match &definition.output_path {
+    ) -> Result<Json, Fault> {
+        let Data::JsonPath(paths) = &definition.data else { return Ok(value) };
+        match &paths.output {
             Some(path) => self.read(frame, path, &value),
             None => Ok(Json::Object(Arc::default())),
         }
@@ -167,12 +199,18 @@ impl Decider<'_, '_> {
         input: &Json,
         text: Option<&Text>,
         field: &str,
-    ) -> Result<Option<Arc<str>>, Failure> {
+    ) -> Result<Option<Arc<str>>, Fault> {
         let value = match text {
             None => return Ok(None),
             Some(Text::Literal(text)) => return Ok(Some(Arc::clone(text))),
+            Some(Text::Expression(expression)) => {
+                let about = About::default();
+                let text = |scope: &Scope<'_>, dice: &mut Entropy| expression.text(scope, dice);
+                return self.evaluate(frame, input, about, text).map(Some);
+            }
             Some(Text::Call(call)) => {
-                self.evaluate(frame, input, About::default(), |scope, dice| call.evaluate(scope, dice))?
+                let about = About::default();
+                self.evaluate(frame, input, about, |scope, dice| Ok(call.evaluate(scope, dice)?))?
             }
             Some(Text::Path(path)) => self.evaluate(frame, input, About::default(), |scope, _| {
                 path.read(scope).map_err(|_| {
@@ -199,20 +237,24 @@ impl Decider<'_, '_> {
         seconds: &Seconds,
         input: &Json,
         field: &str,
-    ) -> Result<i64, Failure> {
+    ) -> Result<i64, Fault> {
         let path = match seconds {
             Seconds::Fixed(number) => return Ok(*number),
+            Seconds::Expression(expression) => {
+                let about = About::default();
+                return self.evaluate(frame, input, about, |s, dice| expression.count(s, dice));
+            }
             Seconds::Path(path) => path,
         };
         let waits = field == "SecondsPath";
-        let value = self.read(frame, path, input).map_err(|failure| {
+        let value = self.read(frame, path, input).map_err(|fault| {
             if waits {
                 runtime(format!(
                     "The SecondsPath parameter does not reference an input value: {}",
                     path.text()
                 ))
             } else {
-                failure
+                fault
             }
         })?;
         let shown = format!("{} == {}", path.text(), value);
@@ -235,17 +277,26 @@ impl Decider<'_, '_> {
         }
     }
 
-    /// A failure of evaluation in AWS's sentence.
-    pub(super) fn told(&self, frame: u32, failure: Failure) -> Failure {
-        let Some(position) = self.position(frame) else { return failure };
-        if failure.error.as_ref() == "States.DataLimitExceeded" {
-            return failure;
+    /// What became of the state `frame` is in, in AWS's sentence; tells of an evaluation that failed.
+    pub(super) fn told(
+        &mut self,
+        frame: u32,
+        Fault { failure, location, evaluated }: Fault,
+    ) -> Trouble {
+        let Some(position) = self.position(frame) else { return failure.into() };
+        if failure.error.as_ref() == DATA_LIMIT {
+            return failure.into();
         }
         let name = &self.machine.state(position.state).name;
         let cause = format!(
             "An error occurred while executing the state '{name}' (entered at the event id #{}). {}",
             position.entered, failure.cause
         );
-        Failure { error: failure.error, cause: cause.into() }
+        let trouble = Trouble { error: Some(failure.error), cause: Some(cause.into()) };
+        if trouble.error.as_deref() == Some(EVALUATION) {
+            let (state, trouble) = (Arc::clone(name), trouble.clone());
+            self.record(frame, Detail::EvaluationFailed { state, location, evaluated, trouble });
+        }
+        trouble
     }
 }

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use super::evaluate::About;
 use super::leave::mismatch;
 use super::{Decider, Ended};
 use crate::Json;
-use crate::definition::{Catcher, State, StateDefinition, matches_error};
+use crate::definition::{Catcher, Data, State, StateDefinition, matches_error};
 use crate::execution::Activity;
 use crate::history::{Detail, Kind, Payload, Trouble};
-use crate::scope::Failure;
+use crate::jsonata::EVALUATION;
+use crate::scope::Fault;
 
 impl Decider<'_, '_> {
     /// A state failed: it is retried, caught, or fails its branch.
@@ -35,9 +37,10 @@ impl Decider<'_, '_> {
                 return;
             }
         }
-        if self.branches(frame).is_some() {
+        let is_map = matches!(definition.state, State::Map(_));
+        let has_branches = is_map || matches!(definition.state, State::Parallel { .. });
+        if self.branches(frame).is_some() || (has_branches && error.as_ref() == EVALUATION) {
             let trouble = trouble.clone();
-            let is_map = matches!(definition.state, State::Map(_));
             self.record(
                 frame,
                 if is_map { Detail::MapFailed(trouble) } else { Detail::ParallelFailed(trouble) },
@@ -47,8 +50,8 @@ impl Decider<'_, '_> {
         let Some(catcher) = catchers.find(|c| matches_error(&c.errors, &error, heartbeat)) else {
             return self.fail_branch(frame, trouble);
         };
-        if let Err(failure) = self.caught(frame, definition, catcher, &trouble) {
-            let trouble = self.told(frame, failure).into();
+        if let Err(fault) = self.caught(frame, definition, catcher, &trouble) {
+            let trouble = self.told(frame, fault);
             self.fail_branch(frame, trouble);
         }
     }
@@ -59,18 +62,33 @@ impl Decider<'_, '_> {
         definition: &StateDefinition,
         catcher: &Catcher,
         trouble: &Trouble,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Fault> {
         let text = |text: &Option<Arc<str>>| text.clone().map_or(Json::Null, Json::String);
         let output =
             Json::object([("Error", text(&trouble.error)), ("Cause", text(&trouble.cause))]);
-        let assigned = self.assigned(frame, catcher.assign.as_ref(), &output)?;
-        let raw = self.position(frame).map(|at| at.input.clone());
-        let output = match (&catcher.result_path, raw) {
-            (None, Some(raw)) => raw,
-            (Some(path), Some(raw)) => {
-                Payload::Value(path.write(raw.value(), output).map_err(mismatch)?)
-            }
-            (_, None) => return Ok(()),
+        let Some(raw) = self.position(frame).map(|at| at.input.clone()) else { return Ok(()) };
+        if let Data::Jsonata { .. } = &definition.data {
+            let about = About { error_output: Some(&output), ..About::default() };
+            let assigned = self.assigned(frame, catcher.assign.as_ref(), raw.value(), about)?;
+            let output = match &catcher.output {
+                Some(template) => {
+                    self.evaluate(frame, raw.value(), about, |s, e| template.evaluate(s, e))?
+                }
+                None => output,
+            };
+            return self.leave(
+                frame,
+                definition,
+                Payload::Value(output),
+                Some(catcher.next),
+                assigned,
+            );
+        }
+        let about = About::default();
+        let assigned = self.assigned(frame, catcher.assign.as_ref(), &output, about)?;
+        let output = match &catcher.result_path {
+            None => raw,
+            Some(path) => Payload::Value(path.write(raw.value(), output).map_err(mismatch)?),
         };
         self.leave(frame, definition, output, Some(catcher.next), assigned)
     }

@@ -4,15 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::evaluate::About;
-use super::{Decider, kind_of, runtime};
-use crate::definition::{Next, StateDefinition, StateId};
+use super::{Decider, kind_of};
+use crate::definition::{Data, Next, StateDefinition, StateId};
 use crate::history::{Detail, Payload};
 use crate::json::{DEPTH_MAX, Json};
-use crate::scope::Failure;
+use crate::scope::{Failure, Fault};
 use crate::template::Template;
 
 /// Most bytes of any payload.
 const PAYLOAD_MAX: usize = 262_144;
+
+/// Error name of what no payload can hold.
+pub(super) const DATA_LIMIT: &str = "States.DataLimitExceeded";
 
 /// Variables that a state assigns.
 type Assigned = BTreeMap<Arc<str>, Json>;
@@ -24,22 +27,78 @@ impl Decider<'_, '_> {
         frame: u32,
         definition: &StateDefinition,
         result: Json,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Fault> {
         let Some(raw) = self.position(frame).map(|at| at.input.value().clone()) else {
             return Ok(());
         };
-        let result = match &definition.result_selector {
+        let paths = match &definition.data {
+            Data::JsonPath(paths) => paths,
+            Data::Jsonata { output, .. } => {
+                let about = About { result: Some(&result), ..About::default() };
+                let made = self.made(frame, output.as_ref(), &raw, about)?;
+                let output = Payload::Value(made.unwrap_or_else(|| result.clone()));
+                return self.exit(frame, definition, output, &raw, about);
+            }
+        };
+        let result = match &paths.result_selector {
             Some(template) => {
                 self.evaluate(frame, &result, About::default(), |s, e| template.evaluate(s, e))?
             }
             None => result,
         };
-        let merged = match &definition.result_path {
+        let merged = match &paths.result {
             None => raw,
             Some(path) => path.write(&raw, result.clone()).map_err(mismatch)?,
         };
         let output = self.output(frame, definition, merged)?;
-        self.exit(frame, definition, Payload::Value(output), &result)
+        self.exit(frame, definition, Payload::Value(output), &result, About::default())
+    }
+
+    /// Leaves a state that has no result: its input, after `OutputPath` or as `Output` says.
+    pub(super) fn pass_on(
+        &mut self,
+        frame: u32,
+        definition: &StateDefinition,
+        raw: Payload,
+        effective: Json,
+    ) -> Result<(), Fault> {
+        let about = About::default();
+        let output = self.unchanged(frame, definition, None, raw, &effective)?;
+        self.exit(frame, definition, output, &effective, about)
+    }
+
+    /// The output of a state that has no result; `output` goes before its own `Output`.
+    pub(super) fn unchanged(
+        &mut self,
+        frame: u32,
+        definition: &StateDefinition,
+        output: Option<&Template>,
+        raw: Payload,
+        effective: &Json,
+    ) -> Result<Payload, Fault> {
+        let own = match &definition.data {
+            Data::Jsonata { output: own, .. } => output.or(own.as_ref()),
+            // A state that changes nothing hands its input on as the caller wrote it.
+            Data::JsonPath(_) if definition.is_transparent() => return Ok(raw),
+            Data::JsonPath(_) => {
+                return self.output(frame, definition, effective.clone()).map(Payload::Value);
+            }
+        };
+        Ok(self.made(frame, own, raw.value(), About::default())?.map_or(raw, Payload::Value))
+    }
+
+    /// What `template` makes of `input`, when there is one.
+    fn made(
+        &mut self,
+        frame: u32,
+        template: Option<&Template>,
+        input: &Json,
+        about: About<'_>,
+    ) -> Result<Option<Json>, Fault> {
+        let made = |template: &Template| {
+            self.evaluate(frame, input, about, |s, e| template.evaluate(s, e))
+        };
+        template.map(made).transpose()
     }
 
     /// Leaves a state for the one its definition names, or ends its branch.
@@ -48,13 +107,14 @@ impl Decider<'_, '_> {
         frame: u32,
         definition: &StateDefinition,
         output: Payload,
-        result: &Json,
-    ) -> Result<(), Failure> {
+        input: &Json,
+        about: About<'_>,
+    ) -> Result<(), Fault> {
         let next = match definition.next {
             Next::State(next) => Some(next),
             Next::End | Next::Chosen => None,
         };
-        let assigned = self.assigned(frame, definition.assign.as_ref(), result)?;
+        let assigned = self.assigned(frame, definition.assign.as_ref(), input, about)?;
         self.leave(frame, definition, output, next, assigned)
     }
 
@@ -62,25 +122,26 @@ impl Decider<'_, '_> {
         &mut self,
         frame: u32,
         assign: Option<&Template>,
-        result: &Json,
-    ) -> Result<Assigned, Failure> {
-        let Some(template) = assign else { return Ok(Assigned::new()) };
-        let values =
-            self.evaluate(frame, result, About::default(), |s, e| template.evaluate(s, e))?;
+        input: &Json,
+        about: About<'_>,
+    ) -> Result<Assigned, Fault> {
+        let Some(values) = self.made(frame, assign, input, about)? else {
+            return Ok(Assigned::new());
+        };
         self.check_size(frame, &values)?;
         let members = values.as_object().into_iter().flatten();
         Ok(members.map(|(name, value)| (Arc::clone(name), value.clone())).collect())
     }
 
     /// Refuses what the state that `frame` is in made, when no history could keep it.
-    pub(super) fn check_size(&self, frame: u32, made: &Json) -> Result<(), Failure> {
+    pub(super) fn check_size(&self, frame: u32, made: &Json) -> Result<(), Fault> {
         let Some(position) = self.position(frame) else { return Ok(()) };
         // What came in has been measured already.
         if position.input.value().same(made) {
             return Ok(());
         }
         let name = &self.machine.state(position.state).name;
-        unfit(name, made).map_or(Ok(()), Err)
+        unfit(name, made).map_or(Ok(()), |failure| Err(failure.into()))
     }
 
     pub(super) fn leave(
@@ -90,7 +151,7 @@ impl Decider<'_, '_> {
         output: Payload,
         next: Option<StateId>,
         assigned: Assigned,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Fault> {
         self.check_size(frame, output.value())?;
         let parent = self.execution.frames.get(&frame).and_then(|frame| frame.parent);
         self.record(
@@ -116,21 +177,27 @@ pub(super) fn mismatch(error: crate::path::Error) -> Failure {
     Failure::new("States.ResultPathMatchFailure", error.message)
 }
 
+/// The state or task `who` made more than a payload holds.
+pub(super) fn too_large(who: &str) -> Failure {
+    let cause = format!(
+        "The state/task '{who}' returned a result with a size exceeding the maximum number of bytes service limit."
+    );
+    Failure::new(DATA_LIMIT, cause)
+}
+
 /// Why a history cannot keep what the state or task `who` made.
 pub(super) fn unfit(who: &str, made: &Json) -> Option<Failure> {
     if surely_fits(made, PAYLOAD_MAX, DEPTH_MAX).is_some() {
         return None;
     }
     if exceeds(made) {
-        let cause = format!(
-            "The state/task '{who}' returned a result with a size exceeding the maximum number of bytes service limit."
-        );
-        return Some(Failure::new("States.DataLimitExceeded", cause));
+        return Some(too_large(who));
     }
     (!made.is_within(DEPTH_MAX)).then(|| {
-        runtime(format!(
+        let cause = format!(
             "The state/task '{who}' returned a result that is nested more than {DEPTH_MAX} levels deep."
-        ))
+        );
+        Failure::new("States.Runtime", cause)
     })
 }
 

@@ -13,12 +13,13 @@ mod tasks;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use self::evaluate::About;
 use super::{
     Activity, Decision, Execution, OpenTask, Position, Rejected, Start, Status, Stimulus, Turn,
 };
 use crate::definition::{State, StateDefinition, StateId, StateMachine};
 use crate::history::{Detail, HistoryEvent, Kind, Payload, Trouble};
-use crate::scope::Failure;
+use crate::scope::{Failure, Fault};
 
 /// A history ends here, whatever the machine would still do.
 const EVENTS_MAX: u64 = 25_000;
@@ -120,6 +121,10 @@ impl<'e, 't> Decider<'e, 't> {
             Detail::BranchStarted { .. } => 0,
             // The end of a Map follows from the end of its last iteration.
             Detail::MapSucceeded => self.execution.last_id,
+            // What could not be evaluated never came to be: it follows from what came before the state.
+            Detail::EvaluationFailed { evaluated: false, .. } => {
+                self.position(frame).map_or(0, |position| position.entered_from)
+            }
             _ => self.execution.frames.get(&frame).map_or(0, |frame| frame.last),
         };
         let event = HistoryEvent {
@@ -169,24 +174,25 @@ impl<'e, 't> Decider<'e, 't> {
     fn within(
         &mut self,
         frame: u32,
-        part: impl FnOnce(&mut Self, &StateDefinition) -> Result<(), Failure>,
+        part: impl FnOnce(&mut Self, &StateDefinition) -> Result<(), Fault>,
     ) {
         let Some(state) = self.position(frame).map(|position| position.state) else { return };
         let machine = Arc::clone(&self.machine);
-        if let Err(failure) = part(self, machine.state(state)) {
-            let trouble = self.told(frame, failure).into();
+        if let Err(fault) = part(self, machine.state(state)) {
+            let trouble = self.told(frame, fault);
             self.troubled(frame, trouble, Ended::Otherwise);
         }
     }
 
-    fn attempt(&mut self, frame: u32, definition: &StateDefinition) -> Result<(), Failure> {
+    fn attempt(&mut self, frame: u32, definition: &StateDefinition) -> Result<(), Fault> {
         let Some(raw) = self.position(frame).map(|at| at.input.clone()) else { return Ok(()) };
         let effective = self.effective(frame, definition, raw.value())?;
         match &definition.state {
             State::Pass { result } => self.pass(frame, definition, result.as_ref(), raw, effective),
             State::Succeed => {
-                let output = self.output(frame, definition, effective.clone())?;
-                self.exit(frame, definition, Payload::Value(output), &effective)
+                let output = self.unchanged(frame, definition, None, raw, &effective)?;
+                let output = Payload::Value(output.value().clone());
+                self.exit(frame, definition, output, &effective, About::default())
             }
             State::Fail { error, cause } => {
                 let error = self.words(frame, &effective, error.as_ref(), "ErrorPath")?;
@@ -196,7 +202,7 @@ impl<'e, 't> Decider<'e, 't> {
             }
             State::Choice { .. } => self.choose(frame, definition, &effective),
             State::Wait(wait) => self.wait(frame, definition, wait, &effective),
-            State::Task { .. } => self.schedule(frame, definition, &effective),
+            State::Task(task) => self.schedule(frame, definition, task, &effective),
             State::Parallel { branches } => self.fork(frame, definition, branches, &effective),
             State::Map(_) => self.map(frame, definition, &effective),
         }
@@ -215,7 +221,7 @@ enum Ended {
 fn kind_of(state: &State) -> Kind {
     match state {
         State::Pass { .. } => Kind::Pass,
-        State::Task { .. } => Kind::Task,
+        State::Task(_) => Kind::Task,
         State::Choice { .. } => Kind::Choice,
         State::Wait(_) => Kind::Wait,
         State::Succeed => Kind::Succeed,
@@ -225,8 +231,8 @@ fn kind_of(state: &State) -> Kind {
     }
 }
 
-fn runtime(cause: impl Into<Arc<str>>) -> Failure {
-    Failure::new("States.Runtime", cause)
+fn runtime(cause: impl Into<Arc<str>>) -> Fault {
+    Failure::new("States.Runtime", cause).into()
 }
 
 fn too_many_events() -> Detail {

@@ -2,10 +2,10 @@
 
 use super::evaluate::About;
 use super::{Decider, runtime};
-use crate::definition::{State, StateDefinition, StateId, Wait};
+use crate::definition::{ChoiceRule, Data, State, StateDefinition, StateId, Test, Wait};
 use crate::history::{Detail, Payload};
-use crate::scope::Failure;
-use crate::template::Template;
+use crate::jsonata::EVALUATION;
+use crate::scope::{Failure, Fault};
 use crate::{Json, Timestamp};
 
 /// Longest wait: what Step Functions accepts (24,855 days).
@@ -19,12 +19,14 @@ impl Decider<'_, '_> {
         result: Option<&Json>,
         raw: Payload,
         effective: Json,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Fault> {
         let result = match result {
             Some(result) => result.clone(),
             None if definition.is_transparent() => {
-                // A state that changes nothing hands its input on as the caller wrote it.
-                return self.exit(frame, definition, raw, &effective);
+                return self.pass_on(frame, definition, raw, effective);
+            }
+            None if matches!(definition.data, Data::Jsonata { .. }) => {
+                return self.pass_on(frame, definition, raw, effective);
             }
             None => self.parameters(frame, definition, &effective, About::default())?,
         };
@@ -36,13 +38,21 @@ impl Decider<'_, '_> {
         frame: u32,
         definition: &StateDefinition,
         input: &Json,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Fault> {
         let State::Choice { rules, default } = &definition.state else { return Ok(()) };
         for rule in rules {
             let about = About::default();
-            if self.evaluate(frame, input, about, |scope, _| rule.rule.matches(scope))? {
-                let assign = rule.assign.as_ref().or(definition.assign.as_ref());
-                return self.go(frame, definition, input, rule.next, assign);
+            let applies = match &rule.test {
+                Test::Always(applies) => *applies,
+                Test::Rule(test) => {
+                    self.evaluate(frame, input, about, |scope, _| Ok(test.matches(scope)?))?
+                }
+                Test::Condition(test) => {
+                    self.evaluate(frame, input, about, |scope, dice| test.truth(scope, dice))?
+                }
+            };
+            if applies {
+                return self.go(frame, definition, input, rule.next, Some(rule));
             }
         }
         let Some(next) = default else {
@@ -50,7 +60,7 @@ impl Decider<'_, '_> {
                 "Failed to transition out of the state. The state does not point to a next state.";
             return Err(runtime(cause));
         };
-        self.go(frame, definition, input, *next, definition.assign.as_ref())
+        self.go(frame, definition, input, *next, None)
     }
 
     fn go(
@@ -59,14 +69,13 @@ impl Decider<'_, '_> {
         definition: &StateDefinition,
         input: &Json,
         next: StateId,
-        assign: Option<&Template>,
-    ) -> Result<(), Failure> {
-        let assigned = self.assigned(frame, assign, input)?;
-        let raw = self.position(frame).map(|at| at.input.clone());
-        let output = match raw {
-            Some(raw) if definition.is_transparent() => raw,
-            _ => Payload::Value(self.output(frame, definition, input.clone())?),
-        };
+        rule: Option<&ChoiceRule>,
+    ) -> Result<(), Fault> {
+        let assign = rule.and_then(|rule| rule.assign.as_ref()).or(definition.assign.as_ref());
+        let output = rule.and_then(|rule| rule.output.as_ref());
+        let assigned = self.assigned(frame, assign, input, About::default())?;
+        let Some(raw) = self.position(frame).map(|at| at.input.clone()) else { return Ok(()) };
+        let output = self.unchanged(frame, definition, output, raw, input)?;
         self.leave(frame, definition, output, Some(next), assigned)
     }
 
@@ -76,7 +85,7 @@ impl Decider<'_, '_> {
         definition: &StateDefinition,
         wait: &Wait,
         input: &Json,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Fault> {
         let until = match wait {
             Wait::Seconds(seconds) => {
                 let seconds = self.number(frame, seconds, input, "SecondsPath")?;
@@ -84,6 +93,21 @@ impl Decider<'_, '_> {
                 entered.plus_ms(seconds.saturating_mul(1_000))
             }
             Wait::Until(until) => *until,
+            Wait::Expression(expression) => {
+                let about = About::default();
+                let text =
+                    self.evaluate(frame, input, about, |s, dice| expression.text(s, dice))?;
+                Timestamp::parse(&text).ok_or_else(|| Fault {
+                    failure: Failure::new(
+                        EVALUATION,
+                        format!(
+                            "The Timestamp field cannot be parsed as an ISO-8601 extended offset date-time format string: {text}"
+                        ),
+                    ),
+                    location: Some("Timestamp".into()),
+                    evaluated: true,
+                })?
+            }
             Wait::TimestampPath(path) => {
                 let value = self.read(frame, path, input)?;
                 let shown = value.as_str().map_or_else(|| value.to_text(), str::to_owned);
@@ -106,18 +130,9 @@ impl Decider<'_, '_> {
     }
 
     /// A Wait state's time has come.
-    pub(super) fn waited(
-        &mut self,
-        frame: u32,
-        definition: &StateDefinition,
-    ) -> Result<(), Failure> {
+    pub(super) fn waited(&mut self, frame: u32, definition: &StateDefinition) -> Result<(), Fault> {
         let Some(raw) = self.position(frame).map(|at| at.input.clone()) else { return Ok(()) };
-        if definition.is_transparent() {
-            let value = raw.value().clone();
-            return self.exit(frame, definition, raw, &value);
-        }
         let effective = self.effective(frame, definition, raw.value())?;
-        let output = self.output(frame, definition, effective.clone())?;
-        self.exit(frame, definition, Payload::Value(output), &effective)
+        self.pass_on(frame, definition, raw, effective)
     }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::evaluate::About;
 use super::leave::unfit;
 use super::{Activity, Decider, Ended, OpenTask};
-use crate::definition::{Pattern, Resource, Seconds, State, StateDefinition};
+use crate::definition::{Pattern, Resource, Seconds, State, StateDefinition, TaskDefinition};
 use crate::history::{Detail, EventId, Payload, Trouble};
-use crate::scope::Failure;
+use crate::scope::{Failure, Fault};
 use crate::{Json, Timestamp};
 
 impl Decider<'_, '_> {
@@ -15,9 +15,10 @@ impl Decider<'_, '_> {
         &mut self,
         frame: u32,
         definition: &StateDefinition,
+        task: &TaskDefinition,
         input: &Json,
-    ) -> Result<(), Failure> {
-        let State::Task { resource, timeout, heartbeat } = &definition.state else { return Ok(()) };
+    ) -> Result<(), Fault> {
+        let TaskDefinition { resource, timeout, heartbeat, credentials } = task;
         let scheduled: EventId = self.execution.last_id + 1;
         let waits = resource.pattern() != Pattern::RequestResponse;
         let token = waits.then(|| (self.turn.token)(scheduled));
@@ -29,6 +30,11 @@ impl Decider<'_, '_> {
         };
         let timeout_s = read(self, timeout, "TimeoutSecondsPath")?;
         let heartbeat_s = read(self, heartbeat, "HeartbeatSecondsPath")?;
+        let role = match credentials {
+            Some(template) => self.evaluate(frame, input, about, |s, e| template.evaluate(s, e))?,
+            None => Json::Null,
+        };
+        let role_arn = role.member("RoleArn").and_then(Json::as_str).map(Arc::from);
         let (resource_type, shown) = resource.shown();
         self.record(
             frame,
@@ -39,6 +45,7 @@ impl Decider<'_, '_> {
                 parameters: Payload::Value(parameters),
                 timeout_s,
                 heartbeat_s,
+                role_arn,
             },
         );
         let function = resource.is_function();
@@ -81,7 +88,7 @@ impl Decider<'_, '_> {
 
     fn resource(&self, frame: u32) -> Option<Arc<Resource>> {
         match &self.definition(frame)?.state {
-            State::Task { resource, .. } => Some(Arc::clone(resource)),
+            State::Task(task) => Some(Arc::clone(&task.resource)),
             _ => None,
         }
     }
