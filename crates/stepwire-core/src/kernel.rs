@@ -23,6 +23,7 @@ use crate::request::Request;
 use crate::rules::Rules;
 use crate::settings::Settings;
 use crate::tables::{self, Tables};
+use crate::test_state::Trials;
 use crate::write::Write;
 
 /// Most executions whose deadlines one step fires; the rest follow in the next.
@@ -49,6 +50,8 @@ pub struct Kernel {
     pub(crate) tables: Tables,
     pub(crate) executions: Executions,
     pub(crate) answers: Answers,
+    /// States under test.
+    trials: Trials,
     /// Tasks left for the next turn. Not durable: after a restart executions ask again.
     postponed: VecDeque<Input>,
     /// Messages seen by the rules since the start: makes their random values differ.
@@ -77,6 +80,7 @@ impl Kernel {
             tables: Tables::default(),
             executions: Executions::default(),
             answers: Answers::default(),
+            trials: Trials::default(),
             postponed: VecDeque::new(),
             salt: 0,
         }
@@ -157,7 +161,8 @@ impl Kernel {
             return Some(Timestamp(0));
         }
         let answers = self.answers.due(self.settings.answer_grace_ms);
-        [self.broker.due(), self.executions.due(), answers].into_iter().flatten().min()
+        let parts = [self.broker.due(), self.executions.due(), answers, self.trials.due()];
+        parts.into_iter().flatten().min()
     }
 
     /// Steps `input` and everything that follows from it, over what `changes` and `base` hold.
@@ -361,11 +366,17 @@ impl Kernel {
     fn call(
         &mut self,
         now: Timestamp,
-        _asker: Asker,
+        asker: Asker,
         request: &Request,
         reads: &Reads,
         step: &mut Step,
     ) -> Option<Result<Json, ApiError>> {
+        if let Request::States(executions::Request::TestState(test)) = request {
+            let (id, tasks) = self.trials.begin(now, asker, test, &self.settings);
+            ask(id, Ran { tasks, ..Ran::default() }, step);
+            self.end_trial(now, id, step);
+            return None;
+        }
         Some(self.answer(now, request, reads, step))
     }
 
@@ -441,6 +452,11 @@ impl Kernel {
         reads: &Reads,
         step: &mut Step,
     ) -> Result<(), Rejected> {
+        if id.machine == Trials::MACHINE {
+            self.trials.step(now, id, stimulus, &self.settings);
+            self.end_trial(now, id, step);
+            return Ok(());
+        }
         match self.executions.stimulate(now, id, stimulus, reads, &self.settings) {
             Ok(Ok(ran)) => {
                 ask(id, ran, step);
@@ -451,6 +467,13 @@ impl Kernel {
                 self.quarantine(id, &corrupt, step);
                 Err(Rejected::ExecutionEnded)
             }
+        }
+    }
+
+    /// Answers whoever asked for a trial, once it has ended.
+    fn end_trial(&mut self, now: Timestamp, id: ExecutionId, step: &mut Step) {
+        if let Some(ended) = self.trials.take_ended(now, id) {
+            reply_to(ended.asker, Ok(ended.answer()), now, step);
         }
     }
 
@@ -499,6 +522,10 @@ impl Kernel {
         let mut out = broker::Out::default();
         self.broker.tick(now, &self.registry, &self.settings, &mut out);
         self.absorb(0, out, step);
+        for id in self.trials.overdue(now) {
+            self.trials.step(now, id, Stimulus::Timer, &self.settings);
+            self.end_trial(now, id, step);
+        }
         let overdue = self.executions.overdue(now, TIMERS_MAX);
         if overdue.is_empty() {
             self.give_up_answers(now, step);

@@ -28,6 +28,7 @@ pub mod request;
 pub mod rules;
 pub mod settings;
 pub mod tables;
+pub mod test_state;
 mod write;
 
 pub use effect::Effect;

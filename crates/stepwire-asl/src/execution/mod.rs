@@ -5,9 +5,12 @@
 
 mod apply;
 mod decide;
+mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+pub use trial::{Inspection, Outcome, Setup, Stage, Trial};
 
 use crate::definition::{Resource, State, StateId, StateMachine};
 use crate::history::{EventId, HistoryEvent, Payload};

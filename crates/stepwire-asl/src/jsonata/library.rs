@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 use jsonata_core::ast::AstNode;
@@ -15,6 +16,7 @@ use super::check;
 use super::convert::Converter;
 use super::engine::{Engine, Stopped};
 use super::functions;
+use super::references;
 use crate::scope::Scope;
 use crate::{Entropy, Json};
 
@@ -39,6 +41,12 @@ impl Engine for Program {
         check::check(&ast)?;
         let variables = names_after_dollar(source);
         Ok(Program { ast, variables })
+    }
+
+    fn reads(&self) -> BTreeSet<Arc<str>> {
+        let mut found = BTreeSet::new();
+        references::collect(&self.ast, &mut found);
+        found
     }
 
     fn run(&self, scope: &Scope<'_>, dice: &mut Entropy) -> Result<Option<Json>, Stopped> {

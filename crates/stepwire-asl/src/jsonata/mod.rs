@@ -11,7 +11,9 @@ mod engine;
 mod functions;
 mod library;
 mod plain;
+mod references;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use self::engine::{Engine, Stopped};
@@ -51,6 +53,11 @@ pub struct Refused {
 /// The expression between `{%` and `%}`, when `text` is one.
 pub fn written_in(text: &str) -> Option<&str> {
     Some(text.strip_prefix("{%")?.strip_suffix("%}")?.trim())
+}
+
+/// Names of the workflow variables that the expression `source` reads; none if it is not one.
+pub(crate) fn variables_of(source: &str) -> BTreeSet<Arc<str>> {
+    Program::compile(source).map(|program| program.reads()).unwrap_or_default()
 }
 
 /// Whether `$states.context` may be read by what is written in `text`.

@@ -10,6 +10,7 @@ use super::Parent;
 use crate::error::ApiError;
 use crate::integrations;
 use crate::params::Params;
+use crate::test_state::TestState;
 
 /// Longest name of a state machine or execution.
 const NAME_MAX: usize = 80;
@@ -74,6 +75,8 @@ pub enum Request {
         /// Which page.
         page: Page,
     },
+    /// TestState
+    TestState(Arc<TestState>),
     /// SendTaskSuccess, SendTaskFailure or SendTaskHeartbeat
     Task {
         /// The sealed token.
@@ -173,6 +176,7 @@ impl Request {
             "ListExecutions" => list_executions(&params),
             "StopExecution" => stop_execution(&params),
             "GetExecutionHistory" => execution_history(&params),
+            "TestState" => TestState::parse(&params).map(|test| Request::TestState(Arc::new(test))),
             "SendTaskSuccess" => task_success(&params),
             "SendTaskFailure" => task_failure(&params),
             "SendTaskHeartbeat" => params
@@ -197,6 +201,7 @@ impl Request {
             | Request::DeleteStateMachine(_)
             | Request::StartExecution(_)
             | Request::StopExecution { .. }
+            | Request::TestState(_)
             | Request::Task { .. } => false,
         }
     }

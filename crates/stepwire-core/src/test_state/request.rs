@@ -86,12 +86,16 @@ impl TestState {
         let context = params.optional_text_within("context", PAYLOAD_MAX)?;
         if given.is_some() {
             if params.optional_bool("revealSecrets")? == Some(true) {
-                return Err(invalid("TestState does not support RevealSecrets when a mock is specified."));
+                return Err(invalid(
+                    "TestState does not support RevealSecrets when a mock is specified.",
+                ));
             }
         } else {
             configuration.refuse_without_mock()?;
             if context.is_some() {
-                return Err(invalid("TestState does not support Context when a mock is not specified."));
+                return Err(invalid(
+                    "TestState does not support Context when a mock is not specified.",
+                ));
             }
         }
         let state = single(params.text("definition")?, name)?;
@@ -201,7 +205,10 @@ fn mock<'a>(params: &Params<'a>) -> Result<Option<Given<'a>>, ApiError> {
             if error.is_none() {
                 return Err(invalid("Error must be specified in the mocked error output"));
             }
-            Ok(Some(Given::Error(Trouble { error: error.map(Arc::from), cause: cause.map(Arc::from) })))
+            Ok(Some(Given::Error(Trouble {
+                error: error.map(Arc::from),
+                cause: cause.map(Arc::from),
+            })))
         }
         (Some(_), Some(_)) => Err(invalid(
             "A test mock should have only one of the following fields: [result, errorOutput].",
@@ -219,7 +226,7 @@ impl Given<'_> {
         if !matches!(kind, Kind::Task | Kind::Map | Kind::Parallel) {
             return Err(invalid(format!(
                 "State type '{}' is not supported when a mock is specified",
-                kind.name()
+                kind.word()
             )));
         }
         let (text, mode) = match self {
@@ -293,16 +300,17 @@ impl Configuration<'_> {
             return Err(invalid("MapItemReaderData is only supported for Map states"));
         }
         match self.caused_by {
-            Some(name) if !state.contains(name) => {
-                Err(invalid(format!("ErrorCausedByState names a state that is not in it: '{name}'")))
-            }
+            Some(name) if !state.contains(name) => Err(invalid(format!(
+                "ErrorCausedByState names a state that is not in it: '{name}'"
+            ))),
             _ => Ok(()),
         }
     }
 
     fn reader_data(&self) -> Result<Option<Json>, ApiError> {
         let parse = |text| {
-            Json::parse(text).map_err(|error| invalid(format!("MapItemReaderData must be valid JSON: {error}")))
+            Json::parse(text)
+                .map_err(|error| invalid(format!("MapItemReaderData must be valid JSON: {error}")))
         };
         self.reader_data.map(parse).transpose()
     }

@@ -59,7 +59,8 @@ pub(crate) fn check(resource: &Resource, result: &Json, mode: Mode) -> Result<()
 /// `None`: any JSON may come (functions, HTTP, activities, whoever has the token).
 fn answer(resource: &Resource) -> Option<Answer<'_>> {
     let (service, api) = (resource.service(), resource.api());
-    let made = |service, operation: &str, free| Answer { service, operation: pascal(operation), free };
+    let made =
+        |service, operation: &str, free| Answer { service, operation: pascal(operation), free };
     match (service, resource.pattern()) {
         (_, Pattern::WaitForTaskToken)
         | ("lambda-function" | "activity" | "http" | "apigateway", _) => None,
@@ -137,7 +138,13 @@ impl Model {
     }
 
     /// Checks `value`, which stands at the member `name` or in a list or map there.
-    fn value(&self, shape: &'static str, name: &str, value: &Json, mode: Mode) -> Result<(), String> {
+    fn value(
+        &self,
+        shape: &'static str,
+        name: &str,
+        value: &Json,
+        mode: Mode,
+    ) -> Result<(), String> {
         let (head, rest) = shape.split_once(' ').unwrap_or((shape, ""));
         let must = |what: &str| Err(format!("Field '{name}' must be {what}"));
         match (shape.as_bytes().first(), value) {
@@ -165,7 +172,9 @@ impl Model {
             }
             (Some(b's' | b'b' | b't'), _) => must("a string"),
             (Some(b'n'), Json::Number(number)) => match outside(&head[1..], number.as_f64()) {
-                Some(Outside::Below) => Err(format!("Field '{name}' is less than the minimum value")),
+                Some(Outside::Below) => {
+                    Err(format!("Field '{name}' is less than the minimum value"))
+                }
                 Some(Outside::Above) => Err(format!("Field '{name}' exceeds the maximum value")),
                 None => Ok(()),
             },
@@ -228,7 +237,8 @@ mod tests {
 
     #[test]
     fn required_members_are_asked_for_in_strict_mode_only() {
-        let missing = "Mock result schema validation error: Required field 'ExecutionArn' is missing";
+        let missing =
+            "Mock result schema validation error: Required field 'ExecutionArn' is missing";
         assert_eq!(error("states:startExecution", "{}"), missing);
         assert_eq!(checked("states:startExecution", "{}", Mode::Present), Ok(()));
         assert_eq!(checked("states:startExecution", "[]", Mode::None), Ok(()));
@@ -237,16 +247,43 @@ mod tests {
     #[test]
     fn types_bounds_and_words_are_those_of_the_service() {
         for (resource, result, why) in [
-            ("aws-sdk:lambda:getFunction", r#"{"Configuration":{"MemorySize":127}}"#, "Field 'MemorySize' is less than the minimum value"),
-            ("aws-sdk:lambda:getFunction", r#"{"Configuration":{"MemorySize":10241}}"#, "Field 'MemorySize' exceeds the maximum value"),
-            ("aws-sdk:kms:encrypt", r#"{"CiphertextBlob":""}"#, "Field 'CiphertextBlob' is smaller than the minimum length"),
-            ("aws-sdk:s3:getObject", r#"{"StorageClass":"Papyrus"}"#, "Field 'StorageClass' is not an expected value"),
-            ("aws-sdk:s3:getObject", r#"{"DeleteMarker":"no"}"#, "Field 'DeleteMarker' must be a boolean"),
-            ("events:putEvents", r#"{"Entries":[{},{"EventId":[]}]}"#, "Field 'EventId' must be a string"),
+            (
+                "aws-sdk:lambda:getFunction",
+                r#"{"Configuration":{"MemorySize":127}}"#,
+                "Field 'MemorySize' is less than the minimum value",
+            ),
+            (
+                "aws-sdk:lambda:getFunction",
+                r#"{"Configuration":{"MemorySize":10241}}"#,
+                "Field 'MemorySize' exceeds the maximum value",
+            ),
+            (
+                "aws-sdk:kms:encrypt",
+                r#"{"CiphertextBlob":""}"#,
+                "Field 'CiphertextBlob' is smaller than the minimum length",
+            ),
+            (
+                "aws-sdk:s3:getObject",
+                r#"{"StorageClass":"Papyrus"}"#,
+                "Field 'StorageClass' is not an expected value",
+            ),
+            (
+                "aws-sdk:s3:getObject",
+                r#"{"DeleteMarker":"no"}"#,
+                "Field 'DeleteMarker' must be a boolean",
+            ),
+            (
+                "events:putEvents",
+                r#"{"Entries":[{},{"EventId":[]}]}"#,
+                "Field 'EventId' must be a string",
+            ),
             ("dynamodb:getItem", r#"{"Item":[]}"#, "Field 'Item' must be an object"),
             ("lambda:invoke", r#"{"StatusCode":"200"}"#, "Field 'StatusCode' must be a number"),
         ] {
-            assert_eq!(error(resource, result), format!("Mock result schema validation error: {why}"));
+            assert_eq!(
+                error(resource, result),
+                format!("Mock result schema validation error: {why}")
+            );
         }
     }
 

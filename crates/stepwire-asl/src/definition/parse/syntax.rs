@@ -8,7 +8,7 @@ const CODE: &str = "INVALID_JSON_DESCRIPTION";
 const QUOTED_MAX: usize = 500;
 
 /// The JSON that `text` is.
-pub(super) fn parse(text: &str) -> Result<Json, Diagnostic> {
+pub(in crate::definition) fn parse(text: &str) -> Result<Json, Diagnostic> {
     Json::parse(text).map_err(|error| {
         let word = unknown_word(text);
         let (message, line, column) = match word {

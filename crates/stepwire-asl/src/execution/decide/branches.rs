@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::evaluate::About;
 use super::{Decider, runtime};
 use crate::Json;
-use crate::definition::{Data, Items, State, StateDefinition, StateId};
+use crate::definition::{Data, Items, Map, State, StateDefinition, StateId};
 use crate::execution::{Activity, Branches};
 use crate::history::{Detail, Payload};
 use crate::jsonata::EVALUATION;
@@ -40,6 +40,27 @@ impl Decider<'_, '_> {
         input: &Json,
     ) -> Result<(), Fault> {
         let State::Map(map) = &definition.state else { return Ok(()) };
+        let items = self.items(frame, definition, map, input)?;
+        let count = items.as_array().map_or(0, <[Json]>::len);
+        self.check_size(frame, &items)?;
+        let concurrency = self.concurrency(frame, map, input)?;
+        let concurrency = u32::try_from(concurrency).unwrap_or(u32::MAX);
+        self.record(frame, Detail::MapStarted { items: Payload::Value(items), concurrency });
+        if count == 0 {
+            self.record(frame, Detail::MapSucceeded);
+            return self.finish(frame, definition, Json::array([]));
+        }
+        self.iterate(frame, definition)
+    }
+
+    /// What a Map iterates over: an array.
+    pub(super) fn items(
+        &mut self,
+        frame: u32,
+        definition: &StateDefinition,
+        map: &Map,
+        input: &Json,
+    ) -> Result<Json, Fault> {
         let items = match &map.items {
             Some(Items::Path(path)) => self.read(frame, path, input)?,
             Some(Items::Template(template)) => {
@@ -48,25 +69,43 @@ impl Decider<'_, '_> {
             }
             None => input.clone(),
         };
-        let Some(count) = items.as_array().map(<[Json]>::len) else {
-            let cause = format!("Map state input must be an array but was: {items}");
-            return Err(match definition.data {
-                Data::JsonPath(_) => runtime(cause),
-                Data::Jsonata { .. } => Failure::new(EVALUATION, cause).into(),
-            });
-        };
-        self.check_size(frame, &items)?;
-        let concurrency = match &map.concurrency {
-            Some(seconds) => self.number(frame, seconds, input, "MaxConcurrencyPath")?,
-            None => 0,
-        };
-        let concurrency = u32::try_from(concurrency).unwrap_or(u32::MAX);
-        self.record(frame, Detail::MapStarted { items: Payload::Value(items), concurrency });
-        if count == 0 {
-            self.record(frame, Detail::MapSucceeded);
-            return self.finish(frame, definition, Json::array([]));
+        if items.as_array().is_some() {
+            return Ok(items);
         }
-        self.iterate(frame, definition)
+        let cause = format!("Map state input must be an array but was: {items}");
+        Err(match definition.data {
+            Data::JsonPath(_) => runtime(cause),
+            Data::Jsonata { .. } => Failure::new(EVALUATION, cause).into(),
+        })
+    }
+
+    /// Iterations at a time; 0 for no limit of the definition's.
+    pub(super) fn concurrency(
+        &mut self,
+        frame: u32,
+        map: &Map,
+        input: &Json,
+    ) -> Result<i64, Fault> {
+        match &map.concurrency {
+            Some(most) => self.number(frame, most, input, "MaxConcurrencyPath"),
+            None => Ok(0),
+        }
+    }
+
+    /// The input of the iteration over an item: after `ItemSelector`.
+    pub(super) fn selected(
+        &mut self,
+        frame: u32,
+        definition: &StateDefinition,
+        map: &Map,
+        index: u32,
+        item: &Json,
+    ) -> Result<Json, Fault> {
+        let Some(template) = &map.selector else { return Ok(item.clone()) };
+        let raw = self.position(frame).map(|at| at.input.value().clone());
+        let effective = self.effective(frame, definition, &raw.unwrap_or_default())?;
+        let about = About { item: Some((index, item)), ..About::default() };
+        self.evaluate(frame, &effective, about, |s, e| template.evaluate(s, e))
     }
 
     /// Begins as many iterations as may run.
@@ -82,15 +121,7 @@ impl Decider<'_, '_> {
             let index = branches.begun;
             let item = branches.items.as_array().and_then(|items| items.get(index as usize));
             let item = item.cloned().unwrap_or_default();
-            let input = match &map.selector {
-                None => item,
-                Some(template) => {
-                    let raw = self.position(frame).map(|at| at.input.value().clone());
-                    let effective = self.effective(frame, definition, &raw.unwrap_or_default())?;
-                    let about = About { item: Some((index, &item)), ..About::default() };
-                    self.evaluate(frame, &effective, about, |s, e| template.evaluate(s, e))?
-                }
-            };
+            let input = self.selected(frame, definition, map, index, &item)?;
             self.check_size(frame, &input)?;
             let child = self.begin(frame, index);
             let name = Arc::clone(&definition.name);

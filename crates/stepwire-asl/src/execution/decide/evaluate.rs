@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::leave::{DATA_LIMIT, too_large};
 use super::{Decider, runtime};
-use crate::definition::{Data, Seconds, State, StateDefinition, Text};
+use crate::definition::{Data, Percentage, Seconds, State, StateDefinition, Text};
 use crate::execution::{Activity, Frame};
 use crate::history::{Detail, Trouble};
 use crate::jsonata::EVALUATION;
@@ -53,7 +53,12 @@ impl Decider<'_, '_> {
         run: impl FnOnce(&Scope<'_>, &mut Entropy) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         let wants = self.definition(frame).is_some_and(|definition| definition.reads_context);
-        let context = if wants { self.context(frame, about) } else { Json::Null };
+        let given = self.probe.as_ref().and_then(|probe| probe.setup.context.clone());
+        let context = match given {
+            Some(given) => with_item(given, about.item),
+            None if wants => self.context(frame, about),
+            None => Json::Null,
+        };
         let variables = &Visible { frames: &self.execution.frames, frame };
         let scope = Scope {
             input,
@@ -84,14 +89,19 @@ impl Decider<'_, '_> {
             [head @ .., _, machine, name] if head.len() == 5 => (head.join(":"), *machine, *name),
             _ => (String::new(), "", ""),
         };
-        let execution = Json::object([
+        let role_arn = Some(&self.execution.role_arn).filter(|role_arn| !role_arn.is_empty());
+        let mut execution = vec![
             ("Id", Json::String(Arc::clone(arn))),
             ("Input", self.execution.input.value().clone()),
             ("StartTime", Json::from(self.execution.started.rfc3339())),
             ("Name", Json::from(name)),
-            ("RoleArn", Json::String(Arc::clone(&self.execution.role_arn))),
-            ("RedriveCount", Json::from(0)),
-        ]);
+            ("RoleArn", role_arn.map_or(Json::Null, |arn| Json::String(Arc::clone(arn)))),
+        ];
+        // Express executions are not redriven.
+        if parts.get(5) != Some(&"express") {
+            execution.push(("RedriveCount", Json::from(0)));
+        }
+        let execution = Json::object(execution);
         let id = format!("{head}:stateMachine:{machine}");
         let machine = [("Id", Json::from(id)), ("Name", Json::from(machine))];
         let mut members = vec![("Execution", execution), ("StateMachine", Json::object(machine))];
@@ -115,7 +125,8 @@ impl Decider<'_, '_> {
             ("EnteredTime", Json::from(position.entered_at.rfc3339())),
         ];
         if matches!(definition.state, State::Task(_) | State::Parallel { .. } | State::Map(_)) {
-            let retries: u32 = position.retries.values().sum();
+            let tried = self.probe.as_ref().map(|probe| probe.setup.retries);
+            let retries: u32 = tried.unwrap_or_else(|| position.retries.values().sum());
             state.push(("RetryCount", Json::from(i64::from(retries))));
         }
         Some(("State", Json::object(state)))
@@ -133,6 +144,30 @@ impl Decider<'_, '_> {
                 return Some((index, items.get(index as usize)?.clone()));
             }
         }
+    }
+
+    /// A percentage that is written, read from `input` or computed; from 0 to 100.
+    pub(super) fn percentage(
+        &mut self,
+        frame: u32,
+        percentage: &Percentage,
+        input: &Json,
+    ) -> Result<f64, Fault> {
+        let about = About::default();
+        let value = match percentage {
+            Percentage::Fixed(number) => return Ok(*number),
+            Percentage::Path(path) => self.read(frame, path, input)?,
+            Percentage::Expression(expression) => {
+                self.evaluate(frame, input, about, |s, dice| expression.evaluate(s, dice))?
+            }
+        };
+        let written = value.as_str().and_then(|text| text.parse().ok());
+        let number = value.as_f64().or(written).filter(|number| (0.0..=100.0).contains(number));
+        number.ok_or_else(|| {
+            runtime(format!(
+                "The ToleratedFailurePercentage must be a number between 0 and 100 but was: {value}"
+            ))
+        })
     }
 
     /// The state's input after `InputPath`.
@@ -299,4 +334,13 @@ impl Decider<'_, '_> {
         }
         trouble
     }
+}
+
+/// A context object that the caller gave, and in it the item that is being looked at.
+fn with_item(given: Json, item: Option<(u32, &Json)>) -> Json {
+    let (Some((index, value)), Some(members)) = (item, given.as_object()) else { return given };
+    let item = [("Index", Json::from(i64::from(index))), ("Value", value.clone())];
+    let mut members = members.clone();
+    members.insert("Map".into(), Json::object([("Item", Json::object(item))]));
+    Json::Object(Arc::new(members))
 }

@@ -24,15 +24,27 @@ impl Decider<'_, '_> {
         let machine = Arc::clone(&self.machine);
         let Some(position) = self.position(frame) else { return };
         let definition = machine.state(position.state);
+        let retries = position.retries.clone();
         let heartbeat = ended == Ended::Heartbeat;
+        if let Some(probe) = &mut self.probe {
+            probe.trouble = trouble.clone();
+        }
         let mut retriers = definition.retry.iter().enumerate();
         let retrier = retriers.find(|(_, r)| matches_error(&r.errors, &error, heartbeat));
         if let Some((number, retrier)) = retrier {
             let number = number as u32;
-            let used = position.retries.get(&number).copied().unwrap_or(0);
+            let mut used = retries.get(&number).copied().unwrap_or(0);
+            if let Some(probe) = &mut self.probe {
+                used = probe.setup.retries;
+                probe.inspection.retrier = Some(number);
+            }
             if used < retrier.attempts_max {
                 let roll = self.turn.entropy.next_f64();
-                let due = self.turn.now.plus_ms(retrier.delay_ms(used, roll));
+                let delay_ms = retrier.delay_ms(used, roll);
+                if let Some(probe) = &mut self.probe {
+                    probe.inspection.backoff_ms = Some(delay_ms);
+                }
+                let due = self.turn.now.plus_ms(delay_ms);
                 self.record(frame, Detail::RetryScheduled { retrier: number, due });
                 return;
             }
@@ -46,10 +58,14 @@ impl Decider<'_, '_> {
                 if is_map { Detail::MapFailed(trouble) } else { Detail::ParallelFailed(trouble) },
             );
         }
-        let mut catchers = definition.catch.iter();
-        let Some(catcher) = catchers.find(|c| matches_error(&c.errors, &error, heartbeat)) else {
+        let mut catchers = definition.catch.iter().enumerate();
+        let catcher = catchers.find(|(_, c)| matches_error(&c.errors, &error, heartbeat));
+        let Some((number, catcher)) = catcher else {
             return self.fail_branch(frame, trouble);
         };
+        if let Some(probe) = &mut self.probe {
+            probe.inspection.catcher = Some(number as u32);
+        }
         if let Err(fault) = self.caught(frame, definition, catcher, &trouble) {
             let trouble = self.told(frame, fault);
             self.fail_branch(frame, trouble);

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::evaluate::About;
 use super::leave::unfit;
 use super::{Activity, Decider, Ended, OpenTask};
-use crate::definition::{Pattern, Resource, Seconds, State, StateDefinition, TaskDefinition};
+use crate::definition::{Data, Pattern, Resource, Seconds, State, StateDefinition, TaskDefinition};
+use crate::execution::trial::Stage;
 use crate::history::{Detail, EventId, Payload, Trouble};
 use crate::scope::{Failure, Fault};
 use crate::{Json, Timestamp};
@@ -24,6 +25,11 @@ impl Decider<'_, '_> {
         let token = waits.then(|| (self.turn.token)(scheduled));
         let about = About { token: token.as_deref(), ..About::default() };
         let parameters = self.parameters(frame, definition, input, about)?;
+        let stage = match definition.data {
+            Data::JsonPath(_) => Stage::AfterParameters,
+            Data::Jsonata { .. } => Stage::AfterArguments,
+        };
+        self.note(stage, &parameters);
         self.check_size(frame, &parameters)?;
         let read = |decider: &mut Self, seconds: &Option<Seconds>, field| {
             seconds.as_ref().map(|seconds| decider.number(frame, seconds, input, field)).transpose()
@@ -102,6 +108,7 @@ impl Decider<'_, '_> {
         }
         let (resource_type, resource) = resource.shown();
         let result = output.value().clone();
+        self.note(Stage::Result, &result);
         self.record(frame, Detail::TaskSucceeded { function, resource_type, resource, output });
         self.within(frame, |decider, definition| decider.finish(frame, definition, result));
     }
