@@ -74,8 +74,8 @@ class Service:
             return f"[{bounds(shape)} {self.number(shape.member)}"
         if kind == "map":
             return f"< {self.number(shape.value)}"
-        words = getattr(shape, "enum", [])
-    
+        words = "|".join(getattr(shape, "enum", []))
+        return SCALARS.get(kind, "*") + bounds(shape) + (f" {words}" if words else "")
 
 
 def bounds(shape):

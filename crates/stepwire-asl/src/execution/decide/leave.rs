@@ -168,6 +168,8 @@ impl Decider<'_, '_> {
             },
         );
         match (next, parent) {
+            // A trial ends with its state.
+            (Some(_), _) if self.probe.is_some() => {}
             (Some(next), _) => self.work.push_back((frame, next, output)),
             (None, None) => self.record(0, Detail::ExecutionSucceeded(output)),
             (None, Some((parent, index))) => self.branch_ended(parent, index),
