@@ -1,8 +1,5 @@
 //! What a JSONata library does for us.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-
 use super::Refused;
 use crate::scope::Scope;
 use crate::{Entropy, Json};
@@ -12,9 +9,6 @@ use crate::{Entropy, Json};
 pub(super) trait Engine: Sized + Send + Sync {
     /// The program that `source` writes, or why Step Functions would not take it.
     fn compile(source: &str) -> Result<Self, Refused>;
-
-    /// Names of the workflow variables it reads.
-    fn reads(&self) -> BTreeSet<Arc<str>>;
 
     /// What it makes of `scope`; `None` for undefined. Draws from `dice` alone and reads the time
     /// from `scope`; ends in bounded time and memory whatever it is.

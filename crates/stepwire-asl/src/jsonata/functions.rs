@@ -6,6 +6,7 @@ use std::rc::Rc;
 use jsonata_core::evaluator::{Evaluator, EvaluatorError};
 use jsonata_core::value::JValue;
 
+use super::meter;
 use crate::intrinsic;
 use crate::{Entropy, Json, Timestamp};
 
@@ -50,14 +51,34 @@ pub(super) fn register(
             let other = (own.borrow_mut().next_f64() * (last + 1) as f64) as usize;
             items.swap(last, other.min(last));
         }
-        Ok(JValue::sequence(items))
+        Ok(JValue::array(items))
     })?;
     evaluator
         .register_fn_override("millis", move |_: &[JValue]| Ok(JValue::Number(now.0 as f64)))?;
+    evaluator.register_fn_override("pad", pad)?;
     evaluator.register_fn_override("eval", |_: &[JValue]| {
         Err(EvaluatorError::TypeError("T1006: Attempted to invoke a non-function".to_owned()))
     })?;
     Ok(())
+}
+
+/// `$pad(text, width, character)`, refusing what would not fit in memory.
+fn pad(args: &[JValue]) -> Made {
+    arity("pad", args, 2, 3)?;
+    let text = match &args[0] {
+        JValue::Undefined => return Ok(JValue::Undefined),
+        other => other.as_str().ok_or_else(|| mismatch("pad", 1))?,
+    };
+    let width = number("pad", args, 1)?;
+    let with = match args.get(2) {
+        None | Some(JValue::Undefined) => " ",
+        Some(with) => with.as_str().ok_or_else(|| mismatch("pad", 3))?,
+    };
+    let with = if with.is_empty() { " " } else { with };
+    let missing = (width.abs() as usize).saturating_sub(text.chars().count());
+    meter::within((missing as u64).saturating_mul(with.len() as u64), meter::PARTS_MAX)?;
+    let padding: String = with.chars().cycle().take(missing).collect();
+    Ok(JValue::string(if width < 0.0 { padding + text } else { text.to_owned() + &padding }))
 }
 
 fn arity(name: &str, args: &[JValue], least: usize, most: usize) -> Result<(), EvaluatorError> {
@@ -105,7 +126,7 @@ fn range(args: &[JValue]) -> Made {
     if steps < 0.0 {
         return Ok(JValue::sequence(Vec::new()));
     }
-    super::library::check_items(steps as usize + 1)?;
+    meter::within(8 * (steps as u64 + 1), meter::PARTS_MAX)?;
     let numbers = (0..=steps as usize).map(|at| JValue::Number(first + at as f64 * step));
     Ok(JValue::sequence(numbers.collect()))
 }

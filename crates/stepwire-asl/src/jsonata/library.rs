@@ -16,14 +16,17 @@ use super::check;
 use super::convert::Converter;
 use super::engine::{Engine, Stopped};
 use super::functions;
+use super::meter;
 use super::references;
 use crate::scope::Scope;
 use crate::{Entropy, Json};
 
 /// Items of a sequence, as measured of Step Functions.
 const ITEMS_MAX: usize = 873_782;
-/// Levels of evaluation within one another.
+/// Levels of evaluation within one another, as measured of Step Functions.
 const DEPTH_MAX: usize = 100;
+/// The last resort, for what the library does between two of the steps we count.
+const MILLISECONDS_MAX: u64 = 5_000;
 
 /// A parsed expression. Its values are the library's own and never leave a run.
 pub(super) struct Program {
@@ -34,23 +37,46 @@ pub(super) struct Program {
 
 impl Engine for Program {
     fn compile(source: &str) -> Result<Program, Refused> {
-        let ast = parser::parse(source).map_err(|error| Refused {
-            code: "INVALID_JSONATA_EXPRESSION",
-            message: without_code(&error.to_string()).1.to_owned(),
-        })?;
+        let ast = parse(source)?;
         check::check(&ast)?;
-        let variables = names_after_dollar(source);
-        Ok(Program { ast, variables })
-    }
-
-    fn reads(&self) -> BTreeSet<Arc<str>> {
-        let mut found = BTreeSet::new();
-        references::collect(&self.ast, &mut found);
-        found
+        Ok(Program::of(ast, source))
     }
 
     fn run(&self, scope: &Scope<'_>, dice: &mut Entropy) -> Result<Option<Json>, Stopped> {
+        let bounds = EvaluatorOptions {
+            max_stack_depth: Some(DEPTH_MAX),
+            max_sequence_length: Some(ITEMS_MAX),
+            timeout_ms: Some(MILLISECONDS_MAX),
+            cancel: None,
+        };
+        self.run_on(None, bounds, scope, dice)
+    }
+}
+
+/// Names of the workflow variables that `source` reads; none if it is no expression.
+pub(super) fn reads(source: &str) -> BTreeSet<Arc<str>> {
+    let mut found = BTreeSet::new();
+    if let Ok(ast) = parse(source) {
+        references::collect(&ast, &mut found);
+    }
+    found
+}
+
+impl Program {
+    pub(super) fn of(ast: AstNode, source: &str) -> Program {
+        Program { ast: meter::meter(ast), variables: names_after_dollar(source) }
+    }
+
+    /// What it makes of `scope` with `data` as its context item.
+    pub(super) fn run_on(
+        &self,
+        data: Option<&Json>,
+        bounds: EvaluatorOptions,
+        scope: &Scope<'_>,
+        dice: &mut Entropy,
+    ) -> Result<Option<Json>, Stopped> {
         let mut converter = Converter::default();
+        let data = data.map_or(JValue::Undefined, |data| converter.give(data));
         let mut context = Context::new();
         for name in &self.variables {
             let value = match name.as_str() {
@@ -61,18 +87,21 @@ impl Engine for Program {
                 context.bind(name.clone(), value);
             }
         }
-        let options = EvaluatorOptions {
-            max_stack_depth: Some(DEPTH_MAX),
-            max_sequence_length: Some(ITEMS_MAX),
-            ..EvaluatorOptions::default()
-        };
-        let mut evaluator = Evaluator::with_options(context, options);
+        let mut evaluator = Evaluator::with_options(context, bounds);
         let own = Rc::new(RefCell::new(dice.clone()));
         functions::register(&mut evaluator, &own, scope.now).map_err(stopped)?;
-        let made = evaluator.evaluate(&self.ast, &JValue::Undefined);
+        meter::register(&mut evaluator).map_err(stopped)?;
+        let made = evaluator.evaluate(&self.ast, &data);
         dice.clone_from(&own.borrow());
         converter.take(&made.map_err(stopped)?)
     }
+}
+
+pub(super) fn parse(source: &str) -> Result<AstNode, Refused> {
+    parser::parse(source).map_err(|error| Refused {
+        code: "INVALID_JSONATA_EXPRESSION",
+        message: without_code(&error.to_string()).1.to_owned(),
+    })
 }
 
 /// `$states`
@@ -88,12 +117,6 @@ fn states(scope: &Scope<'_>, converter: &mut Converter) -> JValue {
     JValue::object(given.collect::<IndexMap<_, _>>())
 }
 
-/// Refuses a sequence that Step Functions has no memory for.
-pub(super) fn check_items(count: usize) -> Result<(), EvaluatorError> {
-    let too_many = || EvaluatorError::EvaluationError("D2015: too many items".to_owned());
-    if count > ITEMS_MAX { Err(too_many()) } else { Ok(()) }
-}
-
 /// Every name that follows a `$` in `source`: no fewer than the variables it reads.
 fn names_after_dollar(source: &str) -> BTreeSet<String> {
     let name = |rest: &str| {
@@ -105,9 +128,9 @@ fn names_after_dollar(source: &str) -> BTreeSet<String> {
 
 fn stopped(error: EvaluatorError) -> Stopped {
     match without_code(error.message()) {
-        (Some("D2014" | "D2015"), _) => Stopped::memory(),
+        (Some("D2014" | "D2015" | meter::OUT_OF_MEMORY), _) => Stopped::memory(),
         (Some("D1011" | "U1001"), _) => Stopped::depth(),
-        (Some("D1012" | "U1003"), _) => Stopped::steps(),
+        (Some("D1012" | meter::OUT_OF_STEPS), _) => Stopped::steps(),
         (code, message) => {
             Stopped::Thrown { code: code.map(str::to_owned), message: message.to_owned() }
         }
@@ -119,8 +142,9 @@ fn without_code(message: &str) -> (Option<&str>, &str) {
     let code = |code: &str| {
         code.len() == 5 && code.is_ascii() && code[1..].bytes().all(|byte| byte.is_ascii_digit())
     };
-    match message.split_once(": ") {
-        Some((first, rest)) if code(first) => (Some(first), rest),
-        _ => (None, message),
-    }
+    // Some messages say where they come from first.
+    let after = message.split_once(": ").map(|(_, rest)| rest);
+    let candidates = [Some(message), after].into_iter().flatten();
+    let coded = candidates.filter_map(|text| text.split_once(": ")).find(|(first, _)| code(first));
+    coded.map_or((None, message), |(code, rest)| (Some(code), rest))
 }

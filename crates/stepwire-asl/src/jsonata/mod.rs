@@ -3,15 +3,18 @@
 //!
 //! Read in this order: [`Expression`], what the rest of the crate uses; [`check`], what is refused
 //! when a definition is made; [`engine`], the trait behind which a library evaluates;
-//! [`functions`], what AWS adds.
+//! [`functions`], what AWS adds; [`meter`], how every expression comes to an end.
 
 mod check;
 mod convert;
 mod engine;
 mod functions;
 mod library;
+mod meter;
 mod plain;
 mod references;
+#[cfg(test)]
+mod suite;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -57,7 +60,7 @@ pub fn written_in(text: &str) -> Option<&str> {
 
 /// Names of the workflow variables that the expression `source` reads; none if it is not one.
 pub(crate) fn variables_of(source: &str) -> BTreeSet<Arc<str>> {
-    Program::compile(source).map(|program| program.reads()).unwrap_or_default()
+    library::reads(source)
 }
 
 /// Whether `$states.context` may be read by what is written in `text`.
