@@ -5,6 +5,9 @@
 /// Source: the services' public models; DynamoDB and Step Functions answer 400 to everything that is
 /// the caller's fault.
 pub fn status(service: &str, code: &str) -> u16 {
+    if service == "s3" {
+        return s3_status(code);
+    }
     match code {
         "InternalFailure"
         | "InternalServerError"
@@ -37,6 +40,28 @@ pub fn status(service: &str, code: &str) -> u16 {
         | "ConflictingResourceUpdateException" => 409,
         "LimitExceededException" => 410,
         "ThrottlingException" => 429,
+        _ => 400,
+    }
+}
+
+/// Source: Amazon S3 API reference, "Error responses".
+fn s3_status(code: &str) -> u16 {
+    match code {
+        "NotModified" => 304,
+        "AccessDenied"
+        | "InvalidAccessKeyId"
+        | "InvalidSignatureException"
+        | "SignatureDoesNotMatch"
+        | "UnrecognizedClientException"
+        | "MissingAuthenticationTokenException" => 403,
+        "NoSuchBucket" | "NoSuchKey" | "NoSuchUpload" => 404,
+        "MethodNotAllowed" => 405,
+        "BucketAlreadyExists" | "BucketAlreadyOwnedByYou" | "BucketNotEmpty" => 409,
+        "PreconditionFailed" => 412,
+        "InvalidRange" => 416,
+        "InternalError" => 500,
+        "NotImplemented" => 501,
+        "ServiceUnavailable" => 503,
         _ => 400,
     }
 }

@@ -46,6 +46,11 @@ pub enum Effect {
         /// How long the task may take, if it says.
         timeout_ms: Option<i64>,
     },
+    /// Send [`Input::MapRun`](crate::Input::MapRun) back: a map run has more to do.
+    Continue {
+        /// Which.
+        map_run: u64,
+    },
     /// Tell the operator.
     Report(Report),
 }

@@ -36,6 +36,8 @@ pub enum Input {
         /// What came of it.
         result: Result<Json, Failure>,
     },
+    /// A map run goes on: what [`Effect::Continue`](crate::Effect::Continue) asked for.
+    MapRun(u64),
     /// Time has passed: [`Kernel::due`](crate::Kernel::due) is reached.
     Tick,
     /// A step that follows from another, in the same commit.
@@ -84,6 +86,13 @@ pub enum Follow {
     Timers(Vec<ExecutionId>),
     /// An execution has ended: the one that waits for it is told.
     Ended(ExecutionId, Parent),
+    /// An execution was redriven, and with it the map run that this event of it began.
+    RedriveMapRun {
+        /// The execution.
+        execution: ExecutionId,
+        /// Its `MapRunStarted` event.
+        started: EventId,
+    },
     /// Nobody waits for this execution any more: it is stopped.
     Abandon(ExecutionId),
     /// After a restart: the tasks of this execution are asked for again.

@@ -15,6 +15,7 @@ use crate::executions::{self, ExecutionId, Executions, Mocked, Parent, Ran, Task
 use crate::input::{Follow, Input, ReplyId};
 use crate::integrations::{self, Call, Carry, Hosted};
 use crate::message::Message;
+use crate::objects::Objects;
 use crate::overlay::{Changes, Layered};
 use crate::read::{Need, Range, Read, Reads};
 use crate::record::{Corrupt, Space};
@@ -50,6 +51,7 @@ pub struct Kernel {
     pub(crate) tables: Tables,
     pub(crate) executions: Executions,
     pub(crate) answers: Answers,
+    pub(crate) objects: Objects,
     /// States under test.
     trials: Trials,
     /// Tasks left for the next turn. Not durable: after a restart executions ask again.
@@ -80,6 +82,7 @@ impl Kernel {
             tables: Tables::default(),
             executions: Executions::default(),
             answers: Answers::default(),
+            objects: Objects::default(),
             trials: Trials::default(),
             postponed: VecDeque::new(),
             salt: 0,
@@ -106,17 +109,19 @@ impl Kernel {
         let owing = kernel.executions.open().filter(|(_, open)| open.outstanding);
         let owing = owing.map(|(id, _)| Input::Follow(Follow::Resume(id)));
         step.then.extend(owing.collect::<Vec<_>>());
+        step.then.extend(kernel.executions.ready_map_runs().into_iter().map(Input::MapRun));
         Ok((kernel, step))
     }
 
     fn load(&mut self, read: &dyn Read) -> Result<(), Corrupt> {
         type Load = fn(&mut Kernel, &[u8], &[u8]) -> Result<(), Corrupt>;
-        let parts: [(&[Space], Load); 6] = [
+        let parts: [(&[Space], Load); 7] = [
             (Registry::SPACES, |kernel, key, value| kernel.registry.load(key, value)),
             (Rules::SPACES, |kernel, key, value| kernel.rules.load(key, value)),
             (Tables::SPACES, |kernel, key, value| kernel.tables.load(key, value)),
             (Executions::SPACES, |kernel, key, value| kernel.executions.load(key, value)),
             (Answers::SPACES, |kernel, key, value| kernel.answers.load(key, value)),
+            (Objects::SPACES, |kernel, key, value| kernel.objects.load(key, value)),
             (Broker::SPACES, |kernel, key, value| kernel.broker.load(key, value)),
         ];
         for (spaces, load) in parts {
@@ -126,6 +131,7 @@ impl Kernel {
                 }
             }
         }
+        self.objects.resume_numbers(read)?;
         self.executions.resume_numbers(read)
     }
 
@@ -142,6 +148,7 @@ impl Kernel {
         same("rules", self.rules == stored.rules)?;
         same("tables", self.tables == stored.tables)?;
         same("answers", self.answers == stored.answers)?;
+        same("objects", self.objects == stored.objects)?;
         self.executions.check(&stored.executions, read)
     }
 
@@ -224,6 +231,9 @@ impl Kernel {
     pub fn needs(&self, input: &Input, reads: &Reads) -> Vec<Need> {
         match input {
             Input::Device(_) | Input::Tick => {}
+            Input::MapRun(number) => {
+                self.executions.touch_map_run(*number, reads, &self.settings);
+            }
             Input::Call { request, .. } => self.touch(request, reads),
             Input::TaskReturned { execution, .. } => self.executions.touch(*execution, reads),
             Input::Follow(follow) => match follow {
@@ -237,6 +247,9 @@ impl Kernel {
                 Follow::Timers(ids) => ids.iter().for_each(|id| self.executions.touch(*id, reads)),
                 Follow::Ended(child, parent) => {
                     self.executions.touch_ended(*child, *parent, reads, &self.settings);
+                }
+                Follow::RedriveMapRun { execution, .. } => {
+                    self.executions.touch_map_runs_of(*execution, reads);
                 }
                 Follow::Abandon(id) | Follow::Resume(id) => self.executions.touch(*id, reads),
             },
@@ -255,6 +268,7 @@ impl Kernel {
                 self.executions.prefetch(request, reads, &self.settings);
             }
             Request::Tables(request) => self.tables.prefetch(request, reads),
+            Request::Objects(request) => Objects::prefetch(request, reads),
             // What these change is in memory whole.
             Request::Registry(_) | Request::Rules(_) | Request::Publish(_) => {}
         }
@@ -281,10 +295,22 @@ impl Kernel {
                 // A repeated or late end of an effect finds its task closed: nothing to do.
                 let _ = self.stimulate(now, execution, stimulus, reads, &mut step);
             }
+            Input::MapRun(number) => self.go_on(now, number, reads, &mut step),
             Input::Tick => self.tick(now, &mut step),
             Input::Follow(follow) => self.follow(now, follow, reads, &mut step),
         }
         step
+    }
+
+    /// A slice of a map run's work.
+    fn go_on(&mut self, now: Timestamp, number: u64, reads: &Reads, step: &mut Step) {
+        match self.executions.map_run_slice(now, number, reads, &self.settings) {
+            Ok(slice) => slice.into_iter().for_each(|(id, ran)| ask(id, ran, step)),
+            Err(corrupt) => {
+                let why = corrupt.to_string().into();
+                step.effects.push(Effect::Report(Report::Unreadable { why }));
+            }
+        }
     }
 
     fn follow(&mut self, now: Timestamp, follow: Follow, reads: &Reads, step: &mut Step) {
@@ -329,6 +355,12 @@ impl Kernel {
                 }
             }
             Follow::Ended(child, parent) => self.told_of_end(now, child, parent, reads, step),
+            Follow::RedriveMapRun { execution, started } => {
+                match self.executions.redrive_map_run(now, execution, started, reads) {
+                    Ok(ran) => ask(execution, ran, step),
+                    Err(corrupt) => self.quarantine(execution, &corrupt, step),
+                }
+            }
             Follow::Abandon(id) => {
                 let stop = Stimulus::Stop { error: None, cause: None };
                 let _ = self.stimulate(now, id, stop, reads, step);
@@ -419,6 +451,13 @@ impl Kernel {
                 let (tables, settings) = (&mut self.tables, &self.settings);
                 let answer = tables.call(now, request, reads, settings, &mut writes)?;
                 self.stored(writes, step);
+                Ok(answer)
+            }
+            Request::Objects(request) => {
+                let mut writes = Vec::new();
+                let (objects, settings) = (&mut self.objects, &self.settings);
+                let answer = objects.call(now, request, reads, settings, &mut writes)?;
+                step.writes.extend(writes.into_iter().map(Write::Objects));
                 Ok(answer)
             }
             Request::Publish(publish) => {
@@ -578,6 +617,12 @@ pub(crate) fn reply_to(
 /// it concerns.
 pub(crate) fn ask(execution: ExecutionId, ran: Ran, step: &mut Step) {
     step.writes.extend(ran.writes.into_iter().map(Write::Executions));
+    step.effects.extend(ran.wake.into_iter().map(|map_run| Effect::Continue { map_run }));
+    step.then.extend(
+        ran.redriven_runs.into_iter().map(|(execution, started)| {
+            Input::Follow(Follow::RedriveMapRun { execution, started })
+        }),
+    );
     step.then.extend(ran.orphans.into_iter().map(|child| Input::Follow(Follow::Abandon(child))));
     step.then.extend(ran.tell.map(|parent| Input::Follow(Follow::Ended(execution, parent))));
     step.then.extend(ran.mocked.into_iter().map(|mocked| {

@@ -18,6 +18,7 @@ mod kernel;
 pub mod message;
 pub mod mocks;
 pub mod mqtt;
+pub mod objects;
 pub mod overlay;
 mod params;
 pub mod pipeline;

@@ -45,10 +45,24 @@ pub enum Space {
     Open = 0x33,
     /// History events, in chunks.
     History = 0x34,
+    /// Map runs that have not ended.
+    MapRun = 0x37,
+    /// Items and names of map runs, and those that have ended.
+    MapRunPart = 0x38,
     /// DynamoDB tables.
     Table = 0x40,
     /// DynamoDB items.
     Item = 0x41,
+    /// S3 buckets, and the counter of objects' bodies.
+    Bucket = 0x60,
+    /// S3 objects: one summary each.
+    Object = 0x61,
+    /// The bytes of objects, in chunks.
+    Body = 0x62,
+    /// Multipart uploads and their parts.
+    Upload = 0x63,
+    /// Bodies that nothing names any more and whose chunks are still to be removed.
+    Unused = 0x64,
 }
 
 /// Builds a [`Key`].

@@ -9,7 +9,7 @@ use crate::error::ApiError;
 use crate::message::{Message, Origin, Properties, QoS};
 use crate::read::Read;
 use crate::settings::Settings;
-use crate::{broker, executions, registry, rules, tables};
+use crate::{broker, executions, objects, registry, rules, tables};
 
 /// An AWS service we host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub enum Service {
     IotData,
     /// Amazon DynamoDB.
     DynamoDb,
+    /// Amazon S3.
+    S3,
 }
 
 /// A request to one of the services.
@@ -37,6 +39,8 @@ pub enum Request {
     Tables(tables::Request),
     /// `iot-data` Publish.
     Publish(Publish),
+    /// S3.
+    Objects(objects::Request),
 }
 
 /// A message to publish from the service side.
@@ -72,6 +76,7 @@ impl Request {
                 .map(|parsed| parsed.map(Request::Registry))
                 .or_else(|| Some(rules::Request::parse(operation, body)?.map(Request::Rules))),
             Service::IotData => None,
+            Service::S3 => Some(objects::Request::parse(operation, body)?.map(Request::Objects)),
         }
     }
 
@@ -83,6 +88,7 @@ impl Request {
             Request::Rules(request) => request.is_read(),
             Request::Tables(request) => request.is_read(),
             Request::Publish(_) => false,
+            Request::Objects(request) => request.is_read(),
         }
     }
 
@@ -93,6 +99,7 @@ impl Request {
             Request::Registry(request) => registry::answer(request, read, settings),
             Request::Rules(request) => rules::answer(request, read, settings),
             Request::Tables(request) => tables::answer(request, read, settings),
+            Request::Objects(request) => objects::answer(request, read, settings),
             Request::Publish(_) => {
                 Err(ApiError::new("InvalidRequestException", "publishing is not a read"))
             }

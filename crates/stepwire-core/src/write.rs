@@ -2,7 +2,7 @@
 
 use crate::answers::Answer;
 use crate::record::Entry;
-use crate::{answers, broker, executions, registry, rules, tables};
+use crate::{answers, broker, executions, objects, registry, rules, tables};
 
 /// One durable change. Absolute: the last write of a key wins, and applying one twice changes
 /// nothing more, so state is the fold of the writes and equally of what the store holds.
@@ -20,6 +20,8 @@ pub enum Write {
     Executions(executions::Write),
     /// An answer that waits for its task; `None` once it no longer does.
     Answer(u64, Option<Answer>),
+    /// Buckets and objects.
+    Objects(objects::Write),
 }
 
 impl Write {
@@ -32,6 +34,7 @@ impl Write {
             Write::Tables(write) => write.entry(),
             Write::Executions(write) => write.entry(),
             Write::Answer(number, answer) => answers::entry(*number, answer.as_ref()),
+            Write::Objects(write) => write.entry(),
         }
     }
 }

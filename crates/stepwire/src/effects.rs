@@ -108,6 +108,10 @@ impl Rim for World {
                     inputs.send(Input::TaskReturned { execution, scheduled, result }).await;
                 });
             }
+            Effect::Continue { map_run } => {
+                let inputs = inputs.clone();
+                self.runtime.spawn(async move { inputs.send(Input::MapRun(map_run)).await });
+            }
             Effect::Report(report) => log(&report),
         }
     }

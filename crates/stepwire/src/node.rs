@@ -251,7 +251,7 @@ impl Node {
     /// not durable; a change is answered once it is durable.
     pub async fn call(&self, request: Request) -> Result<Json, ApiError> {
         if request.is_read() {
-            let read = ShardRead::new(self.0.store.as_ref(), self.0.shard);
+            let read = self.snapshot();
             let answer = shard::catch(|| request.answer(&read, &self.0.settings));
             return answer
                 .unwrap_or_else(|error| Err(ApiError::new("InternalFailure", error.to_string())));
@@ -261,6 +261,11 @@ impl Node {
             return Err(stopped());
         }
         answer.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    /// Everything that is durable now.
+    pub(crate) fn snapshot(&self) -> ShardRead {
+        ShardRead::new(self.0.store.as_ref(), self.0.shard)
     }
 
     /// Everything that becomes durable from now on, as it does.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Resource, Seconds, StateId};
 use crate::jsonata::Expression;
 use crate::path::Path;
@@ -71,7 +73,7 @@ pub struct Reader {
 }
 
 /// What an item reader's object holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum InputType {
     /// An array, one item each.
     Json,
@@ -115,7 +117,7 @@ pub struct Writer {
 }
 
 /// What a result writer makes of a child's result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Transformation {
     /// Its whole description.
     None,

@@ -220,6 +220,11 @@ impl StateMachine {
         self.comment.as_deref()
     }
 
+    /// The name of a state.
+    pub fn state_name(&self, id: StateId) -> Option<&Arc<str>> {
+        self.states.get(id as usize).map(|state| &state.name)
+    }
+
     pub(crate) fn state(&self, id: StateId) -> &StateDefinition {
         &self.states[id as usize]
     }

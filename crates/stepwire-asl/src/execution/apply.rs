@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::map_run::MapRun;
 use super::{Activity, Branches, Corrupt, Execution, Frame, OpenTask, Position, Status};
 use crate::Json;
+use crate::definition::QueryLanguage;
 use crate::history::{Detail, HistoryEvent, Trouble};
 
 type Applied = Result<(), Corrupt>;
@@ -44,6 +46,7 @@ impl Execution {
             }
             Detail::ExecutionSucceeded(output) => {
                 self.end(event, Status::Succeeded { output: output.clone() });
+                self.frames.clear();
             }
             Detail::ExecutionFailed(Trouble { error, cause }) => {
                 self.end(event, Status::Failed { error: error.clone(), cause: cause.clone() });
@@ -66,6 +69,8 @@ impl Execution {
                     entered_at: event.at,
                     retries: BTreeMap::new(),
                     activity: Activity::Deciding,
+                    halted: None,
+                    failed_run: None,
                 };
                 self.frame(event)?.at = Some(position);
             }
@@ -84,7 +89,7 @@ impl Execution {
             }
             Detail::Aborted(_) => {
                 self.close_task(event.frame);
-                self.drop_branches(event.frame);
+                self.halt_branches(event.frame);
                 self.position(event)?.activity = Activity::Aborted;
             }
             Detail::Scheduled { parameters, timeout_s, heartbeat_s, .. } => {
@@ -134,6 +139,7 @@ impl Execution {
                     begun: 0,
                     running: BTreeMap::new(),
                     results: BTreeMap::new(),
+                    halted: BTreeMap::new(),
                 });
             }
             Detail::MapStarted { items, concurrency } => {
@@ -146,25 +152,51 @@ impl Execution {
                     begun: 0,
                     running: BTreeMap::new(),
                     results: BTreeMap::new(),
+                    halted: BTreeMap::new(),
                 });
             }
             Detail::BranchStarted { parent, index } => {
                 self.branch_started(event, *parent, *index)?;
             }
             Detail::ParallelFailed(_) | Detail::MapFailed(_) => {
-                self.drop_branches(event.frame);
+                self.halt_branches(event.frame);
                 self.position(event)?.activity = Activity::Deciding;
             }
             Detail::MapSucceeded => {
-                self.position(event)?.activity = Activity::Deciding;
-                self.frame(event)?.last = event.previous;
+                let before =
+                    std::mem::replace(&mut self.position(event)?.activity, Activity::Deciding);
+                self.frame(event)?.last = match before {
+                    Activity::MapRun(run) if self.links_to_run(event) => run.started,
+                    _ => event.previous,
+                };
             }
             Detail::IterationFailed { .. } | Detail::BranchFailed => {
                 self.follow(event.frame);
-                self.drop_frame(event.frame);
+                self.halt_frame(event.frame);
             }
-            Detail::IterationAborted { .. } => self.drop_frame(event.frame),
-            Detail::Started { .. }
+            Detail::IterationAborted { .. } => self.halt_frame(event.frame),
+            Detail::MapRunStarted { arn } => {
+                let run = MapRun { started: event.id, arn: Arc::clone(arn), redrives: 0 };
+                self.position(event)?.activity = Activity::MapRun(run);
+            }
+            Detail::MapRunFailed(_) | Detail::MapRunAborted => {
+                let position = self.position(event)?;
+                let before = std::mem::replace(&mut position.activity, Activity::Deciding);
+                if let Activity::MapRun(run) = before {
+                    position.failed_run = Some(run);
+                }
+            }
+            Detail::MapRunRedriven { count, .. } => {
+                let position = self.position(event)?;
+                let run = position.failed_run.take();
+                let mut run = run.ok_or_else(|| corrupt(event, "no map run has failed"))?;
+                run.redrives = *count;
+                position.activity = Activity::MapRun(run);
+            }
+            Detail::ExecutionRedriven(count) => self.revive_all(event, *count),
+            Detail::DistributedMapStarted { .. }
+            | Detail::MapRunSucceeded
+            | Detail::Started { .. }
             | Detail::EvaluationFailed { .. }
             | Detail::IterationStarted { .. }
             | Detail::IterationSucceeded { .. } => {}
@@ -173,8 +205,9 @@ impl Execution {
             }
             Detail::RetryScheduled { retrier, due } => {
                 self.close_task(event.frame);
-                self.drop_branches(event.frame);
+                self.halt_branches(event.frame);
                 let position = self.position(event)?;
+                (position.halted, position.failed_run) = (None, None);
                 *position.retries.entry(*retrier).or_default() += 1;
                 position.activity = Activity::Retrying { due: *due };
             }
@@ -188,7 +221,6 @@ impl Execution {
     fn end(&mut self, event: &HistoryEvent, status: Status) {
         self.status = status;
         self.stopped = Some(event.at);
-        self.frames.clear();
         self.tasks.clear();
         self.unanswered = 0;
         self.deadlines.clear();
@@ -256,29 +288,46 @@ impl Execution {
         }
     }
 
-    fn drop_branches(&mut self, frame: u32) {
+    /// The branches of the state that `frame` is in stop. How they stood is kept for a redrive.
+    fn halt_branches(&mut self, frame: u32) {
         let position = self.frames.get(&frame).and_then(|frame| frame.at.as_ref());
         let Some(Activity::Branches(branches)) = position.map(|position| &position.activity) else {
             return;
         };
         for branch in branches.running.values().copied().collect::<Vec<_>>() {
-            self.drop_frame(branch);
+            self.halt_frame(branch);
+        }
+        let Some(position) = self.frames.get_mut(&frame).and_then(|frame| frame.at.as_mut()) else {
+            return;
+        };
+        let before = std::mem::replace(&mut position.activity, Activity::Deciding);
+        if let Activity::Branches(branches) = before {
+            position.halted = Some(Box::new(branches));
         }
     }
 
-    fn drop_frame(&mut self, frame: u32) {
-        self.drop_branches(frame);
+    fn halt_frame(&mut self, frame: u32) {
+        self.halt_branches(frame);
         self.close_task(frame);
-        let Some(dropped) = self.frames.remove(&frame) else { return };
-        if let Some(due) = dropped.deadline() {
+        let Some(halted) = self.frames.remove(&frame) else { return };
+        if let Some(due) = halted.deadline() {
             self.deadlines.remove(&(due, frame));
         }
-        let owner = dropped
+        let owner = halted
             .parent
             .and_then(|(parent, index)| Some((self.frames.get_mut(&parent)?.at.as_mut()?, index)));
         if let Some((Position { activity: Activity::Branches(branches), .. }, index)) = owner {
             branches.running.remove(&index);
+            branches.halted.insert(index, halted);
         }
+    }
+
+    /// Whether `MapStateExited` follows from `MapRunStarted`, as recorded of JSONata states, and not
+    /// from `MapRunSucceeded`.
+    fn links_to_run(&self, event: &HistoryEvent) -> bool {
+        let position = self.frames.get(&event.frame).and_then(|frame| frame.at.as_ref());
+        let definition = position.map(|position| self.machine.state(position.state));
+        definition.is_some_and(|definition| definition.query_language() == QueryLanguage::Jsonata)
     }
 }
 

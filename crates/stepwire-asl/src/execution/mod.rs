@@ -5,15 +5,20 @@
 
 mod apply;
 mod decide;
+mod map_run;
+mod redrive;
 mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use map_run::MapRun;
+
+pub use map_run::{Batch, ItemReading, ItemSource, MapRunCommand, MapRunStart, ResultWriting};
 pub use trial::{Inspection, Outcome, Setup, Stage, Trial};
 
 use crate::definition::{Resource, State, StateId, StateMachine};
-use crate::history::{EventId, HistoryEvent, Payload};
+use crate::history::{EventId, HistoryEvent, Payload, Trouble};
 use crate::scope::Failure;
 use crate::{Entropy, Json, Timestamp};
 
@@ -109,6 +114,13 @@ pub enum Stimulus {
         /// Its `TaskScheduled` event.
         scheduled: EventId,
     },
+    /// The map run of a distributed Map has ended.
+    MapRunEnded {
+        /// Its `MapRunStarted` event.
+        started: EventId,
+        /// The Map state's result, or why it failed.
+        outcome: Result<Json, Trouble>,
+    },
     /// Time has passed: everything due fires.
     Timer,
     /// The execution is to end.
@@ -138,6 +150,8 @@ pub struct Decision {
     pub events: Vec<HistoryEvent>,
     /// What is asked of the world.
     pub tasks: Vec<Task>,
+    /// What is asked of map runs.
+    pub map_runs: Vec<MapRunCommand>,
 }
 
 /// A task to be carried out.
@@ -177,6 +191,10 @@ pub struct Execution {
     started: Timestamp,
     stopped: Option<Timestamp>,
     status: Status,
+    /// Times it was redriven.
+    redrives: u32,
+    /// When that last was.
+    redriven: Option<Timestamp>,
     last_seq: u64,
     last_id: EventId,
     last_at: Timestamp,
@@ -215,6 +233,10 @@ struct Position {
     /// Times each retrier was used.
     retries: BTreeMap<u32, u32>,
     activity: Activity,
+    /// Branches that failed or were aborted with the state, and what others of it came to.
+    halted: Option<Box<Branches>>,
+    /// The map run that failed or was aborted with the state.
+    failed_run: Option<MapRun>,
 }
 
 /// What a state waits for.
@@ -225,6 +247,7 @@ enum Activity {
     Task(OpenTask),
     Retrying { due: Timestamp },
     Branches(Branches),
+    MapRun(MapRun),
     Aborted,
 }
 
@@ -257,6 +280,8 @@ struct Branches {
     running: BTreeMap<u32, u32>,
     /// Outputs of those that ended.
     results: BTreeMap<u32, Json>,
+    /// Those that failed or were aborted, as they stood.
+    halted: BTreeMap<u32, Frame>,
 }
 
 impl OpenTask {
@@ -271,7 +296,10 @@ impl Frame {
             Activity::Waiting { until } => Some(*until),
             Activity::Retrying { due } => Some(*due),
             Activity::Task(task) => task.deadline(),
-            Activity::Deciding | Activity::Branches(_) | Activity::Aborted => None,
+            Activity::Deciding
+            | Activity::Branches(_)
+            | Activity::MapRun(_)
+            | Activity::Aborted => None,
         }
     }
 }
@@ -280,6 +308,10 @@ impl Execution {
     /// How it stands.
     pub fn status(&self) -> &Status {
         &self.status
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        self.status == Status::Running
     }
 
     /// When it started.
@@ -317,7 +349,9 @@ impl Execution {
     }
 
     fn machine_deadline(&self) -> Option<Timestamp> {
-        self.machine.timeout_s.map(|seconds| self.started.plus_ms(seconds.saturating_mul(1_000)))
+        let timeout_s = self.machine.timeout_s.filter(|_| !self.is_item())?;
+        let from = self.redriven.unwrap_or(self.started);
+        Some(from.plus_ms(timeout_s.saturating_mul(1_000)))
     }
 
     /// Whether the task is open.
@@ -385,6 +419,8 @@ impl Execution {
             started: Timestamp(0),
             stopped: None,
             status: Status::Running,
+            redrives: 0,
+            redriven: None,
             last_seq: 0,
             last_id: 0,
             last_at: Timestamp(0),

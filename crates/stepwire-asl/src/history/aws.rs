@@ -245,6 +245,33 @@ impl Detail {
                 "mapIterationAbortedEventDetails",
                 new().text("name", name.as_ref()).number("index", Some(i64::from(*index))),
             ),
+            Detail::DistributedMapStarted { length } => some(
+                "MapStateStarted",
+                "mapStateStartedEventDetails",
+                new().number("length", Some(i64::from(*length))),
+            ),
+            Detail::MapRunStarted { arn } => some(
+                "MapRunStarted",
+                "mapRunStartedEventDetails",
+                new().text("mapRunArn", arn.as_ref()),
+            ),
+            Detail::MapRunSucceeded => plain("MapRunSucceeded"),
+            Detail::MapRunFailed(trouble) => {
+                some("MapRunFailed", "mapRunFailedEventDetails", new().trouble(trouble))
+            }
+            Detail::MapRunAborted => plain("MapRunAborted"),
+            Detail::MapRunRedriven { arn, count } => some(
+                "MapRunRedriven",
+                "mapRunRedrivenEventDetails",
+                new()
+                    .text("mapRunArn", arn.as_ref())
+                    .number("redriveCount", Some(i64::from(*count))),
+            ),
+            Detail::ExecutionRedriven(count) => some(
+                "ExecutionRedriven",
+                "executionRedrivenEventDetails",
+                new().number("redriveCount", Some(i64::from(*count))),
+            ),
             Detail::WaitUntil(_) => plain("WaitUntil"),
             Detail::RetryScheduled { .. } => plain("RetryScheduled"),
             Detail::RetryDue => plain("RetryDue"),

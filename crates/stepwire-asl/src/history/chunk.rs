@@ -126,6 +126,13 @@ enum What {
     EvaluationFailed(u32, Option<Arc<str>>, bool, Trouble),
     /// As `Scheduled`, with a role.
     ScheduledAs(u32, u32, u32, Place, Option<i64>, Option<i64>, u32),
+    DistributedMapStarted(u32),
+    MapRunStarted(u32),
+    MapRunSucceeded,
+    MapRunFailed(Trouble),
+    MapRunAborted,
+    MapRunRedriven(u32, u32),
+    ExecutionRedriven(u32),
 }
 
 /// Payloads written so far: the last few are looked at for one that is the same.
@@ -282,6 +289,13 @@ impl What {
             Detail::EvaluationFailed { state, location, evaluated, trouble } => {
                 What::EvaluationFailed(name(state), location.clone(), *evaluated, trouble.clone())
             }
+            Detail::DistributedMapStarted { length } => What::DistributedMapStarted(*length),
+            Detail::MapRunStarted { arn } => What::MapRunStarted(name(arn)),
+            Detail::MapRunSucceeded => What::MapRunSucceeded,
+            Detail::MapRunFailed(trouble) => What::MapRunFailed(trouble.clone()),
+            Detail::MapRunAborted => What::MapRunAborted,
+            Detail::MapRunRedriven { arn, count } => What::MapRunRedriven(name(arn), *count),
+            Detail::ExecutionRedriven(count) => What::ExecutionRedriven(*count),
         }
     }
 
@@ -394,6 +408,15 @@ impl What {
             What::BranchStarted(parent, index) => Detail::BranchStarted { parent, index },
             What::BranchFailed => Detail::BranchFailed,
             What::Heartbeat => Detail::Heartbeat,
+            What::DistributedMapStarted(length) => Detail::DistributedMapStarted { length },
+            What::MapRunStarted(arn) => Detail::MapRunStarted { arn: source.name(arn)? },
+            What::MapRunSucceeded => Detail::MapRunSucceeded,
+            What::MapRunFailed(trouble) => Detail::MapRunFailed(trouble),
+            What::MapRunAborted => Detail::MapRunAborted,
+            What::MapRunRedriven(arn, count) => {
+                Detail::MapRunRedriven { arn: source.name(arn)?, count }
+            }
+            What::ExecutionRedriven(count) => Detail::ExecutionRedriven(count),
         })
     }
 }

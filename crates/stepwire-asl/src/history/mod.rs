@@ -299,6 +299,31 @@ pub enum Detail {
         /// Error and cause.
         trouble: Trouble,
     },
+    /// MapStateStarted of a distributed Map.
+    DistributedMapStarted {
+        /// How many items its input holds; 0 when they are read from elsewhere.
+        length: u32,
+    },
+    /// MapRunStarted
+    MapRunStarted {
+        /// ARN of the map run.
+        arn: Arc<str>,
+    },
+    /// MapRunSucceeded
+    MapRunSucceeded,
+    /// MapRunFailed
+    MapRunFailed(Trouble),
+    /// MapRunAborted
+    MapRunAborted,
+    /// MapRunRedriven
+    MapRunRedriven {
+        /// ARN of the map run.
+        arn: Arc<str>,
+        /// How often it has been redriven.
+        count: u32,
+    },
+    /// ExecutionRedriven, for the time of this number.
+    ExecutionRedriven(u32),
 }
 
 impl Detail {

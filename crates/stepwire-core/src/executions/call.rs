@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use stepwire_asl::{Json, Rejected, Stimulus, Timestamp};
 
+use super::map_runs;
 use super::record::{self, Write};
 use super::run::{Begin, Ran, digest, execution_arn, machine_arn};
 use super::{
@@ -26,6 +27,10 @@ impl Executions {
                 if let Some(name) = &start.name {
                     touch_named(&ExecutionName::of(start, name), read);
                 }
+            }
+            Request::RedriveExecution { execution, .. } => self.touch_redrive(execution, read),
+            Request::MapRuns(map_runs::request::Request::Update { map_run, .. }) => {
+                let _ = map_runs::record::named(&map_run.name, &map_run.uuid, read);
             }
             Request::StopExecution { execution, .. } => {
                 if let Some(id) = touch_named(execution, read) {
@@ -53,6 +58,12 @@ impl Executions {
             Request::CreateStateMachine(create) => Ok(self.create(now, create, settings)),
             Request::DeleteStateMachine(name) => Ok(Ok(self.delete(name))),
             Request::StartExecution(start) => self.start(now, start, reads, settings),
+            Request::RedriveExecution { execution, token } => {
+                self.redrive(now, execution, token.as_ref(), reads, settings)
+            }
+            Request::MapRuns(map_runs::request::Request::Update { map_run, change }) => {
+                self.update_map_run(map_run, *change, reads)
+            }
             Request::StopExecution { execution, error, cause } => {
                 let stop = Stimulus::Stop { error: error.clone(), cause: cause.clone() };
                 self.stop(now, execution, stop, reads, settings)

@@ -25,7 +25,7 @@ impl Executions {
         tasks: &mut Vec<Task>,
         settings: &Settings,
     ) -> Vec<Mocked> {
-        let (Some(case), Some(machine)) = (&record.test_case, self.machine(id.machine)) else {
+        let (Some(case), Some(machine)) = (&record.test_case, self.machine_running(id)) else {
             return Vec::new();
         };
         let mut mocked = Vec::new();

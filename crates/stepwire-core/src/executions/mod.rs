@@ -5,8 +5,10 @@
 
 mod call;
 mod children;
+pub mod map_runs;
 mod mocked;
 pub mod record;
+mod redrive;
 mod request;
 mod run;
 mod token;
@@ -18,7 +20,9 @@ use std::sync::Arc;
 use stepwire_asl::{Execution, StateMachine, Timestamp};
 
 pub(crate) use mocked::Mocked;
-pub use record::{ExecutionId, ExecutionRecord, MachineRecord, OpenRecord, Parent, Status, Write};
+pub use record::{
+    ExecutionId, ExecutionRecord, MachineRecord, OpenRecord, Parent, Redriven, Status, Write,
+};
 pub use request::{CreateStateMachine, ExecutionName, Page, Report, Request, StartExecution};
 pub(crate) use request::{PAYLOAD_MAX, is_name_prefix};
 pub use run::arn_of;
@@ -60,6 +64,7 @@ pub struct Executions {
     deadlines: BTreeSet<(Timestamp, ExecutionId)>,
     /// Open executions by who waits for them; derived from `open`.
     children: BTreeSet<(Parent, ExecutionId)>,
+    map_runs: map_runs::MapRuns,
     hot: BTreeMap<ExecutionId, Hot>,
     /// `used` of every hot execution; derived from `hot`.
     hot_order: BTreeSet<(u64, ExecutionId)>,
@@ -68,17 +73,27 @@ pub struct Executions {
 
 impl Executions {
     /// What recovery reads into memory. Summaries, names and histories stay in the store.
-    pub const SPACES: &'static [Space] = &[Space::StateMachine, Space::Open];
+    pub const SPACES: &'static [Space] = &[Space::StateMachine, Space::Open, Space::MapRun];
 
     /// The only thing that changes state machines and the index of open executions.
     pub fn apply(&mut self, write: &Write) {
         match write {
             Write::Machine(record) => self.apply_machine(record),
+            Write::Execution(id, _) if id.map_run().is_some() => {}
             Write::Execution(id, _) => {
                 self.next_execution = self.next_execution.max(id.number + 1);
             }
             Write::Open(id, record) => self.apply_open(*id, *record),
-            Write::Name { .. } | Write::History(..) => {}
+            Write::MapRunSpec(number, spec) => self.map_runs.apply_spec(*number, spec.as_ref()),
+            Write::MapRunProgress(number, progress) => {
+                self.map_runs.apply_progress(*number, progress.as_deref());
+            }
+            Write::Name { .. }
+            | Write::History(..)
+            | Write::MapRunEnded(_)
+            | Write::MapRunNamed(_)
+            | Write::MapRunOf(_)
+            | Write::MapRunItems(..) => {}
         }
     }
 
@@ -137,6 +152,7 @@ impl Executions {
                 self.next_execution = self.next_execution.max(record::id_of(&key)?.number + 1);
             }
         }
+        self.map_runs.resume_numbers(read);
         Ok(())
     }
 
@@ -165,6 +181,11 @@ impl Executions {
         self.machines.get(&number)
     }
 
+    /// The state machine whose definition an open execution runs.
+    fn machine_running(&self, id: ExecutionId) -> Option<&Machine> {
+        self.machine(self.machine_of(id)?)
+    }
+
     /// Reads what [`Executions::take`] will want.
     pub(crate) fn touch(&self, id: ExecutionId, read: &dyn Read) {
         if self.open.contains_key(&id) && !self.hot.contains_key(&id) {
@@ -189,7 +210,7 @@ impl Executions {
         if record.revision > stepwire_asl::REVISION {
             return Err(corrupt("a newer interpreter began it"));
         }
-        let machine = self.machine(id.machine).ok_or_else(|| corrupt("no state machine"))?;
+        let machine = self.machine_running(id).ok_or_else(|| corrupt("no state machine"))?;
         Ok(Some(Hot { execution: replay(id, &machine.compiled, reads)?, record, used: 0 }))
     }
 
@@ -224,11 +245,14 @@ impl Executions {
         if self.open != stored.open || derived(self) != derived(stored) {
             return Err("the index of open executions is not what is stored".to_owned());
         }
+        if !self.map_runs.same(&stored.map_runs) {
+            return Err("map runs in memory are not what is stored".to_owned());
+        }
         if names(self) != names(stored) || self.next_execution != stored.next_execution {
             return Err("state machines or numbers in memory are not what is stored".to_owned());
         }
         for (id, hot) in &self.hot {
-            let machine = self.machine(id.machine).ok_or("an execution without state machine")?;
+            let machine = self.machine_running(*id).ok_or("an execution without state machine")?;
             let replayed = replay(*id, &machine.compiled, read).map_err(|c| c.to_string())?;
             if replayed != hot.execution {
                 return Err(format!("{id:?} in memory is not what its history says"));

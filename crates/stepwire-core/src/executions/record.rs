@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use stepwire_asl::{EventId, HistoryEvent, Json, Timestamp, history};
 
+use super::map_runs::record as map_runs;
 use crate::read::{Key, Range};
 use crate::record::{Corrupt, Entry, KeyBuilder, Space, decode, encode};
 
@@ -98,8 +99,30 @@ pub struct ExecutionRecord {
     pub trace_header: Option<Arc<str>>,
     /// Who is told of its end.
     pub parent: Option<Parent>,
+    /// Items of a map run that it is about; 0 when it is no child of one.
+    pub items: u32,
+    /// How it was last redriven.
+    pub redriven: Option<Redriven>,
     /// Test case of the mock configuration that it runs.
     pub test_case: Option<Arc<str>>,
+}
+
+/// The last of an execution's redrives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Redriven {
+    /// Which: 1 for the first.
+    pub count: u32,
+    /// When.
+    pub at: Timestamp,
+    /// `clientToken`: the same again is answered the same.
+    pub token: Option<Arc<str>>,
+}
+
+impl ExecutionRecord {
+    /// Times it was redriven.
+    pub fn redrives(&self) -> u32 {
+        self.redriven.as_ref().map_or(0, |redriven| redriven.count)
+    }
 }
 
 /// An execution that has not ended.
@@ -133,6 +156,18 @@ pub enum Write {
     Open(ExecutionId, Option<OpenRecord>),
     /// New history events of an execution, in order.
     History(ExecutionId, Arc<[HistoryEvent]>),
+    /// What a map run is to do; `None` once it has ended.
+    MapRunSpec(u64, Option<Arc<map_runs::Spec>>),
+    /// How far a map run is; `None` once it has ended.
+    MapRunProgress(u64, Option<Box<map_runs::Progress>>),
+    /// A map run that has ended.
+    MapRunEnded(Box<map_runs::MapRunRecord>),
+    /// The name of a map run.
+    MapRunNamed(Arc<map_runs::Spec>),
+    /// Whose map run it is.
+    MapRunOf(Arc<map_runs::Spec>),
+    /// Items of a map run: which chunk, and what it holds.
+    MapRunItems(u64, u32, Arc<[Json]>),
 }
 
 impl Write {
@@ -153,6 +188,16 @@ impl Write {
                 let first = events.first().map_or(0, |event| event.seq);
                 (history_key(*id, first), Some(history::encode_chunk(events)))
             }
+            Write::MapRunSpec(number, spec) => map_runs::spec_entry(*number, spec.as_deref()),
+            Write::MapRunProgress(number, progress) => {
+                map_runs::progress_entry(*number, progress.as_deref())
+            }
+            Write::MapRunEnded(record) => map_runs::ended_entry(record),
+            Write::MapRunNamed(spec) => map_runs::name_entry(spec),
+            Write::MapRunOf(spec) => map_runs::of_entry(spec),
+            Write::MapRunItems(number, chunk, items) => {
+                map_runs::items_entry(*number, *chunk, items)
+            }
         }
     }
 
@@ -165,6 +210,7 @@ impl Write {
             Some(&space) if space == Space::Open as u8 => {
                 Some(Write::Open(id_of(key)?, Some(decode(FORMAT, key, value)?)))
             }
+            Some(&space) if space == Space::MapRun as u8 => Some(map_runs::load(key, value)?),
             _ => None,
         })
     }

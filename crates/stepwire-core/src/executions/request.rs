@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use stepwire_asl::{Diagnostic, Json, Severity};
 
-use super::Parent;
+use super::{Parent, map_runs};
 use crate::error::ApiError;
 use crate::integrations;
 use crate::params::Params;
@@ -19,8 +19,8 @@ pub(crate) const PAYLOAD_MAX: usize = 262_144;
 /// Longest definition, bytes of UTF-8.
 const DEFINITION_MAX: usize = 1_048_576;
 /// Longest `nextToken`, characters; ListExecutions has its own.
-const TOKEN_MAX: usize = 1_024;
-const EXECUTIONS_TOKEN_MAX: usize = 3_096;
+pub(super) const TOKEN_MAX: usize = 1_024;
+pub(super) const EXECUTIONS_TOKEN_MAX: usize = 3_096;
 
 /// A Step Functions request.
 #[derive(Debug, Clone)]
@@ -64,6 +64,15 @@ pub enum Request {
         /// `cause`
         cause: Option<Arc<str>>,
     },
+    /// RedriveExecution
+    RedriveExecution {
+        /// Which.
+        execution: ExecutionName,
+        /// `clientToken`
+        token: Option<Arc<str>>,
+    },
+    /// DescribeMapRun, ListMapRuns, UpdateMapRun, or ListExecutions by map run.
+    MapRuns(map_runs::request::Request),
     /// GetExecutionHistory
     GetExecutionHistory {
         /// Which.
@@ -174,6 +183,10 @@ impl Request {
             "DescribeExecution" => described_execution(&params)
                 .map(|(execution, with_data)| Request::DescribeExecution { execution, with_data }),
             "ListExecutions" => list_executions(&params),
+            "RedriveExecution" => redrive_execution(&params),
+            "DescribeMapRun" => map_runs::request::describe(&params).map(Request::MapRuns),
+            "ListMapRuns" => map_runs::request::list(&params).map(Request::MapRuns),
+            "UpdateMapRun" => map_runs::request::update(&params).map(Request::MapRuns),
             "StopExecution" => stop_execution(&params),
             "GetExecutionHistory" => execution_history(&params),
             "TestState" => TestState::parse(&params).map(|test| Request::TestState(Arc::new(test))),
@@ -197,11 +210,13 @@ impl Request {
             | Request::DescribeExecution { .. }
             | Request::ListExecutions { .. }
             | Request::GetExecutionHistory { .. } => true,
+            Request::MapRuns(request) => request.is_read(),
             Request::CreateStateMachine(_)
             | Request::DeleteStateMachine(_)
             | Request::StartExecution(_)
             | Request::StopExecution { .. }
             | Request::TestState(_)
+            | Request::RedriveExecution { .. }
             | Request::Task { .. } => false,
         }
     }
@@ -351,17 +366,30 @@ fn start_execution(params: &Params<'_>) -> Result<Request, ApiError> {
 }
 
 fn list_executions(params: &Params<'_>) -> Result<Request, ApiError> {
-    params.only(&["stateMachineArn", "statusFilter", "maxResults", "nextToken"])?;
-    let status = params.optional_text("statusFilter")?;
-    let known = ["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "RUNNING", "PENDING_REDRIVE"];
-    if let Some(status) = status.filter(|status| !known.contains(status)) {
-        return Err(unknown_word(params, "statusFilter", status, &known));
+    if params.get("mapRunArn").is_some() {
+        return map_runs::request::children(params).map(Request::MapRuns);
     }
+    params.only(&["stateMachineArn", "statusFilter", "maxResults", "nextToken"])?;
     Ok(Request::ListExecutions {
         machine: machine_arn(params)?,
-        status: status.map(Arc::from),
+        status: status_filter(params)?,
         page: page(params, EXECUTIONS_TOKEN_MAX)?,
     })
+}
+
+pub(super) fn status_filter(params: &Params<'_>) -> Result<Option<Arc<str>>, ApiError> {
+    let status = params.optional_text("statusFilter")?;
+    let known = ["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "RUNNING", "PENDING_REDRIVE"];
+    match status.filter(|status| !known.contains(status)) {
+        Some(status) => Err(unknown_word(params, "statusFilter", status, &known)),
+        None => Ok(status.map(Arc::from)),
+    }
+}
+
+fn redrive_execution(params: &Params<'_>) -> Result<Request, ApiError> {
+    params.only(&["executionArn", "clientToken"])?;
+    let token = params.optional_text_within("clientToken", 64)?.map(Arc::from);
+    Ok(Request::RedriveExecution { execution: execution_arn(params)?, token })
 }
 
 fn stop_execution(params: &Params<'_>) -> Result<Request, ApiError> {
@@ -418,7 +446,7 @@ fn token(params: &Params<'_>) -> Result<Arc<str>, ApiError> {
 }
 
 /// Which page is wanted; its token has at most `token_max` characters.
-fn page(params: &Params<'_>, token_max: usize) -> Result<Page, ApiError> {
+pub(super) fn page(params: &Params<'_>, token_max: usize) -> Result<Page, ApiError> {
     let bounded = |value: i64, constraint: &str| {
         params.broken("maxResults", Some(&value.to_string()), constraint)
     };
@@ -486,7 +514,7 @@ fn machine_named_by(arn: &str) -> Result<Arc<str>, ApiError> {
     }
 }
 
-fn execution_arn(params: &Params<'_>) -> Result<ExecutionName, ApiError> {
+pub(super) fn execution_arn(params: &Params<'_>) -> Result<ExecutionName, ApiError> {
     let arn = params.text("executionArn")?;
     match states_resource(arn)? {
         ("execution", rest) => match rest.split_once(':') {
@@ -500,7 +528,7 @@ fn execution_arn(params: &Params<'_>) -> Result<ExecutionName, ApiError> {
 }
 
 /// The kind and name in an ARN such as `arn:aws:states:us-east-1:000000000000:stateMachine:n`.
-fn states_resource(arn: &str) -> Result<(&str, &str), ApiError> {
+pub(super) fn states_resource(arn: &str) -> Result<(&str, &str), ApiError> {
     let mut parts = arn.splitn(7, ':');
     let head: Vec<_> = parts.by_ref().take(5).collect();
     match (head.as_slice(), parts.next(), parts.next()) {
@@ -513,11 +541,11 @@ fn states_resource(arn: &str) -> Result<(&str, &str), ApiError> {
     }
 }
 
-fn wrong_kind(kind: &str) -> ApiError {
+pub(super) fn wrong_kind(kind: &str) -> ApiError {
     let what = format!("Resource type not valid in this context: {kind}");
     ApiError::new("InvalidArn", format!("Invalid Arn: '{what}'"))
 }
 
-fn invalid_arn(why: &str, arn: &str) -> ApiError {
+pub(super) fn invalid_arn(why: &str, arn: &str) -> ApiError {
     ApiError::new("InvalidArn", format!("Invalid Arn: '{why}: {arn}'"))
 }

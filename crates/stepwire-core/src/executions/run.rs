@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use stepwire_asl::{
-    Entropy, EventId, Execution, HistoryEvent, Rejected, Start, Stimulus, Task, Timestamp, Turn,
+    Decision, Entropy, EventId, Execution, HistoryEvent, Rejected, Start, Stimulus, Task,
+    Timestamp, Turn,
 };
 
+use super::map_runs;
 use super::record::{self, Write};
 use super::{
     ExecutionId, ExecutionRecord, Executions, Hot, Mocked, OpenRecord, Parent, Status, TaskToken,
@@ -38,6 +40,10 @@ pub(crate) struct Ran {
     pub(crate) tell: Option<Parent>,
     /// Executions whose end nobody waits for any more: they are to be stopped.
     pub(crate) orphans: Vec<ExecutionId>,
+    /// Map runs that have work to do.
+    pub(crate) wake: Vec<u64>,
+    /// Map runs to be redriven, by execution and `MapRunStarted` event.
+    pub(crate) redriven_runs: Vec<(ExecutionId, EventId)>,
 }
 
 impl Executions {
@@ -68,14 +74,14 @@ impl Executions {
             revision: stepwire_asl::REVISION,
             trace_header: begin.trace_header,
             parent: begin.parent,
+            items: 0,
+            redriven: None,
             test_case: begin.test_case,
         };
         let mut ran = Ran::default();
         let name = Write::Name { machine: machine_name, name: begin.name, id };
         self.record(name, &mut ran);
-        ran.tasks = decision.tasks;
-        ran.mocked = self.mocked(id, &record, &mut ran.tasks, settings);
-        self.settle(id, Hot { execution, record, used: 0 }, decision.events, true, &mut ran);
+        self.settle(id, Hot { execution, record, used: 0 }, decision, true, settings, &mut ran);
         Some((id, ran))
     }
 
@@ -96,9 +102,7 @@ impl Executions {
         let mut ran = Ran::default();
         match decided {
             Ok(decision) => {
-                ran.tasks = decision.tasks;
-                ran.mocked = self.mocked(id, &hot.record, &mut ran.tasks, settings);
-                self.settle(id, hot, decision.events, false, &mut ran);
+                self.settle(id, hot, decision, false, settings, &mut ran);
                 Ok(Ok(ran))
             }
             Err(rejected) => {
@@ -109,16 +113,21 @@ impl Executions {
     }
 
     /// Records what a decision changed, and keeps or drops the execution.
-    fn settle(
+    pub(super) fn settle(
         &mut self,
         id: ExecutionId,
         mut hot: Hot,
-        events: Vec<HistoryEvent>,
+        decision: Decision,
         first: bool,
+        settings: &Settings,
         ran: &mut Ran,
     ) {
-        if !events.is_empty() {
-            self.record(Write::History(id, events.into()), ran);
+        ran.tasks = decision.tasks;
+        ran.mocked = self.mocked(id, &hot.record, &mut ran.tasks, settings);
+        let at = decision.events.last().map_or(hot.record.started, |event| event.at);
+        if !decision.events.is_empty() {
+            let events: Arc<[HistoryEvent]> = decision.events.into();
+            self.record(Write::History(id, events), ran);
         }
         let status = status_of(&hot.execution);
         let ended = status != Status::Running;
@@ -128,12 +137,16 @@ impl Executions {
             ran.tell = hot.record.parent;
         }
         ran.orphans = self.orphans(id, &hot.execution);
+        self.command_map_runs(at, id, &hot, decision.map_runs, ran);
         if first || ended {
             self.record(Write::Execution(id, hot.record.clone()), ran);
         }
         if ended {
             if self.open.contains_key(&id) {
                 self.record(Write::Open(id, None), ran);
+            }
+            if id.map_run().is_some() {
+                self.item_ended(id, status, hot.record.items, ran);
             }
             return;
         }
@@ -173,7 +186,7 @@ impl Executions {
 }
 
 /// Runs `decide` with what a turn of the interpreter needs; the same position gives the same dice.
-fn with_turn<T>(
+pub(super) fn with_turn<T>(
     now: Timestamp,
     id: ExecutionId,
     seq: u64,
@@ -222,7 +235,13 @@ pub(super) fn execution_arn(settings: &Settings, machine: &str, name: &str) -> S
 
 /// The ARN of a stored execution; `None` when there is no such execution.
 pub fn arn_of(id: ExecutionId, read: &dyn Read, settings: &Settings) -> Option<Arc<str>> {
-    let (machine, execution) = (record::machine_key(id.machine), record::execution_key(id));
+    let execution = record::execution_key(id);
+    if let Some(number) = id.map_run() {
+        let run = map_runs::record::stored(number, read).ok()??;
+        let execution = record::execution(&execution, &read.get(&execution)?).ok()?;
+        return Some(execution_arn(settings, &run.spec.name, &execution.name).into());
+    }
+    let machine = record::machine_key(id.machine);
     let machine = record::machine(&machine, &read.get(&machine)?).ok()?;
     let execution = record::execution(&execution, &read.get(&execution)?).ok()?;
     Some(execution_arn(settings, &machine.name, &execution.name).into())

@@ -8,7 +8,9 @@ use stepwire_asl::history::Detail;
 use stepwire_asl::{HistoryEvent, Json};
 
 use super::call::{no_execution, no_machine, seconds, stored};
+use super::map_runs;
 use super::record::{self, executions_of, history_key, history_of};
+use super::redrive::redrivable;
 use super::request::diagnostics;
 use super::run::{execution_arn, machine_arn};
 use super::{ExecutionId, ExecutionName, ExecutionRecord, MachineRecord, Page, Request, Status};
@@ -17,7 +19,7 @@ use crate::read::{Range, Read};
 use crate::record::{Corrupt, KeyBuilder, Space};
 use crate::settings::Settings;
 
-type Members = Vec<(&'static str, Json)>;
+pub(super) type Members = Vec<(&'static str, Json)>;
 
 /// The answer to a request that reads; AWS's members of the operation's output.
 pub fn answer(request: &Request, read: &dyn Read, settings: &Settings) -> Result<Json, ApiError> {
@@ -34,6 +36,7 @@ pub fn answer(request: &Request, read: &dyn Read, settings: &Settings) -> Result
         Request::ListExecutions { machine, status, page } => {
             list_executions(machine, status.as_deref(), page, read, settings)
         }
+        Request::MapRuns(request) => map_runs::view::answer(request, read, settings),
         Request::GetExecutionHistory { execution, reverse, with_data, page } => {
             let Some((id, _)) = stored(execution, read).map_err(internal)? else {
                 return Err(no_execution(settings, execution));
@@ -45,7 +48,7 @@ pub fn answer(request: &Request, read: &dyn Read, settings: &Settings) -> Result
     }
 }
 
-fn internal(corrupt: Corrupt) -> ApiError {
+pub(super) fn internal(corrupt: Corrupt) -> ApiError {
     ApiError::new("InternalFailure", corrupt.to_string())
 }
 
@@ -96,7 +99,8 @@ fn describe_machine_of(
     let Some((id, _)) = stored(execution, read).map_err(internal)? else {
         return Err(no_execution(settings, execution));
     };
-    let key = record::machine_key(id.machine);
+    let number = map_runs::stored_machine_of(id, read).map_err(internal)?;
+    let key = record::machine_key(number.unwrap_or(id.machine));
     let value = read.get(&key).ok_or_else(|| no_machine(settings, &execution.machine))?;
     let machine = record::machine(&key, &value).map_err(internal)?;
     let mut members: Members = vec![
@@ -171,16 +175,18 @@ pub(super) fn describe_execution(
         return Err(no_execution(settings, name));
     };
     let mut members = summary(name, &record, settings);
-    let reason = match record.status {
-        Status::Running | Status::Succeeded => {
-            format!("Execution is {} and cannot be redriven", record.status.word())
+    match redrivable(id, &record, last_event(id, read)?.as_ref()) {
+        Ok(status) => members.push(("redriveStatus", status.into())),
+        Err(reason) => {
+            members.push(("redriveStatus", "NOT_REDRIVABLE".into()));
+            members.push(("redriveStatusReason", reason.into()));
         }
-        Status::Failed | Status::TimedOut | Status::Aborted => {
-            "`RedriveExecution` is not available yet".to_owned()
-        }
-    };
-    members.push(("redriveStatus", "NOT_REDRIVABLE".into()));
-    members.push(("redriveStatusReason", reason.into()));
+    }
+    if let Some(number) = id.map_run()
+        && let Some(run) = map_runs::record::stored(number, read).map_err(internal)?
+    {
+        members.push(("mapRunArn", map_runs::view::map_run_arn(settings, &run.spec).into()));
+    }
     if let Some(header) = &record.trace_header {
         members.push(("traceHeader", Json::String(Arc::clone(header))));
     }
@@ -194,15 +200,22 @@ pub(super) fn describe_execution(
     Ok(Json::object(members))
 }
 
-fn summary(name: &ExecutionName, record: &ExecutionRecord, settings: &Settings) -> Members {
+pub(super) fn summary(
+    name: &ExecutionName,
+    record: &ExecutionRecord,
+    settings: &Settings,
+) -> Members {
     let mut members: Members = vec![
         ("executionArn", execution_arn(settings, &name.machine, &name.name).into()),
         ("stateMachineArn", machine_arn(settings, &name.machine).into()),
         ("name", Json::String(Arc::clone(&name.name))),
         ("status", record.status.word().into()),
         ("startDate", seconds(record.started)),
-        ("redriveCount", 0.into()),
+        ("redriveCount", Json::from(i64::from(record.redrives()))),
     ];
+    if let Some(redriven) = &record.redriven {
+        members.push(("redriveDate", seconds(redriven.at)));
+    }
     if let Some(stopped) = record.stopped {
         members.push(("stopDate", seconds(stopped)));
     }
@@ -214,7 +227,11 @@ fn ending(id: ExecutionId, record: &ExecutionRecord, read: &dyn Read) -> Result<
     if record.status == Status::Running {
         return Ok(Vec::new());
     }
-    let Some(last) = last_event(id, read)? else { return Ok(Vec::new()) };
+    Ok(last_event(id, read)?.as_ref().map(ending_of).unwrap_or_default())
+}
+
+/// The output, or the error and cause, of an execution's last event.
+pub(super) fn ending_of(last: &HistoryEvent) -> Members {
     let details = last.to_aws(true);
     let details = details.as_object().and_then(|members| {
         members
@@ -222,7 +239,7 @@ fn ending(id: ExecutionId, record: &ExecutionRecord, read: &dyn Read) -> Result<
             .find(|(name, _)| name.ends_with("EventDetails"))
             .map(|(_, value)| value.clone())
     });
-    let Some(details) = details else { return Ok(Vec::new()) };
+    let Some(details) = details else { return Vec::new() };
     let member = |name| details.member(name).cloned();
     let mut members = Vec::new();
     if let Some(output) = member("output") {
@@ -231,10 +248,10 @@ fn ending(id: ExecutionId, record: &ExecutionRecord, read: &dyn Read) -> Result<
     }
     members.extend(member("error").map(|error| ("error", error)));
     members.extend(member("cause").map(|cause| ("cause", cause)));
-    Ok(members)
+    members
 }
 
-fn input_of(event: &HistoryEvent) -> Option<String> {
+pub(super) fn input_of(event: &HistoryEvent) -> Option<String> {
     match &event.detail {
         Detail::ExecutionStarted { input, .. } => Some(input.to_string()),
         _ => None,
@@ -293,7 +310,7 @@ fn list_executions(
 }
 
 /// The entries of a reversed run, read `page` at a time.
-fn entries(
+pub(super) fn entries(
     read: &dyn Read,
     mut range: Range,
     page: usize,
@@ -392,11 +409,11 @@ fn latest_first(
     Ok(found)
 }
 
-fn token_number(page: &Page) -> Result<Option<u64>, ApiError> {
+pub(super) fn token_number(page: &Page) -> Result<Option<u64>, ApiError> {
     page.token.as_ref().map(|token| token.parse().map_err(|_| invalid_token())).transpose()
 }
 
-fn listed(name: &'static str, items: Vec<Json>, next: Option<String>) -> Json {
+pub(super) fn listed(name: &'static str, items: Vec<Json>, next: Option<String>) -> Json {
     let mut members = vec![(name, Json::array(items))];
     members.extend(next.map(|token| ("nextToken", Json::from(token))));
     Json::object(members)

@@ -181,7 +181,7 @@ impl Hosted {
                 let body = states::body(parameters);
                 Request::parse(self.service, &pascal(api), &body).unwrap_or_else(unknown)
             }
-            Service::DynamoDb => {
+            Service::DynamoDb | Service::S3 => {
                 Request::parse(self.service, &pascal(api), parameters).unwrap_or_else(unknown)
             }
         };
@@ -208,7 +208,7 @@ impl Hosted {
                 Sdk::V2 => states::v2(answer),
             },
             Service::Iot | Service::IotData => rename(answer, &pascal),
-            Service::DynamoDb => answer.clone(),
+            Service::DynamoDb | Service::S3 => answer.clone(),
         }
     }
 

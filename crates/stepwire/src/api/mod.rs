@@ -1,9 +1,12 @@
 //! AWS requests: from HTTP to what the kernel is asked, and back. One file for each protocol.
 
+mod chunked;
 mod iot;
 mod query;
 mod rest;
+mod s3;
 mod target;
+mod xml;
 
 use std::sync::Arc;
 
@@ -46,14 +49,14 @@ pub(crate) async fn answer(
 ) -> Response {
     let signature = match signed(keys, parts, &body) {
         Ok(signature) => signature,
-        Err(error) => return refused("", Protocol::of(parts, ""), &error),
+        Err(error) => return refused_unsigned(parts, &error),
     };
     let service = signature.service.as_str();
     let protocol = Protocol::of(parts, service);
     let result = match protocol {
         Protocol::Target => target::answer(node, service, parts, &body).await,
         Protocol::Rest => rest::answer(node, service, parts, &body).await,
-        Protocol::RestXml => Err(not_served(service)),
+        Protocol::RestXml => return s3::answer(node, parts, body).await,
         Protocol::Query => match query::answer(node, service, &body) {
             Ok(answer) => return answer,
             Err(error) => Err(error),
@@ -63,6 +66,11 @@ pub(crate) async fn answer(
         Ok(answer) => success(protocol, &answer),
         Err(error) => refused(service, protocol, &error),
     }
+}
+
+/// A refusal of a request that does not say, or not truly, for which service it is.
+fn refused_unsigned(parts: &Parts, error: &ApiError) -> Response {
+    refused("", Protocol::of(parts, ""), error)
 }
 
 impl Protocol {
@@ -142,8 +150,7 @@ fn refused(service: &str, protocol: Protocol, error: &ApiError) -> Response {
     let xml = |body: String| (status, [(header::CONTENT_TYPE, "text/xml")], body).into_response();
     match protocol {
         Protocol::Target => shaped(status, AWS_JSON, Some(qualified(service, &error.code)), error),
-        Protocol::Rest => shaped(status, "application/json", None, error),
-        Protocol::RestXml => xml(format!("<Error>{}</Error>", in_xml(error))),
+        Protocol::Rest | Protocol::RestXml => shaped(status, "application/json", None, error),
         Protocol::Query => xml(format!(
             "<ErrorResponse><Error><Type>Sender</Type>{}</Error></ErrorResponse>",
             in_xml(error)
@@ -179,10 +186,6 @@ fn shaped(
 }
 
 fn in_xml(error: &ApiError) -> String {
-    let (code, message) = (escaped(&error.code), escaped(&error.message));
+    let (code, message) = (xml::escaped(&error.code), xml::escaped(&error.message));
     format!("<Code>{code}</Code><Message>{message}</Message>")
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

@@ -69,6 +69,7 @@ async fn handle(
     };
     let id = HeaderValue::from_str(&request_id());
     if let Ok(id) = id {
+        response.headers_mut().insert("x-amz-request-id", id.clone());
         response.headers_mut().insert("x-amzn-requestid", id);
     }
     Ok(response)

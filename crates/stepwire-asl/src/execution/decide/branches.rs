@@ -40,11 +40,13 @@ impl Decider<'_, '_> {
         input: &Json,
     ) -> Result<(), Fault> {
         let State::Map(map) = &definition.state else { return Ok(()) };
-        let items = self.items(frame, definition, map, input)?;
+        if let Some(distributed) = &map.distributed {
+            return self.distribute(frame, definition, map, distributed, input);
+        }
+        let items = self.array_of_items(frame, definition, map, input)?;
         let count = items.as_array().map_or(0, <[Json]>::len);
         self.check_size(frame, &items)?;
         let concurrency = self.concurrency(frame, map, input)?;
-        let concurrency = u32::try_from(concurrency).unwrap_or(u32::MAX);
         self.record(frame, Detail::MapStarted { items: Payload::Value(items), concurrency });
         if count == 0 {
             self.record(frame, Detail::MapSucceeded);
@@ -53,22 +55,27 @@ impl Decider<'_, '_> {
         self.iterate(frame, definition)
     }
 
-    /// What a Map iterates over: an array.
-    pub(super) fn items(
+    /// What a Map iterates over.
+    pub(super) fn items(&mut self, frame: u32, map: &Map, input: &Json) -> Result<Json, Fault> {
+        match &map.items {
+            Some(Items::Path(path)) => self.read(frame, path, input),
+            Some(Items::Template(template)) => {
+                let about = About::default();
+                self.evaluate(frame, input, about, |s, dice| template.array(s, dice))
+            }
+            None => Ok(input.clone()),
+        }
+    }
+
+    /// What a Map iterates over, if it is an array.
+    pub(super) fn array_of_items(
         &mut self,
         frame: u32,
         definition: &StateDefinition,
         map: &Map,
         input: &Json,
     ) -> Result<Json, Fault> {
-        let items = match &map.items {
-            Some(Items::Path(path)) => self.read(frame, path, input)?,
-            Some(Items::Template(template)) => {
-                let about = About::default();
-                self.evaluate(frame, input, about, |s, dice| template.array(s, dice))?
-            }
-            None => input.clone(),
-        };
+        let items = self.items(frame, map, input)?;
         if items.as_array().is_some() {
             return Ok(items);
         }
@@ -79,17 +86,18 @@ impl Decider<'_, '_> {
         })
     }
 
-    /// Iterations at a time; 0 for no limit of the definition's.
+    /// Most iterations at a time; 0: no limit of its own.
     pub(super) fn concurrency(
         &mut self,
         frame: u32,
         map: &Map,
         input: &Json,
-    ) -> Result<i64, Fault> {
-        match &map.concurrency {
-            Some(most) => self.number(frame, most, input, "MaxConcurrencyPath"),
-            None => Ok(0),
-        }
+    ) -> Result<u32, Fault> {
+        let concurrency = match &map.concurrency {
+            Some(seconds) => self.number(frame, seconds, input, "MaxConcurrencyPath")?,
+            None => 0,
+        };
+        Ok(u32::try_from(concurrency).unwrap_or(u32::MAX))
     }
 
     /// The input of the iteration over an item: after `ItemSelector`.
@@ -109,7 +117,11 @@ impl Decider<'_, '_> {
     }
 
     /// Begins as many iterations as may run.
-    fn iterate(&mut self, frame: u32, definition: &StateDefinition) -> Result<(), Fault> {
+    pub(super) fn iterate(
+        &mut self,
+        frame: u32,
+        definition: &StateDefinition,
+    ) -> Result<(), Fault> {
         let State::Map(map) = &definition.state else { return Ok(()) };
         loop {
             let Some(branches) = self.branches(frame) else { return Ok(()) };

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use super::leave::{DATA_LIMIT, too_large};
 use super::{Decider, runtime};
-use crate::definition::{Data, Percentage, Seconds, State, StateDefinition, Text};
+use crate::definition::{Data, Seconds, State, StateDefinition, Text};
 use crate::execution::{Activity, Frame};
 use crate::history::{Detail, Trouble};
 use crate::jsonata::EVALUATION;
 use crate::path::Path;
-use crate::scope::{Fault, Scope, Variables};
-use crate::{Entropy, Json};
+use crate::scope::{Failure, Fault, Scope, Variables};
+use crate::{Entropy, Json, Timestamp};
 
 /// The variables that a branch sees: its own, then those of the branches around it.
 struct Visible<'a> {
@@ -42,6 +42,8 @@ pub(super) struct About<'a> {
     pub(super) token: Option<&'a str>,
     /// `$$.Map.Item`, when it is not that of an iteration around the state.
     pub(super) item: Option<(u32, &'a Json)>,
+    /// `$$.Map.Item.Source`
+    pub(super) source: Option<&'a str>,
 }
 
 impl Decider<'_, '_> {
@@ -99,8 +101,10 @@ impl Decider<'_, '_> {
         ];
         // Express executions are not redriven.
         if parts.get(5) != Some(&"express") {
-            execution.push(("RedriveCount", Json::from(0)));
+            execution.push(("RedriveCount", Json::from(i64::from(self.execution.redrives))));
         }
+        let redriven = self.execution.redriven.map(Timestamp::rfc3339);
+        execution.extend(redriven.map(|at| ("RedriveTime", Json::from(at))));
         let execution = Json::object(execution);
         let id = format!("{head}:stateMachine:{machine}");
         let machine = [("Id", Json::from(id)), ("Name", Json::from(machine))];
@@ -111,7 +115,9 @@ impl Decider<'_, '_> {
         }
         let item = about.item.map(|(index, value)| (index, value.clone()));
         if let Some((index, value)) = item.or_else(|| self.item_of(frame)) {
-            let item = Json::object([("Index", Json::from(i64::from(index))), ("Value", value)]);
+            let mut item = vec![("Index", Json::from(i64::from(index))), ("Value", value)];
+            item.extend(about.source.map(|source| ("Source", Json::from(source))));
+            let item = Json::object(item);
             members.push(("Map", Json::object([("Item", item)])));
         }
         Json::object(members)
@@ -144,30 +150,6 @@ impl Decider<'_, '_> {
                 return Some((index, items.get(index as usize)?.clone()));
             }
         }
-    }
-
-    /// A percentage that is written, read from `input` or computed; from 0 to 100.
-    pub(super) fn percentage(
-        &mut self,
-        frame: u32,
-        percentage: &Percentage,
-        input: &Json,
-    ) -> Result<f64, Fault> {
-        let about = About::default();
-        let value = match percentage {
-            Percentage::Fixed(number) => return Ok(*number),
-            Percentage::Path(path) => self.read(frame, path, input)?,
-            Percentage::Expression(expression) => {
-                self.evaluate(frame, input, about, |s, dice| expression.evaluate(s, dice))?
-            }
-        };
-        let written = value.as_str().and_then(|text| text.parse().ok());
-        let number = value.as_f64().or(written).filter(|number| (0.0..=100.0).contains(number));
-        number.ok_or_else(|| {
-            runtime(format!(
-                "The ToleratedFailurePercentage must be a number between 0 and 100 but was: {value}"
-            ))
-        })
     }
 
     /// The state's input after `InputPath`.
@@ -265,6 +247,32 @@ impl Decider<'_, '_> {
         }
     }
 
+    /// A whole number that is written or read from `input`, as a number or as text.
+    pub(super) fn whole(
+        &mut self,
+        frame: u32,
+        seconds: &Seconds,
+        input: &Json,
+        field: &str,
+    ) -> Result<i64, Fault> {
+        let path = match seconds {
+            Seconds::Fixed(number) => return Ok(*number),
+            Seconds::Expression(expression) => {
+                let about = About::default();
+                return self.evaluate(frame, input, about, |s, dice| expression.count(s, dice));
+            }
+            Seconds::Path(path) => path,
+        };
+        let value = self.read(frame, path, input)?;
+        let written = value.as_str().and_then(|text| text.parse().ok());
+        value.as_i64().or(written).ok_or_else(|| {
+            runtime(format!(
+                "The {field} field refers to value {value} which is not a valid integer: {}",
+                path.text()
+            ))
+        })
+    }
+
     /// A number that is written or read from `input`; not negative.
     pub(super) fn number(
         &mut self,
@@ -319,20 +327,27 @@ impl Decider<'_, '_> {
         Fault { failure, location, evaluated }: Fault,
     ) -> Trouble {
         let Some(position) = self.position(frame) else { return failure.into() };
+        let name = &self.machine.state(position.state).name;
+        let trouble = Trouble::from(self.sentence(frame, failure));
+        if trouble.error.as_deref() == Some(EVALUATION) {
+            let (state, trouble) = (Arc::clone(name), trouble.clone());
+            self.record(frame, Detail::EvaluationFailed { state, location, evaluated, trouble });
+        }
+        trouble
+    }
+
+    /// A failure of the state `frame` is in, in AWS's sentence.
+    pub(super) fn sentence(&self, frame: u32, failure: Failure) -> Failure {
+        let Some(position) = self.position(frame) else { return failure };
         if failure.error.as_ref() == DATA_LIMIT {
-            return failure.into();
+            return failure;
         }
         let name = &self.machine.state(position.state).name;
         let cause = format!(
             "An error occurred while executing the state '{name}' (entered at the event id #{}). {}",
             position.entered, failure.cause
         );
-        let trouble = Trouble { error: Some(failure.error), cause: Some(cause.into()) };
-        if trouble.error.as_deref() == Some(EVALUATION) {
-            let (state, trouble) = (Arc::clone(name), trouble.clone());
-            self.record(frame, Detail::EvaluationFailed { state, location, evaluated, trouble });
-        }
-        trouble
+        Failure { error: failure.error, cause: cause.into() }
     }
 }
 

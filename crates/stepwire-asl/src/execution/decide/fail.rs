@@ -24,26 +24,22 @@ impl Decider<'_, '_> {
         let machine = Arc::clone(&self.machine);
         let Some(position) = self.position(frame) else { return };
         let definition = machine.state(position.state);
-        let retries = position.retries.clone();
+        let (retries, run_failed) = (position.retries.clone(), position.failed_run.is_some());
         let heartbeat = ended == Ended::Heartbeat;
-        if let Some(probe) = &mut self.probe {
-            probe.trouble = trouble.clone();
-        }
+        self.watch(|probe| probe.trouble = trouble.clone());
         let mut retriers = definition.retry.iter().enumerate();
         let retrier = retriers.find(|(_, r)| matches_error(&r.errors, &error, heartbeat));
         if let Some((number, retrier)) = retrier {
             let number = number as u32;
-            let mut used = retries.get(&number).copied().unwrap_or(0);
-            if let Some(probe) = &mut self.probe {
-                used = probe.setup.retries;
-                probe.inspection.retrier = Some(number);
-            }
+            self.watch(|probe| probe.inspection.retrier = Some(number));
+            let used = match &self.probe {
+                Some(probe) => probe.setup.retries,
+                None => retries.get(&number).copied().unwrap_or(0),
+            };
             if used < retrier.attempts_max {
                 let roll = self.turn.entropy.next_f64();
                 let delay_ms = retrier.delay_ms(used, roll);
-                if let Some(probe) = &mut self.probe {
-                    probe.inspection.backoff_ms = Some(delay_ms);
-                }
+                self.watch(|probe| probe.inspection.backoff_ms = Some(delay_ms));
                 let due = self.turn.now.plus_ms(delay_ms);
                 self.record(frame, Detail::RetryScheduled { retrier: number, due });
                 return;
@@ -51,7 +47,10 @@ impl Decider<'_, '_> {
         }
         let is_map = matches!(definition.state, State::Map(_));
         let has_branches = is_map || matches!(definition.state, State::Parallel { .. });
-        if self.branches(frame).is_some() || (has_branches && error.as_ref() == EVALUATION) {
+        if self.branches(frame).is_some()
+            || run_failed
+            || (has_branches && error.as_ref() == EVALUATION)
+        {
             let trouble = trouble.clone();
             self.record(
                 frame,
@@ -63,9 +62,7 @@ impl Decider<'_, '_> {
         let Some((number, catcher)) = catcher else {
             return self.fail_branch(frame, trouble);
         };
-        if let Some(probe) = &mut self.probe {
-            probe.inspection.catcher = Some(number as u32);
-        }
+        self.watch(|probe| probe.inspection.catcher = Some(number as u32));
         if let Err(fault) = self.caught(frame, definition, catcher, &trouble) {
             let trouble = self.told(frame, fault);
             self.fail_branch(frame, trouble);
@@ -154,6 +151,7 @@ impl Decider<'_, '_> {
         if matches!(kind, Kind::Task | Kind::Wait | Kind::Parallel | Kind::Map)
             && !matches!(position.activity, Activity::Aborted)
         {
+            self.abort_map_run(frame);
             self.record(frame, Detail::Aborted(kind));
         }
     }

@@ -8,6 +8,7 @@ mod branches;
 mod evaluate;
 mod fail;
 mod leave;
+mod map_run;
 mod states;
 mod tasks;
 mod tried;
@@ -34,7 +35,17 @@ impl Execution {
         start: Start,
         turn: &mut Turn<'_>,
     ) -> (Execution, Decision) {
-        let mut execution = Execution::empty(Arc::clone(&machine));
+        let first = machine.start;
+        Execution::start_at(machine, first, start, turn)
+    }
+
+    fn start_at(
+        machine: Arc<StateMachine>,
+        first: StateId,
+        start: Start,
+        turn: &mut Turn<'_>,
+    ) -> (Execution, Decision) {
+        let mut execution = Execution::empty(machine);
         let input = Payload::from_text(start.input);
         let mut decider = Decider::new(&mut execution, turn);
         decider.record(
@@ -45,7 +56,7 @@ impl Execution {
                 role_arn: start.role_arn,
             },
         );
-        decider.work.push_back((0, machine.start, input));
+        decider.work.push_back((0, first, input));
         decider.run();
         let decision = decider.decision;
         (execution, decision)
@@ -77,8 +88,10 @@ impl Execution {
                 decider.task_failed(frame, Trouble { error, cause });
             }
             Stimulus::Heartbeat { .. } => decider.record(frame, Detail::Heartbeat),
+            Stimulus::MapRunEnded { outcome, .. } => decider.map_run_ended(frame, outcome),
             Stimulus::Timer => decider.timers(),
             Stimulus::Stop { error, cause } => {
+                decider.abort_map_runs();
                 decider.record(0, Detail::ExecutionAborted(Trouble { error, cause }));
             }
         }
@@ -86,8 +99,22 @@ impl Execution {
         Ok(decider.decision)
     }
 
+    /// Runs an execution on that failed, timed out or was stopped. `Err`: it runs, or succeeded.
+    pub fn redrive(&mut self, turn: &mut Turn<'_>) -> Result<Decision, Rejected> {
+        match self.status {
+            Status::Running | Status::Succeeded { .. } => return Err(Rejected::ExecutionEnded),
+            Status::Failed { .. } | Status::TimedOut { .. } | Status::Aborted { .. } => {}
+        }
+        let mut decider = Decider::new(self, turn);
+        decider.redrive();
+        Ok(decider.decision)
+    }
+
     /// The branch that a stimulus is for.
     fn told_of(&self, stimulus: &Stimulus) -> Result<u32, Rejected> {
+        if let Stimulus::MapRunEnded { started, .. } = stimulus {
+            return self.frame_of_run(*started).ok_or(Rejected::TaskNotOpen);
+        }
         let (Stimulus::TaskReturned { scheduled, .. }
         | Stimulus::JobEnded { scheduled, .. }
         | Stimulus::TokenSucceeded { scheduled, .. }
@@ -126,16 +153,20 @@ impl<'e, 't> Decider<'e, 't> {
 
     /// The single way anything changes: make an event, fold it in, remember it for the caller.
     fn record(&mut self, frame: u32, detail: Detail) {
-        if self.execution.status != Status::Running {
-            return;
+        if self.execution.status == Status::Running {
+            self.record_always(frame, detail);
         }
+    }
+
+    /// The same even when the execution has ended.
+    fn record_always(&mut self, frame: u32, detail: Detail) {
         let id = if detail.is_private() { 0 } else { self.execution.last_id + 1 };
         let detail =
             if id >= EVENTS_MAX && !detail.is_terminal() { too_many_events() } else { detail };
         let previous = match detail {
             Detail::BranchStarted { .. } => 0,
             // The end of a Map follows from the end of its last iteration.
-            Detail::MapSucceeded => self.execution.last_id,
+            Detail::MapSucceeded | Detail::ExecutionRedriven(_) => self.execution.last_id,
             // What could not be evaluated never came to be: it follows from what came before the state.
             Detail::EvaluationFailed { evaluated: false, .. } => {
                 self.position(frame).map_or(0, |position| position.entered_from)

@@ -145,6 +145,7 @@ impl Decider<'_, '_> {
             self.run();
         }
         if self.machine_timed_out(self.turn.now) {
+            self.abort_map_runs();
             let error = Some("States.Timeout".into());
             self.record(0, Detail::ExecutionTimedOut(Trouble { error, cause: None }));
         }
@@ -171,7 +172,10 @@ impl Decider<'_, '_> {
                 let trouble = Trouble { error: Some("States.Timeout".into()), cause: None };
                 self.task_ended(frame, trouble, true, ended);
             }
-            Activity::Deciding | Activity::Branches(_) | Activity::Aborted => {}
+            Activity::Deciding
+            | Activity::Branches(_)
+            | Activity::MapRun(_)
+            | Activity::Aborted => {}
         }
     }
 }

@@ -46,11 +46,18 @@ impl<'e, 't> Decider<'e, 't> {
         self.run();
     }
 
+    /// Tells the probe something, in a trial.
+    pub(super) fn watch(&mut self, tell: impl FnOnce(&mut Probe)) {
+        if let Some(probe) = &mut self.probe {
+            tell(probe);
+        }
+    }
+
     /// Keeps a value that the state under test has made.
     pub(super) fn note(&mut self, stage: Stage, value: &Json) {
-        if let Some(probe) = &mut self.probe {
+        self.watch(|probe| {
             probe.inspection.stages.insert(stage, value.clone());
-        }
+        });
     }
 
     /// Keeps the state's input after `InputPath`, where TestState shows it.
@@ -104,7 +111,7 @@ impl<'e, 't> Decider<'e, 't> {
     ) -> Result<bool, Fault> {
         let items = self.tried_items(frame, definition, map, input)?;
         let concurrency = self.concurrency(frame, map, input)?;
-        self.note(Stage::MaxConcurrency, &Json::from(concurrency));
+        self.note(Stage::MaxConcurrency, &Json::from(i64::from(concurrency)));
         if let (Some(items), Some(_)) = (&items, &map.selector) {
             let mut inputs = Vec::with_capacity(items.len());
             for (index, item) in items.iter().enumerate() {
@@ -114,14 +121,13 @@ impl<'e, 't> Decider<'e, 't> {
         }
         let failures = self.probe.as_ref().and_then(|probe| probe.setup.failures).unwrap_or(0);
         let Some(distributed) = &map.distributed else { return Ok(false) };
+        let (count, percentage) = self.tolerated(frame, distributed, input)?;
         let mut exceeded = false;
-        if let Some(count) = &distributed.tolerated_count {
-            let count = self.number(frame, count, input, "ToleratedFailureCountPath")?;
-            self.note(Stage::ToleratedFailureCount, &Json::from(count));
-            exceeded |= i64::from(failures) > count;
+        if distributed.tolerated_count.is_some() {
+            self.note(Stage::ToleratedFailureCount, &Json::from(count as i64));
+            exceeded |= u64::from(failures) > count;
         }
-        if let Some(percentage) = &distributed.tolerated_percentage {
-            let percentage = self.percentage(frame, percentage, input)?;
+        if distributed.tolerated_percentage.is_some() {
             let shown = Json::from_f64(percentage).unwrap_or_default();
             self.note(Stage::ToleratedFailurePercentage, &shown);
             let total = items.map_or(0, |items| items.len()).max(1);
@@ -148,7 +154,7 @@ impl<'e, 't> Decider<'e, 't> {
             }
             read
         } else {
-            let items = self.items(frame, definition, map, input)?;
+            let items = self.array_of_items(frame, definition, map, input)?;
             if matches!(definition.data, Data::JsonPath(_)) {
                 self.note(Stage::AfterItemsPath, &items);
             }

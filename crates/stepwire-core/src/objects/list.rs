@@ -1,0 +1,296 @@
+//! Listing: objects in the order of their names, cut into pages.
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use stepwire_asl::Json;
+
+use super::record::{self, Object, Upload, objects_prefix, uploads_prefix};
+use super::request::bucket;
+use super::{found_bucket, unreadable};
+use crate::error::ApiError;
+use crate::params::Params;
+use crate::read::{Key, Range, Read, after_prefix};
+use crate::record::Corrupt;
+
+/// Most entries of a page.
+const PAGE_MAX: i64 = 1_000;
+/// Names read at a time once common prefixes cut the runs short.
+const RUN: usize = 64;
+
+/// ListObjects and ListObjectsV2.
+#[derive(Debug, Clone, PartialEq)]
+pub struct List {
+    pub(super) bucket: Arc<str>,
+    prefix: Arc<str>,
+    delimiter: Option<Arc<str>>,
+    /// Names up to here, and what begins with it where it is a common prefix, were listed before.
+    after: Arc<str>,
+    /// `ContinuationToken`, or `Marker`.
+    given: Option<Arc<str>>,
+    start_after: Option<Arc<str>>,
+    max: usize,
+    /// `EncodingType`, which the rim carries out.
+    encoding: Option<Arc<str>>,
+}
+
+/// ListMultipartUploads.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "as in `List`")]
+pub struct Uploads {
+    pub bucket: Arc<str>,
+    pub prefix: Arc<str>,
+}
+
+/// The objects of a bucket whose names begin with `prefix` and come after `after`, by name; at most
+/// `limit`.
+pub fn objects(
+    bucket: &str,
+    prefix: &str,
+    after: &str,
+    limit: usize,
+    read: &dyn Read,
+) -> Result<Vec<(Arc<str>, Object)>, Corrupt> {
+    let from = if after.is_empty() { Vec::new() } else { [after.as_bytes(), &[0]].concat() };
+    scan(bucket, prefix, &from, limit, read)
+}
+
+/// The same from a name on, which need not be one.
+fn scan(
+    bucket: &str,
+    prefix: &str,
+    from: &[u8],
+    limit: usize,
+    read: &dyn Read,
+) -> Result<Vec<(Arc<str>, Object)>, Corrupt> {
+    let begin = objects_prefix(bucket);
+    let first = [&begin, prefix.as_bytes()].concat();
+    let to = after_prefix(&first);
+    let range = Range { from: first.max([&begin, from].concat()), to, reverse: false, limit };
+    let entry = |(key, value): (Key, Vec<u8>)| {
+        let corrupt = || Corrupt { key: key.clone(), why: "a name is not UTF-8".to_owned() };
+        let name = std::str::from_utf8(&key[begin.len()..]).map_err(|_| corrupt())?;
+        Ok((Arc::from(name), record::record(&key, &value)?))
+    };
+    read.range(&range).into_iter().map(entry).collect()
+}
+
+impl List {
+    pub(super) fn parse_v1(params: Params<'_>) -> Result<List, ApiError> {
+        params.only(&["Bucket", "Prefix", "Delimiter", "MaxKeys", "Marker", "EncodingType"])?;
+        let marker: Option<Arc<str>> = params.optional_text("Marker")?.map(Arc::from);
+        let after = marker.clone().unwrap_or_default();
+        List::parse(params, after, marker)
+    }
+
+    pub(super) fn parse_v2(params: Params<'_>) -> Result<List, ApiError> {
+        let own = ["Bucket", "Prefix", "Delimiter", "MaxKeys", "StartAfter", "EncodingType"];
+        // Owners are not shown: there is one account.
+        params.only(&[&own[..], &["ContinuationToken", "FetchOwner"]].concat())?;
+        let token: Option<Arc<str>> = params.optional_text("ContinuationToken")?.map(Arc::from);
+        let after = match &token {
+            Some(token) => opened(token).ok_or_else(|| {
+                ApiError::new("InvalidArgument", "The continuation token provided is incorrect")
+            })?,
+            None => params.optional_text("StartAfter")?.unwrap_or_default().into(),
+        };
+        List::parse(params, after, token)
+    }
+
+    fn parse(
+        params: Params<'_>,
+        after: Arc<str>,
+        given: Option<Arc<str>>,
+    ) -> Result<List, ApiError> {
+        let max = params.optional_int("MaxKeys")?.unwrap_or(PAGE_MAX);
+        if max < 0 {
+            return Err(ApiError::new(
+                "InvalidArgument",
+                "Argument maxKeys must be an integer \
+                between 0 and 2147483647",
+            ));
+        }
+        let text = |name| Ok::<_, ApiError>(params.optional_text(name)?.map(Arc::<str>::from));
+        Ok(List {
+            bucket: bucket(params)?,
+            prefix: text("Prefix")?.unwrap_or_default(),
+            delimiter: text("Delimiter")?.filter(|delimiter| !delimiter.is_empty()),
+            after,
+            given,
+            start_after: text("StartAfter")?,
+            max: max.min(PAGE_MAX) as usize,
+            encoding: text("EncodingType")?,
+        })
+    }
+
+    /// As ListObjectsV2 shows it.
+    pub(super) fn answer_v2(&self, read: &dyn Read) -> Result<Json, ApiError> {
+        let page = self.page(read)?;
+        let mut members = self.members(&page);
+        members.push(("KeyCount", Json::from(page.count() as i64)));
+        let text = |text: &Arc<str>| Json::String(Arc::clone(text));
+        members.extend(self.given.as_ref().map(|token| ("ContinuationToken", text(token))));
+        members.extend(self.start_after.as_ref().map(|name| ("StartAfter", text(name))));
+        members.extend(page.next.map(|next| ("NextContinuationToken", sealed(&next).into())));
+        Ok(Json::object(members))
+    }
+
+    /// As ListObjects shows it.
+    pub(super) fn answer_v1(&self, read: &dyn Read) -> Result<Json, ApiError> {
+        let page = self.page(read)?;
+        let mut members = self.members(&page);
+        members.push(("Marker", Json::String(self.given.clone().unwrap_or_default())));
+        let next = page.next.filter(|_| self.delimiter.is_some());
+        members.extend(next.map(|next| ("NextMarker", Json::String(next))));
+        Ok(Json::object(members))
+    }
+
+    fn members(&self, page: &Page) -> Vec<(&'static str, Json)> {
+        let mut members = vec![
+            ("Name", Json::String(Arc::clone(&self.bucket))),
+            ("Prefix", Json::String(Arc::clone(&self.prefix))),
+            ("MaxKeys", Json::from(self.max as i64)),
+            ("IsTruncated", page.next.is_some().into()),
+        ];
+        let text = |text: &Arc<str>| Json::String(Arc::clone(text));
+        members.extend(self.delimiter.as_ref().map(|delimiter| ("Delimiter", text(delimiter))));
+        members.extend(self.encoding.as_ref().map(|kind| ("EncodingType", text(kind))));
+        if !page.objects.is_empty() {
+            let objects = page.objects.iter().map(|(name, object)| shown(name, object));
+            members.push(("Contents", Json::array(objects)));
+        }
+        if !page.common.is_empty() {
+            let common = page.common.iter().map(|prefix| Json::object([("Prefix", text(prefix))]));
+            members.push(("CommonPrefixes", Json::array(common)));
+        }
+        members
+    }
+
+    /// A page. Of names with a common prefix few are read.
+    fn page(&self, read: &dyn Read) -> Result<Page, ApiError> {
+        found_bucket(&self.bucket, read)?;
+        let mut page = Page::default();
+        let mut from = match self.common(&self.after) {
+            Some(common) if *common == *self.after => after_prefix(common.as_bytes()),
+            _ if self.after.is_empty() => Vec::new(),
+            _ => [self.after.as_bytes(), &[0]].concat(),
+        };
+        loop {
+            let room = self.max - page.count();
+            let wanted = if page.common.is_empty() { room + 1 } else { RUN.min(room + 1) };
+            let run = scan(&self.bucket, &self.prefix, &from, wanted, read)
+                .map_err(|corrupt| unreadable(&corrupt))?;
+            let ended = run.len() < wanted;
+            let before = page.common.len();
+            for (name, object) in run {
+                if page.count() == self.max {
+                    page.next = page.last.filter(|_| self.max > 0);
+                    page.last = None;
+                    return Ok(page);
+                }
+                if let Some(common) = self.common(&name) {
+                    from = after_prefix(common.as_bytes());
+                    page.last = Some(Arc::clone(&common));
+                    page.common.push(common);
+                    break;
+                }
+                from = [name.as_bytes(), &[0]].concat();
+                page.last = Some(Arc::clone(&name));
+                page.objects.push((name, object));
+            }
+            if ended && page.common.len() == before {
+                return Ok(page);
+            }
+        }
+    }
+
+    /// The common prefix that stands for `name`, if one does.
+    fn common(&self, name: &str) -> Option<Arc<str>> {
+        let delimiter = self.delimiter.as_ref()?;
+        let rest = name.strip_prefix(&*self.prefix)?;
+        let end = self.prefix.len() + rest.find(&**delimiter)? + delimiter.len();
+        Some(name[..end].into())
+    }
+}
+
+#[derive(Debug, Default)]
+struct Page {
+    objects: Vec<(Arc<str>, Object)>,
+    common: Vec<Arc<str>>,
+    last: Option<Arc<str>>,
+    next: Option<Arc<str>>,
+}
+
+impl Page {
+    fn count(&self) -> usize {
+        self.objects.len() + self.common.len()
+    }
+}
+
+fn sealed(name: &str) -> String {
+    URL_SAFE_NO_PAD.encode(name)
+}
+
+fn opened(token: &str) -> Option<Arc<str>> {
+    let name = URL_SAFE_NO_PAD.decode(token).ok()?;
+    String::from_utf8(name).ok().map(Arc::from)
+}
+
+/// An object as lists show it.
+fn shown(name: &Arc<str>, object: &Object) -> Json {
+    let mut members = vec![
+        ("Key", Json::String(Arc::clone(name))),
+        ("LastModified", object.modified.rfc3339().into()),
+        ("ETag", super::quoted(&object.etag)),
+    ];
+    if let Some(checksum) = &object.checksum {
+        members.push(("ChecksumAlgorithm", Json::array([checksum.algorithm.name().into()])));
+        members.push(("ChecksumType", checksum.kind().into()));
+    }
+    members.push(("Size", Json::from(object.size() as i64)));
+    members.push(("StorageClass", "STANDARD".into()));
+    Json::object(members)
+}
+
+impl Uploads {
+    pub(super) fn parse(params: Params<'_>) -> Result<Uploads, ApiError> {
+        params.only(&["Bucket", "Prefix"])?;
+        let prefix = params.optional_text("Prefix")?.unwrap_or_default().into();
+        Ok(Uploads { bucket: bucket(params)?, prefix })
+    }
+
+    /// The uploads of the bucket that have begun.
+    pub(super) fn answer(&self, read: &dyn Read) -> Result<Json, ApiError> {
+        found_bucket(&self.bucket, read)?;
+        let begin = uploads_prefix(&self.bucket);
+        let mut uploads = Vec::new();
+        for (key, value) in read.range(&Range::prefix(&begin)) {
+            let Some(id) = key[begin.len()..].strip_suffix(&[0]) else { continue };
+            let Ok(id) = std::str::from_utf8(id) else { continue };
+            if id.contains('\0') {
+                continue;
+            }
+            let upload: Upload =
+                record::record(&key, &value).map_err(|corrupt| unreadable(&corrupt))?;
+            if upload.key.starts_with(&*self.prefix) {
+                uploads.push(Json::object([
+                    ("Key", Json::String(Arc::clone(&upload.key))),
+                    ("UploadId", id.into()),
+                    ("Initiated", upload.begun.rfc3339().into()),
+                    ("StorageClass", "STANDARD".into()),
+                ]));
+            }
+        }
+        let mut members = vec![
+            ("Bucket", Json::String(Arc::clone(&self.bucket))),
+            ("Prefix", Json::String(Arc::clone(&self.prefix))),
+            ("IsTruncated", false.into()),
+            ("MaxUploads", Json::from(PAGE_MAX)),
+        ];
+        if !uploads.is_empty() {
+            members.push(("Uploads", Json::array(uploads)));
+        }
+        Ok(Json::object(members))
+    }
+}

@@ -1,0 +1,245 @@
+//! Uploads in parts: bodies that are stored one by one and become an object at once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use md5::{Digest, Md5};
+use stepwire_asl::{Json, Timestamp};
+
+use super::checksum::Checksum;
+use super::record::{self, Object, Part, Upload};
+use super::{
+    Complete, Create, Name, Objects, UploadPart, Write, checksum_members, found_bucket, hex,
+    no_upload, nothing, quoted, unreadable, whole_seconds,
+};
+use crate::error::ApiError;
+use crate::executions::derived_uuid;
+use crate::read::{Range, Read};
+use crate::settings::Settings;
+
+/// Fewest bytes of a part that is not the last.
+const PART_MIN: u64 = 5 << 20;
+
+/// Reads an upload and what is known of its parts.
+pub(super) fn touch(bucket: &str, id: &str, read: &dyn Read) {
+    read.get(&record::upload_key(bucket, id));
+    read.range(&record::parts(bucket, id));
+}
+
+/// The upload of this id, which must be for this object.
+pub(super) fn find(name: &Name, id: &str, read: &dyn Read) -> Result<Upload, ApiError> {
+    found_bucket(&name.bucket, read)?;
+    let key = record::upload_key(&name.bucket, id);
+    let upload = record::stored::<Upload>(&key, read).map_err(|corrupt| unreadable(&corrupt))?;
+    upload.filter(|upload| upload.key == name.key).ok_or_else(no_upload)
+}
+
+/// The parts of an upload by number.
+pub(super) fn parts(
+    bucket: &str,
+    id: &str,
+    read: &dyn Read,
+) -> Result<BTreeMap<u64, Part>, ApiError> {
+    let begin = record::upload_key(bucket, id).len();
+    let mut parts = BTreeMap::new();
+    for (key, value) in read.range(&record::parts(bucket, id)) {
+        let number = key.get(begin..).and_then(|bytes| bytes.try_into().ok());
+        if let Some(number) = number.map(u64::from_be_bytes) {
+            let part = record::record(&key, &value).map_err(|corrupt| unreadable(&corrupt))?;
+            parts.insert(number, part);
+        }
+    }
+    Ok(parts)
+}
+
+impl Objects {
+    pub(super) fn create_upload(
+        &mut self,
+        now: Timestamp,
+        create: &Create,
+        read: &dyn Read,
+        settings: &Settings,
+        out: &mut Vec<Write>,
+    ) -> Result<Json, ApiError> {
+        let Name { bucket, key } = &create.name;
+        found_bucket(bucket, read)?;
+        let number = self.number(out);
+        let id: Arc<str> = derived_uuid(&settings.secret, "upload", &[number]).into();
+        let upload = Upload {
+            key: Arc::clone(key),
+            begun: whole_seconds(now),
+            headers: create.headers.clone(),
+            algorithm: create.algorithm,
+        };
+        let write = Write::Upload(Arc::clone(bucket), Arc::clone(&id), Some(Arc::new(upload)));
+        self.record(write, out);
+        let mut members = vec![
+            ("Bucket", Json::String(Arc::clone(bucket))),
+            ("Key", Json::String(Arc::clone(key))),
+            ("UploadId", Json::String(id)),
+            ("ServerSideEncryption", "AES256".into()),
+        ];
+        if let Some(algorithm) = create.algorithm {
+            members.push(("ChecksumAlgorithm", algorithm.name().into()));
+            members.push(("ChecksumType", "COMPOSITE".into()));
+        }
+        Ok(Json::object(members))
+    }
+
+    pub(super) fn upload_part(
+        &mut self,
+        now: Timestamp,
+        part: &UploadPart,
+        read: &dyn Read,
+        out: &mut Vec<Write>,
+    ) -> Result<Json, ApiError> {
+        let upload = find(&part.name, &part.upload, read)?;
+        let mut check = part.check.clone();
+        check.algorithm = check.algorithm.or(upload.algorithm);
+        let checksum = check.verify(&part.body)?;
+        let bucket = &part.name.bucket;
+        let key = record::part_key(bucket, &part.upload, part.number);
+        let old = record::stored::<Part>(&key, read).map_err(|corrupt| unreadable(&corrupt))?;
+        let md5: [u8; 16] = Md5::digest(&part.body).into();
+        let body = self.store(&part.body, out).pop();
+        let stored = Part {
+            body: body.unwrap_or(record::Body { number: 0, size: 0 }),
+            md5,
+            modified: whole_seconds(now),
+            checksum,
+        };
+        let mut members = vec![("ETag", quoted(&hex(&md5)))];
+        members.extend(checksum_members(stored.checksum.as_ref()).into_iter().take(1));
+        members.push(("ServerSideEncryption", "AES256".into()));
+        self.record(
+            Write::Part {
+                bucket: Arc::clone(bucket),
+                upload: Arc::clone(&part.upload),
+                number: part.number,
+                part: Some(Arc::new(stored)),
+            },
+            out,
+        );
+        if let Some(old) = old.filter(|old| old.body.size > 0) {
+            self.disuse(old.body, out);
+        }
+        Ok(Json::object(members))
+    }
+
+    pub(super) fn complete_upload(
+        &mut self,
+        now: Timestamp,
+        complete: &Complete,
+        read: &dyn Read,
+        out: &mut Vec<Write>,
+    ) -> Result<Json, ApiError> {
+        let Name { bucket, key } = &complete.name;
+        let upload = find(&complete.name, &complete.upload, read)?;
+        let stored = parts(bucket, &complete.upload, read)?;
+        let chosen = chosen(complete, &stored)?;
+        complete.condition.holds_for_write(&complete.name, read)?;
+        let digests: Vec<u8> = chosen.iter().flat_map(|part| part.md5).collect();
+        let checksum = upload.algorithm.and_then(|algorithm| {
+            Checksum::composite(algorithm, chosen.iter().map(|part| part.checksum.as_ref()))
+        });
+        let bodies = chosen.iter().map(|part| part.body).filter(|body| body.size > 0);
+        let object = Object {
+            bodies: bodies.collect(),
+            etag: format!("{}-{}", hex(&Md5::digest(&digests)), chosen.len()).into(),
+            modified: whole_seconds(now),
+            headers: upload.headers,
+            checksum,
+        };
+        let mut members = vec![
+            ("Location", Json::from(format!("/{bucket}/{key}"))),
+            ("Bucket", Json::String(Arc::clone(bucket))),
+            ("Key", Json::String(Arc::clone(key))),
+            ("ETag", quoted(&object.etag)),
+        ];
+        members.extend(checksum_members(object.checksum.as_ref()));
+        members.push(("ServerSideEncryption", "AES256".into()));
+        let used: Vec<u64> = object.bodies.iter().map(|body| body.number).collect();
+        self.replace(&complete.name, Some(object), read, out)?;
+        self.end_upload(bucket, &complete.upload, &stored, &used, out);
+        Ok(Json::object(members))
+    }
+
+    pub(super) fn abort_upload(
+        &mut self,
+        name: &Name,
+        id: &Arc<str>,
+        read: &dyn Read,
+        out: &mut Vec<Write>,
+    ) -> Result<Json, ApiError> {
+        find(name, id, read)?;
+        let stored = parts(&name.bucket, id, read)?;
+        self.end_upload(&name.bucket, id, &stored, &[], out);
+        Ok(nothing())
+    }
+
+    /// Gives up every upload of a bucket, whose records `read` holds as one run.
+    pub(super) fn drop_uploads(
+        &mut self,
+        bucket: &Arc<str>,
+        read: &dyn Read,
+        out: &mut Vec<Write>,
+    ) -> Result<(), ApiError> {
+        let begin = record::uploads_prefix(bucket);
+        for (key, value) in read.range(&Range::prefix(&begin)) {
+            let rest = &key[begin.len()..];
+            let Some(end) = rest.iter().position(|byte| *byte == 0) else { continue };
+            let id: Arc<str> = String::from_utf8_lossy(&rest[..end]).into();
+            match rest[end + 1..].try_into().map(u64::from_be_bytes) {
+                Ok(number) => {
+                    let part: Part =
+                        record::record(&key, &value).map_err(|corrupt| unreadable(&corrupt))?;
+                    self.end_upload(bucket, &id, &BTreeMap::from([(number, part)]), &[], out);
+                }
+                Err(_) => self.record(Write::Upload(Arc::clone(bucket), id, None), out),
+            }
+        }
+        Ok(())
+    }
+
+    /// The upload and its parts are gone; bodies that are not among `used` are not named any more.
+    fn end_upload(
+        &mut self,
+        bucket: &Arc<str>,
+        id: &Arc<str>,
+        parts: &BTreeMap<u64, Part>,
+        used: &[u64],
+        out: &mut Vec<Write>,
+    ) {
+        self.record(Write::Upload(Arc::clone(bucket), Arc::clone(id), None), out);
+        for (number, part) in parts {
+            let (bucket, upload) = (Arc::clone(bucket), Arc::clone(id));
+            self.record(Write::Part { bucket, upload, number: *number, part: None }, out);
+            if part.body.size > 0 && !used.contains(&part.body.number) {
+                self.disuse(part.body, out);
+            }
+        }
+    }
+}
+
+/// The parts that the caller names, which must be as they were stored.
+fn chosen<'a>(
+    complete: &Complete,
+    stored: &'a BTreeMap<u64, Part>,
+) -> Result<Vec<&'a Part>, ApiError> {
+    let last = complete.parts.len() - 1;
+    let parts = complete.parts.iter().enumerate().map(|(at, (number, etag))| {
+        let part = stored.get(number).filter(|part| hex(&part.md5) == **etag);
+        let part = part.ok_or_else(|| {
+            let message = "One or more of the specified parts could not be found.  The part may \
+                           not have been uploaded, or the specified entity tag may not match the \
+                           part's entity tag.";
+            ApiError::new("InvalidPart", message)
+        })?;
+        if at < last && part.body.size < PART_MIN {
+            let message = "Your proposed upload is smaller than the minimum allowed size";
+            return Err(ApiError::new("EntityTooSmall", message));
+        }
+        Ok(part)
+    });
+    parts.collect()
+}

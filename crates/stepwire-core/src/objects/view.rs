@@ -1,0 +1,183 @@
+//! Requests that read, and how objects are shown.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use stepwire_asl::Json;
+
+use super::record::{self, Bucket, Headers, Object};
+use super::{
+    Get, Name, Request, checksum_members, found_bucket, no_key, nothing, quoted, unreadable, upload,
+};
+use crate::error::ApiError;
+use crate::read::Read;
+use crate::record::Corrupt;
+use crate::settings::Settings;
+
+/// Largest object whose bytes are part of an answer, bytes; a task's output takes no more.
+const SHOWN_MAX: u64 = 1 << 20;
+
+/// The object of this name; `None` when there is none.
+pub fn find(bucket: &str, key: &str, read: &dyn Read) -> Result<Option<Object>, Corrupt> {
+    record::stored(&record::object_key(bucket, key), read)
+}
+
+/// The answer to a request that reads. Bytes of an object are in it as text.
+pub fn answer(request: &Request, read: &dyn Read, settings: &Settings) -> Result<Json, ApiError> {
+    match request {
+        Request::HeadBucket { bucket } => {
+            found_bucket(bucket, read)?;
+            Ok(Json::object([("BucketRegion", Json::from(&*settings.region))]))
+        }
+        Request::GetBucketLocation { bucket } => {
+            found_bucket(bucket, read)?;
+            let oldest = &*settings.region == "us-east-1";
+            let region = if oldest { Json::Null } else { Json::from(&*settings.region) };
+            Ok(Json::object([("LocationConstraint", region)]))
+        }
+        Request::ListBuckets => list_buckets(read, settings),
+        Request::HeadObject(get) => {
+            let (object, range) = shown(get, read)?;
+            Ok(Json::object(members(get, &object, &range)))
+        }
+        Request::GetObject(get) => {
+            let (object, range) = shown(get, read)?;
+            let mut members = members(get, &object, &range);
+            if range.end - range.start > SHOWN_MAX {
+                let message = format!("the object has more than {SHOWN_MAX} bytes");
+                return Err(ApiError::new("EntityTooLarge", message));
+            }
+            let mut bytes = Vec::new();
+            for slice in object.slices(range) {
+                bytes.extend_from_slice(&slice.read(read).map_err(|c| unreadable(&c))?);
+            }
+            members.push(("Body", String::from_utf8_lossy(&bytes).into_owned().into()));
+            Ok(Json::object(members))
+        }
+        Request::ListObjects(list) => list.answer_v1(read),
+        Request::ListObjectsV2(list) => list.answer_v2(read),
+        Request::ListMultipartUploads(uploads) => uploads.answer(read),
+        Request::ListParts { name, upload } => list_parts(name, upload, read),
+        Request::CreateBucket { .. }
+        | Request::DeleteBucket { .. }
+        | Request::PutObject(_)
+        | Request::CopyObject(_)
+        | Request::DeleteObject(_)
+        | Request::DeleteObjects { .. }
+        | Request::CreateMultipartUpload(_)
+        | Request::UploadPart(_)
+        | Request::CompleteMultipartUpload(_)
+        | Request::AbortMultipartUpload { .. } => Ok(nothing()),
+    }
+}
+
+/// The object that a request shows, and which of its bytes.
+pub fn shown(get: &Get, read: &dyn Read) -> Result<(Object, Range<u64>), ApiError> {
+    let Name { bucket, key } = &get.name;
+    found_bucket(bucket, read)?;
+    let object = find(bucket, key, read).map_err(|corrupt| unreadable(&corrupt))?;
+    let object = object.ok_or_else(|| no_key(key))?;
+    get.condition.holds_for_read(&object)?;
+    let range = range(get.range.as_deref(), object.size())?;
+    Ok((object, range))
+}
+
+/// The bytes that a `Range` header asks for, out of `size`. One that is not understood asks for all.
+/// Source: RFC 9110 §14.
+pub fn range(header: Option<&str>, size: u64) -> Result<Range<u64>, ApiError> {
+    let parsed = header.and_then(|header| header.strip_prefix("bytes=")?.split_once('-'));
+    let Some((from, to)) = parsed else { return Ok(0..size) };
+    let unsatisfiable = || {
+        let error = ApiError::new("InvalidRange", "The requested range is not satisfiable");
+        error.with("ActualObjectSize", size.to_string().into())
+    };
+    match (from.parse::<u64>(), to.parse::<u64>()) {
+        (Ok(from), _) if from >= size => Err(unsatisfiable()),
+        (Ok(from), Ok(to)) if to >= from => Ok(from..to.saturating_add(1).min(size)),
+        (Ok(from), Err(_)) if to.is_empty() => Ok(from..size),
+        (Err(_), Ok(0)) if from.is_empty() => Err(unsatisfiable()),
+        (Err(_), Ok(last)) if from.is_empty() => Ok(size.saturating_sub(last)..size),
+        _ => Ok(0..size),
+    }
+}
+
+/// The members that show an object, without its bytes, in the order of the API's model.
+fn members(get: &Get, object: &Object, range: &Range<u64>) -> Vec<(&'static str, Json)> {
+    let mut members = vec![
+        ("AcceptRanges", Json::from("bytes")),
+        ("LastModified", object.modified.rfc3339().into()),
+        ("ContentLength", Json::from((range.end - range.start) as i64)),
+        ("ETag", quoted(&object.etag)),
+    ];
+    if *range == (0..object.size()) {
+        // Of some of the bytes it says nothing.
+        let checksum = object.checksum.as_ref().filter(|_| get.checksum);
+        members.extend(checksum_members(checksum));
+    } else {
+        let (from, last, size) = (range.start, range.end - 1, object.size());
+        members.push(("ContentRange", format!("bytes {from}-{last}/{size}").into()));
+    }
+    members.extend(headers(&object.headers));
+    members.push(("ServerSideEncryption", "AES256".into()));
+    members
+}
+
+fn headers(headers: &Headers) -> Vec<(&'static str, Json)> {
+    let mut members = Vec::new();
+    for name in super::request::STANDARD_HEADERS {
+        let given = headers.standard.iter().find(|(given, _)| **given == *name);
+        let value = given.map(|(_, value)| &**value);
+        let value = if name == "ContentType" {
+            Some(value.unwrap_or("binary/octet-stream"))
+        } else {
+            value
+        };
+        members.extend(value.map(|value| (name, Json::from(value))));
+    }
+    let metadata = headers.metadata.iter();
+    let metadata =
+        metadata.map(|(name, value)| (Arc::clone(name), Json::String(Arc::clone(value))));
+    members.push(("Metadata", Json::object(metadata)));
+    members
+}
+
+fn list_buckets(read: &dyn Read, settings: &Settings) -> Result<Json, ApiError> {
+    let mut buckets = Vec::new();
+    for (key, value) in read.range(&record::buckets()) {
+        let bucket: Bucket =
+            record::record(&key, &value).map_err(|corrupt| unreadable(&corrupt))?;
+        buckets.push(Json::object([
+            ("Name", Json::String(bucket.name)),
+            ("CreationDate", bucket.created.rfc3339().into()),
+        ]));
+    }
+    let owner = Json::object([("ID", Json::from(&*settings.account))]);
+    Ok(Json::object([("Buckets", Json::array(buckets)), ("Owner", owner)]))
+}
+
+fn list_parts(name: &Name, id: &Arc<str>, read: &dyn Read) -> Result<Json, ApiError> {
+    upload::find(name, id, read)?;
+    let parts = upload::parts(&name.bucket, id, read)?;
+    let parts = parts.iter().map(|(number, part)| {
+        let mut members = vec![
+            ("PartNumber", Json::from(*number as i64)),
+            ("LastModified", part.modified.rfc3339().into()),
+            ("ETag", quoted(&super::hex(&part.md5))),
+            ("Size", Json::from(part.body.size as i64)),
+        ];
+        members.extend(checksum_members(part.checksum.as_ref()).into_iter().take(1));
+        Json::object(members)
+    });
+    let parts: Vec<_> = parts.collect();
+    let mut members = vec![
+        ("Bucket", Json::String(Arc::clone(&name.bucket))),
+        ("Key", Json::String(Arc::clone(&name.key))),
+        ("UploadId", Json::String(Arc::clone(id))),
+        ("IsTruncated", false.into()),
+        ("StorageClass", "STANDARD".into()),
+    ];
+    if !parts.is_empty() {
+        members.push(("Parts", Json::array(parts)));
+    }
+    Ok(Json::object(members))
+}

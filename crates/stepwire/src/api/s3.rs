@@ -1,0 +1,525 @@
+//! Amazon S3's restXml: bucket and name in the path or host, members in headers and query.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use stepwire_asl::Json;
+use stepwire_asl::json::{Number, Object};
+use stepwire_aws::rest::query_pairs;
+use stepwire_core::objects::{self, Get};
+use stepwire_core::{ApiError, Request, Service};
+
+use super::chunked;
+use super::xml::{self, Element, Lists};
+use crate::node::Node;
+use crate::shard::{self, ShardRead};
+
+const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
+
+/// Bytes of an object that are read before the first is sent; the rest as they are taken.
+const AT_ONCE: u64 = 1 << 20;
+
+/// What `EncodingType` `url` leaves as it is.
+const URL: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
+
+/// Members in headers, both ways.
+const HEADERS: &[(&str, &str)] = &[
+    ("accept-ranges", "AcceptRanges"),
+    ("cache-control", "CacheControl"),
+    ("content-disposition", "ContentDisposition"),
+    ("content-encoding", "ContentEncoding"),
+    ("content-language", "ContentLanguage"),
+    ("content-length", "ContentLength"),
+    ("content-md5", "ContentMD5"),
+    ("content-range", "ContentRange"),
+    ("content-type", "ContentType"),
+    ("etag", "ETag"),
+    ("expires", "Expires"),
+    ("if-match", "IfMatch"),
+    ("if-none-match", "IfNoneMatch"),
+    ("last-modified", "LastModified"),
+    ("location", "Location"),
+    ("range", "Range"),
+    ("x-amz-acl", "ACL"),
+    ("x-amz-bucket-region", "BucketRegion"),
+    ("x-amz-checksum-algorithm", "ChecksumAlgorithm"),
+    ("x-amz-checksum-crc32", "ChecksumCRC32"),
+    ("x-amz-checksum-crc32c", "ChecksumCRC32C"),
+    ("x-amz-checksum-crc64nvme", "ChecksumCRC64NVME"),
+    ("x-amz-checksum-mode", "ChecksumMode"),
+    ("x-amz-checksum-sha1", "ChecksumSHA1"),
+    ("x-amz-checksum-sha256", "ChecksumSHA256"),
+    ("x-amz-checksum-type", "ChecksumType"),
+    ("x-amz-copy-source", "CopySource"),
+    ("x-amz-metadata-directive", "MetadataDirective"),
+    ("x-amz-object-ownership", "ObjectOwnership"),
+    ("x-amz-sdk-checksum-algorithm", "ChecksumAlgorithm"),
+    ("x-amz-server-side-encryption", "ServerSideEncryption"),
+    ("x-amz-storage-class", "StorageClass"),
+];
+
+/// Headers of Amazon's that say nothing about the operation.
+const ASIDE: &[&str] = &[
+    "x-amz-content-sha256",
+    "x-amz-date",
+    "x-amz-decoded-content-length",
+    "x-amz-request-payer",
+    "x-amz-security-token",
+    "x-amz-trailer",
+    "x-amz-user-agent",
+];
+
+/// Members in the query.
+const QUERY: &[(&str, &str)] = &[
+    ("continuation-token", "ContinuationToken"),
+    ("delimiter", "Delimiter"),
+    ("encoding-type", "EncodingType"),
+    ("fetch-owner", "FetchOwner"),
+    ("marker", "Marker"),
+    ("max-keys", "MaxKeys"),
+    ("partNumber", "PartNumber"),
+    ("prefix", "Prefix"),
+    ("start-after", "StartAfter"),
+    ("uploadId", "UploadId"),
+];
+
+/// Answers a request to S3, refusals included.
+pub(super) async fn answer(node: &Node, parts: &Parts, body: Bytes) -> Response {
+    match carry_out(node, parts, body).await {
+        Ok(response) => response,
+        Err(error) => refused(parts, &error),
+    }
+}
+
+async fn carry_out(node: &Node, parts: &Parts, body: Bytes) -> Result<Response, ApiError> {
+    let target = Target::of(parts)?;
+    let operation = target.operation(parts)?;
+    let mut body = body;
+    let mut trailers = Vec::new();
+    if chunked::is_chunked(&parts.headers) {
+        let decoded = chunked::decode(&body).ok_or_else(|| {
+            let message = "You did not provide the number of bytes specified by the chunks";
+            ApiError::new("IncompleteBody", message)
+        })?;
+        (body, trailers) = (decoded.body, decoded.trailers);
+    }
+    let members = members(operation, &target, parts, &trailers, &body, node)?;
+    let encode = members.member("EncodingType").and_then(Json::as_str) == Some("url");
+    let request = Request::parse(Service::S3, operation, &members);
+    let request = request.ok_or_else(|| not_implemented(operation))??;
+    match request {
+        Request::Objects(objects::Request::GetObject(get)) => object(node, &get),
+        Request::Objects(request) => {
+            let answer = node.call(Request::Objects(request.with_body(body))).await?;
+            let answer = if encode { encoded(&answer) } else { answer };
+            Ok(success(operation, &answer))
+        }
+        _ => Err(not_implemented(operation)),
+    }
+}
+
+fn not_implemented(what: &str) -> ApiError {
+    ApiError::new("NotImplemented", format!("`{what}` is not available in stepwire yet"))
+}
+
+/// What a request is about.
+#[derive(Debug, PartialEq, Eq)]
+struct Target {
+    bucket: Option<String>,
+    key: Option<String>,
+    query: Vec<(String, String)>,
+}
+
+impl Target {
+    fn of(parts: &Parts) -> Result<Target, ApiError> {
+        let invalid = || ApiError::new("InvalidURI", "Couldn't parse the specified URI.");
+        let path = percent_decode_str(parts.uri.path()).decode_utf8().map_err(|_| invalid())?;
+        let path = path.strip_prefix('/').unwrap_or(&path);
+        let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        let host = host.or_else(|| parts.uri.authority().map(axum::http::uri::Authority::as_str));
+        let (bucket, key) = match host.and_then(bucket_of) {
+            Some(bucket) => (Some(bucket.to_owned()), Some(path)),
+            None => match path.split_once('/') {
+                Some((bucket, key)) => (Some(bucket.to_owned()), Some(key)),
+                None => (Some(path.to_owned()), None),
+            },
+        };
+        Ok(Target {
+            bucket: bucket.filter(|bucket| !bucket.is_empty()),
+            key: key.filter(|key| !key.is_empty()).map(str::to_owned),
+            query: query_pairs(parts.uri.query().unwrap_or_default()).collect(),
+        })
+    }
+
+    fn asks(&self, name: &str) -> bool {
+        self.query.iter().any(|(asked, _)| asked == name)
+    }
+
+    /// The operation that method, place and query name; whatever else the query asks for is refused.
+    fn operation(&self, parts: &Parts) -> Result<&'static str, ApiError> {
+        const FLAGS: [&str; 5] = ["delete", "list-type", "location", "uploads", "x-id"];
+        let unknown = self.query.iter().find(|(name, _)| {
+            !FLAGS.contains(&&**name) && !QUERY.iter().any(|(known, _)| known == name)
+        });
+        if let Some((name, _)) = unknown {
+            return Err(not_implemented(&format!("?{name}")));
+        }
+        let copies = parts.headers.contains_key("x-amz-copy-source");
+        let (upload, uploads) = (self.asks("uploadId"), self.asks("uploads"));
+        let method = &parts.method;
+        let operation = match (self.bucket.is_some(), self.key.is_some()) {
+            (false, _) if method == Method::GET => "ListBuckets",
+            (false, _) => "",
+            (true, false) => match *method {
+                Method::PUT => "CreateBucket",
+                Method::DELETE => "DeleteBucket",
+                Method::HEAD => "HeadBucket",
+                Method::POST if self.asks("delete") => "DeleteObjects",
+                Method::GET if self.asks("location") => "GetBucketLocation",
+                Method::GET if uploads => "ListMultipartUploads",
+                Method::GET if self.asks("list-type") => "ListObjectsV2",
+                Method::GET => "ListObjects",
+                _ => "",
+            },
+            (true, true) => match *method {
+                Method::PUT if upload && copies => return Err(not_implemented("UploadPartCopy")),
+                Method::PUT if upload => "UploadPart",
+                Method::PUT if copies => "CopyObject",
+                Method::PUT => "PutObject",
+                Method::GET if upload => "ListParts",
+                Method::GET => "GetObject",
+                Method::HEAD => "HeadObject",
+                Method::DELETE if upload => "AbortMultipartUpload",
+                Method::DELETE => "DeleteObject",
+                Method::POST if uploads => "CreateMultipartUpload",
+                Method::POST if upload => "CompleteMultipartUpload",
+                _ => "",
+            },
+        };
+        if operation.is_empty() {
+            let message = "The specified method is not allowed against this resource.";
+            return Err(ApiError::new("MethodNotAllowed", message));
+        }
+        Ok(operation)
+    }
+}
+
+/// The bucket that a host name names: `bucket.s3.….amazonaws.com`, `bucket.localhost`,
+/// `bucket.s3.localhost`.
+fn bucket_of(host: &str) -> Option<&str> {
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    if let Some(before) = name.strip_suffix(".localhost") {
+        let before = before.strip_suffix(".s3").unwrap_or(before);
+        return Some(before).filter(|bucket| *bucket != "s3");
+    }
+    let before = name.strip_suffix(".amazonaws.com")?;
+    let end = before.rfind(".s3.").or_else(|| before.rfind(".s3-"));
+    end.map(|end| &before[..end]).or_else(|| before.strip_suffix(".s3"))
+}
+
+/// Everything a request says, as the members of its operation's input.
+fn members(
+    operation: &str,
+    target: &Target,
+    parts: &Parts,
+    trailers: &[(String, String)],
+    body: &[u8],
+    node: &Node,
+) -> Result<Json, ApiError> {
+    let mut members = Object::new();
+    members.extend(target.bucket.as_deref().map(|bucket| ("Bucket".into(), bucket.into())));
+    members.extend(target.key.as_deref().map(|key| ("Key".into(), key.into())));
+    for (name, value) in &target.query {
+        if let Some((_, member)) = QUERY.iter().find(|(known, _)| known == name) {
+            let plain = matches!(*member, "MaxKeys" | "PartNumber");
+            let number = Number::from_text(value).filter(|_| plain).map(Json::Number);
+            members.insert((*member).into(), number.unwrap_or_else(|| value.as_str().into()));
+        }
+    }
+    let stores = matches!(operation, "PutObject" | "CreateMultipartUpload" | "CopyObject");
+    let checked = stores || matches!(operation, "UploadPart" | "CompleteMultipartUpload");
+    let mut metadata = Object::new();
+    let sent = parts.headers.iter().map(|(name, value)| {
+        let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
+        (name.as_str().to_owned(), text)
+    });
+    for (name, value) in sent.chain(trailers.iter().cloned()) {
+        let member = HEADERS.iter().find(|(known, _)| *known == name).map(|(_, member)| *member);
+        match member {
+            // Sent with every request, whether or not it means something.
+            Some("ContentLength" | "ContentType" | "ContentEncoding") if !stores => {}
+            Some("ContentLength") => {}
+            Some("ContentMD5") if !checked => {}
+            Some(member) if member.starts_with("Checksum") && !checked => {
+                if operation == "GetObject" || operation == "HeadObject" {
+                    members.insert(member.into(), value.into());
+                }
+            }
+            Some("ContentEncoding") => {
+                let kept = value.split(',').map(str::trim).filter(|one| *one != "aws-chunked");
+                let kept: Vec<_> = kept.collect();
+                if !kept.is_empty() {
+                    members.insert("ContentEncoding".into(), kept.join(",").into());
+                }
+            }
+            Some("CopySource") => {
+                let source = percent_decode_str(&value).decode_utf8_lossy().into_owned();
+                members.insert("CopySource".into(), source.into());
+            }
+            Some(member) => drop(members.insert(member.into(), value.into())),
+            None => {
+                if let Some(name) = name.strip_prefix("x-amz-meta-") {
+                    metadata.insert(name.into(), value.into());
+                } else if name == "x-amz-expected-bucket-owner" {
+                    if *value != *node.settings().account {
+                        return Err(ApiError::new("AccessDenied", "Access Denied"));
+                    }
+                } else if name.starts_with("if-")
+                    || name.starts_with("x-amz-") && !ASIDE.contains(&name.as_str())
+                {
+                    let message = "A header you provided implies functionality that is not \
+                                   implemented";
+                    return Err(
+                        ApiError::new("NotImplemented", message).with("Header", name.into())
+                    );
+                }
+            }
+        }
+    }
+    if stores {
+        members.insert("Metadata".into(), Json::Object(Arc::new(metadata)));
+    }
+    if let Some((member, value)) = in_body(operation, body)? {
+        members.insert(member.into(), value);
+    }
+    Ok(Json::Object(Arc::new(members)))
+}
+
+/// The member that a body of XML is.
+fn in_body(operation: &str, body: &[u8]) -> Result<Option<(&'static str, Json)>, ApiError> {
+    if !matches!(operation, "DeleteObjects" | "CompleteMultipartUpload") {
+        return Ok(None);
+    }
+    let root = Element::parse(body).map_err(|why| {
+        let message = format!("The XML you provided was not well-formed: {why}");
+        ApiError::new("MalformedXML", message)
+    })?;
+    let list = |name: &'static str| root.children.iter().filter(move |child| child.name == name);
+    let text = |element: &Element, name: &'static str| {
+        element.text_of(name).map(|text| (Arc::from(name), Json::from(text)))
+    };
+    if operation == "DeleteObjects" {
+        let objects = list("Object").map(|object| {
+            let version = text(object, "VersionId");
+            Json::object(text(object, "Key").into_iter().chain(version))
+        });
+        let quiet = root.text_of("Quiet") == Some("true");
+        let members = [("Objects", Json::array(objects)), ("Quiet", quiet.into())];
+        return Ok(Some(("Delete", Json::object(members))));
+    }
+    let parts = list("Part").map(|part| {
+        let number = part.text_of("PartNumber").and_then(|number| Number::from_text(number.trim()));
+        let number = number.map(|number| (Arc::from("PartNumber"), Json::Number(number)));
+        Json::object(number.into_iter().chain(text(part, "ETag")))
+    });
+    Ok(Some(("MultipartUpload", Json::object([("Parts", Json::array(parts))]))))
+}
+
+/// An object: its members in headers, its bytes as they are taken.
+fn object(node: &Node, get: &Get) -> Result<Response, ApiError> {
+    let read = node.snapshot();
+    let head = Request::Objects(objects::Request::HeadObject(Box::new(get.clone())));
+    let unreadable =
+        |error: stepwire_store::Error| ApiError::new("InternalError", error.to_string());
+    let looked = shard::catch(|| {
+        let answer = head.answer(&read, node.settings())?;
+        Ok((answer, objects::shown(get, &read)?))
+    });
+    let (answer, (object, range)) = looked.map_err(unreadable)??;
+    let slices: Vec<_> = object.slices(range.clone()).collect();
+    let body = if range.end - range.start <= AT_ONCE {
+        let mut bytes = Vec::with_capacity((range.end - range.start) as usize);
+        for slice in &slices {
+            bytes.extend_from_slice(&bytes_of(slice, &read)?);
+        }
+        Body::from(bytes)
+    } else {
+        Body::from_stream(futures_util::stream::iter(
+            slices.into_iter().map(move |slice| bytes_of(&slice, &read)),
+        ))
+    };
+    let partial = answer.member("ContentRange").is_some();
+    let status = if partial { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
+    Ok((status, in_headers(&answer, |_| true), body).into_response())
+}
+
+fn bytes_of(slice: &objects::Slice, read: &ShardRead) -> Result<Bytes, ApiError> {
+    let bytes = shard::catch(|| slice.read(read));
+    let bytes = bytes.map_err(|error| ApiError::new("InternalError", error.to_string()))?;
+    bytes.map_err(|corrupt| ApiError::new("InternalError", corrupt.to_string()))
+}
+
+/// The members of an answer that are headers.
+fn in_headers(answer: &Json, wanted: impl Fn(&str) -> bool) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let mut add = |name: &str, value: &str| {
+        let name = HeaderName::try_from(name);
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::try_from(value)) {
+            headers.insert(name, value);
+        }
+    };
+    for (member, value) in answer.as_object().into_iter().flatten() {
+        if **member == *"Metadata" {
+            for (name, value) in value.as_object().into_iter().flatten() {
+                add(&format!("x-amz-meta-{name}"), value.as_str().unwrap_or_default());
+            }
+            continue;
+        }
+        let header = HEADERS.iter().find(|(_, known)| *known == &**member && wanted(member));
+        if let Some((name, _)) = header {
+            match (&**member, value) {
+                ("LastModified", Json::String(text)) => add(name, &http_date(text)),
+                (_, Json::String(text)) => add(name, text),
+                (_, other) => add(name, &other.to_text()),
+            }
+        }
+    }
+    headers
+}
+
+/// An RFC 3339 time as HTTP writes it. Source: RFC 9110 §5.6.7.
+fn http_date(text: &str) -> String {
+    match text.parse::<jiff::Timestamp>() {
+        Ok(time) => {
+            time.to_zoned(jiff::tz::TimeZone::UTC).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+        }
+        Err(_) => text.to_owned(),
+    }
+}
+
+/// The answer of an operation that sends no object.
+fn success(operation: &str, answer: &Json) -> Response {
+    let root = match operation {
+        "PutObject" | "UploadPart" | "HeadObject" | "HeadBucket" | "CreateBucket" => {
+            let mut headers = in_headers(answer, |_| true);
+            if operation != "HeadObject" {
+                headers.remove(header::CONTENT_TYPE);
+            }
+            return (headers, ()).into_response();
+        }
+        "DeleteObject" | "DeleteBucket" | "AbortMultipartUpload" => {
+            return StatusCode::NO_CONTENT.into_response();
+        }
+        "ListBuckets" => "ListAllMyBucketsResult",
+        "ListObjects" | "ListObjectsV2" => "ListBucketResult",
+        "DeleteObjects" => "DeleteResult",
+        "CreateMultipartUpload" => "InitiateMultipartUploadResult",
+        "CompleteMultipartUpload" => "CompleteMultipartUploadResult",
+        "ListParts" => "ListPartsResult",
+        "ListMultipartUploads" => "ListMultipartUploadsResult",
+        "CopyObject" => "CopyObjectResult",
+        _ => "LocationConstraint",
+    };
+    let begins = operation == "CreateMultipartUpload";
+    let is_header =
+        |member: &str| member == "ServerSideEncryption" || begins && member.starts_with("Checksum");
+    let headers = in_headers(answer, is_header);
+    let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    let shown = match operation {
+        "CopyObject" => answer.member("CopyObjectResult").cloned().unwrap_or_default(),
+        "GetBucketLocation" => answer.member("LocationConstraint").cloned().unwrap_or_default(),
+        _ => answer.clone(),
+    };
+    match &shown {
+        Json::Object(members) => {
+            xml.extend(["<", root, " xmlns=\"", NAMESPACE, "\">"]);
+            for (member, value) in members.iter().filter(|(member, _)| !is_header(member)) {
+                match (&**member, value) {
+                    ("Buckets", _) => xml::write(member, value, Lists::Inside("Bucket"), &mut xml),
+                    ("Parts", _) => xml::write("Part", value, Lists::Flat, &mut xml),
+                    ("Uploads", _) => xml::write("Upload", value, Lists::Flat, &mut xml),
+                    _ => xml::write(member, value, Lists::Flat, &mut xml),
+                }
+            }
+            xml.extend(["</", root, ">"]);
+        }
+        other => {
+            let text = other.as_str().map(xml::escaped).unwrap_or_default();
+            xml.extend(["<", root, " xmlns=\"", NAMESPACE, "\">", &text, "</", root, ">"]);
+        }
+    }
+    (headers, [(header::CONTENT_TYPE, "application/xml")], xml).into_response()
+}
+
+/// The names in a list as `EncodingType` asks for.
+fn encoded(answer: &Json) -> Json {
+    let name = |member: &str| {
+        matches!(member, "Key" | "Prefix" | "Delimiter" | "StartAfter" | "Marker" | "NextMarker")
+    };
+    match answer {
+        Json::Object(members) => {
+            let members = members.iter().map(|(member, value)| {
+                let value = match value {
+                    Json::String(text) if name(member) => {
+                        utf8_percent_encode(text, URL).to_string().into()
+                    }
+                    other => encoded(other),
+                };
+                (Arc::clone(member), value)
+            });
+            Json::Object(Arc::new(members.collect()))
+        }
+        Json::Array(items) => Json::array(items.iter().map(encoded)),
+        other => other.clone(),
+    }
+}
+
+/// An error as S3 writes it.
+pub(super) fn refused(parts: &Parts, error: &ApiError) -> Response {
+    let status = stepwire_aws::error::status("s3", &error.code);
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+    if status == StatusCode::NOT_MODIFIED {
+        let etag = error.members.iter().find(|(name, _)| *name == "ETag");
+        let etag = etag.and_then(|(_, etag)| etag.as_str()).unwrap_or_default().to_owned();
+        return (status, [(header::ETAG, etag)]).into_response();
+    }
+    if parts.method == Method::HEAD {
+        return status.into_response();
+    }
+    let members = error.members.iter().map(|(name, value)| (Arc::from(*name), value.clone()));
+    let resource = ("Resource".into(), Json::from(parts.uri.path()));
+    let shown = [
+        ("Code".into(), Json::from(&*error.code)),
+        ("Message".into(), error.message.as_str().into()),
+    ];
+    let shown = Json::object::<Arc<str>>(shown.into_iter().chain(members).chain([resource]));
+    let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    xml::write("Error", &shown, Lists::Flat, &mut xml);
+    (status, [(header::CONTENT_TYPE, "application/xml")], xml).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_is_named_by_the_host() {
+        for (host, bucket) in [
+            ("b.s3.us-east-1.amazonaws.com", Some("b")),
+            ("my.b.s3.amazonaws.com", Some("my.b")),
+            ("b.localhost:4566", Some("b")),
+            ("my.b.s3.localhost:4566", Some("my.b")),
+            ("s3.us-east-1.amazonaws.com", None),
+            ("s3.localhost", None),
+            ("localhost:4566", None),
+            ("127.0.0.1:4566", None),
+        ] {
+            assert_eq!(bucket_of(host), bucket, "{host}");
+        }
+    }
+}
