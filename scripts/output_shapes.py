@@ -33,6 +33,8 @@ SERVICES = {
     "ssm": "ssm",
     "sts": "sts",
 }
+# Bounds as the service checks them, where its recorded answers differ from the model.
+BOUNDS = {("lambda", "MemorySize"): "128..10240"}
 SCALARS = {
     "string": "s",
     "character": "s",
@@ -48,6 +50,7 @@ SCALARS = {
 
 class Service:
     def __init__(self, model):
+        self.name = model.service_name
         self.numbers, self.lines = {}, []
         self.operations = []
         for name in model.operation_names:
@@ -75,7 +78,8 @@ class Service:
         if kind == "map":
             return f"< {self.number(shape.value)}"
         words = "|".join(getattr(shape, "enum", []))
-        return SCALARS.get(kind, "*") + bounds(shape) + (f" {words}" if words else "")
+        limits = BOUNDS.get((self.name, shape.name), bounds(shape))
+        return SCALARS.get(kind, "*") + limits + (f" {words}" if words else "")
 
 
 def bounds(shape):

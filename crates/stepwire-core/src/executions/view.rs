@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use stepwire_asl::definition;
 use stepwire_asl::history::Detail;
 use stepwire_asl::{HistoryEvent, Json};
 
@@ -88,7 +89,18 @@ fn configurations(machine: &MachineRecord) -> Members {
         ("tracingConfiguration", shown("tracingConfiguration").unwrap_or_else(tracing)),
     ];
     members.extend(shown("encryptionConfiguration").map(|key| ("encryptionConfiguration", key)));
+    members.extend(variable_references(&machine.definition));
     members
+}
+
+/// `variableReferences`: the variables that each state reads; left out where none reads any.
+fn variable_references(definition: &str) -> Option<(&'static str, Json)> {
+    let found = definition::variable_references(definition);
+    let states = found
+        .into_iter()
+        .map(|(state, names)| (state, Json::array(names.into_iter().map(Json::String))));
+    let states: Vec<_> = states.collect();
+    (!states.is_empty()).then(|| ("variableReferences", Json::object(states)))
 }
 
 fn describe_machine_of(

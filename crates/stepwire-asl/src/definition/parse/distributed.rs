@@ -80,12 +80,7 @@ impl OneState<'_> {
                 None
             }
             None if needs.is_empty() => None,
-            None | Some(Mode::Distributed) => {
-                let why =
-                    "`DISTRIBUTED` Map states are not available in stepwire yet; use `INLINE`";
-                self.parser.fail(why, processor.at);
-                Some(Box::new(distributed))
-            }
+            None | Some(Mode::Distributed) => Some(Box::new(distributed)),
         }
     }
 

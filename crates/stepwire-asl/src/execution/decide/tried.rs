@@ -9,7 +9,7 @@ use crate::definition::{Data, Map, State, StateDefinition};
 use crate::execution::trial::{Probe, Stage};
 use crate::execution::{Execution, Start, Turn};
 use crate::history::{Detail, Payload, Trouble};
-use crate::scope::{Failure, Fault};
+use crate::scope::Fault;
 
 impl<'e, 't> Decider<'e, 't> {
     pub(in crate::execution) fn watched(
@@ -86,19 +86,14 @@ impl<'e, 't> Decider<'e, 't> {
             }
         };
         let mock = self.probe.as_ref().and_then(|probe| probe.setup.mock.clone());
+        let mock =
+            if exceeded { mock.map(|mock| mock.and(Err(threshold_exceeded()))) } else { mock };
         match mock {
-            Some(Ok(_)) if exceeded => Err(Failure::new(
-                "States.ExceedToleratedFailureThreshold",
-                "The specified tolerated failure threshold was exceeded",
-            )
-            .into()),
-            Some(Ok(result)) => self.finish(frame, definition, result),
-            Some(Err(trouble)) => {
-                self.troubled(frame, trouble, Ended::Otherwise);
-                Ok(())
-            }
-            None => Ok(()),
+            Some(Ok(result)) => return self.finish(frame, definition, result),
+            Some(Err(trouble)) => self.troubled(frame, trouble, Ended::Otherwise),
+            None => {}
         }
+        Ok(())
     }
 
     /// Whether more iterations failed than the Map tolerates.
@@ -161,6 +156,13 @@ impl<'e, 't> Decider<'e, 't> {
             items
         };
         Ok(items.as_array().map(<[Json]>::to_vec))
+    }
+}
+
+fn threshold_exceeded() -> Trouble {
+    Trouble {
+        error: Some("States.ExceedToleratedFailureThreshold".into()),
+        cause: Some("The specified tolerated failure threshold was exceeded".into()),
     }
 }
 
