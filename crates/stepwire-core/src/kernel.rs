@@ -11,6 +11,7 @@ use crate::answers::Answers;
 use crate::broker::{self, Broker};
 use crate::effect::{Effect, Report};
 use crate::error::ApiError;
+use crate::executions::map_runs::gather::File;
 use crate::executions::{self, ExecutionId, Executions, Mocked, Parent, Ran, TaskToken};
 use crate::input::{Follow, Input, ReplyId};
 use crate::integrations::{self, Call, Carry, Hosted};
@@ -305,12 +306,28 @@ impl Kernel {
     /// A slice of a map run's work.
     fn go_on(&mut self, now: Timestamp, number: u64, reads: &Reads, step: &mut Step) {
         match self.executions.map_run_slice(now, number, reads, &self.settings) {
-            Ok(slice) => slice.into_iter().for_each(|(id, ran)| ask(id, ran, step)),
+            Ok(slice) => {
+                for (id, mut ran) in slice {
+                    for file in std::mem::take(&mut ran.files) {
+                        self.keep_file(now, file, reads, step);
+                    }
+                    ask(id, ran, step);
+                }
+            }
             Err(corrupt) => {
                 let why = corrupt.to_string().into();
                 step.effects.push(Effect::Report(Report::Unreadable { why }));
             }
         }
+    }
+
+    /// Stores a file of a map run's results, whose bucket is there.
+    fn keep_file(&mut self, now: Timestamp, file: File, reads: &Reads, step: &mut Step) {
+        let mut writes = Vec::new();
+        let body = file.text.into();
+        let kept = self.objects.put(now, file.name, "application/json", body, reads, &mut writes);
+        debug_assert!(kept.is_ok(), "the bucket was found: {kept:?}");
+        step.writes.extend(writes.into_iter().map(Write::Objects));
     }
 
     fn follow(&mut self, now: Timestamp, follow: Follow, reads: &Reads, step: &mut Step) {

@@ -193,3 +193,181 @@ fn answer(node: &mut Node, result: Result<&str, &str>) {
     let result = result.map_err(|error| stepwire_asl::Failure::new(error, "it went wrong"));
     node.input(Input::TaskReturned { execution, scheduled, result });
 }
+
+/// `ItemReader` of the object `items`, of this type.
+fn reader(config: &str) -> String {
+    format!(
+        r#""ItemReader":{{"Resource":"arn:aws:states:::s3:getObject","ReaderConfig":{{{config}}},
+        "Parameters":{{"Bucket":"things","Key":"items"}}}},"#
+    )
+}
+
+/// What an execution gives whose items are in an object.
+fn read(config: &str, object: &str) -> String {
+    let mut node = Node::new();
+    node.bucket("things");
+    node.put("things", "items", object);
+    let arn = node.start("m", &mapping(&reader(config), PASS), "{}");
+    node.run();
+    node.check();
+    let described = node.describe(&arn);
+    match described.member("output") {
+        Some(output) => output.as_str().unwrap().to_owned(),
+        None => format!("{}: {}", text(&described, "error"), text(&described, "cause")),
+    }
+}
+
+#[test]
+fn items_are_read_from_objects() {
+    assert_eq!(read(r#""InputType":"JSON""#, "[1, {\"a\": [2]}]"), r#"[1,{"a":[2]}]"#);
+    assert_eq!(read(r#""InputType":"JSONL""#, "{\"a\":1}\n2\n"), r#"[{"a":1},2]"#);
+    let given = r#""InputType":"CSV","CSVHeaderLocation":"GIVEN","CSVHeaders":["x","y"],"CSVDelimiter":"PIPE""#;
+    assert_eq!(read(given, "1|2\n3\n"), r#"[{"x":"1","y":"2"},{"x":"3","y":""}]"#);
+    let pointer = r#""InputType":"JSON","ItemsPointer":"/a/b""#;
+    assert_eq!(read(pointer, r#"{"a":{"b":[7,8]}}"#), "[7,8]");
+    let most = r#""InputType":"JSON","MaxItems":2"#;
+    assert_eq!(read(most, "[1,2,3]"), "[1,2]");
+    let failed = read(r#""InputType":"JSON""#, "7");
+    assert_eq!(failed, "States.ItemReaderFailed: Attempting to map over non-iterable node.");
+}
+
+#[test]
+fn many_items_are_read_in_slices_and_none_is_lost_in_a_crash() {
+    let mut node = Node::new();
+    node.bucket("things");
+    let items: Vec<String> = (0..3_000).map(|n| format!("{{\"n\":{n}}}")).collect();
+    node.put("things", "items", &format!("[{}]", items.join(",")));
+    let batched = r#""ItemBatcher":{"MaxItemsPerBatch":700},"#;
+    let fields = format!("{}{batched}", reader(r#""InputType":"JSON""#));
+    let arn = node.start("m", &mapping(&fields, PASS), "{}");
+    while node.advance() {
+        node.kill();
+    }
+    let output = Json::parse(&text(&node.describe(&arn), "output")).unwrap();
+    let batches = output.as_array().unwrap().iter();
+    let batches: Vec<_> = batches.map(|b| b.member("Items").unwrap().as_array().unwrap()).collect();
+    assert_eq!(
+        batches.iter().map(|batch| batch.len()).collect::<Vec<_>>(),
+        [700, 700, 700, 700, 200]
+    );
+    let numbers = batches.iter().flat_map(|batch| batch.iter().map(|item| number(item, "n")));
+    assert!(numbers.eq(0..3_000));
+}
+
+#[test]
+fn a_listing_names_the_objects_or_is_read_whole() {
+    let mut node = Node::new();
+    node.bucket("things");
+    node.put("things", "a/1", "[1]");
+    node.put("things", "a/2", "[2,3]");
+    node.put("things", "b", "[4]");
+    let listing = |config: &str| {
+        format!(
+            r#""ItemReader":{{"Resource":"arn:aws:states:::s3:listObjectsV2",{config}
+            "Parameters":{{"Bucket":"things","Prefix":"a/"}}}},"#
+        )
+    };
+    let arn = node.start("names", &mapping(&listing(""), PASS), "{}");
+    node.run();
+    let output = Json::parse(&text(&node.describe(&arn), "output")).unwrap();
+    let keys: Vec<_> = output.as_array().unwrap().iter().map(|entry| text(entry, "Key")).collect();
+    assert_eq!(keys, ["a/1", "a/2"]);
+    let flatten = r#""ReaderConfig":{"InputType":"JSON","Transformation":"LOAD_AND_FLATTEN"},"#;
+    let arn = node.start("whole", &mapping(&listing(flatten), PASS), "{}");
+    node.run();
+    assert_eq!(text(&node.describe(&arn), "output"), "[1,2,3]");
+}
+
+#[test]
+fn a_result_writer_leaves_files_and_a_manifest() {
+    let mut node = Node::new();
+    node.bucket("results");
+    let fields = r#""ToleratedFailureCount":1,"ResultWriter":{
+        "Resource":"arn:aws:states:::s3:putObject","WriterConfig":{"Transformation":"COMPACT"},
+        "Parameters":{"Bucket":"results","Prefix":"all"}},"#;
+    let arn = node.start("m", &mapping(fields, ODD_FAIL), &odd_items(3));
+    while node.advance() {
+        node.kill();
+    }
+    let output = Json::parse(&text(&node.describe(&arn), "output")).unwrap();
+    let details = output.member("ResultWriterDetails").unwrap();
+    let key = text(details, "Key");
+    assert!(key.starts_with("all/") && key.ends_with("/manifest.json"), "{key}");
+    let manifest = node.object("results", &key);
+    let files = manifest.member("ResultFiles").unwrap();
+    assert_eq!(files.member("PENDING").unwrap().to_text(), "[]");
+    let file = |kind: &str| text(&files.member(kind).unwrap().as_array().unwrap()[0], "Key");
+    let succeeded = node.object("results", &file("SUCCEEDED"));
+    assert_eq!(succeeded.to_text(), r#"[{"n":0,"odd":false},{"n":2,"odd":false}]"#);
+    let failed = node.object("results", &file("FAILED"));
+    assert_eq!(text(&failed.as_array().unwrap()[0], "Cause"), "it is odd");
+}
+
+#[test]
+fn a_change_of_a_running_map_run_takes_effect_at_once() {
+    let mut node = Node::new();
+    let arn = node.start("m", &mapping(r#""MaxConcurrency":1,"#, WAIT), "[1,2,3,4]");
+    node.advance();
+    let run = text(&node.map_run(&arn), "mapRunArn");
+    node.ask("UpdateMapRun", &format!("{{\"mapRunArn\":\"{run}\",\"maxConcurrency\":3}}"));
+    node.advance();
+    assert_eq!(counts(&node.map_run(&arn))[..2], [1, 3]);
+    let update = Json::object([("mapRunArn", Json::from(run)), ("maxConcurrency", (-1).into())]);
+    assert_eq!(&*node.call("UpdateMapRun", &update).unwrap_err().code, "ValidationException");
+}
+
+#[test]
+fn branches_and_iterations_that_succeeded_are_not_run_again() {
+    let mut node = Node::new();
+    let task =
+        r#"{"Type":"Task","Resource":"arn:aws:states:::http:invoke","Parameters":{},"End":true}"#;
+    let definition = format!(
+        r#"{{"StartAt":"B","States":{{"B":{{"Type":"Parallel","End":true,"Branches":[
+        {{"StartAt":"T","States":{{"T":{task}}}}},
+        {{"StartAt":"M","States":{{"M":{{"Type":"Map","MaxConcurrency":1,"End":true,"ItemProcessor":
+        {{"StartAt":"I","States":{{"I":{task}}}}}}}}}}}]}}}}}}"#
+    );
+    let arn = node.start("m", &definition, "[1,2,3]");
+    for result in [Ok("\"t\""), Ok("\"first\""), Err("Bad")] {
+        answer(&mut node, result);
+    }
+    assert_eq!(node.status(&arn), "FAILED");
+    node.kill();
+    node.ask("RedriveExecution", &format!("{{\"executionArn\":\"{arn}\"}}"));
+    node.kill();
+    for result in [Ok("\"second\""), Ok("\"third\"")] {
+        answer(&mut node, result);
+    }
+    let described = node.describe(&arn);
+    assert_eq!(text(&described, "output"), r#"["t",["first","second","third"]]"#);
+    assert_eq!(number(&described, "redriveCount"), 1);
+    assert!(node.types(&arn).contains(&"ExecutionRedriven".to_owned()));
+}
+
+#[test]
+fn what_cannot_be_redriven_says_why() {
+    let mut node = Node::new();
+    let fail = r#"{"StartAt":"F","States":{"F":{"Type":"Fail","Error":"No"}}}"#;
+    let arn = node.start("fails", fail, "{}");
+    let redrive = |node: &mut Node, token: &str| {
+        let body = [("executionArn", Json::from(arn.as_str())), ("clientToken", token.into())];
+        node.call("RedriveExecution", &Json::object(body))
+    };
+    let first = redrive(&mut node, "a").unwrap();
+    node.now = node.now.plus_ms(1_000);
+    assert_eq!(redrive(&mut node, "a").unwrap(), first, "the same is answered the same");
+    assert_eq!(number(&node.describe(&arn), "redriveCount"), 1);
+    redrive(&mut node, "b").unwrap();
+    assert_eq!(number(&node.describe(&arn), "redriveCount"), 2);
+    node.now = node.now.plus_ms(15 * 24 * 3_600_000);
+    let late = redrive(&mut node, "c").unwrap_err();
+    assert_eq!(
+        (&*late.code, &*late.message),
+        ("ExecutionNotRedrivable", "Execution redrivable period exceeded")
+    );
+    let pass = r#"{"StartAt":"P","States":{"P":{"Type":"Pass","End":true}}}"#;
+    let arn = node.start("passes", pass, "{}");
+    let body = Json::object([("executionArn", Json::from(arn))]);
+    let refused = node.call("RedriveExecution", &body).unwrap_err();
+    assert_eq!(&*refused.message, "Execution is SUCCEEDED and cannot be redriven");
+}

@@ -8,7 +8,7 @@ use stepwire_asl::{
     Timestamp, Turn,
 };
 
-use super::map_runs;
+use super::map_runs::{self, gather::File};
 use super::record::{self, Write};
 use super::{
     ExecutionId, ExecutionRecord, Executions, Hot, Mocked, OpenRecord, Parent, Status, TaskToken,
@@ -42,6 +42,8 @@ pub(crate) struct Ran {
     pub(crate) orphans: Vec<ExecutionId>,
     /// Map runs that have work to do.
     pub(crate) wake: Vec<u64>,
+    /// Files of results to be stored.
+    pub(crate) files: Vec<File>,
     /// Map runs to be redriven, by execution and `MapRunStarted` event.
     pub(crate) redriven_runs: Vec<(ExecutionId, EventId)>,
 }

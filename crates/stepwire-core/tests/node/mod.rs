@@ -14,6 +14,7 @@ pub(crate) type Disk = BTreeMap<Vec<u8>, Vec<u8>>;
 /// A running kernel and what it has stored.
 pub(crate) struct Node {
     pub(crate) kernel: Kernel,
+    pub(crate) settings: Settings,
     pub(crate) disk: Disk,
     pub(crate) now: Timestamp,
     /// Slices that map runs have asked for.
@@ -28,8 +29,13 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) fn new() -> Node {
+        Node::with(Settings::default())
+    }
+
+    pub(crate) fn with(settings: Settings) -> Node {
         Node {
-            kernel: Kernel::new(Settings::default()),
+            kernel: Kernel::new(settings.clone()),
+            settings,
             disk: Disk::new(),
             now: Timestamp(1_800_000_000_000),
             slices: VecDeque::new(),
@@ -68,7 +74,7 @@ impl Node {
 
     /// Ends the process without warning and starts it again.
     pub(crate) fn kill(&mut self) {
-        let (kernel, first) = Kernel::recover(Settings::default(), self.now, &self.disk).unwrap();
+        let (kernel, first) = Kernel::recover(self.settings.clone(), self.now, &self.disk).unwrap();
         self.kernel = kernel;
         self.slices.clear();
         self.effects.clear();
@@ -106,8 +112,13 @@ impl Node {
         let parsed = Request::parse(Service::States, operation, body);
         let request = parsed.unwrap_or_else(|| panic!("{operation} is not served"))?;
         if request.is_read() {
-            return request.answer(&self.disk, &Settings::default());
+            return request.answer(&self.disk, &self.settings);
         }
+        self.change(request)
+    }
+
+    /// Carries out a request that changes something.
+    pub(crate) fn change(&mut self, request: Request) -> Result<Json, ApiError> {
         let reply = ReplyId(1);
         self.input(Input::Call { reply, request });
         let at = self.effects.iter().rposition(|e| matches!(e, Effect::Reply { .. })).unwrap();
@@ -115,6 +126,29 @@ impl Node {
             Effect::Reply { answer, .. } => answer,
             _ => unreachable!(),
         }
+    }
+
+    pub(crate) fn bucket(&mut self, name: &str) {
+        self.objects("CreateBucket", Json::object([("Bucket", Json::from(name))]), "");
+    }
+
+    pub(crate) fn put(&mut self, bucket: &str, key: &str, body: &str) {
+        let name = Json::object([("Bucket", Json::from(bucket)), ("Key", Json::from(key))]);
+        self.objects("PutObject", name, body);
+    }
+
+    pub(crate) fn object(&mut self, bucket: &str, key: &str) -> Json {
+        let name = Json::object([("Bucket", Json::from(bucket)), ("Key", Json::from(key))]);
+        let request = stepwire_core::objects::Request::parse("GetObject", &name).unwrap().unwrap();
+        let request = Request::Objects(request);
+        let answer = request.answer(&self.disk, &self.settings).unwrap();
+        Json::parse(&text(&answer, "Body")).unwrap()
+    }
+
+    fn objects(&mut self, operation: &str, params: Json, body: &str) {
+        let request = stepwire_core::objects::Request::parse(operation, &params).unwrap().unwrap();
+        let body = bytes::Bytes::copy_from_slice(body.as_bytes());
+        self.change(Request::Objects(request.with_body(body))).unwrap();
     }
 
     /// The same with the body as text, and no refusal expected.

@@ -135,6 +135,8 @@ enum Event {
     Forge(usize, Arc<str>),
     /// The third party answers.
     Http(u64, ExecutionId, u64, Result<Json, Failure>),
+    /// A map run goes on, in this life of the process.
+    MapRun(u64, u64),
     /// The disk is done, in this life of the process.
     Committed(u64),
     /// A deadline of the kernel.
@@ -361,6 +363,11 @@ impl World {
             Event::Http(life, execution, scheduled, result) => {
                 if life == self.life {
                     self.input(Input::TaskReturned { execution, scheduled, result });
+                }
+            }
+            Event::MapRun(life, map_run) => {
+                if life == self.life {
+                    self.input(Input::MapRun(map_run));
                 }
             }
             Event::Committed(life) => {

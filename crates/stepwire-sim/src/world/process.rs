@@ -163,6 +163,10 @@ impl World {
                 let takes = self.dice.between(5, 50);
                 self.at(takes, Event::Http(self.life, execution, scheduled, result));
             }
+            Effect::Continue { map_run } => {
+                let takes = self.dice.between(0, 5);
+                self.at(takes, Event::MapRun(self.life, map_run));
+            }
             Effect::Report(report) => self.reported(report),
         }
     }

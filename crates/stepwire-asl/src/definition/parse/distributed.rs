@@ -178,6 +178,11 @@ impl OneState<'_> {
             InputType::Manifest,
         ];
         let input_type = self.one_of(config, "InputType", &types).map(|at| kinds[at]);
+        if let Some(InputType::Parquet | InputType::Manifest) = input_type {
+            let kind = self.parser.text(config, "InputType").unwrap_or_default();
+            let message = format!("item readers of `{kind}` are not available in stepwire yet");
+            self.parser.fail(message, format!("{at}/InputType"));
+        }
         let given = self.one_of(config, "CSVHeaderLocation", &["FIRST_ROW", "GIVEN"]) == Some(1);
         let headers = self.parser.array(config, "CSVHeaders").unwrap_or_default();
         let headers = headers.iter().filter_map(Json::as_str).map(Arc::from).collect();
@@ -189,12 +194,7 @@ impl OneState<'_> {
         let delimiter = self.one_of(config, "CSVDelimiter", &delimiters).unwrap_or(0);
         let flatten = self.one_of(config, "Transformation", &["NONE", "LOAD_AND_FLATTEN"]);
         self.one_of(config, "ManifestType", &["ATHENA_DATA", "S3_INVENTORY"]);
-        let max_items = self.parser.seconds(config, "MaxItems", 0);
-        if let Some(Seconds::Fixed(count)) = max_items
-            && count > ITEMS_MAX
-        {
-            self.parser.fail(format!("Maximum value is {ITEMS_MAX}"), format!("{at}/MaxItems"));
-        }
+        let max_items = self.parser.number(config, "MaxItems", 0, ITEMS_MAX);
         Some(Reader {
             resource: resource?,
             arguments,

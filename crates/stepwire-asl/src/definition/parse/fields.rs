@@ -166,6 +166,17 @@ impl Parser {
 
     /// `name`, a whole number of at least `least`, or `namePath`.
     pub(super) fn seconds(&mut self, node: Node<'_>, name: &str, least: i64) -> Option<Seconds> {
+        self.number(node, name, least, super::NUMBER_MAX)
+    }
+
+    /// The same, of at most `most`.
+    pub(super) fn number(
+        &mut self,
+        node: Node<'_>,
+        name: &str,
+        least: i64,
+        most: i64,
+    ) -> Option<Seconds> {
         let by_path = format!("{name}Path");
         self.at_most_one(node, &[name, &by_path]);
         if node.members.contains_key(&*by_path) {
@@ -174,7 +185,7 @@ impl Parser {
         if self.is_expression(node, name) {
             return self.expression(node, name).map(Seconds::Expression);
         }
-        self.integer(node, name, least, super::NUMBER_MAX).map(Seconds::Fixed)
+        self.integer(node, name, least, most).map(Seconds::Fixed)
     }
 
     pub(super) fn path(&mut self, node: Node<'_>, name: &str) -> Option<Path> {

@@ -1,44 +1,120 @@
 //! The results of a map run: looked at child by child, once all have ended.
+//!
+//! They become the Map state's result, or files of its result writer. How far this is lives in
+//! memory alone: after a restart it begins anew and comes to the same.
 
 use std::sync::Arc;
 
-use stepwire_asl::definition::Transformation;
 use stepwire_asl::history::Trouble;
 use stepwire_asl::{Failure, Json};
 
-use super::record::{Ending, Spec};
-use crate::executions::record::{self as records, execution_key, history_of};
-use crate::executions::run::Ran;
-use crate::executions::view::{ending_of, input_of};
-use crate::executions::{ExecutionId, ExecutionRecord, Executions, PAYLOAD_MAX, Status};
+use super::child::Child;
+use super::record::{self, Cursor, Ending, Spec};
+use super::view::map_run_arn;
+use crate::executions::run::{Ran, machine_arn};
+use crate::executions::{ExecutionId, Executions, PAYLOAD_MAX};
+use crate::objects::{self, Name};
 use crate::read::{Read, Reads};
 use crate::record::Corrupt;
 use crate::settings::Settings;
 
 /// Children that one slice looks at.
-const CHILDREN: u64 = 128;
+const CHILDREN: u64 = 64;
+/// Bytes of results in one file.
+const FILE_BYTES: usize = 4 << 20;
+
+/// A file of results.
+#[derive(Debug)]
+pub(crate) struct File {
+    /// Where it goes.
+    pub(crate) name: Name,
+    /// What is in it.
+    pub(crate) text: String,
+}
 
 /// Results so far.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
     /// The next child to look at.
     next: u64,
-    /// Texts of results, in order.
+    /// The next item that no child was given.
+    pending: Option<Cursor>,
+    /// Results that are to be the state's.
     results: Vec<Json>,
     /// Bytes of them.
     bytes: usize,
+    files: [Kind; 3],
+}
+
+/// Result files of children that ended alike.
+#[derive(Debug, Default)]
+struct Kind {
+    /// What the next file will hold.
+    text: String,
+    /// Names and sizes of those that are there.
+    done: Vec<(String, usize)>,
+}
+
+const SUCCEEDED: usize = 0;
+const FAILED: usize = 1;
+const PENDING: usize = 2;
+const WORDS: [&str; 3] = ["SUCCEEDED", "FAILED", "PENDING"];
+
+/// Where result files go: the folder of one run.
+struct Folder {
+    bucket: Arc<str>,
+    path: String,
+    lines: bool,
+}
+
+impl Folder {
+    fn of(spec: &Spec) -> Option<Folder> {
+        let destination = spec.writing.destination.as_ref()?;
+        let text = |name| destination.member(name).and_then(Json::as_str);
+        let path = match text("Prefix").map(|prefix| prefix.trim_end_matches('/')) {
+            Some(prefix) if !prefix.is_empty() => format!("{prefix}/{}", spec.uuid),
+            _ => spec.uuid.to_string(),
+        };
+        let bucket = text("Bucket").unwrap_or_default().into();
+        Some(Folder { bucket, path, lines: spec.writing.lines })
+    }
+
+    fn manifest(&self) -> Name {
+        self.name("manifest.json")
+    }
+
+    fn file(&self, kind: usize, number: usize) -> Name {
+        let ending = if self.lines { "jsonl" } else { "json" };
+        self.name(&format!("{}_{number}.{ending}", WORDS[kind]))
+    }
+
+    fn name(&self, file: &str) -> Name {
+        let key = format!("{}/{file}", self.path).into();
+        Name { bucket: Arc::clone(&self.bucket), key }
+    }
+
+    fn exists(&self, read: &dyn Read, settings: &Settings) -> bool {
+        let bucket = Arc::clone(&self.bucket);
+        objects::answer(&objects::Request::HeadBucket { bucket }, read, settings).is_ok()
+    }
 }
 
 impl Executions {
-    /// Reads what [`Executions::gather`] will want.
-    pub(super) fn touch_gathering(&self, number: u64, read: &dyn Read, _settings: &Settings) {
+    /// Reads what [`Executions::gather`], and storing its files, will want.
+    pub(super) fn touch_gathering(&self, number: u64, read: &dyn Read, settings: &Settings) {
         let Some(run) = self.map_runs.get(number) else { return };
         let end = run.progress.executions.begun.min(run.gathered.next + CHILDREN);
         for index in run.gathered.next..end {
-            let id = ExecutionId { machine: number, number: index };
-            read.get(&execution_key(id));
-            read.range(&history_of(id).limit(1));
-            read.range(&history_of(id).reversed().limit(1));
+            Child::touch(ExecutionId { machine: number, number: index }, read);
+        }
+        let Some(folder) = Folder::of(&run.spec) else { return };
+        let pending = run.gathered.pending.unwrap_or(run.progress.next);
+        read.get(&record::items_key(number, pending.chunk));
+        folder.exists(read, settings);
+        let next = |(kind, files): (usize, &Kind)| folder.file(kind, files.done.len());
+        let names = run.gathered.files.iter().enumerate().map(next);
+        for name in names.chain([folder.manifest()]) {
+            let _ = objects::find(&name.bucket, &name.key, read);
         }
     }
 
@@ -53,26 +129,34 @@ impl Executions {
         ran: &mut Ran,
     ) -> Result<Option<(Ending, Json)>, Corrupt> {
         let Some(run) = self.map_runs.open.get_mut(&number) else { return Ok(None) };
-        let spec = Arc::clone(&run.spec);
-        if spec.writing.destination.is_none() && *ending != Ending::Succeeded {
+        let (spec, progress) = (Arc::clone(&run.spec), run.progress.clone());
+        let folder = Folder::of(&spec);
+        if folder.is_none() && *ending != Ending::Succeeded {
             return Ok(Some((ending.clone(), Json::Null)));
         }
-        let begun = run.progress.executions.begun;
-        let mut gathered = std::mem::take(&mut run.gathered);
-        for index in gathered.next..begun.min(gathered.next + CHILDREN) {
-            let id = ExecutionId { machine: number, number: index };
-            let child = Child::read(id, &spec, reads, settings)?;
-            gathered.take(&child, spec.writing.transformation);
+        if let Some(folder) = folder.as_ref().filter(|folder| !folder.exists(reads, settings)) {
+            let cause =
+                format!("The bucket {} of the result writer does not exist.", folder.bucket);
+            let failure = Failure::new("States.ResultWriterFailed", cause);
+            return Ok(Some((Ending::Failed(failure.into()), Json::Null)));
         }
-        gathered.next = begun.min(gathered.next + CHILDREN);
-        let (done, too_large) = (gathered.next == begun, gathered.bytes > PAYLOAD_MAX);
-        if too_large {
-            let cause = format!(
-                "The state/task '{}' returned a result with a size exceeding the maximum number of bytes service limit.",
-                self.state_name(&spec)
-            );
-            let failure = Failure::new("States.DataLimitExceeded", cause);
+        let mut gathered = std::mem::take(&mut run.gathered);
+        let end = progress.executions.begun.min(gathered.next + CHILDREN);
+        while gathered.next < end && !gathered.is_full() {
+            let id = ExecutionId { machine: number, number: gathered.next };
+            gathered.take(&Child::read(id, &spec, reads, settings)?, &spec);
+            gathered.next += 1;
+        }
+        if gathered.bytes > PAYLOAD_MAX {
+            let failure = self.too_large(&spec);
             return Ok(Some((Ending::Failed(Trouble::from(failure)), Json::Null)));
+        }
+        let mut done = gathered.next == progress.executions.begun;
+        if let Some(folder) = &folder {
+            done = done && self.take_pending(number, &mut gathered, reads, settings)?;
+            let files = gathered.files.iter_mut().enumerate();
+            let files = files.filter(|(_, files)| done || files.is_full());
+            ran.files.extend(files.filter_map(|(kind, files)| files.file(kind, folder)));
         }
         if !done {
             if let Some(run) = self.map_runs.open.get_mut(&number) {
@@ -81,112 +165,135 @@ impl Executions {
             return Ok(None);
         }
         self.change(number, ran, |progress| {
-            progress.executions.written = progress.executions.succeeded;
-            progress.items.written = progress.items.succeeded;
+            progress.executions.written = progress.executions.begun;
+            progress.items.written = progress.items.begun;
         });
-        Ok(Some((ending.clone(), Json::array(gathered.results))))
+        let result = match &folder {
+            None => Json::array(gathered.results),
+            Some(folder) => {
+                ran.files.push(gathered.manifest(folder, &spec, settings));
+                let manifest = folder.manifest();
+                Json::object([
+                    ("MapRunArn", Json::from(map_run_arn(settings, &spec))),
+                    (
+                        "ResultWriterDetails",
+                        Json::object([
+                            ("Bucket", Json::String(manifest.bucket)),
+                            ("Key", Json::String(manifest.key)),
+                        ]),
+                    ),
+                ])
+            }
+        };
+        Ok(Some((ending.clone(), result)))
     }
 
-    fn state_name(&self, spec: &Spec) -> String {
+    /// Describes items that no child was given, a chunk of them. Whether that was the last.
+    fn take_pending(
+        &mut self,
+        number: u64,
+        gathered: &mut Gathered,
+        reads: &Reads,
+        settings: &Settings,
+    ) -> Result<bool, Corrupt> {
+        let Some(run) = self.map_runs.get(number) else { return Ok(true) };
+        let (spec, chunks) = (Arc::clone(&run.spec), run.progress.chunks);
+        let cursor = gathered.pending.unwrap_or(run.progress.next);
+        let Some(items) = self.chunk(number, cursor.chunk, reads)? else {
+            return Ok(cursor.chunk >= chunks);
+        };
+        let machine_arn = machine_arn(settings, &spec.name);
+        for item in items.iter().skip(cursor.offset as usize) {
+            let described = Json::object([
+                ("Input", Json::from(item.to_text())),
+                ("InputDetails", Json::object([("Included", Json::from(true))])),
+                ("StateMachineArn", Json::from(machine_arn.as_str())),
+                ("Status", "PENDING".into()),
+            ]);
+            gathered.files[PENDING].add(&described, spec.writing.lines);
+        }
+        gathered.pending = Some(Cursor { chunk: cursor.chunk + 1, offset: 0 });
+        Ok(cursor.chunk + 1 >= chunks)
+    }
+
+    fn too_large(&self, spec: &Spec) -> Failure {
         let machine = self.machine(spec.machine);
         let name = machine.and_then(|machine| machine.compiled.state_name(spec.state));
-        name.map(ToString::to_string).unwrap_or_default()
+        let name = name.map(ToString::to_string).unwrap_or_default();
+        let cause = format!(
+            "The state/task '{name}' returned a result with a size exceeding the maximum number of bytes service limit."
+        );
+        Failure::new("States.DataLimitExceeded", cause)
     }
 }
 
 impl Gathered {
-    fn take(&mut self, child: &Child, transformation: Transformation) {
-        let results = child.result(transformation);
+    fn take(&mut self, child: &Child, spec: &Spec) {
+        let results = child.result(spec.writing.transformation);
+        if spec.writing.destination.is_some() {
+            let kind = if child.succeeded() { SUCCEEDED } else { FAILED };
+            for result in results {
+                self.files[kind].add(&result, spec.writing.lines);
+            }
+            return;
+        }
         for result in results {
             self.bytes += result.to_text().len() + 1;
             self.results.push(result);
         }
     }
-}
 
-/// A child that has ended.
-struct Child {
-    record: ExecutionRecord,
-    arn: String,
-    machine_arn: String,
-    input: Option<String>,
-    /// `output`, or `error` and `cause`.
-    ending: Vec<(&'static str, Json)>,
-}
-
-impl Child {
-    fn read(
-        id: ExecutionId,
-        spec: &Spec,
-        read: &dyn Read,
-        settings: &Settings,
-    ) -> Result<Child, Corrupt> {
-        let key = execution_key(id);
-        let corrupt = |why: &str| Corrupt { key: key.clone(), why: why.to_owned() };
-        let value = read.get(&key).ok_or_else(|| corrupt("a child is not stored"))?;
-        let record = records::execution(&key, &value)?;
-        let mut events = Vec::new();
-        for range in [history_of(id).limit(1), history_of(id).reversed().limit(1)] {
-            for (key, value) in read.range(&range) {
-                events.extend(records::events(&key, &value)?);
-            }
-        }
-        Ok(Child {
-            arn: crate::executions::run::execution_arn(settings, &spec.name, &record.name),
-            machine_arn: crate::executions::run::machine_arn(settings, &spec.name),
-            input: events.first().and_then(input_of),
-            ending: events.iter().rev().find(|e| e.id > 0).map(ending_of).unwrap_or_default(),
-            record,
-        })
+    fn is_full(&self) -> bool {
+        self.bytes > PAYLOAD_MAX || self.files.iter().any(Kind::is_full)
     }
 
-    /// What the results say of it: a child that failed is described whole.
-    fn result(&self, transformation: Transformation) -> Vec<Json> {
-        if self.record.status != Status::Succeeded {
-            return vec![self.described()];
+    fn manifest(&self, folder: &Folder, spec: &Spec, settings: &Settings) -> File {
+        let files = |kind: &Kind| {
+            let entry = |(key, size): &(String, usize)| {
+                Json::object([
+                    ("Key", Json::from(key.as_str())),
+                    ("Size", Json::from(*size as i64)),
+                ])
+            };
+            Json::array(kind.done.iter().map(entry))
+        };
+        let kinds =
+            [FAILED, PENDING, SUCCEEDED].map(|kind| (WORDS[kind], files(&self.files[kind])));
+        let manifest = Json::object([
+            ("DestinationBucket", Json::String(Arc::clone(&folder.bucket))),
+            ("MapRunArn", Json::from(map_run_arn(settings, spec))),
+            ("ResultFiles", Json::object(kinds)),
+        ]);
+        File { name: folder.manifest(), text: manifest.to_text() }
+    }
+}
+
+impl Kind {
+    fn add(&mut self, result: &Json, lines: bool) {
+        if !lines {
+            self.text.push(if self.text.is_empty() { '[' } else { ',' });
         }
-        let output = || self.ending.iter().find(|(name, _)| *name == "output").map(|(_, v)| v);
-        let output = || output().and_then(Json::as_str).and_then(|text| Json::parse(text).ok());
-        match transformation {
-            Transformation::None => vec![self.described()],
-            Transformation::Compact => vec![output().unwrap_or_default()],
-            Transformation::Flatten => match output().unwrap_or_default() {
-                Json::Array(items) => items.to_vec(),
-                other => vec![other],
-            },
+        self.text.push_str(&result.to_text());
+        if lines {
+            self.text.push('\n');
         }
     }
 
-    /// DescribeExecution's answer as result files hold it.
-    pub(super) fn described(&self) -> Json {
-        let included = || Json::object([("Included", Json::from(true))]);
-        let member =
-            |name: &str| self.ending.iter().find(|(n, _)| *n == name).map(|(_, v)| v.clone());
-        let record = &self.record;
-        let mut members = vec![("ExecutionArn", Json::from(self.arn.as_str()))];
-        members.extend(member("cause").map(|cause| ("Cause", cause)));
-        members.extend(member("error").map(|error| ("Error", error)));
-        if let Some(input) = &self.input {
-            members.extend([("Input", Json::from(input.as_str())), ("InputDetails", included())]);
+    fn is_full(&self) -> bool {
+        self.text.len() >= FILE_BYTES
+    }
+
+    /// What has been added since the last file, if anything has.
+    fn file(&mut self, kind: usize, folder: &Folder) -> Option<File> {
+        if self.text.is_empty() {
+            return None;
         }
-        members.push(("Name", Json::String(Arc::clone(&record.name))));
-        if let Some(output) = member("output") {
-            members.extend([("Output", output), ("OutputDetails", included())]);
+        let mut text = std::mem::take(&mut self.text);
+        if !folder.lines {
+            text.push(']');
         }
-        let redrivable = record.status != Status::Succeeded;
-        members.push(("RedriveCount", Json::from(i64::from(record.redrives()))));
-        members.push((
-            "RedriveStatus",
-            if redrivable { "REDRIVABLE_BY_MAP_RUN" } else { "NOT_REDRIVABLE" }.into(),
-        ));
-        if !redrivable {
-            let reason = "Execution is SUCCEEDED and cannot be redriven";
-            members.push(("RedriveStatusReason", reason.into()));
-        }
-        members.push(("StartDate", Json::from(record.started.rfc3339())));
-        members.push(("StateMachineArn", Json::from(self.machine_arn.as_str())));
-        members.push(("Status", record.status.word().into()));
-        members.extend(record.stopped.map(|at| ("StopDate", Json::from(at.rfc3339()))));
-        Json::object(members)
+        let name = folder.file(kind, self.done.len());
+        self.done.push((name.key.to_string(), text.len()));
+        Some(File { name, text })
     }
 }

@@ -6,8 +6,10 @@
 //!
 //! Read in this order: [`record`], [`Executions::map_run_slice`], `children`, `gather`, `reader`.
 
+mod child;
 mod children;
-mod gather;
+mod formats;
+pub(crate) mod gather;
 mod reader;
 pub mod record;
 pub(crate) mod request;
@@ -228,7 +230,11 @@ impl Executions {
             ItemSource::Reader(reading) => (Vec::new(), Some(*reading)),
         };
         let mut progress = Progress {
-            phase: if reading.is_some() { Phase::Reading(0) } else { Phase::Running },
+            phase: if reading.is_some() {
+                Phase::Reading(reader::Progress::default())
+            } else {
+                Phase::Running
+            },
             concurrency: start.concurrency,
             tolerated_count: start.tolerated_count,
             tolerated_percentage: start.tolerated_percentage,
@@ -278,7 +284,8 @@ impl Executions {
         progress.phase = Phase::Running;
         if begun == 0 && spec.reading.is_some() {
             // Its items may not have been read to the end.
-            (progress.phase, progress.chunks, progress.items_total) = (Phase::Reading(0), 0, 0);
+            (progress.phase, progress.chunks, progress.items_total) =
+                (Phase::Reading(reader::Progress::default()), 0, 0);
         }
         progress.again = (begun > 0).then_some((0, begun));
         (progress.executions, progress.items) =

@@ -101,8 +101,8 @@ pub struct Cursor {
 /// What a map run does at present.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Phase {
-    /// Items are being read: this many bytes or objects of the source have been.
-    Reading(u64),
+    /// Items are being read.
+    Reading(super::reader::Progress),
     /// Children run.
     Running,
     /// No more children begin, and those that run are stopped.

@@ -29,7 +29,7 @@ impl Executions {
         let Some(run) = self.map_runs.get(number) else { return };
         self.touch(run.spec.parent, read);
         match &run.progress.phase {
-            Phase::Reading(_) => self.touch_reader(number, read, settings),
+            Phase::Reading(_) => self.touch_reader(number, read),
             Phase::Running => {
                 for index in self.to_look_at(number) {
                     let id = ExecutionId { machine: number, number: index };
@@ -65,7 +65,7 @@ impl Executions {
         match phase {
             Phase::Reading(_) => {
                 let mut ran = Ran::default();
-                self.read_items(number, reads, settings, &mut ran)?;
+                self.read_items(number, reads, &mut ran)?;
                 slice.push((parent, ran));
             }
             Phase::Running => self.run_items(now, number, reads, settings, &mut slice)?,
@@ -222,7 +222,7 @@ impl Executions {
         Ok(Some(taken.map(|(input, held)| (input, held, after[held as usize - 1]))))
     }
 
-    fn chunk(
+    pub(super) fn chunk(
         &mut self,
         number: u64,
         chunk: u32,
