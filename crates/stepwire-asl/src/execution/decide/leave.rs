@@ -13,7 +13,7 @@ use crate::scope::{Failure, Fault};
 use crate::template::Template;
 
 /// Most bytes of any payload.
-const PAYLOAD_MAX: usize = 262_144;
+pub(crate) const PAYLOAD_MAX: usize = 262_144;
 
 /// Error name of what no payload can hold.
 pub(super) const DATA_LIMIT: &str = "States.DataLimitExceeded";

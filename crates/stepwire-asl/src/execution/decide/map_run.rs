@@ -187,7 +187,7 @@ impl Decider<'_, '_> {
         }
     }
 
-    fn batch(
+    pub(super) fn batch(
         &mut self,
         frame: u32,
         distributed: &Distributed,

@@ -7,7 +7,7 @@
 mod branches;
 mod evaluate;
 mod fail;
-mod leave;
+pub(super) mod leave;
 mod map_run;
 mod states;
 mod tasks;

@@ -7,7 +7,7 @@ use super::{Decider, Ended};
 use crate::Json;
 use crate::definition::{Data, Map, State, StateDefinition};
 use crate::execution::trial::{Probe, Stage};
-use crate::execution::{Execution, Start, Turn};
+use crate::execution::{Batch, Execution, Start, Turn};
 use crate::history::{Detail, Payload, Trouble};
 use crate::scope::Fault;
 
@@ -105,17 +105,23 @@ impl<'e, 't> Decider<'e, 't> {
         input: &Json,
     ) -> Result<bool, Fault> {
         let items = self.tried_items(frame, definition, map, input)?;
+        let total = items.as_ref().map_or(0, Vec::len);
         let concurrency = self.concurrency(frame, map, input)?;
         self.note(Stage::MaxConcurrency, &Json::from(i64::from(concurrency)));
-        if let (Some(items), Some(_)) = (&items, &map.selector) {
-            let mut inputs = Vec::with_capacity(items.len());
-            for (index, item) in items.iter().enumerate() {
-                inputs.push(self.selected(frame, definition, map, index as u32, item)?);
-            }
-            self.note(Stage::AfterItemSelector, &Json::array(inputs));
+        let mut inputs = Vec::with_capacity(total);
+        for (index, item) in items.iter().flatten().enumerate() {
+            inputs.push(self.selected(frame, definition, map, index as u32, item)?);
+        }
+        if items.is_some() && map.selector.is_some() {
+            self.note(Stage::AfterItemSelector, &Json::array(inputs.iter().cloned()));
+        }
+        let Some(distributed) = &map.distributed else { return Ok(false) };
+        if let Some(batch) = self.batch(frame, distributed, input)?
+            && items.is_some()
+        {
+            self.note(Stage::AfterItemBatcher, &Json::array(batches(&batch, &inputs)));
         }
         let failures = self.probe.as_ref().and_then(|probe| probe.setup.failures).unwrap_or(0);
-        let Some(distributed) = &map.distributed else { return Ok(false) };
         let (count, percentage) = self.tolerated(frame, distributed, input)?;
         let mut exceeded = false;
         if distributed.tolerated_count.is_some() {
@@ -125,8 +131,7 @@ impl<'e, 't> Decider<'e, 't> {
         if distributed.tolerated_percentage.is_some() {
             let shown = Json::from_f64(percentage).unwrap_or_default();
             self.note(Stage::ToleratedFailurePercentage, &shown);
-            let total = items.map_or(0, |items| items.len()).max(1);
-            exceeded |= f64::from(failures) * 100.0 / total as f64 > percentage;
+            exceeded |= f64::from(failures) * 100.0 / total.max(1) as f64 > percentage;
         }
         Ok(exceeded)
     }
@@ -149,14 +154,35 @@ impl<'e, 't> Decider<'e, 't> {
             }
             read
         } else {
-            let items = self.array_of_items(frame, definition, map, input)?;
+            let items = self.items(frame, map, input)?;
             if matches!(definition.data, Data::JsonPath(_)) {
                 self.note(Stage::AfterItemsPath, &items);
             }
-            items
+            // A distributed Map also iterates over the members of an object.
+            if let (Some(members), Some(_)) = (items.as_object(), &map.distributed) {
+                return Ok(Some(members.iter().map(entry).collect()));
+            }
+            self.array_of_items(frame, definition, map, input)?
         };
         Ok(items.as_array().map(<[Json]>::to_vec))
     }
+}
+
+fn entry((name, value): (&Arc<str>, &Json)) -> Json {
+    Json::object([("Key", Json::String(Arc::clone(name))), ("Value", value.clone())])
+}
+
+/// The inputs of the children that a batcher makes of `items`.
+fn batches(batch: &Batch, items: &[Json]) -> Vec<Json> {
+    let most = usize::try_from(batch.items_max).ok().filter(|most| *most > 0);
+    let (mut made, mut left) = (Vec::new(), items);
+    while !left.is_empty() {
+        let next = &left[..left.len().min(most.unwrap_or(usize::MAX))];
+        let Some((input, count)) = batch.together(next.to_vec()) else { break };
+        made.push(input);
+        left = &left[count as usize..];
+    }
+    made
 }
 
 fn threshold_exceeded() -> Trouble {

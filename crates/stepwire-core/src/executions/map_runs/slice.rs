@@ -195,7 +195,7 @@ impl Executions {
         // Where the item after each one is.
         let mut after = Vec::new();
         let mut items = Vec::new();
-        let bytes_max = spec.batch.as_ref().map_or(usize::MAX, most_bytes);
+        let bytes_max = spec.batch.as_ref().map_or(usize::MAX, Batch::most_bytes);
         let mut bytes = 0;
         while (items.len() as u64) < wanted && bytes <= bytes_max {
             let Some(chunk) = self.chunk(number, cursor.chunk, reads)? else { return Ok(None) };
@@ -217,7 +217,7 @@ impl Executions {
         };
         let taken = match &spec.batch {
             None => selected.into_iter().next().map(|input| (input, 1)).ok_or_else(too_large),
-            Some(batch) => together(selected, batch),
+            Some(batch) => batch.together(selected).ok_or_else(too_large),
         };
         Ok(Some(taken.map(|(input, held)| (input, held, after[held as usize - 1]))))
     }
@@ -321,34 +321,4 @@ impl MapRun {
         let items = self.wanted().min(PAYLOAD_MAX as u64 / 2) as usize;
         (items.div_ceil(CHUNK_ITEMS) + PAYLOAD_MAX / CHUNK_BYTES + 1) as u32
     }
-}
-
-fn most_bytes(batch: &Batch) -> usize {
-    match batch.bytes_max {
-        0 => PAYLOAD_MAX,
-        bytes => (bytes as usize).min(PAYLOAD_MAX),
-    }
-}
-
-/// As many of `items` as fit into one input with the batch's own, and how many those are.
-fn together(items: Vec<Json>, batch: &Batch) -> Result<(Json, u32), Failure> {
-    let own =
-        batch.input.as_ref().map_or(0, |input| input.to_text().len() + r#","BatchInput":"#.len());
-    let mut bytes = own + r#"{"Items":[]}"#.len();
-    let mut held = Vec::new();
-    for item in items {
-        bytes += item.to_text().len() + usize::from(!held.is_empty());
-        if bytes > most_bytes(batch) {
-            break;
-        }
-        held.push(item);
-    }
-    if held.is_empty() {
-        return Err(too_large());
-    }
-    let count = held.len() as u32;
-    let mut members = Vec::new();
-    members.extend(batch.input.clone().map(|input| ("BatchInput", input)));
-    members.push(("Items", Json::array(held)));
-    Ok((Json::object(members), count))
 }
