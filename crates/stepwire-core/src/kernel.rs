@@ -335,8 +335,8 @@ impl Kernel {
             Follow::Perform { execution, scheduled, hosted, request } => {
                 // Another task of this turn may have ended the state that wanted it.
                 match self.executions.is_task_open(TaskToken { execution, scheduled }, reads) {
-                    Ok(true) => {}
-                    Ok(false) => return,
+                    Ok(false) if !self.trials.has(execution) => return,
+                    Ok(_) => {}
                     Err(corrupt) => return self.quarantine(execution, &corrupt, step),
                 }
                 let call = Call { execution, scheduled };

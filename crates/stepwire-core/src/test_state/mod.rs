@@ -91,6 +91,11 @@ impl Trials {
         }
     }
 
+    /// Whether this is a state under test that has not been answered.
+    pub(crate) fn has(&self, id: ExecutionId) -> bool {
+        id.machine == Trials::MACHINE && self.running.contains_key(&id.number)
+    }
+
     /// Takes out a state that has ended, or has taken too long.
     pub(crate) fn take_ended(&mut self, now: Timestamp, id: ExecutionId) -> Option<Running> {
         let running = self.running.get(&id.number)?;
