@@ -50,7 +50,12 @@ fn main() {
 fn run(machine: &Arc<StateMachine>) -> Vec<HistoryEvent> {
     let mut entropy = Entropy::new(1);
     let token = |id| format!("token-{id}");
-    let mut turn = Turn { now: Timestamp(1_700_000_000_000), entropy: &mut entropy, token: &token };
+    let mut turn = Turn {
+        now: Timestamp(1_700_000_000_000),
+        entropy: &mut entropy,
+        token: &token,
+        activity: &|_| true,
+    };
     let start = Start {
         execution_arn: "arn:aws:states:us-east-1:123456789012:execution:machine:name".into(),
         role_arn: "arn:aws:iam::123456789012:role/role".into(),

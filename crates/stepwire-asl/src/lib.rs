@@ -5,6 +5,7 @@
 //!
 //! Read in this order: [`StateMachine`], [`HistoryEvent`], [`Execution`], [`Execution::step`].
 
+pub mod advice;
 pub mod compare;
 pub mod definition;
 pub mod diagnostic;
@@ -16,6 +17,7 @@ pub mod json;
 pub mod jsonata;
 pub mod path;
 pub mod scope;
+pub mod source;
 pub mod template;
 pub mod time;
 
@@ -25,7 +27,7 @@ pub const REVISION: u16 = 1;
 
 pub use definition::SingleState;
 pub use definition::StateMachine;
-pub use diagnostic::{Diagnostic, Severity};
+pub use diagnostic::{Diagnostic, Severity, Topic};
 pub use entropy::Entropy;
 pub use execution::{Decision, Execution, Rejected, Start, Status, Stimulus, Task, Turn};
 pub use history::{EventId, HistoryEvent, Kind, Trouble};

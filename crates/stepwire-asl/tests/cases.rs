@@ -2,7 +2,7 @@
 //!
 //! A page holds blocks. `json` is a definition. `script` says what happens to it, on virtual time;
 //! what must come of it follows: `history`, every event; `outcome`, how each execution ends; or
-//! `diagnostics`, what is wrong with the definition. Each case also replays its history, as it is
+//! `diagnostics`, what is wrong with the definition; `advice`, what its author should know. Each case also replays its history, as it is
 //! and as it is stored, and must reach the same state.
 //!
 //! `CASE=retry cargo test -p stepwire-asl --test cases` runs the pages whose path has `retry` in
@@ -28,6 +28,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use stepwire_asl::advice;
 use stepwire_asl::history::{decode_chunk, encode_chunk};
 use stepwire_asl::{
     Decision, Entropy, Execution, Failure, HistoryEvent, Json, Start, StateMachine, Status,
@@ -105,6 +106,7 @@ fn rewritten(page: &str, path: &Path) -> String {
             "history" => World::run(&definition, &script).history(),
             "outcome" => World::run(&definition, &script).outcome(),
             "diagnostics" => diagnostics(&definition),
+            "advice" => advice(&definition),
             other => panic!("{}: unknown block `{other}`", path.display()),
         };
         made.push_str(&now);
@@ -119,6 +121,24 @@ fn diagnostics(definition: &str) -> String {
         Ok(_) => "none\n".to_owned(),
         Err(found) => found.iter().flat_map(|found| [found.to_string(), "\n".to_owned()]).collect(),
     }
+}
+
+fn advice(definition: &str) -> String {
+    let json = Json::parse(definition).unwrap();
+    let found = [advice::linted(&json), advice::advised(&json)].concat();
+    if found.is_empty() {
+        return "none\n".to_owned();
+    }
+    found.iter().fold(String::new(), |mut told, found| {
+        writeln!(told, "{found}").unwrap();
+        for related in &found.help.related {
+            writeln!(told, "  {} at {}", related.label, related.place).unwrap();
+        }
+        if let Some(hint) = &found.help.hint {
+            writeln!(told, "  hint: {hint}").unwrap();
+        }
+        told
+    })
 }
 
 /// Executions of one machine, one after the other.
@@ -172,7 +192,8 @@ impl World {
             input: input.into(),
         };
         let token = |id| format!("token-{id}");
-        let mut turn = Turn { now: self.now, entropy: &mut self.entropy, token: &token };
+        let mut turn =
+            Turn { now: self.now, entropy: &mut self.entropy, token: &token, activity: &|_| true };
         let (execution, decision) = Execution::start(Arc::clone(&self.machine), start, &mut turn);
         let (events, stored) = (Vec::new(), Vec::new());
         let mut run = Run { execution, events, stored, told: String::new() };
@@ -212,7 +233,8 @@ impl World {
     fn step(&mut self, stimulus: Stimulus) {
         let run = self.runs.last_mut().unwrap();
         let token = |id| format!("token-{id}");
-        let mut turn = Turn { now: self.now, entropy: &mut self.entropy, token: &token };
+        let mut turn =
+            Turn { now: self.now, entropy: &mut self.entropy, token: &token, activity: &|_| true };
         let before = run.execution.clone();
         match run.execution.step(stimulus, &mut turn) {
             Ok(decision) => run.take(decision, &self.machine),

@@ -124,12 +124,12 @@ fn run(machine: &Arc<StateMachine>, input: &str) -> (&'static str, Vec<HistoryEv
         role_arn: "snf_role_arn".into(),
         input: input.into(),
     };
-    let mut turn = Turn { now, entropy: &mut entropy, token: &token };
+    let mut turn = Turn { now, entropy: &mut entropy, token: &token, activity: &|_| true };
     let (mut execution, decision) = Execution::start(Arc::clone(machine), start, &mut turn);
     let mut events = decision.events;
     while let Some(due) = execution.due() {
         now = now.max(due);
-        let mut turn = Turn { now, entropy: &mut entropy, token: &token };
+        let mut turn = Turn { now, entropy: &mut entropy, token: &token, activity: &|_| true };
         events.extend(execution.step(Stimulus::Timer, &mut turn).unwrap().events);
     }
     let status = match execution.status() {

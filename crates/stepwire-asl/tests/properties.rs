@@ -338,7 +338,7 @@ impl Run {
     fn start(machine: Arc<StateMachine>, input: &str) -> Run {
         let (now, mut entropy) = (Timestamp(1_700_000_000_000), Entropy::new(3));
         let token = |id| format!("token-{id}");
-        let mut turn = Turn { now, entropy: &mut entropy, token: &token };
+        let mut turn = Turn { now, entropy: &mut entropy, token: &token, activity: &|_| true };
         let start = Start {
             execution_arn: "arn:aws:states:us-east-1:1:execution:m:n".into(),
             role_arn: "role".into(),
@@ -381,7 +381,8 @@ impl Run {
         };
         let Some(stimulus) = stimulus else { return };
         let token = |id| format!("token-{id}");
-        let mut turn = Turn { now: self.now, entropy: &mut self.entropy, token: &token };
+        let mut turn =
+            Turn { now: self.now, entropy: &mut self.entropy, token: &token, activity: &|_| true };
         let before = self.execution.clone();
         match self.execution.step(stimulus, &mut turn) {
             Ok(decision) => self.take(decision),

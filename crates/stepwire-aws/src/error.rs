@@ -1,4 +1,6 @@
-//! Which HTTP status an error has.
+//! Which HTTP status an error has, and what it is called on the wire.
+
+use std::borrow::Cow;
 
 /// The HTTP status of an error of this name in `service` (its signing name).
 ///
@@ -76,8 +78,31 @@ pub fn qualified(service: &str, code: &str) -> String {
             format!("com.amazon.coral.validate#{code}")
         }
         ("dynamodb", code) => format!("com.amazonaws.dynamodb.v20120810#{code}"),
+        ("sqs", code) => format!("com.amazonaws.sqs#{code}"),
         (_, code) => code.to_owned(),
     }
+}
+
+/// The error's name in the service's older protocol, which clients still go by, and whose fault it
+/// is. `None`: the service has no such names.
+///
+/// Source: the service model of Amazon SQS, `awsQueryError`.
+pub fn query_code<'a>(service: &str, code: &'a str) -> Option<(Cow<'a, str>, &'static str)> {
+    if service != "sqs" {
+        return None;
+    }
+    let code = match code {
+        "QueueDoesNotExist" => "AWS.SimpleQueueService.NonExistentQueue".into(),
+        "QueueNameExists" => "QueueAlreadyExists".into(),
+        "BatchEntryIdsNotDistinct"
+        | "BatchRequestTooLong"
+        | "EmptyBatchRequest"
+        | "InvalidBatchEntryId"
+        | "TooManyEntriesInBatchRequest"
+        | "UnsupportedOperation" => format!("AWS.SimpleQueueService.{code}").into(),
+        other => other.into(),
+    };
+    Some((code, "Sender"))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::answers::Answer;
 use crate::effect::{Effect, Report};
 use crate::executions::{Begin, PAYLOAD_MAX, TaskToken};
 use crate::input::{Follow, HOPS_MAX, Input};
-use crate::kernel::{Kernel, Step, ask};
+use crate::kernel::{Kernel, Step};
 use crate::message::{Message, Properties};
 use crate::read::Reads;
 use crate::request::{Publish, Request, Service};
@@ -127,7 +127,7 @@ impl Kernel {
             test_case: None,
         };
         let (id, ran) = self.executions.begin(now, begin, &self.settings).ok_or_else(missing)?;
-        ask(id, ran, step);
+        self.ask(id, ran, step);
         Ok(())
     }
 

@@ -36,6 +36,10 @@ pub enum Input {
         /// What came of it.
         result: Result<Json, Failure>,
     },
+    /// A caller that waits for an answer has gone away.
+    Gone(ReplyId),
+    /// An answer reached nobody: its caller was gone when it came.
+    Unheard(Json),
     /// A map run goes on: what [`Effect::Continue`](crate::Effect::Continue) asked for.
     MapRun(u64),
     /// Time has passed: [`Kernel::due`](crate::Kernel::due) is reached.
@@ -86,6 +90,8 @@ pub enum Follow {
     Timers(Vec<ExecutionId>),
     /// An execution has ended: the one that waits for it is told.
     Ended(ExecutionId, Parent),
+    /// A task of this activity and a worker may have found each other.
+    HandOut(Arc<str>),
     /// An execution was redriven, and with it the map run that this event of it began.
     RedriveMapRun {
         /// The execution.
@@ -95,6 +101,8 @@ pub enum Follow {
     },
     /// Nobody waits for this execution any more: it is stopped.
     Abandon(ExecutionId),
+    /// Somebody waits for a message of the queue of this number, and there is one.
+    Receive(u64),
     /// After a restart: the tasks of this execution are asked for again.
     Resume(ExecutionId),
 }

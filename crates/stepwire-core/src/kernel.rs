@@ -3,21 +3,22 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use stepwire_asl::definition::Pattern;
-use stepwire_asl::{Json, Rejected, Stimulus, Task, Timestamp};
+use stepwire_asl::{Json, Rejected, Stimulus, Timestamp};
 
 use crate::acts::refuse;
 use crate::answers::Answers;
+use crate::asking::{Asker, reply_to};
 use crate::broker::{self, Broker};
 use crate::effect::{Effect, Report};
 use crate::error::ApiError;
 use crate::executions::map_runs::gather::File;
-use crate::executions::{self, ExecutionId, Executions, Mocked, Parent, Ran, TaskToken};
-use crate::input::{Follow, Input, ReplyId};
-use crate::integrations::{self, Call, Carry, Hosted};
+use crate::executions::{self, ExecutionId, Executions, Parent, Ran, TaskToken, activities};
+use crate::input::{Follow, Input};
+use crate::integrations::Call;
 use crate::message::Message;
 use crate::objects::Objects;
 use crate::overlay::{Changes, Layered};
+use crate::queues::{self, Queues};
 use crate::read::{Need, Range, Read, Reads};
 use crate::record::{Corrupt, Space};
 use crate::registry::Registry;
@@ -53,8 +54,9 @@ pub struct Kernel {
     pub(crate) executions: Executions,
     pub(crate) answers: Answers,
     pub(crate) objects: Objects,
+    pub(crate) queues: Queues,
     /// States under test.
-    trials: Trials,
+    pub(crate) trials: Trials,
     /// Tasks left for the next turn. Not durable: after a restart executions ask again.
     postponed: VecDeque<Input>,
     /// Messages seen by the rules since the start: makes their random values differ.
@@ -84,6 +86,7 @@ impl Kernel {
             executions: Executions::default(),
             answers: Answers::default(),
             objects: Objects::default(),
+            queues: Queues::default(),
             trials: Trials::default(),
             postponed: VecDeque::new(),
             salt: 0,
@@ -116,13 +119,14 @@ impl Kernel {
 
     fn load(&mut self, read: &dyn Read) -> Result<(), Corrupt> {
         type Load = fn(&mut Kernel, &[u8], &[u8]) -> Result<(), Corrupt>;
-        let parts: [(&[Space], Load); 7] = [
+        let parts: [(&[Space], Load); 8] = [
             (Registry::SPACES, |kernel, key, value| kernel.registry.load(key, value)),
             (Rules::SPACES, |kernel, key, value| kernel.rules.load(key, value)),
             (Tables::SPACES, |kernel, key, value| kernel.tables.load(key, value)),
             (Executions::SPACES, |kernel, key, value| kernel.executions.load(key, value)),
             (Answers::SPACES, |kernel, key, value| kernel.answers.load(key, value)),
             (Objects::SPACES, |kernel, key, value| kernel.objects.load(key, value)),
+            (Queues::SPACES, |kernel, key, value| kernel.queues.load(key, value)),
             (Broker::SPACES, |kernel, key, value| kernel.broker.load(key, value)),
         ];
         for (spaces, load) in parts {
@@ -133,6 +137,7 @@ impl Kernel {
             }
         }
         self.objects.resume_numbers(read)?;
+        self.queues.resume();
         self.executions.resume_numbers(read)
     }
 
@@ -150,6 +155,7 @@ impl Kernel {
         same("tables", self.tables == stored.tables)?;
         same("answers", self.answers == stored.answers)?;
         same("objects", self.objects == stored.objects)?;
+        same("queues or messages in them", self.queues == stored.queues)?;
         self.executions.check(&stored.executions, read)
     }
 
@@ -168,8 +174,9 @@ impl Kernel {
         if !self.postponed.is_empty() {
             return Some(Timestamp(0));
         }
-        let answers = self.answers.due(self.settings.answer_grace_ms);
-        let parts = [self.broker.due(), self.executions.due(), answers, self.trials.due()];
+        let (answers, queues) =
+            (self.answers.due(self.settings.answer_grace_ms), self.queues.due());
+        let parts = [self.broker.due(), self.executions.due(), answers, queues, self.trials.due()];
         parts.into_iter().flatten().min()
     }
 
@@ -231,7 +238,8 @@ impl Kernel {
     /// say may lead to more: ask again until there are none.
     pub fn needs(&self, input: &Input, reads: &Reads) -> Vec<Need> {
         match input {
-            Input::Device(_) | Input::Tick => {}
+            Input::Device(_) | Input::Tick | Input::Gone(_) => {}
+            Input::Unheard(answer) => self.touch_unheard(answer, reads),
             Input::MapRun(number) => {
                 self.executions.touch_map_run(*number, reads, &self.settings);
             }
@@ -249,6 +257,8 @@ impl Kernel {
                 Follow::Ended(child, parent) => {
                     self.executions.touch_ended(*child, *parent, reads, &self.settings);
                 }
+                Follow::HandOut(activity) => self.touch_match(activity, reads),
+                Follow::Receive(queue) => self.queues.prefetch(*queue, reads),
                 Follow::RedriveMapRun { execution, .. } => {
                     self.executions.touch_map_runs_of(*execution, reads);
                 }
@@ -270,8 +280,14 @@ impl Kernel {
             }
             Request::Tables(request) => self.tables.prefetch(request, reads),
             Request::Objects(request) => Objects::prefetch(request, reads),
+            Request::Queues(queues::Request::ReceiveMessage(receive)) => {
+                if let Ok(queue) = self.queues.find(&receive.queue) {
+                    self.queues.prefetch(queue.number, reads);
+                }
+            }
             // What these change is in memory whole.
-            Request::Registry(_) | Request::Rules(_) | Request::Publish(_) => {}
+            Request::Registry(_) | Request::Rules(_) | Request::Publish(_) | Request::Queues(_) => {
+            }
         }
     }
 
@@ -296,6 +312,8 @@ impl Kernel {
                 // A repeated or late end of an effect finds its task closed: nothing to do.
                 let _ = self.stimulate(now, execution, stimulus, reads, &mut step);
             }
+            Input::Gone(reply) => self.executions.activities.forget(Asker::Caller(reply)),
+            Input::Unheard(answer) => self.unheard(&answer, reads, &mut step),
             Input::MapRun(number) => self.go_on(now, number, reads, &mut step),
             Input::Tick => self.tick(now, &mut step),
             Input::Follow(follow) => self.follow(now, follow, reads, &mut step),
@@ -311,7 +329,7 @@ impl Kernel {
                     for file in std::mem::take(&mut ran.files) {
                         self.keep_file(now, file, reads, step);
                     }
-                    ask(id, ran, step);
+                    self.ask(id, ran, step);
                 }
             }
             Err(corrupt) => {
@@ -334,10 +352,8 @@ impl Kernel {
         match follow {
             Follow::Perform { execution, scheduled, hosted, request } => {
                 // Another task of this turn may have ended the state that wanted it.
-                match self.executions.is_task_open(TaskToken { execution, scheduled }, reads) {
-                    Ok(false) if !self.trials.has(execution) => return,
-                    Ok(_) => {}
-                    Err(corrupt) => return self.quarantine(execution, &corrupt, step),
+                if !self.waits(TaskToken { execution, scheduled }, reads, step) {
+                    return;
                 }
                 let call = Call { execution, scheduled };
                 let asker = Asker::Task(call, hosted);
@@ -372,9 +388,11 @@ impl Kernel {
                 }
             }
             Follow::Ended(child, parent) => self.told_of_end(now, child, parent, reads, step),
+            Follow::HandOut(activity) => self.hand_out(now, activity, reads, step),
+            Follow::Receive(queue) => self.hand_out_messages(now, queue, reads, step),
             Follow::RedriveMapRun { execution, started } => {
                 match self.executions.redrive_map_run(now, execution, started, reads) {
-                    Ok(ran) => ask(execution, ran, step),
+                    Ok(ran) => self.ask(execution, ran, step),
                     Err(corrupt) => self.quarantine(execution, &corrupt, step),
                 }
             }
@@ -383,7 +401,7 @@ impl Kernel {
                 let _ = self.stimulate(now, id, stop, reads, step);
             }
             Follow::Resume(id) => match self.executions.outstanding(id, reads, &self.settings) {
-                Ok(ran) => ask(id, ran, step),
+                Ok(ran) => self.ask(id, ran, step),
                 Err(corrupt) => self.quarantine(id, &corrupt, step),
             },
         }
@@ -420,13 +438,21 @@ impl Kernel {
         reads: &Reads,
         step: &mut Step,
     ) -> Option<Result<Json, ApiError>> {
-        if let Request::States(executions::Request::TestState(test)) = request {
-            let (id, tasks) = self.trials.begin(now, asker, test, &self.settings);
-            ask(id, Ran { tasks, ..Ran::default() }, step);
-            self.end_trial(now, id, step);
-            return None;
+        match request {
+            Request::States(executions::Request::Activity(activities::Request::Poll(poll))) => {
+                self.poll(now, asker, poll, step).err().map(Err)
+            }
+            Request::States(executions::Request::TestState(test)) => {
+                let (id, tasks) = self.trials.begin(now, asker, test, &self.settings);
+                self.ask(id, Ran { tasks, ..Ran::default() }, step);
+                self.end_trial(now, id, step);
+                None
+            }
+            Request::Queues(request) if !request.is_read() => {
+                self.call_queues(now, asker, request, reads, step)
+            }
+            _ => Some(self.answer(now, request, reads, step)),
         }
-        Some(self.answer(now, request, reads, step))
     }
 
     fn answer(
@@ -445,7 +471,7 @@ impl Kernel {
                 let called = called.map_err(|c| ApiError::new("InternalFailure", c.to_string()))?;
                 let (answer, id, ran) = called?;
                 match id {
-                    Some(id) => ask(id, ran, step),
+                    Some(id) => self.ask(id, ran, step),
                     None => step.writes.extend(ran.writes.into_iter().map(Write::Executions)),
                 }
                 Ok(answer)
@@ -477,6 +503,8 @@ impl Kernel {
                 step.writes.extend(writes.into_iter().map(Write::Objects));
                 Ok(answer)
             }
+            // These may have to wait: see `call`.
+            Request::Queues(_) => Err(ApiError::new("InternalFailure", "not answered at once")),
             Request::Publish(publish) => {
                 publish.within(&self.settings.mqtt)?;
                 self.publish(publish.message(now), 0, step);
@@ -515,7 +543,7 @@ impl Kernel {
         }
         match self.executions.stimulate(now, id, stimulus, reads, &self.settings) {
             Ok(Ok(ran)) => {
-                ask(id, ran, step);
+                self.ask(id, ran, step);
                 Ok(())
             }
             Ok(Err(rejected)) => Err(rejected),
@@ -575,9 +603,13 @@ impl Kernel {
 
     fn tick(&mut self, now: Timestamp, step: &mut Step) {
         step.then.extend(self.postponed.drain(..));
+        for asker in self.executions.activities.give_up(now) {
+            reply_to(asker, Ok(Json::Object(Arc::default())), now, step);
+        }
         let mut out = broker::Out::default();
         self.broker.tick(now, &self.registry, &self.settings, &mut out);
         self.absorb(0, out, step);
+        self.look_at_waiting(now, step);
         for id in self.trials.overdue(now) {
             self.trials.step(now, id, Stimulus::Timer, &self.settings);
             self.end_trial(now, id, step);
@@ -597,89 +629,4 @@ impl Kernel {
             refuse(&answer, "no task waited for it", step);
         }
     }
-}
-
-/// Who asked for something, and so how the answer gets there.
-///
-/// Kept in memory only: after a restart callers are gone, and executions ask again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Asker {
-    /// A caller outside.
-    Caller(ReplyId),
-    /// A task of an execution.
-    Task(Call, Hosted),
-    /// A rule, which looks at the answer at once or never.
-    Rule,
-}
-
-/// Gives `asker` the answer.
-pub(crate) fn reply_to(
-    asker: Asker,
-    answer: Result<Json, ApiError>,
-    now: Timestamp,
-    step: &mut Step,
-) {
-    match asker {
-        Asker::Caller(reply) => step.effects.push(Effect::Reply { reply, answer }),
-        Asker::Task(call, hosted) => {
-            let Call { execution, scheduled } = call;
-            let result = hosted.result(answer, call, now);
-            step.then.push(Input::TaskReturned { execution, scheduled, result });
-        }
-        Asker::Rule => {}
-    }
-}
-
-/// Records what a run of an execution changed, sends its tasks on their way, and tells those whom
-/// it concerns.
-pub(crate) fn ask(execution: ExecutionId, ran: Ran, step: &mut Step) {
-    step.writes.extend(ran.writes.into_iter().map(Write::Executions));
-    step.effects.extend(ran.wake.into_iter().map(|map_run| Effect::Continue { map_run }));
-    step.then.extend(
-        ran.redriven_runs.into_iter().map(|(execution, started)| {
-            Input::Follow(Follow::RedriveMapRun { execution, started })
-        }),
-    );
-    step.then.extend(ran.orphans.into_iter().map(|child| Input::Follow(Follow::Abandon(child))));
-    step.then.extend(ran.tell.map(|parent| Input::Follow(Follow::Ended(execution, parent))));
-    step.then.extend(ran.mocked.into_iter().map(|mocked| {
-        let Mocked { scheduled, waits, result } = mocked;
-        Input::Follow(Follow::Mocked { execution, scheduled, waits, result })
-    }));
-    for task in ran.tasks {
-        let scheduled = task.scheduled;
-        let returned = |result| Input::TaskReturned { execution, scheduled, result };
-        match integrations::carry(&task.resource, &task.parameters) {
-            Carry::Http => step.effects.push(Effect::HttpInvoke {
-                execution,
-                scheduled,
-                parameters: task.parameters,
-                timeout_ms: task.timeout_ms,
-            }),
-            Carry::Fails(failure) => step.then.push(returned(Err(failure))),
-            Carry::Here(hosted) => {
-                let call = Call { execution, scheduled };
-                match hosted.request(task.resource.api(), &task.parameters, call) {
-                    Ok(request) => {
-                        let request = awaited(request, &task, call);
-                        let perform = Follow::Perform { execution, scheduled, hosted, request };
-                        step.then.push(Input::Follow(perform));
-                    }
-                    Err(failure) => step.then.push(returned(Err(failure))),
-                }
-            }
-        }
-    }
-}
-
-/// The request, with what it starts told whom to tell of its end if the task waits for that.
-fn awaited(mut request: Request, task: &Task, call: Call) -> Request {
-    let waits = matches!(task.resource.pattern(), Pattern::Sync | Pattern::Sync2);
-    if let Request::States(executions::Request::StartExecution(start)) = &mut request
-        && waits
-    {
-        let Call { execution, scheduled } = call;
-        start.parent = Some(Parent::Task { execution, scheduled });
-    }
-    request
 }

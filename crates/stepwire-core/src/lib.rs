@@ -8,7 +8,9 @@
 
 mod acts;
 pub mod answers;
+mod asking;
 pub mod broker;
+mod deliver;
 pub mod effect;
 pub mod error;
 pub mod executions;
@@ -22,6 +24,7 @@ pub mod objects;
 pub mod overlay;
 mod params;
 pub mod pipeline;
+pub mod queues;
 pub mod read;
 pub mod record;
 pub mod registry;
@@ -30,6 +33,7 @@ pub mod rules;
 pub mod settings;
 pub mod tables;
 pub mod test_state;
+mod workers;
 mod write;
 
 pub use effect::Effect;

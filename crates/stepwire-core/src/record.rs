@@ -45,6 +45,10 @@ pub enum Space {
     Open = 0x33,
     /// History events, in chunks.
     History = 0x34,
+    /// Activities.
+    Activity = 0x35,
+    /// Numbers that outlive what they were given to.
+    Counter = 0x36,
     /// Map runs that have not ended.
     MapRun = 0x37,
     /// Items and names of map runs, and those that have ended.
@@ -63,6 +67,12 @@ pub enum Space {
     Upload = 0x63,
     /// Bodies that nothing names any more and whose chunks are still to be removed.
     Unused = 0x64,
+    /// SQS queues, and the counter of queues and messages.
+    Queue = 0x68,
+    /// Messages in queues, as they were sent.
+    QueueMessage = 0x69,
+    /// How messages in queues stand: when they can be received, how often they were.
+    QueueState = 0x6A,
 }
 
 /// Builds a [`Key`].

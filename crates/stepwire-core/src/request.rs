@@ -9,7 +9,7 @@ use crate::error::ApiError;
 use crate::message::{Message, Origin, Properties, QoS};
 use crate::read::Read;
 use crate::settings::Settings;
-use crate::{broker, executions, objects, registry, rules, tables};
+use crate::{broker, executions, objects, queues, registry, rules, tables};
 
 /// An AWS service we host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub enum Service {
     DynamoDb,
     /// Amazon S3.
     S3,
+    /// Amazon SQS.
+    Sqs,
 }
 
 /// A request to one of the services.
@@ -41,6 +43,8 @@ pub enum Request {
     Publish(Publish),
     /// S3.
     Objects(objects::Request),
+    /// SQS.
+    Queues(queues::Request),
 }
 
 /// A message to publish from the service side.
@@ -77,6 +81,7 @@ impl Request {
                 .or_else(|| Some(rules::Request::parse(operation, body)?.map(Request::Rules))),
             Service::IotData => None,
             Service::S3 => Some(objects::Request::parse(operation, body)?.map(Request::Objects)),
+            Service::Sqs => Some(queues::Request::parse(operation, body)?.map(Request::Queues)),
         }
     }
 
@@ -89,6 +94,20 @@ impl Request {
             Request::Tables(request) => request.is_read(),
             Request::Publish(_) => false,
             Request::Objects(request) => request.is_read(),
+            Request::Queues(request) => request.is_read(),
+        }
+    }
+
+    /// Whether its answer may take long to come.
+    pub fn waits(&self) -> bool {
+        match self {
+            Request::States(request) => request.waits(),
+            Request::Queues(request) => request.waits(),
+            Request::Registry(_)
+            | Request::Rules(_)
+            | Request::Tables(_)
+            | Request::Publish(_)
+            | Request::Objects(_) => false,
         }
     }
 
@@ -100,6 +119,7 @@ impl Request {
             Request::Rules(request) => rules::answer(request, read, settings),
             Request::Tables(request) => tables::answer(request, read, settings),
             Request::Objects(request) => objects::answer(request, read, settings),
+            Request::Queues(request) => queues::answer(request, read, settings),
             Request::Publish(_) => {
                 Err(ApiError::new("InvalidRequestException", "publishing is not a read"))
             }

@@ -12,12 +12,16 @@ pub struct Settings {
     pub region: Arc<str>,
     /// AWS account in every ARN; twelve digits.
     pub account: Arc<str>,
+    /// Where the node's HTTP port can be reached, without a slash at the end; URLs begin with it.
+    pub url: Arc<str>,
     /// Key of every MAC the kernel makes (task tokens, identifiers). Secret, kept with the data.
     pub secret: [u8; 32],
     /// How long a service message that matches no subscription waits for one; 0 switches it off.
     pub subscribe_grace_ms: i64,
     /// How long an answer without an active task waits for one.
     pub answer_grace_ms: i64,
+    /// Most workers that wait for a task of one activity.
+    pub activity_pollers_max: usize,
     /// What the broker bounds.
     pub mqtt: Limits,
     /// Test cases that answer tasks in place of services.
@@ -36,9 +40,11 @@ impl Default for Settings {
         Settings {
             region: "us-east-1".into(),
             account: "000000000000".into(),
+            url: "http://localhost:4566".into(),
             secret: [0; 32],
             subscribe_grace_ms: 5_000,
             answer_grace_ms: 10_000,
+            activity_pollers_max: 1_000,
             mqtt: Limits::default(),
             mocks: Arc::default(),
         }

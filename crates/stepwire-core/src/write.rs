@@ -2,7 +2,7 @@
 
 use crate::answers::Answer;
 use crate::record::Entry;
-use crate::{answers, broker, executions, objects, registry, rules, tables};
+use crate::{answers, broker, executions, objects, queues, registry, rules, tables};
 
 /// One durable change. Absolute: the last write of a key wins, and applying one twice changes
 /// nothing more, so state is the fold of the writes and equally of what the store holds.
@@ -22,6 +22,8 @@ pub enum Write {
     Answer(u64, Option<Answer>),
     /// Buckets and objects.
     Objects(objects::Write),
+    /// Queues and messages in them.
+    Queues(queues::Write),
 }
 
 impl Write {
@@ -35,6 +37,7 @@ impl Write {
             Write::Executions(write) => write.entry(),
             Write::Answer(number, answer) => answers::entry(*number, answer.as_ref()),
             Write::Objects(write) => write.entry(),
+            Write::Queues(write) => write.entry(),
         }
     }
 }

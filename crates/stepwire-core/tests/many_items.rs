@@ -48,3 +48,22 @@ fn a_distributed_map_writes_as_much_for_each_item_however_many_there_are() {
     assert!(many <= few + few / 20, "{few} bytes each of 1,000 items, {many} of many");
     assert!(largest < 1 << 20, "a turn wrote {largest} bytes");
 }
+
+/// Bytes written per item of an inline Map over so many, whose iterations wait for a second.
+fn inline(items: usize) -> usize {
+    let mut node = Node::new();
+    let numbers: Vec<String> = (0..items).map(|n| (n % 10).to_string()).collect();
+    let definition = r#"{"StartAt":"M","States":{"M":{"Type":"Map","End":true,"ItemProcessor":
+        {"StartAt":"W","States":{"W":{"Type":"Wait","Seconds":1,"End":true}}}}}}"#;
+    let arn = node.start("m", definition, &format!("[{}]", numbers.join(",")));
+    node.run();
+    assert_eq!(node.status(&arn), "SUCCEEDED");
+    println!("{items} items inline: {} bytes each", node.written / items);
+    node.written / items
+}
+
+#[test]
+fn an_inline_map_writes_as_much_for_each_item_however_many_there_are() {
+    let (few, many) = (inline(500), inline(4_000));
+    assert!(many <= few + few / 20, "{few} bytes each of 500 items, {many} of 4,000");
+}

@@ -13,6 +13,7 @@ use stepwire_core::{Effect, Write, broker};
 
 use crate::chatter::number;
 use crate::marks::Marks;
+use crate::story;
 
 /// One execution as its durable history tells it.
 #[derive(Debug, Default)]
@@ -65,6 +66,8 @@ pub struct Checks {
     pub retained: Option<u16>,
     /// Milliseconds the process was down so far.
     down_ms: i64,
+    /// Children that run, by map run.
+    children: BTreeMap<u64, i64>,
     http_asked: BTreeSet<(ExecutionId, u64)>,
     /// Topics of the messages that wait for a subscription.
     held: BTreeMap<u64, Arc<str>>,
@@ -169,6 +172,18 @@ impl Checks {
         }
         if event.previous >= event.id {
             problems.push(format!("P3: event {} points forward", event.id));
+        }
+        let running = self.children.entry(id.map_run().unwrap_or_default()).or_default();
+        match kind.as_str() {
+            "ExecutionStarted" | "ExecutionRedriven" => *running += 1,
+            "ExecutionSucceeded" | "ExecutionFailed" | "ExecutionAborted" => *running -= 1,
+            _ => {}
+        }
+        if id.map_run().is_some() && *running > story::SPREAD_MAX {
+            problems.push(format!("P5: {running} children of a map run at a time"));
+        }
+        if kind == "ExecutionRedriven" {
+            run.ended = None;
         }
         if run.ended.is_some() {
             problems.push(format!("P3: {kind} after the end"));

@@ -37,6 +37,9 @@ pub const ALL: &[&str] = &[
     "QoS 2 message released twice",
     "retained message replaced",
     "will published",
+    "map run tolerated failures",
+    "map run went on after a crash",
+    "map run redriven",
 ];
 
 /// Kinds of records: a crash must hit the commit of each, before it and after it.
@@ -58,6 +61,9 @@ pub const KINDS: &[&str] = &[
     "a step",
     "a deadline",
     "an end",
+    "a map run",
+    "progress of a map run",
+    "an end of a map run",
 ];
 
 /// When a process dies, as seen from a commit.
@@ -179,6 +185,15 @@ fn kind(write: &Write) -> &'static str {
             executions::Write::History(..) => "a step",
             executions::Write::Open(_, Some(_)) => "a deadline",
             executions::Write::Open(_, None) => "an end",
+            executions::Write::Activity(..) => "an activity",
+            executions::Write::MapRunProgress(..) => "progress of a map run",
+            executions::Write::MapRunEnded(_) => "an end of a map run",
+            executions::Write::MapRunSpec(..)
+            | executions::Write::MapRunNamed(_)
+            | executions::Write::MapRunOf(_)
+            | executions::Write::MapRunItems(..) => "a map run",
         },
+        Write::Objects(_) => "an object",
+        Write::Queues(_) => "a queue",
     }
 }

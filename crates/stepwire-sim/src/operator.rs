@@ -39,6 +39,10 @@ pub struct Job {
     pub tokens: Vec<Arc<str>>,
     /// Completions acknowledged: token and output.
     pub accepted: Vec<(Arc<str>, Arc<str>)>,
+    /// How many items it is about, and how many of them may fail.
+    pub spread: (i64, i64),
+    /// Its redrive has been acknowledged.
+    pub redriven: bool,
     /// Nothing more to do.
     pub done: bool,
 }
@@ -54,8 +58,15 @@ impl Job {
         };
         // A late answer needs a task that is retried.
         let forks = intent != Intent::Late && dice.one_in(2);
+        let spreads = intent == Intent::Good && dice.one_in(3);
         Job {
-            machine: if forks { story::FORK } else { story::STUBBORN },
+            machine: match (spreads, forks) {
+                (true, _) => story::SPREAD,
+                (false, true) => story::FORK,
+                (false, false) => story::STUBBORN,
+            },
+            spread: (dice.between(4, 9), if dice.one_in(2) { story::SPREAD_FAIL } else { 1 }),
+            redriven: false,
             name: format!("job-{number}").into(),
             intent,
             started: false,
@@ -80,12 +91,35 @@ impl Job {
                     )),
                 ),
                 ("name", Json::String(Arc::clone(&self.name))),
-                (
-                    "input",
-                    Json::from(format!(r#"{{"job": "{}", "items": ["a", "b", "c"]}}"#, self.name)),
-                ),
+                ("input", Json::from(self.input())),
             ]),
         )
+    }
+
+    fn input(&self) -> String {
+        let (items, tolerated) = self.spread;
+        let numbers = (0..items).map(|number| number.to_string()).collect::<Vec<_>>().join(", ");
+        format!(
+            r#"{{"job": "{}", "items": ["a", "b", "c"], "numbers": [{numbers}], "tolerated": {tolerated}}}"#,
+            self.name
+        )
+    }
+
+    /// Whether what failed of it is to be run again.
+    pub fn wants_redrive(&self) -> bool {
+        self.machine == story::SPREAD && self.spread.1 < story::SPREAD_FAIL && !self.redriven
+    }
+
+    /// Its ARN.
+    pub fn arn(&self) -> Json {
+        let arn = "arn:aws:states:us-east-1:000000000000:execution";
+        Json::from(format!("{arn}:{}:{}", self.machine, self.name))
+    }
+
+    /// The request that redrives it; the same each time.
+    pub fn redrive(&self) -> Request {
+        let body = [("executionArn", self.arn()), ("clientToken", "once".into())];
+        request(Service::States, "RedriveExecution", &Json::object(body))
     }
 
     /// Looks for its tokens in what is durable. Whether there is a new one.

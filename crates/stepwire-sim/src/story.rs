@@ -12,6 +12,12 @@ pub const STUBBORN: &str = "Stubborn";
 pub const FORK: &str = "Fork";
 /// Name of the state machine that every presence event starts.
 pub const AUDIT: &str = "Audit";
+/// Name of the state machine whose items are executions of their own.
+pub const SPREAD: &str = "Spread";
+/// Children of it that run at a time.
+pub const SPREAD_MAX: i64 = 3;
+/// Items of it that fail until they are redriven.
+pub const SPREAD_FAIL: i64 = 3;
 /// Where stubborn tasks leave their tokens.
 pub const TOKENS: &str = "StubbornTokens";
 
@@ -59,6 +65,19 @@ const FORK_DEFINITION: &str = r#"{"StartAt": "Both", "States": {
     "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Missed"}], "Next": "Done"},
   "Done": {"Type": "Succeed"}, "Missed": {"Type": "Fail", "Error": "Missed"}}}"#;
 
+const SPREAD_DEFINITION: &str = r#"{"StartAt": "Spread", "States": {
+  "Spread": {"Type": "Map", "ItemsPath": "$.numbers", "MaxConcurrency": 3,
+    "ToleratedFailureCountPath": "$.tolerated",
+    "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+      "StartAt": "Rest", "States": {
+        "Rest": {"Type": "Wait", "Seconds": 1, "Next": "Check"},
+        "Check": {"Type": "Choice", "Default": "Keep", "Choices": [{"And": [
+          {"Variable": "$", "NumericLessThan": 3},
+          {"Variable": "$$.Execution.RedriveCount", "NumericEquals": 0}], "Next": "Small"}]},
+        "Keep": {"Type": "Pass", "End": true},
+        "Small": {"Type": "Fail", "Error": "Small"}}},
+    "End": true}}}"#;
+
 const AUDIT_DEFINITION: &str =
     r#"{"StartAt": "Note", "States": {"Note": {"Type": "Pass", "End": true}}}"#;
 
@@ -96,6 +115,7 @@ pub fn deployment(members: &[Member<'_>], dawdles: bool) -> Vec<(Service, &'stat
         (Service::States, "CreateStateMachine", machine(MACHINE, &definition)),
         (Service::States, "CreateStateMachine", machine(STUBBORN, STUBBORN_DEFINITION)),
         (Service::States, "CreateStateMachine", machine(FORK, FORK_DEFINITION)),
+        (Service::States, "CreateStateMachine", machine(SPREAD, SPREAD_DEFINITION)),
         (Service::States, "CreateStateMachine", machine(AUDIT, AUDIT_DEFINITION)),
         (Service::Iot, "CreatePolicy", policy(DEVICE_POLICY, POLICY)),
         (Service::Iot, "CreatePolicy", policy(BROAD_POLICY, BROAD)),

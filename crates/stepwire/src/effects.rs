@@ -35,7 +35,7 @@ struct Callers {
 
 impl Replies {
     /// A new caller, and where its answer will arrive; an error there if none will.
-    pub(crate) fn expect(&self) -> (ReplyId, oneshot::Receiver<Answer>) {
+    fn expect(&self) -> (ReplyId, oneshot::Receiver<Answer>) {
         let (sender, receiver) = oneshot::channel();
         let mut callers = self.callers();
         callers.last += 1;
@@ -46,10 +46,11 @@ impl Replies {
         (reply, receiver)
     }
 
-    fn answer(&self, reply: ReplyId, answer: Answer) {
-        if let Some(caller) = self.callers().waiting.remove(&reply) {
-            // A caller that has hung up does not want it.
-            let _ = caller.send(answer);
+    /// Answers a caller; gives the answer back if the caller has gone.
+    fn answer(&self, reply: ReplyId, answer: Answer) -> Option<Answer> {
+        match self.callers().waiting.remove(&reply) {
+            Some(caller) => caller.send(answer).err(),
+            None => Some(answer),
         }
     }
 
@@ -62,6 +63,49 @@ impl Replies {
 
     fn callers(&self) -> MutexGuard<'_, Callers> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One caller and the answer it waits for. When it goes away before, the kernel hears of it.
+pub(crate) struct Caller {
+    replies: Arc<Replies>,
+    inputs: Inputs,
+    reply: ReplyId,
+    /// Gone once it has arrived.
+    answer: Option<oneshot::Receiver<Answer>>,
+}
+
+impl Caller {
+    pub(crate) fn new(replies: Arc<Replies>, inputs: Inputs) -> Caller {
+        let (reply, answer) = replies.expect();
+        Caller { replies, inputs, reply, answer: Some(answer) }
+    }
+
+    pub(crate) fn reply(&self) -> ReplyId {
+        self.reply
+    }
+
+    /// The answer; `None` if none will come.
+    pub(crate) async fn answer(&mut self) -> Option<Answer> {
+        let answer = self.answer.as_mut()?.await.ok();
+        self.answer = None;
+        answer
+    }
+}
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        let Some(mut answer) = self.answer.take() else { return };
+        self.replies.callers().waiting.remove(&self.reply);
+        let told = match answer.try_recv() {
+            Ok(Ok(answer)) => Input::Unheard(answer),
+            Ok(Err(_)) => return,
+            Err(_) => Input::Gone(self.reply),
+        };
+        if let Ok(runtime) = Handle::try_current() {
+            let inputs = self.inputs.clone();
+            runtime.spawn(async move { inputs.send(told).await });
+        }
     }
 }
 
@@ -92,13 +136,25 @@ impl World {
     }
 }
 
+impl World {
+    /// Tells the kernel without making the commits wait.
+    fn tell(&self, input: Input, inputs: &Inputs) {
+        let inputs = inputs.clone();
+        self.runtime.spawn(async move { inputs.send(input).await });
+    }
+}
+
 impl Rim for World {
     fn carry_out(&mut self, effect: Effect, inputs: &Inputs) {
         self.observers.effect(&effect, self.clock.now());
         match effect {
             Effect::Send { connection, packet } => self.connections.send(connection, packet),
             Effect::Close { connection, reason } => self.connections.close(connection, reason),
-            Effect::Reply { reply, answer } => self.replies.answer(reply, answer),
+            Effect::Reply { reply, answer } => {
+                if let Some(Ok(answer)) = self.replies.answer(reply, answer) {
+                    self.tell(Input::Unheard(answer), inputs);
+                }
+            }
             Effect::HttpInvoke { execution, scheduled, parameters, timeout_ms } => {
                 let (http, inputs) = (Arc::clone(&self.http), inputs.clone());
                 let turns = Arc::clone(&self.http_turns);

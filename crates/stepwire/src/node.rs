@@ -19,7 +19,7 @@ use crate::ca::Authority;
 use crate::clock::Clock;
 use crate::config::{Config, Storage};
 use crate::driver::{self, Driver, Inputs};
-use crate::effects::{Replies, World};
+use crate::effects::{Caller, Replies, World};
 use crate::files;
 use crate::http_task::HttpTasks;
 use crate::listen::{http, mqtt};
@@ -86,7 +86,7 @@ impl Node {
         let store = open_store(&config.storage)?;
         let folder = config.storage.folder();
         files::create_folder(folder).map_err(|error| NodeError::data(folder, error))?;
-        let settings = Settings { mocks, ..settings(&config)? };
+        let mut settings = Settings { mocks, ..settings(&config)? };
         let authority = match &config.storage {
             Storage::Folder(folder) => Authority::open(folder)?,
             Storage::Memory(folder) => {
@@ -104,6 +104,7 @@ impl Node {
         let keys = AccessKey::open(folder).map_err(|error| NodeError::data(folder, error))?;
         let sockets = Sockets::bind(&config).await?;
         let addresses = sockets.addresses(&config)?;
+        settings.url = url(addresses.http).into();
 
         let clock = Clock::system();
         let (failure, failed) = watch::channel(None);
@@ -256,11 +257,19 @@ impl Node {
             return answer
                 .unwrap_or_else(|error| Err(ApiError::new("InternalFailure", error.to_string())));
         }
-        let (reply, answer) = self.0.replies.expect();
-        if !self.0.inputs.send(Input::Call { reply, request }).await {
+        let waits = request.waits();
+        let mut caller = Caller::new(Arc::clone(&self.0.replies), self.0.inputs.clone());
+        if !self.0.inputs.send(Input::Call { reply: caller.reply(), request }).await {
             return Err(stopped());
         }
-        answer.await.unwrap_or_else(|_| Err(stopped()))
+        if !waits {
+            return caller.answer().await.unwrap_or_else(|| Err(stopped()));
+        }
+        let mut shutdown = self.0.shutdown.subscribe();
+        tokio::select! {
+            answer = caller.answer() => answer.unwrap_or_else(|| Err(stopped())),
+            _ = shutdown.wait_for(|stops| *stops) => Err(stopped()),
+        }
     }
 
     /// Everything that is durable now.
@@ -342,6 +351,12 @@ impl Sockets {
             },
         })
     }
+}
+
+/// Where an HTTP port can be reached from this machine, or from others if it listens for them.
+fn url(http: SocketAddr) -> String {
+    let here = http.ip().is_loopback() || http.ip().is_unspecified();
+    if here { format!("http://localhost:{}", http.port()) } else { format!("http://{http}") }
 }
 
 fn stopped() -> ApiError {

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 /// The service of a function's own ARN.
 const FUNCTION: &str = "lambda-function";
+/// The service of an activity's ARN.
+const ACTIVITY: &str = "activity";
 
 /// A task's `Resource`, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,7 +13,7 @@ pub struct Resource {
     text: Arc<str>,
     service: Arc<str>,
     api: Arc<str>,
-    /// The operation with its pattern; the whole ARN of a function.
+    /// The operation with its pattern; the whole ARN of a function or activity.
     shown: Arc<str>,
     pattern: Pattern,
 }
@@ -40,7 +42,7 @@ impl Resource {
         }
         let made = |service: &str, api: &str, pattern| {
             let shown = match (service, pattern) {
-                (FUNCTION, _) => text.to_owned(),
+                (FUNCTION | ACTIVITY, _) => text.to_owned(),
                 (_, Pattern::RequestResponse) => api.to_owned(),
                 (_, Pattern::Sync) => format!("{api}.sync"),
                 (_, Pattern::Sync2) => format!("{api}.sync:2"),
@@ -50,9 +52,7 @@ impl Resource {
             Some(Resource { text, service, api, shown: shown.into(), pattern })
         };
         match (*vendor, rest.split_once(':')) {
-            ("states", Some(("activity", name))) => {
-                made("activity", name, Pattern::RequestResponse)
-            }
+            ("states", Some(("activity", name))) => made(ACTIVITY, name, Pattern::RequestResponse),
             ("states", _) => {
                 let (rest, pattern) = pattern(rest);
                 let (service, api) = rest.rsplit_once(':')?;
@@ -87,6 +87,16 @@ impl Resource {
     /// Resource type and operation as history events show them.
     pub(crate) fn shown(&self) -> (Arc<str>, Arc<str>) {
         (Arc::clone(&self.service), Arc::clone(&self.shown))
+    }
+
+    /// Whether it is the ARN of an activity: a worker asks for the task.
+    pub fn is_activity(&self) -> bool {
+        self.service.as_ref() == ACTIVITY
+    }
+
+    /// Who answers, as a message about the answer names them.
+    pub(crate) fn answerer(&self) -> &str {
+        if self.is_function() || self.is_activity() { &self.text } else { &self.service }
     }
 
     /// Whether it is the ARN of a function: such tasks have event types of their own.

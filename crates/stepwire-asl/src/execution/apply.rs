@@ -92,19 +92,24 @@ impl Execution {
                 self.halt_branches(event.frame);
                 self.position(event)?.activity = Activity::Aborted;
             }
-            Detail::Scheduled { parameters, timeout_s, heartbeat_s, .. } => {
-                let after = |seconds: &Option<i64>| seconds.map(|s| event.at.plus_ms(s * 1_000));
+            Detail::Scheduled { resource_type, parameters, timeout_s, heartbeat_s, .. } => {
+                let started = resource_type.as_ref() != "activity";
+                let after = |seconds: &Option<i64>| {
+                    let seconds = seconds.filter(|_| started);
+                    seconds.map(|seconds| event.at.plus_ms(seconds.saturating_mul(1_000)))
+                };
                 let state = self.position(event)?.state;
                 let attempts = self.attempts.entry(state).or_default();
                 let task = OpenTask {
                     scheduled: event.id,
+                    scheduled_at: event.at,
                     attempt: *attempts,
                     submitted: false,
                     parameters: parameters.value().clone(),
                     timeout_at: after(timeout_s),
                     heartbeat_at: after(heartbeat_s),
-                    heartbeat_ms: heartbeat_s.map(|seconds| seconds * 1_000),
-                    timeout_ms: timeout_s.map(|seconds| seconds * 1_000),
+                    heartbeat_ms: heartbeat_s.map(|seconds| seconds.saturating_mul(1_000)),
+                    timeout_ms: timeout_s.map(|seconds| seconds.saturating_mul(1_000)),
                 };
                 *attempts += 1;
                 self.position(event)?.activity = Activity::Task(task);
@@ -118,6 +123,17 @@ impl Execution {
                     task.submitted = true;
                     // Nobody needs the request any more, and waiting executions are many.
                     task.parameters = Json::Null;
+                    self.unanswered -= 1;
+                }
+            }
+            Detail::ActivityStarted { .. } => {
+                if let Activity::Task(task) = &mut self.position(event)?.activity
+                    && !task.submitted
+                {
+                    task.submitted = true;
+                    task.parameters = Json::Null;
+                    task.timeout_at = task.timeout_ms.map(|ms| event.at.plus_ms(ms));
+                    task.heartbeat_at = task.heartbeat_ms.map(|ms| event.at.plus_ms(ms));
                     self.unanswered -= 1;
                 }
             }

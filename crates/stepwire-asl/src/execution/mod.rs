@@ -74,6 +74,8 @@ pub struct Turn<'a> {
     pub entropy: &'a mut Entropy,
     /// The token of the task that a `TaskScheduled` event of this id schedules.
     pub token: &'a dyn Fn(EventId) -> String,
+    /// Whether the activity of this ARN exists.
+    pub activity: &'a dyn Fn(&str) -> bool,
 }
 
 /// What an execution is told.
@@ -85,6 +87,13 @@ pub enum Stimulus {
         scheduled: EventId,
         /// What it answered.
         result: Result<Json, Failure>,
+    },
+    /// A worker takes the task of an activity.
+    ActivityStarted {
+        /// Its `TaskScheduled` event.
+        scheduled: EventId,
+        /// `workerName`
+        worker: Option<Arc<str>>,
     },
     /// The job that a submitted task started has ended (`.sync`).
     JobEnded {
@@ -159,6 +168,8 @@ pub struct Decision {
 pub struct Task {
     /// Its `TaskScheduled` event.
     pub scheduled: EventId,
+    /// When that was.
+    pub scheduled_at: Timestamp,
     /// What it calls.
     pub resource: Arc<Resource>,
     /// With what.
@@ -254,6 +265,7 @@ enum Activity {
 #[derive(Debug, Clone, PartialEq)]
 struct OpenTask {
     scheduled: EventId,
+    scheduled_at: Timestamp,
     attempt: u32,
     submitted: bool,
     parameters: Json,
@@ -382,6 +394,7 @@ impl Execution {
         let State::Task(definition_of_task) = &definition.state else { return None };
         let task = Task {
             scheduled: open.scheduled,
+            scheduled_at: open.scheduled_at,
             resource: Arc::clone(&definition_of_task.resource),
             parameters: open.parameters.clone(),
             timeout_ms: open.timeout_ms,

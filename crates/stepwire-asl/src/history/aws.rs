@@ -7,6 +7,9 @@ use crate::Json;
 
 type Members = Vec<(Arc<str>, Json)>;
 
+/// Resource type of activities, whose events have names of their own.
+const ACTIVITY: &str = "activity";
+
 impl HistoryEvent {
     /// AWS's JSON of a public event; without inputs, outputs and parameters unless `with_data`.
     pub fn to_aws(&self, with_data: bool) -> Json {
@@ -153,6 +156,17 @@ impl Detail {
                             .credentials(role_arn.as_ref()),
                     );
                 }
+                if resource_type.as_ref() == ACTIVITY {
+                    return some(
+                        "ActivityScheduled",
+                        "activityScheduledEventDetails",
+                        new()
+                            .text("resource", resource.as_ref())
+                            .payload("input", parameters)
+                            .number("timeoutInSeconds", *timeout_s)
+                            .number("heartbeatInSeconds", *heartbeat_s),
+                    );
+                }
                 let mut details = new()
                     .text("resourceType", resource_type.as_ref())
                     .text("resource", resource.as_ref())
@@ -184,6 +198,15 @@ impl Detail {
                 "lambdaFunctionSucceededEventDetails",
                 new().payload("output", output),
             ),
+            Detail::TaskSucceeded { resource_type, output, .. }
+                if resource_type.as_ref() == ACTIVITY =>
+            {
+                some(
+                    "ActivitySucceeded",
+                    "activitySucceededEventDetails",
+                    new().payload("output", output),
+                )
+            }
             Detail::TaskSucceeded { resource_type, resource, output, .. } => some(
                 "TaskSucceeded",
                 "taskSucceededEventDetails",
@@ -202,6 +225,16 @@ impl Detail {
                         "lambdaFunctionFailedEventDetails",
                         new().trouble(trouble),
                     )
+                }
+            }
+            Detail::TaskEnded { timed_out, resource_type, trouble, .. }
+                if resource_type.as_ref() == ACTIVITY =>
+            {
+                let details = new().trouble(trouble);
+                if *timed_out {
+                    some("ActivityTimedOut", "activityTimedOutEventDetails", details)
+                } else {
+                    some("ActivityFailed", "activityFailedEventDetails", details)
                 }
             }
             Detail::TaskEnded { timed_out, resource_type, resource, trouble, .. } => {
@@ -278,6 +311,13 @@ impl Detail {
             Detail::BranchStarted { .. } => plain("BranchStarted"),
             Detail::BranchFailed => plain("BranchFailed"),
             Detail::Heartbeat => plain("Heartbeat"),
+            Detail::ActivityStarted { worker } => {
+                let details = match worker {
+                    Some(worker) => new().text("workerName", worker.as_ref()),
+                    None => new(),
+                };
+                some("ActivityStarted", "activityStartedEventDetails", details)
+            }
             Detail::EvaluationFailed { state, location, trouble, .. } => {
                 let mut details = new().trouble(trouble).text("state", state.as_ref());
                 if let Some(location) = location {

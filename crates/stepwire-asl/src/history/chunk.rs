@@ -123,6 +123,7 @@ enum What {
     BranchStarted(u32, u32),
     Heartbeat,
     BranchFailed,
+    ActivityStarted(Option<u32>),
     EvaluationFailed(u32, Option<Arc<str>>, bool, Trouble),
     /// As `Scheduled`, with a role.
     ScheduledAs(u32, u32, u32, Place, Option<i64>, Option<i64>, u32),
@@ -286,6 +287,7 @@ impl What {
             Detail::BranchStarted { parent, index } => What::BranchStarted(*parent, *index),
             Detail::BranchFailed => What::BranchFailed,
             Detail::Heartbeat => What::Heartbeat,
+            Detail::ActivityStarted { worker } => What::ActivityStarted(worker.as_ref().map(name)),
             Detail::EvaluationFailed { state, location, evaluated, trouble } => {
                 What::EvaluationFailed(name(state), location.clone(), *evaluated, trouble.clone())
             }
@@ -408,6 +410,10 @@ impl What {
             What::BranchStarted(parent, index) => Detail::BranchStarted { parent, index },
             What::BranchFailed => Detail::BranchFailed,
             What::Heartbeat => Detail::Heartbeat,
+            What::ActivityStarted(None) => Detail::ActivityStarted { worker: None },
+            What::ActivityStarted(Some(at)) => {
+                Detail::ActivityStarted { worker: Some(source.name(at)?) }
+            }
             What::DistributedMapStarted(length) => Detail::DistributedMapStarted { length },
             What::MapRunStarted(arn) => Detail::MapRunStarted { arn: source.name(arn)? },
             What::MapRunSucceeded => Detail::MapRunSucceeded,

@@ -160,11 +160,12 @@ pub enum Detail {
     },
     /// *StateAborted
     Aborted(Kind),
-    /// TaskScheduled or LambdaFunctionScheduled
+    /// TaskScheduled, LambdaFunctionScheduled or ActivityScheduled
     Scheduled {
-        /// Resource as AWS shows it: type, then operation; ARN of a function.
+        /// Resource as AWS shows it: type, then operation; `lambda-function` and `activity` for ARNs
+        /// of those.
         resource_type: Arc<str>,
-        /// Operation with pattern.
+        /// Operation with pattern; ARN of a function or activity.
         resource: Arc<str>,
         /// Region shown.
         region: Arc<str>,
@@ -195,7 +196,7 @@ pub enum Detail {
         /// What the service answered.
         output: Payload,
     },
-    /// TaskSucceeded or LambdaFunctionSucceeded
+    /// TaskSucceeded, LambdaFunctionSucceeded or ActivitySucceeded
     TaskSucceeded {
         /// Whether of a function ARN.
         function: bool,
@@ -206,7 +207,7 @@ pub enum Detail {
         /// Result.
         output: Payload,
     },
-    /// TaskFailed, TaskTimedOut or their function forms
+    /// TaskFailed, TaskTimedOut or their forms of functions and activities
     TaskEnded {
         /// Whether of a function ARN.
         function: bool,
@@ -288,6 +289,11 @@ pub enum Detail {
     BranchFailed,
     /// Private: the task is still at work.
     Heartbeat,
+    /// ActivityStarted
+    ActivityStarted {
+        /// What the worker calls itself.
+        worker: Option<Arc<str>>,
+    },
     /// EvaluationFailed
     EvaluationFailed {
         /// Name of the state.

@@ -69,6 +69,7 @@ impl Executions {
                 self.stop(now, execution, stop, reads, settings)
             }
             Request::Task { token, report } => self.report(now, token, report, reads, settings),
+            Request::Activity(request) => Ok(self.call_activity(now, request, settings)),
             _ => Ok(Err(ApiError::new("ValidationException", "this request only reads"))),
         }
     }
@@ -197,6 +198,12 @@ impl Executions {
         let Some(token) = TaskToken::open(text, &settings.secret) else {
             return Ok(Err(ApiError::new("InvalidToken", "Invalid Token: 'Invalid token'")));
         };
+        if let Report::Success(output) = report
+            && let Err(error) = Json::parse(output)
+        {
+            let message = format!("Invalid Output: '{error}'");
+            return Ok(Err(ApiError::new("InvalidOutput", message)));
+        }
         match self.stimulate(now, token.execution, stimulus(token, report), reads, settings)? {
             Ok(mut ran) => {
                 if !matches!(report, Report::Heartbeat) {

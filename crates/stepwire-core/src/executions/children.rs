@@ -73,9 +73,7 @@ impl Executions {
         settings: &Settings,
     ) -> Result<Option<Result<Json, Failure>>, Corrupt> {
         let Parent::Task { execution, scheduled } = parent;
-        let Some(hot) = self.take(execution, reads)? else { return Ok(None) };
-        let task = hot.execution.open_task(scheduled);
-        self.keep(execution, hot);
+        let task = self.open_task(TaskToken { execution, scheduled }, reads)?;
         let Some(task) = task else { return Ok(None) };
         let described = description(child, reads, settings)?;
         let succeeded = described.member("Status").and_then(Json::as_str) == Some("SUCCEEDED");

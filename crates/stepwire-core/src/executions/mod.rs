@@ -3,8 +3,10 @@
 //! An execution in memory is a cache: everything about it is in its history, and one that waits is
 //! dropped from memory when others need the room. What stays is a few words per open execution.
 
+pub mod activities;
 mod call;
 mod children;
+mod definition;
 pub mod map_runs;
 mod mocked;
 pub mod record;
@@ -17,8 +19,10 @@ mod view;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use stepwire_asl::{Execution, StateMachine, Timestamp};
+use stepwire_asl::{Execution, StateMachine, Task, Timestamp};
 
+use activities::Activities;
+pub use definition::{DEFINITION_MAX, Kind, Validate, diagnose};
 pub(crate) use mocked::Mocked;
 pub use record::{
     ExecutionId, ExecutionRecord, MachineRecord, OpenRecord, Parent, Redriven, Status, Write,
@@ -64,6 +68,7 @@ pub struct Executions {
     deadlines: BTreeSet<(Timestamp, ExecutionId)>,
     /// Open executions by who waits for them; derived from `open`.
     children: BTreeSet<(Parent, ExecutionId)>,
+    pub(crate) activities: Activities,
     map_runs: map_runs::MapRuns,
     hot: BTreeMap<ExecutionId, Hot>,
     /// `used` of every hot execution; derived from `hot`.
@@ -73,7 +78,8 @@ pub struct Executions {
 
 impl Executions {
     /// What recovery reads into memory. Summaries, names and histories stay in the store.
-    pub const SPACES: &'static [Space] = &[Space::StateMachine, Space::Open, Space::MapRun];
+    pub const SPACES: &'static [Space] =
+        &[Space::StateMachine, Space::Open, Space::MapRun, Space::Activity];
 
     /// The only thing that changes state machines and the index of open executions.
     pub fn apply(&mut self, write: &Write) {
@@ -84,6 +90,7 @@ impl Executions {
                 self.next_execution = self.next_execution.max(id.number + 1);
             }
             Write::Open(id, record) => self.apply_open(*id, *record),
+            Write::Activity(name, record) => self.activities.apply(name, record.as_ref()),
             Write::MapRunSpec(number, spec) => self.map_runs.apply_spec(*number, spec.as_ref()),
             Write::MapRunProgress(number, progress) => {
                 self.map_runs.apply_progress(*number, progress.as_deref());
@@ -156,9 +163,10 @@ impl Executions {
         Ok(())
     }
 
-    /// When the next deadline of any execution is.
+    /// When the next deadline of any execution or waiting worker is.
     pub fn due(&self) -> Option<Timestamp> {
-        self.deadlines.first().map(|(due, _)| *due)
+        let first = self.deadlines.first().map(|(due, _)| *due);
+        [first, self.activities.due()].into_iter().flatten().min()
     }
 
     /// Executions whose deadline is at or before `now`, earliest first, at most `limit`.
@@ -226,6 +234,18 @@ impl Executions {
         Ok(open)
     }
 
+    /// The open task that `token` names.
+    pub(crate) fn open_task(
+        &mut self,
+        token: TaskToken,
+        reads: &Reads,
+    ) -> Result<Option<Task>, Corrupt> {
+        let Some(hot) = self.take(token.execution, reads)? else { return Ok(None) };
+        let task = hot.execution.open_task(token.scheduled);
+        self.keep(token.execution, hot);
+        Ok(task)
+    }
+
     /// Keeps an open execution in memory, and drops the least recently used beyond the limit.
     fn keep(&mut self, id: ExecutionId, mut hot: Hot) {
         self.clock += 1;
@@ -247,6 +267,9 @@ impl Executions {
         }
         if !self.map_runs.same(&stored.map_runs) {
             return Err("map runs in memory are not what is stored".to_owned());
+        }
+        if !self.activities.is_same(&stored.activities) {
+            return Err("activities in memory are not what is stored".to_owned());
         }
         if names(self) != names(stored) || self.next_execution != stored.next_execution {
             return Err("state machines or numbers in memory are not what is stored".to_owned());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use stepwire_asl::{EventId, HistoryEvent, Json, Timestamp, history};
 
+use super::activities::ActivityRecord;
 use super::map_runs::record as map_runs;
 use crate::read::{Key, Range};
 use crate::record::{Corrupt, Entry, KeyBuilder, Space, decode, encode};
@@ -156,6 +157,8 @@ pub enum Write {
     Open(ExecutionId, Option<OpenRecord>),
     /// New history events of an execution, in order.
     History(ExecutionId, Arc<[HistoryEvent]>),
+    /// The activity of this name; `None` once it is deleted.
+    Activity(Arc<str>, Option<Arc<ActivityRecord>>),
     /// What a map run is to do; `None` once it has ended.
     MapRunSpec(u64, Option<Arc<map_runs::Spec>>),
     /// How far a map run is; `None` once it has ended.
@@ -188,6 +191,9 @@ impl Write {
                 let first = events.first().map_or(0, |event| event.seq);
                 (history_key(*id, first), Some(history::encode_chunk(events)))
             }
+            Write::Activity(name, record) => {
+                (activity_key(name), record.as_ref().map(|record| encode(FORMAT, record.as_ref())))
+            }
             Write::MapRunSpec(number, spec) => map_runs::spec_entry(*number, spec.as_deref()),
             Write::MapRunProgress(number, progress) => {
                 map_runs::progress_entry(*number, progress.as_deref())
@@ -210,6 +216,10 @@ impl Write {
             Some(&space) if space == Space::Open as u8 => {
                 Some(Write::Open(id_of(key)?, Some(decode(FORMAT, key, value)?)))
             }
+            Some(&space) if space == Space::Activity as u8 => {
+                let record: ActivityRecord = decode(FORMAT, key, value)?;
+                Some(Write::Activity(Arc::clone(&record.name), Some(Arc::new(record))))
+            }
             Some(&space) if space == Space::MapRun as u8 => Some(map_runs::load(key, value)?),
             _ => None,
         })
@@ -218,6 +228,11 @@ impl Write {
 
 /// The stored state machine.
 pub fn machine(key: &[u8], value: &[u8]) -> Result<MachineRecord, Corrupt> {
+    decode(FORMAT, key, value)
+}
+
+/// The stored activity.
+pub fn activity(key: &[u8], value: &[u8]) -> Result<ActivityRecord, Corrupt> {
     decode(FORMAT, key, value)
 }
 
@@ -264,6 +279,16 @@ pub fn executions_of(machine: u64) -> Range {
 /// Where an execution's name is.
 pub fn name_key(machine: &str, name: &str) -> Key {
     KeyBuilder::new(Space::ExecutionName).text(machine).text(name).build()
+}
+
+/// Where an activity is.
+pub fn activity_key(name: &str) -> Key {
+    KeyBuilder::new(Space::Activity).text(name).build()
+}
+
+/// All activities, in order of name.
+pub fn activities() -> Range {
+    Range::prefix(&KeyBuilder::new(Space::Activity).build())
 }
 
 fn open_key(id: ExecutionId) -> Key {

@@ -119,7 +119,8 @@ impl Executions {
         let Some(machine) = self.machine_running(id) else { return Ok(None) };
         let mut execution = replay(id, &machine.compiled, reads)?;
         let seq = execution.last_seq();
-        let redriven = with_turn(now, id, seq, settings, |turn| execution.redrive(turn));
+        let redriven =
+            with_turn(now, id, seq, settings, &self.activities, |turn| execution.redrive(turn));
         let Ok(decision) = redriven else { return Ok(None) };
         let redriven = Redriven { count: record.redrives() + 1, at: now, token: token.cloned() };
         let record = ExecutionRecord {

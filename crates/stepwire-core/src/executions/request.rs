@@ -4,11 +4,11 @@
 
 use std::sync::Arc;
 
-use stepwire_asl::{Diagnostic, Json, Severity};
+use stepwire_asl::Json;
 
-use super::{Parent, map_runs};
+use super::definition::{self, DEFINITION_MAX, Kind, Validate};
+use super::{Parent, activities, map_runs};
 use crate::error::ApiError;
-use crate::integrations;
 use crate::params::Params;
 use crate::test_state::TestState;
 
@@ -16,8 +16,6 @@ use crate::test_state::TestState;
 const NAME_MAX: usize = 80;
 /// Longest input or output, bytes of UTF-8.
 pub(crate) const PAYLOAD_MAX: usize = 262_144;
-/// Longest definition, bytes of UTF-8.
-const DEFINITION_MAX: usize = 1_048_576;
 /// Longest `nextToken`, characters; ListExecutions has its own.
 pub(super) const TOKEN_MAX: usize = 1_024;
 pub(super) const EXECUTIONS_TOKEN_MAX: usize = 3_096;
@@ -35,8 +33,8 @@ pub enum Request {
     ListStateMachines(Page),
     /// DeleteStateMachine, by name.
     DeleteStateMachine(Arc<str>),
-    /// ValidateStateMachineDefinition, of this text.
-    Validate(Arc<str>),
+    /// ValidateStateMachineDefinition
+    Validate(Validate),
     /// StartExecution
     StartExecution(StartExecution),
     /// DescribeExecution
@@ -93,12 +91,14 @@ pub enum Request {
         /// What is said of the task.
         report: Report,
     },
+    /// An operation on activities.
+    Activity(activities::Request),
 }
 
 /// What a caller says of a task.
 #[derive(Debug, Clone)]
 pub enum Report {
-    /// It succeeded with this JSON text.
+    /// It succeeded with this text, which should be JSON.
     Success(Arc<str>),
     /// It failed.
     Failure {
@@ -178,7 +178,7 @@ impl Request {
                 .only(&["stateMachineArn"])
                 .and_then(|()| machine_arn(&params))
                 .map(Request::DeleteStateMachine),
-            "ValidateStateMachineDefinition" => validate(&params),
+            "ValidateStateMachineDefinition" => definition::validate(&params),
             "StartExecution" => start_execution(&params),
             "DescribeExecution" => described_execution(&params)
                 .map(|(execution, with_data)| Request::DescribeExecution { execution, with_data }),
@@ -196,8 +196,16 @@ impl Request {
                 .only(&["taskToken"])
                 .and_then(|()| token(&params))
                 .map(|token| Request::Task { token, report: Report::Heartbeat }),
-            _ => return None,
+            _ => {
+                return activities::Request::parse(operation, &params)
+                    .map(|parsed| parsed.map(Request::Activity));
+            }
         })
+    }
+
+    /// Whether its answer may take long to come.
+    pub fn waits(&self) -> bool {
+        matches!(self, Request::Activity(activities::Request::Poll(_)) | Request::TestState(_))
     }
 
     /// Whether it changes nothing.
@@ -210,6 +218,7 @@ impl Request {
             | Request::DescribeExecution { .. }
             | Request::ListExecutions { .. }
             | Request::GetExecutionHistory { .. } => true,
+            Request::Activity(request) => request.is_read(),
             Request::MapRuns(request) => request.is_read(),
             Request::CreateStateMachine(_)
             | Request::DeleteStateMachine(_)
@@ -241,11 +250,11 @@ fn create_state_machine(params: &Params<'_>) -> Result<Request, ApiError> {
         return Err(invalid_arn("Invalid ARN prefix", role_arn));
     }
     refuse_what_comes_later(params)?;
-    let definition = text_within(params, "definition", DEFINITION_MAX)?;
-    let machine = Arc::new(parse_definition(definition)?);
+    let text = text_within(params, "definition", DEFINITION_MAX)?;
+    let machine = Arc::new(definition::accepted(text, Kind::Standard)?);
     Ok(Request::CreateStateMachine(Box::new(CreateStateMachine {
         name: name.into(),
-        definition: definition.into(),
+        definition: text.into(),
         machine,
         role_arn: role_arn.into(),
         shown: Json::object(
@@ -277,58 +286,6 @@ fn refuse_what_comes_later(params: &Params<'_>) -> Result<(), ApiError> {
             Err(ApiError::new("InvalidLoggingConfiguration", message))
         }
     }
-}
-
-/// The definition, with every task's resource known to be one we carry out.
-fn parse_definition(text: &str) -> Result<stepwire_asl::StateMachine, ApiError> {
-    let refuse = |what: String| {
-        let message = format!("Invalid State Machine Definition: '{what}'");
-        ApiError::new("InvalidDefinition", message)
-    };
-    let machine = stepwire_asl::StateMachine::parse(text).map_err(|diagnostics| {
-        let errors = diagnostics.iter().filter(|d| d.severity == Severity::Error);
-        refuse(errors.map(ToString::to_string).collect::<Vec<_>>().join(", "))
-    })?;
-    for (pointer, resource) in machine.tasks() {
-        if let Err(why) = integrations::supported(resource) {
-            return Err(refuse(format!("SCHEMA_VALIDATION_FAILED: {why} at {pointer}")));
-        }
-    }
-    Ok(machine)
-}
-
-/// Every fault of `definition`, as ValidateStateMachineDefinition lists them.
-pub(super) fn diagnostics(definition: &str) -> Vec<Json> {
-    let found = match stepwire_asl::StateMachine::parse(definition) {
-        Err(found) => found,
-        Ok(machine) => {
-            let refused = machine.tasks().filter_map(|(place, resource)| {
-                let why = integrations::supported(resource).err()?;
-                Some(Diagnostic::error("SCHEMA_VALIDATION_FAILED", why, place))
-            });
-            refused.collect()
-        }
-    };
-    found.iter().map(shown).collect()
-}
-
-fn shown(diagnostic: &Diagnostic) -> Json {
-    let severity = match diagnostic.severity {
-        Severity::Error => "ERROR",
-        Severity::Warning => "WARNING",
-    };
-    let mut members = vec![
-        ("severity", Json::from(severity)),
-        ("code", Json::from(diagnostic.code)),
-        ("message", Json::from(diagnostic.message.as_str())),
-    ];
-    members.extend(diagnostic.location.as_deref().map(|place| ("location", Json::from(place))));
-    Json::object(members)
-}
-
-fn validate(params: &Params<'_>) -> Result<Request, ApiError> {
-    params.only(&["definition", "type", "severity", "maxResults"])?;
-    Ok(Request::Validate(params.text("definition")?.into()))
 }
 
 fn described(params: &Params<'_>) -> Result<Arc<str>, ApiError> {
@@ -417,9 +374,6 @@ fn execution_history(params: &Params<'_>) -> Result<Request, ApiError> {
 fn task_success(params: &Params<'_>) -> Result<Request, ApiError> {
     params.only(&["taskToken", "output"])?;
     let output = text_within(params, "output", PAYLOAD_MAX)?;
-    if let Err(error) = Json::parse(output) {
-        return Err(ApiError::new("InvalidOutput", format!("Invalid Output: '{error}'")));
-    }
     Ok(Request::Task { token: token(params)?, report: Report::Success(output.into()) })
 }
 
@@ -465,7 +419,11 @@ pub(super) fn page(params: &Params<'_>, token_max: usize) -> Result<Page, ApiErr
 }
 
 /// The required text of a member, of at most `max` bytes of UTF-8.
-fn text_within<'a>(params: &Params<'a>, name: &str, max: usize) -> Result<&'a str, ApiError> {
+pub(super) fn text_within<'a>(
+    params: &Params<'a>,
+    name: &str,
+    max: usize,
+) -> Result<&'a str, ApiError> {
     let text = params.text(name)?;
     if text.len() <= max {
         return Ok(text);
@@ -475,12 +433,17 @@ fn text_within<'a>(params: &Params<'a>, name: &str, max: usize) -> Result<&'a st
 }
 
 /// The error that a member has none of the words it may have.
-fn unknown_word(params: &Params<'_>, name: &str, word: &str, known: &[&str]) -> ApiError {
+pub(super) fn unknown_word(
+    params: &Params<'_>,
+    name: &str,
+    word: &str,
+    known: &[&str],
+) -> ApiError {
     let constraint = format!("Member must satisfy enum value set: [{}]", known.join(", "));
     params.broken(name, Some(word), &constraint)
 }
 
-fn checked_name(name: &str) -> Result<&str, ApiError> {
+pub(super) fn checked_name(name: &str) -> Result<&str, ApiError> {
     if name.is_empty() || name.chars().count() > NAME_MAX || !name.chars().all(fits_name) {
         return Err(ApiError::new("InvalidName", format!("Invalid Name: '{name}'")));
     }

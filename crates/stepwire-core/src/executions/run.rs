@@ -8,6 +8,7 @@ use stepwire_asl::{
     Timestamp, Turn,
 };
 
+use super::activities::Activities;
 use super::map_runs::{self, gather::File};
 use super::record::{self, Write};
 use super::{
@@ -65,8 +66,9 @@ impl Executions {
             role_arn: Arc::clone(&machine.record.role_arn),
             input: Arc::clone(&begin.input),
         };
-        let (execution, decision) =
-            with_turn(now, id, 0, settings, |turn| Execution::start(compiled, start, turn));
+        let (execution, decision) = with_turn(now, id, 0, settings, &self.activities, |turn| {
+            Execution::start(compiled, start, turn)
+        });
         let record = ExecutionRecord {
             name: Arc::clone(&begin.name),
             status: Status::Running,
@@ -100,7 +102,9 @@ impl Executions {
             return Ok(Err(Rejected::ExecutionEnded));
         };
         let seq = hot.execution.last_seq();
-        let decided = with_turn(now, id, seq, settings, |turn| hot.execution.step(stimulus, turn));
+        let decided = with_turn(now, id, seq, settings, &self.activities, |turn| {
+            hot.execution.step(stimulus, turn)
+        });
         let mut ran = Ran::default();
         match decided {
             Ok(decision) => {
@@ -139,6 +143,7 @@ impl Executions {
             ran.tell = hot.record.parent;
         }
         ran.orphans = self.orphans(id, &hot.execution);
+        self.activities.withdraw(id, |scheduled| hot.execution.is_open(scheduled));
         self.command_map_runs(at, id, &hot, decision.map_runs, ran);
         if first || ended {
             self.record(Write::Execution(id, hot.record.clone()), ran);
@@ -193,6 +198,7 @@ pub(super) fn with_turn<T>(
     id: ExecutionId,
     seq: u64,
     settings: &Settings,
+    activities: &Activities,
     decide: impl FnOnce(&mut Turn<'_>) -> T,
 ) -> T {
     let mut seed = Sha256::new();
@@ -204,7 +210,8 @@ pub(super) fn with_turn<T>(
     let seed = seed.iter().take(8).fold(0_u64, |acc, byte| acc << 8 | u64::from(*byte));
     let mut entropy = Entropy::new(seed);
     let token = |scheduled: EventId| TaskToken { execution: id, scheduled }.seal(&settings.secret);
-    decide(&mut Turn { now, entropy: &mut entropy, token: &token })
+    let activity = |arn: &str| activities.has(arn, settings);
+    decide(&mut Turn { now, entropy: &mut entropy, token: &token, activity: &activity })
 }
 
 fn status_of(execution: &Execution) -> Status {

@@ -9,12 +9,14 @@ use stepwire_asl::history::Detail;
 use stepwire_asl::{HistoryEvent, Json};
 
 use super::call::{no_execution, no_machine, seconds, stored};
+use super::definition::validated;
 use super::map_runs;
 use super::record::{self, executions_of, history_key, history_of};
 use super::redrive::redrivable;
-use super::request::diagnostics;
 use super::run::{execution_arn, machine_arn};
-use super::{ExecutionId, ExecutionName, ExecutionRecord, MachineRecord, Page, Request, Status};
+use super::{
+    ExecutionId, ExecutionName, ExecutionRecord, MachineRecord, Page, Request, Status, activities,
+};
 use crate::error::ApiError;
 use crate::read::{Range, Read};
 use crate::record::{Corrupt, KeyBuilder, Space};
@@ -30,7 +32,7 @@ pub fn answer(request: &Request, read: &dyn Read, settings: &Settings) -> Result
             describe_machine_of(execution, read, settings)
         }
         Request::ListStateMachines(page) => list_machines(page, read, settings),
-        Request::Validate(definition) => Ok(validated(definition)),
+        Request::Validate(validate) => Ok(validated(validate)),
         Request::DescribeExecution { execution, with_data } => {
             describe_execution(execution, *with_data, read, settings)
         }
@@ -45,6 +47,7 @@ pub fn answer(request: &Request, read: &dyn Read, settings: &Settings) -> Result
             let events = if *reverse { latest_first } else { in_order };
             history_page(events, id, *with_data, page, read)
         }
+        Request::Activity(request) => activities::view::answer(request, read, settings),
         _ => Err(ApiError::new("ValidationException", "this request changes something")),
     }
 }
@@ -148,12 +151,12 @@ fn list_machines(page: &Page, read: &dyn Read, settings: &Settings) -> Result<Js
 }
 
 /// A page token that stands for the name the page before ended with.
-fn name_token(name: &str) -> String {
+pub(super) fn name_token(name: &str) -> String {
     URL_SAFE_NO_PAD.encode(format!("{NAMED}{name}"))
 }
 
 /// The name that a page token stands for.
-fn named_by(token: &str) -> Result<String, ApiError> {
+pub(super) fn named_by(token: &str) -> Result<String, ApiError> {
     let text = URL_SAFE_NO_PAD.decode(token).ok().and_then(|text| String::from_utf8(text).ok());
     let name = text.as_deref().and_then(|text| text.strip_prefix(NAMED));
     name.map(str::to_owned).ok_or_else(invalid_token)
@@ -164,17 +167,6 @@ const NAMED: &str = "after:";
 
 fn invalid_token() -> ApiError {
     ApiError::new("InvalidToken", "Invalid Token: 'Invalid token'")
-}
-
-fn validated(definition: &str) -> Json {
-    let found = diagnostics(definition);
-    let is_error = |d: &Json| d.member("severity").and_then(Json::as_str) == Some("ERROR");
-    let result = if found.iter().any(is_error) { "FAIL" } else { "OK" };
-    Json::object([
-        ("result", Json::from(result)),
-        ("diagnostics", Json::array(found)),
-        ("truncated", Json::from(false)),
-    ])
 }
 
 pub(super) fn describe_execution(

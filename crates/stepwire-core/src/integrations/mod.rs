@@ -26,6 +26,8 @@ pub(crate) use states::v1;
 pub(crate) enum Carry {
     /// By a hosted service, in the same commit.
     Here(Hosted),
+    /// By a worker that asks for it.
+    Worker,
     /// By the shell, over HTTP.
     Http,
     /// Not at all: the task fails.
@@ -72,7 +74,7 @@ pub fn supported(resource: &Resource) -> Result<(), String> {
     let (service, api) = (resource.service(), resource.api());
     let known = match service {
         "lambda" | "http" => api == "invoke",
-        "lambda-function" => true,
+        "lambda-function" | "activity" => true,
         _ => hosted(service).is_some_and(|hosted| operation_exists(hosted, api)),
     };
     if !known {
@@ -96,6 +98,7 @@ pub fn supported(resource: &Resource) -> Result<(), String> {
 pub(crate) fn carry(resource: &Resource, parameters: &Json) -> Carry {
     match resource.service() {
         "http" => Carry::Http,
+        "activity" => Carry::Worker,
         "lambda" => {
             let name = parameters.member("FunctionName").and_then(Json::as_str);
             Carry::Fails(no_function(name.unwrap_or("`FunctionName` is missing")))
@@ -181,7 +184,7 @@ impl Hosted {
                 let body = states::body(parameters);
                 Request::parse(self.service, &pascal(api), &body).unwrap_or_else(unknown)
             }
-            Service::DynamoDb | Service::S3 => {
+            Service::DynamoDb | Service::S3 | Service::Sqs => {
                 Request::parse(self.service, &pascal(api), parameters).unwrap_or_else(unknown)
             }
         };
@@ -208,7 +211,7 @@ impl Hosted {
                 Sdk::V2 => states::v2(answer),
             },
             Service::Iot | Service::IotData => rename(answer, &pascal),
-            Service::DynamoDb | Service::S3 => answer.clone(),
+            Service::DynamoDb | Service::S3 | Service::Sqs => answer.clone(),
         }
     }
 

@@ -17,8 +17,8 @@ use stepwire_asl::{Entropy, EventId, Start, Stimulus, Task, Timestamp, Turn};
 
 pub use request::TestState;
 
+use crate::asking::Asker;
 use crate::executions::{ExecutionId, TaskToken, derived_uuid};
-use crate::kernel::Asker;
 use crate::settings::Settings;
 
 /// Longest that a state may take. Source: AWS Step Functions API reference, TestState.
@@ -131,5 +131,7 @@ fn with_turn<T>(
 ) -> T {
     let token = |scheduled: EventId| TaskToken { execution: id, scheduled }.seal(&settings.secret);
     let mut entropy = Entropy::new(now.0 as u64 ^ id.number.rotate_left(32));
-    decide(&mut Turn { now, entropy: &mut entropy, token: &token })
+    // What a mock stands for need not exist.
+    let activity = |_: &str| true;
+    decide(&mut Turn { now, entropy: &mut entropy, token: &token, activity: &activity })
 }

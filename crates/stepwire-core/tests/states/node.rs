@@ -97,6 +97,12 @@ impl Node {
         self.answer(reply).unwrap().unwrap()
     }
 
+    /// The error of a request that is refused at once.
+    pub(crate) fn refused(&mut self, operation: &str, body: &str) -> ApiError {
+        let reply = self.ask(operation, body);
+        self.answer(reply).unwrap().unwrap_err()
+    }
+
     /// Creates a state machine of this type.
     pub(crate) fn machine(&mut self, name: &str, kind: &str, definition: &str) {
         let body = Json::object([

@@ -5,7 +5,10 @@ use std::hash::Hasher;
 
 use super::{ORIGIN, Outcome, Watch, World};
 use crate::chatter::{self, WRITER};
+use crate::operator::{Job, request};
 use crate::story;
+use stepwire_asl::Json;
+use stepwire_core::Service;
 use stepwire_core::message::QoS;
 
 impl World {
@@ -15,6 +18,7 @@ impl World {
         let ends = self.checks.finish(|id| audit.contains(&id), &mut self.marks);
         self.check_answers();
         self.check_jobs();
+        self.check_spreads();
         self.check_messages();
         self.check_wills(ends.get(WRITER).copied().unwrap_or_default());
         let executions = self.checks.runs.len();
@@ -78,6 +82,64 @@ impl World {
         }
         problems.into_iter().for_each(|problem| self.checks.problem(problem));
     }
+
+    /// P5: each item of a distributed Map was processed by one child, results are in order, and the
+    /// counts add up.
+    fn check_spreads(&mut self) {
+        let spreads = self.jobs.iter().filter(|job| job.machine == story::SPREAD);
+        let wrong: Vec<_> = spreads.filter_map(|job| self.check_spread(job).err()).collect();
+        wrong.into_iter().for_each(|problem| self.checks.problem(problem));
+        let tolerant = |job: &Job| job.machine == story::SPREAD && job.spread.1 > 1;
+        if self.jobs.iter().any(tolerant) {
+            self.marks.sometimes("map run tolerated failures");
+        }
+    }
+
+    fn check_spread(&self, job: &Job) -> Result<(), String> {
+        let ask = |operation: &str, body: Json| {
+            let answer =
+                request(Service::States, operation, &body).answer(&self.disk, &self.settings);
+            answer.map_err(|error| format!("P5: {operation}: {error}"))
+        };
+        let list = |answer: &Json, name: &str| -> Vec<Json> {
+            answer.member(name).and_then(Json::as_array).unwrap_or_default().to_vec()
+        };
+        let text = |value: &Json, name: &str| -> String {
+            value.member(name).and_then(Json::as_str).unwrap_or_default().to_owned()
+        };
+        let described = ask("DescribeExecution", Json::object([("executionArn", job.arn())]))?;
+        let output = Json::parse(&text(&described, "output")).unwrap_or_default();
+        let output = output.as_array().unwrap_or_default();
+        let (items, _) = job.spread;
+        let failed = if job.redriven { 0 } else { story::SPREAD_FAIL };
+        let kept: Vec<_> = output.iter().filter_map(Json::as_i64).collect();
+        if !kept.iter().copied().eq(failed..items) || output.len() as i64 != items {
+            return Err(format!("P5: {} of {items} items gave {described}", job.name));
+        }
+        let runs = ask("ListMapRuns", Json::object([("executionArn", job.arn())]))?;
+        let [run] = list(&runs, "mapRuns").try_into().map_err(|runs| format!("P5: {runs:?}"))?;
+        let by_run = || Json::object([("mapRunArn", Json::from(text(&run, "mapRunArn")))]);
+        let counts = ask("DescribeMapRun", by_run())?;
+        let counts = counts.member("itemCounts").cloned().unwrap_or_default();
+        let count = |name| counts.member(name).and_then(Json::as_i64).unwrap_or(-1);
+        let told = ["succeeded", "failed", "pending", "running", "aborted", "total"].map(count);
+        if told != [items - failed, failed, 0, 0, 0, items] {
+            return Err(format!("P5: {} of {items} items: {counts}", job.name));
+        }
+        let children = list(&ask("ListExecutions", by_run())?, "executions");
+        let inputs = children.iter().map(|child| {
+            let arn = Json::object([("executionArn", Json::from(text(child, "executionArn")))]);
+            Ok(text(&ask("DescribeExecution", arn)?, "input").parse::<i64>().unwrap_or(-1))
+        });
+        let mut inputs = inputs.collect::<Result<Vec<_>, String>>()?;
+        inputs.sort_unstable();
+        if inputs.into_iter().eq(0..items) {
+            Ok(())
+        } else {
+            Err(format!("P5: the children of {} are not one for each item", job.name))
+        }
+    }
+
     /// P1: every message acknowledged to the end reached the reader, in order, and those of QoS 2
     /// once. The retained one is the last that was acknowledged, or a later one.
     fn check_messages(&mut self) {

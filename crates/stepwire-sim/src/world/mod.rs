@@ -192,6 +192,7 @@ enum Caller {
     Deployer,
     Start(usize),
     Completion(usize, Arc<str>, Arc<str>),
+    Redrive(usize),
     Revoker,
 }
 

@@ -66,6 +66,10 @@ impl World {
                 let request = success(&token, &output);
                 self.call(Caller::Completion(number, token, output), request);
             }
+            None if ended && self.jobs[number].wants_redrive() => {
+                let redrive = self.jobs[number].redrive();
+                self.call(Caller::Redrive(number), redrive);
+            }
             None if ended => self.jobs[number].done = true,
             None => self.at(200, Event::Operate(number)),
         }
@@ -81,6 +85,7 @@ impl World {
                 self.jobs[job].uncertain = true;
                 self.at(pause, Event::Operate(job));
             }
+            Caller::Redrive(job) => self.at(pause, Event::Operate(job)),
             Caller::Completion(job, token, output) => {
                 // It may have been taken: asking again must not be refused as something else.
                 self.jobs[job].accepted.retain(|(t, o)| (t, o) != (&token, &output));
@@ -112,6 +117,18 @@ impl World {
                         self.jobs[job].started = true;
                     }
                     Err(error) => self.checks.problem(format!("P1: start refused: {error}")),
+                }
+                self.at(100, Event::Operate(job));
+            }
+            Caller::Redrive(job) => {
+                match answer {
+                    Ok(_) => {
+                        self.jobs[job].redriven = true;
+                        self.marks.sometimes("map run redriven");
+                    }
+                    // Children of the failed run are still being stopped.
+                    Err(error) if error.code == "ExecutionNotRedrivable" => {}
+                    Err(error) => self.checks.problem(format!("P1: redrive refused: {error}")),
                 }
                 self.at(100, Event::Operate(job));
             }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use stepwire_asl::{Failure, Json};
 use stepwire_core::effect::Report;
+use stepwire_core::record::Space;
 use stepwire_core::{Effect, Input};
 
 use super::{Crashes, Event, Way, World};
@@ -13,7 +14,13 @@ use crate::server::Server;
 impl World {
     pub(super) fn restart(&mut self) {
         match Server::recover(self.settings.clone(), self.now, &self.disk) {
-            Ok(server) => self.server = Some(server),
+            Ok(server) => {
+                let after = self.disk.range(vec![Space::MapRun as u8]..).next();
+                if after.is_some_and(|(key, _)| key[0] == Space::MapRun as u8) {
+                    self.marks.sometimes("map run went on after a crash");
+                }
+                self.server = Some(server);
+            }
             Err(corrupt) => {
                 self.checks.problem(format!("the process does not come back: {corrupt}"));
             }

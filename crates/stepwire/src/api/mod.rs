@@ -16,7 +16,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use stepwire_asl::Json;
 use stepwire_asl::json::Object;
-use stepwire_aws::error::{qualified, status};
+use stepwire_aws::error::{qualified, query_code, status};
 use stepwire_aws::sigv4::{Signature, Signed};
 use stepwire_core::ApiError;
 
@@ -149,7 +149,16 @@ fn refused(service: &str, protocol: Protocol, error: &ApiError) -> Response {
         StatusCode::from_u16(status(service, &error.code)).unwrap_or(StatusCode::BAD_REQUEST);
     let xml = |body: String| (status, [(header::CONTENT_TYPE, "text/xml")], body).into_response();
     match protocol {
-        Protocol::Target => shaped(status, AWS_JSON, Some(qualified(service, &error.code)), error),
+        Protocol::Target => {
+            let mut response =
+                shaped(status, AWS_JSON, Some(qualified(service, &error.code)), error);
+            let query = query_code(service, &error.code)
+                .and_then(|(code, fault)| HeaderValue::from_str(&format!("{code};{fault}")).ok());
+            if let Some(query) = query {
+                response.headers_mut().insert("x-amzn-query-error", query);
+            }
+            response
+        }
         Protocol::Rest | Protocol::RestXml => shaped(status, "application/json", None, error),
         Protocol::Query => xml(format!(
             "<ErrorResponse><Error><Type>Sender</Type>{}</Error></ErrorResponse>",

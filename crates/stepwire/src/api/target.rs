@@ -19,7 +19,8 @@ pub(super) async fn answer(
     let service = match prefix {
         "AWSStepFunctions" => Service::States,
         "DynamoDB_20120810" => Service::DynamoDb,
-        _ if matches!(signed_for, "states" | "dynamodb") => {
+        "AmazonSQS" => Service::Sqs,
+        _ if matches!(signed_for, "states" | "dynamodb" | "sqs") => {
             let message = format!("`{prefix}` in `X-Amz-Target` is not available in stepwire");
             return Err(ApiError::new("UnknownOperationException", message));
         }

@@ -143,12 +143,16 @@ impl OneState<'_> {
         number.map(Percentage::Fixed)
     }
 
-    /// What the member `name` of `node` calls, and with what.
-    fn called(&mut self, node: Node<'_>) -> Option<Arc<Resource>> {
+    /// What `node` calls: one of these operations of S3.
+    fn called(&mut self, node: Node<'_>, operations: &[&str]) -> Option<Arc<Resource>> {
         let text = self.parser.text(node, "Resource")?;
-        let resource = Resource::parse(text);
+        let resource = Resource::parse(text)
+            .filter(|resource| resource.service() == "s3" && operations.contains(&resource.api()));
         if resource.is_none() {
-            self.parser.fail("Value is not a valid resource ARN", format!("{}/Resource", node.at));
+            let known = operations.iter().map(|api| format!("arn:aws:states:::s3:{api}"));
+            let known = known.collect::<Vec<_>>().join(", ");
+            self.parser
+                .fail(format!("Value is not one of [{known}]"), format!("{}/Resource", node.at));
         }
         resource.map(Arc::new)
     }
@@ -159,7 +163,7 @@ impl OneState<'_> {
         let node = Node { members, at: &at };
         self.parser.only(node, READER);
         self.parser.required(node, &["Resource"]);
-        let resource = self.called(node);
+        let resource = self.called(node, &["getObject", "listObjectsV2"]);
         let arguments = self.parser.template(node, self.arguments());
         let empty = Json::object::<&str>([]);
         let config = match members.get("ReaderConfig") {
@@ -250,7 +254,7 @@ impl OneState<'_> {
         let at = format!("{}/ResultWriter", self.node.at);
         let node = Node { members, at: &at };
         self.parser.only(node, &["Resource", "Parameters", "Arguments", "WriterConfig"]);
-        let resource = self.called(node);
+        let resource = self.called(node, &["putObject"]);
         let arguments = self.parser.template(node, self.arguments());
         if resource.is_none() && !members.contains_key("WriterConfig") {
             let message =

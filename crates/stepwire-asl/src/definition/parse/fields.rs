@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::Parser;
+use super::{Parser, escape, schema, state};
 use crate::Json;
 use crate::definition::{QueryLanguage, Seconds};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Topic};
 use crate::json::Object;
 use crate::jsonata::{self, Expression};
 use crate::path::{Path, ReferencePath};
@@ -54,14 +54,30 @@ impl Parser {
             QueryLanguage::Jsonata => ("JSONata", JSONPATH, "JSONPath"),
         };
         for name in node.members.keys().map(AsRef::as_ref) {
+            let place = format!("{}/{}", node.at, escape(name));
             if others.contains(&name) {
                 let message = format!(
                     "The QueryLanguage is set to '{ours}', but field '{name}' is only supported for the '{theirs}' QueryLanguage"
                 );
-                self.fail(message, node.at);
-            } else if !known.contains(&name) {
-                self.fail(format!("Field '{name}' is not supported"), node.at);
+                let finding = schema(message, node.at).about(Topic::QueryLanguage);
+                self.errors.push(finding.at_key(place));
+                continue;
             }
+            if known.contains(&name) {
+                continue;
+            }
+            let finding = schema(format!("Field '{name}' is not supported"), node.at)
+                .about(Topic::UnknownField)
+                .in_words(format!("field `{name}` is not supported here"))
+                .did_you_mean(name, known.iter().copied());
+            let owners = state::owners(name);
+            let finding = match &finding.help.hint {
+                None if !owners.is_empty() => {
+                    finding.hint(format!("only states of type {} have it", owners.join(", ")))
+                }
+                _ => finding,
+            };
+            self.errors.push(finding.at_key(place));
         }
     }
 
@@ -99,20 +115,27 @@ impl Parser {
         let missing: Vec<&str> =
             names.iter().copied().filter(|name| !node.members.contains_key(*name)).collect();
         if !missing.is_empty() {
-            self.fail(format!("These fields are required: [{}]", missing.join(", ")), node.at);
+            let message = format!("These fields are required: [{}]", missing.join(", "));
+            let are = if missing.len() == 1 { "is" } else { "are" };
+            let finding = schema(message, node.at)
+                .about(Topic::MissingField)
+                .in_words(format!("`{}` {are} missing", missing.join("` and `")));
+            self.errors.push(finding.at_key(node.at));
         }
         missing.is_empty()
     }
 
     /// Refuses the object when more than one of `names` is there.
     pub(super) fn at_most_one(&mut self, node: Node<'_>, names: &[&str]) {
-        let there = names.iter().filter(|name| node.members.contains_key(**name)).count();
-        if there > 1 {
+        let there = node.members.keys().filter(|name| names.contains(&name.as_ref()));
+        let there: Vec<&str> = there.map(AsRef::as_ref).collect();
+        if let [first, .., last] = there.as_slice() {
             let names = names.join(", ");
-            self.fail(
-                format!("There should only be one of the following fields: [{names}]"),
-                node.at,
-            );
+            let message = format!("There should only be one of the following fields: [{names}]");
+            let finding = schema(message, node.at)
+                .about(Topic::Conflict)
+                .in_words(format!("`{first}` and `{last}` exclude one another"));
+            self.errors.push(finding.at_key(format!("{}/{last}", node.at)));
         }
     }
 
@@ -192,9 +215,14 @@ impl Parser {
         let text = self.text(node, name)?;
         let path = Path::parse(text).ok();
         if path.is_none() {
-            self.fail("Value is not a Reference Path", format!("{}/{name}", node.at));
+            self.not_a_path(&format!("{}/{name}", node.at));
         }
         path
+    }
+
+    fn not_a_path(&mut self, at: &str) {
+        let finding = schema("Value is not a Reference Path", at).about(Topic::Expression);
+        self.errors.push(finding.in_words("this is not a path such as `$.a.b`"));
     }
 
     /// `InputPath` or `OutputPath`: everything when absent, `None` for `null`.
@@ -215,7 +243,7 @@ impl Parser {
         };
         let path = ReferencePath::parse(text).ok();
         if path.is_none() {
-            self.fail("Value is not a Reference Path", format!("{}/ResultPath", node.at));
+            self.not_a_path(&format!("{}/ResultPath", node.at));
         }
         path
     }
@@ -230,8 +258,9 @@ impl Parser {
             Ok(template) => Some(template),
             Err(errors) => {
                 for template::Error { code, place, message } in errors {
-                    let place = format!("{}/{name}{place}", node.at);
-                    self.errors.push(Diagnostic::error(code, message, place));
+                    let at = format!("{}/{name}{place}", node.at);
+                    self.errors
+                        .push(Diagnostic::error(code, message, &at).about(Topic::Expression));
                 }
                 None
             }

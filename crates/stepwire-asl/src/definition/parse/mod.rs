@@ -16,7 +16,7 @@ use std::sync::Arc;
 use self::fields::Node;
 use self::state::OneState;
 use super::{Next, QueryLanguage, Resource, State, StateDefinition, StateId, StateMachine};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Topic};
 use crate::json::Object;
 
 const SCHEMA: &str = "SCHEMA_VALIDATION_FAILED";
@@ -66,10 +66,13 @@ struct Parser {
     state_at: String,
     /// What is wrong in itself.
     errors: Vec<Diagnostic>,
-    /// What is wrong with transitions; told only of a machine that is well formed otherwise.
+    /// Transitions to states that are not there; told only of a machine that is well formed
+    /// otherwise.
     routes: Vec<Diagnostic>,
     /// Branches that never end.
     endless: Vec<Diagnostic>,
+    /// States that nothing leads to; told only of a machine that ends.
+    unreached: Vec<Diagnostic>,
     /// By number; `None` until parsed.
     states: Vec<Option<StateDefinition>>,
     tasks: Vec<(String, Arc<Resource>)>,
@@ -89,6 +92,7 @@ impl Parser {
             errors: Vec::new(),
             routes: Vec::new(),
             endless: Vec::new(),
+            unreached: Vec::new(),
             states: Vec::new(),
             tasks: Vec::new(),
             seen: BTreeSet::new(),
@@ -96,14 +100,20 @@ impl Parser {
     }
 
     fn fail(&mut self, message: impl Into<String>, location: impl AsRef<str>) {
-        let location = Some(location.as_ref()).filter(|at| !at.is_empty()).unwrap_or("/");
-        self.errors.push(Diagnostic::error(SCHEMA, message, location));
+        self.errors.push(schema(message, location.as_ref()));
     }
 
-    /// Everything found: a fault of the graph is told when nothing else can have caused it.
+    /// Everything found, as ValidateStateMachineDefinition orders it: a fault of the graph is told
+    /// when nothing else can have caused it, and that a workflow does not end only once.
     fn findings(&mut self) -> Vec<Diagnostic> {
-        let found = [&mut self.errors, &mut self.routes, &mut self.endless];
-        found.into_iter().find(|found| !found.is_empty()).map(std::mem::take).unwrap_or_default()
+        if !self.errors.is_empty() {
+            return std::mem::take(&mut self.errors);
+        }
+        let mut found = std::mem::take(&mut self.routes);
+        self.endless.truncate(1);
+        let rest = if self.endless.is_empty() { &mut self.unreached } else { &mut self.endless };
+        found.append(rest);
+        found
     }
 
     fn query_language(&mut self, node: Node<'_>) -> Option<QueryLanguage> {
@@ -167,13 +177,18 @@ impl Parser {
         for (name, _) in names.iter().filter(|(_, number)| !reached.contains(*number)) {
             let message = format!("State \"{name}\" is not reachable.");
             let place = format!("{at}/{}", escape(name));
-            self.routes.push(Diagnostic::error(TARGET, message, place));
+            let finding = Diagnostic::error(TARGET, message, &place)
+                .about(Topic::Unreachable)
+                .in_words(format!("nothing leads to state `{name}`"));
+            self.unreached.push(finding.at_key(place));
         }
         if !ends {
-            self.endless.push(Diagnostic {
-                location: None,
-                ..Diagnostic::error("MISSING_END_STATE", "Workflow has no terminal state", "")
-            });
+            let finding =
+                Diagnostic::error("MISSING_END_STATE", "Workflow has no terminal state", "")
+                    .in_words("no state ends this workflow")
+                    .hint("let one have `\"End\": true`, or add a Succeed or Fail state")
+                    .at_key(at);
+            self.endless.push(Diagnostic { location: None, ..finding });
         }
         start
     }
@@ -188,11 +203,15 @@ impl Parser {
             let place = format!("{at}/{}", escape(name));
             if name.is_empty() || name.chars().count() > NAME_MAX {
                 let message = format!("State names have 1 to {NAME_MAX} characters");
-                self.errors.push(Diagnostic::error("INVALID_STATE_NAME", message, &place));
+                let finding = Diagnostic::error("INVALID_STATE_NAME", message, &place);
+                self.errors.push(finding.at_key(&place));
             }
             if !self.seen.insert(Arc::clone(name)) {
                 let message = format!("Duplicate State name: {name}");
-                self.errors.push(Diagnostic::error("DUPLICATE_STATE_NAME", message, place));
+                let finding = Diagnostic::error("DUPLICATE_STATE_NAME", message, &place)
+                    .in_words(format!("two states are called `{name}`"))
+                    .hint("names are unique in the whole state machine, branches included");
+                self.errors.push(finding.at_key(place));
             }
         }
         names
@@ -202,7 +221,11 @@ impl Parser {
         let found = names.get(name).copied();
         if found.is_none() {
             let message = format!("Missing 'Next' target: {name}");
-            self.routes.push(Diagnostic::error(TARGET, message, at));
+            let finding = Diagnostic::error(TARGET, message, at)
+                .in_words(format!("state `{name}` is not defined"))
+                .label(used_as(at))
+                .did_you_mean(name, names.keys().map(AsRef::as_ref));
+            self.routes.push(finding);
         }
         found
     }
@@ -219,6 +242,24 @@ fn targets(state: &StateDefinition) -> Vec<StateId> {
         targets.extend(default);
     }
     targets
+}
+
+/// What the member at `at` is to whom.
+fn used_as(at: &str) -> String {
+    let (owner, field) = at.rsplit_once('/').unwrap_or(("", at));
+    match owner.rsplit_once("/States/") {
+        Some((_, owner)) if field != "StartAt" => {
+            let state = owner.split('/').next().unwrap_or_default();
+            let state = state.replace("~1", "/").replace("~0", "~");
+            format!("used as `{field}` of `{state}`")
+        }
+        _ => format!("used as `{field}`"),
+    }
+}
+
+/// A fault of form; one without place is of the whole.
+fn schema(message: impl Into<String>, location: &str) -> Diagnostic {
+    Diagnostic::error(SCHEMA, message, if location.is_empty() { "/" } else { location })
 }
 
 /// A state name as a part of a JSON pointer.

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use super::fields::Node;
+use super::schema;
 use super::state::OneState;
 use crate::Json;
 use crate::definition::{Catcher, QueryLanguage, Retrier};
+use crate::diagnostic::Topic;
 
 const RETRIER: &[&str] = &[
     "Comment",
@@ -112,7 +114,9 @@ impl OneState<'_> {
             let at = format!("{at}[{number}]");
             match item.as_str() {
                 Some("States.ALL") if items.len() > 1 || !last => {
-                    self.parser.fail("States.ALL must appear alone and at end of list", at);
+                    let message = "States.ALL must appear alone and at end of list";
+                    let finding = schema(message, &at).about(Topic::ErrorNames);
+                    self.parser.errors.push(finding);
                 }
                 Some(name) => errors.push(name.into()),
                 None => self.parser.fail("Expected value of type String", at),

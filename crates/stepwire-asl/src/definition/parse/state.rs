@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use super::distributed::DISTRIBUTED;
 use super::fields::Node;
-use super::{Names, Parser};
+use super::{Names, Parser, schema};
 use crate::Json;
 use crate::compare::Rule;
 use crate::definition::{
     ChoiceRule, Data, Next, Paths, QueryLanguage, Resource, Seconds, State, StateDefinition,
     StateId, TaskDefinition, Test, Text, Wait,
 };
+use crate::diagnostic::Topic;
 use crate::intrinsic::Intrinsic;
 use crate::jsonata;
 use crate::path::Path;
@@ -29,6 +30,15 @@ const COMMON: &[&str] = &["Type", "Comment", "QueryLanguage"];
 /// Members of states that go on to another one.
 const FLOW: &[&str] = &["InputPath", "OutputPath", "Output", "Next", "End", "Assign"];
 const RECOVERY: &[&str] = &["ResultSelector", "Retry", "Catch"];
+
+/// The types of states.
+const KINDS: [&str; 8] = ["Task", "Pass", "Choice", "Wait", "Succeed", "Fail", "Parallel", "Map"];
+
+/// The types of states that have a member of this name.
+pub(super) fn owners(name: &str) -> Vec<&'static str> {
+    let has = |kind: &&str| allowed(kind).is_some_and(|known| known.contains(&name));
+    KINDS.into_iter().filter(has).collect()
+}
 
 fn allowed(kind: &str) -> Option<Vec<&'static str>> {
     let own: [&[&str]; 4] = match kind {
@@ -88,8 +98,11 @@ impl OneState<'_> {
         }
         let kind = self.parser.text(self.node, "Type")?;
         let Some(known) = allowed(kind) else {
-            let kinds = "Task, Pass, Choice, Wait, Succeed, Fail, Parallel, Map";
-            self.fail(format!("Value is not one of [{kinds}]"), "Type");
+            let message = format!("Value is not one of [{}]", KINDS.join(", "));
+            let finding = schema(message, &format!("{}/Type", self.node.at))
+                .in_words(format!("there are no states of type `{kind}`"))
+                .did_you_mean(kind, KINDS);
+            self.parser.errors.push(finding);
             return None;
         };
         self.parser.enter_state(self.node);
@@ -155,7 +168,11 @@ impl OneState<'_> {
             (false, Some(true)) => Some(Next::End),
             (false, _) => {
                 let message = "There should be one of the following fields: [Next, End]";
-                self.parser.fail(message, self.node.at);
+                let finding = schema(message, self.node.at)
+                    .about(Topic::MissingField)
+                    .in_words("the state has neither `Next` nor `End`")
+                    .at_key(self.node.at);
+                self.parser.errors.push(finding);
                 None
             }
         }
@@ -194,7 +211,8 @@ impl OneState<'_> {
         }
         let at = format!("{}/Resource", self.node.at);
         let Some(resource) = Resource::parse(text?) else {
-            self.parser.fail("Value is not a valid resource ARN", at);
+            let finding = schema("Value is not a valid resource ARN", &at).about(Topic::Resource);
+            self.parser.errors.push(finding);
             return None;
         };
         let resource = Arc::new(resource);

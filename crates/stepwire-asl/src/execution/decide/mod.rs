@@ -80,6 +80,9 @@ impl Execution {
         let mut decider = Decider { probe, ..Decider::new(self, turn) };
         match stimulus {
             Stimulus::TaskReturned { result, .. } => decider.returned(frame, result),
+            Stimulus::ActivityStarted { worker, .. } => {
+                decider.record(frame, Detail::ActivityStarted { worker });
+            }
             Stimulus::JobEnded { result, .. } => decider.ended(frame, result),
             Stimulus::TokenSucceeded { output, .. } => {
                 decider.task_succeeded(frame, Payload::from_text(output));
@@ -116,6 +119,7 @@ impl Execution {
             return self.frame_of_run(*started).ok_or(Rejected::TaskNotOpen);
         }
         let (Stimulus::TaskReturned { scheduled, .. }
+        | Stimulus::ActivityStarted { scheduled, .. }
         | Stimulus::JobEnded { scheduled, .. }
         | Stimulus::TokenSucceeded { scheduled, .. }
         | Stimulus::TokenFailed { scheduled, .. }
@@ -124,8 +128,11 @@ impl Execution {
             return Ok(0);
         };
         let frame = *self.tasks.get(scheduled).ok_or(Rejected::TaskNotOpen)?;
-        // A repeated effect may be answered twice; what waits for its token has had its answer.
-        let answered = matches!(stimulus, Stimulus::TaskReturned { .. })
+        // A repeated effect may be answered twice; what waits for its token has had its answer, and
+        // an activity's task its worker.
+        let once =
+            matches!(stimulus, Stimulus::TaskReturned { .. } | Stimulus::ActivityStarted { .. });
+        let answered = once
             && self.frames.get(&frame).and_then(|frame| frame.at.as_ref()).is_some_and(|at| {
                 matches!(&at.activity, Activity::Task(OpenTask { submitted: true, .. }))
             });

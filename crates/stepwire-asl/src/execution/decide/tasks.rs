@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::evaluate::About;
 use super::leave::unfit;
-use super::{Activity, Decider, Ended, OpenTask};
+use super::{Activity, Decider, Ended, OpenTask, runtime};
 use crate::definition::{Data, Pattern, Resource, Seconds, State, StateDefinition, TaskDefinition};
 use crate::execution::trial::Stage;
 use crate::history::{Detail, EventId, Payload, Trouble};
@@ -20,6 +20,9 @@ impl Decider<'_, '_> {
         input: &Json,
     ) -> Result<(), Fault> {
         let TaskDefinition { resource, timeout, heartbeat, credentials } = task;
+        if resource.is_activity() && !(self.turn.activity)(resource.text()) {
+            return Err(runtime(format!("The activity {} does not exist.", resource.text())).into());
+        }
         let scheduled: EventId = self.execution.last_id + 1;
         let waits = resource.pattern() != Pattern::RequestResponse;
         let token = waits.then(|| (self.turn.token)(scheduled));
@@ -54,8 +57,11 @@ impl Decider<'_, '_> {
                 role_arn,
             },
         );
-        let function = resource.is_function();
-        self.record(frame, Detail::Started { function, resource_type, resource: shown });
+        // An activity's task starts when a worker takes it.
+        if !resource.is_activity() {
+            let function = resource.is_function();
+            self.record(frame, Detail::Started { function, resource_type, resource: shown });
+        }
         self.decision.tasks.extend(self.execution.open_task(scheduled));
         Ok(())
     }
@@ -102,8 +108,7 @@ impl Decider<'_, '_> {
     pub(super) fn task_succeeded(&mut self, frame: u32, output: Payload) {
         let Some(resource) = self.resource(frame) else { return };
         let function = resource.is_function();
-        let who = if function { resource.text() } else { resource.service() };
-        if let Some(failure) = unfit(who, output.value()) {
+        if let Some(failure) = unfit(resource.answerer(), output.value()) {
             return self.task_failed(frame, failure.into());
         }
         let (resource_type, resource) = resource.shown();

@@ -34,7 +34,7 @@ impl Executions {
             input: Arc::clone(&input),
         };
         let compiled = Arc::clone(&machine.compiled);
-        let (execution, decision) = with_turn(now, id, 0, settings, |turn| {
+        let (execution, decision) = with_turn(now, id, 0, settings, &self.activities, |turn| {
             Execution::start_item(compiled, spec.state, start, turn)
         });
         let record = ExecutionRecord {

@@ -259,7 +259,7 @@ impl Executions {
         let Some(mut hot) = self.take(spec.parent, reads)? else { return Ok(Ok(items)) };
         let source = super::reader::source(&spec);
         let dice = first.wrapping_add(number);
-        let selected = with_turn(now, spec.parent, dice, settings, |turn| {
+        let selected = with_turn(now, spec.parent, dice, settings, &self.activities, |turn| {
             hot.execution.select_items(spec.started_by, first, items, &source, turn)
         });
         self.keep(spec.parent, hot);

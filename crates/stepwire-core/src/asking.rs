@@ -1,0 +1,106 @@
+//! Asking and answering: who waits for a request's answer, and what a run of an execution asks for.
+
+use stepwire_asl::definition::Pattern;
+use stepwire_asl::{Json, Task, Timestamp};
+
+use crate::effect::Effect;
+use crate::error::ApiError;
+use crate::executions::{self, ExecutionId, Mocked, Parent, Ran, TaskToken};
+use crate::input::{Follow, Input, ReplyId};
+use crate::integrations::{self, Call, Carry, Hosted};
+use crate::kernel::{Kernel, Step};
+use crate::request::Request;
+use crate::write::Write;
+
+/// Who asked for something, and so how the answer gets there.
+///
+/// Kept in memory only: after a restart callers are gone, and executions ask again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asker {
+    /// A caller outside.
+    Caller(ReplyId),
+    /// A task of an execution.
+    Task(Call, Hosted),
+    /// A rule, which looks at the answer at once or never.
+    Rule,
+}
+
+/// Gives `asker` the answer.
+pub(crate) fn reply_to(
+    asker: Asker,
+    answer: Result<Json, ApiError>,
+    now: Timestamp,
+    step: &mut Step,
+) {
+    match asker {
+        Asker::Caller(reply) => step.effects.push(Effect::Reply { reply, answer }),
+        Asker::Task(call, hosted) => {
+            let Call { execution, scheduled } = call;
+            let result = hosted.result(answer, call, now);
+            step.then.push(Input::TaskReturned { execution, scheduled, result });
+        }
+        Asker::Rule => {}
+    }
+}
+
+impl Kernel {
+    /// Records what a run of an execution changed, sends its tasks on their way, and tells those
+    /// whom it concerns.
+    pub(crate) fn ask(&mut self, execution: ExecutionId, ran: Ran, step: &mut Step) {
+        step.writes.extend(ran.writes.into_iter().map(Write::Executions));
+        step.effects.extend(ran.wake.into_iter().map(|map_run| Effect::Continue { map_run }));
+        step.then.extend(ran.redriven_runs.into_iter().map(|(execution, started)| {
+            Input::Follow(Follow::RedriveMapRun { execution, started })
+        }));
+        step.then
+            .extend(ran.orphans.into_iter().map(|child| Input::Follow(Follow::Abandon(child))));
+        step.then.extend(ran.tell.map(|parent| Input::Follow(Follow::Ended(execution, parent))));
+        step.then.extend(ran.mocked.into_iter().map(|mocked| {
+            let Mocked { scheduled, waits, result } = mocked;
+            Input::Follow(Follow::Mocked { execution, scheduled, waits, result })
+        }));
+        for task in ran.tasks {
+            let scheduled = task.scheduled;
+            let returned = |result| Input::TaskReturned { execution, scheduled, result };
+            match integrations::carry(&task.resource, &task.parameters) {
+                Carry::Worker => {
+                    let token = TaskToken { execution, scheduled };
+                    let activity = task.resource.api();
+                    let at = task.scheduled_at;
+                    self.executions.activities.offer(activity, at, token, None);
+                    step.then.push(Input::Follow(Follow::HandOut(activity.into())));
+                }
+                Carry::Http => step.effects.push(Effect::HttpInvoke {
+                    execution,
+                    scheduled,
+                    parameters: task.parameters,
+                    timeout_ms: task.timeout_ms,
+                }),
+                Carry::Fails(failure) => step.then.push(returned(Err(failure))),
+                Carry::Here(hosted) => {
+                    let call = Call { execution, scheduled };
+                    match hosted.request(task.resource.api(), &task.parameters, call) {
+                        Ok(request) => {
+                            let request = awaited(request, &task, call);
+                            let perform = Follow::Perform { execution, scheduled, hosted, request };
+                            step.then.push(Input::Follow(perform));
+                        }
+                        Err(failure) => step.then.push(returned(Err(failure))),
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The request, with what it starts told whom to tell of its end if the task waits for that.
+fn awaited(mut request: Request, task: &Task, call: Call) -> Request {
+    let waits = matches!(task.resource.pattern(), Pattern::Sync | Pattern::Sync2);
+    if let Request::States(executions::Request::StartExecution(start)) = &mut request
+        && waits
+    {
+        let Call { execution, scheduled } = call;
+        start.parent = Some(Parent::Task { execution, scheduled });
+    }
+    request
+}

@@ -1,0 +1,446 @@
+//! Queues: standard queues of Amazon SQS.
+//!
+//! A message's body is in the store alone; how it stands (when it can be received, how often it was)
+//! is a small record of its own that is also in memory. Callers that wait for a message are kept in
+//! memory only: after a restart they are gone, and executions ask again.
+//!
+//! Read in this order: [`Queues`], [`Request`], [`Write`], [`Queue`], [`State`]; then `send`,
+//! `receive`.
+
+mod attributes;
+mod message;
+mod receive;
+mod record;
+mod request;
+mod send;
+#[cfg(test)]
+mod tests;
+mod view;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use stepwire_asl::{Json, Timestamp};
+
+pub(crate) use message::attributes;
+pub use record::{Attribute, AttributeValue, Attributes, Message, Queue, Redrive, State};
+pub use request::{Change, Entry, Pairs, Receive, Request, Send};
+pub use view::answer;
+
+pub(crate) use receive::Waiter;
+
+use crate::error::ApiError;
+use crate::record::{Corrupt, Entry as Stored, Space};
+use crate::settings::Settings;
+
+/// Messages of queues that are gone, and messages kept too long, that one request removes.
+const REMOVED_MAX: usize = 256;
+
+/// The queues of a shard, and how their messages stand.
+#[derive(Debug, Default)]
+pub struct Queues {
+    by_name: BTreeMap<Arc<str>, Arc<Queue>>,
+    /// By number of queue, also of those that are gone until all their messages are.
+    messages: BTreeMap<u64, Messages>,
+    /// Larger than every number of a queue or message.
+    next: u64,
+    /// Numbers of queues that are gone and may have messages; derived.
+    gone: BTreeSet<u64>,
+    /// Callers that wait for a message, by number of queue. Not durable.
+    waiting: BTreeMap<u64, VecDeque<Waiter>>,
+}
+
+/// How the messages of a queue stand.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Messages {
+    states: BTreeMap<u64, State>,
+    /// `visible` of each; derived from `states`.
+    by_visibility: BTreeSet<(Timestamp, u64)>,
+}
+
+impl PartialEq for Queues {
+    /// What is durable, and what is derived from it.
+    fn eq(&self, other: &Self) -> bool {
+        self.by_name == other.by_name && self.messages == other.messages && self.next == other.next
+    }
+}
+
+/// One durable change to queues or messages.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Write {
+    /// Numbers go on here.
+    Next(u64),
+    /// A queue as it now is; `None`: there is none of this name.
+    Queue(Arc<str>, Option<Arc<Queue>>),
+    /// A message in a queue; `None` once it is gone.
+    Message {
+        /// Number of the queue.
+        queue: u64,
+        /// Number of the message.
+        number: u64,
+        /// What was sent.
+        message: Option<Arc<Message>>,
+    },
+    /// How a message in a queue stands; `None` once it is gone.
+    State {
+        /// Number of the queue.
+        queue: u64,
+        /// Number of the message.
+        number: u64,
+        /// How it stands.
+        state: Option<State>,
+    },
+}
+
+impl Write {
+    /// The stored form.
+    pub fn entry(&self) -> Stored {
+        match self {
+            Write::Next(next) => (record::counter_key(), Some(record::value(next))),
+            Write::Queue(name, queue) => {
+                (record::queue_key(name), queue.as_deref().map(record::value))
+            }
+            Write::Message { queue, number, message } => {
+                (record::message_key(*queue, *number), message.as_deref().map(record::value))
+            }
+            Write::State { queue, number, state } => {
+                (record::state_key(*queue, *number), state.as_ref().map(record::value))
+            }
+        }
+    }
+}
+
+impl Queues {
+    /// What recovery reads into memory. Bodies stay in the store.
+    pub const SPACES: &'static [Space] = &[Space::Queue, Space::QueueState];
+
+    /// The only thing that changes what is in memory, apart from who waits.
+    pub fn apply(&mut self, write: &Write) {
+        match write {
+            Write::Next(next) => self.next = *next,
+            Write::Queue(name, queue) => {
+                let before = match queue {
+                    Some(queue) => self.by_name.insert(Arc::clone(name), Arc::clone(queue)),
+                    None => self.by_name.remove(name),
+                };
+                let now = queue.as_ref().map(|queue| queue.number);
+                self.gone.extend(before.map(|queue| queue.number).filter(|old| now != Some(*old)));
+            }
+            Write::State { queue, number, state } => {
+                let messages = self.messages.entry(*queue).or_default();
+                let before = match state {
+                    Some(state) => messages.states.insert(*number, *state),
+                    None => messages.states.remove(number),
+                };
+                if let Some(before) = before {
+                    messages.by_visibility.remove(&(before.visible, *number));
+                }
+                if let Some(state) = state {
+                    messages.by_visibility.insert((state.visible, *number));
+                }
+                if messages.states.is_empty() {
+                    self.messages.remove(queue);
+                }
+            }
+            Write::Message { .. } => {}
+        }
+    }
+
+    /// Takes in one stored entry of [`Queues::SPACES`].
+    pub fn load(&mut self, key: &[u8], value: &[u8]) -> Result<(), Corrupt> {
+        let write = if key == record::counter_key() {
+            Write::Next(record::record(key, value)?)
+        } else if key.first() == Some(&(Space::Queue as u8)) {
+            let queue: Queue = record::record(key, value)?;
+            Write::Queue(Arc::clone(&queue.name), Some(Arc::new(queue)))
+        } else {
+            let (queue, number) = record::state_numbers(key)?;
+            Write::State { queue, number, state: Some(record::record(key, value)?) }
+        };
+        self.apply(&write);
+        Ok(())
+    }
+
+    /// Finds, after `load`, which messages are of queues that are gone.
+    pub(crate) fn resume(&mut self) {
+        let there: BTreeSet<u64> = self.by_name.values().map(|queue| queue.number).collect();
+        self.gone =
+            self.messages.keys().copied().filter(|number| !there.contains(number)).collect();
+    }
+
+    fn record(&mut self, write: Write, out: &mut Vec<Write>) {
+        self.apply(&write);
+        out.push(write);
+    }
+
+    fn number(&mut self, out: &mut Vec<Write>) -> u64 {
+        let number = self.next;
+        self.record(Write::Next(number + 1), out);
+        number
+    }
+
+    /// The queue of this name.
+    pub(crate) fn find(&self, name: &str) -> Result<Arc<Queue>, ApiError> {
+        self.by_name.get(name).cloned().ok_or_else(no_queue)
+    }
+
+    /// The queue that an ARN names.
+    pub(crate) fn of_arn(&self, arn: &str, settings: &Settings) -> Option<Arc<Queue>> {
+        self.by_name.get(name_of_arn(arn, settings)?).cloned()
+    }
+
+    /// Carries out a request that changes something, but for ReceiveMessage. On `Err` nothing has
+    /// changed.
+    pub(crate) fn call(
+        &mut self,
+        now: Timestamp,
+        request: &Request,
+        settings: &Settings,
+        out: &mut Vec<Write>,
+    ) -> Result<Json, ApiError> {
+        match request {
+            Request::CreateQueue { name, attributes, tags } => {
+                self.create(now, name, attributes, tags, settings, out)
+            }
+            Request::DeleteQueue { queue } => {
+                let queue = self.find(queue)?;
+                self.record(Write::Queue(Arc::clone(&queue.name), None), out);
+                Ok(nothing())
+            }
+            Request::PurgeQueue { queue } => {
+                let queue = self.find(queue)?;
+                let number = self.number(out);
+                self.change(Queue { number, ..queue.as_ref().clone() }, out);
+                let waiting = self.waiting.remove(&queue.number);
+                self.waiting.extend(waiting.map(|waiting| (number, waiting)));
+                Ok(nothing())
+            }
+            Request::GetQueueAttributes { queue, names } => {
+                let queue = self.find(queue)?;
+                self.expire(now, &queue, out);
+                self.show_attributes(now, &queue, names, settings)
+            }
+            Request::SetQueueAttributes { queue, attributes } => {
+                let queue = self.find(queue)?;
+                let attributes = queue.attributes.with(attributes, settings)?;
+                self.change(Queue { attributes, modified: now, ..queue.as_ref().clone() }, out);
+                Ok(nothing())
+            }
+            Request::TagQueue { queue, tags } => {
+                let mut queue = self.find(queue)?.as_ref().clone();
+                queue.tags.retain(|(key, _)| !tags.iter().any(|(new, _)| new == key));
+                queue.tags.extend(tags.iter().cloned());
+                self.change(queue, out);
+                Ok(nothing())
+            }
+            Request::UntagQueue { queue, keys } => {
+                let mut queue = self.find(queue)?.as_ref().clone();
+                queue.tags.retain(|(key, _)| !keys.contains(key));
+                self.change(queue, out);
+                Ok(nothing())
+            }
+            Request::SendMessage { queue, send } => {
+                let queue = self.find(queue)?;
+                self.clean(now, &queue, out);
+                self.send(now, &queue, send, settings, out)
+            }
+            Request::SendMessageBatch { queue, entries } => {
+                let queue = self.find(queue)?;
+                self.clean(now, &queue, out);
+                self.send_batch(now, &queue, entries, settings, out)
+            }
+            Request::DeleteMessage { queue, receipt } => {
+                let queue = self.find(queue)?;
+                self.delete(&queue, receipt, settings, out)?;
+                Ok(nothing())
+            }
+            Request::DeleteMessageBatch { queue, entries } => {
+                let queue = self.find(queue)?;
+                Ok(batch(entries, |receipt| self.delete(&queue, receipt, settings, out)))
+            }
+            Request::ChangeMessageVisibility { queue, change } => {
+                let queue = self.find(queue)?;
+                self.change_visibility(now, &queue, change, settings, out)?;
+                Ok(nothing())
+            }
+            Request::ChangeMessageVisibilityBatch { queue, entries } => {
+                let queue = self.find(queue)?;
+                Ok(batch(entries, |change| {
+                    self.change_visibility(now, &queue, change, settings, out)
+                }))
+            }
+            Request::ReceiveMessage(_)
+            | Request::GetQueueUrl { .. }
+            | Request::ListQueues { .. }
+            | Request::ListQueueTags { .. } => {
+                Err(ApiError::new("UnsupportedOperation", "this request changes nothing"))
+            }
+        }
+    }
+
+    fn create(
+        &mut self,
+        now: Timestamp,
+        name: &Arc<str>,
+        attributes: &Pairs,
+        tags: &Pairs,
+        settings: &Settings,
+        out: &mut Vec<Write>,
+    ) -> Result<Json, ApiError> {
+        if let Some(there) = self.by_name.get(name) {
+            if let Some(other) = there.attributes.differs(attributes, settings)? {
+                let message = format!(
+                    "A queue already exists with the same name and a different value for attribute \
+                     {other}"
+                );
+                return Err(ApiError::new("QueueNameExists", message));
+            }
+        } else {
+            let attributes = Attributes::default().with(attributes, settings)?;
+            let number = self.number(out);
+            let (created, tags) = (now, tags.clone());
+            let name = Arc::clone(name);
+            self.change(Queue { name, number, created, modified: now, attributes, tags }, out);
+        }
+        Ok(Json::object([("QueueUrl", url(name, settings))]))
+    }
+
+    fn change(&mut self, queue: Queue, out: &mut Vec<Write>) {
+        self.record(Write::Queue(Arc::clone(&queue.name), Some(Arc::new(queue))), out);
+    }
+
+    fn show_attributes(
+        &self,
+        now: Timestamp,
+        queue: &Queue,
+        names: &[Arc<str>],
+        settings: &Settings,
+    ) -> Result<Json, ApiError> {
+        let (mut visible, mut delayed, mut in_flight) = (0_i64, 0_i64, 0_i64);
+        let messages = self.messages.get(&queue.number);
+        for state in messages.into_iter().flat_map(|messages| messages.states.values()) {
+            let count = match (state.visible <= now, state.receives) {
+                (true, _) => &mut visible,
+                (false, 0) => &mut delayed,
+                (false, _) => &mut in_flight,
+            };
+            *count += 1;
+        }
+        let mut shown = queue.shown(settings);
+        for (name, count) in [
+            ("ApproximateNumberOfMessages", visible),
+            ("ApproximateNumberOfMessagesDelayed", delayed),
+            ("ApproximateNumberOfMessagesNotVisible", in_flight),
+        ] {
+            shown.push((name.into(), count.to_string().into()));
+        }
+        if let Some(unknown) =
+            names.iter().find(|name| ***name != *"All" && !view::KNOWN.contains(&&***name))
+        {
+            let message = format!("Unknown Attribute {unknown}.");
+            return Err(ApiError::new("InvalidAttributeName", message));
+        }
+        shown.retain(|(name, _)| names.iter().any(|asked| asked == name || **asked == *"All"));
+        if shown.is_empty() {
+            return Ok(nothing());
+        }
+        Ok(Json::object([("Attributes", Json::object(shown))]))
+    }
+
+    /// Removes some messages of queues that are gone, and of `queue` those it has kept too long.
+    fn clean(&mut self, now: Timestamp, queue: &Queue, out: &mut Vec<Write>) {
+        self.expire(now, queue, out);
+        let Some(number) = self.gone.first().copied() else { return };
+        let messages = self.messages.get(&number);
+        let some: Vec<u64> = messages
+            .into_iter()
+            .flat_map(|messages| messages.states.keys().copied())
+            .take(REMOVED_MAX)
+            .collect();
+        for message in some {
+            self.remove(number, message, out);
+        }
+        if !self.messages.contains_key(&number) {
+            self.gone.remove(&number);
+        }
+    }
+
+    /// Removes messages that were kept as long as the queue keeps them.
+    fn expire(&mut self, now: Timestamp, queue: &Queue, out: &mut Vec<Write>) {
+        let oldest = now.plus_ms(-queue.attributes.retention_s * 1_000);
+        let messages = self.messages.get(&queue.number);
+        let old: Vec<u64> = messages
+            .into_iter()
+            .flat_map(|messages| messages.states.iter())
+            .take_while(|(_, state)| state.sent <= oldest)
+            .map(|(number, _)| *number)
+            .take(REMOVED_MAX)
+            .collect();
+        for number in old {
+            self.remove(queue.number, number, out);
+        }
+    }
+
+    fn remove(&mut self, queue: u64, number: u64, out: &mut Vec<Write>) {
+        self.record(Write::Message { queue, number, message: None }, out);
+        self.record(Write::State { queue, number, state: None }, out);
+    }
+}
+
+/// The answer to a batch: what each entry came to.
+fn batch<T>(entries: &[Entry<T>], mut each: impl FnMut(&T) -> Result<(), ApiError>) -> Json {
+    results(entries, |what| each(what).map(|()| Vec::new()))
+}
+
+fn results<T>(
+    entries: &[Entry<T>],
+    mut each: impl FnMut(&T) -> Result<Vec<(&'static str, Json)>, ApiError>,
+) -> Json {
+    let (mut done, mut failed) = (Vec::new(), Vec::new());
+    for entry in entries {
+        let id = ("Id", Json::String(Arc::clone(&entry.id)));
+        match entry.what.as_ref().map_err(Clone::clone).and_then(&mut each) {
+            Ok(members) => done.push(Json::object([id].into_iter().chain(members))),
+            Err(error) => failed.push(Json::object([
+                id,
+                ("SenderFault", true.into()),
+                ("Code", Json::from(&*error.code)),
+                ("Message", error.message.into()),
+            ])),
+        }
+    }
+    let mut members = vec![("Successful", Json::array(done))];
+    if !failed.is_empty() {
+        members.push(("Failed", Json::array(failed)));
+    }
+    Json::object(members)
+}
+
+fn no_queue() -> ApiError {
+    ApiError::new("QueueDoesNotExist", "The specified queue does not exist.")
+}
+
+fn invalid(name: &str, why: &str) -> ApiError {
+    let message = format!("Value for parameter {name} is invalid. Reason: {why}.");
+    ApiError::new("InvalidParameterValue", message)
+}
+
+fn nothing() -> Json {
+    Json::Object(Arc::default())
+}
+
+/// The ARN of a queue.
+pub fn arn(name: &str, settings: &Settings) -> String {
+    settings.arn("sqs", name)
+}
+
+/// The name of the queue that an ARN of this node names.
+fn name_of_arn<'a>(arn: &'a str, settings: &Settings) -> Option<&'a str> {
+    let name = arn.strip_prefix(&settings.arn("sqs", ""))?;
+    (!name.is_empty() && !name.contains(':')).then_some(name)
+}
+
+/// The URL of a queue.
+fn url(name: &str, settings: &Settings) -> Json {
+    format!("{}/{}/{name}", settings.url, settings.account).into()
+}
