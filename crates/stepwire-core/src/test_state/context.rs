@@ -71,7 +71,7 @@ fn check(value: &Json, place: &str, known: &[(&str, Holds)]) -> Result<(), Strin
         let what = if place.is_empty() { "Context object" } else { place };
         return Err(format!("{what} must be an object"));
     };
-    for (name, value) in members.iter() {
+    for (name, value) in members {
         let Some((_, holds)) = known.iter().find(|(known, _)| *known == name.as_ref()) else {
             return Err(format!("Field '{name}' is not allowed"));
         };

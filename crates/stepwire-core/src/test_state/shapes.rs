@@ -43,7 +43,7 @@ pub(crate) fn check(resource: &Resource, result: &Json, mode: Mode) -> Result<()
             answer.service
         ));
     };
-    let Some(shape) = model.output(&answer.operation) else {
+    let Some(output) = model.output(&answer.operation) else {
         let (service, operation) = (answer.service, &answer.operation);
         return Err(format!("`{service}` has no operation `{operation}`"));
     };
@@ -51,7 +51,7 @@ pub(crate) fn check(resource: &Resource, result: &Json, mode: Mode) -> Result<()
         return Err("Mocked result must be a JSON object.".to_owned());
     };
     let told = |why| format!("Mock result schema validation error: {why}");
-    let Some(shape) = shape else { return Ok(()) };
+    let Output::Shape(shape) = output else { return Ok(()) };
     let members = members.iter().filter(|(name, _)| !answer.free.contains(&name.as_ref()));
     model.structure(shape, &members.collect::<Vec<_>>(), mode).map_err(told)
 }
@@ -83,6 +83,13 @@ fn pascal(api: &str) -> String {
     letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
 }
 
+/// What an operation answers.
+enum Output {
+    Nothing,
+    /// A structure.
+    Shape(&'static str),
+}
+
 /// The part of the table that is about one service.
 struct Model {
     operations: Vec<&'static str>,
@@ -98,11 +105,15 @@ impl Model {
         Some(Model { operations, shapes })
     }
 
-    /// The shape of what an operation answers, if it answers anything; `None`: no such operation.
-    fn output(&self, operation: &str) -> Option<Option<&'static str>> {
+    /// What an operation answers; `None`: there is no such operation.
+    fn output(&self, operation: &str) -> Option<Output> {
         self.operations.iter().find_map(|line| {
             let mut words = line[1..].split(' ');
-            (words.next() == Some(operation)).then(|| words.next().and_then(|n| self.shape(n)))
+            if words.next() != Some(operation) {
+                return None;
+            }
+            let shape = words.next().and_then(|number| self.shape(number));
+            Some(shape.map_or(Output::Nothing, Output::Shape))
         })
     }
 
@@ -148,7 +159,7 @@ impl Model {
         let (head, rest) = shape.split_once(' ').unwrap_or((shape, ""));
         let must = |what: &str| Err(format!("Field '{name}' must be {what}"));
         match (shape.as_bytes().first(), value) {
-            (_, Json::Null) | (Some(b'*') | None, _) => Ok(()),
+            (_, Json::Null) | (Some(b'*') | None, _) | (Some(b'?'), Json::Bool(_)) => Ok(()),
             (Some(b'{'), Json::Object(members)) => {
                 self.structure(shape, &members.iter().collect::<Vec<_>>(), mode)
             }
@@ -179,7 +190,6 @@ impl Model {
                 None => Ok(()),
             },
             (Some(b'n'), _) => must("a number"),
-            (Some(b'?'), Json::Bool(_)) => Ok(()),
             (Some(_), _) => must("a boolean"),
         }
     }
@@ -228,9 +238,10 @@ mod tests {
             let model = Model::of(name).unwrap();
             for operation in &model.operations {
                 let name = operation[1..].split(' ').next().unwrap();
-                let shape = model.output(name).unwrap();
-                assert_eq!(shape.is_some(), operation.contains(' '), "{operation}");
-                assert!(shape.is_none_or(|shape| shape.starts_with('{')), "{operation}");
+                match model.output(name).unwrap() {
+                    Output::Nothing => assert!(!operation.contains(' '), "{operation}"),
+                    Output::Shape(shape) => assert!(shape.starts_with('{'), "{operation}"),
+                }
             }
         }
     }
