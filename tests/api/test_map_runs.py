@@ -13,23 +13,21 @@ def mapping(states, start, **fields):
 
 
 PASS = {"P": {"Type": "Pass", "End": True}}
-#: Fails for small items until it is redriven.
+#: Fails for the first item until it is redriven.
 SMALL_FAIL = {
     "C": {
         "Type": "Choice",
-        "Default": "P",
         "Choices": [
             {
-                "And": [
-                    {"Variable": "$", "NumericLessThan": 2},
-                    {"Variable": "$$.Execution.RedriveCount", "NumericEquals": 0},
+                "Or": [
+                    {"Variable": "$", "NumericGreaterThanEquals": 1},
+                    {"Variable": "$$.Execution.RedriveCount", "NumericEquals": 1},
                 ],
-                "Next": "F",
+                "Next": "P",
             }
         ],
     },
     "P": {"Type": "Pass", "End": True},
-    "F": {"Type": "Fail", "Error": "Small"},
 }
 
 

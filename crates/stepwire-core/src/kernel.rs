@@ -260,7 +260,7 @@ impl Kernel {
                 Follow::HandOut(activity) => self.touch_match(activity, reads),
                 Follow::Receive(queue) => self.queues.prefetch(*queue, reads),
                 Follow::RedriveMapRun { execution, .. } => {
-                    self.executions.touch_map_runs_of(*execution, reads);
+                    Executions::touch_map_runs_of(*execution, reads);
                 }
                 Follow::Abandon(id) | Follow::Resume(id) => self.executions.touch(*id, reads),
             },

@@ -71,11 +71,10 @@ const SPREAD_DEFINITION: &str = r#"{"StartAt": "Spread", "States": {
     "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
       "StartAt": "Rest", "States": {
         "Rest": {"Type": "Wait", "Seconds": 1, "Next": "Check"},
-        "Check": {"Type": "Choice", "Default": "Keep", "Choices": [{"And": [
-          {"Variable": "$", "NumericLessThan": 3},
-          {"Variable": "$$.Execution.RedriveCount", "NumericEquals": 0}], "Next": "Small"}]},
-        "Keep": {"Type": "Pass", "End": true},
-        "Small": {"Type": "Fail", "Error": "Small"}}},
+        "Check": {"Type": "Choice", "Choices": [{"Or": [
+          {"Variable": "$", "NumericGreaterThanEquals": 3},
+          {"Variable": "$$.Execution.RedriveCount", "NumericEquals": 1}], "Next": "Keep"}]},
+        "Keep": {"Type": "Pass", "End": true}}},
     "End": true}}}"#;
 
 const AUDIT_DEFINITION: &str =

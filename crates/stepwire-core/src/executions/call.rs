@@ -28,7 +28,9 @@ impl Executions {
                     touch_named(&ExecutionName::of(start, name), read);
                 }
             }
-            Request::RedriveExecution { execution, .. } => self.touch_redrive(execution, read),
+            Request::RedriveExecution { execution, .. } => {
+                Executions::touch_redrive(execution, read)
+            }
             Request::MapRuns(map_runs::request::Request::Update { map_run, .. }) => {
                 let _ = map_runs::record::named(&map_run.name, &map_run.uuid, read);
             }

@@ -46,7 +46,7 @@ pub(super) fn redrivable(
 
 impl Executions {
     /// Reads what [`Executions::redrive`] will want.
-    pub(super) fn touch_redrive(&self, name: &ExecutionName, read: &dyn Read) {
+    pub(super) fn touch_redrive(name: &ExecutionName, read: &dyn Read) {
         if let Ok(Some((id, _))) = stored(name, read) {
             read.range(&history_of(id));
         }
@@ -135,7 +135,7 @@ impl Executions {
     }
 
     /// Reads what [`Executions::redrive_map_run`] will want.
-    pub(crate) fn touch_map_runs_of(&self, parent: ExecutionId, read: &dyn Read) {
+    pub(crate) fn touch_map_runs_of(parent: ExecutionId, read: &dyn Read) {
         read.get(&execution_key(parent));
         for (key, _) in read.range(&map_runs::record::of_execution(parent)) {
             let number = map_runs::record::number_of(&key);

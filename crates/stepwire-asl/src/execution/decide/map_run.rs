@@ -298,7 +298,7 @@ impl Decider<'_, '_> {
             let Some(position) = self.position(frame) else { continue };
             match (&position.activity, &position.failed_run) {
                 (Activity::Branches(_), _) => {
-                    self.within(frame, |decider, definition| decider.iterate(frame, definition))
+                    self.within(frame, |decider, definition| decider.iterate(frame, definition));
                 }
                 (Activity::Deciding, Some(run)) => {
                     let (arn, count) = (Arc::clone(&run.arn), run.redrives + 1);

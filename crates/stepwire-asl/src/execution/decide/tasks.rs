@@ -21,7 +21,7 @@ impl Decider<'_, '_> {
     ) -> Result<(), Fault> {
         let TaskDefinition { resource, timeout, heartbeat, credentials } = task;
         if resource.is_activity() && !(self.turn.activity)(resource.text()) {
-            return Err(runtime(format!("The activity {} does not exist.", resource.text())).into());
+            return Err(runtime(format!("The activity {} does not exist.", resource.text())));
         }
         let scheduled: EventId = self.execution.last_id + 1;
         let waits = resource.pattern() != Pattern::RequestResponse;

@@ -96,7 +96,7 @@ pub(super) fn json_lines(bytes: &[u8], last: bool, most: usize) -> Found {
     let mut at = 0;
     while items.len() < most && at < bytes.len() {
         let end = bytes[at..].iter().position(|byte| *byte == b'\n').map(|length| at + length);
-        let Some(end) = end.or(last.then_some(bytes.len())) else { break };
+        let Some(end) = end.or_else(|| last.then_some(bytes.len())) else { break };
         let line = bytes[at..end].trim_ascii();
         if !line.is_empty() {
             items.push(parse(line)?);

@@ -40,7 +40,7 @@ pub struct Progress {
 /// `$$.Map.Item.Source`
 pub(super) fn source(spec: &Spec) -> String {
     let text = |name| spec.reading.as_ref()?.arguments.member(name)?.as_str();
-    match (text("Bucket"), text("Key").or(text("Prefix"))) {
+    match (text("Bucket"), text("Key").or_else(|| text("Prefix"))) {
         (Some(bucket), Some(key)) => format!("S3://{bucket}/{key}"),
         (Some(bucket), None) => format!("S3://{bucket}"),
         _ => "STATE_DATA".to_owned(),

@@ -20,6 +20,9 @@ const CHILDREN: u64 = 100;
 /// Chunks of items kept between slices.
 const CHUNKS_KEPT: usize = 8;
 
+/// The input of a child, how many items it holds, and where the next ones are.
+type Taken = (Json, u32, Cursor);
+
 /// What a slice of a run came to, by the execution it concerns.
 pub(crate) type Slice = Vec<(ExecutionId, Ran)>;
 
@@ -180,15 +183,14 @@ impl Executions {
         })
     }
 
-    /// The input of the next child, how many items it holds, and where the next ones are. `None`:
-    /// none are left, or none that this slice has read.
+    /// The input of the next child. `None`: no items are left, or none that this slice has read.
     fn take_items(
         &mut self,
         number: u64,
         reads: &Reads,
         settings: &Settings,
         now: Timestamp,
-    ) -> Result<Option<Result<(Json, u32, Cursor), Failure>>, Corrupt> {
+    ) -> Result<Option<Result<Taken, Failure>>, Corrupt> {
         let Some(run) = self.map_runs.get(number) else { return Ok(None) };
         let (spec, wanted) = (Arc::clone(&run.spec), run.wanted());
         let mut cursor = run.progress.next;
