@@ -5,7 +5,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support import REGION, ROLE, Node, ended, eventually, machine, plain, program, refused, single
+from botocore.exceptions import ClientError
+from support import REGION, Node, ended, eventually, machine, plain, program, refused, single
 
 CORPUS = Path(__file__).resolve().parents[3] / "shared"
 PUT = "arn:aws:states:::dynamodb:putItem"
@@ -170,9 +171,12 @@ def test_a_recorded_workflow_runs_alike_with_mocks(mocked, case):
     node = mocked(variant["steps"][0]["args"][0])
     definition = json.dumps(variant["definitions"][create["id"]])
     definition = definition.replace("{{region}}", REGION).replace("{{account_id}}", "0" * 12)
-    arn = node.sfn().create_state_machine(
-        name=create["params"]["name"], definition=definition, roleArn=ROLE, type="STANDARD"
-    )["stateMachineArn"]
+    try:
+        arn = machine(node, create["params"]["name"], definition)
+    except ClientError as error:
+        if "is not available in stepwire yet" not in str(error):
+            raise
+        pytest.skip(f"its integration is refused: {error}")
     test_case = start["params"]["stateMachineArn"].split("#")[1]
     execution = run(node, arn, test_case, input=start["params"].get("input", "{}"))
     found = ended(node, execution)
