@@ -110,6 +110,11 @@ impl Intrinsic {
         &self.text
     }
 
+    /// Gives `take` every path among its arguments.
+    pub(crate) fn paths(&self, take: &mut impl FnMut(&Path)) {
+        self.call.paths(take);
+    }
+
     /// What it evaluates to.
     pub fn evaluate(&self, scope: &Scope<'_>, entropy: &mut Entropy) -> Result<Json, Failure> {
         self.call.evaluate(scope, entropy, &self.text)
@@ -117,6 +122,16 @@ impl Intrinsic {
 }
 
 impl Call {
+    fn paths(&self, take: &mut impl FnMut(&Path)) {
+        for argument in &self.arguments {
+            match argument {
+                Argument::Literal(_) => {}
+                Argument::Path(path) => take(path),
+                Argument::Call(call) => call.paths(take),
+            }
+        }
+    }
+
     fn evaluate(
         &self,
         scope: &Scope<'_>,

@@ -25,11 +25,12 @@ pub mod time;
 /// older one began otherwise than the older one would have.
 pub const REVISION: u16 = 1;
 
+pub use definition::SingleState;
 pub use definition::StateMachine;
 pub use diagnostic::{Diagnostic, Severity, Topic};
 pub use entropy::Entropy;
 pub use execution::{Decision, Execution, Limits, Rejected, Start, Status, Stimulus, Task, Turn};
-pub use history::{EventId, HistoryEvent};
+pub use history::{EventId, HistoryEvent, Kind, Trouble};
 pub use json::Json;
 pub use scope::Failure;
 pub use time::Timestamp;

@@ -129,7 +129,8 @@ impl Kernel {
             return Err(format!("the input has {} bytes, at most {max}", input.len()));
         }
         let input = input.into();
-        let begin = Begin { target, name, input, trace_header: None, parent: None };
+        let begin =
+            Begin { target, name, input, trace_header: None, parent: None, test_case: None };
         let refused = || format!("the definition of `{machine}` is not valid in this version");
         let (id, ran) = self.executions.begin(now, begin, &self.settings).ok_or_else(refused)?;
         self.ask(now, id, ran, step);

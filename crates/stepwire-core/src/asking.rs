@@ -5,7 +5,7 @@ use stepwire_asl::{Json, Task, Timestamp};
 
 use crate::effect::Effect;
 use crate::error::ApiError;
-use crate::executions::{self, ExecutionId, Parent, Ran, TaskToken};
+use crate::executions::{self, ExecutionId, Mocked, Parent, Ran, TaskToken};
 use crate::functions::InvokedBy;
 use crate::input::{Follow, Input, ReplyId};
 use crate::integrations::{self, Call, Carry, Hosted};
@@ -73,6 +73,10 @@ impl Kernel {
         step.then
             .extend(ran.orphans.into_iter().map(|child| Input::Follow(Follow::Abandon(child))));
         step.then.extend(ran.tell.map(|parent| Input::Follow(Follow::Ended(execution, parent))));
+        step.then.extend(ran.mocked.into_iter().map(|mocked| {
+            let Mocked { scheduled, waits, result } = mocked;
+            Input::Follow(Follow::Mocked { execution, scheduled, waits, result })
+        }));
         for task in ran.tasks {
             let scheduled = task.scheduled;
             let returned = |result| Input::TaskReturned { execution, scheduled, result };

@@ -73,6 +73,17 @@ pub enum Follow {
         /// What is asked of it.
         request: Request,
     },
+    /// A test case has answered a task of an execution.
+    Mocked {
+        /// The execution that asked.
+        execution: ExecutionId,
+        /// Its `TaskScheduled` event.
+        scheduled: EventId,
+        /// Whether the task is submitted first and then waits.
+        waits: bool,
+        /// What comes of it.
+        result: Result<Json, Failure>,
+    },
     /// A rule stores an item.
     Store {
         /// The rule.

@@ -29,6 +29,7 @@ use crate::request::Request;
 use crate::rules::Rules;
 use crate::settings::Settings;
 use crate::tables::{self, Tables};
+use crate::test_state::Trials;
 use crate::topics::Topics;
 use crate::write::Write;
 
@@ -65,6 +66,8 @@ pub struct Kernel {
     pub(crate) queues: Queues,
     pub(crate) topics: Topics,
     pub(crate) events: Events,
+    /// States under test.
+    pub(crate) trials: Trials,
     /// Tasks left for the next turn. Not durable: after a restart executions ask again.
     postponed: VecDeque<Input>,
     /// Messages seen by the rules since the start: makes their random values differ.
@@ -100,6 +103,7 @@ impl Kernel {
             queues: Queues::default(),
             topics: Topics::default(),
             events: Events::default(),
+            trials: Trials::default(),
             postponed: VecDeque::new(),
             salt: 0,
         }
@@ -201,8 +205,8 @@ impl Kernel {
         let sweep = self.executions.sweep_due(&self.settings);
         let logs = self.logs.due(self.settings.quotas.log_group_bytes_max);
         let (executions, functions) = (self.executions.due(), self.functions.due());
-        let queues = self.queues.due();
-        let all = [self.broker.due(), executions, answers, functions, queues, sweep, logs];
+        let (queues, trials) = (self.queues.due(), self.trials.due());
+        let all = [self.broker.due(), executions, answers, functions, queues, sweep, logs, trials];
         all.into_iter().flatten().min()
     }
 
@@ -281,6 +285,7 @@ impl Kernel {
                     self.touch(request, reads);
                     self.executions.touch(*execution, reads);
                 }
+                Follow::Mocked { execution, .. } => self.executions.touch(*execution, reads),
                 Follow::Store { request, .. } => self.touch(request, reads),
                 Follow::Complete(_, answer) => self.touch_answer(answer, reads),
                 Follow::Timers(ids) => ids.iter().for_each(|id| self.executions.touch(*id, reads)),
@@ -406,10 +411,8 @@ impl Kernel {
         match follow {
             Follow::Perform { execution, scheduled, hosted, request } => {
                 // Another task of this turn may have ended the state that wanted it.
-                match self.executions.is_task_open(TaskToken { execution, scheduled }, reads) {
-                    Ok(true) => {}
-                    Ok(false) => return,
-                    Err(corrupt) => return self.quarantine(execution, &corrupt, step),
+                if !self.waits(TaskToken { execution, scheduled }, reads, step) {
+                    return;
                 }
                 let request = if hosted.names_origin() {
                     self.with_origin(request, execution)
@@ -421,6 +424,18 @@ impl Kernel {
                 if let Some(answer) = self.call(now, asker, &request, reads, step) {
                     let result = hosted.result(answer, call, now);
                     let stimulus = Stimulus::TaskReturned { scheduled, result };
+                    let _ = self.stimulate(now, execution, stimulus, reads, step);
+                }
+            }
+            Follow::Mocked { execution, scheduled, waits, result } => {
+                let submitted =
+                    Stimulus::TaskReturned { scheduled, result: Ok(Json::object::<&str>([])) };
+                let (first, then) = if waits {
+                    (submitted, Some(Stimulus::JobEnded { scheduled, result }))
+                } else {
+                    (Stimulus::TaskReturned { scheduled, result }, None)
+                };
+                for stimulus in [first].into_iter().chain(then) {
                     let _ = self.stimulate(now, execution, stimulus, reads, step);
                 }
             }
@@ -460,10 +475,8 @@ impl Kernel {
                 let ran = self.executions.sweep(now, &self.settings, reads);
                 step.writes.extend(ran.writes.into_iter().map(Write::Executions));
             }
-            Follow::Resume(id) => match self.executions.outstanding(id, reads) {
-                Ok(tasks) => {
-                    self.ask(now, id, Ran { tasks, ..Ran::default() }, step);
-                }
+            Follow::Resume(id) => match self.executions.outstanding(id, reads, &self.settings) {
+                Ok(ran) => self.ask(now, id, ran, step),
                 Err(corrupt) => self.quarantine(id, &corrupt, step),
             },
         }
@@ -503,6 +516,12 @@ impl Kernel {
         match request {
             Request::States(executions::Request::Activity(activities::Request::Poll(poll))) => {
                 self.poll(now, asker, poll, step).err().map(Err)
+            }
+            Request::States(executions::Request::TestState(test)) => {
+                let (id, tasks) = self.trials.begin(now, asker, test, &self.settings);
+                self.ask(now, id, Ran { tasks, ..Ran::default() }, step);
+                self.end_trial(now, id, step);
+                None
             }
             Request::Queues(request) if !request.is_read() => {
                 self.call_queues(now, asker, request, reads, step)
@@ -654,6 +673,11 @@ impl Kernel {
         reads: &Reads,
         step: &mut Step,
     ) -> Result<(), Rejected> {
+        if id.machine == Trials::MACHINE {
+            self.trials.step(now, id, stimulus, &self.settings);
+            self.end_trial(now, id, step);
+            return Ok(());
+        }
         match self.executions.stimulate(now, id, stimulus, reads, &self.settings) {
             Ok(Ok(ran)) => {
                 self.ask(now, id, ran, step);
@@ -664,6 +688,13 @@ impl Kernel {
                 self.quarantine(id, &corrupt, step);
                 Err(Rejected::ExecutionEnded)
             }
+        }
+    }
+
+    /// Answers whoever asked for a trial, once it has ended.
+    fn end_trial(&mut self, now: Timestamp, id: ExecutionId, step: &mut Step) {
+        if let Some(ended) = self.trials.take_ended(now, id) {
+            reply_to(ended.asker, Ok(ended.answer()), now, step);
         }
     }
 
@@ -720,6 +751,10 @@ impl Kernel {
             self.attempt(number, step);
         }
         self.look_at_waiting(now, step);
+        for id in self.trials.overdue(now) {
+            self.trials.step(now, id, Stimulus::Timer, &self.settings);
+            self.end_trial(now, id, step);
+        }
         let overdue = self.executions.overdue(now, TIMERS_MAX);
         if overdue.is_empty() {
             self.give_up_answers(now, step);

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::broker::Limits;
+use crate::mocks::Mocks;
 use crate::quotas::Quotas;
 
 /// Fixed facts about the node and the limits it holds.
@@ -27,6 +28,8 @@ pub struct Settings {
     pub outside: BTreeSet<Arc<str>>,
     /// What workflows may use.
     pub quotas: Quotas,
+    /// Test cases that answer tasks in place of services.
+    pub mocks: Arc<Mocks>,
 }
 
 impl Settings {
@@ -48,6 +51,7 @@ impl Default for Settings {
             mqtt: Limits::default(),
             outside: BTreeSet::new(),
             quotas: Quotas::default(),
+            mocks: Arc::default(),
         }
     }
 }

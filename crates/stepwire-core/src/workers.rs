@@ -92,7 +92,10 @@ impl Kernel {
     }
 
     /// Whether a task is open.
-    fn waits(&mut self, token: TaskToken, reads: &Reads, step: &mut Step) -> bool {
+    pub(crate) fn waits(&mut self, token: TaskToken, reads: &Reads, step: &mut Step) -> bool {
+        if self.trials.has(token.execution) {
+            return true;
+        }
         self.executions.is_task_open(token, reads).unwrap_or_else(|corrupt| {
             self.quarantine(token.execution, &corrupt, step);
             false

@@ -23,6 +23,9 @@ pub struct Config {
     /// Longest keep-alive of an MQTT 5.0 client, in seconds, at least 1: one that asks for more, or
     /// for none, is told this. Older clients cannot be told and keep theirs. Default: 65,535.
     pub keep_alive_s_max: u16,
+    /// File of test cases that answer tasks in place of services: the `MockConfigFile.json` of
+    /// Step Functions Local. Read once, at the start. Default: none.
+    pub mock_config: Option<PathBuf>,
     /// Hosts that HTTP tasks may reach although their address is not public, or in plain text.
     pub http_allow: Vec<HostPort>,
     /// The file with connections of HTTP tasks and AWS services outside: see [`crate::secrets`].
@@ -66,6 +69,7 @@ impl Default for Config {
             mqtt: None,
             allow_anonymous: false,
             keep_alive_s_max: u16::MAX,
+            mock_config: None,
             http_allow: Vec::new(),
             secrets: None,
             names: Vec::new(),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use stepwire_asl::Json;
 use stepwire_core::functions::{Invoke, Invoked};
+use stepwire_core::mocks::Mocks;
 use stepwire_core::{ApiError, Input, Request, Settings, broker, executions};
 use stepwire_store::Store;
 use stepwire_store::embedded::Embedded;
@@ -25,7 +26,7 @@ use crate::files;
 use crate::functions::{self, Functions};
 use crate::http_task::HttpTasks;
 use crate::listen::{http, mqtt};
-use crate::node_error::NodeError;
+use crate::node_error::{NodeError, plain};
 use crate::node_file::NodeFile;
 use crate::observe::{Observation, Observers};
 use crate::runner::{self, Runner};
@@ -87,10 +88,11 @@ impl Node {
     /// Nothing is listened to before recovery is durable. On an error nothing was changed.
     pub async fn start(config: Config) -> Result<Node, NodeError> {
         config.check()?;
+        let mocks = mocks(&config)?;
         let store = open_store(&config.storage)?;
         let folder = config.storage.folder();
         files::create_folder(folder).map_err(|error| NodeError::data(folder, error))?;
-        let mut settings = settings(&config)?;
+        let mut settings = Settings { mocks, ..settings(&config)? };
         let secrets = secrets(&config)?;
         settings.outside = secrets.services.keys().map(|name| name.as_str().into()).collect();
         let authority = match &config.storage {
@@ -421,6 +423,14 @@ fn settings(config: &Config) -> Result<Settings, NodeError> {
 fn secrets(config: &Config) -> Result<Secrets, NodeError> {
     let Some(path) = &config.secrets else { return Ok(Secrets::default()) };
     Secrets::read(path).map_err(|source| NodeError::Secrets { path: path.clone(), source })
+}
+
+/// The test cases of the configured file.
+fn mocks(config: &Config) -> Result<Arc<Mocks>, NodeError> {
+    let Some(path) = &config.mock_config else { return Ok(Arc::default()) };
+    let refused = |why: String| NodeError::MockConfig { path: path.clone(), why };
+    let text = std::fs::read_to_string(path).map_err(|error| refused(plain(&error)))?;
+    Mocks::parse(&text).map(Arc::new).map_err(|error| refused(error.to_string()))
 }
 
 /// The secret that tokens are sealed with: made once, kept with the data.

@@ -16,6 +16,14 @@ pub enum NodeError {
     /// The configuration would not be safe.
     #[error(transparent)]
     Refused(#[from] Refused),
+    /// The mock configuration cannot be read or is not one.
+    #[error("the mock configuration `{}` cannot be used: {why}", path.display())]
+    MockConfig {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where in it.
+        why: String,
+    },
     /// A listener could not be opened.
     #[error("cannot listen on {address}: {}", why_not(source, holder.as_ref()))]
     Listen {
@@ -140,6 +148,10 @@ impl NodeError {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             NodeError::Refused(refused) => refused.hint.to_owned(),
+            NodeError::MockConfig { .. } => {
+                "correct the file named by `--mock-config` or `SFN_MOCK_CONFIG`, or leave both out"
+                    .to_owned()
+            }
             NodeError::Listen { option, address, source, .. } => {
                 listen_hint(option, *address, source)
             }
@@ -201,7 +213,7 @@ fn why_not(source: &io::Error, holder: Option<&Holder>) -> String {
 }
 
 /// An I/O error in words, without the number the system gives it.
-fn plain(source: &io::Error) -> String {
+pub(crate) fn plain(source: &io::Error) -> String {
     let text = source.to_string();
     text.split(" (os error").next().unwrap_or(&text).to_lowercase()
 }

@@ -5,7 +5,9 @@
 
 mod map;
 mod parse;
+mod references;
 mod resource;
+mod single;
 
 use std::sync::Arc;
 
@@ -13,7 +15,9 @@ pub use map::{
     Batcher, CsvHeaders, Distributed, InputType, Items, Map, Percentage, Reader, Transformation,
     Writer,
 };
+pub use references::variable_references;
 pub use resource::{Pattern, Resource};
+pub use single::SingleState;
 
 use crate::Json;
 use crate::compare::Rule;

@@ -100,7 +100,7 @@ impl Resource {
     }
 
     /// Whether it is the ARN of a function: such tasks have event types of their own.
-    pub(crate) fn is_function(&self) -> bool {
+    pub fn is_function(&self) -> bool {
         self.service.as_ref() == FUNCTION
     }
 }

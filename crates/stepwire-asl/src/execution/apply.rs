@@ -98,9 +98,12 @@ impl Execution {
                     let seconds = seconds.filter(|_| started);
                     seconds.map(|seconds| event.at.plus_ms(seconds.saturating_mul(1_000)))
                 };
+                let state = self.position(event)?.state;
+                let attempts = self.attempts.entry(state).or_default();
                 let task = OpenTask {
                     scheduled: event.id,
                     scheduled_at: event.at,
+                    attempt: *attempts,
                     submitted: false,
                     parameters: parameters.value().clone(),
                     timeout_at: after(timeout_s),
@@ -108,6 +111,7 @@ impl Execution {
                     heartbeat_ms: heartbeat_s.map(|seconds| seconds.saturating_mul(1_000)),
                     timeout_ms: timeout_s.map(|seconds| seconds.saturating_mul(1_000)),
                 };
+                *attempts += 1;
                 self.position(event)?.activity = Activity::Task(task);
                 self.tasks.insert(event.id, event.frame);
                 self.unanswered += 1;

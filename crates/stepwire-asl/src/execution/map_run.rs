@@ -102,6 +102,42 @@ pub struct Batch {
     pub input: Option<Json>,
 }
 
+impl Batch {
+    /// Most bytes of a child's input, when any payload has at most `most`.
+    pub fn most_bytes(&self, most: usize) -> usize {
+        match self.bytes_max {
+            0 => most,
+            bytes => (bytes as usize).min(most),
+        }
+    }
+
+    /// As many of `items` as fit into one input with the batch's own, and how many those are; `None`
+    /// when not even the first does.
+    pub fn together(&self, items: Vec<Json>, most: usize) -> Option<(Json, u32)> {
+        let own = self
+            .input
+            .as_ref()
+            .map_or(0, |input| input.to_text().len() + r#","BatchInput":"#.len());
+        let mut bytes = own + r#"{"Items":[]}"#.len();
+        let mut held = Vec::new();
+        for item in items {
+            bytes += item.to_text().len() + usize::from(!held.is_empty());
+            if bytes > self.most_bytes(most) {
+                break;
+            }
+            held.push(item);
+        }
+        if held.is_empty() {
+            return None;
+        }
+        let count = held.len() as u32;
+        let mut members = Vec::new();
+        members.extend(self.input.clone().map(|input| ("BatchInput", input)));
+        members.push(("Items", Json::array(held)));
+        Some((Json::object(members), count))
+    }
+}
+
 /// What becomes of the children's results.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ResultWriting {

@@ -7,6 +7,7 @@ mod apply;
 mod decide;
 mod map_run;
 mod redrive;
+mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use map_run::MapRun;
 pub use map_run::{
     Batch, ItemPlace, ItemReading, ItemSource, MapRunCommand, MapRunStart, ResultWriting,
 };
+pub use trial::{Inspection, Outcome, Setup, Stage, Trial};
 
 use crate::definition::{Resource, State, StateId, StateMachine};
 use crate::history::{EventId, HistoryEvent, Payload, Trouble};
@@ -201,6 +203,8 @@ pub struct Task {
     pub timeout_ms: Option<i64>,
     /// Name of its state.
     pub state: Arc<str>,
+    /// How often tasks of that state were scheduled before, by retries and visits alike.
+    pub attempt: u32,
 }
 
 /// A history does not fit its state machine.
@@ -238,6 +242,8 @@ pub struct Execution {
     unanswered: u32,
     /// Deadline of every frame that has one; derived from `frames`.
     deadlines: BTreeSet<(Timestamp, u32)>,
+    /// Tasks scheduled so far, by state.
+    attempts: BTreeMap<StateId, u32>,
 }
 
 /// A branch: the machine's own, of a Parallel, or an iteration of a Map.
@@ -285,6 +291,7 @@ enum Activity {
 struct OpenTask {
     scheduled: EventId,
     scheduled_at: Timestamp,
+    attempt: u32,
     submitted: bool,
     parameters: Json,
     timeout_at: Option<Timestamp>,
@@ -422,6 +429,7 @@ impl Execution {
             parameters: open.parameters.clone(),
             timeout_ms: open.timeout_ms,
             state: Arc::clone(&definition.name),
+            attempt: open.attempt,
         };
         Some((task, open.submitted))
     }
@@ -464,6 +472,7 @@ impl Execution {
             tasks: BTreeMap::new(),
             unanswered: 0,
             deadlines: BTreeSet::new(),
+            attempts: BTreeMap::new(),
         }
     }
 }

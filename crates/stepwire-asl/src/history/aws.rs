@@ -29,7 +29,8 @@ impl HistoryEvent {
 }
 
 impl Kind {
-    fn word(self) -> &'static str {
+    /// The state type as definitions and events name it.
+    pub fn word(self) -> &'static str {
         match self {
             Kind::Pass => "Pass",
             Kind::Task => "Task",

@@ -1,8 +1,9 @@
 //! The crate `jsonata-core` as our [`Engine`].
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 use jsonata_core::ast::AstNode;
@@ -17,7 +18,7 @@ use super::functions;
 use super::meter;
 use super::reads::{Reads, reads};
 use super::sentence;
-use super::{Given, Refused};
+use super::{Given, Refused, references};
 use crate::scope::Scope;
 use crate::{Entropy, Json};
 
@@ -51,6 +52,15 @@ impl Engine for Program {
         };
         self.run_on(None, bounds, scope, dice)
     }
+}
+
+/// Names of the workflow variables that `source` reads; none if it is no expression.
+pub(super) fn variables_of(source: &str) -> BTreeSet<Arc<str>> {
+    let mut found = BTreeSet::new();
+    if let Ok(ast) = parse(source) {
+        references::collect(&ast, &mut found);
+    }
+    found
 }
 
 impl Program {

@@ -13,10 +13,12 @@ mod library;
 mod meter;
 mod plain;
 mod reads;
+mod references;
 mod sentence;
 #[cfg(test)]
 mod suite;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use self::engine::{Engine, Stopped};
@@ -76,6 +78,11 @@ pub(crate) fn is_half_written(text: &str) -> bool {
 
 /// What is said of one.
 pub(crate) const HALF_WRITTEN: &str = "A JSONata expression must begin with '{%' and end with '%}'";
+
+/// Names of the workflow variables that the expression `source` reads; none if it is not one.
+pub(crate) fn variables_of(source: &str) -> BTreeSet<Arc<str>> {
+    library::variables_of(source)
+}
 
 /// Whether `$states.context` may be read by what is written in `text`.
 pub(crate) fn names_context(text: &str) -> bool {

@@ -89,6 +89,9 @@ impl Executions {
             Ok(target) => target,
             Err(error) => return Ok(Err(error)),
         };
+        if let Some(error) = unknown_case(start, settings) {
+            return Ok(Err(error));
+        }
         if self.kind(&target) == Some(Kind::Express) {
             return Ok(self.start_express(now, start, target, settings));
         }
@@ -111,6 +114,7 @@ impl Executions {
             input: Arc::clone(&start.input),
             trace_header: start.trace_header.clone(),
             parent: start.parent,
+            test_case: start.test_case.clone(),
         };
         let Some((id, ran)) = self.begin(now, begin, settings) else {
             return Ok(Err(no_machine(settings, &start.machine)));
@@ -197,6 +201,14 @@ fn stimulus(token: TaskToken, report: &Report) -> Stimulus {
     }
 }
 
+/// Refuses a start with a test case that the mock configuration does not have.
+pub(super) fn unknown_case(start: &StartExecution, settings: &Settings) -> Option<ApiError> {
+    let (name, case) = (&start.machine.name, start.test_case.as_ref()?);
+    let message =
+        format!("Invalid Arn: 'the mock configuration has no test case `{case}` of `{name}`'");
+    (!settings.mocks.has(name, case)).then(|| ApiError::new("InvalidArn", message))
+}
+
 /// The answer to a start whose name is taken: the same again while it runs with the same input.
 fn repeated(
     start: &StartExecution,
@@ -208,7 +220,9 @@ fn repeated(
         return Ok(None);
     };
     let arn = execution_arn(settings, &start.machine.name, name);
-    let same = record.status == Status::Running && record.input_digest == digest(&start.input);
+    let same = record.status == Status::Running
+        && record.input_digest == digest(&start.input)
+        && record.test_case == start.test_case;
     Ok(Some(if same {
         Ok((started(&arn, record.started), None, Ran::default()))
     } else {

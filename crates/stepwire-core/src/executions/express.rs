@@ -9,7 +9,7 @@ use std::sync::Arc;
 use stepwire_asl::json::Object;
 use stepwire_asl::{Json, Timestamp, execution};
 
-use super::call::{Called, no_machine, seconds, started, within_payload};
+use super::call::{Called, no_machine, seconds, started, unknown_case, within_payload};
 use super::record::{self, Numbers, Write};
 use super::run::{Begin, Ran, express_arn, machine_arn};
 use super::{ExecutionId, Executions, Hot, Kind, StartExecution, Target};
@@ -34,6 +34,9 @@ impl Executions {
         start: &StartExecution,
         settings: &Settings,
     ) -> Result<(ExecutionId, Ran), ApiError> {
+        if let Some(error) = unknown_case(start, settings) {
+            return Err(error);
+        }
         let target = self.target(&start.machine, settings)?;
         if self.kind(&target) != Some(Kind::Express) {
             return Err(wrong_type());
@@ -63,6 +66,7 @@ impl Executions {
             input: Arc::clone(&start.input),
             trace_header: start.trace_header.clone(),
             parent: None,
+            test_case: start.test_case.clone(),
         };
         let missing = || no_machine(settings, &start.machine);
         let (id, ran) = self.begin(now, begin, settings).ok_or_else(missing)?;

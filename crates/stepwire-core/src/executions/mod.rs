@@ -11,6 +11,7 @@ mod express;
 mod logged;
 pub mod machines;
 pub mod map_runs;
+mod mocked;
 mod model;
 pub mod record;
 mod redrive;
@@ -30,6 +31,7 @@ pub(crate) use children::described;
 pub use definition::{DEFINITION_MAX, Kind, Validate, diagnose};
 pub(crate) use express::without_data;
 pub(crate) use machines::Target;
+pub(crate) use mocked::Mocked;
 pub use record::{
     ExecutionId, ExecutionRecord, MachineRecord, OpenRecord, Parent, Redriven, Status, Write,
 };

@@ -130,6 +130,8 @@ pub struct ExecutionRecord {
     pub items: u32,
     /// How it was last redriven.
     pub redriven: Option<Redriven>,
+    /// Test case of the mock configuration that it runs.
+    pub test_case: Option<Arc<str>>,
 }
 
 /// The last of an execution's redrives.

@@ -12,6 +12,7 @@ use super::{Parent, activities, map_runs, model};
 use crate::error::ApiError;
 use crate::params::Params;
 use crate::shape;
+use crate::test_state::TestState;
 
 /// Longest name of a state machine or execution.
 const NAME_MAX: usize = 80;
@@ -77,6 +78,8 @@ pub enum Request {
         /// Which page.
         page: Page,
     },
+    /// TestState
+    TestState(Arc<TestState>),
     /// SendTaskSuccess, SendTaskFailure or SendTaskHeartbeat
     Task {
         /// The sealed token.
@@ -117,6 +120,8 @@ pub struct StartExecution {
     pub trace_header: Option<Arc<str>>,
     /// The task that waits for its end.
     pub parent: Option<Parent>,
+    /// Test case of the mock configuration, written behind the ARN: `…:stateMachine:NAME#CASE`.
+    pub test_case: Option<Arc<str>>,
 }
 
 /// An execution as its ARN names it.
@@ -164,6 +169,7 @@ impl Request {
             "UpdateMapRun" => map_runs::request::update(&params).map(Request::MapRuns),
             "StopExecution" => stop_execution(&params),
             "GetExecutionHistory" => execution_history(&params),
+            "TestState" => TestState::parse(&params).map(|test| Request::TestState(Arc::new(test))),
             "SendTaskSuccess" => task_success(&params),
             "SendTaskFailure" => task_failure(&params),
             "SendTaskHeartbeat" => {
@@ -178,7 +184,12 @@ impl Request {
 
     /// Whether its answer may take long to come.
     pub fn waits(&self) -> bool {
-        matches!(self, Request::Activity(activities::Request::Poll(_)) | Request::StartSync { .. })
+        matches!(
+            self,
+            Request::Activity(activities::Request::Poll(_))
+                | Request::StartSync { .. }
+                | Request::TestState(_)
+        )
     }
 
     /// Whether it changes nothing.
@@ -194,6 +205,7 @@ impl Request {
             Request::StartExecution(_)
             | Request::StartSync { .. }
             | Request::StopExecution { .. }
+            | Request::TestState(_)
             | Request::RedriveExecution { .. }
             | Request::Task { .. } => false,
         }
@@ -219,8 +231,11 @@ fn start_execution(params: &Params<'_>) -> Result<StartExecution, ApiError> {
         return Err(ApiError::new("InvalidExecutionInput", message));
     }
     let name = params.optional_text("name")?.map(checked_name).transpose()?;
+    let arn = params.text("stateMachineArn")?;
+    let (arn, test_case) = arn.split_once('#').map_or((arn, None), |(arn, case)| (arn, Some(case)));
     Ok(StartExecution {
-        machine: MachineArn::parse(params.text("stateMachineArn")?)?,
+        machine: MachineArn::parse(arn)?,
+        test_case: test_case.map(Arc::from),
         name: name.map(Arc::from),
         input: input.into(),
         trace_header: params.optional_text("traceHeader")?.map(Arc::from),

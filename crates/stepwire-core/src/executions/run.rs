@@ -12,8 +12,8 @@ use super::activities::Activities;
 use super::map_runs::{self, gather::File};
 use super::record::{self, Write};
 use super::{
-    ExecutionId, ExecutionRecord, Executions, Hot, Kind, OpenRecord, Parent, Status, Target,
-    TaskToken, derived_uuid,
+    ExecutionId, ExecutionRecord, Executions, Hot, Kind, Mocked, OpenRecord, Parent, Status,
+    Target, TaskToken, derived_uuid,
 };
 use crate::logs::Logged;
 use crate::read::{Read, Reads};
@@ -28,6 +28,8 @@ pub(crate) struct Begin {
     pub(crate) input: Arc<str>,
     pub(crate) trace_header: Option<Arc<str>>,
     pub(crate) parent: Option<Parent>,
+    /// Test case of the mock configuration that answers its tasks.
+    pub(crate) test_case: Option<Arc<str>>,
 }
 
 /// What one run of an execution came to.
@@ -39,6 +41,8 @@ pub(crate) struct Ran {
     pub(crate) outcome: Option<Json>,
     /// What it has logged.
     pub(crate) logged: Option<Logged>,
+    /// Tasks that a test case has answered.
+    pub(crate) mocked: Vec<Mocked>,
     /// Whom to tell that the execution has ended.
     pub(crate) tell: Option<Parent>,
     /// Executions whose end nobody waits for any more: they are to be stopped.
@@ -92,6 +96,7 @@ impl Executions {
             alias: target.alias,
             items: 0,
             redriven: None,
+            test_case: begin.test_case,
         };
         let mut ran = Ran::default();
         if kind == Kind::Standard {
@@ -143,6 +148,7 @@ impl Executions {
         ran: &mut Ran,
     ) {
         ran.tasks = decision.tasks;
+        ran.mocked = self.mocked(id, &hot.record, &mut ran.tasks, settings);
         let at = decision.events.last().map_or(hot.record.started, |event| event.at);
         let events: Arc<[HistoryEvent]> = decision.events.into();
         if !events.is_empty() {
@@ -201,12 +207,14 @@ impl Executions {
         &mut self,
         id: ExecutionId,
         reads: &Reads,
-    ) -> Result<Vec<Task>, Corrupt> {
-        let Some(hot) = self.take(id, reads)? else { return Ok(Vec::new()) };
+        settings: &Settings,
+    ) -> Result<Ran, Corrupt> {
+        let Some(hot) = self.take(id, reads)? else { return Ok(Ran::default()) };
         let mut tasks = hot.execution.outstanding();
-        self.keep(id, hot);
         tasks.sort_by_key(|task| task.scheduled);
-        Ok(tasks)
+        let mocked = self.mocked(id, &hot.record, &mut tasks, settings);
+        self.keep(id, hot);
+        Ok(Ran { tasks, mocked, ..Ran::default() })
     }
 
     pub(super) fn record(&mut self, write: Write, ran: &mut Ran) {

@@ -58,6 +58,8 @@ fn exports(node: &NodeFile, key: Option<&AccessKey>, ca: &Path) -> String {
         ("AWS_DEFAULT_REGION", &node.region),
         ("AWS_ACCESS_KEY_ID", id),
         ("AWS_SECRET_ACCESS_KEY", secret),
+        // Some operations' models put `sync-` in front of a host name that has no such sibling here.
+        ("AWS_DISABLE_HOST_PREFIX_INJECTION", "true"),
         ("STEPWIRE_CA", &ca),
         ("NODE_EXTRA_CA_CERTS", &ca),
     ]
@@ -98,6 +100,7 @@ mod tests {
              export AWS_DEFAULT_REGION=eu-central-1\n\
              export AWS_ACCESS_KEY_ID=AKIAX\n\
              export AWS_SECRET_ACCESS_KEY=s/+\n\
+             export AWS_DISABLE_HOST_PREFIX_INJECTION=true\n\
              export STEPWIRE_CA='/home/a b/ca.pem'\n\
              export NODE_EXTRA_CA_CERTS='/home/a b/ca.pem'\n"
         );

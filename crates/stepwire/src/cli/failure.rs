@@ -57,7 +57,7 @@ impl fmt::Display for Failure {
 impl From<NodeError> for Failure {
     fn from(error: NodeError) -> Failure {
         let exit = match error {
-            NodeError::Refused(_) => Exit::Usage,
+            NodeError::Refused(_) | NodeError::MockConfig { .. } => Exit::Usage,
             _ => Exit::Failed,
         };
         Failure { exit, message: error.to_string(), hint: error.hint() }

@@ -53,6 +53,9 @@ pub(super) struct Serve {
     /// JSON file with connections of HTTP tasks and AWS services outside, readable by you alone
     #[arg(long, value_name = "FILE")]
     secrets: Option<PathBuf>,
+    /// Test cases that answer tasks in place of services, as in Step Functions Local
+    #[arg(long, value_name = "FILE", env = "SFN_MOCK_CONFIG")]
+    mock_config: Option<PathBuf>,
     /// Further name or address in the server certificate; repeatable
     #[arg(long, value_name = "NAME")]
     name: Vec<String>,
@@ -100,6 +103,7 @@ impl Serve {
             mqtt: self.mqtt,
             allow_anonymous: self.allow_anonymous,
             keep_alive_s_max: self.keep_alive_max,
+            mock_config: self.mock_config,
             http_allow: self.http_allow,
             secrets: self.secrets,
             names: self.name,

@@ -8,7 +8,7 @@ mod distributed;
 mod fields;
 mod recovery;
 mod state;
-mod syntax;
+pub(super) mod syntax;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -7,7 +7,7 @@ use crate::source::Source;
 const CODE: &str = "INVALID_JSON_DESCRIPTION";
 
 /// The JSON that `text` is.
-pub(super) fn parse(text: &str) -> Result<Json, Diagnostic> {
+pub(in crate::definition) fn parse(text: &str) -> Result<Json, Diagnostic> {
     if text.trim().is_empty() {
         let message = "Received a null or empty workflow input";
         let missing = Diagnostic::error("MISSING_DESCRIPTION", message, "");

@@ -43,14 +43,8 @@ impl Decider<'_, '_> {
         if let Some(distributed) = &map.distributed {
             return self.distribute(frame, definition, map, distributed, input);
         }
-        let items = self.items(frame, map, input)?;
-        let Some(count) = items.as_array().map(<[Json]>::len) else {
-            let cause = format!("Map state input must be an array but was: {items}");
-            return Err(match definition.data {
-                Data::JsonPath(_) => runtime(cause),
-                Data::Jsonata { .. } => Failure::new(EVALUATION, cause).into(),
-            });
-        };
+        let items = self.array_of_items(frame, definition, map, input)?;
+        let count = items.as_array().map_or(0, <[Json]>::len);
         self.check_size(frame, &items)?;
         let concurrency = self.concurrency(frame, map, input)?;
         self.record(frame, Detail::MapStarted { items: Payload::Value(items), concurrency });
@@ -73,6 +67,25 @@ impl Decider<'_, '_> {
         }
     }
 
+    /// What a Map iterates over, if it is an array.
+    pub(super) fn array_of_items(
+        &mut self,
+        frame: u32,
+        definition: &StateDefinition,
+        map: &Map,
+        input: &Json,
+    ) -> Result<Json, Fault> {
+        let items = self.items(frame, map, input)?;
+        if items.as_array().is_some() {
+            return Ok(items);
+        }
+        let cause = format!("Map state input must be an array but was: {items}");
+        Err(match definition.data {
+            Data::JsonPath(_) => runtime(cause),
+            Data::Jsonata { .. } => Failure::new(EVALUATION, cause).into(),
+        })
+    }
+
     /// Most iterations at a time; 0: no limit of its own.
     pub(super) fn concurrency(
         &mut self,
@@ -85,6 +98,22 @@ impl Decider<'_, '_> {
             None => 0,
         };
         Ok(u32::try_from(concurrency).unwrap_or(u32::MAX))
+    }
+
+    /// The input of the iteration over an item: after `ItemSelector`.
+    pub(super) fn selected(
+        &mut self,
+        frame: u32,
+        definition: &StateDefinition,
+        map: &Map,
+        index: u32,
+        item: &Json,
+    ) -> Result<Json, Fault> {
+        let Some(template) = &map.selector else { return Ok(item.clone()) };
+        let raw = self.position(frame).map(|at| at.input.value().clone());
+        let effective = self.effective(frame, definition, &raw.unwrap_or_default())?;
+        let about = About { item: Some((index, item)), ..About::default() };
+        self.evaluate(frame, &effective, about, |s, e| template.evaluate(s, e))
     }
 
     /// Begins as many iterations as may run.
@@ -104,15 +133,7 @@ impl Decider<'_, '_> {
             let index = branches.begun;
             let item = branches.items.as_array().and_then(|items| items.get(index as usize));
             let item = item.cloned().unwrap_or_default();
-            let input = match &map.selector {
-                None => item,
-                Some(template) => {
-                    let raw = self.position(frame).map(|at| at.input.value().clone());
-                    let effective = self.effective(frame, definition, &raw.unwrap_or_default())?;
-                    let about = About { item: Some((index, &item)), ..About::default() };
-                    self.evaluate(frame, &effective, about, |s, e| template.evaluate(s, e))?
-                }
-            };
+            let input = self.selected(frame, definition, map, index, &item)?;
             self.check_size(frame, &input)?;
             let child = self.begin(frame, index);
             let name = Arc::clone(&definition.name);

@@ -57,7 +57,12 @@ impl Decider<'_, '_> {
         run: impl FnOnce(&Scope<'_>, &mut Entropy) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         let wants = self.definition(frame).is_some_and(|definition| definition.reads_context);
-        let context = if wants { self.context(frame, about) } else { Json::Null };
+        let given = self.probe.as_ref().and_then(|probe| probe.setup.context.clone());
+        let context = match given {
+            Some(given) => with_item(given, about.item),
+            None if wants => self.context(frame, about),
+            None => Json::Null,
+        };
         let variables = &Visible { frames: &self.execution.frames, frame };
         let scope = Scope {
             input,
@@ -90,12 +95,13 @@ impl Decider<'_, '_> {
         };
         // An Express execution has a unique part behind its name, and no redrives.
         let (name, express) = name.split_once(':').map_or((name, false), |(name, _)| (name, true));
+        let role_arn = Some(&self.execution.role_arn).filter(|role_arn| !role_arn.is_empty());
         let mut execution = vec![
             ("Id", Json::String(Arc::clone(arn))),
             ("Input", self.execution.input.value().clone()),
             ("StartTime", Json::from(self.execution.started.rfc3339())),
             ("Name", Json::from(name)),
-            ("RoleArn", Json::String(Arc::clone(&self.execution.role_arn))),
+            ("RoleArn", role_arn.map_or(Json::Null, |arn| Json::String(Arc::clone(arn)))),
         ];
         if !express {
             execution.push(("RedriveCount", Json::from(i64::from(self.execution.redrives))));
@@ -129,7 +135,8 @@ impl Decider<'_, '_> {
             ("EnteredTime", Json::from(position.entered_at.rfc3339())),
         ];
         if matches!(definition.state, State::Task(_) | State::Parallel { .. } | State::Map(_)) {
-            let retries: u32 = position.retries.values().sum();
+            let tried = self.probe.as_ref().map(|probe| probe.setup.retries);
+            let retries: u32 = tried.unwrap_or_else(|| position.retries.values().sum());
             state.push(("RetryCount", Json::from(i64::from(retries))));
         }
         Some(("State", Json::object(state)))
@@ -346,4 +353,13 @@ impl Decider<'_, '_> {
         );
         Failure { error: failure.error, cause: cause.into() }
     }
+}
+
+/// A context object that the caller gave, and in it the item that is being looked at.
+fn with_item(given: Json, item: Option<(u32, &Json)>) -> Json {
+    let (Some((index, value)), Some(members)) = (item, given.as_object()) else { return given };
+    let item = [("Index", Json::from(i64::from(index))), ("Value", value.clone())];
+    let mut members = members.clone();
+    members.insert("Map".into(), Json::object([("Item", Json::object(item))]));
+    Json::Object(Arc::new(members))
 }

@@ -24,15 +24,23 @@ impl Decider<'_, '_> {
         let machine = Arc::clone(&self.machine);
         let Some(position) = self.position(frame) else { return };
         let definition = machine.state(position.state);
+        let (retries, run_failed) = (position.retries.clone(), position.failed_run.is_some());
         let heartbeat = ended == Ended::Heartbeat;
+        self.watch(|probe| probe.trouble = trouble.clone());
         let mut retriers = definition.retry.iter().enumerate();
         let retrier = retriers.find(|(_, r)| matches_error(&r.errors, &error, heartbeat));
         if let Some((number, retrier)) = retrier {
             let number = number as u32;
-            let used = position.retries.get(&number).copied().unwrap_or(0);
+            self.watch(|probe| probe.inspection.retrier = Some(number));
+            let used = match &self.probe {
+                Some(probe) => probe.setup.retries,
+                None => retries.get(&number).copied().unwrap_or(0),
+            };
             if used < retrier.attempts_max {
                 let roll = self.turn.entropy.next_f64();
-                let due = self.turn.now.plus_ms(retrier.delay_ms(used, roll));
+                let delay_ms = retrier.delay_ms(used, roll);
+                self.watch(|probe| probe.inspection.backoff_ms = Some(delay_ms));
+                let due = self.turn.now.plus_ms(delay_ms);
                 self.record(frame, Detail::RetryScheduled { retrier: number, due });
                 return;
             }
@@ -40,7 +48,7 @@ impl Decider<'_, '_> {
         let is_map = matches!(definition.state, State::Map(_));
         let has_branches = is_map || matches!(definition.state, State::Parallel { .. });
         if self.branches(frame).is_some()
-            || position.failed_run.is_some()
+            || run_failed
             || (has_branches && error.as_ref() == EVALUATION)
         {
             let trouble = trouble.clone();
@@ -49,10 +57,12 @@ impl Decider<'_, '_> {
                 if is_map { Detail::MapFailed(trouble) } else { Detail::ParallelFailed(trouble) },
             );
         }
-        let mut catchers = definition.catch.iter();
-        let Some(catcher) = catchers.find(|c| matches_error(&c.errors, &error, heartbeat)) else {
+        let mut catchers = definition.catch.iter().enumerate();
+        let catcher = catchers.find(|(_, c)| matches_error(&c.errors, &error, heartbeat));
+        let Some((number, catcher)) = catcher else {
             return self.fail_branch(frame, trouble);
         };
+        self.watch(|probe| probe.inspection.catcher = Some(number as u32));
         if let Err(fault) = self.caught(frame, definition, catcher, &trouble) {
             let trouble = self.told(frame, fault);
             self.fail_branch(frame, trouble);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::evaluate::About;
 use super::{Decider, kind_of};
 use crate::definition::{Data, Next, StateDefinition, StateId};
+use crate::execution::trial::Stage;
 use crate::history::{Detail, Payload};
 use crate::json::{DEPTH_MAX, Json};
 use crate::scope::{Failure, Fault};
@@ -43,10 +44,12 @@ impl Decider<'_, '_> {
             }
             None => result,
         };
+        self.note(Stage::AfterResultSelector, &result);
         let merged = match &paths.result {
             None => raw,
             Some(path) => path.write(&raw, result.clone()).map_err(mismatch)?,
         };
+        self.note(Stage::AfterResultPath, &merged);
         let output = self.output(frame, definition, merged)?;
         self.exit(frame, definition, Payload::Value(output), &result, About::default())
     }
@@ -163,6 +166,8 @@ impl Decider<'_, '_> {
             },
         );
         match (next, parent) {
+            // A trial ends with its state.
+            (Some(_), _) if self.probe.is_some() => {}
             (Some(next), _) => self.work.push_back((frame, next, output)),
             (None, None) => self.record(0, Detail::ExecutionSucceeded(output)),
             (None, Some((parent, index))) => self.branch_ended(parent, index),

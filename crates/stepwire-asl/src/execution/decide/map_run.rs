@@ -137,7 +137,7 @@ impl Decider<'_, '_> {
         })
     }
 
-    fn tolerated(
+    pub(super) fn tolerated(
         &mut self,
         frame: u32,
         distributed: &Distributed,
@@ -189,7 +189,7 @@ impl Decider<'_, '_> {
         }
     }
 
-    fn batch(
+    pub(super) fn batch(
         &mut self,
         frame: u32,
         distributed: &Distributed,

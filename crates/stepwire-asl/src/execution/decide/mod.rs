@@ -1,23 +1,25 @@
 //! Deciding what happens next: makes events, applies each, asks for tasks.
 //!
 //! `mod.rs` enters states; [`evaluate`] reads what they are given, [`leave`] makes their output,
-//! [`branches`] runs Parallel and Map, [`tasks`] asks the world, [`fail`] retries, catches and fails.
+//! [`branches`] runs Parallel and Map, [`tasks`] asks the world, [`fail`] retries, catches and fails;
+//! [`tried`] is what differs where a state is tried by itself.
 
 mod branches;
 mod evaluate;
 mod fail;
-mod leave;
+pub(super) mod leave;
 mod map_run;
 mod states;
 mod tasks;
+mod tried;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use self::evaluate::About;
+use super::trial::Probe;
 use super::{
-    Activity, Decision, Execution, OpenTask, Position, Rejected, Start, Status, Stimulus, Task,
-    Turn,
+    Activity, Decision, Execution, OpenTask, Position, Rejected, Start, Status, Stimulus, Turn,
 };
 use crate::definition::{State, StateDefinition, StateId, StateMachine};
 use crate::history::{Detail, HistoryEvent, Kind, Payload, Trouble};
@@ -59,11 +61,20 @@ impl Execution {
 
     /// Gives the execution a stimulus and runs it on as far as it can. On `Err` nothing has changed.
     pub fn step(&mut self, stimulus: Stimulus, turn: &mut Turn<'_>) -> Result<Decision, Rejected> {
+        self.step_watched(stimulus, turn, None)
+    }
+
+    pub(super) fn step_watched(
+        &mut self,
+        stimulus: Stimulus,
+        turn: &mut Turn<'_>,
+        probe: Option<&mut Probe>,
+    ) -> Result<Decision, Rejected> {
         if self.status != Status::Running {
             return Err(Rejected::ExecutionEnded);
         }
         let frame = self.told_of(&stimulus)?;
-        let mut decider = Decider::new(self, turn);
+        let mut decider = Decider { probe, ..Decider::new(self, turn) };
         match stimulus {
             Stimulus::TaskReturned { result, .. } => decider.returned(frame, result),
             Stimulus::ActivityStarted { worker, .. } => {
@@ -126,19 +137,22 @@ impl Execution {
     }
 }
 
-struct Decider<'e, 't> {
+pub(super) struct Decider<'e, 't> {
     execution: &'e mut Execution,
     machine: Arc<StateMachine>,
     turn: &'e mut Turn<'t>,
-    decision: Decision,
+    pub(super) decision: Decision,
     /// States to enter: branch, state, input.
     work: VecDeque<(u32, StateId, Payload)>,
+    /// What watches a state that is tried by itself.
+    probe: Option<&'e mut Probe>,
 }
 
 impl<'e, 't> Decider<'e, 't> {
     fn new(execution: &'e mut Execution, turn: &'e mut Turn<'t>) -> Self {
         let machine = Arc::clone(&execution.machine);
-        Decider { execution, machine, turn, decision: Decision::default(), work: VecDeque::new() }
+        let (decision, work) = (Decision::default(), VecDeque::new());
+        Decider { execution, machine, turn, decision, work, probe: None }
     }
 
     /// The single way anything changes: make an event, fold it in, remember it for the caller.
@@ -224,6 +238,7 @@ impl<'e, 't> Decider<'e, 't> {
     fn attempt(&mut self, frame: u32, definition: &StateDefinition) -> Result<(), Fault> {
         let Some(raw) = self.position(frame).map(|at| at.input.clone()) else { return Ok(()) };
         let effective = self.effective(frame, definition, raw.value())?;
+        self.note_input(definition, &effective);
         match &definition.state {
             State::Pass { result } => self.pass(frame, definition, result.as_ref(), raw, effective),
             State::Succeed => {
@@ -240,6 +255,9 @@ impl<'e, 't> Decider<'e, 't> {
             State::Choice { .. } => self.choose(frame, definition, &effective),
             State::Wait(wait) => self.wait(frame, definition, wait, &effective),
             State::Task(task) => self.schedule(frame, definition, task, &effective),
+            State::Parallel { .. } | State::Map(_) if self.probe.is_some() => {
+                self.come_to_mock(frame, definition, &effective)
+            }
             State::Parallel { branches } => self.fork(frame, definition, branches, &effective),
             State::Map(_) => self.map(frame, definition, &effective),
         }
@@ -253,6 +271,12 @@ enum Ended {
     Heartbeat,
     /// In any other way.
     Otherwise,
+}
+
+impl StateDefinition {
+    pub(crate) fn kind(&self) -> Kind {
+        kind_of(&self.state)
+    }
 }
 
 fn kind_of(state: &State) -> Kind {

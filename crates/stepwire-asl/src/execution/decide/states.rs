@@ -3,6 +3,7 @@
 use super::evaluate::About;
 use super::{Decider, runtime};
 use crate::definition::{ChoiceRule, Data, State, StateDefinition, StateId, Test, Wait};
+use crate::execution::trial::Stage;
 use crate::history::{Detail, Payload};
 use crate::jsonata::EVALUATION;
 use crate::scope::{Failure, Fault};
@@ -21,14 +22,21 @@ impl Decider<'_, '_> {
         effective: Json,
     ) -> Result<(), Fault> {
         let result = match result {
-            Some(result) => result.clone(),
-            None if definition.is_transparent() => {
+            Some(result) => {
+                self.note(Stage::Result, result);
+                result.clone()
+            }
+            None if definition.is_transparent() && self.probe.is_none() => {
                 return self.pass_on(frame, definition, raw, effective);
             }
             None if matches!(definition.data, Data::Jsonata { .. }) => {
                 return self.pass_on(frame, definition, raw, effective);
             }
-            None => self.parameters(frame, definition, &effective, About::default())?,
+            None => {
+                let made = self.parameters(frame, definition, &effective, About::default())?;
+                self.note(Stage::AfterParameters, &made);
+                made
+            }
         };
         self.finish(frame, definition, result)
     }

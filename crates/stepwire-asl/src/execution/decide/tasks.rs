@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::evaluate::About;
 use super::leave::unfit;
-use super::{Activity, Decider, Ended, OpenTask, Task, runtime};
-use crate::definition::{Pattern, Resource, Seconds, State, StateDefinition, TaskDefinition};
+use super::{Activity, Decider, Ended, OpenTask, runtime};
+use crate::definition::{Data, Pattern, Resource, Seconds, State, StateDefinition, TaskDefinition};
+use crate::execution::trial::Stage;
 use crate::history::{Detail, EventId, Payload, Trouble};
 use crate::scope::{Failure, Fault};
 use crate::{Json, Timestamp};
@@ -27,6 +28,11 @@ impl Decider<'_, '_> {
         let token = waits.then(|| (self.turn.token)(scheduled));
         let about = About { token: token.as_deref(), ..About::default() };
         let parameters = self.parameters(frame, definition, input, about)?;
+        let stage = match definition.data {
+            Data::JsonPath(_) => Stage::AfterParameters,
+            Data::Jsonata { .. } => Stage::AfterArguments,
+        };
+        self.note(stage, &parameters);
         self.check_size(frame, &parameters)?;
         let read = |decider: &mut Self, seconds: &Option<Seconds>, field| {
             seconds.as_ref().map(|seconds| decider.number(frame, seconds, input, field)).transpose()
@@ -45,7 +51,7 @@ impl Decider<'_, '_> {
                 resource_type: Arc::clone(&resource_type),
                 resource: Arc::clone(&shown),
                 region: self.region(),
-                parameters: Payload::Value(parameters.clone()),
+                parameters: Payload::Value(parameters),
                 timeout_s,
                 heartbeat_s,
                 role_arn,
@@ -56,14 +62,7 @@ impl Decider<'_, '_> {
             let function = resource.is_function();
             self.record(frame, Detail::Started { function, resource_type, resource: shown });
         }
-        self.decision.tasks.push(Task {
-            scheduled,
-            scheduled_at: self.execution.last_at,
-            resource: Arc::clone(resource),
-            parameters,
-            timeout_ms: timeout_s.map(|seconds| seconds.saturating_mul(1_000)),
-            state: Arc::clone(&definition.name),
-        });
+        self.decision.tasks.extend(self.execution.open_task(scheduled));
         Ok(())
     }
 
@@ -118,6 +117,7 @@ impl Decider<'_, '_> {
         }
         let (resource_type, resource) = resource.shown();
         let result = output.value().clone();
+        self.note(Stage::Result, &result);
         self.record(frame, Detail::TaskSucceeded { function, resource_type, resource, output });
         self.within(frame, |decider, definition| decider.finish(frame, definition, result));
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stepwire_asl::{Json, Timestamp};
+use stepwire_asl::{Json, Timestamp, definition};
 
 use super::super::call::{no_execution, seconds, stored};
 use super::super::map_runs;
@@ -181,9 +181,20 @@ fn content(machine: &MachineRecord, with_data: bool) -> Members {
     members.push(("loggingConfiguration", machine.logging.shown()));
     members.push(("tracingConfiguration", shown("tracingConfiguration").unwrap_or_else(tracing)));
     members.extend(shown("encryptionConfiguration").map(|key| ("encryptionConfiguration", key)));
+    members.extend(variable_references(&machine.definition).filter(|_| with_data));
     let revision = machine.revision_id.as_ref();
     members.extend(revision.map(|id| ("revisionId", Json::String(Arc::clone(id)))));
     members
+}
+
+/// `variableReferences`: the variables that each state reads; left out where none reads any.
+fn variable_references(definition: &str) -> Option<(&'static str, Json)> {
+    let found = definition::variable_references(definition);
+    let states = found
+        .into_iter()
+        .map(|(state, names)| (state, Json::array(names.into_iter().map(Json::String))));
+    let states: Vec<_> = states.collect();
+    (!states.is_empty()).then(|| ("variableReferences", Json::object(states)))
 }
 
 fn describe_for_execution(

@@ -54,6 +54,7 @@ impl Executions {
             alias: None,
             items,
             redriven: None,
+            test_case: spec.test_case.clone(),
         };
         let mut ran = Ran::default();
         self.record(Write::Name { machine: Arc::clone(&spec.name), name, id }, &mut ran);

@@ -30,7 +30,7 @@ use self::request::{Change, MapRunName};
 use super::call::Called;
 use super::record::Write;
 use super::run::Ran;
-use super::{ExecutionId, Executions, Hot};
+use super::{ExecutionId, ExecutionRecord, Executions, Hot};
 use crate::read::{Read, Reads};
 use crate::record::Corrupt;
 
@@ -195,8 +195,7 @@ impl Executions {
         for command in commands {
             match command {
                 MapRunCommand::Begin(start) => {
-                    let revision = hot.record.machine_revision;
-                    self.begin_map_run(now, parent, revision, *start, ran);
+                    self.begin_map_run(now, parent, &hot.record, *start, ran);
                 }
                 MapRunCommand::Redrive { started } => ran.redriven_runs.push((parent, started)),
             }
@@ -217,7 +216,7 @@ impl Executions {
         &mut self,
         now: Timestamp,
         parent: ExecutionId,
-        revision: u64,
+        of: &ExecutionRecord,
         start: MapRunStart,
         ran: &mut Ran,
     ) {
@@ -254,7 +253,7 @@ impl Executions {
             parent,
             started_by: start.started,
             machine,
-            revision,
+            revision: of.machine_revision,
             state: start.state,
             name: name.into(),
             uuid: uuid.into(),
@@ -264,6 +263,7 @@ impl Executions {
             pairs,
             batch: start.batch,
             writing: start.writer,
+            test_case: of.test_case.clone(),
         });
         self.append_items(number, &mut progress, items, ran);
         self.record(Write::MapRunSpec(number, Some(Arc::clone(&spec))), ran);

@@ -58,6 +58,8 @@ pub struct Spec {
     pub batch: Option<Batch>,
     /// What becomes of the results.
     pub writing: ResultWriting,
+    /// Test case of the mock configuration that the parent runs, and so its children.
+    pub test_case: Option<Arc<str>>,
 }
 
 /// How many of something came to what.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stepwire_asl::execution::{Batch, ItemPlace};
+use stepwire_asl::execution::ItemPlace;
 use stepwire_asl::history::Trouble;
 use stepwire_asl::{Failure, Json, Stimulus, Timestamp};
 
@@ -198,10 +198,8 @@ impl Executions {
         // Where the item after each one is.
         let mut after = Vec::new();
         let mut items = Vec::new();
-        let bytes_max = match &spec.batch {
-            Some(batch) => most_bytes(batch, settings),
-            None => usize::MAX,
-        };
+        let most = settings.quotas.payload_bytes();
+        let bytes_max = spec.batch.as_ref().map_or(usize::MAX, |batch| batch.most_bytes(most));
         let mut bytes = 0;
         while (items.len() as u64) < wanted && bytes <= bytes_max {
             let Some(chunk) = self.chunk(number, cursor.chunk, reads)? else { return Ok(None) };
@@ -223,7 +221,7 @@ impl Executions {
         };
         let taken = match &spec.batch {
             None => selected.into_iter().next().map(|input| (input, 1)).ok_or_else(too_large),
-            Some(batch) => together(selected, batch, settings),
+            Some(batch) => batch.together(selected, most).ok_or_else(too_large),
         };
         Ok(Some(taken.map(|(input, held)| (input, held, after[held as usize - 1]))))
     }
@@ -330,35 +328,4 @@ impl MapRun {
         let items = self.wanted().min(most as u64 / 2) as usize;
         (items.div_ceil(CHUNK_ITEMS) + most / CHUNK_BYTES + 1) as u32
     }
-}
-
-fn most_bytes(batch: &Batch, settings: &Settings) -> usize {
-    let most = settings.quotas.payload_bytes();
-    match batch.bytes_max {
-        0 => most,
-        bytes => (bytes as usize).min(most),
-    }
-}
-
-/// As many of `items` as fit into one input with the batch's own, and how many those are.
-fn together(items: Vec<Json>, batch: &Batch, settings: &Settings) -> Result<(Json, u32), Failure> {
-    let own =
-        batch.input.as_ref().map_or(0, |input| input.to_text().len() + r#","BatchInput":"#.len());
-    let mut bytes = own + r#"{"Items":[]}"#.len();
-    let mut held = Vec::new();
-    for item in items {
-        bytes += item.to_text().len() + usize::from(!held.is_empty());
-        if bytes > most_bytes(batch, settings) {
-            break;
-        }
-        held.push(item);
-    }
-    if held.is_empty() {
-        return Err(too_large());
-    }
-    let count = held.len() as u32;
-    let mut members = Vec::new();
-    members.extend(batch.input.clone().map(|input| ("BatchInput", input)));
-    members.push(("Items", Json::array(held)));
-    Ok((Json::object(members), count))
 }
