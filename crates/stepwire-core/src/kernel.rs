@@ -269,7 +269,7 @@ impl Kernel {
     /// say may lead to more: ask again until there are none.
     pub fn needs(&self, input: &Input, reads: &Reads) -> Vec<Need> {
         match input {
-            Input::Device(_) | Input::Tick | Input::Gone(_) => {}
+            Input::Device(_) | Input::Tick | Input::Gone(_) | Input::ItemsRead { .. } => {}
             Input::Unheard(answer) => self.touch_unheard(answer, reads),
             Input::MapRun(number) => {
                 self.executions.touch_map_run(*number, reads, &self.settings);
@@ -374,6 +374,10 @@ impl Kernel {
             Input::Gone(reply) => self.executions.activities.forget(Asker::Caller(reply)),
             Input::Unheard(answer) => self.unheard(&answer, reads, &mut step),
             Input::MapRun(number) => self.go_on(now, number, reads, &mut step),
+            Input::ItemsRead { map_run, ask, answer } => {
+                self.executions.items_read(map_run, ask, answer);
+                step.then.push(Input::MapRun(map_run));
+            }
             Input::Tick => self.tick(now, &mut step),
             Input::Follow(follow) => self.follow(now, follow, reads, &mut step),
         }

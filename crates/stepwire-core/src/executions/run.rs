@@ -9,7 +9,7 @@ use stepwire_asl::{
 };
 
 use super::activities::Activities;
-use super::map_runs::{self, gather::File};
+use super::map_runs::{self, files::Ask, gather::File};
 use super::record::{self, Write};
 use super::{
     ExecutionId, ExecutionRecord, Executions, Hot, Kind, Mocked, OpenRecord, Parent, Status,
@@ -49,6 +49,8 @@ pub(crate) struct Ran {
     pub(crate) orphans: Vec<ExecutionId>,
     /// Map runs that have work to do.
     pub(crate) wake: Vec<u64>,
+    /// What the rim has to read for map runs.
+    pub(crate) asks: Vec<(u64, Ask)>,
     /// Files of results to be stored.
     pub(crate) files: Vec<File>,
     /// Map runs to be redriven, by execution and `MapRunStarted` event.

@@ -8,12 +8,16 @@
 
 mod child;
 mod children;
+pub mod files;
 mod formats;
 pub(crate) mod gather;
+mod manifest;
 mod reader;
 pub mod record;
 pub(crate) mod request;
 mod slice;
+mod sources;
+mod unzip;
 pub(crate) mod view;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -23,10 +27,12 @@ use stepwire_asl::execution::{ItemSource, MapRunCommand, MapRunStart};
 use stepwire_asl::history::Trouble;
 use stepwire_asl::{Json, Timestamp};
 
+use self::files::{Answer, Ask};
 use self::gather::Gathered;
 use self::record::MapRunRecord;
 use self::record::{Counts, Cursor, Ending, Phase, Progress, Spec};
 use self::request::{Change, MapRunName};
+use self::unzip::Unzip;
 use super::call::Called;
 use super::record::Write;
 use super::run::Ran;
@@ -51,6 +57,9 @@ pub(crate) struct MapRun {
     gathered: Gathered,
     /// Items read lately.
     chunks: VecDeque<(u32, Arc<[Json]>)>,
+    /// What the rim has read for the next slice.
+    answers: Vec<(Ask, Answer)>,
+    unzip: Unzip,
 }
 
 /// Map runs that have not ended.
@@ -141,8 +150,15 @@ impl MapRuns {
             && let Some(spec) = specs.remove(&number)
         {
             self.of.insert((spec.parent, number));
-            let (gathered, chunks) = (Gathered::default(), VecDeque::new());
-            let run = MapRun { spec, progress, awake: false, gathered, chunks };
+            let run = MapRun {
+                spec,
+                progress,
+                awake: false,
+                gathered: Gathered::default(),
+                chunks: VecDeque::new(),
+                answers: Vec::new(),
+                unzip: Unzip::default(),
+            };
             self.open.insert(number, run);
         }
     }
