@@ -384,3 +384,36 @@ fn an_object_is_iterated_over_by_member() {
     node.run();
     assert_eq!(text(&node.describe(&arn), "output"), r#"[{"k":"a","v":1}]"#);
 }
+
+#[test]
+fn map_runs_and_their_children_go_with_their_execution() {
+    let mut node = Node::new();
+    let machine = node.start("m", &mapping("", PASS), "[]");
+    node.run();
+    let definition = mapping(r#""ItemBatcher":{"MaxItemsPerBatch":2},"#, PASS);
+    let swept = node.start("n", &definition, &odd_items(101));
+    node.run();
+    let run = text(&node.map_run(&swept), "mapRunArn");
+    let under = |node: &Node| node.disk.keys().filter(|key| matches!(key[0], 0x37 | 0x38)).count();
+    assert!(under(&node) > 0);
+    let executions = |node: &Node| node.disk.len();
+    let before = executions(&node);
+    while let Some(due) = node.kernel.due() {
+        node.now = node.now.max(due);
+        node.input(stepwire_core::Input::Tick);
+        node.check();
+        node.kill();
+        assert!(node.largest_turn < 1 << 20);
+    }
+    assert_eq!(under(&node), 0, "nothing is left of map runs");
+    assert!(before - executions(&node) > 51 * 3, "children, histories and names are gone");
+    let gone = Json::object([("mapRunArn", Json::from(run.as_str()))]);
+    assert_eq!(node.call("DescribeMapRun", &gone).unwrap_err().code, "ResourceNotFound");
+    let gone = Json::object([("executionArn", Json::from(machine.as_str()))]);
+    assert!(node.call("DescribeExecution", &gone).is_err());
+    // A new run has a number of its own.
+    let again = node.start("o", &mapping("", PASS), "[1]");
+    node.run();
+    node.check();
+    assert_eq!(node.status(&again), "SUCCEEDED");
+}

@@ -180,11 +180,11 @@ impl Executions {
             if self.open.contains_key(&id) {
                 self.record(Write::Open(id, None), ran);
             }
-            if let Some(at) = hot.record.stopped {
-                self.record(Write::Ended(at, id), ran);
-            }
             if id.map_run().is_some() {
+                // It is kept as long as the execution with the Map state.
                 self.item_ended(id, status, hot.record.items, ran);
+            } else if let Some(at) = hot.record.stopped {
+                self.record(Write::Ended(at, id), ran);
             }
             return;
         }

@@ -17,6 +17,7 @@ pub mod record;
 pub(crate) mod request;
 mod slice;
 mod sources;
+pub(crate) mod sweep;
 mod unzip;
 pub(crate) mod view;
 
@@ -163,6 +164,16 @@ impl MapRuns {
         }
     }
 
+    /// The number of the next one.
+    pub(super) fn next_number(&self) -> u64 {
+        self.next.max(record::MAP_RUN)
+    }
+
+    /// Numbers go on at this one or after it.
+    pub(super) fn apply_number(&mut self, number: u64) {
+        self.next = self.next.max(number);
+    }
+
     /// Finds, after recovery has read the open ones, where numbers go on.
     pub(super) fn resume_numbers(&mut self, read: &dyn Read) {
         let last = read.range(&record::all_ended().reversed().limit(1));
@@ -176,9 +187,7 @@ impl MapRuns {
             let both = |run: &MapRun| (Arc::clone(&run.spec), run.progress.clone());
             runs.open.iter().map(|(number, run)| (*number, both(run))).collect()
         };
-        self.next.max(record::MAP_RUN) == other.next.max(record::MAP_RUN)
-            && self.of == other.of
-            && of(self) == of(other)
+        self.next_number() == other.next_number() && self.of == other.of && of(self) == of(other)
     }
 
     /// Runs of an execution.
@@ -238,7 +247,7 @@ impl Executions {
     ) {
         let mut arn = start.arn.splitn(8, ':').skip(6);
         let (name, uuid) = (arn.next().unwrap_or_default(), arn.next().unwrap_or_default());
-        let number = self.map_runs.next.max(record::MAP_RUN);
+        let number = self.map_runs.next_number();
         let machine = self.machine_of(parent).unwrap_or(parent.machine);
         let pairs = matches!(start.source, ItemSource::Input(Json::Object(_)));
         let (items, reading) = match start.source {
