@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BinaryHeap};
 use stepwire_asl::{Json, Timestamp};
 use stepwire_core::overlay::Changes;
 use stepwire_core::read::Key;
-use stepwire_core::{ApiError, Effect, Input, Kernel, ReplyId, Request, Service, Settings};
+use stepwire_core::{
+    ApiError, Effect, Input, Kernel, ReplyId, Request, Service, Settings, objects,
+};
 
 use crate::stubs::{Behaviour, Stubs};
 
@@ -86,6 +88,21 @@ impl Bench {
         let request = Request::parse(service, operation, body).unwrap_or_else(|| {
             Err(ApiError::new("UnknownOperationException", format!("no operation `{operation}`")))
         })?;
+        self.request(request)
+    }
+
+    /// What an S3 operation answers.
+    pub(crate) fn objects(
+        &mut self,
+        operation: &str,
+        params: &Json,
+        body: &str,
+    ) -> Result<Json, ApiError> {
+        let request = objects::Request::parse(operation, params).unwrap()?;
+        self.request(Request::Objects(request.with_body(body.as_bytes().to_vec().into())))
+    }
+
+    fn request(&mut self, request: Request) -> Result<Json, ApiError> {
         if request.is_read() {
             return request.answer(&self.disk, &self.settings);
         }

@@ -169,6 +169,19 @@ fn run(bench: &mut Bench, op: &str, step: &Json, params: &Json) -> Result<Got, S
             let answer = made.map(|made| Json::object([("CreateFunctionResponse", made)]));
             Ok(answer.map_err(|error| ("CreateFunction".to_owned(), error)))
         }
+        ("fixture", "s3_create_bucket") => {
+            let name = match text(params, "Bucket") {
+                "" => "test-bucket",
+                name => name,
+            };
+            let made = bench.objects("CreateBucket", &bucket(name, None), "");
+            Ok(made.map(|_| Json::from(name)).map_err(|error| ("CreateBucket".to_owned(), error)))
+        }
+        ("s3", "put_object") => {
+            let key = bucket(text(params, "Bucket"), Some(text(params, "Key")));
+            let put = bench.objects("PutObject", &key, text(params, "Body"));
+            Ok(put.map_err(|error| ("PutObject".to_owned(), error)))
+        }
         ("fixture", "sfn_activity_consumer") => {
             let template = params.member("template").ok_or("no template")?;
             let create = Json::object([
@@ -187,6 +200,11 @@ fn run(bench: &mut Bench, op: &str, step: &Json, params: &Json) -> Result<Got, S
         }
         _ => Err(format!("`{op}` is not played in process")),
     }
+}
+
+fn bucket(name: &str, key: Option<&str>) -> Json {
+    let key = key.map(|key| ("Key", Json::from(key)));
+    Json::object([("Bucket", Json::from(name))].into_iter().chain(key))
 }
 
 fn wait(bench: &mut Bench, name: &str, arn: &str) -> Result<(), String> {
