@@ -32,7 +32,7 @@ def mocked(tmp_path):
     def start(config):
         file = tmp_path / "MockConfigFile.json"
         file.write_text(json.dumps(config))
-        nodes.append(Node(tmp_path / "data", "--mock-config", str(file)))
+        nodes.append(Node(tmp_path / "data", ["--mock-config", str(file)]))
         return nodes[-1]
 
     yield start

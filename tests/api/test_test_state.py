@@ -182,7 +182,7 @@ def third_party():
 
 def test_trace_shows_the_request_and_response_of_an_http_task(tmp_path, third_party):
     address, seen = third_party
-    node = Node(tmp_path / "data", "--http-allow", address)
+    node = Node(tmp_path / "data", ["--http-allow", address])
     try:
         task = {
             "Type": "Task",

@@ -230,6 +230,15 @@ impl StateMachine {
         self.states.get(id as usize).map(|state| &state.name)
     }
 
+    /// Whether it uses what the language got in November 2024, JSONata or variables. What the
+    /// service has answered otherwise since about then, it is recorded to answer for such machines.
+    pub fn is_recent(&self) -> bool {
+        self.states.iter().any(|state| {
+            let catches = state.catch.iter().any(|catcher| catcher.assign.is_some());
+            state.assign.is_some() || catches || state.query_language() == QueryLanguage::Jsonata
+        })
+    }
+
     pub(crate) fn state(&self, id: StateId) -> &StateDefinition {
         &self.states[id as usize]
     }

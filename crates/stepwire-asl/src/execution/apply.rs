@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::map_run::MapRun;
 use super::{Activity, Branches, Corrupt, Execution, Frame, OpenTask, Position, Status};
 use crate::Json;
-use crate::definition::QueryLanguage;
 use crate::history::{Detail, HistoryEvent, Trouble};
 
 type Applied = Result<(), Corrupt>;
@@ -182,7 +181,7 @@ impl Execution {
                 let before =
                     std::mem::replace(&mut self.position(event)?.activity, Activity::Deciding);
                 self.frame(event)?.last = match before {
-                    Activity::MapRun(run) if self.links_to_run(event) => run.started,
+                    Activity::MapRun(run) if self.machine.is_recent() => run.started,
                     _ => event.previous,
                 };
             }
@@ -336,14 +335,6 @@ impl Execution {
             branches.running.remove(&index);
             branches.halted.insert(index, halted);
         }
-    }
-
-    /// Whether `MapStateExited` follows from `MapRunStarted`, as recorded of JSONata states, and not
-    /// from `MapRunSucceeded`.
-    fn links_to_run(&self, event: &HistoryEvent) -> bool {
-        let position = self.frames.get(&event.frame).and_then(|frame| frame.at.as_ref());
-        let definition = position.map(|position| self.machine.state(position.state));
-        definition.is_some_and(|definition| definition.query_language() == QueryLanguage::Jsonata)
     }
 }
 

@@ -139,7 +139,8 @@ pub(super) fn summary(
 
 /// The output, or the error and cause, that an execution ended with.
 fn ending(id: ExecutionId, record: &ExecutionRecord, read: &dyn Read) -> Result<Members, ApiError> {
-    if record.status == Status::Running {
+    // Of a timeout the service tells no more than the status.
+    if matches!(record.status, Status::Running | Status::TimedOut) {
         return Ok(Vec::new());
     }
     Ok(last_event(id, read)?.as_ref().map(ending_of).unwrap_or_default())

@@ -94,7 +94,8 @@ impl Decider<'_, '_> {
             _ => (String::new(), "", ""),
         };
         // An Express execution has a unique part behind its name, and no redrives.
-        let (name, express) = name.split_once(':').map_or((name, false), |(name, _)| (name, true));
+        let express = parts.get(5) == Some(&"express");
+        let name = name.split_once(':').map_or(name, |(name, _)| name);
         let role_arn = Some(&self.execution.role_arn).filter(|role_arn| !role_arn.is_empty());
         let mut execution = vec![
             ("Id", Json::String(Arc::clone(arn))),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stepwire_asl::{Json, Timestamp, definition};
+use stepwire_asl::{Json, StateMachine, Timestamp, definition};
 
 use super::super::call::{no_execution, seconds, stored};
 use super::super::map_runs;
@@ -180,7 +180,10 @@ fn content(machine: &MachineRecord, with_data: bool) -> Members {
     members.push(("roleArn", Json::String(Arc::clone(&machine.role_arn))));
     members.push(("loggingConfiguration", machine.logging.shown()));
     members.push(("tracingConfiguration", shown("tracingConfiguration").unwrap_or_else(tracing)));
-    members.extend(shown("encryptionConfiguration").map(|key| ("encryptionConfiguration", key)));
+    let recent = || StateMachine::parse(&machine.definition).is_ok_and(|parsed| parsed.is_recent());
+    let key = shown("encryptionConfiguration")
+        .or_else(|| recent().then(|| Json::object([("type", Json::from("AWS_OWNED_KEY"))])));
+    members.extend(key.map(|key| ("encryptionConfiguration", key)));
     members.extend(variable_references(&machine.definition).filter(|_| with_data));
     let revision = machine.revision_id.as_ref();
     members.extend(revision.map(|id| ("revisionId", Json::String(Arc::clone(id)))));
