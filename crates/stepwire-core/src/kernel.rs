@@ -88,13 +88,15 @@ pub struct Step {
 impl Kernel {
     /// An empty shard.
     pub fn new(settings: Settings) -> Kernel {
+        let mut executions = Executions::default();
+        executions.limit_map_runs(settings.quotas.map_runs_max);
         Kernel {
             settings,
             broker: Broker::default(),
             registry: Registry::default(),
             rules: Rules::default(),
             tables: Tables::default(),
-            executions: Executions::default(),
+            executions,
             answers: Answers::default(),
             waiting: BTreeMap::new(),
             logs: Logs::default(),

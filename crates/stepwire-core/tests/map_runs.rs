@@ -417,3 +417,26 @@ fn map_runs_and_their_children_go_with_their_execution() {
     node.check();
     assert_eq!(node.status(&again), "SUCCEEDED");
 }
+
+#[test]
+fn map_runs_beyond_the_quota_wait_for_their_turn() {
+    let mut settings = stepwire_core::Settings::default();
+    settings.quotas.map_runs_max = 2;
+    let mut node = Node::with(settings);
+    let names = ["a", "b", "c", "d"];
+    let runs = names.map(|name| node.start(name, &mapping("", WAIT), "[1,2]"));
+    node.kill();
+    while let Some(map_run) = node.slices.pop_front() {
+        node.input(stepwire_core::Input::MapRun(map_run));
+    }
+    let running: Vec<_> = runs.iter().map(|arn| counts(&node.map_run(arn))[1]).collect();
+    assert_eq!(running, [2, 2, 0, 0]);
+    // One that waits can be stopped.
+    node.ask("StopExecution", &format!("{{\"executionArn\":\"{}\"}}", runs[2]));
+    let begun = node.now;
+    node.run();
+    node.check();
+    let statuses = runs.each_ref().map(|arn| node.status(arn));
+    assert_eq!(statuses, ["SUCCEEDED", "SUCCEEDED", "ABORTED", "SUCCEEDED"]);
+    assert_eq!(node.now.since_ms(begun), 20_000);
+}

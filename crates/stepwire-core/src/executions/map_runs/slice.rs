@@ -298,6 +298,7 @@ impl Executions {
         self.record(Write::MapRunEnded(Box::new(ended)), &mut ran);
         self.record(Write::MapRunSpec(number, None), &mut ran);
         self.record(Write::MapRunProgress(number, None), &mut ran);
+        self.admit(&mut ran);
         slice.push((spec.parent, ran));
         let outcome = match ending {
             Ending::Succeeded => Ok(result),
