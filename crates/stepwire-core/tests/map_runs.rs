@@ -236,7 +236,7 @@ fn many_items_are_read_in_slices_and_none_is_lost_in_a_crash() {
     let mut node = Node::new();
     node.bucket("things");
     let items: Vec<String> = (0..3_000).map(|n| format!("{{\"n\":{n}}}")).collect();
-    node.put("things", "items", &format!("[{}]", items.join(",")));
+    node.put("things", "items", format!("[{}]", items.join(",")));
     let batched = r#""ItemBatcher":{"MaxItemsPerBatch":700},"#;
     let fields = format!("{}{batched}", reader(r#""InputType":"JSON""#));
     let arn = node.start("m", &mapping(&fields, PASS), "{}");
