@@ -166,14 +166,23 @@ impl Function {
         match (self, number) {
             (Function::ArrayRange | Function::MathAdd | Function::MathRandom, _)
             | (Function::ArrayGetItem | Function::ArrayPartition, 1) => is_number,
-            (Function::Base64Decode | Function::Base64Encode | Function::StringToJson, _)
-            | (Function::StringSplit, _)
+            (
+                Function::Base64Decode
+                | Function::Base64Encode
+                | Function::StringToJson
+                | Function::StringSplit,
+                _,
+            )
             | (Function::Format, 0)
             | (Function::Hash, 1) => is_text,
-            (Function::ArrayLength | Function::ArrayUnique, _)
-            | (Function::ArrayContains | Function::ArrayGetItem | Function::ArrayPartition, _) => {
-                self == Function::ArrayContains && number == 1
-            }
+            (
+                Function::ArrayLength
+                | Function::ArrayUnique
+                | Function::ArrayContains
+                | Function::ArrayGetItem
+                | Function::ArrayPartition,
+                _,
+            ) => self == Function::ArrayContains && number == 1,
             (Function::JsonMerge, 0 | 1) => false,
             (Function::JsonMerge, _) => matches!(literal, Json::Bool(_)),
             (

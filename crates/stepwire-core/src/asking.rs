@@ -67,6 +67,8 @@ impl Kernel {
             step.writes.extend(writes.into_iter().map(Write::Logs));
         }
         step.effects.extend(ran.wake.into_iter().map(|map_run| Effect::Continue { map_run }));
+        let asks = ran.asks.into_iter();
+        step.effects.extend(asks.map(|(map_run, ask)| Effect::ReadItems { map_run, ask }));
         step.then.extend(ran.redriven_runs.into_iter().map(|(execution, started)| {
             Input::Follow(Follow::RedriveMapRun { execution, started })
         }));

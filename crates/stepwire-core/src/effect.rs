@@ -7,6 +7,7 @@ use stepwire_asl::{EventId, Json};
 use crate::broker::ConnectionId;
 use crate::error::ApiError;
 use crate::executions::ExecutionId;
+use crate::executions::map_runs::files::Ask;
 use crate::functions::{Invoke, InvokedBy};
 use crate::input::ReplyId;
 use crate::mqtt::{Packet, ReasonCode};
@@ -67,6 +68,13 @@ pub enum Effect {
         parameters: Json,
         /// How long the task may take, if it says.
         timeout_ms: Option<i64>,
+    },
+    /// Read files for an item reader; [`Input::ItemsRead`](crate::Input::ItemsRead) answers.
+    ReadItems {
+        /// The map run that reads.
+        map_run: u64,
+        /// What.
+        ask: Ask,
     },
     /// Tell the operator.
     Report(Report),

@@ -7,6 +7,7 @@ use stepwire_asl::{EventId, Failure, Json, Timestamp};
 use crate::answers::Answer;
 use crate::broker;
 use crate::error::ApiError;
+use crate::executions::map_runs::files::{self, Ask};
 use crate::executions::{ExecutionId, Parent, Status};
 use crate::functions::{Invoked, InvokedBy};
 use crate::integrations::Hosted;
@@ -53,6 +54,16 @@ pub enum Input {
     Unheard(Json),
     /// A map run goes on: what [`Effect::Continue`](crate::Effect::Continue) asked for.
     MapRun(u64),
+    /// Files have been read for a map run: what [`Effect::ReadItems`](crate::Effect::ReadItems)
+    /// asked for.
+    ItemsRead {
+        /// The map run.
+        map_run: u64,
+        /// What was asked for.
+        ask: Ask,
+        /// What was found.
+        answer: files::Answer,
+    },
     /// Time has passed: [`Kernel::due`](crate::Kernel::due) is reached.
     Tick,
     /// A step that follows from another, in the same commit.

@@ -88,13 +88,15 @@ pub struct Step {
 impl Kernel {
     /// An empty shard.
     pub fn new(settings: Settings) -> Kernel {
+        let mut executions = Executions::default();
+        executions.limit_map_runs(settings.quotas.map_runs_max);
         Kernel {
             settings,
             broker: Broker::default(),
             registry: Registry::default(),
             rules: Rules::default(),
             tables: Tables::default(),
-            executions: Executions::default(),
+            executions,
             answers: Answers::default(),
             waiting: BTreeMap::new(),
             logs: Logs::default(),
@@ -269,7 +271,7 @@ impl Kernel {
     /// say may lead to more: ask again until there are none.
     pub fn needs(&self, input: &Input, reads: &Reads) -> Vec<Need> {
         match input {
-            Input::Device(_) | Input::Tick | Input::Gone(_) => {}
+            Input::Device(_) | Input::Tick | Input::Gone(_) | Input::ItemsRead { .. } => {}
             Input::Unheard(answer) => self.touch_unheard(answer, reads),
             Input::MapRun(number) => {
                 self.executions.touch_map_run(*number, reads, &self.settings);
@@ -374,6 +376,10 @@ impl Kernel {
             Input::Gone(reply) => self.executions.activities.forget(Asker::Caller(reply)),
             Input::Unheard(answer) => self.unheard(&answer, reads, &mut step),
             Input::MapRun(number) => self.go_on(now, number, reads, &mut step),
+            Input::ItemsRead { map_run, ask, answer } => {
+                self.executions.items_read(map_run, ask, answer);
+                step.then.push(Input::MapRun(map_run));
+            }
             Input::Tick => self.tick(now, &mut step),
             Input::Follow(follow) => self.follow(now, follow, reads, &mut step),
         }

@@ -28,6 +28,8 @@ pub struct Settings {
     pub outside: BTreeSet<Arc<str>>,
     /// What workflows may use.
     pub quotas: Quotas,
+    /// Folders of the node that item readers read like buckets, by name.
+    pub items_folders: BTreeSet<Arc<str>>,
     /// Test cases that answer tasks in place of services.
     pub mocks: Arc<Mocks>,
 }
@@ -51,6 +53,7 @@ impl Default for Settings {
             mqtt: Limits::default(),
             outside: BTreeSet::new(),
             quotas: Quotas::default(),
+            items_folders: BTreeSet::new(),
             mocks: Arc::default(),
         }
     }

@@ -236,7 +236,7 @@ fn many_items_are_read_in_slices_and_none_is_lost_in_a_crash() {
     let mut node = Node::new();
     node.bucket("things");
     let items: Vec<String> = (0..3_000).map(|n| format!("{{\"n\":{n}}}")).collect();
-    node.put("things", "items", &format!("[{}]", items.join(",")));
+    node.put("things", "items", format!("[{}]", items.join(",")));
     let batched = r#""ItemBatcher":{"MaxItemsPerBatch":700},"#;
     let fields = format!("{}{batched}", reader(r#""InputType":"JSON""#));
     let arn = node.start("m", &mapping(&fields, PASS), "{}");
@@ -383,4 +383,60 @@ fn an_object_is_iterated_over_by_member() {
     let arn = node.start("chosen", &mapping(selector, PASS), r#"{"a": 1}"#);
     node.run();
     assert_eq!(text(&node.describe(&arn), "output"), r#"[{"k":"a","v":1}]"#);
+}
+
+#[test]
+fn map_runs_and_their_children_go_with_their_execution() {
+    let mut node = Node::new();
+    let machine = node.start("m", &mapping("", PASS), "[]");
+    node.run();
+    let definition = mapping(r#""ItemBatcher":{"MaxItemsPerBatch":2},"#, PASS);
+    let swept = node.start("n", &definition, &odd_items(101));
+    node.run();
+    let run = text(&node.map_run(&swept), "mapRunArn");
+    let under = |node: &Node| node.disk.keys().filter(|key| matches!(key[0], 0x37 | 0x38)).count();
+    assert!(under(&node) > 0);
+    let executions = |node: &Node| node.disk.len();
+    let before = executions(&node);
+    while let Some(due) = node.kernel.due() {
+        node.now = node.now.max(due);
+        node.input(stepwire_core::Input::Tick);
+        node.check();
+        node.kill();
+        assert!(node.largest_turn < 1 << 20);
+    }
+    assert_eq!(under(&node), 0, "nothing is left of map runs");
+    assert!(before - executions(&node) > 51 * 3, "children, histories and names are gone");
+    let gone = Json::object([("mapRunArn", Json::from(run.as_str()))]);
+    assert_eq!(node.call("DescribeMapRun", &gone).unwrap_err().code, "ResourceNotFound");
+    let gone = Json::object([("executionArn", Json::from(machine.as_str()))]);
+    assert!(node.call("DescribeExecution", &gone).is_err());
+    // A new run has a number of its own.
+    let again = node.start("o", &mapping("", PASS), "[1]");
+    node.run();
+    node.check();
+    assert_eq!(node.status(&again), "SUCCEEDED");
+}
+
+#[test]
+fn map_runs_beyond_the_quota_wait_for_their_turn() {
+    let mut settings = stepwire_core::Settings::default();
+    settings.quotas.map_runs_max = 2;
+    let mut node = Node::with(settings);
+    let names = ["a", "b", "c", "d"];
+    let runs = names.map(|name| node.start(name, &mapping("", WAIT), "[1,2]"));
+    node.kill();
+    while let Some(map_run) = node.slices.pop_front() {
+        node.input(stepwire_core::Input::MapRun(map_run));
+    }
+    let running: Vec<_> = runs.iter().map(|arn| counts(&node.map_run(arn))[1]).collect();
+    assert_eq!(running, [2, 2, 0, 0]);
+    // One that waits can be stopped.
+    node.ask("StopExecution", &format!("{{\"executionArn\":\"{}\"}}", runs[2]));
+    let begun = node.now;
+    node.run();
+    node.check();
+    let statuses = runs.each_ref().map(|arn| node.status(arn));
+    assert_eq!(statuses, ["SUCCEEDED", "SUCCEEDED", "ABORTED", "SUCCEEDED"]);
+    assert_eq!(node.now.since_ms(begun), 20_000);
 }

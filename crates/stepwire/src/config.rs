@@ -1,5 +1,6 @@
 //! What a node is told when it starts.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -26,6 +27,9 @@ pub struct Config {
     /// File of test cases that answer tasks in place of services: the `MockConfigFile.json` of
     /// Step Functions Local. Read once, at the start. Default: none.
     pub mock_config: Option<PathBuf>,
+    /// Folders that item readers of distributed Maps read like buckets, by name, where there is no
+    /// bucket of that name. Default: none.
+    pub items_folders: BTreeMap<String, PathBuf>,
     /// Hosts that HTTP tasks may reach although their address is not public, or in plain text.
     pub http_allow: Vec<HostPort>,
     /// The file with connections of HTTP tasks and AWS services outside: see [`crate::secrets`].
@@ -70,6 +74,7 @@ impl Default for Config {
             allow_anonymous: false,
             keep_alive_s_max: u16::MAX,
             mock_config: None,
+            items_folders: BTreeMap::new(),
             http_allow: Vec::new(),
             secrets: None,
             names: Vec::new(),
@@ -174,6 +179,16 @@ pub fn parse_quota(text: &str) -> Result<(Quota, u64), String> {
     let quota = Quota::named(key).ok_or_else(unknown)?;
     let value = value.parse().map_err(|_| format!("`{value}` is not a whole number"))?;
     Ok((quota, value))
+}
+
+/// A folder for item readers and its name, from `NAME=DIR`.
+pub fn parse_items_folder(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, folder)) if !name.is_empty() && !folder.is_empty() => {
+            Ok((name.to_owned(), folder.into()))
+        }
+        _ => Err(format!("`{text}` is not NAME=DIR")),
+    }
 }
 
 /// The address that `text` names: `HOST:PORT` with an IP address or `localhost`, `:PORT`, or a

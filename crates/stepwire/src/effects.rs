@@ -15,11 +15,14 @@ use crate::clock::Clock;
 use crate::driver::{Inputs, Rim};
 use crate::functions::{Functions, request_id};
 use crate::http_task::HttpTasks;
+use crate::items_folders::ItemsFolders;
 use crate::listen::mqtt::Connections;
 use crate::observe::Observers;
 
 /// HTTP tasks in flight at a time; more wait their turn.
 const HTTP_TASKS_MAX: usize = 256;
+/// Files of item readers that are read at a time; more wait their turn.
+const FILE_READS_MAX: usize = 8;
 
 /// The operation's output, or why it was refused.
 pub(crate) type Answer = Result<Json, ApiError>;
@@ -117,6 +120,7 @@ pub(crate) struct Workers {
     pub(crate) http: Arc<HttpTasks>,
     pub(crate) aws: AwsTasks,
     pub(crate) functions: Arc<Functions>,
+    pub(crate) items_folders: ItemsFolders,
 }
 
 /// The world as the driver touches it.
@@ -129,6 +133,7 @@ pub(crate) struct World {
     pub(crate) clock: Clock,
     runtime: Handle,
     http_turns: Arc<Semaphore>,
+    file_turns: Arc<Semaphore>,
 }
 
 impl World {
@@ -142,7 +147,18 @@ impl World {
     ) -> World {
         let http_turns = Arc::new(Semaphore::new(HTTP_TASKS_MAX));
         let (runtime, workers) = (Handle::current(), Arc::new(workers));
-        World { connections, replies, workers, observers, failure, clock, runtime, http_turns }
+        let file_turns = Arc::new(Semaphore::new(FILE_READS_MAX));
+        World {
+            connections,
+            replies,
+            workers,
+            observers,
+            failure,
+            clock,
+            runtime,
+            http_turns,
+            file_turns,
+        }
     }
 }
 
@@ -198,6 +214,20 @@ impl Rim for World {
             Effect::Continue { map_run } => {
                 let inputs = inputs.clone();
                 self.runtime.spawn(async move { inputs.send(Input::MapRun(map_run)).await });
+            }
+            Effect::ReadItems { map_run, ask } => {
+                let (workers, inputs) = (Arc::clone(&self.workers), inputs.clone());
+                let turns = Arc::clone(&self.file_turns);
+                self.runtime.spawn(async move {
+                    let _turn = turns.acquire().await;
+                    let read = move || (workers.items_folders.read(&ask), ask);
+                    let (answer, ask) = match tokio::task::spawn_blocking(read).await {
+                        Ok(read) => read,
+                        // It panicked, or the node is stopping: the next start asks again.
+                        Err(_) => return,
+                    };
+                    inputs.send(Input::ItemsRead { map_run, ask, answer }).await;
+                });
             }
             Effect::Report(report) => log(&report),
         }

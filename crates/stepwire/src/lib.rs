@@ -20,6 +20,7 @@ mod events;
 pub mod files;
 mod functions;
 pub mod http_task;
+mod items_folders;
 pub mod listen;
 pub mod node;
 pub mod node_error;

@@ -1,7 +1,7 @@
 //! The assembled product: store, kernel, listeners. A test starts one on port 0.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use stepwire_asl::Json;
@@ -25,6 +25,7 @@ use crate::effects::{Caller, Replies, Workers, World};
 use crate::files;
 use crate::functions::{self, Functions};
 use crate::http_task::HttpTasks;
+use crate::items_folders::ItemsFolders;
 use crate::listen::{http, mqtt};
 use crate::node_error::{NodeError, plain};
 use crate::node_file::NodeFile;
@@ -89,6 +90,7 @@ impl Node {
     pub async fn start(config: Config) -> Result<Node, NodeError> {
         config.check()?;
         let mocks = mocks(&config)?;
+        let items_folders = items_folders(&config)?;
         let store = open_store(&config.storage)?;
         let folder = config.storage.folder();
         files::create_folder(folder).map_err(|error| NodeError::data(folder, error))?;
@@ -144,7 +146,7 @@ impl Node {
         let world = World::new(
             Arc::clone(&connections),
             Arc::clone(&replies),
-            Workers { http, aws, functions: Arc::clone(&functions) },
+            Workers { http, aws, functions: Arc::clone(&functions), items_folders },
             Arc::clone(&observers),
             clock.clone(),
             failure,
@@ -411,6 +413,7 @@ fn settings(config: &Config) -> Result<Settings, NodeError> {
         account: config.account.as_str().into(),
         secret: secret(config.storage.folder())?,
         quotas: config.quotas.clone(),
+        items_folders: config.items_folders.keys().map(|name| name.as_str().into()).collect(),
         mqtt: broker::Limits {
             keep_alive_s_max: config.keep_alive_s_max,
             ..broker::Limits::default()
@@ -423,6 +426,17 @@ fn settings(config: &Config) -> Result<Settings, NodeError> {
 fn secrets(config: &Config) -> Result<Secrets, NodeError> {
     let Some(path) = &config.secrets else { return Ok(Secrets::default()) };
     Secrets::read(path).map_err(|source| NodeError::Secrets { path: path.clone(), source })
+}
+
+/// The folders of item readers, found while whoever starts the node is looking.
+fn items_folders(config: &Config) -> Result<ItemsFolders, NodeError> {
+    let found = |(name, path): (&String, &PathBuf)| {
+        let failed = |source| NodeError::ItemsFolder { path: path.clone(), source };
+        let path_found = path.canonicalize().map_err(failed)?;
+        std::fs::read_dir(&path_found).map_err(failed)?;
+        Ok((name.clone(), path_found))
+    };
+    config.items_folders.iter().map(found).collect::<Result<_, _>>().map(ItemsFolders)
 }
 
 /// The test cases of the configured file.

@@ -24,6 +24,14 @@ pub enum NodeError {
         /// What is wrong, and where in it.
         why: String,
     },
+    /// A folder of item readers cannot be read.
+    #[error("the items folder `{}` cannot be read: {}", path.display(), plain(source))]
+    ItemsFolder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// A listener could not be opened.
     #[error("cannot listen on {address}: {}", why_not(source, holder.as_ref()))]
     Listen {
@@ -148,6 +156,10 @@ impl NodeError {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             NodeError::Refused(refused) => refused.hint.to_owned(),
+            NodeError::ItemsFolder { .. } => {
+                "name a folder that exists and that this user may read: --items-folder NAME=DIR"
+                    .into()
+            }
             NodeError::MockConfig { .. } => {
                 "correct the file named by `--mock-config` or `SFN_MOCK_CONFIG`, or leave both out"
                     .to_owned()

@@ -63,6 +63,8 @@ pub struct Reader {
     pub(crate) arguments: Option<Template>,
     /// `None` for a listing.
     pub(crate) input_type: Option<InputType>,
+    /// The object does not hold items but names the objects that do.
+    pub(crate) manifest: Option<Manifest>,
     pub(crate) max_items: Option<Seconds>,
     pub(crate) csv_headers: CsvHeaders,
     pub(crate) csv_delimiter: char,
@@ -81,10 +83,15 @@ pub enum InputType {
     Jsonl,
     /// Rows.
     Csv,
-    /// An Apache Parquet file.
-    Parquet,
-    /// The manifest of an S3 inventory or of a query.
-    Manifest,
+}
+
+/// `ManifestType`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Manifest {
+    /// `S3_INVENTORY`: the `manifest.json` of an inventory, whose files are CSV.
+    Inventory,
+    /// `ATHENA_DATA`: a list of the objects that the result of an unloading query is in.
+    Athena,
 }
 
 /// Names of a CSV file's columns.

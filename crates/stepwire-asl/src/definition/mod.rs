@@ -12,8 +12,8 @@ mod single;
 use std::sync::Arc;
 
 pub use map::{
-    Batcher, CsvHeaders, Distributed, InputType, Items, Map, Percentage, Reader, Transformation,
-    Writer,
+    Batcher, CsvHeaders, Distributed, InputType, Items, Manifest, Map, Percentage, Reader,
+    Transformation, Writer,
 };
 pub use references::variable_references;
 pub use resource::{Pattern, Resource};

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Activity, Execution};
 use crate::Json;
-use crate::definition::{CsvHeaders, InputType, StateId, Transformation};
+use crate::definition::{CsvHeaders, InputType, Manifest, StateId, Transformation};
 use crate::history::EventId;
 
 /// What an execution asks of a map run.
@@ -78,6 +78,8 @@ pub struct ItemReading {
     pub load_and_flatten: bool,
     /// Where in a JSON document the array is.
     pub items_pointer: Option<Arc<str>>,
+    /// Whether the object names those that hold the items.
+    pub manifest: Option<Manifest>,
 }
 
 /// Where the items of one child come from.

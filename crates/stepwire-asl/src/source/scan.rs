@@ -126,7 +126,7 @@ impl<'t> Scanner<'t> {
         if first.is_some() {
             let message = format!("Duplicate field '{name}'");
             let sentence = Some(format!("`{name}` is given twice"));
-            return Err(Fault { first, sentence, ..fault(message, range, self.at) });
+            return Err(Fault { sentence, first, ..fault(message, range, self.at) });
         }
         match self.skip() {
             Some(b':') => self.at += 1,

@@ -371,7 +371,7 @@ mod tests {
                 (r#"{"a":"y"}"#, true),
                 (r#"{"a":"x"}"#, false),
                 (r#"{"a":1}"#, false),
-                (r#"{}"#, false),
+                ("{}", false),
             ],
         ),
         (
@@ -384,9 +384,9 @@ mod tests {
         ),
         (
             r#"{"a":{"b":[{"exists":false}]}}"#,
-            &[(r#"{}"#, true), (r#"{"a":{}}"#, true), (r#"{"a":{"b":null}}"#, false)],
+            &[("{}", true), (r#"{"a":{}}"#, true), (r#"{"a":{"b":null}}"#, false)],
         ),
-        (r#"{"a":[{"exists":true}]}"#, &[(r#"{"a":[]}"#, true), (r#"{}"#, false)]),
+        (r#"{"a":[{"exists":true}]}"#, &[(r#"{"a":[]}"#, true), ("{}", false)]),
         (
             r#"{"a":[{"wildcard":"dir/*.png"},{"wildcard":"a*b*c"}]}"#,
             &[

@@ -32,7 +32,7 @@ impl Executions {
                 }
             }
             Request::RedriveExecution { execution, .. } => {
-                Executions::touch_redrive(execution, read)
+                Executions::touch_redrive(execution, read);
             }
             Request::MapRuns(map_runs::request::Request::Update { map_run, .. }) => {
                 let _ = map_runs::record::named(&map_run.name, &map_run.uuid, read);

@@ -285,7 +285,7 @@ mod tests {
             "ProcessorConfig":{"Mode":"DISTRIBUTED","ExecutionType":"EXPRESS"},"StartAt":"A","States":{
             "A":{"Type":"Task","Resource":"arn:aws:states:::dynamodb:putItem.waitForTaskToken","End":true}}}}}}"#;
         let machine = |kind| {
-            let text = map.replace("\n", "");
+            let text = map.replace('\n', "");
             let maps = distributed(&text);
             assert_eq!(maps[0].at, "/States/M/ItemProcessor");
             assert!(maps[0].express);

@@ -102,6 +102,7 @@ impl Executions {
             Write::Numbers(numbers) => {
                 self.machines.next = self.machines.next.max(numbers.machine);
                 self.next_execution = self.next_execution.max(numbers.execution);
+                self.map_runs.apply_number(numbers.map_run);
             }
             Write::Execution(id, _) if id.map_run().is_some() => {}
             Write::Execution(id, _) => {
@@ -195,7 +196,8 @@ impl Executions {
 
     /// The next numbers, to be kept when what has the largest may go.
     fn numbers(&self) -> Numbers {
-        Numbers { machine: self.machines.next, execution: self.next_execution }
+        let (machine, execution) = (self.machines.next, self.next_execution);
+        Numbers { machine, execution, map_run: self.map_runs.next_number() }
     }
 
     /// The definition that a stored execution runs.

@@ -214,6 +214,8 @@ pub struct Numbers {
     pub machine: u64,
     /// Of an execution.
     pub execution: u64,
+    /// Of a map run.
+    pub map_run: u64,
 }
 
 impl Write {

@@ -1,7 +1,8 @@
 //! How long executions that have ended are kept: [`Quotas::retention_seconds`].
 //!
 //! The end of each is noted by its time. What has been kept long enough is removed a slice at a time,
-//! history first, so that a half removed execution is found again; with the last execution of a
+//! map runs with their
+//! children and history first, so that a half removed execution is found again; with the last execution of a
 //! deleted state machine goes what was left of that.
 //!
 //! [`Quotas::retention_seconds`]: crate::quotas::Quotas::retention_seconds
@@ -33,6 +34,7 @@ impl Executions {
     pub(crate) fn prefetch_sweep(&self, now: Timestamp, settings: &Settings, read: &dyn Read) {
         let mut machines = BTreeSet::new();
         for (_, _, id) in stale(&ends(read), now, settings) {
+            let _ = map_runs::sweep::remains(id, read);
             read.range(&record::history_of(id).limit(CHUNKS_MAX));
             if let Some(name) = self.name_of(id, read) {
                 read.get(&name);
@@ -48,10 +50,7 @@ impl Executions {
     fn name_of(&self, id: ExecutionId, read: &dyn Read) -> Option<Key> {
         let key = record::execution_key(id);
         let execution = record::execution(&key, &read.get(&key)?).ok()?;
-        let machine = match id.map_run() {
-            Some(number) => map_runs::record::stored(number, read).ok()??.spec.name.clone(),
-            None => Arc::clone(&self.machines.current(id.machine)?.record.name),
-        };
+        let machine = Arc::clone(&self.machines.current(id.machine)?.record.name);
         Some(record::name_key(&machine, &execution.name))
     }
 
@@ -66,6 +65,23 @@ impl Executions {
                 left.remove(key);
                 self.record(Write::Removed(key.clone()), &mut ran);
                 continue;
+            }
+            if self.has_map_runs(id) {
+                continue;
+            }
+            match map_runs::sweep::remains(id, reads) {
+                Ok(keys) if keys.is_empty() => {}
+                Ok(keys) => {
+                    for key in keys {
+                        self.record(Write::Removed(key), &mut ran);
+                    }
+                    continue;
+                }
+                // What cannot be read is left as it is.
+                Err(_) => {
+                    left.remove(key);
+                    continue;
+                }
             }
             let chunks = reads.range(&record::history_of(id).limit(CHUNKS_MAX));
             for (chunk, _) in &chunks {

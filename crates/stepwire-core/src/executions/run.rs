@@ -9,7 +9,7 @@ use stepwire_asl::{
 };
 
 use super::activities::Activities;
-use super::map_runs::{self, gather::File};
+use super::map_runs::{self, files::Ask, gather::File};
 use super::record::{self, Write};
 use super::{
     ExecutionId, ExecutionRecord, Executions, Hot, Kind, Mocked, OpenRecord, Parent, Status,
@@ -49,6 +49,8 @@ pub(crate) struct Ran {
     pub(crate) orphans: Vec<ExecutionId>,
     /// Map runs that have work to do.
     pub(crate) wake: Vec<u64>,
+    /// What the rim has to read for map runs.
+    pub(crate) asks: Vec<(u64, Ask)>,
     /// Files of results to be stored.
     pub(crate) files: Vec<File>,
     /// Map runs to be redriven, by execution and `MapRunStarted` event.
@@ -178,11 +180,11 @@ impl Executions {
             if self.open.contains_key(&id) {
                 self.record(Write::Open(id, None), ran);
             }
-            if let Some(at) = hot.record.stopped {
-                self.record(Write::Ended(at, id), ran);
-            }
             if id.map_run().is_some() {
+                // It is kept as long as the execution with the Map state.
                 self.item_ended(id, status, hot.record.items, ran);
+            } else if let Some(at) = hot.record.stopped {
+                self.record(Write::Ended(at, id), ran);
             }
             return;
         }

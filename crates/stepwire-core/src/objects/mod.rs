@@ -30,7 +30,7 @@ pub use checksum::{Algorithm, Checksum};
 pub use list::{List, Uploads, objects};
 pub use record::{Body, Bucket, Headers, Object, Part, Upload};
 pub use request::{Check, Complete, Condition, Copy, Create, Get, Name, Put, Request, UploadPart};
-pub use view::{answer, find, range, shown};
+pub use view::{answer, find, has_bucket, range, shown};
 
 use crate::error::ApiError;
 use crate::read::{Range, Read};

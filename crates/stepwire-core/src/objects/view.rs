@@ -22,6 +22,11 @@ pub fn find(bucket: &str, key: &str, read: &dyn Read) -> Result<Option<Object>, 
     record::stored(&record::object_key(bucket, key), read)
 }
 
+/// Whether there is a bucket of this name.
+pub fn has_bucket(name: &str, read: &dyn Read) -> bool {
+    read.get(&record::bucket_key(name)).is_some()
+}
+
 /// The answer to a request that reads. Bytes of an object are in it as text.
 pub fn answer(request: &Request, read: &dyn Read, settings: &Settings) -> Result<Json, ApiError> {
     match request {

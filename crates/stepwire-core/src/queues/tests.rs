@@ -169,5 +169,5 @@ fn a_receipt_cannot_be_made_up() {
     let forged = String::from_utf8_lossy(&forged).into_owned();
     let body = format!(r#"{{"QueueUrl":"q","ReceiptHandle":"{forged}"}}"#);
     let refused = stored.ask("DeleteMessage", &body).expect("nobody waits");
-    assert_eq!(refused.unwrap_err().code, "ReceiptHandleIsInvalid");
+    assert_eq!(refused.expect_err("it is forged").code, "ReceiptHandleIsInvalid");
 }

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use stepwire_asl::{Json, Timestamp};
+use stepwire_core::executions::map_runs::files::{Ask, File, Found};
 use stepwire_core::overlay::Changes;
 use stepwire_core::{ApiError, Effect, Input, Kernel, ReplyId, Request, Service, Settings, Step};
 
@@ -23,6 +24,8 @@ pub(crate) struct Node {
     pub(crate) written: usize,
     /// Most bytes one turn wrote.
     pub(crate) largest_turn: usize,
+    /// Files of the folder that item readers may read, by key.
+    pub(crate) files: BTreeMap<String, String>,
     /// Effects that are for the world.
     pub(crate) effects: Vec<Effect>,
 }
@@ -41,6 +44,7 @@ impl Node {
             slices: VecDeque::new(),
             written: 0,
             largest_turn: 0,
+            files: BTreeMap::new(),
             effects: Vec::new(),
         }
     }
@@ -83,8 +87,37 @@ impl Node {
         self.keep(step, &changes);
     }
 
-    /// The next slice of a map run, or else the next deadline. Whether there was one.
+    /// What the rim answers an item reader.
+    fn found(&self, ask: &Ask) -> Found {
+        let file = |text: &String| File {
+            size: text.len() as u64,
+            etag: text.len().to_string().into(),
+            modified: Timestamp(1_700_000_000_000),
+        };
+        match ask {
+            Ask::Read { key, from, bytes_max, .. } => {
+                let Some(text) = self.files.get(&**key) else { return Found::Missing };
+                let from = text.len().min(*from as usize);
+                let to = text.len().min(from + *bytes_max as usize);
+                let bytes = bytes::Bytes::copy_from_slice(&text.as_bytes()[from..to]);
+                Found::Bytes(file(text), bytes)
+            }
+            Ask::List { prefix, after, files_max, .. } => {
+                let wanted = |key: &str| key.starts_with(&**prefix) && *key > **after;
+                let files = self.files.iter().filter(|(key, _)| wanted(key)).take(*files_max);
+                Found::Files(files.map(|(key, text)| (key.as_str().into(), file(text))).collect())
+            }
+        }
+    }
+
+    /// The next slice of a map run or answer to it, or else the next deadline. Whether there was one.
     pub(crate) fn advance(&mut self) -> bool {
+        let asked = self.effects.iter().position(|e| matches!(e, Effect::ReadItems { .. }));
+        if let Some(Effect::ReadItems { map_run, ask }) = asked.map(|at| self.effects.remove(at)) {
+            let answer = Ok(self.found(&ask));
+            self.input(Input::ItemsRead { map_run, ask, answer });
+            return true;
+        }
         if let Some(map_run) = self.slices.pop_front() {
             self.input(Input::MapRun(map_run));
             return true;
@@ -131,12 +164,12 @@ impl Node {
     }
 
     pub(crate) fn bucket(&mut self, name: &str) {
-        self.objects("CreateBucket", Json::object([("Bucket", Json::from(name))]), "");
+        self.objects("CreateBucket", Json::object([("Bucket", Json::from(name))]), b"");
     }
 
-    pub(crate) fn put(&mut self, bucket: &str, key: &str, body: &str) {
+    pub(crate) fn put(&mut self, bucket: &str, key: &str, body: impl AsRef<[u8]>) {
         let name = Json::object([("Bucket", Json::from(bucket)), ("Key", Json::from(key))]);
-        self.objects("PutObject", name, body);
+        self.objects("PutObject", name, body.as_ref());
     }
 
     pub(crate) fn object(&mut self, bucket: &str, key: &str) -> Json {
@@ -147,9 +180,9 @@ impl Node {
         Json::parse(&text(&answer, "Body")).unwrap()
     }
 
-    fn objects(&mut self, operation: &str, params: Json, body: &str) {
+    fn objects(&mut self, operation: &str, params: Json, body: &[u8]) {
         let request = stepwire_core::objects::Request::parse(operation, &params).unwrap().unwrap();
-        let body = bytes::Bytes::copy_from_slice(body.as_bytes());
+        let body = bytes::Bytes::copy_from_slice(body);
         self.change(Request::Objects(request.with_body(body))).unwrap();
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use stepwire_asl::{Failure, Json};
 use stepwire_core::effect::Report;
+use stepwire_core::executions::map_runs::files::Found;
 use stepwire_core::functions::Invoked;
 use stepwire_core::record::Space;
 use stepwire_core::{Effect, Input};
@@ -190,6 +191,12 @@ impl World {
             Effect::Continue { map_run } => {
                 let takes = self.dice.between(0, 5);
                 self.at(takes, Event::MapRun(self.life, map_run));
+            }
+            Effect::ReadItems { map_run, ask } => {
+                let answer = Ok(Found::Missing);
+                let read = Input::ItemsRead { map_run, ask, answer };
+                let takes = self.dice.between(1, 30);
+                self.at(takes, Event::Returned(self.life, Box::new(read)));
             }
             Effect::Report(report) => self.reported(report),
         }

@@ -57,7 +57,9 @@ impl fmt::Display for Failure {
 impl From<NodeError> for Failure {
     fn from(error: NodeError) -> Failure {
         let exit = match error {
-            NodeError::Refused(_) | NodeError::MockConfig { .. } => Exit::Usage,
+            NodeError::Refused(_)
+            | NodeError::MockConfig { .. }
+            | NodeError::ItemsFolder { .. } => Exit::Usage,
             _ => Exit::Failed,
         };
         Failure { exit, message: error.to_string(), hint: error.hint() }

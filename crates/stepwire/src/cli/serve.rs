@@ -11,7 +11,9 @@ use super::signals::{Signal, Signals};
 use super::{host_port, logging, print};
 use stepwire_core::{Quota, Quotas};
 
-use crate::config::{Config, DATA_FOLDER, HostPort, Storage, parse_address, parse_quota};
+use crate::config::{
+    Config, DATA_FOLDER, HostPort, Storage, parse_address, parse_items_folder, parse_quota,
+};
 use crate::node::Node;
 use crate::node_error::NodeError;
 use crate::node_file::reachable;
@@ -56,6 +58,9 @@ pub(super) struct Serve {
     /// Test cases that answer tasks in place of services, as in Step Functions Local
     #[arg(long, value_name = "FILE", env = "SFN_MOCK_CONFIG")]
     mock_config: Option<PathBuf>,
+    /// Let item readers read this folder like a bucket of this name; repeatable
+    #[arg(long, value_name = "NAME=DIR", value_parser = parse_items_folder)]
+    items_folder: Vec<(String, PathBuf)>,
     /// Further name or address in the server certificate; repeatable
     #[arg(long, value_name = "NAME")]
     name: Vec<String>,
@@ -104,6 +109,7 @@ impl Serve {
             allow_anonymous: self.allow_anonymous,
             keep_alive_s_max: self.keep_alive_max,
             mock_config: self.mock_config,
+            items_folders: self.items_folder.into_iter().collect(),
             http_allow: self.http_allow,
             secrets: self.secrets,
             names: self.name,

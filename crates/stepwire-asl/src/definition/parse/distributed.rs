@@ -6,8 +6,8 @@ use super::fields::Node;
 use super::state::OneState;
 use crate::Json;
 use crate::definition::{
-    Batcher, CsvHeaders, Distributed, InputType, Percentage, QueryLanguage, Reader, Resource,
-    Seconds, Transformation, Writer,
+    Batcher, CsvHeaders, Distributed, InputType, Manifest, Percentage, QueryLanguage, Reader,
+    Resource, Seconds, Transformation, Writer,
 };
 
 /// Members of a Map state that a distributed one alone may have.
@@ -173,19 +173,10 @@ impl OneState<'_> {
         let at = format!("{at}/ReaderConfig");
         let config = Node { members: config, at: &at };
         self.parser.only(config, READER_CONFIG);
-        let types = ["JSON", "JSONL", "CSV", "PARQUET", "MANIFEST"];
-        let kinds = [
-            InputType::Json,
-            InputType::Jsonl,
-            InputType::Csv,
-            InputType::Parquet,
-            InputType::Manifest,
-        ];
-        let input_type = self.one_of(config, "InputType", &types).map(|at| kinds[at]);
-        if let Some(InputType::Parquet | InputType::Manifest) = input_type {
-            let kind = self.parser.text(config, "InputType").unwrap_or_default();
-            let message = format!("item readers of `{kind}` are not available in stepwire yet");
-            self.parser.fail(message, format!("{at}/InputType"));
+        let (input_type, manifest) = self.input_type(config);
+        if manifest.is_some() && resource.as_ref().is_some_and(|r| r.api() != "getObject") {
+            let message = "A manifest is read by arn:aws:states:::s3:getObject".to_owned();
+            self.parser.fail(message, &at);
         }
         let given = self.one_of(config, "CSVHeaderLocation", &["FIRST_ROW", "GIVEN"]) == Some(1);
         let headers = self.parser.array(config, "CSVHeaders").unwrap_or_default();
@@ -197,18 +188,51 @@ impl OneState<'_> {
         let delimiters = ["COMMA", "PIPE", "SEMICOLON", "SPACE", "TAB"];
         let delimiter = self.one_of(config, "CSVDelimiter", &delimiters).unwrap_or(0);
         let flatten = self.one_of(config, "Transformation", &["NONE", "LOAD_AND_FLATTEN"]);
-        self.one_of(config, "ManifestType", &["ATHENA_DATA", "S3_INVENTORY"]);
         let max_items = self.parser.number(config, "MaxItems", 0, ITEMS_MAX);
         Some(Reader {
             resource: resource?,
             arguments,
             input_type,
+            manifest,
             max_items,
             csv_headers,
             csv_delimiter: [',', '|', ';', ' ', '\t'][delimiter],
             load_and_flatten: flatten == Some(1),
             items_pointer: self.parser.text(config, "ItemsPointer").map(Arc::from),
         })
+    }
+
+    /// What the objects with the items hold, and how the one that is named leads to them.
+    fn input_type(&mut self, config: Node<'_>) -> (Option<InputType>, Option<Manifest>) {
+        let types = ["JSON", "JSONL", "CSV", "PARQUET", "MANIFEST"];
+        let word = self.one_of(config, "InputType", &types).map(|at| types[at]);
+        let input_type = match word {
+            None => None,
+            Some("JSON") => Some(InputType::Json),
+            Some("JSONL") => Some(InputType::Jsonl),
+            Some("CSV" | "MANIFEST") => Some(InputType::Csv),
+            Some(kind) => {
+                let message = format!("item readers of `{kind}` are not available in stepwire yet");
+                self.parser.fail(message, format!("{}/InputType", config.at));
+                None
+            }
+        };
+        let named = self.one_of(config, "ManifestType", &["S3_INVENTORY", "ATHENA_DATA"]);
+        let manifest = match named {
+            Some(0) => Some(Manifest::Inventory),
+            Some(_) => Some(Manifest::Athena),
+            None => (word == Some("MANIFEST")).then_some(Manifest::Inventory),
+        };
+        let fits: &[_] = match manifest {
+            None => return (input_type, None),
+            Some(Manifest::Inventory) => &[None, Some("CSV"), Some("PARQUET"), Some("MANIFEST")],
+            Some(Manifest::Athena) => &[Some("CSV"), Some("JSONL"), Some("PARQUET")],
+        };
+        if !fits.contains(&word) {
+            let message = "Files of this InputType do not come with such a manifest".to_owned();
+            self.parser.fail(message, format!("{}/ManifestType", config.at));
+        }
+        (input_type.or(Some(InputType::Csv)), manifest)
     }
 
     fn arguments(&self) -> &'static str {

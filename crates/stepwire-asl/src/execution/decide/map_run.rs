@@ -134,6 +134,7 @@ impl Decider<'_, '_> {
             csv_delimiter: reader.csv_delimiter,
             load_and_flatten: reader.load_and_flatten,
             items_pointer: reader.items_pointer.clone(),
+            manifest: reader.manifest,
         })
     }
 

@@ -8,12 +8,17 @@
 
 mod child;
 mod children;
+pub mod files;
 mod formats;
 pub(crate) mod gather;
+mod manifest;
 mod reader;
 pub mod record;
 pub(crate) mod request;
 mod slice;
+mod sources;
+pub(crate) mod sweep;
+mod unzip;
 pub(crate) mod view;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -23,10 +28,12 @@ use stepwire_asl::execution::{ItemSource, MapRunCommand, MapRunStart};
 use stepwire_asl::history::Trouble;
 use stepwire_asl::{Json, Timestamp};
 
+use self::files::{Answer, Ask};
 use self::gather::Gathered;
 use self::record::MapRunRecord;
 use self::record::{Counts, Cursor, Ending, Phase, Progress, Spec};
 use self::request::{Change, MapRunName};
+use self::unzip::Unzip;
 use super::call::Called;
 use super::record::Write;
 use super::run::Ran;
@@ -51,11 +58,17 @@ pub(crate) struct MapRun {
     gathered: Gathered,
     /// Items read lately.
     chunks: VecDeque<(u32, Arc<[Json]>)>,
+    /// What the rim has read for the next slice.
+    answers: Vec<(Ask, Answer)>,
+    unzip: Unzip,
 }
 
 /// Map runs that have not ended.
 #[derive(Debug, Default)]
 pub(crate) struct MapRuns {
+    /// So many of them go on at a time, the oldest; the others wait where they are. Source: Step
+    /// Functions quotas, "Maximum number of open Map Runs".
+    most: usize,
     open: BTreeMap<u64, MapRun>,
     /// Specs and progress that recovery has read without the other half.
     halves: (BTreeMap<u64, Arc<Spec>>, BTreeMap<u64, Progress>),
@@ -76,10 +89,12 @@ impl MapRun {
         self.progress.items_total - self.progress.items.begun
     }
 
-    /// Whether a slice would do something.
-    fn is_ready(&self) -> bool {
+    /// Whether a slice would do something; one that is not admitted only ends.
+    fn is_ready(&self, admitted: bool) -> bool {
         match self.progress.phase {
-            Phase::Reading(_) | Phase::Stopping(_) | Phase::Gathering(_) => true,
+            Phase::Stopping(_) | Phase::Gathering(_) => true,
+            _ if !admitted => false,
+            Phase::Reading(_) => true,
             Phase::Running => {
                 let running = self.progress.executions.running();
                 let work = self.items_left() > 0 || self.progress.again.is_some();
@@ -105,6 +120,11 @@ impl MapRun {
 impl MapRuns {
     pub(crate) fn get(&self, number: u64) -> Option<&MapRun> {
         self.open.get(&number)
+    }
+
+    /// Whether a run is one of those that go on.
+    fn is_admitted(&self, number: u64) -> bool {
+        self.open.len() <= self.most || self.open.keys().take(self.most).any(|n| *n == number)
     }
 
     pub(super) fn apply_spec(&mut self, number: u64, spec: Option<&Arc<Spec>>) {
@@ -141,10 +161,27 @@ impl MapRuns {
             && let Some(spec) = specs.remove(&number)
         {
             self.of.insert((spec.parent, number));
-            let (gathered, chunks) = (Gathered::default(), VecDeque::new());
-            let run = MapRun { spec, progress, awake: false, gathered, chunks };
+            let run = MapRun {
+                spec,
+                progress,
+                awake: false,
+                gathered: Gathered::default(),
+                chunks: VecDeque::new(),
+                answers: Vec::new(),
+                unzip: Unzip::default(),
+            };
             self.open.insert(number, run);
         }
+    }
+
+    /// The number of the next one.
+    pub(super) fn next_number(&self) -> u64 {
+        self.next.max(record::MAP_RUN)
+    }
+
+    /// Numbers go on at this one or after it.
+    pub(super) fn apply_number(&mut self, number: u64) {
+        self.next = self.next.max(number);
     }
 
     /// Finds, after recovery has read the open ones, where numbers go on.
@@ -160,9 +197,7 @@ impl MapRuns {
             let both = |run: &MapRun| (Arc::clone(&run.spec), run.progress.clone());
             runs.open.iter().map(|(number, run)| (*number, both(run))).collect()
         };
-        self.next.max(record::MAP_RUN) == other.next.max(record::MAP_RUN)
-            && self.of == other.of
-            && of(self) == of(other)
+        self.next_number() == other.next_number() && self.of == other.of && of(self) == of(other)
     }
 
     /// Runs of an execution.
@@ -175,8 +210,10 @@ impl MapRuns {
 impl Executions {
     /// The map runs that have work to do: after a restart each is given a slice.
     pub(crate) fn ready_map_runs(&mut self) -> Vec<u64> {
-        let ready = self.map_runs.open.iter_mut().filter(|(_, run)| run.is_ready());
-        let wake = |(number, run): (&u64, &mut MapRun)| {
+        let most = self.map_runs.most;
+        let ready = self.map_runs.open.iter_mut().enumerate();
+        let ready = ready.filter(|(at, (_, run))| run.is_ready(*at < most));
+        let wake = |(_, (number, run)): (usize, (&u64, &mut MapRun))| {
             run.awake = true;
             *number
         };
@@ -222,7 +259,7 @@ impl Executions {
     ) {
         let mut arn = start.arn.splitn(8, ':').skip(6);
         let (name, uuid) = (arn.next().unwrap_or_default(), arn.next().unwrap_or_default());
-        let number = self.map_runs.next.max(record::MAP_RUN);
+        let number = self.map_runs.next_number();
         let machine = self.machine_of(parent).unwrap_or(parent.machine);
         let pairs = matches!(start.source, ItemSource::Input(Json::Object(_)));
         let (items, reading) = match start.source {
@@ -271,6 +308,20 @@ impl Executions {
         self.record(Write::MapRunOf(spec), ran);
         self.record(Write::MapRunProgress(number, Some(Box::new(progress))), ran);
         self.wake(number, ran);
+    }
+
+    /// A run has ended: the first of those that wait goes on.
+    fn admit(&mut self, ran: &mut Ran) {
+        let next = self.map_runs.most.checked_sub(1);
+        let next = next.and_then(|last| self.map_runs.open.keys().nth(last).copied());
+        if let Some(number) = next {
+            self.wake(number, ran);
+        }
+    }
+
+    /// At most so many map runs go on at a time.
+    pub(crate) fn limit_map_runs(&mut self, most: u64) {
+        self.map_runs.most = usize::try_from(most).unwrap_or(usize::MAX);
     }
 
     /// Whether map runs of an execution have not ended.
@@ -373,8 +424,9 @@ impl Executions {
 
     /// Asks for a slice of a run that has work, unless one is on its way.
     fn wake(&mut self, number: u64, ran: &mut Ran) {
+        let admitted = self.map_runs.is_admitted(number);
         if let Some(run) = self.map_runs.open.get_mut(&number)
-            && run.is_ready()
+            && run.is_ready(admitted)
             && !run.awake
         {
             run.awake = true;

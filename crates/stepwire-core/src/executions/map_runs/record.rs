@@ -190,7 +190,7 @@ fn part(kind: u8) -> KeyBuilder {
 }
 
 /// Where a map run that has ended is.
-fn ended_key(number: u64) -> Key {
+pub(super) fn ended_key(number: u64) -> Key {
     part(b'e').number(number).build()
 }
 
@@ -202,6 +202,11 @@ pub(crate) fn all_ended() -> Range {
 /// Where a chunk of items is.
 pub(crate) fn items_key(number: u64, chunk: u32) -> Key {
     part(b'i').number(number).number(u64::from(chunk)).build()
+}
+
+/// The chunks of items of a run.
+pub(super) fn items_of(number: u64) -> Range {
+    Range::prefix(&part(b'i').number(number).build())
 }
 
 /// Where it is said which map run has this name.

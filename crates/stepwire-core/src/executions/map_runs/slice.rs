@@ -32,7 +32,7 @@ impl Executions {
         let Some(run) = self.map_runs.get(number) else { return };
         self.touch(run.spec.parent, read);
         match &run.progress.phase {
-            Phase::Reading(_) => self.touch_reader(number, read),
+            Phase::Reading(_) => self.touch_reader(number, read, settings),
             Phase::Running => {
                 for index in self.to_look_at(number) {
                     let id = ExecutionId { machine: number, number: index };
@@ -69,8 +69,13 @@ impl Executions {
         match phase {
             Phase::Reading(_) => {
                 let mut ran = Ran::default();
-                self.read_items(number, reads, &mut ran)?;
+                self.read_items(number, reads, settings, &mut ran)?;
+                let waits = !ran.asks.is_empty();
                 slice.push((parent, ran));
+                if waits {
+                    // The rim's answer brings the next slice.
+                    return Ok(slice);
+                }
             }
             Phase::Running => self.run_items(now, number, reads, settings, &mut slice)?,
             Phase::Stopping(ending) => {
@@ -293,6 +298,7 @@ impl Executions {
         self.record(Write::MapRunEnded(Box::new(ended)), &mut ran);
         self.record(Write::MapRunSpec(number, None), &mut ran);
         self.record(Write::MapRunProgress(number, None), &mut ran);
+        self.admit(&mut ran);
         slice.push((spec.parent, ran));
         let outcome = match ending {
             Ending::Succeeded => Ok(result),
