@@ -188,4 +188,5 @@ def test_a_recorded_workflow_runs_alike_with_mocks(mocked, case):
         assert types(node, execution) == [event["type"] for event in history]
         output = history[-1]["executionSucceededEventDetails"]["output"]
         if not any(mark in json.dumps(output) for mark in ("<", "Sdk")):
-            assert json.loads(found["output"]) == output
+            # The recordings hold objects and arrays parsed, other values as the text they are.
+            assert found["output"] == output or json.loads(found["output"]) == output

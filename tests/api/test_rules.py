@@ -214,9 +214,9 @@ def test_a_failing_action_is_logged_and_has_its_error_action(node, name, device)
     "action, kind, why",
     [
         ({"stepFunctions": {"stateMachineName": "missing", "roleArn": ROLE}},
-         "StepFunctionsAction", "no state machine is named `missing`"),
+         "StepFunctionsAction", "State Machine Does Not Exist: .*:missing"),
         ({"lambda": {"functionArn": "arn:aws:lambda:us-east-1:000000000000:function:f"}},
-         "LambdaAction", "function not found: .*:f"),
+         "LambdaAction", "Function not found: .*:f"),
         ({"dynamoDBv2": {"putItem": {"tableName": "missing"}, "roleArn": ROLE}},
          "DynamoDBv2Action", "ResourceNotFoundException"),
     ],

@@ -83,7 +83,7 @@ def test_a_rule_whose_function_is_missing_says_so(node, name):
     node.iot().create_topic_rule(ruleName=name, topicRulePayload=given)
     node.client("iot-data").publish(topic=f"x/{name}", qos=1, payload=b"{}")
     assert f"rule `{name}` failed for a message on `x/{name}`" in node.log_text()
-    assert f"function not found: {function}" in node.log_text()
+    assert f"Function not found: {function}" in node.log_text()
 
 
 def test_presence_starts_the_workflow_of_the_device_that_came(node, name, device, statements):
@@ -149,18 +149,10 @@ def test_the_cli_says_what_is_wrong(aws, name):
     assert status != 0 and "(ResourceNotFoundException)" in errors
 
 
-@pytest.mark.parametrize("service", ["s3", "lambda", "sns", "cloudformation", "logs"])
-def test_services_that_come_later_are_refused_by_name(aws, service):
-    commands = {
-        "s3": ["s3api", "list-buckets"],
-        "lambda": ["lambda", "list-functions"],
-        "sns": ["sns", "list-topics"],
-        "cloudformation": ["cloudformation", "list-stacks"],
-        "logs": ["logs", "describe-log-groups"],
-    }
-    status, _, errors = aws(*commands[service])
+def test_a_service_that_is_not_there_is_refused_by_name(aws):
+    status, _, errors = aws("cloudformation", "list-stacks")
     assert status != 0
-    assert f"service `{service}` is not available in stepwire" in errors, errors
+    assert "service `cloudformation` is not available in stepwire" in errors, errors
 
 
 def test_a_plan_of_the_token_table_by_cli(node, name, aws):

@@ -80,7 +80,7 @@ def test_a_bad_definition_is_refused_with_its_place(node, name):
 @pytest.mark.parametrize(
     "resource",
     [
-        "arn:aws:states:::sns:publish",
+        "arn:aws:states:::sns:subscribe",
         "arn:aws:states:::aws-sdk:ec2:describeInstances",
         "arn:aws:states:::aws-sdk:iot:searchIndex",
         "arn:aws:states:::dynamodb:query",
