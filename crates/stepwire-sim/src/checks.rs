@@ -428,6 +428,9 @@ impl Checks {
                 problems.push(format!("P3: {id:?} never finished: {:?}", run.types));
             }
         }
+        if !self.pending.is_empty() {
+            problems.push(format!("P3: {} invocations never ended", self.pending.len()));
+        }
         // Audit executions are started by every presence event, in order.
         let mut open: BTreeMap<Arc<str>, (Arc<str>, i64)> = BTreeMap::new();
         let mut versions: BTreeMap<Arc<str>, i64> = BTreeMap::new();

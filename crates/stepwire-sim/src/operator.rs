@@ -79,17 +79,14 @@ impl Job {
 
     /// The request that starts it; the same each time.
     pub fn start(&self) -> Request {
+        let alias = if self.machine == story::FORK { ":live" } else { "" };
+        let machine = format!("{}{alias}", self.machine);
+        let arn = format!("arn:aws:states:us-east-1:000000000000:stateMachine:{machine}");
         request(
             Service::States,
             "StartExecution",
             &Json::object([
-                (
-                    "stateMachineArn",
-                    Json::from(format!(
-                        "arn:aws:states:us-east-1:000000000000:stateMachine:{}",
-                        self.machine
-                    )),
-                ),
+                ("stateMachineArn", Json::from(arn)),
                 ("name", Json::String(Arc::clone(&self.name))),
                 ("input", Json::from(self.input())),
             ]),
@@ -162,6 +159,18 @@ pub fn left(key: &str, read: &dyn Read, settings: &Settings) -> Vec<Arc<str>> {
     let rows = rows.member("Items").and_then(Json::as_array).unwrap_or_default();
     let tokens = rows.iter().filter_map(|row| row.member("token")?.member("S")?.as_str());
     tokens.map(Arc::from).collect()
+}
+
+/// The ARN and the event number of everything that has been logged, in order.
+pub fn logged(read: &dyn Read, settings: &Settings) -> Vec<(String, String)> {
+    let all = Json::object([("logGroupName", Json::from(story::LOG))]);
+    let answer = request(Service::Logs, "FilterLogEvents", &all).answer(read, settings);
+    let answer = answer.unwrap_or_default();
+    let events = answer.member("events").and_then(Json::as_array).unwrap_or_default();
+    let lines =
+        events.iter().filter_map(|event| Json::parse(event.member("message")?.as_str()?).ok());
+    let text = |line: &Json, name| line.member(name).and_then(Json::as_str).map(str::to_owned);
+    lines.filter_map(|line| Some((text(&line, "execution_arn")?, text(&line, "id")?))).collect()
 }
 
 /// The request that starts an Express execution; `waits`: for its end.

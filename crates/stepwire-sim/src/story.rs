@@ -105,6 +105,8 @@ const SPREAD_DEFINITION: &str = r#"{"StartAt": "Spread", "States": {
         "Keep": {"Type": "Pass", "End": true}}},
     "End": true}}}"#;
 
+/// Name of the log group that Express executions log to.
+pub const LOG: &str = "flashes";
 /// Name of the Express state machine.
 pub const FLASH: &str = "Flash";
 /// Under which key of the table its executions leave their ARNs.
@@ -116,6 +118,9 @@ const FLASH_DEFINITION: &str = r#"{"StartAt": "Rest", "States": {
   "Leave": {"Type": "Task", "Resource": "arn:aws:states:::dynamodb:putItem",
     "Parameters": {"TableName": "StubbornTokens", "Item": {
       "operationId": {"S": "flash"}, "token": {"S.$": "$$.Execution.Id"}}}, "End": true}}}"#;
+
+const FLASH_LOGGING: &str = r#"{"level": "ALL", "destinations": [{"cloudWatchLogsLogGroup": {
+  "logGroupArn": "arn:aws:logs:us-east-1:000000000000:log-group:flashes:*"}}]}"#;
 
 const AUDIT_DEFINITION: &str =
     r#"{"StartAt": "Note", "States": {"Note": {"Type": "Pass", "End": true}}}"#;
@@ -157,11 +162,13 @@ pub fn deployment(members: &[Member<'_>], dawdles: bool) -> Vec<(Service, &'stat
         (Service::Events, "PutTargets", ends_target()),
         (Service::States, "CreateStateMachine", machine(MACHINE, &definition)),
         (Service::States, "CreateStateMachine", machine(STUBBORN, STUBBORN_DEFINITION)),
-        (Service::States, "CreateStateMachine", machine(FORK, FORK_DEFINITION)),
+        (Service::States, "CreateStateMachine", published(FORK, FORK_DEFINITION)),
+        (Service::States, "CreateStateMachineAlias", alias()),
         (Service::States, "CreateStateMachine", machine(SPREAD, SPREAD_DEFINITION)),
         (Service::States, "CreateStateMachine", machine(AUDIT, AUDIT_DEFINITION)),
         (Service::States, "CreateStateMachine", machine("Chore", CHORE_DEFINITION)),
         (Service::States, "CreateStateMachine", machine(ERRAND, ERRAND_DEFINITION)),
+        (Service::Logs, "CreateLogGroup", Json::object([("logGroupName", Json::from(LOG))])),
         (Service::States, "CreateStateMachine", flash()),
         (Service::States, "CreateActivity", Json::object([("name", Json::from(ACTIVITY))])),
         (Service::Lambda, "CreateFunction", function()),
@@ -230,11 +237,30 @@ fn machine(name: &str, definition: &str) -> Json {
     ])
 }
 
+/// A state machine with a first version.
+fn published(name: &str, definition: &str) -> Json {
+    Json::object([
+        ("name", Json::from(name)),
+        ("definition", Json::from(definition)),
+        ("roleArn", "arn:aws:iam::000000000000:role/story".into()),
+        ("publish", true.into()),
+    ])
+}
+
+/// The alias by which [`FORK`] is started.
+fn alias() -> Json {
+    parsed(
+        r#"{"name": "live", "routingConfiguration": [{"weight": 100,
+            "stateMachineVersionArn": "arn:aws:states:us-east-1:000000000000:stateMachine:Fork:1"}]}"#,
+    )
+}
+
 fn flash() -> Json {
     Json::object([
         ("name", Json::from(FLASH)),
         ("type", "EXPRESS".into()),
         ("definition", FLASH_DEFINITION.into()),
+        ("loggingConfiguration", parsed(FLASH_LOGGING)),
         ("roleArn", "arn:aws:iam::000000000000:role/story".into()),
     ])
 }

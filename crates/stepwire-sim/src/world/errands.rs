@@ -1,5 +1,6 @@
 //! Errands, which start chores and wait for them, and the workers that do the chores.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use stepwire_asl::Json;
@@ -8,11 +9,13 @@ use stepwire_core::record::{KeyBuilder, Space};
 use stepwire_core::{ApiError, Input, ReplyId};
 
 use super::{Caller, Event, World};
-use crate::operator::{errand, flash, left, poll, stop_errand, success};
+use crate::operator::{errand, flash, left, logged, poll, stop_errand, success};
 use crate::story;
 
 /// A worker that was told this often that there is nothing to do looks no more.
 const IDLE_MAX: u32 = 3;
+/// Events of an Express execution of the story.
+const FLASH_EVENTS: usize = 9;
 
 impl World {
     /// Starts an errand, or asks again for what nobody knows the end of.
@@ -155,6 +158,7 @@ impl World {
         let lost: Vec<_> = self.flashes.iter().filter(|arn| !left.contains(arn)).collect();
         let mut problems: Vec<_> =
             lost.iter().map(|arn| format!("P1: {arn} was acknowledged and is lost")).collect();
+        problems.extend(self.check_log());
         let machine = self.checks.express;
         for space in [Space::Execution, Space::Open, Space::History] {
             let prefix = machine.map(|machine| KeyBuilder::new(space).number(machine).build());
@@ -165,6 +169,17 @@ impl World {
             }
         }
         problems.into_iter().for_each(|problem| self.checks.problem(problem));
+    }
+
+    /// P1: the log has each event of each Express execution once, in order.
+    fn check_log(&mut self) -> Option<String> {
+        let mut ids: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (arn, id) in logged(&self.disk, &self.settings) {
+            ids.entry(arn).or_default().push(id);
+        }
+        let whole = (1..=FLASH_EVENTS).map(|id| id.to_string()).collect::<Vec<_>>();
+        let torn = self.flashes.iter().find(|arn| ids.get(arn.as_ref()) != Some(&whole));
+        torn.map(|arn| format!("P1: the log of {arn} has {:?}", ids.get(arn.as_ref())))
     }
 
     /// P1: every errand that was acknowledged is there, and what workers were told is done is in

@@ -31,8 +31,11 @@ use crate::worker::{Ledger, Worker};
 const ORIGIN: Timestamp = Timestamp(1_800_000_000_000);
 /// No world lasts longer.
 const LONGEST_MS: i64 = 2 * 3_600 * 1_000;
-/// A world that waits this long for its next deadline, and for nothing else, is at rest.
+/// A world that waits this long for its next deadline, and for nothing else, is at rest: what is
+/// left are sessions of clients that are gone for good, and records whose time is days or months.
 const REST_MS: i64 = 20 * 60 * 1_000;
+/// Such sessions end before this.
+const FORGOTTEN_MS: i64 = 3_600 * 1_000;
 
 /// The size of a world and how rough it is.
 #[derive(Debug, Clone)]
@@ -282,8 +285,14 @@ enum Revocation {
 
 impl World {
     /// The world of this seed.
-    pub fn new(seed: u64, plan: Plan) -> World {
+    pub fn new(seed: u64, mut plan: Plan) -> World {
         let mut dice = Dice::new(seed);
+        // Some worlds are calm: a minute of silence comes up in them.
+        if let Crashes::OneIn(chances) = &mut plan.crashes
+            && dice.one_in(8)
+        {
+            *chances *= 20;
+        }
         let devices: Vec<_> =
             (0..plan.devices).map(|number| Device::new(number, plan.sessions)).collect();
         let deployment = story::deployment(&members(&devices), dice.one_in(3));
@@ -342,8 +351,8 @@ impl World {
         self.at(5, Event::Deploy);
         while let Some(Reverse((at, order))) = self.events.pop() {
             let Some(event) = self.pending.remove(&order) else { continue };
-            let rest = if self.stays_to_be_forgotten { LONGEST_MS } else { REST_MS };
-            if matches!(event, Event::Tick(_)) && at.since_ms(self.now) > rest {
+            let rest_ms = if self.stays_to_be_forgotten { FORGOTTEN_MS } else { REST_MS };
+            if matches!(event, Event::Tick(_)) && at.since_ms(self.now) > rest_ms {
                 break;
             }
             if at.since_ms(ORIGIN) > LONGEST_MS {
