@@ -208,15 +208,15 @@ fn kind(write: &Write) -> &'static str {
             functions::Write::Invocation(..) => "an invocation",
         },
         Write::Executions(write) => match write {
-            executions::Write::Machine(..) => "a state machine",
+            executions::Write::Machine(..) | executions::Write::Numbers(..) => "a state machine",
             executions::Write::Name { .. } | executions::Write::Execution(..) => "a start",
             executions::Write::History(..) => "a step",
             executions::Write::Open(_, Some(_)) => "a deadline",
-            executions::Write::Open(_, None) => "an end",
+            executions::Write::Open(_, None)
+            | executions::Write::Ended(..)
+            | executions::Write::Removed(..) => "an end",
             executions::Write::Activity(..) => "an activity",
             executions::Write::Part(..) => "a part of a state machine",
-            executions::Write::Numbers(..) => "a state machine",
-            executions::Write::Ended(..) | executions::Write::Removed(..) => "an end",
             executions::Write::MapRunProgress(..) => "progress of a map run",
             executions::Write::MapRunEnded(_) => "an end of a map run",
             executions::Write::MapRunSpec(..)

@@ -23,6 +23,7 @@ pub enum Intent {
 }
 
 /// One execution of the operator's.
+#[expect(clippy::struct_excessive_bools, reason = "what has been acknowledged, one by one")]
 #[derive(Debug)]
 pub struct Job {
     /// State machine it runs.

@@ -221,10 +221,9 @@ impl Rim for World {
                 self.runtime.spawn(async move {
                     let _turn = turns.acquire().await;
                     let read = move || (workers.items_folders.read(&ask), ask);
-                    let (answer, ask) = match tokio::task::spawn_blocking(read).await {
-                        Ok(read) => read,
+                    let Ok((answer, ask)) = tokio::task::spawn_blocking(read).await else {
                         // It panicked, or the node is stopping: the next start asks again.
-                        Err(_) => return,
+                        return;
                     };
                     inputs.send(Input::ItemsRead { map_run, ask, answer }).await;
                 });

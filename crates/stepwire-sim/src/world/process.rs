@@ -208,8 +208,10 @@ impl World {
                 self.marks.sometimes("forged answer refused");
             }
             Report::InvocationFailed { .. } => self.marks.sometimes("function given up"),
-            Report::AnswerRefused { .. } | Report::Refused { .. } | Report::RuleFailed { .. } => {}
-            Report::Undelivered { .. } => {}
+            Report::AnswerRefused { .. }
+            | Report::Refused { .. }
+            | Report::RuleFailed { .. }
+            | Report::Undelivered { .. } => {}
             Report::Unreadable { why } => self.checks.problem(format!("unreadable: {why}")),
         }
     }

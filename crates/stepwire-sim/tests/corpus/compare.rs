@@ -59,10 +59,10 @@ impl Comparison {
                 }
             }
             (Json::Array(wanted), Json::Array(found)) if wanted.len() == found.len() => {
-                let pairs = wanted.iter().zip(found.iter()).enumerate();
-                pairs
-                    .map(|(at, (w, f))| self.same(w, f).map_err(|why| format!("[{at}] {why}")))
-                    .collect()
+                let mut pairs = wanted.iter().zip(found.iter()).enumerate();
+                pairs.try_for_each(|(at, (w, f))| {
+                    self.same(w, f).map_err(|why| format!("[{at}] {why}"))
+                })
             }
             _ if expected == actual => Ok(()),
             _ => Err(format!("expected {expected}, got {actual}")),
