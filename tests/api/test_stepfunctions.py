@@ -500,3 +500,18 @@ def test_what_was_acknowledged_survives_a_kill(own_node):
     names = [one["name"] for one in node.sfn().list_state_machines()["stateMachines"]]
     assert names == ["Passing"]
     eventually(lambda: node.sfn().describe_execution(executionArn=execution))
+
+
+def test_each_service_answers_in_its_own_kind_of_json(node):
+    """Models say awsJson 1.0 or 1.1; some clients insist."""
+    listing = {
+        "AWSStepFunctions.ListStateMachines": ("states", "1.0"),
+        "DynamoDB_20120810.ListTables": ("dynamodb", "1.0"),
+        "Logs_20140328.DescribeLogGroups": ("logs", "1.1"),
+        "AWSEvents.ListEventBuses": ("events", "1.1"),
+    }
+    for target, (service, version) in listing.items():
+        kind = f"application/x-amz-json-{version}"
+        headers = {"X-Amz-Target": target, "Content-Type": kind}
+        status, answered, _ = node.request(service, "POST", "/", {}, headers)
+        assert (status, answered["content-type"]) == (200, kind), target

@@ -35,10 +35,11 @@ fn root() -> &'static Path {
 /// Reaches dice of its own, which are overridden by ours wherever it is used (ADR 0007).
 const TAMED: &str = "jsonata-core";
 
-/// Everything `package` is built from, but for what [`TAMED`] brings.
+/// Everything `package` is built from, but for what [`TAMED`] brings to the pure crates.
 fn dependencies(package: &str) -> BTreeSet<String> {
     let tree = ["tree", "--offline", "-e", "normal", "--prefix", "none"];
-    let arguments = tree.iter().chain(&["--prune", TAMED, "-p", package]);
+    let prune: &[&str] = if PURE.contains(&package) { &["--prune", TAMED] } else { &[] };
+    let arguments = [&tree[..], prune, &["-p", package]].concat();
     let output = Command::new(env!("CARGO")).args(arguments).current_dir(root()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();

@@ -39,7 +39,7 @@ impl Executions {
             let shown = event.to_aws(true);
             let kind = shown.member("type").and_then(Json::as_str).unwrap_or_default();
             if logging.level.logs(kind) {
-                let line = line(event, &shown, kind, logging.with_data, hot.execution.arn());
+                let line = line(event, &shown, kind, logging.with_data, hot);
                 lines.push((event.at, line.to_text().into()));
             }
         }
@@ -52,7 +52,7 @@ impl Executions {
     }
 }
 
-fn line(event: &HistoryEvent, shown: &Json, kind: &str, with_data: bool, arn: &str) -> Json {
+fn line(event: &HistoryEvent, shown: &Json, kind: &str, with_data: bool, hot: &Hot) -> Json {
     let details = shown.as_object().into_iter().flatten();
     let mut details = details.filter(|(name, _)| name.ends_with("EventDetails"));
     let details = details.next().and_then(|(_, details)| details.as_object());
@@ -67,7 +67,7 @@ fn line(event: &HistoryEvent, shown: &Json, kind: &str, with_data: bool, arn: &s
         ("details", Json::Object(Arc::new(details))),
         ("previous_event_id", event.previous.to_string().into()),
         ("event_timestamp", event.at.0.to_string().into()),
-        ("execution_arn", arn.into()),
-        ("redrive_count", "0".into()),
+        ("execution_arn", Json::from(hot.execution.arn().as_ref())),
+        ("redrive_count", hot.record.redrives().to_string().into()),
     ])
 }

@@ -72,7 +72,7 @@ pub(crate) async fn answer(
         },
     };
     match result {
-        Ok(answer) => success(protocol, &answer),
+        Ok(answer) => success(service, protocol, &answer),
         Err(error) => refused(service, protocol, &error),
     }
 }
@@ -146,8 +146,17 @@ fn parsed(body: &[u8]) -> Result<Json, ApiError> {
     }
 }
 
-fn success(protocol: Protocol, answer: &Json) -> Response {
-    let kind = if protocol == Protocol::Target { AWS_JSON } else { "application/json" };
+/// How a service's model names awsJson.
+fn aws_json(service: &str) -> &'static str {
+    match service {
+        "logs" | "events" => "application/x-amz-json-1.1",
+        _ => AWS_JSON,
+    }
+}
+
+fn success(service: &str, protocol: Protocol, answer: &Json) -> Response {
+    let target = protocol == Protocol::Target;
+    let kind = if target { aws_json(service) } else { "application/json" };
     let empty = protocol == Protocol::Target && answer.as_object().is_some_and(Object::is_empty);
     let body = if empty { "{}".to_owned() } else { answer.to_text() };
     ([(header::CONTENT_TYPE, kind)], body).into_response()
@@ -159,7 +168,7 @@ fn refused(service: &str, protocol: Protocol, error: &ApiError) -> Response {
     match protocol {
         Protocol::Target => {
             let mut response =
-                shaped(status, AWS_JSON, Some(qualified(service, &error.code)), error);
+                shaped(status, aws_json(service), Some(qualified(service, &error.code)), error);
             let older = format!("{};Sender", queues::older_code(&error.code));
             if service == "sqs"
                 && let Ok(older) = HeaderValue::try_from(older)
