@@ -11,7 +11,7 @@ from support import ROLE, Node, plain, refused
 INVOKE = "arn:aws:states:::lambda:invoke"
 
 
-def tester(node):
+def sfn_of(node):
     """A client that does not put the model's `sync-` in front of the host name."""
     return node.client("stepfunctions", inject_host_prefix=False)
 
@@ -23,7 +23,7 @@ def tried(node, definition, level="INFO", **request):
             request[name] = json.dumps(request[name])
     text = json.dumps(definition)
     answer = plain(
-        tester(node).test_state(definition=text, roleArn=ROLE, inspectionLevel=level, **request)
+        sfn_of(node).test_state(definition=text, roleArn=ROLE, inspectionLevel=level, **request)
     )
     return {name: parsed(value) for name, value in answer.items()}
 
@@ -314,4 +314,4 @@ TASK = {"Type": "Task", "Resource": INVOKE, "End": True}
 )
 def test_what_cannot_be_tried_is_refused_by_name(node, definition, request_, code, message):
     with refused(code, 400, message):
-        tester(node).test_state(definition=json.dumps(definition), roleArn=ROLE, **request_)
+        sfn_of(node).test_state(definition=json.dumps(definition), roleArn=ROLE, **request_)
