@@ -286,13 +286,8 @@ impl Decider<'_, '_> {
         input: &Json,
         field: &str,
     ) -> Result<i64, Fault> {
-        let path = match seconds {
-            Seconds::Fixed(number) => return Ok(*number),
-            Seconds::Expression(expression) => {
-                let about = About::default();
-                return self.evaluate(frame, input, about, |s, dice| expression.count(s, dice));
-            }
-            Seconds::Path(path) => path,
+        let Seconds::Path(path) = seconds else {
+            return self.whole(frame, seconds, input, field);
         };
         let waits = field == "SecondsPath";
         let value = self.read(frame, path, input).map_err(|fault| {

@@ -1,5 +1,8 @@
 //! One shard: all its durable state, and the rules by which it changes.
 
+mod call;
+mod needs;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -10,25 +13,23 @@ use crate::answers::Answers;
 use crate::asking::{Asker, reply_to};
 use crate::broker::{self, Broker};
 use crate::effect::{Effect, Report};
-use crate::error::ApiError;
 use crate::events::Events;
 use crate::executions::map_runs::gather::File;
-use crate::executions::{self, ExecutionId, Executions, Parent, Ran, TaskToken, activities};
-use crate::functions::{Functions, Invoked, InvokedBy};
+use crate::executions::{ExecutionId, Executions, Parent, TaskToken};
+use crate::functions::{Functions, InvokedBy};
 use crate::input::{Follow, Input};
 use crate::integrations::Call;
 use crate::logs::Logs;
 use crate::message::Message;
 use crate::objects::Objects;
 use crate::overlay::{Changes, Layered};
-use crate::queues::{self, Queues};
-use crate::read::{Need, Range, Read, Reads};
+use crate::queues::Queues;
+use crate::read::{Range, Read, Reads};
 use crate::record::{Corrupt, Space};
 use crate::registry::Registry;
-use crate::request::Request;
 use crate::rules::Rules;
 use crate::settings::Settings;
-use crate::tables::{self, Tables};
+use crate::tables::Tables;
 use crate::test_state::Trials;
 use crate::topics::Topics;
 use crate::write::Write;
@@ -254,96 +255,6 @@ impl Kernel {
         first
     }
 
-    fn fetch(&self, input: &Input, source: &dyn Read) -> Reads {
-        let mut reads = Reads::default();
-        loop {
-            let needs = self.needs(input, &reads);
-            if needs.is_empty() {
-                return reads;
-            }
-            for need in needs {
-                reads.fetch(need, source);
-            }
-        }
-    }
-
-    /// The stored records that stepping `input` will read and `reads` does not hold yet. What they
-    /// say may lead to more: ask again until there are none.
-    pub fn needs(&self, input: &Input, reads: &Reads) -> Vec<Need> {
-        match input {
-            Input::Device(_) | Input::Tick | Input::Gone(_) | Input::ItemsRead { .. } => {}
-            Input::Unheard(answer) => self.touch_unheard(answer, reads),
-            Input::MapRun(number) => {
-                self.executions.touch_map_run(*number, reads, &self.settings);
-            }
-            Input::Call { request, .. } => self.touch(request, reads),
-            Input::TaskReturned { execution, .. } => self.executions.touch(*execution, reads),
-            Input::FunctionReturned { caller, .. } => match caller {
-                InvokedBy::Task { execution, .. } => self.executions.touch(*execution, reads),
-                InvokedBy::Event(_) => {}
-            },
-            Input::Follow(follow) => match follow {
-                Follow::Perform { request, execution, .. } => {
-                    self.touch(request, reads);
-                    self.executions.touch(*execution, reads);
-                }
-                Follow::Mocked { execution, .. } => self.executions.touch(*execution, reads),
-                Follow::Store { request, .. } => self.touch(request, reads),
-                Follow::Complete(_, answer) => self.touch_answer(answer, reads),
-                Follow::Timers(ids) => ids.iter().for_each(|id| self.executions.touch(*id, reads)),
-                Follow::Ended(child, parent) => {
-                    self.executions.touch_ended(*child, *parent, reads, &self.settings);
-                }
-                Follow::HandOut(activity) => self.touch_match(activity, reads),
-                Follow::TidyLogs(now) => {
-                    let bytes_max = self.settings.quotas.log_group_bytes_max;
-                    self.logs.prefetch_tidy(*now, bytes_max, reads);
-                }
-                Follow::Sweep(now) => {
-                    self.executions.prefetch_sweep(*now, &self.settings, reads);
-                }
-                Follow::Receive(queue) => self.queues.prefetch(*queue, reads),
-                Follow::RedriveMapRun { execution, .. } => {
-                    Executions::touch_map_runs_of(*execution, reads);
-                }
-                Follow::Announce(id, _) => {
-                    let _ = executions::described(*id, reads, &self.settings);
-                }
-                Follow::Abandon(id) | Follow::Resume(id) => self.executions.touch(*id, reads),
-            },
-        }
-        reads.take_missing()
-    }
-
-    fn touch(&self, request: &Request, reads: &Reads) {
-        if request.is_read() {
-            // Reading it is the way to find what reading it needs; the answer comes when all is there.
-            let _ = request.answer(reads, &self.settings);
-            return;
-        }
-        match request {
-            Request::States(request) => {
-                self.executions.prefetch(request, reads, &self.settings);
-            }
-            Request::Tables(request) => self.tables.prefetch(request, reads),
-            Request::Objects(request) => Objects::prefetch(request, reads),
-            Request::Queues(queues::Request::ReceiveMessage(receive)) => {
-                if let Ok(queue) = self.queues.find(&receive.queue) {
-                    self.queues.prefetch(queue.number, reads);
-                }
-            }
-            // What these change is in memory whole.
-            Request::Registry(_)
-            | Request::Rules(_)
-            | Request::Logs(_)
-            | Request::Publish(_)
-            | Request::Queues(_)
-            | Request::Topics(_)
-            | Request::Events(_)
-            | Request::Functions(_) => {}
-        }
-    }
-
     /// Decides what `input` changes and asks of the world. Deterministic; reads nothing but state
     /// and `reads`, which must hold all that [`Kernel::needs`] named.
     pub fn step(&mut self, now: Timestamp, input: Input, reads: &Reads) -> Step {
@@ -506,167 +417,6 @@ impl Kernel {
             // The task was answered by somebody else, or is no longer wanted.
             Ok(None) => {}
             Err(corrupt) => self.quarantine(execution, &corrupt, step),
-        }
-    }
-
-    /// Carries out a request of a caller, a workflow or a rule. `None`: the answer comes later, by
-    /// [`reply_to`] in another step, and who waits for it is kept by what will give it.
-    fn call(
-        &mut self,
-        now: Timestamp,
-        asker: Asker,
-        request: &Request,
-        reads: &Reads,
-        step: &mut Step,
-    ) -> Option<Result<Json, ApiError>> {
-        match request {
-            Request::States(executions::Request::Activity(activities::Request::Poll(poll))) => {
-                self.poll(now, asker, poll, step).err().map(Err)
-            }
-            Request::States(executions::Request::TestState(test)) => {
-                let (id, tasks) = self.trials.begin(now, asker, test, &self.settings);
-                self.ask(now, id, Ran { tasks, ..Ran::default() }, step);
-                self.end_trial(now, id, step);
-                None
-            }
-            Request::Queues(request) if !request.is_read() => {
-                self.call_queues(now, asker, request, reads, step)
-            }
-            Request::States(executions::Request::StartSync { start, with_data }) => {
-                match self.executions.start_sync(now, start, &self.settings) {
-                    Ok((id, ran)) => {
-                        self.waiting.insert(id, (asker, *with_data));
-                        self.ask(now, id, ran, step);
-                        None
-                    }
-                    Err(error) => Some(Err(error)),
-                }
-            }
-            _ => Some(self.answer(now, request, reads, step)),
-        }
-    }
-
-    fn answer(
-        &mut self,
-        now: Timestamp,
-        request: &Request,
-        reads: &Reads,
-        step: &mut Step,
-    ) -> Result<Json, ApiError> {
-        if request.is_read() {
-            return request.answer(reads, &self.settings);
-        }
-        match request {
-            Request::States(request) => {
-                if let executions::Request::Machines(request) = request
-                    && let Some(logging) = request.logging()
-                {
-                    logging.check(|group| self.logs.has(group))?;
-                }
-                let called = self.executions.call(now, request, reads, &self.settings);
-                let called = called.map_err(|c| ApiError::new("InternalFailure", c.to_string()))?;
-                let (answer, id, ran) = called?;
-                match id {
-                    Some(id) => self.ask(now, id, ran, step),
-                    None => step.writes.extend(ran.writes.into_iter().map(Write::Executions)),
-                }
-                Ok(answer)
-            }
-            Request::Logs(request) => {
-                let mut writes = Vec::new();
-                let answer = self.logs.call(now, request, &mut writes)?;
-                step.writes.extend(writes.into_iter().map(Write::Logs));
-                Ok(answer)
-            }
-            Request::Registry(request) => {
-                let mut writes = Vec::new();
-                let (registry, settings) = (&mut self.registry, &self.settings);
-                let answer = registry.call(now, request, settings, &mut writes)?;
-                step.writes.extend(writes.into_iter().map(Write::Registry));
-                Ok(answer)
-            }
-            Request::Rules(request) => {
-                let mut writes = Vec::new();
-                let answer = self.rules.call(now, request, &mut writes)?;
-                step.writes.extend(writes.into_iter().map(Write::Rules));
-                Ok(answer)
-            }
-            Request::Tables(request) => {
-                let mut writes = Vec::new();
-                let (tables, settings) = (&mut self.tables, &self.settings);
-                let answer = tables.call(now, request, reads, settings, &mut writes)?;
-                self.stored(writes, step);
-                Ok(answer)
-            }
-            Request::Objects(request) => {
-                let mut writes = Vec::new();
-                let (objects, settings) = (&mut self.objects, &self.settings);
-                let answer = objects.call(now, request, reads, settings, &mut writes)?;
-                step.writes.extend(writes.into_iter().map(Write::Objects));
-                Ok(answer)
-            }
-            Request::Topics(request) => self.call_topics(now, request, step),
-            Request::Events(request) => self.call_events(now, request, step),
-            // These may have to wait: see `call`.
-            Request::Queues(_) => Err(ApiError::new("InternalFailure", "not answered at once")),
-            Request::Publish(publish) => {
-                publish.within(&self.settings.mqtt)?;
-                self.publish(publish.message(now), 0, step);
-                Ok(Json::Object(Arc::default()))
-            }
-            Request::Functions(request) => {
-                let mut writes = Vec::new();
-                let answer = self.functions.call(now, request, &self.settings, &mut writes)?;
-                step.writes.extend(writes.into_iter().map(Write::Functions));
-                Ok(answer)
-            }
-        }
-    }
-
-    /// Begins the next attempt of an invocation that nobody waits for.
-    fn attempt(&mut self, number: u64, step: &mut Step) {
-        let mut writes = Vec::new();
-        let begun = self.functions.attempt(number, &mut writes);
-        step.writes.extend(writes.into_iter().map(Write::Functions));
-        if let Some(begun) = begun {
-            let invoke = Box::new(begun.invoke());
-            step.effects.push(Effect::Invoke { caller: InvokedBy::Event(number), invoke });
-        }
-    }
-
-    /// An attempt of an invocation that nobody waits for has ended.
-    fn attempted(
-        &mut self,
-        now: Timestamp,
-        number: u64,
-        result: Result<Invoked, ApiError>,
-        step: &mut Step,
-    ) {
-        let why = match result {
-            Ok(invoked) if !invoked.failed => None,
-            Ok(invoked) => Some(invoked.payload),
-            Err(error) => Some(error.to_string().into()),
-        };
-        let mut writes = Vec::new();
-        let given_up = self.functions.attempted(now, number, why.is_none(), &mut writes);
-        step.writes.extend(writes.into_iter().map(Write::Functions));
-        if let (Some(invocation), Some(why)) = (given_up, why) {
-            let function = invocation.function;
-            step.effects.push(Effect::Report(Report::InvocationFailed { function, why }));
-        }
-    }
-
-    /// Records items, and wakes the answers that wait for one of them.
-    fn stored(&mut self, writes: Vec<tables::Write>, step: &mut Step) {
-        for write in writes {
-            if let Some((table, operation)) = tables::written_partition(&self.tables, &write) {
-                let waiting = self.answers.waiting_for(&table, &operation);
-                let looks = waiting
-                    .into_iter()
-                    .map(|(number, answer)| Input::Follow(Follow::Complete(Some(number), answer)));
-                step.then.extend(looks);
-            }
-            step.writes.push(Write::Tables(write));
         }
     }
 

@@ -1,0 +1,180 @@
+//! Requests of callers, workflows and rules.
+
+use std::sync::Arc;
+
+use stepwire_asl::{Json, Timestamp};
+
+use super::{Kernel, Step};
+use crate::asking::Asker;
+use crate::effect::{Effect, Report};
+use crate::error::ApiError;
+use crate::executions::{self, Ran, activities};
+use crate::functions::{Invoked, InvokedBy};
+use crate::input::{Follow, Input};
+use crate::read::Reads;
+use crate::request::Request;
+use crate::tables;
+use crate::write::Write;
+
+impl Kernel {
+    /// Carries out a request of a caller, a workflow or a rule. `None`: the answer comes later, by
+    /// [`reply_to`](crate::asking::reply_to) in another step, and who waits for it is kept by what will give it.
+    pub(super) fn call(
+        &mut self,
+        now: Timestamp,
+        asker: Asker,
+        request: &Request,
+        reads: &Reads,
+        step: &mut Step,
+    ) -> Option<Result<Json, ApiError>> {
+        match request {
+            Request::States(executions::Request::Activity(activities::Request::Poll(poll))) => {
+                self.poll(now, asker, poll, step).err().map(Err)
+            }
+            Request::States(executions::Request::TestState(test)) => {
+                let (id, tasks) = self.trials.begin(now, asker, test, &self.settings);
+                self.ask(now, id, Ran { tasks, ..Ran::default() }, step);
+                self.end_trial(now, id, step);
+                None
+            }
+            Request::Queues(request) if !request.is_read() => {
+                self.call_queues(now, asker, request, reads, step)
+            }
+            Request::States(executions::Request::StartSync { start, with_data }) => {
+                match self.executions.start_sync(now, start, &self.settings) {
+                    Ok((id, ran)) => {
+                        self.waiting.insert(id, (asker, *with_data));
+                        self.ask(now, id, ran, step);
+                        None
+                    }
+                    Err(error) => Some(Err(error)),
+                }
+            }
+            _ => Some(self.answer(now, request, reads, step)),
+        }
+    }
+
+    pub(super) fn answer(
+        &mut self,
+        now: Timestamp,
+        request: &Request,
+        reads: &Reads,
+        step: &mut Step,
+    ) -> Result<Json, ApiError> {
+        if request.is_read() {
+            return request.answer(reads, &self.settings);
+        }
+        match request {
+            Request::States(request) => {
+                if let executions::Request::Machines(request) = request
+                    && let Some(logging) = request.logging()
+                {
+                    logging.check(|group| self.logs.has(group))?;
+                }
+                let called = self.executions.call(now, request, reads, &self.settings);
+                let called = called.map_err(|c| ApiError::new("InternalFailure", c.to_string()))?;
+                let (answer, id, ran) = called?;
+                match id {
+                    Some(id) => self.ask(now, id, ran, step),
+                    None => step.writes.extend(ran.writes.into_iter().map(Write::Executions)),
+                }
+                Ok(answer)
+            }
+            Request::Logs(request) => {
+                let mut writes = Vec::new();
+                let answer = self.logs.call(now, request, &mut writes)?;
+                step.writes.extend(writes.into_iter().map(Write::Logs));
+                Ok(answer)
+            }
+            Request::Registry(request) => {
+                let mut writes = Vec::new();
+                let (registry, settings) = (&mut self.registry, &self.settings);
+                let answer = registry.call(now, request, settings, &mut writes)?;
+                step.writes.extend(writes.into_iter().map(Write::Registry));
+                Ok(answer)
+            }
+            Request::Rules(request) => {
+                let mut writes = Vec::new();
+                let answer = self.rules.call(now, request, &mut writes)?;
+                step.writes.extend(writes.into_iter().map(Write::Rules));
+                Ok(answer)
+            }
+            Request::Tables(request) => {
+                let mut writes = Vec::new();
+                let (tables, settings) = (&mut self.tables, &self.settings);
+                let answer = tables.call(now, request, reads, settings, &mut writes)?;
+                self.stored(writes, step);
+                Ok(answer)
+            }
+            Request::Objects(request) => {
+                let mut writes = Vec::new();
+                let (objects, settings) = (&mut self.objects, &self.settings);
+                let answer = objects.call(now, request, reads, settings, &mut writes)?;
+                step.writes.extend(writes.into_iter().map(Write::Objects));
+                Ok(answer)
+            }
+            Request::Topics(request) => self.call_topics(now, request, step),
+            Request::Events(request) => self.call_events(now, request, step),
+            // These may have to wait: see `call`.
+            Request::Queues(_) => Err(ApiError::new("InternalFailure", "not answered at once")),
+            Request::Publish(publish) => {
+                publish.within(&self.settings.mqtt)?;
+                self.publish(publish.message(now), 0, step);
+                Ok(Json::Object(Arc::default()))
+            }
+            Request::Functions(request) => {
+                let mut writes = Vec::new();
+                let answer = self.functions.call(now, request, &self.settings, &mut writes)?;
+                step.writes.extend(writes.into_iter().map(Write::Functions));
+                Ok(answer)
+            }
+        }
+    }
+
+    /// Begins the next attempt of an invocation that nobody waits for.
+    pub(super) fn attempt(&mut self, number: u64, step: &mut Step) {
+        let mut writes = Vec::new();
+        let begun = self.functions.attempt(number, &mut writes);
+        step.writes.extend(writes.into_iter().map(Write::Functions));
+        if let Some(begun) = begun {
+            let invoke = Box::new(begun.invoke());
+            step.effects.push(Effect::Invoke { caller: InvokedBy::Event(number), invoke });
+        }
+    }
+
+    /// An attempt of an invocation that nobody waits for has ended.
+    pub(super) fn attempted(
+        &mut self,
+        now: Timestamp,
+        number: u64,
+        result: Result<Invoked, ApiError>,
+        step: &mut Step,
+    ) {
+        let why = match result {
+            Ok(invoked) if !invoked.failed => None,
+            Ok(invoked) => Some(invoked.payload),
+            Err(error) => Some(error.to_string().into()),
+        };
+        let mut writes = Vec::new();
+        let given_up = self.functions.attempted(now, number, why.is_none(), &mut writes);
+        step.writes.extend(writes.into_iter().map(Write::Functions));
+        if let (Some(invocation), Some(why)) = (given_up, why) {
+            let function = invocation.function;
+            step.effects.push(Effect::Report(Report::InvocationFailed { function, why }));
+        }
+    }
+
+    /// Records items, and wakes the answers that wait for one of them.
+    pub(super) fn stored(&mut self, writes: Vec<tables::Write>, step: &mut Step) {
+        for write in writes {
+            if let Some((table, operation)) = tables::written_partition(&self.tables, &write) {
+                let waiting = self.answers.waiting_for(&table, &operation);
+                let looks = waiting
+                    .into_iter()
+                    .map(|(number, answer)| Input::Follow(Follow::Complete(Some(number), answer)));
+                step.then.extend(looks);
+            }
+            step.writes.push(Write::Tables(write));
+        }
+    }
+}
