@@ -1,6 +1,6 @@
 //! A kernel with a disk in memory and a clock that is moved, for tests.
 
-#![allow(dead_code, reason = "each test uses its part")]
+#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::collections::{BTreeMap, VecDeque};
 
