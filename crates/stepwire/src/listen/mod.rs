@@ -1,6 +1,5 @@
 //! What the node listens to.
 
-pub mod codec;
 pub mod entrance;
 pub mod gate;
 pub mod http;

@@ -11,6 +11,7 @@ use std::vec;
 
 use bytes::{Buf, BytesMut};
 use stepwire_core::broker::{Closed, ConnectionId, Input, Principal};
+use stepwire_core::mqtt::codec::{self, Frame, Unsupported};
 use stepwire_core::mqtt::{ConnAck, Connect, Disconnect, Packet, ReasonCode, Version};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::task::coop;
@@ -18,7 +19,6 @@ use tokio::time::{self, Instant};
 
 use super::connections::{Connections, End, Outbox, Todo};
 use super::{Kernel, Limits};
-use crate::listen::codec::{self, Frame, Unsupported};
 use crate::listen::entrance::Ticket;
 
 /// Bytes read at a time.
