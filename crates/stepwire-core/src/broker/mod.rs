@@ -45,6 +45,7 @@ pub use topic::{Filter, is_topic_name};
 pub use write::{Held, Write};
 
 use crate::error::ApiError;
+pub use crate::message::{Identity, Profile};
 use crate::message::{Message, Origin};
 use crate::mqtt::{Connect, Packet, ReasonCode};
 use crate::record::Space;
