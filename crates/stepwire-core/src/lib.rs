@@ -31,6 +31,7 @@ pub mod pipeline;
 mod publish;
 pub mod queues;
 pub mod quotas;
+pub mod rate;
 pub mod read;
 pub mod record;
 pub mod registry;
