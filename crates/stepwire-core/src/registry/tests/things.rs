@@ -85,6 +85,9 @@ fn a_thing_that_is_gone_is_of_no_type_and_in_no_group() {
     assert_eq!(shelf.names("ListThingsInThingGroup", in_group, "things", ""), [""; 0]);
     let of_type = r#"{"thingTypeName":"lamp"}"#;
     assert_eq!(shelf.names("ListThings", of_type, "things", "thingName"), [""; 0]);
+    shelf.done("DeprecateThingType", of_type);
+    shelf.now += 300_000;
+    shelf.done("DeleteThingType", of_type);
 }
 
 #[test]
