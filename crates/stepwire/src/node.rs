@@ -19,7 +19,7 @@ use crate::access_key::AccessKey;
 use crate::aws_task::AwsTasks;
 use crate::ca::Authority;
 use crate::clock::Clock;
-use crate::config::{Config, Storage};
+use crate::config::{Config, Listener, Storage};
 use crate::driver::{self, Driver, Inputs};
 use crate::effects::{Caller, Replies, Workers, World};
 use crate::files;
@@ -203,11 +203,14 @@ impl Node {
         };
         let limits = mqtt::Limits::default();
         let entrance = Entrance::new(config.gate, Arc::clone(&self.0.warnings));
-        let options = mqtt::Options { tls: Some(tls), anonymous_allowed: false, limits, entrance };
+        let profile = config.profile(Listener::Mqtts);
+        let options =
+            mqtt::Options { tls: Some(tls), profile, anonymous_allowed: false, limits, entrance };
         serve(sockets.mqtts, options.clone());
         if let Some(socket) = sockets.mqtt {
             let anonymous_allowed = config.allow_anonymous;
-            serve(socket, mqtt::Options { tls: None, anonymous_allowed, ..options });
+            let profile = config.profile(Listener::Mqtt);
+            serve(socket, mqtt::Options { tls: None, profile, anonymous_allowed, ..options });
         }
         let keys = config.keys_required().then_some(keys);
         listeners.spawn(http::serve(sockets.http, self.clone(), keys, self.stopping()));
