@@ -69,6 +69,8 @@ pub struct Kernel {
     pub(crate) events: Events,
     /// States under test.
     pub(crate) trials: Trials,
+    /// Who waits for a device's acknowledgement, by the broker's number. Not durable, as `waiting`.
+    pub(crate) confirmations: BTreeMap<u64, Asker>,
     /// Tasks left for the next turn. Not durable: after a restart executions ask again.
     postponed: VecDeque<Input>,
     /// Messages seen by the rules since the start: makes their random values differ.
@@ -107,6 +109,7 @@ impl Kernel {
             topics: Topics::default(),
             events: Events::default(),
             trials: Trials::default(),
+            confirmations: BTreeMap::new(),
             postponed: VecDeque::new(),
             salt: 0,
         }
@@ -209,7 +212,9 @@ impl Kernel {
         let logs = self.logs.due(self.settings.quotas.log_group_bytes_max);
         let (executions, functions) = (self.executions.due(), self.functions.due());
         let (queues, trials) = (self.queues.due(), self.trials.due());
-        let all = [self.broker.due(), executions, answers, functions, queues, sweep, logs, trials];
+        let groups = self.registry.groups.are_to_be_swept().then_some(Timestamp(0));
+        let broker = self.broker.due();
+        let all = [broker, executions, answers, functions, queues, sweep, logs, trials, groups];
         all.into_iter().flatten().min()
     }
 
@@ -483,6 +488,11 @@ impl Kernel {
                 why: refusal.why.into(),
             }));
         }
+        for broker::Confirmed { number, at, answer } in out.confirmed {
+            if let Some(asker) = self.confirmations.remove(&number) {
+                reply_to(asker, answer, at, step);
+            }
+        }
         for message in out.messages {
             let mut outcomes = Vec::new();
             self.salt = self.salt.wrapping_add(1);
@@ -503,6 +513,9 @@ impl Kernel {
         self.broker.tick(now, &self.registry, &self.settings, &mut out);
         self.absorb(0, out, step);
         self.tidy(now, step);
+        if self.registry.groups.are_to_be_swept() {
+            self.sweep_groups(now, step);
+        }
         for number in self.functions.overdue(now) {
             self.attempt(number, step);
         }

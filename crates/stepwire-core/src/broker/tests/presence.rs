@@ -245,3 +245,107 @@ fn subscriptions_are_announced() {
         [("subscribed/d1", r#"["a/+"]"#.to_owned()), ("unsubscribed/d1", r#"["a/+"]"#.to_owned())]
     );
 }
+
+#[test]
+fn versions_start_again_when_a_persistent_session_has_expired() {
+    let mut world = World::default();
+    let persistent = Connect { clean_start: false, session_expiry_s: 60, ..v5("d1") };
+    let version = |world: &mut World| {
+        let (_, event) = world.events("presence").pop().unwrap();
+        event.member("versionNumber").and_then(Json::as_i64).unwrap()
+    };
+    let connection = world.connect(persistent.clone());
+    world.lose(connection);
+    world.pass(59_999);
+    let connection = world.connect(persistent.clone());
+    assert_eq!(version(&mut world), 1);
+    world.lose(connection);
+    world.pass(60_000);
+    world.crash();
+    world.connect(persistent);
+    assert_eq!(version(&mut world), 0);
+}
+
+#[test]
+fn the_record_of_a_client_says_why_it_is_away() {
+    let mut world = World::default();
+    let record = |world: &World| {
+        let id = world.broker.sessions.find("d1").unwrap();
+        Arc::clone(&world.broker.sessions.get(id).unwrap().record)
+    };
+    let connection = world.connect(clean("d1"));
+    assert_eq!(record(&world).disconnect_reason, None);
+    world.lose(connection);
+    assert_eq!(record(&world).disconnect_reason, Some(DisconnectReason::ConnectionLost));
+    world.connect(clean("d1"));
+    assert_eq!(record(&world).disconnect_reason, None);
+    world.crash();
+    assert_eq!(record(&world).disconnect_reason, Some(DisconnectReason::ServerError));
+}
+
+#[test]
+fn all_ends_but_a_goodbye_publish_the_will() {
+    for (input, published) in [
+        (Some(Closed::Lost), true),
+        (Some(Closed::ProtocolError), true),
+        (Some(Closed::TooSlow), true),
+        (Some(Closed::Shutdown), true),
+        (None, false),
+    ] {
+        let mut world = World::default();
+        let will = Will {
+            topic: "w".into(),
+            payload: "".into(),
+            qos: QoS::AtMostOnce,
+            retain: false,
+            delay_s: 0,
+            properties: Properties::default(),
+        };
+        let connection = world.connect(Connect { will: Some(Box::new(will)), ..clean("d1") });
+        match input {
+            Some(cause) => world.input(Input::Closed { connection, cause }),
+            None => world.goodbye(connection),
+        }
+        let found = world.messages.iter().any(|message| &*message.topic == "w");
+        assert_eq!(found, published, "{input:?}");
+    }
+}
+
+#[test]
+fn a_crash_is_told_at_the_time_of_the_restart_in_order_of_clients_with_their_wills() {
+    let mut world = World::default();
+    for client in ["c", "a", "b"] {
+        let will = Will {
+            topic: format!("w/{client}").into(),
+            payload: "gone".into(),
+            qos: QoS::AtLeastOnce,
+            retain: false,
+            delay_s: if client == "b" { 30 } else { 0 },
+            properties: Properties::default(),
+        };
+        let will = Some(Box::new(will));
+        world.online(Connect { clean_start: false, session_expiry_s: 60, will, ..v5(client) });
+    }
+    let begun = world.events("presence");
+    world.now = Timestamp(500_000);
+    world.crash();
+    let topics: Vec<_> = world.messages.iter().map(|message| message.topic.to_string()).collect();
+    let gone = |client: &str| format!("$aws/events/presence/disconnected/{client}");
+    let expected = [gone("a"), "w/a".to_owned(), gone("b"), gone("c"), "w/c".to_owned()];
+    assert_eq!(topics, expected);
+    for (what, event) in world.events("presence") {
+        assert_eq!(event.member("timestamp").and_then(Json::as_i64), Some(500_000));
+        let client = what.strip_prefix("disconnected/").unwrap();
+        let (_, connected) =
+            begun.iter().find(|(topic, _)| *topic == format!("connected/{client}")).unwrap();
+        for same in ["sessionIdentifier", "versionNumber"] {
+            assert_eq!(event.member(same), connected.member(same), "{client} {same}");
+        }
+    }
+    world.pass(30_000);
+    assert_eq!(world.messages.len(), 1, "the delay of a will counts from the restart");
+    world.pass(29_999);
+    assert!(world.online(Connect { clean_start: false, ..v5("a") }).1.session_present);
+    world.pass(1);
+    assert!(!world.online(Connect { clean_start: false, ..v5("b") }).1.session_present);
+}
