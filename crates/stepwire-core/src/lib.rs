@@ -30,6 +30,7 @@ mod params;
 pub mod pipeline;
 pub mod queues;
 pub mod quotas;
+pub mod rate;
 pub mod read;
 pub mod record;
 pub mod registry;
