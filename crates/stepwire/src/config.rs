@@ -17,11 +17,16 @@ pub struct Config {
     /// Where the AWS API and the console listen. Port 0 takes a free one. Off loopback every
     /// request must be signed with a key of the node. Default: `127.0.0.1:4566`.
     pub http: SocketAddr,
+    /// Where the same is served over TLS, with MQTT over WebSocket, publishing by certificate, and
+    /// MQTT for those who ask for it by ALPN: AWS's port 443. Off loopback requests must be signed,
+    /// or come from a device that shows its certificate. Default: nowhere.
+    pub https: Option<SocketAddr>,
     /// Where devices connect with MQTT over mutual TLS. Default: `127.0.0.1:8883`.
     pub mqtts: SocketAddr,
     /// Where devices connect with MQTT in plain text: loopback only. Default: nowhere.
     pub mqtt: Option<SocketAddr>,
-    /// Whether clients of `mqtt` may do everything without showing who they are. Default: no.
+    /// Whether MQTT clients may do everything without showing who they are, in plain text and over
+    /// WebSocket: on loopback only. Default: no.
     pub allow_anonymous: bool,
     /// Longest keep-alive of an MQTT 5.0 client, in seconds, at least 1: one that asks for more, or
     /// for none, is told this. Older clients cannot be told and keep theirs. Default: 65,535.
@@ -73,6 +78,7 @@ impl Default for Config {
         Config {
             storage: Storage::Folder(PathBuf::from(DATA_FOLDER)),
             http: loopback(HTTP_PORT),
+            https: None,
             mqtts: loopback(MQTTS_PORT),
             mqtt: None,
             allow_anonymous: false,
@@ -120,9 +126,9 @@ impl Config {
                 hint: "use `--mqtts` with device certificates, or a loopback address such as `--mqtt 127.0.0.1:1883`",
             });
         }
-        if self.allow_anonymous && self.mqtt.is_none() {
+        if self.allow_anonymous && self.mqtt.is_none() && !self.http.ip().is_loopback() {
             return Err(Refused {
-                problem: "`--allow-anonymous` needs a plaintext listener".to_owned(),
+                problem: "`--allow-anonymous` needs a plaintext listener on loopback".to_owned(),
                 hint: "add `--mqtt 127.0.0.1:1883`; clients of `--mqtts` always show a certificate",
             });
         }
@@ -137,7 +143,8 @@ impl Config {
     /// The names of the server certificate: those configured, and the addresses it listens on.
     pub fn certificate_names(&self) -> Vec<String> {
         let mut names = self.names.clone();
-        for address in [self.mqtts.ip(), self.http.ip()] {
+        let https = self.https.map(|address| address.ip());
+        for address in [Some(self.mqtts.ip()), Some(self.http.ip()), https].into_iter().flatten() {
             if !address.is_unspecified() && !address.is_loopback() {
                 names.push(address.to_string());
             }
@@ -261,7 +268,23 @@ mod tests {
 
     #[test]
     fn anonymous_clients_need_the_plaintext_listener() {
-        assert!(Config { allow_anonymous: true, ..Config::default() }.check().is_err());
+        let anonymous = Config { allow_anonymous: true, ..Config::default() };
+        assert_eq!(anonymous.check(), Ok(()), "MQTT over WebSocket on loopback");
+        let http = "0.0.0.0:4566".parse().unwrap();
+        assert!(Config { http, ..anonymous.clone() }.check().is_err());
+        let mqtt = Some("127.0.0.1:1883".parse().unwrap());
+        assert_eq!(Config { http, mqtt, ..anonymous }.check(), Ok(()));
+    }
+
+    #[test]
+    fn the_certificate_names_every_address_that_is_listened_on() {
+        let config = Config {
+            https: Some("192.0.2.3:443".parse().unwrap()),
+            mqtts: "192.0.2.4:8883".parse().unwrap(),
+            names: vec!["iot.example.org".to_owned()],
+            ..Config::default()
+        };
+        assert_eq!(config.certificate_names(), ["iot.example.org", "192.0.2.4", "192.0.2.3"]);
     }
 
     #[test]
