@@ -28,6 +28,7 @@ pub mod objects;
 pub mod overlay;
 mod params;
 pub mod pipeline;
+mod publish;
 pub mod queues;
 pub mod quotas;
 pub mod rate;
