@@ -16,7 +16,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use stepwire_core::broker::Identity;
+use stepwire_core::message::{Caller, Identity};
 use tokio::sync::Notify;
 use tokio::time;
 
@@ -145,6 +145,17 @@ impl Connection {
         response
     }
 
+    /// Who sends a request that is not signed, if it has shown a certificate.
+    fn caller(&self, parts: &Parts) -> Option<Caller> {
+        let signed = parts.headers.contains_key(header::AUTHORIZATION);
+        let certificate = self.peer.certificate.as_ref().filter(|_| !signed)?;
+        let own = is_own_origin(&parts.headers);
+        own.then(|| Caller {
+            identity: Identity::Certificate(certificate.clone()),
+            ip: self.peer.ip,
+        })
+    }
+
     /// Pages know no keys: off loopback they are refused.
     fn on_loopback(&self) -> Option<Response> {
         let refused = (StatusCode::FORBIDDEN, "the console is served on loopback only\n");
@@ -153,7 +164,7 @@ impl Connection {
 }
 
 async fn answer(connection: &Connection, parts: &Parts, body: Body) -> Response {
-    let Rim { node, .. } = connection.port.rim.as_ref();
+    let Rim { node, warnings, .. } = connection.port.rim.as_ref();
     let page = parts.method == Method::GET && !parts.headers.contains_key(header::AUTHORIZATION);
     if page {
         match parts.uri.path() {
@@ -174,7 +185,10 @@ async fn answer(connection: &Connection, parts: &Parts, body: Body) -> Response 
     let body_max = api::body_max(parts.uri.path());
     let read = tokio::time::timeout(REQUEST_TIMEOUT, to_bytes(body, body_max)).await;
     match read {
-        Ok(Ok(body)) => api::answer(node, connection.port.options.keys.as_ref(), parts, body).await,
+        Ok(Ok(body)) => match connection.caller(parts) {
+            Some(caller) => api::device::answer(node, warnings, caller, parts, &body).await,
+            None => api::answer(node, connection.port.options.keys.as_ref(), parts, body).await,
+        },
         Ok(Err(error)) if is_too_long(&error) => {
             let message = format!("the body is longer than {body_max} bytes");
             let code = "RequestEntityTooLargeException";
