@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use stepwire_asl::Json;
 use stepwire_core::functions::{Invoke, Invoked};
-use stepwire_core::message::Profile;
 use stepwire_core::mocks::Mocks;
 use stepwire_core::{ApiError, Input, Request, Settings, broker, executions};
 use stepwire_store::Store;
@@ -20,7 +19,7 @@ use crate::access_key::AccessKey;
 use crate::aws_task::AwsTasks;
 use crate::ca::Authority;
 use crate::clock::Clock;
-use crate::config::{Config, Storage};
+use crate::config::{Config, Listener, Storage};
 use crate::driver::{self, Driver, Inputs};
 use crate::effects::{Caller, Replies, Workers, World};
 use crate::files;
@@ -206,27 +205,27 @@ impl Node {
             kernel: self.0.inputs.clone(),
             connections: Arc::clone(&self.0.connections),
             configs,
-            limits: mqtt::Limits::default(),
             entrance: Entrance::new(config.gate, Arc::clone(&self.0.warnings)),
             warnings: Arc::clone(&self.0.warnings),
         });
         let mut listeners = JoinSet::new();
         let Sockets { http, https, mqtts, mqtt } = sockets;
         let ports = [
-            (Role::Http, Some(http), Some(config.http)),
-            (Role::Https, https, config.https),
-            (Role::Mqtts, Some(mqtts), Some(config.mqtts)),
-            (Role::Mqtt, mqtt, config.mqtt),
+            (Role::Http, Listener::Http, Some(http), Some(config.http)),
+            (Role::Https, Listener::Https, https, config.https),
+            (Role::Mqtts, Listener::Mqtts, Some(mqtts), Some(config.mqtts)),
+            (Role::Mqtt, Listener::Mqtt, mqtt, config.mqtt),
         ];
-        for (role, socket, address) in ports {
+        for (role, listener, socket, address) in ports {
             let (Some(socket), Some(address)) = (socket, address) else { continue };
             let loopback = address.ip().is_loopback();
             let options = Options {
                 anonymous_allowed: config.allow_anonymous && loopback,
                 keys: (!loopback).then(|| keys.clone()),
-                profile: Profile::Standard,
+                profile: config.profile(listener),
             };
-            listeners.spawn(Port { role, options, rim: Arc::clone(&rim) }.serve(socket));
+            let limits = mqtt::Limits::of(options.profile);
+            listeners.spawn(Port { role, options, limits, rim: Arc::clone(&rim) }.serve(socket));
         }
         listeners
     }

@@ -100,7 +100,7 @@ pub(super) async fn serve(
     let upgrade = connection.upgrade.lock().unwrap_or_else(PoisonError::into_inner).take();
     let (upgrade, identity) = upgrade?;
     let parts = upgrade.await.ok()?.downcast::<TokioIo<Stream>>().ok()?;
-    let bytes_max = connection.port.rim.limits.packet_bytes_max + HEAD_ROOM_BYTES;
+    let bytes_max = connection.port.limits.packet_bytes_max + HEAD_ROOM_BYTES;
     let websocket = WebSocket::new(parts.io.into_inner(), parts.read_buf.into(), bytes_max);
     Some((websocket.await, identity))
 }

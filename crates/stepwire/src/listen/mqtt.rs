@@ -14,7 +14,7 @@ mod tests;
 use std::future::Future;
 use std::time::Duration;
 
-use stepwire_core::broker::Input;
+use stepwire_core::broker::{self, Input, Profile};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use connections::Connections;
@@ -57,6 +57,17 @@ pub struct Limits {
     pub packet_bytes_max: usize,
     /// Longest time to send what is left when a connection is closed.
     pub close_timeout: Duration,
+}
+
+impl Limits {
+    /// What a listener of this profile bounds.
+    pub fn of(profile: Profile) -> Limits {
+        let packet_bytes_max = match profile {
+            Profile::Standard => broker::Limits::STANDARD.packet_bytes_max,
+            Profile::Aws => broker::Limits::AWS.packet_bytes_max,
+        };
+        Limits { packet_bytes_max: packet_bytes_max as usize, ..Limits::default() }
+    }
 }
 
 impl Default for Limits {

@@ -62,7 +62,6 @@ pub(crate) struct Rim {
     pub(crate) kernel: Inputs,
     pub(crate) connections: Arc<Connections>,
     pub(crate) configs: Configs,
-    pub(crate) limits: mqtt::Limits,
     pub(crate) entrance: Arc<Entrance>,
     pub(crate) warnings: Arc<Warnings>,
 }
@@ -71,6 +70,8 @@ pub(crate) struct Rim {
 pub(crate) struct Port {
     pub(crate) role: Role,
     pub(crate) options: Options,
+    /// What MQTT is bounded by.
+    pub(crate) limits: mqtt::Limits,
     pub(crate) rim: Arc<Rim>,
 }
 
@@ -97,7 +98,7 @@ impl Port {
         drop((listener, open));
         port.rim.connections.shut_down();
         let closed = all_closed.recv();
-        if time::timeout(port.rim.limits.close_timeout * 2, closed).await.is_err() {
+        if time::timeout(port.limits.close_timeout * 2, closed).await.is_err() {
             tracing::warn!("some connections did not close in time");
         }
     }
@@ -105,7 +106,7 @@ impl Port {
     async fn welcome(self: &Arc<Self>, socket: TcpStream, peer: SocketAddr, mut ticket: Ticket) {
         // small packets matter more than full segments; where it fails the connection is gone anyway
         let _ = socket.set_nodelay(true);
-        let deadline = Instant::now() + self.rim.limits.connect_timeout;
+        let deadline = Instant::now() + self.limits.connect_timeout;
         // boxed, so that a connection does not reserve for ever what its beginning needs
         let arriving = Box::pin(time::timeout_at(deadline, self.arrive(socket)));
         let arrived = tokio::select! {
@@ -123,13 +124,13 @@ impl Port {
             Protocol::Mqtt => {
                 let identity = peer.certificate.map_or(Identity::Anonymous, Identity::Certificate);
                 let principal = self.principal(identity, peer.ip);
-                let Rim { limits, connections, kernel, .. } = self.rim.as_ref();
+                let Rim { connections, kernel, .. } = self.rim.as_ref();
                 mqtt::serve_stream(
                     stream,
                     principal,
                     ticket,
                     deadline,
-                    limits,
+                    &self.limits,
                     connections,
                     kernel,
                 )
@@ -145,10 +146,18 @@ impl Port {
         let served = http::serve(stream, peer, &mut ticket, Arc::clone(self)).await;
         let Some((websocket, identity)) = served else { return };
         let principal = self.principal(identity, ip);
-        let Rim { limits, connections, kernel, .. } = self.rim.as_ref();
-        let deadline = Instant::now() + limits.connect_timeout;
-        mqtt::serve_stream(websocket, principal, ticket, deadline, limits, connections, kernel)
-            .await;
+        let Rim { connections, kernel, .. } = self.rim.as_ref();
+        let deadline = Instant::now() + self.limits.connect_timeout;
+        mqtt::serve_stream(
+            websocket,
+            principal,
+            ticket,
+            deadline,
+            &self.limits,
+            connections,
+            kernel,
+        )
+        .await;
     }
 
     /// Who is at the wrong port is told of where people look; what else fails is everyday life.
