@@ -7,6 +7,7 @@ mod authorize;
 mod call;
 pub mod policy;
 mod request;
+pub mod search;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
