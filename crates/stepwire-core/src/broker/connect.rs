@@ -44,7 +44,8 @@ impl Broker {
         }
         let mut client = Client {
             id: Arc::clone(&connect.client_id),
-            certificate: principal.certificate.clone(),
+            identity: principal.identity.clone(),
+            profile: principal.profile,
             thing: None,
             ip: principal.ip,
             session: Arc::default(),

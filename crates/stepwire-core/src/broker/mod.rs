@@ -40,6 +40,7 @@ pub use session::{Queued, SessionRecord, Subscription};
 pub use topic::{Filter, is_topic_name};
 pub use write::{Held, Write};
 
+pub use crate::message::{Identity, Profile};
 use crate::message::{Message, Origin};
 use crate::mqtt::{Connect, Packet, ReasonCode};
 use crate::record::Space;

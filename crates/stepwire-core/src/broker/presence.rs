@@ -65,7 +65,7 @@ fn event<const N: usize>(
     if id.contains(['+', '#']) {
         return None;
     }
-    let principal = client.certificate.clone().unwrap_or_else(|| Arc::from(ANONYMOUS));
+    let principal = Arc::clone(client.identity.name());
     let mut members = vec![("clientId", Json::string(Arc::clone(id)))];
     members.extend(client.thing.clone().map(|thing| ("thingName", Json::string(thing))));
     members.extend([
@@ -78,9 +78,6 @@ fn event<const N: usize>(
     let payload = Json::object(members).to_text();
     Some(Message::service(format!("$aws/events/{family}/{what}/{id}"), payload, at))
 }
-
-/// What a client without a certificate is called in events.
-const ANONYMOUS: &str = "anonymous";
 
 /// An identifier that only the holder of `secret` can foresee, as UUID text: the same parts give
 /// the same one.

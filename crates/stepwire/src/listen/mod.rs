@@ -1,5 +1,4 @@
 //! What the node listens to.
 
-pub mod codec;
 pub mod http;
 pub mod mqtt;

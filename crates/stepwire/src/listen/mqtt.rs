@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use sha2::{Digest, Sha256};
-use stepwire_core::broker::{Input, Principal};
+use stepwire_core::broker::{Identity, Input, Principal, Profile};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time;
@@ -144,8 +144,9 @@ async fn welcome(
     let _ = socket.set_nodelay(true);
     let deadline = time::Instant::now() + options.limits.connect_timeout;
     let mut principal = Principal {
-        certificate: None,
+        identity: Identity::Anonymous,
         ip: peer.ip().to_canonical(),
+        profile: Profile::Standard,
         anonymous_allowed: options.anonymous_allowed,
     };
     // boxed, so that a connection without TLS does not reserve the memory of one with it
@@ -153,7 +154,7 @@ async fn welcome(
         None => Stream::Plain(socket),
         Some(tls) => match Box::pin(handshake(socket, tls, deadline)).await {
             Ok(stream) => {
-                principal.certificate = certificate_id(&stream);
+                principal.identity = identity(&stream);
                 Stream::Secure(stream)
             }
             Err(error) => return tracing::info!("TLS with {peer} failed: {error}"),
@@ -185,13 +186,14 @@ fn acknowledge_now(socket: &TcpStream) {
 #[cfg(not(target_os = "linux"))]
 fn acknowledge_now(_: &TcpStream) {}
 
-/// The identifier of the client's certificate: SHA-256 of its DER, in hex.
-fn certificate_id(stream: &TlsStream<TcpStream>) -> Option<Arc<str>> {
+/// Who the client is: its certificate's SHA-256, in hex.
+fn identity(stream: &TlsStream<TcpStream>) -> Identity {
     let (_, session) = stream.get_ref();
-    let certificate = session.peer_certificates()?.first()?;
+    let certificate = session.peer_certificates().and_then(|chain| chain.first());
+    let Some(certificate) = certificate else { return Identity::Anonymous };
     let mut text = String::with_capacity(64);
     for byte in Sha256::digest(certificate) {
         let _ = write!(text, "{byte:02x}");
     }
-    Some(text.into())
+    Identity::Certificate(text.into())
 }

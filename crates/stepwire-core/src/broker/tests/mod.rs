@@ -42,7 +42,7 @@ impl Authorize for Policy {
         if self.clients.contains(client_id) {
             return Err(Refused { why: "certificate is not active".into() });
         }
-        Ok(principal.certificate.as_ref().map(|_| client_id.into()))
+        Ok(principal.identity.certificate().map(|_| client_id.into()))
     }
 
     fn allows(&self, _: &Client, action: Action, resource: &str) -> bool {
@@ -152,8 +152,9 @@ impl World {
         self.connections += 1;
         let connection = ConnectionId(self.connections);
         let principal = Principal {
-            certificate: Some("c0ffee".into()),
+            identity: Identity::Certificate("c0ffee".into()),
             ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            profile: Profile::Standard,
             anonymous_allowed: false,
         };
         self.input(Input::Connect { connection, principal, connect: Box::new(connect) });

@@ -43,8 +43,9 @@ fn presence_is_recorded_before_the_client_is_answered() {
     let input = Input::Connect {
         connection: ConnectionId(1),
         principal: Principal {
-            certificate: None,
+            identity: Identity::Anonymous,
             ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            profile: Profile::Standard,
             anonymous_allowed: true,
         },
         connect: Box::new(clean("d1")),
@@ -55,6 +56,30 @@ fn presence_is_recorded_before_the_client_is_answered() {
     );
     assert!(matches!(&out.sends[..], [(ConnectionId(1), Packet::ConnAck(_))]));
     assert_eq!(out.messages.len(), 1);
+}
+
+#[test]
+fn events_name_the_principal_by_what_it_proved() {
+    let mut world = World::default();
+    for (identity, name) in [
+        (Identity::Anonymous, "anonymous"),
+        (Identity::Certificate("c0ffee".into()), "c0ffee"),
+        (Identity::Signed("AKIDEXAMPLE".into()), "AKIDEXAMPLE"),
+    ] {
+        world.connections += 1;
+        let connection = ConnectionId(world.connections);
+        let principal = Principal {
+            identity,
+            ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            profile: Profile::Standard,
+            anonymous_allowed: true,
+        };
+        let connect = Box::new(clean("d1"));
+        world.input(Input::Connect { connection, principal, connect });
+        let (topic, event) = world.events("presence").pop().unwrap();
+        assert_eq!(topic, "connected/d1");
+        assert_eq!(event.member("principalIdentifier").and_then(Json::as_str), Some(name));
+    }
 }
 
 #[test]

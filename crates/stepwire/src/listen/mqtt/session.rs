@@ -18,7 +18,7 @@ use tokio::time::{self, Instant};
 
 use super::connections::{Connections, End, Outbox, Todo};
 use super::{Kernel, Limits};
-use crate::listen::codec::{self, Frame, Unsupported};
+use stepwire_core::mqtt::codec::{self, Frame, Unsupported};
 
 /// Bytes read at a time.
 const READ_BYTES: usize = 16 * 1024;

@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use stepwire_core::broker::Closed;
+use stepwire_core::broker::{Closed, Identity, Principal, Profile};
 use stepwire_core::mqtt::Packet;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -40,8 +40,9 @@ impl Bench {
         let limits = self.limits.clone();
         tokio::spawn(async move {
             let principal = Principal {
-                certificate: None,
+                identity: Identity::Anonymous,
                 ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+                profile: Profile::Standard,
                 anonymous_allowed: true,
             };
             let deadline = time::Instant::now() + limits.connect_timeout;
