@@ -6,6 +6,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use stepwire_asl::{Json, Timestamp};
 
+use super::ending::DisconnectReason;
 use super::session::SessionRecord;
 use crate::message::{Client, Message};
 
@@ -20,14 +21,11 @@ pub(super) fn connected(record: &SessionRecord) -> Option<Message> {
 }
 
 /// The connection is closed, for `reason`.
-pub(super) fn disconnected(
-    record: &SessionRecord,
-    reason: &str,
-    by_client: bool,
-) -> Option<Message> {
+pub(super) fn disconnected(record: &SessionRecord, reason: DisconnectReason) -> Option<Message> {
+    let by_client = reason == DisconnectReason::ClientInitiated;
     let members = [
         ("clientInitiatedDisconnect", Json::from(by_client)),
-        ("disconnectReason", Json::from(reason)),
+        ("disconnectReason", Json::from(reason.name())),
         ("versionNumber", Json::from(record.version_number as i64)),
     ];
     event(&record.client, "presence", "disconnected", members, record.since)

@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::*;
+use crate::listen::gate;
 
 struct Heard(UnboundedSender<Input>);
 
@@ -46,7 +47,10 @@ impl Bench {
                 anonymous_allowed: true,
             };
             let deadline = time::Instant::now() + limits.connect_timeout;
-            serve_stream(server, principal, deadline, &limits, &connections, &*kernel).await;
+            let entrance = Entrance::new(gate::Limits::default(), Arc::default());
+            let ticket = entrance.enter(principal.ip).await.unwrap();
+            serve_stream(server, principal, ticket, deadline, &limits, &connections, &*kernel)
+                .await;
         });
         client
     }
