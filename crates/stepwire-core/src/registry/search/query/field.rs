@@ -45,7 +45,7 @@ pub enum Field {
 
 /// Why a name is no field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unknown {
+pub(in crate::registry::search) enum Unknown {
     /// There is no such field.
     Invalid,
     /// AWS has it, this node does not have what it is about.
@@ -89,7 +89,7 @@ impl Schema {
         }
     }
 
-    pub(super) fn find(self, name: &str) -> Result<Field, Unknown> {
+    pub(in crate::registry::search) fn find(self, name: &str) -> Result<Field, Unknown> {
         if let Some((_, field)) = self.fields().iter().find(|(known, _)| *known == name) {
             return Ok(field.clone());
         }
@@ -124,15 +124,6 @@ impl Schema {
 }
 
 impl Field {
-    /// The field of a thing that aggregations name, with or without `registry.` in front.
-    pub(crate) fn aggregated(name: &str) -> Option<Field> {
-        if name == "registry.version" {
-            return Some(Field::Version);
-        }
-        let plain = name.strip_prefix("registry.").unwrap_or(name);
-        Schema::Things.find(plain).ok()
-    }
-
     /// Whether it tells of a thing's connection.
     pub fn is_connectivity(&self) -> bool {
         matches!(self, Field::Connected | Field::Timestamp | Field::DisconnectReason)
