@@ -42,7 +42,7 @@ impl Parser<'_> {
     /// What OR joins, up to the end of the group or of the query.
     fn alternatives(&mut self, field: Option<&Field>) -> Result<Node, Error> {
         let mut parts = vec![self.conjunction(field)?];
-        while self.operator("OR")? {
+        while self.operator("OR") {
             parts.push(self.conjunction(field)?);
         }
         Ok(joined(parts, Node::Or))
@@ -52,10 +52,10 @@ impl Parser<'_> {
     fn conjunction(&mut self, field: Option<&Field>) -> Result<Node, Error> {
         let mut parts = vec![self.negation(field)?];
         loop {
-            let named = self.operator("AND")?;
+            let named = self.operator("AND");
             self.scan.skip_blanks();
             let at_end = matches!(self.scan.peek(), None | Some(')' | ']' | '}'));
-            if !named && (at_end || self.sees_operator("OR")?) {
+            if !named && (at_end || self.sees_operator("OR")) {
                 return Ok(joined(parts, Node::And));
             }
             parts.push(self.negation(field)?);
@@ -69,7 +69,7 @@ impl Parser<'_> {
             // What is required anyway: everything is joined by AND.
             self.scan.advance();
         }
-        if !hyphen && !self.operator("NOT")? {
+        if !hyphen && !self.operator("NOT") {
             return self.clause(field);
         }
         self.deeper()?;
@@ -325,7 +325,7 @@ impl Parser<'_> {
     }
 
     /// Takes the operator, if it is next.
-    fn operator(&mut self, operator: &str) -> Result<bool, Error> {
+    fn operator(&mut self, operator: &str) -> bool {
         self.scan.skip_blanks();
         let begun = self.scan.position();
         let word = self.scan.word(Place::Clause);
@@ -334,14 +334,14 @@ impl Parser<'_> {
         if !taken {
             self.scan.back_to(begun);
         }
-        Ok(taken)
+        taken
     }
 
-    fn sees_operator(&mut self, operator: &str) -> Result<bool, Error> {
+    fn sees_operator(&mut self, operator: &str) -> bool {
         let begun = self.scan.position();
-        let there = self.operator(operator)?;
+        let there = self.operator(operator);
         self.scan.back_to(begun);
-        Ok(there)
+        there
     }
 }
 
