@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 pub use field::{Field, Schema};
 pub use matches::Values;
+pub(super) use matches::number;
 pub use pattern::Pattern;
 
 /// Most terms in a query. Source: AWS IoT developer guide, "Query syntax".
