@@ -354,9 +354,9 @@ impl Node {
 }
 
 impl mqtt::Kernel for Inputs {
-    fn send(&self, input: broker::Input) -> impl Future<Output = ()> + Send {
+    fn send(&self, inputs: Vec<broker::Input>) -> impl Future<Output = ()> + Send {
         // A driver that has stopped takes nothing more; the connection learns it soon.
-        let sent = Inputs::send(self, Input::Device(input));
+        let sent = self.send_of_device(inputs);
         async move {
             let _ = sent.await;
         }

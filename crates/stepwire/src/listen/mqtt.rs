@@ -36,9 +36,9 @@ use stream::Stream;
 
 /// Takes what happens on connections to the kernel.
 pub trait Kernel: Send + Sync + 'static {
-    /// Queues an input; waits while the queue is full. Inputs of one connection are sent one after
-    /// the other and must stay in that order.
-    fn send(&self, input: Input) -> impl Future<Output = ()> + Send;
+    /// Queues inputs of one connection; waits while the queue is full. They are sent one after the
+    /// other and must stay in that order.
+    fn send(&self, inputs: Vec<Input>) -> impl Future<Output = ()> + Send;
 }
 
 /// How a listener treats those who connect.

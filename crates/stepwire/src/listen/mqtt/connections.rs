@@ -27,11 +27,10 @@ struct Open {
 }
 
 impl Connections {
-    /// Sends a packet after those sent before. Nothing happens if the connection is gone.
-    pub fn send(&self, connection: ConnectionId, packet: Packet) {
-        if let Some(outbox) = self.read().connections.get(&connection) {
-            outbox.push(packet);
-        }
+    /// Sends a packet after those sent before, once whoever is given back is woken. Nothing happens
+    /// if the connection is gone.
+    pub fn send(&self, connection: ConnectionId, packet: Packet) -> Option<Waker> {
+        self.read().connections.get(&connection)?.push(packet)
     }
 
     /// Closes a connection once what was sent before is on its way; an MQTT 5.0 client is told the
@@ -168,10 +167,11 @@ impl Outbox {
         self.catch_up();
     }
 
-    fn push(&self, packet: Packet) {
+    /// Whom to wake.
+    fn push(&self, packet: Packet) -> Option<Waker> {
         let mut waiting = self.lock();
         if waiting.end.is_some() {
-            return;
+            return None;
         }
         waiting.bytes += bytes_of(&packet);
         waiting.packets.push(packet);
@@ -179,7 +179,7 @@ impl Outbox {
             waiting.packets = Vec::new();
             waiting.end = Some(End::TooSlow);
         }
-        wake(waiting);
+        waiting.waker.take()
     }
 
     fn end(&self, end: End) {

@@ -23,6 +23,8 @@ use crate::listen::entrance::Ticket;
 
 /// Bytes read at a time.
 const READ_BYTES: usize = 16 * 1024;
+/// Packets sent to the kernel at a time.
+const PACKETS_MAX: usize = 64;
 /// Bytes to write at a time, unless one packet is larger.
 const WRITE_BYTES: usize = 32 * 1024;
 /// How long a closed connection may go on sending before it is reset.
@@ -78,10 +80,10 @@ pub async fn serve_stream<S: AsyncRead + AsyncWrite + Unpin + Send>(
         // what the client did there came first: a DISCONNECT is not to become a take-over
         older.caught_up().await;
     }
-    kernel.send(Input::Connect { connection, principal, connect }).await;
+    kernel.send(vec![Input::Connect { connection, principal, connect }]).await;
     let end = session.run(kernel).await;
     if let Some(cause) = end.cause() {
-        kernel.send(Input::Closed { connection, cause }).await;
+        kernel.send(vec![Input::Closed { connection, cause }]).await;
     }
     // not before: a newer connection of the client must find this one, or know that it ended
     connections.remove(connection);
@@ -199,21 +201,53 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
 
     /// Sends every whole packet to the kernel, in order.
     async fn deliver(&mut self, kernel: &impl Kernel) -> Result<(), ReasonCode> {
-        let mut done = 0;
-        while let Some(rest) = self.inbound.get(done..)
-            && let Some(Frame { first, head, body }) = codec::frame(rest, self.packet_bytes_max)?
-            && let Some(bytes) = rest.get(head..head + body)
-        {
-            let packet = codec::decode(self.version, first, bytes)?;
-            done += head + body;
-            kernel.send(Input::Packet { connection: self.connection, packet }).await;
+        loop {
+            let (packets, invalid) = self.decode();
+            let full = packets.len() == PACKETS_MAX;
+            if !packets.is_empty() {
+                kernel.send(packets).await;
+            }
+            match invalid {
+                Some(reason) => return Err(reason),
+                None if full => {}
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Takes the whole packets that were read, [`PACKETS_MAX`] at most, and says what is wrong with
+    /// the bytes after them.
+    fn decode(&mut self) -> (Vec<Input>, Option<ReasonCode>) {
+        let (mut packets, mut done, mut invalid) = (Vec::new(), 0, None);
+        while packets.len() < PACKETS_MAX {
+            match self.packet_at(done) {
+                Ok(Some((bytes, packet))) => {
+                    done += bytes;
+                    packets.push(Input::Packet { connection: self.connection, packet });
+                }
+                Ok(None) => break,
+                Err(reason) => {
+                    invalid = Some(reason);
+                    break;
+                }
+            }
         }
         if done == self.inbound.len() {
             self.inbound = Vec::new();
         } else {
             self.inbound.drain(..done);
         }
-        Ok(())
+        (packets, invalid)
+    }
+
+    /// The packet that begins at `at` and its length, if it is whole.
+    fn packet_at(&self, at: usize) -> Result<Option<(usize, Packet)>, ReasonCode> {
+        let Some(rest) = self.inbound.get(at..) else { return Ok(None) };
+        let Some(Frame { first, head, body }) = codec::frame(rest, self.packet_bytes_max)? else {
+            return Ok(None);
+        };
+        let Some(bytes) = rest.get(head..head + body) else { return Ok(None) };
+        Ok(Some((head + body, codec::decode(self.version, first, bytes)?)))
     }
 
     /// Writes what there is to write; ready when something was read, or at the end.
