@@ -267,6 +267,7 @@ fn log(report: &Report, warnings: &Warnings) {
                 format_args!("device `{client}` was refused `{action}` on `{resource}`: {why}");
             warnings.warn("refused", &key, text);
         }
+        Report::CutOff(cut_off) => warnings.cut_off(cut_off),
         Report::RuleFailed { rule, topic, why } => {
             tracing::warn!("rule `{rule}` failed for a message on `{topic}`: {why}");
         }

@@ -1,5 +1,7 @@
 //! What the broker bounds.
 
+use super::rates::Rates;
+
 /// Limits of the broker. Nothing a client does makes it hold more than these.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
@@ -38,6 +40,13 @@ pub struct Limits {
     pub held_bytes_max: usize,
     /// Client identifiers that are remembered, connected or not.
     pub sessions_max: usize,
+    /// Subscriptions with wildcards of one session: a message can match all of them.
+    pub wildcard_subscriptions_max: usize,
+    /// QoS 2 messages that a client may leave unreleased, if it is older than MQTT 5.0 and so
+    /// does not know [`Limits::receive_maximum`].
+    pub unreleased_max: usize,
+    /// How fast one client may go.
+    pub rates: Rates,
 }
 
 impl Limits {
@@ -63,7 +72,10 @@ impl Limits {
         retained_bytes_max: 256 * 1024 * 1024,
         held_max: 65_536,
         held_bytes_max: 64 * 1024 * 1024,
-        sessions_max: 1_000_000,
+        sessions_max: 200_000,
+        wildcard_subscriptions_max: 1_000,
+        unreleased_max: 4_096,
+        rates: Rates::STANDARD,
     };
 }
 

@@ -10,13 +10,16 @@
 mod acks;
 mod api;
 mod authorize;
+mod budget;
 mod connect;
 mod disconnect;
 mod ending;
+mod guard;
 mod held;
 mod limits;
 mod presence;
 mod publish;
+mod rates;
 mod retained;
 mod route;
 mod session;
@@ -24,6 +27,7 @@ mod state;
 mod subscribe;
 mod topic;
 mod tree;
+mod usage;
 mod write;
 
 #[cfg(test)]
@@ -38,8 +42,11 @@ use stepwire_asl::{Json, Timestamp};
 
 pub use api::{Answer, DirectMessage, Page, Request};
 pub use authorize::{Action, Authorize, Principal, Refused};
+pub use budget::Budget;
 pub use ending::{DisconnectReason, WillFate};
+pub use guard::{Cause, CutOff};
 pub use limits::Limits;
+pub use rates::{Overrun, Rates};
 pub use session::{Queued, SessionRecord, Subscription};
 pub use topic::{Filter, is_topic_name};
 pub use write::{Held, Write};
@@ -48,6 +55,7 @@ use crate::error::ApiError;
 pub use crate::message::{Identity, Profile};
 use crate::message::{Message, Origin};
 use crate::mqtt::{Connect, Packet, ReasonCode};
+use crate::rate::Bucket;
 use crate::record::Space;
 use crate::settings::Settings;
 use api::Confirmation;
@@ -57,6 +65,7 @@ use retained::RetainedMessages;
 use route::{Match, Subscribers};
 use session::{SessionId, Sessions};
 use tree::FilterTree;
+use usage::Usage;
 
 /// Names a network connection while the process lives. Never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -95,8 +104,8 @@ pub enum Input {
 pub enum Closed {
     /// The socket was cut.
     Lost,
-    /// The client sent what is not MQTT; the listener has said so and closed.
-    ProtocolError,
+    /// The client sent what is not MQTT, or not as it may; the listener has said so and closed.
+    ProtocolError(ReasonCode),
     /// The client did not read what was sent to it.
     TooSlow,
     /// The node is stopping.
@@ -117,6 +126,8 @@ pub struct Out {
     pub messages: Vec<Message>,
     /// What was refused or dropped, for the flight recorder.
     pub refusals: Vec<Refusal>,
+    /// Who was cut off, or not let in, for what it did.
+    pub cut_offs: Vec<CutOff>,
     /// Answers that were promised with [`Answer::Later`].
     pub confirmed: Vec<Confirmed>,
 }
@@ -157,6 +168,10 @@ pub struct Broker {
     /// Callers that wait for a client's PUBACK. Not durable: they are gone after a restart.
     confirmations: BTreeMap<u64, Confirmation>,
     confirmations_made: u64,
+    /// What all of it takes.
+    usage: Usage,
+    /// What is left of [`Budget::filters`].
+    filters: Option<Bucket>,
     /// Kept from message to message so that routing does not allocate.
     matches: Vec<Match>,
     /// Counts deliveries to groups, which take turns.
@@ -224,7 +239,7 @@ impl Broker {
             }
             Input::Closed { connection, cause } => {
                 if let Some(&id) = self.connections.get(&connection) {
-                    self.end(id, Ending::from(cause), turn);
+                    self.closed(id, cause, turn);
                 }
             }
         }

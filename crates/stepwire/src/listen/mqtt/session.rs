@@ -161,7 +161,7 @@ impl Ended {
     fn cause(self) -> Option<Closed> {
         match self {
             Ended::Gone => Some(Closed::Lost),
-            Ended::Invalid(_) => Some(Closed::ProtocolError),
+            Ended::Invalid(reason) => Some(Closed::ProtocolError(reason)),
             Ended::Ours(End::TooSlow) => Some(Closed::TooSlow),
             Ended::Ours(End::Shutdown) => Some(Closed::Shutdown),
             Ended::Ours(End::Closed(_)) => None,
