@@ -329,7 +329,6 @@ fn status(service: Service, code: &str) -> u16 {
         (Service::S3, code) => s3::status(code),
         (_, "UnauthorizedException") => 401,
         (Service::IotData, "ForbiddenException") => 403,
-        (Service::IotData, "RequestEntityTooLargeException") => 413,
         (Service::IotData, "GatewayTimeoutException") => 504,
         (
             _,
@@ -345,7 +344,8 @@ fn status(service: Service, code: &str) -> u16 {
         (Service::Sns, "NotFound" | "ResourceNotFound")
         | (Service::Iot | Service::IotData | Service::Lambda, "ResourceNotFoundException") => 404,
         (Service::Lambda, "PreconditionFailedException") => 412,
-        (Service::Lambda, "RequestTooLargeException") => 413,
+        (Service::Lambda, "RequestTooLargeException")
+        | (Service::IotData, "RequestEntityTooLargeException") => 413,
         (Service::Lambda, "TooManyRequestsException") => 429,
         _ => 400,
     }

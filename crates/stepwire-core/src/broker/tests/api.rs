@@ -2,15 +2,15 @@ use super::*;
 
 const MISSING: &str = "ResourceNotFoundException";
 
-fn will(payload: &str, delay_s: u32) -> Option<Box<Will>> {
-    Some(Box::new(Will {
+fn will(payload: &str, delay_s: u32) -> Box<Will> {
+    Box::new(Will {
         topic: "wills".into(),
         payload: payload.to_owned().into(),
         qos: QoS::AtLeastOnce,
         retain: false,
         delay_s,
         properties: Properties::default(),
-    }))
+    })
 }
 
 fn wills(world: &World) -> usize {
@@ -27,7 +27,7 @@ fn int(json: &Json, name: &str) -> i64 {
 fn a_deleted_connection_is_closed_told_and_its_session_kept() {
     let mut world = World::default();
     let (device, _) =
-        world.online(Connect { session_expiry_s: 60, will: will("w", 0), ..v5("d1") });
+        world.online(Connect { session_expiry_s: 60, will: Some(will("w", 0)), ..v5("d1") });
     world.subscribe(device, subscribe("a", 1));
     world.messages.clear();
     assert_eq!(world.ask("DeleteConnection", r#"{"clientId":"d1"}"#).unwrap().to_text(), "{}");
@@ -52,7 +52,7 @@ fn a_will_is_published_unless_that_is_prevented() {
     ] {
         for (expiry_s, delay_s) in [(0, 0), (60, 0), (60, 30)] {
             let mut world = World::default();
-            let will = will("w", delay_s);
+            let will = Some(will("w", delay_s));
             world.online(Connect { session_expiry_s: expiry_s, will, ..v5("d1") });
             world.ask("DeleteConnection", members).unwrap();
             world.pass(100_000);
@@ -84,7 +84,7 @@ fn a_session_that_is_cleaned_is_gone_also_of_an_absent_client() {
 fn preventing_the_will_of_an_absent_client_drops_the_one_that_is_to_come() {
     let mut world = World::default();
     let (device, _) =
-        world.online(Connect { session_expiry_s: 60, will: will("w", 30), ..v5("d1") });
+        world.online(Connect { session_expiry_s: 60, will: Some(will("w", 30)), ..v5("d1") });
     world.lose(device);
     world.ask("DeleteConnection", r#"{"clientId":"d1","preventWillMessage":true}"#).unwrap();
     world.pass(100_000);

@@ -295,7 +295,7 @@ fn all_ends_but_a_goodbye_publish_the_will() {
         let mut world = World::default();
         let will = Will {
             topic: "w".into(),
-            payload: Default::default(),
+            payload: "".into(),
             qos: QoS::AtMostOnce,
             retain: false,
             delay_s: 0,
