@@ -129,7 +129,7 @@ const USER_PROPERTY_BYTES: usize = 64;
 
 impl Properties {
     /// What their texts take in memory, about.
-    pub(crate) fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         let text = |text: &Option<Arc<str>>| text.as_ref().map_or(0, |text| text.len());
         let data = self.correlation_data.as_ref().map_or(0, Bytes::len);
         let user = self.user_properties.iter();

@@ -124,7 +124,7 @@ impl Node {
         let http = HttpTasks::new(config.http_allow.clone(), secrets.connections);
         let http = Arc::new(http.map_err(NodeError::HttpTasks)?);
         let aws = AwsTasks { services: secrets.services, http: Arc::clone(&http) };
-        let connections = Arc::new(mqtt::Connections::default());
+        let connections = Arc::new(mqtt::Connections::new(config.mqtt_limits.room));
         let warnings = Arc::new(Warnings::default());
         let shard = Shard(0);
         let replies = Arc::new(Replies::default());
@@ -201,8 +201,8 @@ impl Node {
             let kernel = Arc::new(self.0.inputs.clone());
             listeners.spawn(mqtt::serve(socket, options, connections, kernel, self.stopping()));
         };
-        let limits = mqtt::Limits::default();
-        let entrance = Entrance::new(config.gate, Arc::clone(&self.0.warnings));
+        let limits = config.mqtt_limits.connection.clone();
+        let entrance = Entrance::new(config.mqtt_limits.gate, Arc::clone(&self.0.warnings));
         let options = mqtt::Options { tls: Some(tls), anonymous_allowed: false, limits, entrance };
         serve(sockets.mqtts, options.clone());
         if let Some(socket) = sockets.mqtt {
@@ -421,8 +421,9 @@ fn settings(config: &Config) -> Result<Settings, NodeError> {
         items_folders: config.items_folders.keys().map(|name| name.as_str().into()).collect(),
         mqtt: broker::Limits {
             keep_alive_s_max: config.keep_alive_s_max,
-            ..broker::Limits::default()
+            ..config.mqtt_limits.client.clone()
         },
+        budget: config.mqtt_limits.all.clone(),
         ..Settings::default()
     })
 }

@@ -62,6 +62,12 @@ impl Warnings {
         self.warn("turned away", &format!("{ip} {why}"), text);
     }
 
+    /// A device sends faster than it may.
+    pub(crate) fn slowed(&self, client: &str, ip: IpAddr) {
+        let text = format_args!("device `{client}` at {ip} is slowed down: it sends too fast");
+        self.warn("slowed", &format!("{client} {ip} slowed"), text);
+    }
+
     /// A device was cut off, or not let in, for what it did.
     pub(crate) fn cut_off(&self, cut_off: &CutOff) {
         let CutOff { client, thing, address, cause, reason } = cut_off;

@@ -71,6 +71,7 @@ impl Broker {
         let cut_off = match closed {
             Closed::ProtocolError(reason) => Some((Cause::of(reason), reason)),
             Closed::TooSlow => Some((Cause::TooSlow, ReasonCode::QuotaExceeded)),
+            Closed::NoRoom => Some((Cause::Memory, ReasonCode::QuotaExceeded)),
             Closed::Lost | Closed::Shutdown => None,
         };
         if let Some((cause, reason)) = cut_off

@@ -91,7 +91,7 @@ impl From<Closed> for Ending {
         match cause {
             Closed::Lost => Ending::Lost,
             Closed::ProtocolError(_) => Ending::ClientError,
-            Closed::TooSlow | Closed::Shutdown => Ending::ServerInitiated,
+            Closed::TooSlow | Closed::NoRoom | Closed::Shutdown => Ending::ServerInitiated,
         }
     }
 }

@@ -20,8 +20,15 @@ pub enum Cause {
     Protocol,
     /// A packet larger than packets may be.
     PacketTooLarge,
+    /// A packet with more filters or user properties than one may have.
+    PacketParts,
+    /// It began a packet and did not finish it in time.
+    Unfinished,
     /// It did not read what was sent to it.
     TooSlow,
+    /// It did not read, or did not finish its packets, and took more memory than others when there
+    /// was none left.
+    Memory,
     /// It published faster than it may.
     PublishRate,
     /// It subscribed or unsubscribed faster than it may.
@@ -52,6 +59,8 @@ impl Cause {
         match reason {
             ReasonCode::PacketTooLarge => Cause::PacketTooLarge,
             ReasonCode::ReceiveMaximumExceeded => Cause::Unreleased,
+            ReasonCode::KeepAliveTimeout => Cause::Unfinished,
+            ReasonCode::QuotaExceeded => Cause::PacketParts,
             _ => Cause::Protocol,
         }
     }
@@ -61,7 +70,10 @@ impl Cause {
         match self {
             Cause::Protocol => "protocol",
             Cause::PacketTooLarge => "packet_too_large",
+            Cause::PacketParts => "packet_parts",
+            Cause::Unfinished => "unfinished",
             Cause::TooSlow => "too_slow",
+            Cause::Memory => "memory",
             Cause::PublishRate => "publish_rate",
             Cause::FilterRate => "filter_rate",
             Cause::RetainedRate => "retained_rate",
@@ -82,7 +94,10 @@ impl fmt::Display for Cause {
         f.write_str(match self {
             Cause::Protocol => "it broke the protocol",
             Cause::PacketTooLarge => "it sent too large a packet",
+            Cause::PacketParts => "it sent a packet with too many filters or user properties",
+            Cause::Unfinished => "it did not finish a packet in time",
             Cause::TooSlow => "it did not read what was sent to it",
+            Cause::Memory => "it took most of the memory that connections may take",
             Cause::PublishRate => "it published faster than it may",
             Cause::FilterRate => "it subscribed faster than it may",
             Cause::RetainedRate => "its subscriptions reached for too many retained messages",

@@ -108,6 +108,8 @@ pub enum Closed {
     ProtocolError(ReasonCode),
     /// The client did not read what was sent to it.
     TooSlow,
+    /// What waits for it, or what it has not finished, took more memory than there is for all.
+    NoRoom,
     /// The node is stopping.
     Shutdown,
 }

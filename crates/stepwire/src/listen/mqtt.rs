@@ -6,6 +6,7 @@
 //! Read in this order: [`serve`], `session`, [`Connections`].
 
 mod connections;
+mod patience;
 mod session;
 mod stream;
 
@@ -21,7 +22,7 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use sha2::{Digest, Sha256};
-use stepwire_core::broker::{Identity, Input, Principal, Profile};
+use stepwire_core::broker::{self, Identity, Input, Principal, Profile};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time;
@@ -30,7 +31,8 @@ use tokio_rustls::server::TlsStream;
 
 use crate::listen::entrance::{Entrance, Ticket};
 
-pub use connections::Connections;
+pub use connections::{Connections, Room};
+pub use patience::Rates;
 pub use session::serve_stream;
 use stream::Stream;
 
@@ -65,6 +67,22 @@ pub struct Limits {
     pub packet_bytes_max: usize,
     /// Longest time to send what is left when a connection is closed.
     pub close_timeout: Duration,
+    /// Longest time from the first byte of a packet to its last, besides what its length takes.
+    pub packet_timeout: Duration,
+    /// How many bytes of a packet a second are enough.
+    pub packet_bytes_per_s_min: usize,
+    /// How long a client may not read at all what is sent to it.
+    pub stall_timeout: Duration,
+    /// Who sends faster is read from more slowly.
+    pub rates: Rates,
+}
+
+impl Limits {
+    /// Longest time for a packet whose body has so many bytes.
+    fn packet_timeout(&self, body: usize) -> Duration {
+        self.packet_timeout
+            + Duration::from_secs((body / self.packet_bytes_per_s_min.max(1)) as u64)
+    }
 }
 
 impl Default for Limits {
@@ -74,6 +92,13 @@ impl Default for Limits {
             connect_bytes_max: 16 * 1024,
             packet_bytes_max: 1024 * 1024,
             close_timeout: Duration::from_secs(5),
+            packet_timeout: Duration::from_secs(30),
+            packet_bytes_per_s_min: 4_096,
+            stall_timeout: Duration::from_mins(1),
+            rates: {
+                let rates = broker::Rates::STANDARD;
+                Rates { packets: rates.publishes, bytes: rates.publish_bytes }
+            },
         }
     }
 }

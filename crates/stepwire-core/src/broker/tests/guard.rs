@@ -419,6 +419,7 @@ fn whoever_is_cut_off_is_named_with_its_address_and_what_it_did() {
             ReasonCode::PacketTooLarge,
         ),
         (Closed::TooSlow, Cause::TooSlow, ReasonCode::QuotaExceeded),
+        (Closed::NoRoom, Cause::Memory, ReasonCode::QuotaExceeded),
     ] {
         let mut world = World::default();
         let (connection, _) = world.online(v5("d"));
