@@ -32,10 +32,11 @@ fn assert_logged(server: &Server, words: &str) {
 fn silent_connections_make_way_for_a_client_that_speaks() {
     let limits = ["strangers-max=20", "connect-seconds-max=4"];
     let server = node(&limits);
-    for listener in ["mqtt", "mqtts"] {
+    // the first byte of a CONNECT, and of a TLS handshake
+    for (listener, first) in [("mqtt", b"\x10"), ("mqtts", b"\x16")] {
         let begun = Instant::now();
         let mut silent: Vec<_> = (0..40).map(|_| Attacker::open(&server, listener)).collect();
-        silent.iter_mut().for_each(|attacker| attacker.send(b"\x10"));
+        silent.iter_mut().for_each(|attacker| attacker.send(first));
         Canary::online(&server, "late").flow();
         for attacker in &mut silent {
             assert_eq!(attacker.rest(), b"");
@@ -152,18 +153,18 @@ fn who_does_not_read_is_cut_off() {
 
 #[test]
 fn a_flood_of_messages_is_read_more_slowly_and_loses_none() {
-    let server = node(&["publishes-per-second=200", "publishes-at-once=200"]);
+    let server = node(&["publishes-per-second=2000", "publishes-at-once=2000"]);
     let mut flood = Attacker::online(&server, 5, "flood");
     let begun = Instant::now();
-    let messages: Vec<u8> = (1..=800).flat_map(|id| publish("t", b"x", 1, id)).collect();
+    let messages: Vec<u8> = (1..=10_000).flat_map(|id| publish("t", b"x", 1, id)).collect();
     let answers = thread::scope(|scope| {
         let canary = scope.spawn(|| Canary::online(&server, "canary").flow());
         flood.send(&messages);
-        let answers = (0..800).map(|_| flood.packet()).filter(|packet| packet[0] == 0x40).count();
+        let answers = (0..10_000).map(|_| flood.packet()).filter(|packet| packet[0] == 0x40).count();
         canary.join().unwrap();
         answers
     });
-    assert_eq!(answers, 800, "each is acknowledged");
+    assert_eq!(answers, 10_000, "each is acknowledged");
     assert!(begun.elapsed() >= Duration::from_millis(2_500), "{:?}", begun.elapsed());
     assert_logged(&server, "device `flood` at 127.0.0.1 is slowed down: it sends too fast");
 }
@@ -253,7 +254,7 @@ fn a_bomb_of_user_properties_is_not_unpacked() {
     }
     canary.flow();
     let grown = resident_bytes(&server).saturating_sub(before);
-    assert!(grown < 16 * MIB, "{grown} bytes");
+    assert!(grown < 32 * MIB, "{grown} bytes");
     assert_logged(
         &server,
         "was cut off: it sent a packet with too many filters or user properties (quota exceeded, 0x97)",
