@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use stepwire_core::broker;
+use stepwire_core::broker::{self, Overrun, Profile};
+use stepwire_core::rate::Rate;
 
 use crate::listen::{gate, mqtt};
 
@@ -119,12 +120,26 @@ impl MqttLimits {
     pub fn consistent(mut self) -> MqttLimits {
         // stored keys hold no longer topic
         self.client.topic_bytes_max = self.client.topic_bytes_max.min(32_768);
-        let largest = usize::try_from(self.client.packet_bytes_max).unwrap_or(usize::MAX);
-        self.connection.packet_bytes_max = largest;
-        let rates = &self.client.rates;
-        self.connection.rates =
-            mqtt::Rates { packets: rates.publishes, bytes: rates.publish_bytes };
         self
+    }
+
+    /// What a listener of this profile bounds.
+    pub fn of_listener(&self, profile: Profile) -> mqtt::Limits {
+        let client = match profile {
+            Profile::Standard => &self.client,
+            Profile::Aws => &broker::Limits::AWS,
+        };
+        let rates = &client.rates;
+        let (packets, bytes) = match rates.overrun {
+            Overrun::Slow => (rates.publishes, rates.publish_bytes),
+            // the broker counts them
+            Overrun::Refuse => (Rate::UNBOUNDED, Rate::UNBOUNDED),
+        };
+        mqtt::Limits {
+            packet_bytes_max: usize::try_from(client.packet_bytes_max).unwrap_or(usize::MAX),
+            rates: mqtt::Rates { packets, bytes },
+            ..self.connection.clone()
+        }
     }
 }
 
@@ -227,8 +242,9 @@ mod tests {
         for (key, value) in [("packet-bytes-max", 5_000), ("publishes-per-second", 7)] {
             MqttLimit::named(key).unwrap().set(&mut limits, value);
         }
-        let limits = limits.consistent();
-        assert_eq!(limits.connection.packet_bytes_max, 5_000);
-        assert_eq!(limits.connection.rates.packets.per_s, 7);
+        let standard = limits.of_listener(Profile::Standard);
+        assert_eq!((standard.packet_bytes_max, standard.rates.packets.per_s), (5_000, 7));
+        let aws = limits.of_listener(Profile::Aws);
+        assert_eq!((aws.packet_bytes_max, aws.rates.packets.per_s), (149_504, 0));
     }
 }

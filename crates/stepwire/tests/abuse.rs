@@ -160,7 +160,8 @@ fn a_flood_of_messages_is_read_more_slowly_and_loses_none() {
     let answers = thread::scope(|scope| {
         let canary = scope.spawn(|| Canary::online(&server, "canary").flow());
         flood.send(&messages);
-        let answers = (0..10_000).map(|_| flood.packet()).filter(|packet| packet[0] == 0x40).count();
+        let answers =
+            (0..10_000).map(|_| flood.packet()).filter(|packet| packet[0] == 0x40).count();
         canary.join().unwrap();
         answers
     });

@@ -4,14 +4,16 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use stepwire_asl::Timestamp;
+
 use super::ending::Ending;
 use super::session::{Link, SessionId};
 use super::topic::has_wildcard;
 use super::usage::SESSION_BYTES;
-use super::{Broker, ConnectionId, Identity, Turn};
+use super::{Broker, ConnectionId, Identity, Rates, Turn};
 use crate::message::Client;
 use crate::mqtt::{Connect, Publish, ReasonCode, Version};
-use crate::rate::Bucket;
+use crate::rate::{Bucket, Rate};
 
 /// What a client did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -153,14 +155,13 @@ pub(super) struct Allowance {
 }
 
 impl Allowance {
-    pub(super) fn new(turn: &Turn<'_>) -> Allowance {
-        let rates = &turn.limits().rates;
+    pub(super) fn new(rates: &Rates, now: Timestamp) -> Allowance {
         Allowance {
-            publishes: Bucket::full(rates.publishes, turn.now),
-            publish_bytes: Bucket::full(rates.publish_bytes, turn.now),
-            filters: Bucket::full(rates.filters, turn.now),
-            retained: Bucket::full(rates.retained, turn.now),
-            refusals: Bucket::full(rates.refusals, turn.now),
+            publishes: Bucket::full(rates.publishes, now),
+            publish_bytes: Bucket::full(rates.publish_bytes, now),
+            filters: Bucket::full(rates.filters, now),
+            retained: Bucket::full(rates.retained, now),
+            refusals: Bucket::full(rates.refusals, now),
         }
     }
 }
@@ -176,13 +177,12 @@ pub(super) enum Pace {
 }
 
 /// Counts a publish against what a client may do.
-pub(super) fn pace_of(link: &mut Link, publish: &Publish, turn: &Turn<'_>) -> Pace {
-    let rates = &turn.limits().rates;
+pub(super) fn pace_of(link: &mut Link, publish: &Publish, rates: &Rates, now: Timestamp) -> Pace {
     let bytes = (publish.topic.len() + publish.payload.len()) as u64;
     let Allowance { publishes, publish_bytes, .. } = &mut link.allowance;
-    let messages = publishes.charge(1, rates.publishes, turn.now);
-    let bytes = publish_bytes.charge(bytes, rates.publish_bytes, turn.now);
-    let far = |missing, rate: crate::rate::Rate| missing > rate.at_once.max(rate.per_s);
+    let messages = publishes.charge(1, rates.publishes, now);
+    let bytes = publish_bytes.charge(bytes, rates.publish_bytes, now);
+    let far = |missing, rate: Rate| missing > rate.at_once.max(rate.per_s);
     if messages == 0 && bytes == 0 {
         Pace::Within
     } else if far(messages, rates.publishes) || far(bytes, rates.publish_bytes) {
@@ -218,7 +218,7 @@ impl Broker {
     ) {
         let Some(session) = self.sessions.get_mut(id) else { return };
         let Some(link) = session.link.as_mut() else { return };
-        let rate = turn.limits().rates.refusals;
+        let rate = turn.limits_of(session.record.client.profile).rates.refusals;
         if link.allowance.refusals.charge(refusals, rate, turn.now) > 0 {
             self.throttle(id, cause, ReasonCode::QuotaExceeded, turn);
         }
@@ -231,9 +231,10 @@ impl Broker {
         filters: usize,
         turn: &Turn<'_>,
     ) -> bool {
-        let (own, all) = (turn.limits().rates.filters, turn.settings.budget.filters);
         let Some(session) = self.sessions.get_mut(id) else { return false };
         let Some(link) = session.link.as_mut() else { return false };
+        let own = turn.limits_of(session.record.client.profile).rates.filters;
+        let all = turn.settings.budget.filters;
         let of_all = self.filters.get_or_insert_with(|| Bucket::full(all, turn.now));
         let filters = filters as u64;
         link.allowance.filters.take(filters, own, turn.now) && of_all.take(filters, all, turn.now)
@@ -242,9 +243,9 @@ impl Broker {
     /// Counts retained messages that a filter of a client was compared with; whether it may have
     /// more of that.
     pub(super) fn may_look_at(&mut self, id: SessionId, messages: usize, turn: &Turn<'_>) -> bool {
-        let rate = turn.limits().rates.retained;
         let Some(session) = self.sessions.get_mut(id) else { return false };
         let Some(link) = session.link.as_mut() else { return false };
+        let rate = turn.limits_of(session.record.client.profile).rates.retained;
         link.allowance.retained.charge(messages as u64, rate, turn.now) == 0
     }
 
@@ -256,7 +257,7 @@ impl Broker {
         connect: &Connect,
         turn: &Turn<'_>,
     ) -> Option<(Cause, ReasonCode)> {
-        if let Some(cause) = known.and_then(|id| self.connects_too_often(id, turn)) {
+        if let Some(cause) = known.and_then(|id| self.connects_too_often(id, client, turn)) {
             return Some((cause, ReasonCode::ConnectionRateExceeded));
         }
         let old = known.and_then(|id| self.sessions.get(id)).map(|session| &session.record);
@@ -277,8 +278,13 @@ impl Broker {
         (bytes > budget.session_bytes_max).then_some((Cause::Sessions, ReasonCode::QuotaExceeded))
     }
 
-    fn connects_too_often(&mut self, id: SessionId, turn: &Turn<'_>) -> Option<Cause> {
-        let rates = &turn.limits().rates;
+    fn connects_too_often(
+        &mut self,
+        id: SessionId,
+        client: &Client,
+        turn: &Turn<'_>,
+    ) -> Option<Cause> {
+        let rates = &turn.limits_of(client.profile).rates;
         let session = self.sessions.get_mut(id)?;
         let full = |rate| Bucket::full(rate, turn.now);
         let takeovers = session.takeovers.get_or_insert_with(|| full(rates.takeovers));
@@ -308,7 +314,8 @@ impl Broker {
         turn: &Turn<'_>,
     ) -> Result<(), &'static str> {
         let Some(session) = self.sessions.get(id) else { return Ok(()) };
-        let (limits, budget, usage) = (turn.limits(), &turn.settings.budget, &self.usage);
+        let limits = turn.limits_of(session.record.client.profile);
+        let (budget, usage) = (&turn.settings.budget, &self.usage);
         if session.subscriptions.len() >= limits.subscriptions_max {
             return Err("too many subscriptions");
         }

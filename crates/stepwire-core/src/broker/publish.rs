@@ -20,20 +20,20 @@ impl Broker {
     ) {
         let Some(session) = self.sessions.get_mut(id) else { return };
         let Some(link) = session.link.as_mut() else { return };
-        if let Err(reason) = check(link, &mut publish, turn.limits()) {
+        let limits = turn.limits_of(session.record.client.profile);
+        if let Err(reason) = check(link, &mut publish, limits) {
             return self.fail(id, reason, turn);
         }
         let (connection, version) = (link.connection, link.version);
-        let pace = match turn.limits().rates.overrun {
+        let pace = match limits.rates.overrun {
             Overrun::Slow => Pace::Within,
-            Overrun::Refuse => guard::pace_of(link, &publish, turn),
+            Overrun::Refuse => guard::pace_of(link, &publish, &limits.rates, turn.now),
         };
         if let (QoS::ExactlyOnce, Some(packet_id)) = (publish.qos, publish.packet_id) {
             if session.received.contains(&packet_id) {
                 return turn.send(connection, Packet::PubRec(Ack::success(packet_id)));
             }
             let open = session.received.len();
-            let limits = turn.limits();
             let max = match version {
                 Version::V5 => usize::from(limits.receive_maximum),
                 Version::V31 | Version::V311 => limits.unreleased_max,
@@ -153,6 +153,13 @@ fn check(link: &mut Link, publish: &mut Publish, limits: &Limits) -> Result<(), 
     if (publish.qos == QoS::AtMostOnce) == publish.packet_id.is_some() {
         return Err(ReasonCode::MalformedPacket);
     }
+    if publish.qos > limits.qos_max {
+        return Err(ReasonCode::QoSNotSupported);
+    }
+    if publish.payload.len() > limits.payload_bytes_max {
+        return Err(ReasonCode::QuotaExceeded);
+    }
+    limits.bound(&mut publish.properties);
     let answer_topic = &publish.properties.response_topic;
     if !publish.subscription_ids.is_empty()
         || answer_topic.as_ref().is_some_and(|topic| topic.contains(['+', '#']))

@@ -48,6 +48,8 @@ pub trait Kernel: Send + Sync + 'static {
 pub struct Options {
     /// TLS with client certificates; `None` for plain TCP.
     pub tls: Option<Arc<ServerConfig>>,
+    /// Which rules it keeps to.
+    pub profile: Profile,
     /// Whether clients without a certificate may connect, and do everything.
     pub anonymous_allowed: bool,
     /// What is bounded.
@@ -172,7 +174,7 @@ async fn welcome(
     let mut principal = Principal {
         identity: Identity::Anonymous,
         ip: peer.ip().to_canonical(),
-        profile: Profile::Standard,
+        profile: options.profile,
         anonymous_allowed: options.anonymous_allowed,
     };
     // boxed, so that a connection without TLS does not reserve the memory of one with it
