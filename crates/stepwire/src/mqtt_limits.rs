@@ -117,6 +117,7 @@ impl MqttLimits {
     ];
 
     /// These limits, each in the places where it is kept to.
+    #[must_use]
     pub fn consistent(mut self) -> MqttLimits {
         // stored keys hold no longer topic
         self.client.topic_bytes_max = self.client.topic_bytes_max.min(32_768);

@@ -138,7 +138,7 @@ fn who_does_not_read_is_cut_off() {
     deaf.packet();
     let before = resident_bytes(&server);
     let mut sender = Attacker::online(&server, 5, "sender");
-    let message = publish("flood", &[b'x'; 60_000], 0, 0);
+    let message = publish("flood", &vec![b'x'; 60_000], 0, 0);
     for _ in 0..400 {
         sender.send(&message);
     }
