@@ -174,6 +174,13 @@ impl Kernel {
         Ok(answer)
     }
 
+    /// Takes some things out of groups that are gone.
+    pub(super) fn sweep_groups(&mut self, now: Timestamp, step: &mut Step) {
+        let mut out = registry::Out::default();
+        self.registry.sweep_groups(now, &self.settings, &mut out);
+        self.registered(now, out, step);
+    }
+
     /// Takes over what the registry decided, and publishes what it tells of it.
     fn registered(&mut self, now: Timestamp, out: registry::Out, step: &mut Step) {
         step.writes.extend(out.writes.into_iter().map(Write::Registry));
