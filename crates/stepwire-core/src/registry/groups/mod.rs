@@ -26,6 +26,9 @@ use crate::record::{Corrupt, Entry, KeyBuilder, Space, decode, encode};
 
 const FORMAT: u8 = 1;
 
+/// What stands for the parent of groups without one in lists of children.
+const NO_PARENT: &str = "";
+
 /// Most groups from a root to a group without children, both included.
 pub(super) const DEPTH_MAX: usize = 7;
 /// Most direct children of a group.
@@ -72,7 +75,7 @@ pub enum Write {
     Group(Arc<str>, Option<ThingGroup>),
     /// A group is a direct child of another, or no longer.
     Child {
-        /// The parent's name.
+        /// The parent's name; empty for a group without one.
         parent: Arc<str>,
         /// The child's name.
         child: Arc<str>,

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use stepwire_asl::Json;
 
-use super::{FORMAT, Request, ThingGroup, children_of, group_key, groups_of, members_of};
+use super::{
+    FORMAT, NO_PARENT, Request, ThingGroup, children_of, group_key, groups_of, members_of,
+};
 use crate::error::ApiError;
 use crate::read::Read;
 use crate::record::{KeyBuilder, Space, decode};
@@ -30,7 +32,8 @@ pub(in crate::registry) fn answer(
         Request::List { parent, prefix, recursive, page } => {
             let prefix = prefix.as_deref().unwrap_or_default();
             let listed = match parent {
-                None => all(prefix, page, read, settings),
+                None if *recursive => all(prefix, page, read, settings),
+                None => children(NO_PARENT, prefix, page, read, settings),
                 Some(parent) => {
                     group(parent, read)?;
                     if *recursive {
