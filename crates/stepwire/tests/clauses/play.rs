@@ -1,0 +1,324 @@
+//! Plays scripts: sends what they say, and compares what comes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+
+use crate::packet::{Version, bytes_of, decode, encode, frame, hex_bytes, text, word_of, words};
+use crate::page::{Block, Kind};
+
+/// What is waited for comes sooner, unless it never comes.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+type Result<T> = std::result::Result<T, String>;
+
+/// Plays a block against the node at `address`; an error says which line did not go as written.
+pub(crate) async fn play(block: &Block, version: Version, address: SocketAddr) -> Result<()> {
+    let ids = BTreeSet::from(["x".to_owned()]);
+    let letters = BTreeMap::new();
+    let mut stage = Stage { address, version, clients: BTreeMap::new(), ids, letters };
+    let mut result = Ok(());
+    for (number, line) in &block.lines {
+        let played = match block.kind {
+            Kind::Script => stage.line(line).await,
+            Kind::Refused => stage.refused(line, true).await,
+            Kind::FirstPacket => stage.refused(line, false).await,
+        };
+        result = played.map_err(|why| format!("line {number}: {line}\n    {why}"));
+        if result.is_err() {
+            break;
+        }
+    }
+    result?;
+    stage.swept().await
+}
+
+struct Stage {
+    address: SocketAddr,
+    version: Version,
+    clients: BTreeMap<String, Client>,
+    /// Client identifiers that may have a session.
+    ids: BTreeSet<String>,
+    /// Packet identifiers of the server by client and letter.
+    letters: BTreeMap<(String, String), String>,
+}
+
+/// One connection.
+struct Client {
+    stream: TcpStream,
+    version: Version,
+}
+
+impl Stage {
+    async fn line(&mut self, line: &str) -> Result<()> {
+        let (name, rest) = line.split_once(' ').ok_or("a line has at least two words")?;
+        let (verb, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+        if name == "wait" {
+            sleep(Duration::from_millis(verb.trim_end_matches("ms").parse().unwrap())).await;
+            return Ok(());
+        }
+        match verb {
+            "joins" | "returns" => return self.connects(name, verb, rest).await,
+            "cuts" => {
+                self.clients.remove(name).ok_or("it is not connected")?;
+                return Ok(());
+            }
+            _ => {}
+        }
+        if !self.clients.contains_key(name) {
+            self.open(name).await?;
+        }
+        self.ids.extend(
+            words(rest).iter().filter_map(|word| word.strip_prefix("id=")).map(str::to_owned),
+        );
+        let client = self.clients.get_mut(name).unwrap();
+        match verb {
+            ">" => {
+                let line = numbered(&self.letters, name, rest);
+                return client.send(&client.bytes(&line)).await;
+            }
+            "<" if rest == "nothing" => return client.nothing().await,
+            "<" if rest == "closed" => client.closed().await?,
+            "<" => {
+                let found = client.packet().await?.ok_or("the server has closed")?;
+                let found = self.lettered(name, rest, &found);
+                return if matches(rest, &found) { Ok(()) } else { Err(format!("came: {found}")) };
+            }
+            "ended" => client.ended(rest).await?,
+            "leaves" => {
+                client.send(&encode(client.version, &format!("DISCONNECT {rest}"))).await?;
+                client.closed().await?;
+            }
+            _ => return Err(format!("no verb is called {verb}")),
+        }
+        self.clients.remove(name);
+        Ok(())
+    }
+
+    /// Takes away what the script has left: sessions, and retained messages.
+    async fn swept(&mut self) -> Result<()> {
+        self.clients.clear();
+        self.version = Version::V311;
+        for id in std::mem::take(&mut self.ids) {
+            // one that was refused is refused again
+            let _ = self.connects("sweeper", "joins", &format!("id={id}")).await;
+        }
+        if self.connects("sweeper", "joins", "").await.is_err() {
+            // a node that lets nobody in
+            return Ok(());
+        }
+        let sweeper = self.clients.get_mut("sweeper").unwrap();
+        sweeper.send(&encode(Version::V311, "SUBSCRIBE #1 # qos=0")).await?;
+        sweeper.send(&encode(Version::V311, "PINGREQ")).await?;
+        loop {
+            let packet = sweeper.packet().await?.ok_or("the server has closed")?;
+            match words(&packet).as_slice() {
+                ["PUBLISH", topic, .., "retain"] => {
+                    let nothing = format!("PUBLISH {topic} \"\" retain");
+                    sweeper.send(&encode(Version::V311, &nothing)).await?;
+                }
+                ["PINGRESP"] => break,
+                _ => {}
+            }
+        }
+        sweeper.send(&encode(Version::V311, "UNSUBSCRIBE #2 #")).await?;
+        loop {
+            let packet = sweeper.packet().await?.ok_or("the server has closed")?;
+            if packet.starts_with("UNSUBACK") {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Puts the letter that `wanted` has for a packet identifier in its place, unless the letter
+    /// stands for another, or the identifier for another letter.
+    fn lettered(&mut self, name: &str, wanted: &str, found: &str) -> String {
+        let is_letter = |word: &&str| word.len() == 2 && word[1..].starts_with(char::is_alphabetic);
+        let letter =
+            words(wanted).into_iter().find(|word| word.starts_with('#') && is_letter(word));
+        let number = words(found).into_iter().find(|word| word.starts_with('#') && word.len() > 1);
+        let (Some(letter), Some(number)) = (letter, number) else { return found.to_owned() };
+        let key = (name.to_owned(), letter.to_owned());
+        let taken = self.letters.iter().any(|((of, _), is)| of == name && is == number);
+        if !taken {
+            self.letters.entry(key.clone()).or_insert_with(|| number.to_owned());
+        }
+        let known = self.letters.get(&key).is_some_and(|is| is == number);
+        if known { found.replacen(number, letter, 1) } else { found.to_owned() }
+    }
+
+    async fn open(&mut self, name: &str) -> Result<()> {
+        let stream = TcpStream::connect(self.address).await.map_err(|error| error.to_string())?;
+        stream.set_nodelay(true).unwrap();
+        self.clients.insert(name.to_owned(), Client { stream, version: self.version });
+        Ok(())
+    }
+
+    /// `a joins`: CONNECT with a clean start, and accepted. `a returns`: to its session.
+    async fn connects(&mut self, name: &str, verb: &str, rest: &str) -> Result<()> {
+        self.open(name).await?;
+        self.ids.insert(name.to_owned());
+        let client = self.clients.get_mut(name).unwrap();
+        let (first, after) = rest.split_once(' ').unwrap_or((rest, ""));
+        let rest = match Version::parse(first) {
+            Some(version) => {
+                client.version = version;
+                after
+            }
+            None => rest,
+        };
+        let named = rest.split(' ').any(|word| word.starts_with("id="));
+        let id = if named { String::new() } else { format!("id={name} ") };
+        let keep = if verb == "returns" { "keep " } else { "" };
+        client.send(&encode(client.version, &format!("CONNECT {keep}{id}{rest}"))).await?;
+        client
+            .expect(if verb == "returns" { "CONNACK 0 present ..." } else { "CONNACK 0 ..." })
+            .await
+    }
+
+    /// `BYTES => ANSWER`, on a connection of its own that ends with it.
+    async fn refused(&mut self, line: &str, joined: bool) -> Result<()> {
+        let line = line.split(" -- ").next().unwrap();
+        let (bytes, answer) = line.split_once(" => ").ok_or("there is no =>")?;
+        if joined {
+            self.connects("x", "joins", "").await?;
+        } else {
+            self.open("x").await?;
+        }
+        let client = self.clients.get_mut("x").unwrap();
+        client.send(&client.bytes(bytes)).await?;
+        match answer.trim() {
+            "closed" => client.closed().await,
+            code if joined => client.ended(code).await,
+            packet => {
+                let says_why = packet.starts_with("CONNACK 0x");
+                client.version = if says_why { Version::V5 } else { Version::V311 };
+                client.expect(packet).await?;
+                client.closed().await
+            }
+        }
+    }
+}
+
+/// Puts packet identifiers in the place of their letters.
+fn numbered(letters: &BTreeMap<(String, String), String>, name: &str, line: &str) -> String {
+    let of_client = letters.iter().filter(|((of, _), _)| of == name);
+    of_client.fold(line.to_owned(), |line, ((_, letter), number)| line.replace(letter, number))
+}
+
+impl Client {
+    /// The bytes of a packet, or of `bytes …`, which are sent as they are, or of `packet F …`, which
+    /// get a length.
+    fn bytes(&self, line: &str) -> Vec<u8> {
+        if let Some(rest) = line.strip_prefix("bytes ") {
+            return raw(rest);
+        }
+        match line.strip_prefix("packet ").map(|rest| rest.split_once(' ').unwrap_or((rest, ""))) {
+            Some((first, body)) => frame(hex_bytes(first)[0], &raw(body)),
+            None => encode(self.version, line),
+        }
+    }
+
+    async fn send(&mut self, bytes: &[u8]) -> Result<()> {
+        self.stream.write_all(bytes).await.map_err(|error| error.to_string())
+    }
+
+    /// The next packet; `None` when the server has closed.
+    async fn packet(&mut self) -> Result<Option<String>> {
+        let packet = timeout(PATIENCE, self.read()).await;
+        packet.map_err(|_| "nothing comes".to_owned())?
+    }
+
+    async fn read(&mut self) -> Result<Option<String>> {
+        let Ok(first) = self.stream.read_u8().await else { return Ok(None) };
+        let (mut length, mut shift) = (0, 0);
+        loop {
+            let byte = self.stream.read_u8().await.map_err(|_| "the end within a packet")?;
+            length |= usize::from(byte & 0x7F) << shift;
+            shift += 7;
+            if byte & 0x80 == 0 {
+                break;
+            }
+            if shift > 21 || length == 0 && byte == 0x80 {
+                return Err("a remaining length that is none".to_owned());
+            }
+        }
+        let mut body = vec![0; length];
+        self.stream.read_exact(&mut body).await.map_err(|_| "the end within a packet")?;
+        decode(self.version, first, &body).map(Some)
+    }
+
+    async fn expect(&mut self, wanted: &str) -> Result<()> {
+        let found = self.packet().await?.ok_or("the server has closed")?;
+        if matches(wanted, &found) { Ok(()) } else { Err(format!("came: {found}")) }
+    }
+
+    /// Nothing is on its way: what is asked for now is answered next.
+    async fn nothing(&mut self) -> Result<()> {
+        self.send(&encode(self.version, "PINGREQ")).await?;
+        self.expect("PINGRESP").await
+    }
+
+    async fn closed(&mut self) -> Result<()> {
+        match self.packet().await? {
+            None => Ok(()),
+            Some(packet) => Err(format!("came: {packet}")),
+        }
+    }
+
+    /// The server says why, if the version has a packet for it, and closes.
+    async fn ended(&mut self, reason: &str) -> Result<()> {
+        if self.version == Version::V5 {
+            self.expect(&format!("DISCONNECT {reason}")).await?;
+        }
+        self.closed().await
+    }
+}
+
+/// Hex; `"text"` as it is; `'text'` behind its length; either `*N` times.
+fn raw(line: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for word in words(line) {
+        let (word, count) = match word.rsplit_once('*').map(|(word, count)| (word, count.parse())) {
+            Some((word, Ok(count))) => (word, count),
+            _ => (word, 1),
+        };
+        let once = match word.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) {
+            Some(inner) => text(&bytes_of(inner)),
+            None if word.starts_with('"') => bytes_of(word),
+            None => hex_bytes(word),
+        };
+        bytes.extend(once.repeat(count));
+    }
+    bytes
+}
+
+/// Whether a line is as wanted: word by word, where `*` at the end of a word stands for any end, `|`
+/// separates alternatives, and `...` at the end lets more come.
+fn matches(wanted: &str, found: &str) -> bool {
+    let (wanted, found) = (words(wanted), words(found));
+    let open = wanted.last() == Some(&"...");
+    let wanted = if open { &wanted[..wanted.len() - 1] } else { &wanted[..] };
+    let lengths = if open { wanted.len() <= found.len() } else { wanted.len() == found.len() };
+    let surprise = open && found.contains(&"present") && !wanted.contains(&"present");
+    lengths
+        && !surprise
+        && wanted.iter().zip(&found).all(|(wanted, found)| word_matches(wanted, found))
+}
+
+fn word_matches(wanted: &str, found: &str) -> bool {
+    if wanted.starts_with("0x") && word_of(&bytes_of(wanted)) == found {
+        return true;
+    }
+    let (wanted, found) = (&wanted.replace('"', ""), &found.replace('"', ""));
+    if let Some(start) = wanted.strip_suffix('*') {
+        return found.starts_with(start);
+    }
+    let Some((name, values)) = wanted.split_once('=') else { return wanted == found };
+    let mut alternatives = values.split('|').map(|value| format!("{name}={value}"));
+    wanted == found || alternatives.any(|alternative| alternative == *found)
+}
