@@ -21,12 +21,14 @@ pub enum Space {
     Certificate = 0x11,
     /// IoT policies.
     Policy = 0x12,
-    /// Policies attached to certificates and certificates to things.
+    /// Certificates attached to things.
     Attachment = 0x13,
     /// Topic rules.
     Rule = 0x18,
     /// Answers that wait for their task (`completeTask`).
     Answer = 0x19,
+    /// Policies attached to certificates and thing groups.
+    PolicyAttachment = 0x1E,
     /// MQTT sessions and presence.
     Session = 0x20,
     /// Retained messages.

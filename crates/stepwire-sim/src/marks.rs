@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use stepwire_core::{Write, broker, executions, functions, registry, rules, tables};
+use stepwire_core::{Write, broker, executions, functions, rules, tables};
 
 /// Every situation the simulation is meant to reach.
 pub const ALL: &[&str] = &[
@@ -184,12 +184,7 @@ fn kind(write: &Write) -> &'static str {
             broker::Write::Retained { .. } => "a retained message",
             broker::Write::Held { .. } => "a held message",
         },
-        Write::Registry(
-            registry::Write::Thing(..)
-            | registry::Write::Certificate(..)
-            | registry::Write::Policy(..)
-            | registry::Write::Attachment { .. },
-        ) => "a registry change",
+        Write::Registry(_) => "a registry change",
         Write::Rules(rules::Write::Rule(..)) => "a rule",
         Write::Tables(write) => match write {
             tables::Write::Item(..) => "an item",

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use reqwest::Url;
 use stepwire_core::{Quota, Quotas};
 
+use crate::listen::gate;
+
 /// Everything that can be configured about a node.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -39,6 +41,8 @@ pub struct Config {
     pub names: Vec<String>,
     /// What workflows may use. Default: AWS's quotas.
     pub quotas: Quotas,
+    /// How many connections are taken, and how fast.
+    pub gate: gate::Limits,
     /// AWS region in every ARN. Default: `us-east-1`.
     pub region: String,
     /// AWS account in every ARN, twelve digits. Default: `000000000000`.
@@ -79,6 +83,7 @@ impl Default for Config {
             secrets: None,
             names: Vec::new(),
             quotas: Quotas::default(),
+            gate: gate::Limits::default(),
             region: "us-east-1".to_owned(),
             account: "000000000000".to_owned(),
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::authorize::Principal;
-use super::disconnect::Ending;
+use super::ending::Ending;
 use super::presence::{self, identifier};
 use super::session::{Link, SessionId, SessionRecord};
 use super::topic::{is_reserved, is_topic_name};
@@ -44,7 +44,8 @@ impl Broker {
         }
         let mut client = Client {
             id: Arc::clone(&connect.client_id),
-            certificate: principal.certificate.clone(),
+            identity: principal.identity.clone(),
+            profile: principal.profile,
             thing: None,
             ip: principal.ip,
             session: Arc::default(),
@@ -59,6 +60,9 @@ impl Broker {
             Some(id) => self.settle(id, connect.clean_start, turn),
             None => false,
         };
+        if let Some(seconds) = answer.server_keep_alive_s {
+            connect.keep_alive_s = seconds;
+        }
         let record = self.new_record(client, &mut connect, session_present, turn);
         let answer = ConnAck { session_present, ..answer };
         self.open(connection, &record, &connect, answer, turn);
@@ -88,7 +92,7 @@ impl Broker {
         turn: &mut Turn<'_>,
     ) -> Arc<SessionRecord> {
         let known = self.sessions.find(&client.id).and_then(|id| self.sessions.get(id));
-        let version_number = known.map_or(0, |session| session.record.version_number + 1);
+        let version_number = known.map_or(0, |session| session.record.next_version);
         client.session = identifier(
             &turn.settings.secret,
             "session",
@@ -100,8 +104,11 @@ impl Broker {
         let record = Arc::new(SessionRecord {
             client: Arc::new(client),
             version_number,
+            next_version: version_number + 1,
             connected: true,
             since: turn.now,
+            disconnect_reason: None,
+            keep_alive_s: connect.keep_alive_s,
             expiry_s,
             stored: expiry_s > 0 || resumed,
             will: connect.will.take().map(Arc::from),
@@ -123,13 +130,12 @@ impl Broker {
     ) {
         let Some(id) = self.sessions.find(&record.client.id) else { return };
         let Some(session) = self.sessions.get_mut(id) else { return };
-        let keep_alive_s = answer.server_keep_alive_s.unwrap_or(connect.keep_alive_s);
         let limits = turn.limits();
         let window = connect.receive_maximum.map_or(u16::MAX, u16::from).min(limits.in_flight_max);
         session.link = Some(Box::new(Link {
             connection,
             version: connect.version,
-            silence_ms: i64::from(keep_alive_s) * 1_500,
+            silence_ms: i64::from(record.keep_alive_s) * 1_500,
             heard: turn.now,
             window: usize::from(window),
             packet_bytes_max: connect.packet_bytes_max.map_or(usize::MAX, |bytes| bytes as usize),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::disconnect::Ending;
+use super::ending::Ending;
 use super::session::{Link, SessionId};
 use super::topic::{is_reserved, is_topic_name};
 use super::write::Write;

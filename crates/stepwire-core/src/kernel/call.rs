@@ -6,6 +6,7 @@ use stepwire_asl::{Json, Timestamp};
 
 use super::{Kernel, Step};
 use crate::asking::Asker;
+use crate::broker;
 use crate::effect::{Effect, Report};
 use crate::error::ApiError;
 use crate::executions::{self, Ran, activities};
@@ -37,6 +38,7 @@ impl Kernel {
                 self.end_trial(now, id, step);
                 None
             }
+            Request::Broker(request) => self.call_broker(now, asker, request, step),
             Request::Queues(request) if !request.is_read() => {
                 self.call_queues(now, asker, request, reads, step)
             }
@@ -51,6 +53,27 @@ impl Kernel {
                 }
             }
             _ => Some(self.answer(now, request, reads, step)),
+        }
+    }
+
+    /// Carries out a request on connections and retained messages. `None`: the caller waits for a
+    /// device.
+    fn call_broker(
+        &mut self,
+        now: Timestamp,
+        asker: Asker,
+        request: &broker::Request,
+        step: &mut Step,
+    ) -> Option<Result<Json, ApiError>> {
+        let mut out = broker::Out::default();
+        let answer = self.broker.call(now, request, &self.registry, &self.settings, &mut out);
+        self.absorb(0, out, step);
+        match answer {
+            broker::Answer::Now(answer) => Some(answer),
+            broker::Answer::Later(number) => {
+                self.confirmations.insert(number, asker);
+                None
+            }
         }
     }
 
@@ -116,7 +139,9 @@ impl Kernel {
             Request::Topics(request) => self.call_topics(now, request, step),
             Request::Events(request) => self.call_events(now, request, step),
             // These may have to wait: see `call`.
-            Request::Queues(_) => Err(ApiError::new("InternalFailure", "not answered at once")),
+            Request::Queues(_) | Request::Broker(_) => {
+                Err(ApiError::new("InternalFailure", "not answered at once"))
+            }
             Request::Publish(publish) => {
                 publish.within(&self.settings.mqtt)?;
                 self.publish(publish.message(now), 0, step);

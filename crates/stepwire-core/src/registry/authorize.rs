@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use super::policy::{Facts, Verdict};
-use super::{Attached, CertificateStatus, Registry, Thing};
-use crate::broker::{Action, Authorize, Principal, Refused};
+use super::Registry;
+use super::certificates::Status;
+use super::policies::{Facts, Target, Verdict};
+use super::things::Thing;
+use crate::broker::{Action, Authorize, Identity, Principal, Refused};
 use crate::message::Client;
 
 impl Authorize for Registry {
@@ -14,16 +16,15 @@ impl Authorize for Registry {
         client_id: &str,
     ) -> Result<Option<Arc<str>>, Refused> {
         let refuse = |why: &str| Err(Refused { why: why.into() });
-        let Some(id) = &principal.certificate else {
-            return if principal.anonymous_allowed {
-                Ok(None)
-            } else {
-                refuse("it showed no certificate")
-            };
+        let id = match &principal.identity {
+            Identity::Certificate(id) => id,
+            Identity::Signed(_) => return Ok(None),
+            Identity::Anonymous if principal.anonymous_allowed => return Ok(None),
+            Identity::Anonymous => return refuse("it showed no certificate"),
         };
-        match self.certificates.get(id).map(|certificate| certificate.status) {
+        match self.certificates.find(id).map(|certificate| certificate.status) {
             None => return refuse("its certificate is not registered"),
-            Some(CertificateStatus::Active) => {}
+            Some(Status::Active) => {}
             Some(_) => return refuse("its certificate is not active"),
         }
         let thing = self.thing_of(id, client_id);
@@ -35,12 +36,13 @@ impl Authorize for Registry {
     }
 
     fn allows(&self, client: &Client, action: Action, resource: &str) -> bool {
-        let Some(id) = &client.certificate else {
-            // Let in without a certificate by a listener that says so: loopback development.
-            return true;
+        let id = match &client.identity {
+            Identity::Certificate(id) => id,
+            // Let in without proof by a listener that says so, or by the node's own key.
+            Identity::Anonymous | Identity::Signed(_) => return true,
         };
-        let active = self.certificates.get(id).map(|certificate| certificate.status);
-        if active != Some(CertificateStatus::Active) {
+        let active = self.certificates.find(id).map(|certificate| certificate.status);
+        if active != Some(Status::Active) {
             return false;
         }
         let kind = match action {
@@ -57,8 +59,8 @@ impl Authorize for Registry {
 impl Registry {
     /// The thing a connection speaks for: its client id names one its certificate is attached to.
     fn thing_of(&self, certificate: &str, client_id: &str) -> Option<&Thing> {
-        let attached = self.principals.get(client_id)?.contains(certificate);
-        self.things.get(client_id).filter(|_| attached)
+        let thing = self.things.find(client_id)?;
+        self.things.is_attached(client_id, certificate).then_some(thing)
     }
 
     fn verdict(
@@ -72,9 +74,9 @@ impl Registry {
         // Resources name region and account, which are this node's own whatever they say.
         let arn = format!("arn:aws:iot:::{kind}/{name}");
         let mut allowed = false;
-        for attached in self.attached.get(certificate).into_iter().flatten() {
-            let Attached::Policy(policy) = attached else { continue };
-            let Some((_, policy)) = self.policies.get(policy) else { continue };
+        let target = Target::Certificate(Arc::clone(certificate));
+        for policy in self.policies.attached_to(&target) {
+            let Some(policy) = self.policies.find(policy) else { continue };
             match policy.verdict(action.name(), &arn, facts) {
                 Verdict::Denied => return false,
                 Verdict::Allowed => allowed = true,

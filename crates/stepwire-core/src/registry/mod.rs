@@ -2,233 +2,186 @@
 //!
 //! A device is what its certificate's fingerprint says: certificate, then the thing it is attached
 //! to, then the policies attached to it. The registry is small enough to be in memory whole.
+//!
+//! One module per subject, each with its own requests, writes and state; this one only nests them.
+//! Read in this order: [`things`], [`certificates`], [`policies`], `authorize`.
 
 mod authorize;
-mod call;
-pub mod policy;
-mod request;
-mod view;
+pub mod certificates;
+mod error;
+mod listing;
+mod names;
+pub mod policies;
+pub mod things;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-use stepwire_asl::Timestamp;
+use stepwire_asl::{Json, Timestamp};
 
-pub use request::{CertificateStatus, Page, Request};
-pub use view::answer;
+pub use listing::Page;
 
-use crate::read::{Key, Range};
-use crate::record::{Corrupt, Entry, KeyBuilder, Space, decode, encode};
-use policy::Policy;
+use crate::error::ApiError;
+use crate::params::Params;
+use crate::read::Read;
+use crate::record::{Corrupt, Entry, Space};
+use crate::settings::Settings;
+use certificates::Certificates;
+use policies::Policies;
+use things::Things;
 
-const FORMAT: u8 = 1;
-
-/// A thing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Thing {
-    /// Name.
-    pub name: Arc<str>,
-    /// `thingId`
-    pub id: Arc<str>,
-    /// Attributes.
-    pub attributes: BTreeMap<Arc<str>, Arc<str>>,
-    /// Grows with each change.
-    pub version: u64,
-    /// When it was created.
-    pub created: Timestamp,
+/// A registry request.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Request {
+    /// Things and their principals.
+    Things(things::Request),
+    /// Certificates.
+    Certificates(certificates::Request),
+    /// Policies and what they are attached to.
+    Policies(policies::Request),
 }
 
-/// A device certificate.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Certificate {
-    /// SHA-256 of the DER, 64 hex digits.
-    pub id: Arc<str>,
-    /// PEM.
-    pub pem: Arc<str>,
-    /// Whether it may connect.
-    pub status: CertificateStatus,
-    /// When it was registered.
-    pub created: Timestamp,
-    /// When its status last changed.
-    pub modified: Timestamp,
+impl Request {
+    /// The request that `body` makes of `operation`; `None` for operations we do not serve.
+    pub fn parse(operation: &str, body: &Json) -> Option<Result<Request, ApiError>> {
+        let p = &Params::new(body, "InvalidRequestException");
+        if let Some(parsed) = things::Request::parse(operation, p) {
+            return Some(parsed.map(Request::Things));
+        }
+        if let Some(parsed) = certificates::Request::parse(operation, p) {
+            return Some(parsed.map(Request::Certificates));
+        }
+        Some(policies::Request::parse(operation, p)?.map(Request::Policies))
+    }
+
+    /// Whether it changes nothing.
+    pub fn is_read(&self) -> bool {
+        match self {
+            Request::Things(request) => request.is_read(),
+            Request::Certificates(request) => request.is_read(),
+            Request::Policies(request) => request.is_read(),
+        }
+    }
 }
 
-/// A policy as it was given.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PolicyRecord {
-    /// Name.
-    pub name: Arc<str>,
-    /// The document, byte for byte.
-    pub document: Arc<str>,
-    /// When it was created.
-    pub created: Timestamp,
-}
-
-/// What is attached to a certificate.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Attached {
-    /// A policy, by name.
-    Policy(Arc<str>),
-    /// A thing, by name.
-    Thing(Arc<str>),
+/// The answer to a request that reads; AWS's members of the operation's output.
+pub fn answer(request: &Request, read: &dyn Read, settings: &Settings) -> Result<Json, ApiError> {
+    match request {
+        Request::Things(request) => things::answer(request, read, settings),
+        Request::Certificates(request) => certificates::answer(request, read, settings),
+        Request::Policies(request) => policies::answer(request, read, settings),
+    }
 }
 
 /// One durable change.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Write {
-    /// A thing as it now is, or gone.
-    Thing(Arc<str>, Option<Thing>),
-    /// A certificate as it now is, or gone.
-    Certificate(Arc<str>, Option<Certificate>),
-    /// A policy as it now is, or gone.
-    Policy(Arc<str>, Option<PolicyRecord>),
-    /// Something attached to a certificate, or detached.
-    Attachment {
-        /// Certificate id.
-        certificate: Arc<str>,
-        /// What.
-        attached: Attached,
-        /// Since when; `None` once it no longer is.
-        since: Option<Timestamp>,
-    },
+    /// Things and their principals.
+    Things(things::Write),
+    /// Certificates.
+    Certificates(certificates::Write),
+    /// Policies and what they are attached to.
+    Policies(policies::Write),
 }
 
 impl Write {
     /// The stored form.
     pub fn entry(&self) -> Entry {
         match self {
-            Write::Thing(name, thing) => {
-                (thing_key(name), thing.as_ref().map(|thing| encode(FORMAT, thing)))
-            }
-            Write::Certificate(id, certificate) => {
-                (certificate_key(id), certificate.as_ref().map(|c| encode(FORMAT, c)))
-            }
-            Write::Policy(name, policy) => {
-                (policy_key(name), policy.as_ref().map(|policy| encode(FORMAT, policy)))
-            }
-            Write::Attachment { certificate, attached, since } => {
-                let key = attachment_key(certificate, attached);
-                (key, since.as_ref().map(|since| encode(FORMAT, since)))
-            }
+            Write::Things(write) => write.entry(),
+            Write::Certificates(write) => write.entry(),
+            Write::Policies(write) => write.entry(),
         }
     }
 }
 
-pub(crate) fn thing_key(name: &str) -> Key {
-    KeyBuilder::new(Space::Thing).text(name).build()
-}
-
-pub(crate) fn certificate_key(id: &str) -> Key {
-    KeyBuilder::new(Space::Certificate).text(id).build()
-}
-
-pub(crate) fn policy_key(name: &str) -> Key {
-    KeyBuilder::new(Space::Policy).text(name).build()
-}
-
-/// Everything attached to a certificate.
-pub(crate) fn attachments_of(certificate: &str) -> Range {
-    Range::prefix(&KeyBuilder::new(Space::Attachment).text(certificate).build())
-}
-
-fn attachment_key(certificate: &str, attached: &Attached) -> Key {
-    let key = KeyBuilder::new(Space::Attachment).text(certificate);
-    match attached {
-        Attached::Policy(name) => key.text("policy").text(name),
-        Attached::Thing(name) => key.text("thing").text(name),
+impl From<things::Write> for Write {
+    fn from(write: things::Write) -> Write {
+        Write::Things(write)
     }
-    .build()
 }
 
-/// The certificate and what is attached to it, as an attachment's key names them.
-pub(crate) fn attachment(key: &[u8]) -> Option<(Arc<str>, Attached)> {
-    let text = std::str::from_utf8(key.get(1..)?).ok()?;
-    match text.split('\0').collect::<Vec<_>>().as_slice() {
-        [certificate, "policy", name, ""] => {
-            Some((Arc::from(*certificate), Attached::Policy(Arc::from(*name))))
-        }
-        [certificate, "thing", name, ""] => {
-            Some((Arc::from(*certificate), Attached::Thing(Arc::from(*name))))
-        }
-        _ => None,
+impl From<certificates::Write> for Write {
+    fn from(write: certificates::Write) -> Write {
+        Write::Certificates(write)
     }
+}
+
+impl From<policies::Write> for Write {
+    fn from(write: policies::Write) -> Write {
+        Write::Policies(write)
+    }
+}
+
+/// What every decision of one request needs.
+struct Turn<'a> {
+    now: Timestamp,
+    settings: &'a Settings,
+    out: &'a mut Vec<Write>,
 }
 
 /// Everything registered.
 #[derive(Debug, Default, PartialEq)]
 pub struct Registry {
-    things: BTreeMap<Arc<str>, Thing>,
-    certificates: BTreeMap<Arc<str>, Certificate>,
-    policies: BTreeMap<Arc<str>, (PolicyRecord, Policy)>,
-    /// By certificate.
-    attached: BTreeMap<Arc<str>, BTreeSet<Attached>>,
-    /// Certificates by thing; derived from `attached`.
-    principals: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
+    /// Things and their principals.
+    pub things: Things,
+    /// Certificates.
+    pub certificates: Certificates,
+    /// Policies and what they are attached to.
+    pub policies: Policies,
 }
 
 impl Registry {
-    /// What recovery loads.
-    pub const SPACES: &'static [Space] =
-        &[Space::Thing, Space::Certificate, Space::Policy, Space::Attachment];
+    /// What recovery loads: the spaces of every subject.
+    pub const SPACES: &'static [Space] = &[
+        Space::Thing,
+        Space::Attachment,
+        Space::Certificate,
+        Space::Policy,
+        Space::PolicyAttachment,
+    ];
+
+    /// Carries out a request that changes something. On `Err` nothing has changed.
+    pub fn call(
+        &mut self,
+        now: Timestamp,
+        request: &Request,
+        settings: &Settings,
+        out: &mut Vec<Write>,
+    ) -> Result<Json, ApiError> {
+        let turn = &mut Turn { now, settings, out };
+        match request {
+            Request::Things(request) => self.call_things(request, turn),
+            Request::Certificates(request) => self.call_certificates(request, turn),
+            Request::Policies(request) => self.call_policies(request, turn),
+        }
+    }
+
+    fn record(&mut self, write: impl Into<Write>, turn: &mut Turn<'_>) {
+        let write = write.into();
+        self.apply(&write);
+        turn.out.push(write);
+    }
 
     /// The only thing that changes the registry.
     pub fn apply(&mut self, write: &Write) {
         match write {
-            Write::Thing(name, Some(thing)) => {
-                self.things.insert(Arc::clone(name), thing.clone());
-            }
-            Write::Thing(name, None) => {
-                self.things.remove(name);
-            }
-            Write::Certificate(id, Some(certificate)) => {
-                self.certificates.insert(Arc::clone(id), certificate.clone());
-            }
-            Write::Certificate(id, None) => {
-                self.certificates.remove(id);
-            }
-            Write::Policy(name, Some(record)) => {
-                // A document is checked before it is recorded; one that no longer compiles allows
-                // nothing.
-                let compiled = Policy::parse(&record.document).unwrap_or_default();
-                self.policies.insert(Arc::clone(name), (record.clone(), compiled));
-            }
-            Write::Policy(name, None) => {
-                self.policies.remove(name);
-            }
-            Write::Attachment { certificate, attached, since } => {
-                self.apply_attachment(certificate, attached, since.is_some());
-            }
+            Write::Things(write) => self.things.apply(write),
+            Write::Certificates(write) => self.certificates.apply(write),
+            Write::Policies(write) => self.policies.apply(write),
         }
     }
 
-    fn apply_attachment(&mut self, certificate: &Arc<str>, attached: &Attached, there: bool) {
-        if let Attached::Thing(thing) = attached {
-            change(&mut self.principals, thing, certificate, there);
-        }
-        change(&mut self.attached, certificate, attached, there);
-    }
-
-    /// Takes in one stored entry.
+    /// Takes in one stored entry of one of the [`SPACES`](Registry::SPACES).
     pub fn load(&mut self, key: &[u8], value: &[u8]) -> Result<(), Corrupt> {
-        let corrupt = |why: &str| Corrupt { key: key.to_vec(), why: why.to_owned() };
-        let space = key.first().copied().unwrap_or_default();
-        let write = if space == Space::Thing as u8 {
-            let thing: Thing = decode(FORMAT, key, value)?;
-            Write::Thing(Arc::clone(&thing.name), Some(thing))
-        } else if space == Space::Certificate as u8 {
-            let certificate: Certificate = decode(FORMAT, key, value)?;
-            Write::Certificate(Arc::clone(&certificate.id), Some(certificate))
-        } else if space == Space::Policy as u8 {
-            let policy: PolicyRecord = decode(FORMAT, key, value)?;
-            Write::Policy(Arc::clone(&policy.name), Some(policy))
+        let is_in =
+            |spaces: &[Space]| spaces.iter().any(|space| key.first() == Some(&(*space as u8)));
+        if is_in(Things::SPACES) {
+            self.things.load(key, value)
+        } else if is_in(Certificates::SPACES) {
+            self.certificates.load(key, value)
         } else {
-            let (certificate, attached) =
-                attachment(key).ok_or_else(|| corrupt("not an attachment's key"))?;
-            Write::Attachment { certificate, attached, since: Some(decode(FORMAT, key, value)?) }
-        };
-        self.apply(&write);
-        Ok(())
+            self.policies.load(key, value)
+        }
     }
 }
 
@@ -249,17 +202,14 @@ fn change<K: Ord + Clone, V: Ord + Clone>(
     }
 }
 
-/// The stored thing.
-pub(crate) fn thing(key: &[u8], value: &[u8]) -> Result<Thing, Corrupt> {
-    decode(FORMAT, key, value)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The stored certificate.
-pub(crate) fn certificate(key: &[u8], value: &[u8]) -> Result<Certificate, Corrupt> {
-    decode(FORMAT, key, value)
-}
-
-/// The stored policy.
-pub(crate) fn stored_policy(key: &[u8], value: &[u8]) -> Result<PolicyRecord, Corrupt> {
-    decode(FORMAT, key, value)
+    #[test]
+    fn recovery_loads_what_every_subject_stores() {
+        let subjects = [Things::SPACES, Certificates::SPACES, Policies::SPACES].concat();
+        assert!(subjects.iter().all(|space| Registry::SPACES.contains(space)));
+        assert_eq!(subjects.len(), Registry::SPACES.len());
+    }
 }

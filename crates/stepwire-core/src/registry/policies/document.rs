@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use stepwire_asl::Json;
 
+use crate::registry::things::Thing;
+
 /// Longest document, without white space.
 const DOCUMENT_MAX: usize = 2_048;
 
@@ -52,7 +54,7 @@ pub struct Facts<'a> {
     /// MQTT client id.
     pub client_id: &'a str,
     /// The thing the connection speaks for.
-    pub thing: Option<&'a super::Thing>,
+    pub thing: Option<&'a Thing>,
     /// Where it connects from.
     pub ip: IpAddr,
 }
@@ -272,7 +274,6 @@ mod tests {
     use stepwire_asl::Timestamp;
 
     use super::*;
-    use crate::registry::Thing;
 
     fn thing(name: &str) -> Thing {
         Thing {

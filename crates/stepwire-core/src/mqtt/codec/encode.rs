@@ -1,10 +1,10 @@
 //! From packets to bytes.
 
-use bytes::{BufMut, BytesMut};
-use stepwire_core::message::Properties;
-use stepwire_core::mqtt::{
+use crate::message::Properties;
+use crate::mqtt::{
     Ack, ConnAck, Disconnect, Packet, Publish, ReasonCode, SubAck, Version, varint_len,
 };
+use bytes::{BufMut, BytesMut};
 
 use super::{kind, property};
 

@@ -1,7 +1,9 @@
 //! MQTT control packets as values: one model for MQTT 3.1, 3.1.1 and 5.0.
 //!
-//! The listener turns bytes into these and back. What a version cannot say (a reason code in a
+//! [`codec`] turns bytes into these and back. What a version cannot say (a reason code in a
 //! 3.1.1 PUBACK, a property) is left out when a packet is written for it.
+
+pub mod codec;
 
 use std::fmt;
 use std::num::NonZeroU16;

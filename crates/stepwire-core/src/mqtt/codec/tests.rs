@@ -3,10 +3,10 @@
 
 use std::num::NonZeroU16;
 
+use crate::message::{Properties, QoS};
+use crate::mqtt::{Ack, ConnAck, Disconnect, Packet, PacketId, Publish, SubAck, Version};
 use bytes::BytesMut;
 use stepwire_asl::Entropy;
-use stepwire_core::message::{Properties, QoS};
-use stepwire_core::mqtt::{Ack, ConnAck, Disconnect, Packet, PacketId, Publish, SubAck, Version};
 
 use super::*;
 

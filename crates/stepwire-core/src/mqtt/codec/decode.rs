@@ -3,12 +3,12 @@
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use stepwire_core::message::{Properties, QoS};
-use stepwire_core::mqtt::{
+use crate::message::{Properties, QoS};
+use crate::mqtt::{
     Ack, Auth, Connect, Disconnect, Packet, PacketId, Publish, ReasonCode, RetainHandling,
     Subscribe, SubscriptionOptions, Unsubscribe, UserProperties, Version, Will,
 };
+use bytes::Bytes;
 
 use super::{kind, property};
 

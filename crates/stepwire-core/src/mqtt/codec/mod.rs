@@ -10,7 +10,7 @@ mod encode;
 pub use decode::{Unsupported, decode, decode_connect};
 pub use encode::{TooLong, encode};
 
-use stepwire_core::mqtt::ReasonCode;
+use crate::mqtt::ReasonCode;
 
 /// Packet types, the upper four bits of the first byte (MQTT 5.0, 2.1.2).
 mod kind {
