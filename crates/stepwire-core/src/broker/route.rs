@@ -261,11 +261,12 @@ impl Broker {
             && let Some(packet_id) = queue.open(link.window)
         {
             let Some(packet) = delivery.packet(message, turn.now) else { return false };
+            let packet = Publish { packet_id: Some(packet_id), ..packet };
             if !fits(link, &packet) {
                 turn.refuse(&client, Action::Receive, &message.topic, TOO_LARGE);
                 return false;
             }
-            now = Some(Publish { packet_id: Some(packet_id), ..packet });
+            now = Some(packet);
         }
         let message = Arc::clone(shared.get_or_insert_with(|| Arc::new(message.clone())));
         let Delivery { qos, retain, subscription_ids } = delivery;
@@ -369,7 +370,13 @@ fn send(link: &mut Link, mut packet: Publish, out: &mut Out) {
     out.sends.push((connection, Packet::Publish(packet)));
 }
 
+/// Shorter topics are shorter than the property, which may lengthen the length of properties too.
+const ALIASED_BYTES_MIN: usize = 4;
+
 fn use_alias(link: &mut Link, packet: &mut Publish) {
+    if packet.topic.len() < ALIASED_BYTES_MIN {
+        return;
+    }
     if let Some(alias) = link.aliases_out.get(&packet.topic) {
         packet.topic_alias = Some(*alias);
         packet.topic = Arc::default();
