@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::session::{SessionId, Subscription};
+use super::session::{Link, SessionId, Subscription};
 use super::topic::Filter;
 use super::write::Write;
 use super::{Action, Broker, Turn, presence};
 use crate::mqtt::{
     Packet, ReasonCode, RetainHandling, SubAck, Subscribe, SubscriptionOptions, Unsubscribe,
-    Version,
+    Version, varint_len,
 };
 
 impl Broker {
@@ -21,7 +21,9 @@ impl Broker {
         let Some(session) = self.sessions.get(id) else { return };
         let Some(link) = &session.link else { return };
         let (connection, version) = (link.connection, link.version);
-        if let Err(reason) = check(&subscribe, version, turn) {
+        let checked = check(&subscribe, version, turn)
+            .and_then(|()| answer_fits(link, subscribe.filters.len()));
+        if let Err(reason) = checked {
             return self.fail(id, reason, turn);
         }
         let Subscribe { packet_id, filters, subscription_id, .. } = subscribe;
@@ -111,6 +113,9 @@ impl Broker {
         let Some(link) = &session.link else { return };
         let connection = link.connection;
         let Unsubscribe { packet_id, filters, .. } = unsubscribe;
+        if let Err(reason) = answer_fits(link, filters.len()) {
+            return self.fail(id, reason, turn);
+        }
         let valid = |filter: &Arc<str>| Filter::parse(filter, turn.limits()).is_some();
         if filters.is_empty() || !filters.iter().all(valid) {
             return self.fail(id, ReasonCode::TopicFilterInvalid, turn);
@@ -158,6 +163,14 @@ impl Broker {
             self.announce(event, turn);
         }
     }
+}
+
+/// Whether the client takes an answer with so many reasons. It cannot be left out, and a part of it
+/// would be wrong (MQTT 5.0, 3.1.2.11.4).
+fn answer_fits(link: &Link, reasons: usize) -> Result<(), ReasonCode> {
+    let body = 3 + reasons;
+    let fits = 1 + varint_len(body) + body <= link.packet_bytes_max;
+    if fits { Ok(()) } else { Err(ReasonCode::PacketTooLarge) }
 }
 
 /// Checks what no reason code of SUBACK can say.
