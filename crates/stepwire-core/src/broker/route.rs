@@ -101,22 +101,22 @@ impl Delivery {
 
     fn packet(&self, message: &Message, now: Timestamp) -> Option<Publish> {
         let ids = self.subscription_ids.clone();
-        publish(message, now, self.qos, self.retain, ids)
+        let expiry_s = remaining(message, now)?;
+        Some(publish(message, expiry_s, self.qos, self.retain, ids))
     }
 }
 
-/// The packet that delivers `message`; `None` when it has expired.
+/// The packet that delivers `message`, which may wait for `expiry_s` seconds more.
 fn publish(
     message: &Message,
-    now: Timestamp,
+    expiry_s: Option<u32>,
     qos: QoS,
     retain: bool,
     subscription_ids: Vec<u32>,
-) -> Option<Publish> {
-    let message_expiry_s = remaining(message, now)?;
+) -> Publish {
     let mut properties = message.properties.clone();
-    properties.message_expiry_s = message_expiry_s;
-    Some(Publish {
+    properties.message_expiry_s = expiry_s;
+    Publish {
         dup: false,
         qos,
         retain,
@@ -126,7 +126,7 @@ fn publish(
         subscription_ids,
         properties,
         payload: message.payload.clone(),
-    })
+    }
 }
 
 /// Seconds the message may still wait, if it bounds them; `None` when it has expired.
@@ -314,9 +314,13 @@ impl Broker {
         };
         let Queued { qos, retain, .. } = *next.queued;
         let ids = next.queued.subscription_ids.clone();
-        let Some(packet) = publish(message, turn.now, qos, retain, ids) else {
-            return Some(Step::Drop(next.number));
+        let expiry_s = match remaining(message, turn.now) {
+            Some(expiry_s) => expiry_s,
+            // its delivery has begun and goes on (MQTT 5.0, 4.3.3)
+            None if next.again => Some(0),
+            None => return Some(Step::Drop(next.number)),
         };
+        let packet = publish(message, expiry_s, qos, retain, ids);
         let packet = Publish { packet_id: Some(next.packet_id), dup: next.again, ..packet };
         let client = &session.record.client;
         if !turn.authorize.allows(client, Action::Receive, &message.topic) {
