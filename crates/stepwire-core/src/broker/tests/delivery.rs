@@ -231,7 +231,7 @@ fn a_message_expires_on_the_way() {
 fn properties_travel_with_the_message() {
     let (mut world, from, to) = pair(v5("to"), 0);
     let properties = Properties {
-        payload_is_utf8: true,
+        payload_is_utf8: Some(true),
         message_expiry_s: Some(9),
         content_type: Some("text".into()),
         response_topic: Some("r".into()),
