@@ -22,6 +22,7 @@ mod route;
 mod session;
 mod state;
 mod subscribe;
+mod subscribers;
 mod topic;
 mod tree;
 mod write;
@@ -54,8 +55,8 @@ use api::Confirmation;
 use ending::Ending;
 use held::HeldMessages;
 use retained::RetainedMessages;
-use route::{Match, Subscribers};
 use session::{SessionId, Sessions};
+use subscribers::{Match, Subscribers};
 use tree::FilterTree;
 
 /// Names a network connection while the process lives. Never used twice.
