@@ -2,10 +2,11 @@
 //!
 //! A page's sections each name the normative statements they prove (`**5.0** 3.1.2-4`) and hold
 //! scripts. Each is played against a node, over a socket, by a client that knows nothing of the
-//! product's codec; what it leaves behind is then taken away.
+//! product's codec; what it leaves behind is then taken away. `docs/dev/mqtt-clauses.md` lists every statement and where it is
+//! proven.
 //!
 //! `PAGE=publish cargo test -p stepwire --test clauses` plays the sections whose page and title have
-//! `publish` in them.
+//! `publish` in them; `UPDATE=1` writes into the table where each clause is proven.
 //!
 //! | line of a `script` | what happens |
 //! |---|---|
@@ -19,6 +20,7 @@
 //! | `a < closed` | the server has closed, without a further byte |
 //! | `a ended 0x82` | the server closes; in 5.0 it says why first |
 //! | `a leaves`, `a cuts` | DISCONNECT, and the server closes; or the connection just breaks |
+//! | `a floods 1024` | that many QoS 2 messages, identifiers from 1 on, each answered with PUBREC and none released |
 //! | `wait 1200ms` | time passes |
 //!
 //! In `refused`, each line is a connection: CONNECT is accepted, `BYTES => REASON` ends it. In
@@ -32,6 +34,7 @@ mod clause;
 mod packet;
 mod page;
 mod play;
+mod table;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -84,10 +87,9 @@ async fn all_played(options: &[String], plays: &[Play<'_>]) -> Vec<String> {
     let nodes = (0..NODES.min(plays.len())).map(async |_| {
         let folder = tempfile::tempdir().unwrap();
         let node = node(options, folder.path()).await;
-        let address = node.addresses().mqtt.unwrap();
         let mut wrong = Vec::new();
         while let Some(Play { script, block, version }) = plays.get(next.fetch_add(1, Relaxed)) {
-            if let Err(why) = play::play(block, *version, address).await {
+            if let Err(why) = play::play(block, *version, &node).await {
                 wrong.push(format!("{}, {version:?}\n  {why}", name(script)));
             }
         }
@@ -115,6 +117,20 @@ async fn node(options: &[String], folder: &Path) -> Node {
         }
     }
     Node::start(config).await.unwrap()
+}
+
+#[test]
+fn the_table_says_of_every_clause_where_it_is_proven_or_why_not() {
+    let scripts = scripts();
+    let text = std::fs::read_to_string(table::path()).unwrap();
+    let now = table::rewritten(&text, &scripts);
+    if std::env::var("UPDATE").is_ok_and(|value| value == "1") {
+        std::fs::write(table::path(), &now).unwrap();
+    }
+    let faults = table::faults(&now, &scripts);
+    assert!(faults.is_empty(), "{faults}");
+    let told = std::fs::read_to_string(table::path()).unwrap();
+    assert!(told == now, "the table is behind the pages: UPDATE=1 writes it");
 }
 
 fn name(script: &Script) -> String {

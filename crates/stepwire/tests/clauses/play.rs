@@ -1,9 +1,9 @@
 //! Plays scripts: sends what they say, and compares what comes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 use std::time::Duration;
 
+use stepwire::node::Node;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
@@ -16,11 +16,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 type Result<T> = std::result::Result<T, String>;
 
-/// Plays a block against the node at `address`; an error says which line did not go as written.
-pub(crate) async fn play(block: &Block, version: Version, address: SocketAddr) -> Result<()> {
+/// Plays a block against `node`; an error says which line did not go as written.
+pub(crate) async fn play(block: &Block, version: Version, node: &Node) -> Result<()> {
     let ids = BTreeSet::from(["x".to_owned()]);
-    let letters = BTreeMap::new();
-    let mut stage = Stage { address, version, clients: BTreeMap::new(), ids, letters };
+    let (clients, letters) = (BTreeMap::new(), BTreeMap::new());
+    let mut stage = Stage { node, version, clients, ids, letters };
     let mut result = Ok(());
     for (number, line) in &block.lines {
         let played = match block.kind {
@@ -33,12 +33,13 @@ pub(crate) async fn play(block: &Block, version: Version, address: SocketAddr) -
             break;
         }
     }
+    let swept = stage.swept().await;
     result?;
-    stage.swept().await
+    swept
 }
 
-struct Stage {
-    address: SocketAddr,
+struct Stage<'a> {
+    node: &'a Node,
     version: Version,
     clients: BTreeMap<String, Client>,
     /// Client identifiers that may have a session.
@@ -53,7 +54,7 @@ struct Client {
     version: Version,
 }
 
-impl Stage {
+impl Stage<'_> {
     async fn line(&mut self, line: &str) -> Result<()> {
         let (name, rest) = line.split_once(' ').ok_or("a line has at least two words")?;
         let (verb, rest) = rest.split_once(' ').unwrap_or((rest, ""));
@@ -64,8 +65,7 @@ impl Stage {
         match verb {
             "joins" | "returns" => return self.connects(name, verb, rest).await,
             "cuts" => {
-                self.clients.remove(name).ok_or("it is not connected")?;
-                return Ok(());
+                return self.cuts(name).await;
             }
             _ => {}
         }
@@ -88,6 +88,7 @@ impl Stage {
                 let found = self.lettered(name, rest, &found);
                 return if matches(rest, &found) { Ok(()) } else { Err(format!("came: {found}")) };
             }
+            "floods" => return client.floods(rest.parse().unwrap()).await,
             "ended" => client.ended(rest).await?,
             "leaves" => {
                 client.send(&encode(client.version, &format!("DISCONNECT {rest}"))).await?;
@@ -151,8 +152,21 @@ impl Stage {
         if known { found.replacen(number, letter, 1) } else { found.to_owned() }
     }
 
+    /// Breaks a connection; done when the server has noticed.
+    async fn cuts(&mut self, name: &str) -> Result<()> {
+        let open = self.node.connected();
+        self.clients.remove(name).ok_or("it is not connected")?;
+        let noticed = async {
+            while self.node.connected() >= open {
+                sleep(Duration::from_millis(2)).await;
+            }
+        };
+        timeout(PATIENCE, noticed).await.map_err(|_| "the server does not notice".to_owned())
+    }
+
     async fn open(&mut self, name: &str) -> Result<()> {
-        let stream = TcpStream::connect(self.address).await.map_err(|error| error.to_string())?;
+        let address = self.node.addresses().mqtt.unwrap();
+        let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
         stream.set_nodelay(true).unwrap();
         self.clients.insert(name.to_owned(), Client { stream, version: self.version });
         Ok(())
@@ -255,6 +269,15 @@ impl Client {
     async fn expect(&mut self, wanted: &str) -> Result<()> {
         let found = self.packet().await?.ok_or("the server has closed")?;
         if matches(wanted, &found) { Ok(()) } else { Err(format!("came: {found}")) }
+    }
+
+    /// QoS 2 messages with the identifiers from 1 to `count`, none of them released.
+    async fn floods(&mut self, count: u16) -> Result<()> {
+        for number in 1..=count {
+            self.send(&encode(self.version, &format!("PUBLISH t x qos=2 #{number}"))).await?;
+            self.expect(&format!("PUBREC #{number}")).await?;
+        }
+        Ok(())
     }
 
     /// Nothing is on its way: what is asked for now is answered next.
