@@ -2,16 +2,10 @@
 
 import base64
 import json
-import queue
-import threading
 import time
 
-import paho.mqtt.client as mqtt
 import pytest
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
-from support import Node, ended, eventually, machine, plain, refused, single
+from support import Client, Node, ended, eventually, machine, plain, refused, single
 
 
 @pytest.fixture(scope="module")
@@ -21,50 +15,6 @@ def open_node(tmp_path_factory):
     node = Node(folder, ["--mqtt", "127.0.0.1:0", "--allow-anonymous"])
     yield node
     node.kill()
-
-
-class Client:
-    """A plain MQTT client; what it was sent, and the reason codes of its ends."""
-
-    def __init__(self, node, name, expiry=0, clean=True, will=None, version=5):
-        self.messages, self.ends = queue.Queue(), queue.Queue()
-        v5 = version == 5
-        protocol = MQTTProtocolVersion.MQTTv5 if v5 else MQTTProtocolVersion.MQTTv311
-        options = {} if v5 else {"clean_session": clean}
-        self.mqtt = mqtt.Client(CallbackAPIVersion.VERSION2, name, protocol=protocol, **options)
-        if will:
-            self.mqtt.will_set(*will)
-        self.connected, self.subscribed = threading.Event(), threading.Event()
-        self.flags = None
-        self.mqtt.on_connect = self.on_connect
-        self.mqtt.on_subscribe = lambda *_: self.subscribed.set()
-        self.mqtt.on_message = lambda _c, _u, message: self.messages.put(message)
-        self.mqtt.on_disconnect = lambda _c, _u, _f, reason, _p: self.ends.put(reason)
-        properties = Properties(PacketTypes.CONNECT)
-        properties.SessionExpiryInterval = expiry
-        more = {"clean_start": clean, "properties": properties} if v5 else {}
-        port = int(node.ready.split("mqtt=mqtt://")[1].split()[0].rsplit(":", 1)[1])
-        self.mqtt.connect("127.0.0.1", port, keepalive=30, **more)
-        self.mqtt.reconnect_delay_set(60, 60)
-        self.mqtt.loop_start()
-        assert self.connected.wait(10), f"{name} cannot connect"
-
-    def on_connect(self, _client, _data, flags, _reason, _properties):
-        self.flags = flags
-        self.connected.set()
-
-    def subscribe(self, topic, qos=1):
-        self.subscribed.clear()
-        self.mqtt.subscribe(topic, qos)
-        assert self.subscribed.wait(10), f"no SUBACK for {topic}"
-        return self
-
-    def event(self):
-        return json.loads(self.messages.get(timeout=10).payload)
-
-    def close(self):
-        self.mqtt.disconnect()
-        self.mqtt.loop_stop()
 
 
 @pytest.fixture

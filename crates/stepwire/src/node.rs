@@ -19,7 +19,7 @@ use crate::access_key::AccessKey;
 use crate::aws_task::AwsTasks;
 use crate::ca::Authority;
 use crate::clock::Clock;
-use crate::config::{Config, Storage};
+use crate::config::{Config, Listener, Storage};
 use crate::driver::{self, Driver, Inputs};
 use crate::effects::{Caller, Replies, Workers, World};
 use crate::files;
@@ -201,13 +201,15 @@ impl Node {
             let kernel = Arc::new(self.0.inputs.clone());
             listeners.spawn(mqtt::serve(socket, options, connections, kernel, self.stopping()));
         };
-        let limits = mqtt::Limits::default();
         let entrance = Entrance::new(config.gate, Arc::clone(&self.0.warnings));
-        let options = mqtt::Options { tls: Some(tls), anonymous_allowed: false, limits, entrance };
-        serve(sockets.mqtts, options.clone());
+        let options = |listener, tls, anonymous_allowed| {
+            let profile = config.profile(listener);
+            let (limits, entrance) = (mqtt::Limits::of(profile), Arc::clone(&entrance));
+            mqtt::Options { tls, profile, anonymous_allowed, limits, entrance }
+        };
+        serve(sockets.mqtts, options(Listener::Mqtts, Some(tls), false));
         if let Some(socket) = sockets.mqtt {
-            let anonymous_allowed = config.allow_anonymous;
-            serve(socket, mqtt::Options { tls: None, anonymous_allowed, ..options });
+            serve(socket, options(Listener::Mqtt, None, config.allow_anonymous));
         }
         let keys = config.keys_required().then_some(keys);
         listeners.spawn(http::serve(sockets.http, self.clone(), keys, self.stopping()));

@@ -38,7 +38,8 @@ impl Broker {
 
     fn change_expiry(&mut self, id: SessionId, expiry_s: u32, turn: &mut Turn<'_>) {
         let Some(session) = self.sessions.get(id) else { return };
-        let expiry_s = expiry_s.min(turn.limits().session_expiry_s_max);
+        let expiry_s =
+            expiry_s.min(turn.limits_of(session.record.client.profile).session_expiry_s_max);
         let record = SessionRecord { expiry_s, ..SessionRecord::clone(&session.record) };
         self.record_session(record, turn);
     }

@@ -16,6 +16,7 @@ mod ending;
 mod held;
 mod limits;
 mod presence;
+mod profile;
 mod publish;
 mod retained;
 mod route;
@@ -181,8 +182,17 @@ struct Turn<'a> {
 }
 
 impl Turn<'_> {
+    /// What is bounded for all clients together.
     fn limits(&self) -> &Limits {
         &self.settings.mqtt
+    }
+
+    /// What a client of this profile is held to.
+    fn limits_of(&self, profile: Profile) -> &Limits {
+        match profile {
+            Profile::Standard => &self.settings.mqtt,
+            Profile::Aws => &Limits::AWS,
+        }
     }
 
     fn send(&mut self, connection: ConnectionId, packet: Packet) {
@@ -293,11 +303,13 @@ impl Broker {
     }
 
     fn packet(&mut self, id: SessionId, packet: Packet, turn: &mut Turn<'_>) {
-        let Some(link) = self.sessions.get_mut(id).and_then(|session| session.link.as_mut()) else {
-            return;
-        };
+        let Some(session) = self.sessions.get_mut(id) else { return };
+        let Some(link) = session.link.as_mut() else { return };
         link.heard = turn.now;
         let connection = link.connection;
+        if !session.record.client.profile.takes(&packet) {
+            return self.fail(id, ReasonCode::ProtocolError, turn);
+        }
         match packet {
             Packet::Publish(publish) => self.client_publish(id, publish, turn),
             Packet::PubAck(ack) => self.publish_done(id, ack, turn),

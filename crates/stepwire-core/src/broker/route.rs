@@ -4,13 +4,20 @@ use std::sync::Arc;
 
 use stepwire_asl::Timestamp;
 
-use super::session::{Link, Queued, SessionId, Subscription};
+use super::session::{Link, Queued, SessionId, Sessions, Subscription};
 use super::subscribers::Match;
 use super::topic::Filter;
+use super::tree::Reach;
 use super::write::Write;
 use super::{Action, Broker, ConnectionId, Limits, Out, Turn};
 use crate::message::{Message, QoS};
 use crate::mqtt::{Ack, Packet, PacketId, Publish, Version};
+
+/// Whether a session that subscribes to `a/#` gets messages of `a`.
+fn takes_parent(sessions: &Sessions, found: &Match) -> bool {
+    let session = sessions.get(found.session);
+    session.is_some_and(|session| session.record.client.profile.hash_includes_parent())
+}
 
 /// How one message goes to one session.
 #[derive(Debug, Default)]
@@ -114,7 +121,9 @@ impl Broker {
         let Some(Filter { path, .. }) = Filter::parse(filter, &Limits::UNLIMITED) else { return };
         let Some(subscribers) = self.subscribers.get(path) else { return };
         let group = subscribers.groups.iter().find(|group| group.filter == *filter);
-        let member = group.and_then(|group| group.choose(self.turns, &self.sessions));
+        let of_parent = path.strip_suffix("/#") == Some(&*message.topic);
+        let wants = |found: &&Match| !of_parent || takes_parent(&self.sessions, found);
+        let member = group.and_then(|group| group.choose(self.turns, &self.sessions, wants));
         if let Some(member) = member {
             let filter = Some(Arc::clone(filter));
             let delivery = Delivery { shared: filter, ..Delivery::of(&[member], message) };
@@ -150,13 +159,14 @@ impl Broker {
         let Broker { subscribers, sessions, turns, .. } = self;
         let mut sources = 0;
         let mut chosen = Vec::new();
-        subscribers.matches(topic, &mut |found| {
+        subscribers.matches(topic, &mut |found, reach| {
             sources += 1;
+            let wants = |found: &&Match| reach == Reach::Itself || takes_parent(sessions, found);
             let own =
                 |found: &Match| found.subscription.options.no_local && Some(found.session) == from;
-            matches.extend(found.members.iter().filter(|found| !own(found)));
+            matches.extend(found.members.iter().filter(|found| !own(found)).filter(wants));
             for group in &found.groups {
-                let member = group.choose(*turns, sessions);
+                let member = group.choose(*turns, sessions, wants);
                 chosen.extend(member.map(|member| (Arc::clone(&group.filter), member)));
             }
         });

@@ -32,6 +32,8 @@ pub struct SessionRecord {
     pub since: Timestamp,
     /// Why it was closed; `None` while it is open.
     pub disconnect_reason: Option<DisconnectReason>,
+    /// Protocol version it speaks.
+    pub version: Version,
     /// Longest time between two of its packets, in seconds; 0 for no limit.
     pub keep_alive_s: u16,
     /// How long the session outlives it, in seconds; `u32::MAX` for ever.

@@ -27,14 +27,20 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// Whose turn it is: the members take turns, those that are connected first.
-    pub(super) fn choose(&self, turns: usize, sessions: &Sessions) -> Option<Match> {
+    /// Whose turn it is of those who want the message: the members take turns, those that are
+    /// connected first.
+    pub(super) fn choose(
+        &self,
+        turns: usize,
+        sessions: &Sessions,
+        wants: impl FnMut(&&Match) -> bool + Clone,
+    ) -> Option<Match> {
         let start = turns % self.members.len().max(1);
         let (before, after) = self.members.split_at(start);
         let connected = |found: &&Match| {
             sessions.get(found.session).is_some_and(|session| session.link.is_some())
         };
-        let mut in_turn = after.iter().chain(before);
+        let mut in_turn = after.iter().chain(before).filter(wants);
         in_turn.clone().find(connected).or_else(|| in_turn.next()).copied()
     }
 }

@@ -13,6 +13,7 @@ use crate::executions::{self, Ran, activities};
 use crate::functions::{Invoked, InvokedBy};
 use crate::input::{Follow, Input};
 use crate::read::Reads;
+use crate::registry;
 use crate::request::Request;
 use crate::tables;
 use crate::write::Write;
@@ -109,17 +110,16 @@ impl Kernel {
                 step.writes.extend(writes.into_iter().map(Write::Logs));
                 Ok(answer)
             }
-            Request::Registry(request) => {
-                let mut writes = Vec::new();
-                let (registry, settings) = (&mut self.registry, &self.settings);
-                let answer = registry.call(now, request, settings, &mut writes)?;
-                step.writes.extend(writes.into_iter().map(Write::Registry));
-                Ok(answer)
-            }
+            Request::Registry(request) => self.call_registry(now, request, step),
             Request::Rules(request) => {
                 let mut writes = Vec::new();
                 let answer = self.rules.call(now, request, &mut writes)?;
                 step.writes.extend(writes.into_iter().map(Write::Rules));
+                if let Some((rule, tags)) = request.retagged() {
+                    let mut out = registry::Out::default();
+                    self.registry.tag_rule(now, rule, tags, &self.settings, &mut out);
+                    self.registered(now, out, step);
+                }
                 Ok(answer)
             }
             Request::Tables(request) => {
@@ -153,6 +153,40 @@ impl Kernel {
                 step.writes.extend(writes.into_iter().map(Write::Functions));
                 Ok(answer)
             }
+        }
+    }
+
+    fn call_registry(
+        &mut self,
+        now: Timestamp,
+        request: &registry::Request,
+        step: &mut Step,
+    ) -> Result<Json, ApiError> {
+        if let Some(rule) = request.tagged_rule() {
+            self.rules.has(rule).then_some(()).ok_or_else(|| {
+                let why = format!("Rule {rule} cannot be found.");
+                ApiError::new("ResourceNotFoundException", why)
+            })?;
+        }
+        let mut out = registry::Out::default();
+        let answer = self.registry.call(now, request, &self.settings, &mut out)?;
+        self.registered(now, out, step);
+        Ok(answer)
+    }
+
+    /// Takes some things out of groups that are gone.
+    pub(super) fn sweep_groups(&mut self, now: Timestamp, step: &mut Step) {
+        let mut out = registry::Out::default();
+        self.registry.sweep_groups(now, &self.settings, &mut out);
+        self.registered(now, out, step);
+    }
+
+    /// Takes over what the registry decided, and publishes what it tells of it.
+    fn registered(&mut self, now: Timestamp, out: registry::Out, step: &mut Step) {
+        step.writes.extend(out.writes.into_iter().map(Write::Registry));
+        for event in out.events {
+            let message = event.message(now, self.salt, &self.settings);
+            self.publish(message, 0, step);
         }
     }
 

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use sha2::{Digest, Sha256};
-use stepwire_core::broker::{Identity, Input, Principal, Profile};
+use stepwire_core::broker::{self, Identity, Input, Principal, Profile};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time;
@@ -46,6 +46,8 @@ pub trait Kernel: Send + Sync + 'static {
 pub struct Options {
     /// TLS with client certificates; `None` for plain TCP.
     pub tls: Option<Arc<ServerConfig>>,
+    /// Which rules it keeps to.
+    pub profile: Profile,
     /// Whether clients without a certificate may connect, and do everything.
     pub anonymous_allowed: bool,
     /// What is bounded.
@@ -65,6 +67,17 @@ pub struct Limits {
     pub packet_bytes_max: usize,
     /// Longest time to send what is left when a connection is closed.
     pub close_timeout: Duration,
+}
+
+impl Limits {
+    /// What a listener of this profile bounds.
+    pub fn of(profile: Profile) -> Limits {
+        let packet_bytes_max = match profile {
+            Profile::Standard => broker::Limits::STANDARD.packet_bytes_max,
+            Profile::Aws => broker::Limits::AWS.packet_bytes_max,
+        };
+        Limits { packet_bytes_max: packet_bytes_max as usize, ..Limits::default() }
+    }
 }
 
 impl Default for Limits {
@@ -147,7 +160,7 @@ async fn welcome(
     let mut principal = Principal {
         identity: Identity::Anonymous,
         ip: peer.ip().to_canonical(),
-        profile: Profile::Standard,
+        profile: options.profile,
         anonymous_allowed: options.anonymous_allowed,
     };
     // boxed, so that a connection without TLS does not reserve the memory of one with it

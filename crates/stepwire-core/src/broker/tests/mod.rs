@@ -6,6 +6,7 @@ mod delivery;
 mod held;
 mod policy;
 mod presence;
+mod profile;
 mod protocol;
 mod random;
 mod retained;
@@ -57,6 +58,8 @@ struct World {
     broker: Broker,
     now: Timestamp,
     settings: Settings,
+    /// Of the listener that clients connect to.
+    profile: Profile,
     policy: Policy,
     store: BTreeMap<Key, Vec<u8>>,
     connections: u64,
@@ -152,12 +155,17 @@ impl World {
 
     /// Sends CONNECT on a new connection.
     fn connect(&mut self, connect: Connect) -> ConnectionId {
+        self.connect_to(self.profile, connect)
+    }
+
+    /// Sends CONNECT on a new connection to a listener of this profile.
+    fn connect_to(&mut self, profile: Profile, connect: Connect) -> ConnectionId {
         self.connections += 1;
         let connection = ConnectionId(self.connections);
         let principal = Principal {
             identity: Identity::Certificate("c0ffee".into()),
             ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            profile: Profile::Standard,
+            profile,
             anonymous_allowed: false,
         };
         self.input(Input::Connect { connection, principal, connect: Box::new(connect) });
