@@ -20,6 +20,8 @@
 //! | `a < closed` | the server has closed, without a further byte |
 //! | `a ended 0x82` | the server closes; in 5.0 it says why first |
 //! | `a leaves`, `a cuts` | DISCONNECT, and the server closes; or the connection just breaks |
+//! | `a opens mqtt`, `a refused-to-open x` | a WebSocket with this subprotocol; each packet is a frame then |
+//! | `a > frames HEX \| HEX`, `a > text-frame HEX` | so many binary frames; a frame of text |
 //! | `a floods 1024` | that many QoS 2 messages, identifiers from 1 on, each answered with PUBREC and none released |
 //! | `wait 1200ms` | time passes |
 //!
@@ -31,10 +33,12 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod clause;
+mod client;
 mod packet;
 mod page;
 mod play;
 mod table;
+mod websocket;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -4,17 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use stepwire::node::Node;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use crate::packet::{Version, bytes_of, decode, encode, frame, hex_bytes, text, word_of, words};
+use crate::client::{Client, matches};
+use crate::packet::{Version, encode, words};
 use crate::page::{Block, Kind};
 
 /// What is waited for comes sooner, unless it never comes.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-type Result<T> = std::result::Result<T, String>;
+pub(crate) type Result<T> = std::result::Result<T, String>;
 
 /// Plays a block against `node`; an error says which line did not go as written.
 pub(crate) async fn play(block: &Block, version: Version, node: &Node) -> Result<()> {
@@ -48,12 +47,6 @@ struct Stage<'a> {
     letters: BTreeMap<(String, String), String>,
 }
 
-/// One connection.
-struct Client {
-    stream: TcpStream,
-    version: Version,
-}
-
 impl Stage<'_> {
     async fn line(&mut self, line: &str) -> Result<()> {
         let (name, rest) = line.split_once(' ').ok_or("a line has at least two words")?;
@@ -64,9 +57,8 @@ impl Stage<'_> {
         }
         match verb {
             "joins" | "returns" => return self.connects(name, verb, rest).await,
-            "cuts" => {
-                return self.cuts(name).await;
-            }
+            "cuts" => return self.cuts(name).await,
+            "opens" | "refused-to-open" => return self.opens_websocket(name, verb, rest).await,
             _ => {}
         }
         if !self.clients.contains_key(name) {
@@ -79,7 +71,11 @@ impl Stage<'_> {
         match verb {
             ">" => {
                 let line = numbered(&self.letters, name, rest);
-                return client.send(&client.bytes(&line)).await;
+                return match line.split_once(' ') {
+                    Some(("frames", parts)) => client.send_frames(parts).await,
+                    Some(("text-frame", bytes)) => client.send_text(bytes).await,
+                    _ => client.send(&client.bytes(&line)).await,
+                };
             }
             "<" if rest == "nothing" => return client.nothing().await,
             "<" if rest == "closed" => client.closed().await?,
@@ -166,9 +162,21 @@ impl Stage<'_> {
 
     async fn open(&mut self, name: &str) -> Result<()> {
         let address = self.node.addresses().mqtt.unwrap();
-        let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
-        stream.set_nodelay(true).unwrap();
-        self.clients.insert(name.to_owned(), Client { stream, version: self.version });
+        let client = Client::connect(address, self.version).await?;
+        self.clients.insert(name.to_owned(), client);
+        Ok(())
+    }
+
+    /// `a opens mqtt`: a WebSocket with this subprotocol.
+    async fn opens_websocket(&mut self, name: &str, verb: &str, offered: &str) -> Result<()> {
+        let mut client = Client::connect(self.node.addresses().http, self.version).await?;
+        match (verb, client.upgrade(offered).await) {
+            ("opens", opened) => opened?,
+            (_, Ok(())) => return Err("it was opened".to_owned()),
+            (_, Err(head)) if head.starts_with("http/1.1 400") => return Ok(()),
+            (_, Err(head)) => return Err(head),
+        }
+        self.clients.insert(name.to_owned(), client);
         Ok(())
     }
 
@@ -222,126 +230,4 @@ impl Stage<'_> {
 fn numbered(letters: &BTreeMap<(String, String), String>, name: &str, line: &str) -> String {
     let of_client = letters.iter().filter(|((of, _), _)| of == name);
     of_client.fold(line.to_owned(), |line, ((_, letter), number)| line.replace(letter, number))
-}
-
-impl Client {
-    /// The bytes of a packet, or of `bytes …`, which are sent as they are, or of `packet F …`, which
-    /// get a length.
-    fn bytes(&self, line: &str) -> Vec<u8> {
-        if let Some(rest) = line.strip_prefix("bytes ") {
-            return raw(rest);
-        }
-        match line.strip_prefix("packet ").map(|rest| rest.split_once(' ').unwrap_or((rest, ""))) {
-            Some((first, body)) => frame(hex_bytes(first)[0], &raw(body)),
-            None => encode(self.version, line),
-        }
-    }
-
-    async fn send(&mut self, bytes: &[u8]) -> Result<()> {
-        self.stream.write_all(bytes).await.map_err(|error| error.to_string())
-    }
-
-    /// The next packet; `None` when the server has closed.
-    async fn packet(&mut self) -> Result<Option<String>> {
-        let packet = timeout(PATIENCE, self.read()).await;
-        packet.map_err(|_| "nothing comes".to_owned())?
-    }
-
-    async fn read(&mut self) -> Result<Option<String>> {
-        let Ok(first) = self.stream.read_u8().await else { return Ok(None) };
-        let (mut length, mut shift) = (0, 0);
-        loop {
-            let byte = self.stream.read_u8().await.map_err(|_| "the end within a packet")?;
-            length |= usize::from(byte & 0x7F) << shift;
-            shift += 7;
-            if byte & 0x80 == 0 {
-                break;
-            }
-            if shift > 21 || length == 0 && byte == 0x80 {
-                return Err("a remaining length that is none".to_owned());
-            }
-        }
-        let mut body = vec![0; length];
-        self.stream.read_exact(&mut body).await.map_err(|_| "the end within a packet")?;
-        decode(self.version, first, &body).map(Some)
-    }
-
-    async fn expect(&mut self, wanted: &str) -> Result<()> {
-        let found = self.packet().await?.ok_or("the server has closed")?;
-        if matches(wanted, &found) { Ok(()) } else { Err(format!("came: {found}")) }
-    }
-
-    /// QoS 2 messages with the identifiers from 1 to `count`, none of them released.
-    async fn floods(&mut self, count: u16) -> Result<()> {
-        for number in 1..=count {
-            self.send(&encode(self.version, &format!("PUBLISH t x qos=2 #{number}"))).await?;
-            self.expect(&format!("PUBREC #{number}")).await?;
-        }
-        Ok(())
-    }
-
-    /// Nothing is on its way: what is asked for now is answered next.
-    async fn nothing(&mut self) -> Result<()> {
-        self.send(&encode(self.version, "PINGREQ")).await?;
-        self.expect("PINGRESP").await
-    }
-
-    async fn closed(&mut self) -> Result<()> {
-        match self.packet().await? {
-            None => Ok(()),
-            Some(packet) => Err(format!("came: {packet}")),
-        }
-    }
-
-    /// The server says why, if the version has a packet for it, and closes.
-    async fn ended(&mut self, reason: &str) -> Result<()> {
-        if self.version == Version::V5 {
-            self.expect(&format!("DISCONNECT {reason}")).await?;
-        }
-        self.closed().await
-    }
-}
-
-/// Hex; `"text"` as it is; `'text'` behind its length; either `*N` times.
-fn raw(line: &str) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for word in words(line) {
-        let (word, count) = match word.rsplit_once('*').map(|(word, count)| (word, count.parse())) {
-            Some((word, Ok(count))) => (word, count),
-            _ => (word, 1),
-        };
-        let once = match word.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) {
-            Some(inner) => text(&bytes_of(inner)),
-            None if word.starts_with('"') => bytes_of(word),
-            None => hex_bytes(word),
-        };
-        bytes.extend(once.repeat(count));
-    }
-    bytes
-}
-
-/// Whether a line is as wanted: word by word, where `*` at the end of a word stands for any end, `|`
-/// separates alternatives, and `...` at the end lets more come.
-fn matches(wanted: &str, found: &str) -> bool {
-    let (wanted, found) = (words(wanted), words(found));
-    let open = wanted.last() == Some(&"...");
-    let wanted = if open { &wanted[..wanted.len() - 1] } else { &wanted[..] };
-    let lengths = if open { wanted.len() <= found.len() } else { wanted.len() == found.len() };
-    let surprise = open && found.contains(&"present") && !wanted.contains(&"present");
-    lengths
-        && !surprise
-        && wanted.iter().zip(&found).all(|(wanted, found)| word_matches(wanted, found))
-}
-
-fn word_matches(wanted: &str, found: &str) -> bool {
-    if wanted.starts_with("0x") && word_of(&bytes_of(wanted)) == found {
-        return true;
-    }
-    let (wanted, found) = (&wanted.replace('"', ""), &found.replace('"', ""));
-    if let Some(start) = wanted.strip_suffix('*') {
-        return found.starts_with(start);
-    }
-    let Some((name, values)) = wanted.split_once('=') else { return wanted == found };
-    let mut alternatives = values.split('|').map(|value| format!("{name}={value}"));
-    wanted == found || alternatives.any(|alternative| alternative == *found)
 }
