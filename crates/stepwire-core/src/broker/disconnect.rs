@@ -169,6 +169,7 @@ impl Broker {
         for write in session_writes(&session.record.client.id, session) {
             self.note(stored, write.removal(), turn.out);
         }
+        self.give_up_confirmations(id, turn);
         for (filter, message) in unclaimed {
             self.pass_on(&filter, &message, turn);
         }
