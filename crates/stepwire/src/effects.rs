@@ -226,6 +226,10 @@ impl Rim for World {
                 let inputs = inputs.clone();
                 self.runtime.spawn(async move { inputs.send(Input::MapRun(map_run)).await });
             }
+            Effect::ContinueIndexing => {
+                let inputs = inputs.clone();
+                self.runtime.spawn(async move { inputs.send(Input::Indexing).await });
+            }
             Effect::ReadItems { map_run, ask } => {
                 let (workers, inputs) = (Arc::clone(&self.workers), inputs.clone());
                 let turns = Arc::clone(&self.file_turns);
@@ -267,6 +271,7 @@ fn log(report: &Report, warnings: &Warnings) {
                 format_args!("device `{client}` was refused `{action}` on `{resource}`: {why}");
             warnings.warn("refused", &key, text);
         }
+        Report::CutOff(cut_off) => warnings.cut_off(cut_off),
         Report::RuleFailed { rule, topic, why } => {
             tracing::warn!("rule `{rule}` failed for a message on `{topic}`: {why}");
         }

@@ -6,12 +6,13 @@ use stepwire_asl::{Json, Timestamp};
 
 use super::{Kernel, Step};
 use crate::asking::Asker;
-use crate::broker;
+use crate::broker::{self, Action};
 use crate::effect::{Effect, Report};
 use crate::error::ApiError;
 use crate::executions::{self, Ran, activities};
 use crate::functions::{Invoked, InvokedBy};
 use crate::input::{Follow, Input};
+use crate::message::{Message, Origin};
 use crate::read::Reads;
 use crate::registry;
 use crate::request::Request;
@@ -40,6 +41,9 @@ impl Kernel {
                 None
             }
             Request::Broker(request) => self.call_broker(now, asker, request, step),
+            Request::Registry(registry::Request::Search(request)) if !request.is_read() => {
+                self.call_search(now, asker, request, step)
+            }
             Request::Queues(request) if !request.is_read() => {
                 self.call_queues(now, asker, request, reads, step)
             }
@@ -147,6 +151,18 @@ impl Kernel {
                 self.publish(publish.message(now), 0, step);
                 Ok(Json::Object(Arc::default()))
             }
+            Request::PublishBy(caller, publish) => {
+                publish.within(&self.settings.mqtt)?;
+                let retains = publish.retain.then_some(Action::RetainPublish);
+                for action in [Some(Action::Publish), retains].into_iter().flatten() {
+                    if !self.registry.allows_caller(caller, action, &publish.topic) {
+                        return Err(ApiError::new("ForbiddenException", "Forbidden"));
+                    }
+                }
+                let origin = Origin::Caller(Arc::clone(caller));
+                self.publish(Message { origin, ..publish.message(now) }, 0, step);
+                Ok(Json::Object(Arc::default()))
+            }
             Request::Functions(request) => {
                 let mut writes = Vec::new();
                 let answer = self.functions.call(now, request, &self.settings, &mut writes)?;
@@ -156,7 +172,7 @@ impl Kernel {
         }
     }
 
-    fn call_registry(
+    pub(super) fn call_registry(
         &mut self,
         now: Timestamp,
         request: &registry::Request,
@@ -182,7 +198,7 @@ impl Kernel {
     }
 
     /// Takes over what the registry decided, and publishes what it tells of it.
-    fn registered(&mut self, now: Timestamp, out: registry::Out, step: &mut Step) {
+    pub(super) fn registered(&mut self, now: Timestamp, out: registry::Out, step: &mut Step) {
         step.writes.extend(out.writes.into_iter().map(Write::Registry));
         for event in out.events {
             let message = event.message(now, self.salt, &self.settings);

@@ -16,6 +16,7 @@ use crate::config::{
     Config, DATA_FOLDER, HostPort, Listener, Storage, parse_address, parse_items_folder,
     parse_profile, parse_quota,
 };
+use crate::mqtt_limits::{self, MqttLimit, MqttLimits};
 use crate::node::Node;
 use crate::node_error::NodeError;
 use crate::node_file::reachable;
@@ -36,16 +37,21 @@ pub(super) struct Serve {
     /// Where the AWS API and the console listen; off loopback requests must be signed
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4566", value_parser = parse_address)]
     http: SocketAddr,
+    /// Where the same is served over TLS, with MQTT over WebSocket, publishing by certificate, and
+    /// MQTT by ALPN: AWS's port 443
+    #[arg(long, value_name = "ADDR", value_parser = parse_address)]
+    https: Option<SocketAddr>,
     /// Where devices connect with MQTT over mutual TLS
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8883", value_parser = parse_address)]
     mqtts: SocketAddr,
     /// Where devices connect with MQTT in plain text; loopback only
     #[arg(long, value_name = "ADDR", value_parser = parse_address)]
     mqtt: Option<SocketAddr>,
-    /// Let clients of `--mqtt` do everything without showing who they are
+    /// Let clients of `--mqtt`, and of MQTT over WebSocket on loopback, do everything without showing
+    /// who they are
     #[arg(long)]
     allow_anonymous: bool,
-    /// Answer devices of a listener (mqtts or mqtt) with AWS IoT Core's limits, as in
+    /// Answer devices of a listener (http, https, mqtts or mqtt) with AWS IoT Core's limits, as in
     /// `mqtts=aws`; repeatable
     #[arg(long, value_name = "LISTENER=PROFILE", value_parser = parse_profile)]
     profile: Vec<(Listener, Profile)>,
@@ -58,6 +64,9 @@ pub(super) struct Serve {
     /// Change a quota of workflows, such as `retention-seconds=86400`; repeatable
     #[arg(long, value_name = "KEY=NUMBER", value_parser = parse_quota)]
     quota: Vec<(Quota, u64)>,
+    /// Change what devices may take, such as `connections-max=20000`; repeatable
+    #[arg(long, value_name = "KEY=NUMBER", value_parser = mqtt_limits::parse)]
+    mqtt_limit: Vec<(MqttLimit, u64)>,
     /// JSON file with connections of HTTP tasks and AWS services outside, readable by you alone
     #[arg(long, value_name = "FILE")]
     secrets: Option<PathBuf>,
@@ -107,9 +116,12 @@ impl Serve {
     fn config(self, storage: Storage) -> Config {
         let mut quotas = Quotas::default();
         self.quota.iter().for_each(|(quota, value)| quota.set(&mut quotas, *value));
+        let mut limits = MqttLimits::default();
+        self.mqtt_limit.iter().for_each(|(limit, value)| limit.set(&mut limits, *value));
         Config {
             storage,
             http: self.http,
+            https: self.https,
             mqtts: self.mqtts,
             mqtt: self.mqtt,
             allow_anonymous: self.allow_anonymous,
@@ -121,6 +133,7 @@ impl Serve {
             secrets: self.secrets,
             names: self.name,
             quotas,
+            mqtt_limits: limits.consistent(),
             ..Config::default()
         }
     }
@@ -150,9 +163,11 @@ fn temporary_folder() -> Result<tempfile::TempDir, Failure> {
 fn ready(node: &Node, data: &str) -> String {
     let addresses = node.addresses();
     let (http, mqtts) = (reachable(addresses.http), reachable(addresses.mqtts));
+    let https = addresses.https.map(|https| format!(" https=https://{}", reachable(https)));
     let mqtt = addresses.mqtt.map(|mqtt| format!(" mqtt=mqtt://{}", reachable(mqtt)));
     format!(
-        "ready http=http://{http} mqtts=mqtts://{mqtts}{} data={data}",
+        "ready http=http://{http} mqtts=mqtts://{mqtts}{}{} data={data}",
+        https.unwrap_or_default(),
         mqtt.unwrap_or_default()
     )
 }
