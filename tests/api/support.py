@@ -21,7 +21,9 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 REGION, ACCOUNT = "us-east-1", "000000000000"
@@ -286,3 +288,56 @@ class Device:
             self.mqtt.disconnect()
             self.mqtt.loop_stop()
             self.mqtt = None
+
+
+class Client:
+    """A client of a node's plaintext listener: what it was sent, answered, and how it ended."""
+
+    def __init__(self, node, name, expiry=0, clean=True, will=None, version=5, keepalive=30):
+        self.messages, self.ends, self.answers = queue.Queue(), queue.Queue(), queue.Queue()
+        v5 = version == 5
+        protocol = MQTTProtocolVersion.MQTTv5 if v5 else MQTTProtocolVersion.MQTTv311
+        options = {} if v5 else {"clean_session": clean}
+        self.mqtt = mqtt.Client(CallbackAPIVersion.VERSION2, name, protocol=protocol, **options)
+        if will:
+            self.mqtt.will_set(*will)
+        self.connected = threading.Event()
+        self.flags = self.reason = self.properties = None
+        self.mqtt.on_connect = self.on_connect
+        self.mqtt.on_subscribe = lambda _c, _u, _m, reasons, _p: self.answers.put(reasons)
+        self.mqtt.on_unsubscribe = lambda _c, _u, _m, reasons, _p: self.answers.put(reasons)
+        self.mqtt.on_message = lambda _c, _u, message: self.messages.put(message)
+        self.mqtt.on_disconnect = lambda _c, _u, _f, reason, _p: self.ends.put(reason)
+        properties = Properties(PacketTypes.CONNECT)
+        properties.SessionExpiryInterval = expiry
+        more = {"clean_start": clean, "properties": properties} if v5 else {}
+        port = int(re.search(r"mqtt=mqtt://[^:]+:(\d+)", node.ready)[1])
+        self.mqtt.reconnect_delay_set(60, 60)
+        self.mqtt.connect("127.0.0.1", port, keepalive=keepalive, **more)
+        self.mqtt.loop_start()
+        assert self.connected.wait(10), f"{name} is not answered"
+
+    def on_connect(self, _client, _data, flags, reason, properties):
+        self.flags, self.reason, self.properties = flags, reason, properties
+        self.connected.set()
+
+    def subscribe(self, topic, qos=1):
+        """Subscribes and waits for the answer."""
+        self.granted(topic, qos)
+        return self
+
+    def granted(self, topics, qos=1, **more):
+        """The reason codes of a SUBSCRIBE, as numbers."""
+        self.mqtt.subscribe(topics, qos, **more)
+        return [reason.value for reason in self.answers.get(timeout=10)]
+
+    def event(self):
+        return json.loads(self.messages.get(timeout=10).payload)
+
+    def ended(self):
+        """The reason code it was disconnected with, as a number."""
+        return self.ends.get(timeout=10).value
+
+    def close(self):
+        self.mqtt.disconnect()
+        self.mqtt.loop_stop()

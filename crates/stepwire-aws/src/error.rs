@@ -16,6 +16,7 @@ pub fn status(service: &str, code: &str) -> u16 {
         | "InternalFailureException"
         | "InternalException" => 500,
         "ServiceUnavailable" | "ServiceUnavailableException" => 503,
+        "GatewayTimeoutException" => 504,
         "RequestEntityTooLarge" | "RequestEntityTooLargeException" => 413,
         "UnsupportedOperationException" => 501,
         "AccessDeniedException"

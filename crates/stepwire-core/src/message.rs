@@ -1,7 +1,7 @@
 //! A message on its way through the broker and the rules.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -69,8 +69,10 @@ pub enum Origin {
 pub struct Client {
     /// MQTT client identifier.
     pub id: Arc<str>,
-    /// Identifier of the client's certificate (64 hex digits), when it showed one.
-    pub certificate: Option<Arc<str>>,
+    /// Who it has proved to be.
+    pub identity: Identity,
+    /// Which rules its listener keeps to.
+    pub profile: Profile,
     /// The thing this connection speaks for: its client id names a thing that its certificate is
     /// attached to.
     pub thing: Option<Arc<str>>,
@@ -78,6 +80,48 @@ pub struct Client {
     pub ip: IpAddr,
     /// The session's identifier, as in presence events.
     pub session: Arc<str>,
+}
+
+/// Who somebody has proved to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Identity {
+    /// Nobody: let in by a listener that asks for no proof, and allowed everything.
+    Anonymous,
+    /// Owner of the certificate with this identifier: SHA-256 of its DER, 64 hex digits. The
+    /// registry says what it may do.
+    Certificate(Arc<str>),
+    /// Holder of the node's key with this identifier, by a signed request. Allowed everything.
+    Signed(Arc<str>),
+}
+
+impl Identity {
+    /// What events and rules call it: the certificate's identifier, the key's, or `anonymous`.
+    pub fn name(&self) -> &Arc<str> {
+        match self {
+            Identity::Anonymous => &ANONYMOUS,
+            Identity::Certificate(id) | Identity::Signed(id) => id,
+        }
+    }
+
+    /// The certificate's identifier, if it is one's owner.
+    pub fn certificate(&self) -> Option<&Arc<str>> {
+        match self {
+            Identity::Certificate(id) => Some(id),
+            Identity::Anonymous | Identity::Signed(_) => None,
+        }
+    }
+}
+
+static ANONYMOUS: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("anonymous"));
+
+/// Which rules a listener keeps to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Profile {
+    /// MQTT as its specifications say.
+    #[default]
+    Standard,
+    /// AWS IoT Core's limits and differences.
+    Aws,
 }
 
 impl Message {

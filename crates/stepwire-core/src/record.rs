@@ -23,12 +23,22 @@ pub enum Space {
     Policy = 0x12,
     /// Certificates attached to things.
     Attachment = 0x13,
+    /// Thing types.
+    ThingType = 0x16,
+    /// Thing groups.
+    ThingGroup = 0x17,
     /// Topic rules.
     Rule = 0x18,
     /// Answers that wait for their task (`completeTask`).
     Answer = 0x19,
+    /// Things and groups in thing groups.
+    GroupMember = 0x1A,
+    /// Settings of the registry, by name.
+    RegistrySetting = 0x1B,
     /// Policies attached to certificates and thing groups.
     PolicyAttachment = 0x1E,
+    /// Things by thing type.
+    ThingOfType = 0x1F,
     /// MQTT sessions and presence.
     Session = 0x20,
     /// Retained messages.
@@ -37,6 +47,8 @@ pub enum Space {
     Queued = 0x22,
     /// Service messages held for the subscribe grace.
     Held = 0x23,
+    /// Tags of AWS IoT resources.
+    RegistryTag = 0x28,
     /// State machines.
     StateMachine = 0x30,
     /// Executions: one summary each.

@@ -1,12 +1,9 @@
 //! Requests of the AWS services we host, parsed once at the rim.
 
-use std::sync::Arc;
-
-use bytes::Bytes;
-use stepwire_asl::{Json, Timestamp};
+use stepwire_asl::Json;
 
 use crate::error::ApiError;
-use crate::message::{Message, Origin, Properties, QoS};
+pub use crate::publish::Publish;
 use crate::read::Read;
 use crate::settings::Settings;
 use crate::{
@@ -53,6 +50,8 @@ pub enum Request {
     Logs(logs::Request),
     /// `iot-data` Publish.
     Publish(Publish),
+    /// The rest of `iot-data`: connections and retained messages.
+    Broker(broker::Request),
     /// Lambda.
     Functions(functions::Request),
     /// S3.
@@ -63,21 +62,6 @@ pub enum Request {
     Topics(topics::Request),
     /// EventBridge.
     Events(events::Request),
-}
-
-/// A message to publish from the service side.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Publish {
-    /// Topic name, without wildcards.
-    pub topic: Arc<str>,
-    /// Payload bytes.
-    pub payload: Bytes,
-    /// At most QoS 1, as AWS allows here.
-    pub qos: QoS,
-    /// Keep it as the topic's retained message.
-    pub retain: bool,
-    /// MQTT 5 properties.
-    pub properties: Properties,
 }
 
 impl Request {
@@ -98,7 +82,10 @@ impl Request {
             Service::Iot => registry::Request::parse(operation, body)
                 .map(|parsed| parsed.map(Request::Registry))
                 .or_else(|| Some(rules::Request::parse(operation, body)?.map(Request::Rules))),
-            Service::IotData => None,
+            Service::IotData if operation == "Publish" => {
+                Some(Publish::parse(body).map(Request::Publish))
+            }
+            Service::IotData => Some(broker::Request::parse(operation, body)?.map(Request::Broker)),
             Service::Lambda => {
                 Some(functions::Request::parse(operation, body)?.map(Request::Functions))
             }
@@ -117,7 +104,7 @@ impl Request {
             Request::Rules(request) => request.is_read(),
             Request::Tables(request) => request.is_read(),
             Request::Logs(request) => request.is_read(),
-            Request::Publish(_) => false,
+            Request::Publish(_) | Request::Broker(_) => false,
             Request::Functions(request) => request.is_read(),
             Request::Objects(request) => request.is_read(),
             Request::Queues(request) => request.is_read(),
@@ -131,6 +118,7 @@ impl Request {
         match self {
             Request::States(request) => request.waits(),
             Request::Queues(request) => request.waits(),
+            Request::Broker(request) => request.waits(),
             Request::Registry(_)
             | Request::Rules(_)
             | Request::Tables(_)
@@ -155,62 +143,11 @@ impl Request {
             Request::Queues(request) => queues::answer(request, read, settings),
             Request::Topics(request) => topics::answer(request, read, settings),
             Request::Events(request) => events::answer(request, read, settings),
-            Request::Publish(_) => {
-                Err(ApiError::new("InvalidRequestException", "publishing is not a read"))
+            Request::Publish(_) | Request::Broker(_) => {
+                let why = "only the kernel answers this";
+                Err(ApiError::new("InvalidRequestException", why))
             }
             Request::Functions(request) => functions::answer(request, read, settings),
         }
-    }
-}
-
-impl Publish {
-    /// Refuses a message that no client could send or be sent.
-    pub(crate) fn within(&self, limits: &broker::Limits) -> Result<(), ApiError> {
-        let levels = self.topic.split('/').count();
-        if self.topic.len() > limits.topic_bytes_max || levels > limits.topic_levels_max {
-            let (bytes, levels) = (limits.topic_bytes_max, limits.topic_levels_max);
-            let message = format!("a topic has at most {bytes} bytes and {levels} levels");
-            return Err(ApiError::new("InvalidRequestException", message));
-        }
-        let (bytes, max) = (self.topic.len() + self.payload.len(), limits.packet_bytes_max);
-        if bytes > max as usize {
-            let message = format!("topic and payload have {bytes} bytes, at most {max}");
-            return Err(ApiError::new("RequestEntityTooLargeException", message));
-        }
-        Ok(())
-    }
-
-    /// The message as it is published now.
-    pub(crate) fn message(&self, now: Timestamp) -> Message {
-        Message {
-            topic: Arc::clone(&self.topic),
-            payload: self.payload.clone(),
-            qos: self.qos,
-            retain: self.retain,
-            properties: self.properties.clone(),
-            origin: Origin::Service,
-            at: now,
-        }
-    }
-
-    /// A message to `topic`, if clients could be sent it: no wildcards, not empty, not reserved.
-    pub fn to(
-        topic: &str,
-        payload: Bytes,
-        qos: QoS,
-        retain: bool,
-        properties: Properties,
-    ) -> Result<Publish, ApiError> {
-        let refuse = |why: &str| Err(ApiError::new("InvalidRequestException", why));
-        if topic.is_empty() || topic.len() > 65_535 || topic.contains(['+', '#', '\0']) {
-            return refuse("the topic must be 1 to 65535 bytes without `+`, `#` and NUL");
-        }
-        if topic.starts_with('$') {
-            return refuse("topics that begin with `$` are reserved");
-        }
-        if qos == QoS::ExactlyOnce {
-            return refuse("`qos` must be 0 or 1");
-        }
-        Ok(Publish { topic: topic.into(), payload, qos, retain, properties })
     }
 }

@@ -16,14 +16,15 @@ use std::sync::Arc;
 
 use stepwire_asl::{Json, Timestamp};
 use stepwire_core::Settings;
-use stepwire_core::message::{Client, Message, Origin, Properties, QoS};
+use stepwire_core::message::{Client, Identity, Message, Origin, Profile, Properties, QoS};
 use stepwire_core::rules::sql::{Facts, Statement, Value};
 
 /// A message from device `gw-1`.
 fn message(topic: &str, payload: &str) -> Message {
     let client = Client {
         id: "gw-1".into(),
-        certificate: Some("ab".repeat(32).into()),
+        identity: Identity::Certificate("ab".repeat(32).into()),
+        profile: Profile::Standard,
         thing: Some("gw-1".into()),
         ip: [192, 0, 2, 7].into(),
         session: "s".into(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use stepwire_asl::{Json, Timestamp};
 use stepwire_core::Settings;
-use stepwire_core::message::{Client, Message, Origin, Properties, QoS};
+use stepwire_core::message::{Client, Identity, Message, Origin, Profile, Properties, QoS};
 use stepwire_core::rules::sql::{Facts, Statement, Value};
 
 /// Every function, with more arguments than some of them take.
@@ -134,7 +134,8 @@ fn expression() -> impl Strategy<Value = String> {
 fn message(payload: Vec<u8>) -> Message {
     let client = Client {
         id: "gw-1".into(),
-        certificate: None,
+        identity: Identity::Anonymous,
+        profile: Profile::Standard,
         thing: None,
         ip: [127, 0, 0, 1].into(),
         session: "s".into(),

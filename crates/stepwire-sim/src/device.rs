@@ -5,7 +5,7 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use stepwire_asl::Json;
-use stepwire_core::broker::{ConnectionId, Principal};
+use stepwire_core::broker::{ConnectionId, Identity, Principal, Profile};
 use stepwire_core::message::QoS;
 use stepwire_core::mqtt::{Ack, Connect, Packet, Publish, Subscribe, SubscriptionOptions, Version};
 
@@ -207,8 +207,9 @@ impl Device {
 /// Who the listener would say the holder of this certificate is.
 pub fn principal(certificate: &Arc<str>) -> Principal {
     Principal {
-        certificate: Some(Arc::clone(certificate)),
+        identity: Identity::Certificate(Arc::clone(certificate)),
         ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        profile: Profile::Standard,
         anonymous_allowed: false,
     }
 }

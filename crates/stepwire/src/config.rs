@@ -5,7 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use reqwest::Url;
+use stepwire_core::message::Profile;
 use stepwire_core::{Quota, Quotas};
+
+use crate::listen::gate;
 
 /// Everything that can be configured about a node.
 #[derive(Debug, Clone)]
@@ -21,6 +24,9 @@ pub struct Config {
     pub mqtt: Option<SocketAddr>,
     /// Whether clients of `mqtt` may do everything without showing who they are. Default: no.
     pub allow_anonymous: bool,
+    /// Which rules listeners keep to: MQTT's own, or AWS IoT Core's limits and differences. Default:
+    /// MQTT's own.
+    pub profiles: BTreeMap<Listener, Profile>,
     /// Longest keep-alive of an MQTT 5.0 client, in seconds, at least 1: one that asks for more, or
     /// for none, is told this. Older clients cannot be told and keep theirs. Default: 65,535.
     pub keep_alive_s_max: u16,
@@ -39,10 +45,27 @@ pub struct Config {
     pub names: Vec<String>,
     /// What workflows may use. Default: AWS's quotas.
     pub quotas: Quotas,
+    /// How many connections are taken, and how fast.
+    pub gate: gate::Limits,
     /// AWS region in every ARN. Default: `us-east-1`.
     pub region: String,
     /// AWS account in every ARN, twelve digits. Default: `000000000000`.
     pub account: String,
+}
+
+/// A listener for devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Listener {
+    /// MQTT over mutual TLS.
+    Mqtts,
+    /// MQTT in plain text.
+    Mqtt,
+}
+
+impl Listener {
+    /// Every listener, by the name of the option that says where it listens.
+    pub const ALL: [(&'static str, Listener); 2] =
+        [("mqtts", Listener::Mqtts), ("mqtt", Listener::Mqtt)];
 }
 
 /// Where a node keeps its data.
@@ -72,6 +95,7 @@ impl Default for Config {
             mqtts: loopback(MQTTS_PORT),
             mqtt: None,
             allow_anonymous: false,
+            profiles: BTreeMap::new(),
             keep_alive_s_max: u16::MAX,
             mock_config: None,
             items_folders: BTreeMap::new(),
@@ -79,6 +103,7 @@ impl Default for Config {
             secrets: None,
             names: Vec::new(),
             quotas: Quotas::default(),
+            gate: gate::Limits::default(),
             region: "us-east-1".to_owned(),
             account: "000000000000".to_owned(),
         }
@@ -122,6 +147,11 @@ impl Config {
             });
         }
         Ok(())
+    }
+
+    /// The rules that a listener keeps to.
+    pub fn profile(&self, listener: Listener) -> Profile {
+        self.profiles.get(&listener).copied().unwrap_or_default()
     }
 
     /// Whether API requests must be signed with a key of this node.
@@ -179,6 +209,23 @@ pub fn parse_quota(text: &str) -> Result<(Quota, u64), String> {
     let quota = Quota::named(key).ok_or_else(unknown)?;
     let value = value.parse().map_err(|_| format!("`{value}` is not a whole number"))?;
     Ok((quota, value))
+}
+
+/// A listener and the rules it is to keep to, from `LISTENER=PROFILE`.
+pub fn parse_profile(text: &str) -> Result<(Listener, Profile), String> {
+    let (listener, profile) =
+        text.split_once('=').ok_or_else(|| format!("`{text}` is not LISTENER=PROFILE"))?;
+    let known = Listener::ALL.iter().find(|(name, _)| *name == listener);
+    let (_, listener) = known.ok_or_else(|| {
+        let names = Listener::ALL.map(|(name, _)| name);
+        format!("`{listener}` is no listener for devices; there are {}", names.join(", "))
+    })?;
+    let profile = match profile {
+        "standard" => Profile::Standard,
+        "aws" => Profile::Aws,
+        other => return Err(format!("`{other}` is no profile; there are standard, aws")),
+    };
+    Ok((*listener, profile))
 }
 
 /// A folder for item readers and its name, from `NAME=DIR`.
@@ -242,6 +289,19 @@ mod tests {
         for text in ["pollers-max", "pollers-max=", "pollers-max=-1", "pollers-max=1k"] {
             assert!(parse_quota(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_listener_is_given_a_profile_by_name() {
+        assert_eq!(parse_profile("mqtts=aws"), Ok((Listener::Mqtts, Profile::Aws)));
+        assert_eq!(parse_profile("mqtt=standard"), Ok((Listener::Mqtt, Profile::Standard)));
+        assert!(parse_profile("mqttx=aws").unwrap_err().contains("mqtts, mqtt"));
+        assert!(parse_profile("mqtts=azure").unwrap_err().contains("standard, aws"));
+        assert!(parse_profile("aws").is_err());
+        let config =
+            Config { profiles: [(Listener::Mqtt, Profile::Aws)].into(), ..Config::default() };
+        assert_eq!(config.profile(Listener::Mqtt), Profile::Aws);
+        assert_eq!(config.profile(Listener::Mqtts), Profile::Standard);
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::http_task::HttpTasks;
 use crate::items_folders::ItemsFolders;
 use crate::listen::mqtt::Connections;
 use crate::observe::Observers;
+use crate::warnings::Warnings;
 
 /// HTTP tasks in flight at a time; more wait their turn.
 const HTTP_TASKS_MAX: usize = 256;
@@ -129,6 +130,7 @@ pub(crate) struct World {
     pub(crate) replies: Arc<Replies>,
     pub(crate) workers: Arc<Workers>,
     pub(crate) observers: Arc<Observers>,
+    pub(crate) warnings: Arc<Warnings>,
     pub(crate) failure: watch::Sender<Option<Arc<stepwire_store::Error>>>,
     pub(crate) clock: Clock,
     runtime: Handle,
@@ -142,6 +144,7 @@ impl World {
         replies: Arc<Replies>,
         workers: Workers,
         observers: Arc<Observers>,
+        warnings: Arc<Warnings>,
         clock: Clock,
         failure: watch::Sender<Option<Arc<stepwire_store::Error>>>,
     ) -> World {
@@ -153,6 +156,7 @@ impl World {
             replies,
             workers,
             observers,
+            warnings,
             failure,
             clock,
             runtime,
@@ -228,7 +232,7 @@ impl Rim for World {
                     inputs.send(Input::ItemsRead { map_run, ask, answer }).await;
                 });
             }
-            Effect::Report(report) => log(&report),
+            Effect::Report(report) => log(&report, &self.warnings),
         }
     }
 
@@ -243,11 +247,14 @@ impl Rim for World {
 }
 
 /// One warning that names device, address and cause.
-fn log(report: &Report) {
+fn log(report: &Report, warnings: &Warnings) {
     match report {
         Report::Refused { client, action, resource, why } => {
             let client = client.as_deref().unwrap_or("-");
-            tracing::warn!("device `{client}` was refused `{action}` on `{resource}`: {why}");
+            let key = format!("{client} {action} {why}");
+            let text =
+                format_args!("device `{client}` was refused `{action}` on `{resource}`: {why}");
+            warnings.warn("refused", &key, text);
         }
         Report::RuleFailed { rule, topic, why } => {
             tracing::warn!("rule `{rule}` failed for a message on `{topic}`: {why}");

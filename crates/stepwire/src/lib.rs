@@ -31,3 +31,4 @@ pub mod runner;
 pub mod secrets;
 pub mod shard;
 pub mod tls;
+pub mod warnings;

@@ -19,13 +19,14 @@ use crate::access_key::AccessKey;
 use crate::aws_task::AwsTasks;
 use crate::ca::Authority;
 use crate::clock::Clock;
-use crate::config::{Config, Storage};
+use crate::config::{Config, Listener, Storage};
 use crate::driver::{self, Driver, Inputs};
 use crate::effects::{Caller, Replies, Workers, World};
 use crate::files;
 use crate::functions::{self, Functions};
 use crate::http_task::HttpTasks;
 use crate::items_folders::ItemsFolders;
+use crate::listen::entrance::Entrance;
 use crate::listen::{http, mqtt};
 use crate::node_error::{NodeError, plain};
 use crate::node_file::NodeFile;
@@ -34,6 +35,7 @@ use crate::runner::{self, Runner};
 use crate::secrets::Secrets;
 use crate::shard::{self, Shard, ShardRead};
 use crate::tls::{self, Shown};
+use crate::warnings::Warnings;
 
 /// How often it is looked whether the server's certificate has to be renewed.
 const RENEWAL: std::time::Duration = std::time::Duration::from_hours(12);
@@ -51,6 +53,7 @@ struct Inner {
     functions: Arc<Functions>,
     observers: Arc<Observers>,
     connections: Arc<mqtt::Connections>,
+    warnings: Arc<Warnings>,
     authority: Authority,
     addresses: Addresses,
     storage: Storage,
@@ -122,6 +125,7 @@ impl Node {
         let http = Arc::new(http.map_err(NodeError::HttpTasks)?);
         let aws = AwsTasks { services: secrets.services, http: Arc::clone(&http) };
         let connections = Arc::new(mqtt::Connections::default());
+        let warnings = Arc::new(Warnings::default());
         let shard = Shard(0);
         let replies = Arc::new(Replies::default());
         let observers = {
@@ -148,6 +152,7 @@ impl Node {
             Arc::clone(&replies),
             Workers { http, aws, functions: Arc::clone(&functions), items_folders },
             Arc::clone(&observers),
+            Arc::clone(&warnings),
             clock.clone(),
             failure,
         );
@@ -168,6 +173,7 @@ impl Node {
             functions,
             observers,
             connections,
+            warnings,
             authority,
             addresses,
             storage: config.storage.clone(),
@@ -195,14 +201,15 @@ impl Node {
             let kernel = Arc::new(self.0.inputs.clone());
             listeners.spawn(mqtt::serve(socket, options, connections, kernel, self.stopping()));
         };
-        let limits = mqtt::Limits::default();
-        serve(
-            sockets.mqtts,
-            mqtt::Options { tls: Some(tls), anonymous_allowed: false, limits: limits.clone() },
-        );
+        let entrance = Entrance::new(config.gate, Arc::clone(&self.0.warnings));
+        let options = |listener, tls, anonymous_allowed| {
+            let profile = config.profile(listener);
+            let (limits, entrance) = (mqtt::Limits::of(profile), Arc::clone(&entrance));
+            mqtt::Options { tls, profile, anonymous_allowed, limits, entrance }
+        };
+        serve(sockets.mqtts, options(Listener::Mqtts, Some(tls), false));
         if let Some(socket) = sockets.mqtt {
-            let anonymous_allowed = config.allow_anonymous;
-            serve(socket, mqtt::Options { tls: None, anonymous_allowed, limits });
+            serve(socket, options(Listener::Mqtt, None, config.allow_anonymous));
         }
         let keys = config.keys_required().then_some(keys);
         listeners.spawn(http::serve(sockets.http, self.clone(), keys, self.stopping()));

@@ -4,16 +4,18 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::message::Client;
+use crate::message::{Client, Identity, Profile};
 
 /// What the listener knows about the other end of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
-    /// Identifier of the certificate it proved to own: SHA-256 of the DER, 64 hex digits.
-    pub certificate: Option<Arc<str>>,
+    /// Who it has proved to be.
+    pub identity: Identity,
     /// Where it connects from.
     pub ip: IpAddr,
-    /// Whether the listener lets in clients without a certificate, and lets them do everything.
+    /// Which rules the listener keeps to.
+    pub profile: Profile,
+    /// Whether the listener lets in clients without any proof, and lets them do everything.
     pub anonymous_allowed: bool,
 }
 
@@ -62,7 +64,8 @@ pub struct Refused {
 /// Answered by the registry: certificate, thing and policies.
 pub trait Authorize {
     /// Lets `principal` connect as `client_id`: its certificate is known and active, and a policy
-    /// allows `iot:Connect` on `client/<id>`. The thing is the one the connection speaks for.
+    /// allows `iot:Connect` on `client/<id>`; or it signed with the node's key; or the listener
+    /// lets in anybody. The thing is the one the connection speaks for.
     fn connect_as(
         &self,
         principal: &Principal,

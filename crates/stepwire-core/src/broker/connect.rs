@@ -5,13 +5,13 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::authorize::Principal;
-use super::disconnect::Ending;
+use super::ending::Ending;
 use super::presence::{self, identifier};
 use super::session::{Link, SessionId, SessionRecord};
 use super::topic::{is_reserved, is_topic_name};
 use super::write::Write;
 use super::{Action, Broker, ConnectionId, Limits, Refusal, Turn};
-use crate::message::Client;
+use crate::message::{Client, Profile, QoS};
 use crate::mqtt::{ConnAck, Connect, Packet, ReasonCode, Version, Will};
 
 impl Broker {
@@ -25,17 +25,18 @@ impl Broker {
         if let Some(&id) = self.connections.get(&connection) {
             return self.fail(id, ReasonCode::ProtocolError, turn);
         }
-        let assigned = match client_id(connection, &mut connect, turn) {
+        let assigned = match client_id(connection, &mut connect, principal.profile, turn) {
             Ok(assigned) => assigned,
             Err(reason) => return refuse(connection, connect.version, reason, turn),
         };
-        let answer = answer(&connect, assigned, turn.limits());
+        let limits = turn.limits_of(principal.profile);
+        let answer = answer(&connect, assigned, principal.profile, limits);
         let taken = connect.packet_bytes_max.map_or(usize::MAX, |bytes| bytes as usize);
         if answer.encoded_len(connect.version) > taken {
             // no larger packet may be sent, not even to say so (MQTT 5.0, 3.1.2.11.4)
             return turn.out.closes.push((connection, None));
         }
-        if let Err(reason) = check(&connect, turn.limits()) {
+        if let Err(reason) = check(&mut connect, limits) {
             return refuse(connection, connect.version, reason, turn);
         }
         let known = self.sessions.find(&connect.client_id);
@@ -44,7 +45,8 @@ impl Broker {
         }
         let mut client = Client {
             id: Arc::clone(&connect.client_id),
-            certificate: principal.certificate.clone(),
+            identity: principal.identity.clone(),
+            profile: principal.profile,
             thing: None,
             ip: principal.ip,
             session: Arc::default(),
@@ -56,9 +58,14 @@ impl Broker {
             return refuse(connection, connect.version, ReasonCode::NotAuthorized, turn);
         }
         let session_present = match known {
-            Some(id) => self.settle(id, connect.clean_start, turn),
+            Some(id) => self.settle(id, &connect, principal.profile, turn),
             None => false,
         };
+        let tells = connect.version == Version::V5;
+        if tells || principal.profile.changes_keep_alive_untold() {
+            let limits = turn.limits_of(principal.profile);
+            connect.keep_alive_s = limits.keep_alive_s(connect.keep_alive_s);
+        }
         let record = self.new_record(client, &mut connect, session_present, turn);
         let answer = ConnAck { session_present, ..answer };
         self.open(connection, &record, &connect, answer, turn);
@@ -66,11 +73,18 @@ impl Broker {
 
     /// Makes way for a new connection of the same client: takes over its open one, ends its
     /// session if it starts anew. Whether a session is there to go on with.
-    fn settle(&mut self, id: SessionId, clean_start: bool, turn: &mut Turn<'_>) -> bool {
+    fn settle(
+        &mut self,
+        id: SessionId,
+        connect: &Connect,
+        profile: Profile,
+        turn: &mut Turn<'_>,
+    ) -> bool {
         self.close(id, ReasonCode::SessionTakenOver, Ending::TakenOver, turn);
         let Some(session) = self.sessions.get(id) else { return false };
-        let resumable = session.record.is_resumable(turn.now);
-        if resumable && !clean_start {
+        let record = &session.record;
+        let resumable = record.is_resumable(turn.now) && profile.resumes(connect.version, record);
+        if resumable && !connect.clean_start {
             return true;
         }
         if session.record.expiry_s > 0 {
@@ -88,20 +102,25 @@ impl Broker {
         turn: &mut Turn<'_>,
     ) -> Arc<SessionRecord> {
         let known = self.sessions.find(&client.id).and_then(|id| self.sessions.get(id));
-        let version_number = known.map_or(0, |session| session.record.version_number + 1);
+        let version_number = known.map_or(0, |session| session.record.next_version);
         client.session = identifier(
             &turn.settings.secret,
             "session",
             &client.id,
             [version_number as i64, turn.now.0],
         );
-        let expiry_s = connect.session_expiry_s.min(turn.limits().session_expiry_s_max);
+        let expiry_s_max = turn.limits_of(client.profile).session_expiry_s_max(connect.version);
+        let expiry_s = connect.session_expiry_s.min(expiry_s_max);
         let id = Arc::clone(&client.id);
         let record = Arc::new(SessionRecord {
             client: Arc::new(client),
             version_number,
+            next_version: version_number + 1,
             connected: true,
             since: turn.now,
+            disconnect_reason: None,
+            version: connect.version,
+            keep_alive_s: connect.keep_alive_s,
             expiry_s,
             stored: expiry_s > 0 || resumed,
             will: connect.will.take().map(Arc::from),
@@ -123,13 +142,12 @@ impl Broker {
     ) {
         let Some(id) = self.sessions.find(&record.client.id) else { return };
         let Some(session) = self.sessions.get_mut(id) else { return };
-        let keep_alive_s = answer.server_keep_alive_s.unwrap_or(connect.keep_alive_s);
-        let limits = turn.limits();
+        let limits = turn.limits_of(record.client.profile);
         let window = connect.receive_maximum.map_or(u16::MAX, u16::from).min(limits.in_flight_max);
         session.link = Some(Box::new(Link {
             connection,
             version: connect.version,
-            silence_ms: i64::from(keep_alive_s) * 1_500,
+            silence_ms: i64::from(record.keep_alive_s) * 1_500,
             heard: turn.now,
             window: usize::from(window),
             packet_bytes_max: connect.packet_bytes_max.map_or(usize::MAX, |bytes| bytes as usize),
@@ -169,6 +187,7 @@ fn refuse(connection: ConnectionId, version: Version, reason: ReasonCode, turn: 
 fn client_id(
     connection: ConnectionId,
     connect: &mut Connect,
+    profile: Profile,
     turn: &Turn<'_>,
 ) -> Result<bool, ReasonCode> {
     if connect.client_id.is_empty() {
@@ -185,20 +204,29 @@ fn client_id(
         return Ok(true);
     }
     let id = &connect.client_id;
-    if id.len() > turn.limits().client_id_bytes_max || id.contains('\0') {
+    let fits = id.len() <= turn.limits_of(profile).client_id_bytes_max && !id.contains('\0');
+    if !fits || !profile.allows_client_id(id) {
         return Err(ReasonCode::ClientIdentifierNotValid);
     }
     Ok(false)
 }
 
-fn check(connect: &Connect, limits: &Limits) -> Result<(), ReasonCode> {
+fn check(connect: &mut Connect, limits: &Limits) -> Result<(), ReasonCode> {
     if connect.auth_method.is_some() {
         return Err(ReasonCode::BadAuthenticationMethod);
     }
-    match &connect.will {
-        Some(will) if !is_topic_name(&will.topic, limits) => Err(ReasonCode::TopicNameInvalid),
-        _ => Ok(()),
+    let Some(will) = &mut connect.will else { return Ok(()) };
+    limits.bound(&mut will.properties);
+    if !is_topic_name(&will.topic, limits) {
+        return Err(ReasonCode::TopicNameInvalid);
     }
+    if will.qos > limits.qos_max {
+        return Err(ReasonCode::QoSNotSupported);
+    }
+    if will.payload.len() > limits.payload_bytes_max {
+        return Err(ReasonCode::QuotaExceeded);
+    }
+    Ok(())
 }
 
 /// What was refused: the action, on what, and why.
@@ -240,13 +268,13 @@ pub(super) fn may_publish_will(
 }
 
 /// A CONNACK that tells an MQTT 5.0 client what differs from what it asked for or may assume.
-fn answer(connect: &Connect, assigned: bool, limits: &Limits) -> ConnAck {
+fn answer(connect: &Connect, assigned: bool, profile: Profile, limits: &Limits) -> ConnAck {
     if connect.version < Version::V5 {
         return ConnAck::default();
     }
     let Connect { session_expiry_s, keep_alive_s, .. } = *connect;
-    let longest = limits.keep_alive_s_max;
-    let too_long = longest < u16::MAX && (keep_alive_s == 0 || keep_alive_s > longest);
+    let used_s = limits.keep_alive_s(keep_alive_s);
+    let tells_keep_alive = used_s != keep_alive_s || profile.always_tells_keep_alive();
     let expiry_s_max = limits.session_expiry_s_max;
     ConnAck {
         session_present: false,
@@ -256,7 +284,9 @@ fn answer(connect: &Connect, assigned: bool, limits: &Limits) -> ConnAck {
         packet_bytes_max: Some(limits.packet_bytes_max),
         assigned_client_id: assigned.then(|| Arc::clone(&connect.client_id)),
         topic_alias_max: (limits.topic_alias_max > 0).then_some(limits.topic_alias_max),
-        server_keep_alive_s: too_long.then_some(longest),
+        server_keep_alive_s: tells_keep_alive.then_some(used_s),
+        qos_max: (limits.qos_max < QoS::ExactlyOnce).then_some(limits.qos_max),
+        subscription_ids_available: (!profile.has_subscription_ids()).then_some(false),
         reason_string: None,
     }
 }

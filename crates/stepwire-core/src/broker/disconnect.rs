@@ -3,65 +3,13 @@
 use std::sync::Arc;
 
 use super::connect::may_publish_will;
+use super::ending::{Ending, WillFate};
 use super::session::{REMEMBERED_MS, SessionId, SessionRecord};
 use super::state::session_writes;
 use super::write::Write;
-use super::{Broker, Closed, Turn, presence};
+use super::{Broker, Turn, presence};
 use crate::message::{Client, Message, Origin};
 use crate::mqtt::{Disconnect, ReasonCode, Will};
-
-/// Why a connection ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ending {
-    /// The client said goodbye.
-    Goodbye,
-    /// The client said goodbye and asked for its will to be published.
-    GoodbyeWithWill,
-    /// The client broke the protocol.
-    ClientError,
-    /// The client did what it may not do.
-    AuthError,
-    /// The client connected again.
-    TakenOver,
-    /// The socket was cut.
-    Lost,
-    /// The client was silent for too long.
-    Silent,
-    /// The broker does not want it any more.
-    ServerInitiated,
-    /// The process died.
-    ServerError,
-}
-
-impl From<Closed> for Ending {
-    fn from(cause: Closed) -> Ending {
-        match cause {
-            Closed::Lost => Ending::Lost,
-            Closed::ProtocolError => Ending::ClientError,
-            Closed::TooSlow | Closed::Shutdown => Ending::ServerInitiated,
-        }
-    }
-}
-
-impl Ending {
-    /// The reason as presence events name it.
-    fn name(self) -> &'static str {
-        match self {
-            Ending::Goodbye | Ending::GoodbyeWithWill => "CLIENT_INITIATED_DISCONNECT",
-            Ending::ClientError => "CLIENT_ERROR",
-            Ending::AuthError => "AUTH_ERROR",
-            Ending::TakenOver => "DUPLICATE_CLIENTID",
-            Ending::Lost => "CONNECTION_LOST",
-            Ending::Silent => "MQTT_KEEP_ALIVE_TIMEOUT",
-            Ending::ServerInitiated => "SERVER_INITIATED_DISCONNECT",
-            Ending::ServerError => "SERVER_ERROR",
-        }
-    }
-
-    fn is_by_client(self) -> bool {
-        matches!(self, Ending::Goodbye | Ending::GoodbyeWithWill)
-    }
-}
 
 impl Broker {
     pub(super) fn client_disconnect(
@@ -90,7 +38,8 @@ impl Broker {
 
     fn change_expiry(&mut self, id: SessionId, expiry_s: u32, turn: &mut Turn<'_>) {
         let Some(session) = self.sessions.get(id) else { return };
-        let expiry_s = expiry_s.min(turn.limits().session_expiry_s_max);
+        let expiry_s =
+            expiry_s.min(turn.limits_of(session.record.client.profile).session_expiry_s_max);
         let record = SessionRecord { expiry_s, ..SessionRecord::clone(&session.record) };
         self.record_session(record, turn);
     }
@@ -130,7 +79,8 @@ impl Broker {
         let mut record = SessionRecord::clone(&session.record);
         record.connected = false;
         record.since = turn.now;
-        let will = record.will.take().filter(|_| ending != Ending::Goodbye);
+        record.disconnect_reason = Some(ending.reason());
+        let will = record.will.take().filter(|_| ending.will() == WillFate::Published);
         let delay_s = will.as_ref().map_or(0, |will| will.delay_s.min(record.expiry_s));
         let mut due = will;
         if delay_s > 0 {
@@ -141,7 +91,7 @@ impl Broker {
             self.forget_state(id, turn);
             record.stored = false;
         }
-        let event = presence::disconnected(&record, ending.name(), ending.is_by_client());
+        let event = presence::disconnected(&record, ending.reason());
         let client = Arc::clone(&record.client);
         self.record_session(record, turn);
         self.announce(event, turn);
@@ -150,11 +100,23 @@ impl Broker {
         }
     }
 
+    /// Drops the will of an absent client, if it is still to come.
+    pub(super) fn forget_will(&mut self, id: SessionId, turn: &mut Turn<'_>) {
+        let Some(session) = self.sessions.get(id) else { return };
+        if session.record.will.is_some() {
+            let record = SessionRecord::clone(&session.record);
+            self.record_session(SessionRecord { will: None, will_at: None, ..record }, turn);
+        }
+    }
+
     /// The session of an absent client ends: its will is due, its state goes.
     pub(super) fn end_session(&mut self, id: SessionId, turn: &mut Turn<'_>) {
         let Some(session) = self.sessions.get(id) else { return };
         let mut record = SessionRecord::clone(&session.record);
         let will = record.will.take();
+        if record.ends_at().is_some_and(|end| end <= turn.now) {
+            record.next_version = 0;
+        }
         (record.will_at, record.expiry_s, record.stored) = (None, 0, false);
         let client = Arc::clone(&record.client);
         self.forget_state(id, turn);

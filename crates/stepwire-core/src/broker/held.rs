@@ -100,9 +100,14 @@ impl Broker {
         if self.held.by_number.is_empty() {
             return;
         }
+        let Some(session) = self.sessions.get(id) else { return };
+        let profile = session.record.client.profile;
         for number in self.held.matching(filter) {
             let Some(held) = self.held.by_number.get(&number) else { continue };
             let message = Arc::clone(&held.message);
+            if !profile.delivers(filter, &message.topic) {
+                continue;
+            }
             if self.deliver_shared(id, subscription, &message, false, turn) {
                 self.record(Write::Held { number, held: None }, turn.out);
             }

@@ -8,12 +8,15 @@
 //! Read in this order: [`Broker::handle`], `connect`, `publish`, `route`, then [`Write`].
 
 mod acks;
+mod api;
 mod authorize;
 mod connect;
 mod disconnect;
+mod ending;
 mod held;
 mod limits;
 mod presence;
+mod profile;
 mod publish;
 mod retained;
 mod route;
@@ -28,23 +31,28 @@ mod write;
 mod tests;
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use stepwire_asl::Timestamp;
+use stepwire_asl::{Json, Timestamp};
 
+pub use api::{Answer, DirectMessage, Page, Request};
 pub use authorize::{Action, Authorize, Principal, Refused};
+pub use ending::{DisconnectReason, WillFate};
 pub use limits::Limits;
 pub use session::{Queued, SessionRecord, Subscription};
 pub use topic::{Filter, is_topic_name};
 pub use write::{Held, Write};
 
+use crate::error::ApiError;
+pub use crate::message::{Identity, Profile};
 use crate::message::{Message, Origin};
 use crate::mqtt::{Connect, Packet, ReasonCode};
 use crate::record::Space;
 use crate::settings::Settings;
-use disconnect::Ending;
+use api::Confirmation;
+use ending::Ending;
 use held::HeldMessages;
 use retained::RetainedMessages;
 use route::{Match, Subscribers};
@@ -110,6 +118,19 @@ pub struct Out {
     pub messages: Vec<Message>,
     /// What was refused or dropped, for the flight recorder.
     pub refusals: Vec<Refusal>,
+    /// Answers that were promised with [`Answer::Later`].
+    pub confirmed: Vec<Confirmed>,
+}
+
+/// An answer that was promised with [`Answer::Later`].
+#[derive(Debug)]
+pub struct Confirmed {
+    /// Its number.
+    pub number: u64,
+    /// When it came.
+    pub at: Timestamp,
+    /// The operation's output, or why it failed.
+    pub answer: Result<Json, ApiError>,
 }
 
 /// Something a client was not given.
@@ -134,6 +155,9 @@ pub struct Broker {
     retained: RetainedMessages,
     held: HeldMessages,
     deadlines: BTreeSet<(Timestamp, Deadline)>,
+    /// Callers that wait for a client's PUBACK. Not durable: they are gone after a restart.
+    confirmations: BTreeMap<u64, Confirmation>,
+    confirmations_made: u64,
     /// Kept from message to message so that routing does not allocate.
     matches: Vec<Match>,
     /// Counts deliveries to groups, which take turns.
@@ -145,6 +169,7 @@ pub struct Broker {
 enum Deadline {
     Session(SessionId),
     Held(u64),
+    Confirmation(u64),
 }
 
 /// What every decision of one step needs.
@@ -156,8 +181,17 @@ struct Turn<'a> {
 }
 
 impl Turn<'_> {
+    /// What is bounded for all clients together.
     fn limits(&self) -> &Limits {
         &self.settings.mqtt
+    }
+
+    /// What a client of this profile is held to.
+    fn limits_of(&self, profile: Profile) -> &Limits {
+        match profile {
+            Profile::Standard => &self.settings.mqtt,
+            Profile::Aws => &Limits::AWS,
+        }
     }
 
     fn send(&mut self, connection: ConnectionId, packet: Packet) {
@@ -232,6 +266,7 @@ impl Broker {
         out: &mut Out,
     ) {
         let turn = &mut Turn { now, authorize, settings, out };
+        self.expire_retained(turn);
         while let Some(&(at, deadline)) = self.deadlines.first()
             && at <= now
         {
@@ -239,13 +274,15 @@ impl Broker {
             match deadline {
                 Deadline::Session(id) => self.session_due(id, turn),
                 Deadline::Held(number) => self.give_up_held(number, turn),
+                Deadline::Confirmation(number) => self.give_up_confirmation(number, turn),
             }
         }
     }
 
     /// The earliest time at which [`Broker::tick`] may have something to do.
     pub fn due(&self) -> Option<Timestamp> {
-        self.deadlines.first().map(|(at, _)| *at)
+        let first = self.deadlines.first().map(|(at, _)| *at);
+        [first, self.retained.due()].into_iter().flatten().min()
     }
 
     /// Ends the connections that were open when the process died; once, after the last `load`.
@@ -265,11 +302,13 @@ impl Broker {
     }
 
     fn packet(&mut self, id: SessionId, packet: Packet, turn: &mut Turn<'_>) {
-        let Some(link) = self.sessions.get_mut(id).and_then(|session| session.link.as_mut()) else {
-            return;
-        };
+        let Some(session) = self.sessions.get_mut(id) else { return };
+        let Some(link) = session.link.as_mut() else { return };
         link.heard = turn.now;
         let connection = link.connection;
+        if !session.record.client.profile.takes(&packet) {
+            return self.fail(id, ReasonCode::ProtocolError, turn);
+        }
         match packet {
             Packet::Publish(publish) => self.client_publish(id, publish, turn),
             Packet::PubAck(ack) => self.publish_done(id, ack, turn),

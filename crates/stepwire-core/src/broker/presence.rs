@@ -6,6 +6,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use stepwire_asl::{Json, Timestamp};
 
+use super::ending::DisconnectReason;
 use super::session::SessionRecord;
 use crate::message::{Client, Message};
 
@@ -20,14 +21,11 @@ pub(super) fn connected(record: &SessionRecord) -> Option<Message> {
 }
 
 /// The connection is closed, for `reason`.
-pub(super) fn disconnected(
-    record: &SessionRecord,
-    reason: &str,
-    by_client: bool,
-) -> Option<Message> {
+pub(super) fn disconnected(record: &SessionRecord, reason: DisconnectReason) -> Option<Message> {
+    let by_client = reason == DisconnectReason::ClientInitiated;
     let members = [
         ("clientInitiatedDisconnect", Json::from(by_client)),
-        ("disconnectReason", Json::from(reason)),
+        ("disconnectReason", Json::from(reason.name())),
         ("versionNumber", Json::from(record.version_number as i64)),
     ];
     event(&record.client, "presence", "disconnected", members, record.since)
@@ -65,7 +63,7 @@ fn event<const N: usize>(
     if id.contains(['+', '#']) {
         return None;
     }
-    let principal = client.certificate.clone().unwrap_or_else(|| Arc::from(ANONYMOUS));
+    let principal = Arc::clone(client.identity.name());
     let mut members = vec![("clientId", Json::string(Arc::clone(id)))];
     members.extend(client.thing.clone().map(|thing| ("thingName", Json::string(thing))));
     members.extend([
@@ -78,9 +76,6 @@ fn event<const N: usize>(
     let payload = Json::object(members).to_text();
     Some(Message::service(format!("$aws/events/{family}/{what}/{id}"), payload, at))
 }
-
-/// What a client without a certificate is called in events.
-const ANONYMOUS: &str = "anonymous";
 
 /// An identifier that only the holder of `secret` can foresee, as UUID text: the same parts give
 /// the same one.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::disconnect::Ending;
+use super::ending::Ending;
 use super::session::{Link, SessionId};
 use super::topic::{is_reserved, is_topic_name};
 use super::write::Write;
@@ -19,7 +19,8 @@ impl Broker {
     ) {
         let Some(session) = self.sessions.get_mut(id) else { return };
         let Some(link) = session.link.as_mut() else { return };
-        if let Err(reason) = check(link, &mut publish, turn.limits()) {
+        let limits = turn.limits_of(session.record.client.profile);
+        if let Err(reason) = check(link, &mut publish, limits) {
             return self.fail(id, reason, turn);
         }
         let (connection, version) = (link.connection, link.version);
@@ -28,7 +29,7 @@ impl Broker {
                 return turn.send(connection, Packet::PubRec(Ack::success(packet_id)));
             }
             let open = session.received.len();
-            if version == Version::V5 && open >= usize::from(turn.limits().receive_maximum) {
+            if version == Version::V5 && open >= usize::from(limits.receive_maximum) {
                 return self.fail(id, ReasonCode::ReceiveMaximumExceeded, turn);
             }
         }
@@ -102,6 +103,13 @@ fn check(link: &mut Link, publish: &mut Publish, limits: &Limits) -> Result<(), 
     if (publish.qos == QoS::AtMostOnce) == publish.packet_id.is_some() {
         return Err(ReasonCode::MalformedPacket);
     }
+    if publish.qos > limits.qos_max {
+        return Err(ReasonCode::QoSNotSupported);
+    }
+    if publish.payload.len() > limits.payload_bytes_max {
+        return Err(ReasonCode::QuotaExceeded);
+    }
+    limits.bound(&mut publish.properties);
     let answer_topic = &publish.properties.response_topic;
     if !publish.subscription_ids.is_empty()
         || answer_topic.as_ref().is_some_and(|topic| topic.contains(['+', '#']))

@@ -1,6 +1,6 @@
 //! Retained messages (MQTT 5.0, 3.3.1.3).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -15,7 +15,15 @@ use crate::message::{Message, Origin};
 #[derive(Debug, Default)]
 pub(super) struct RetainedMessages {
     by_topic: BTreeMap<Arc<str>, Arc<Message>>,
+    /// When messages that do not last for ever end.
+    ends: BTreeSet<(Timestamp, Arc<str>)>,
     bytes: usize,
+}
+
+/// When a message is no longer to be given to anybody.
+fn end_of(message: &Message) -> Option<Timestamp> {
+    let seconds = message.properties.message_expiry_s?;
+    Some(message.at.plus_ms(i64::from(seconds) * 1_000))
 }
 
 fn bytes_of(message: &Message) -> usize {
@@ -31,7 +39,30 @@ impl RetainedMessages {
             }
             None => self.by_topic.remove(topic),
         };
-        self.bytes -= old.map_or(0, |old| bytes_of(&old));
+        if let Some(old) = old {
+            self.bytes -= bytes_of(&old);
+            if let Some(end) = end_of(&old) {
+                self.ends.remove(&(end, Arc::clone(topic)));
+            }
+        }
+        if let Some(end) = message.and_then(|message| end_of(message)) {
+            self.ends.insert((end, Arc::clone(topic)));
+        }
+    }
+
+    /// When the first of them ends.
+    pub(super) fn due(&self) -> Option<Timestamp> {
+        self.ends.first().map(|(end, _)| *end)
+    }
+
+    /// Those within `topics` that have not expired, in order of topic.
+    pub(super) fn within(
+        &self,
+        topics: (Bound<&str>, Bound<&str>),
+        now: Timestamp,
+    ) -> impl Iterator<Item = &Arc<Message>> {
+        let messages = self.by_topic.range::<str, _>(topics).map(|(_, message)| message);
+        messages.filter(move |message| super::route::remaining(message, now).is_some())
     }
 
     pub(super) fn get(&self, topic: &str) -> Option<&Arc<Message>> {
@@ -86,6 +117,15 @@ impl Broker {
             let why = "no room for more retained messages".into();
             let action = Action::RetainPublish;
             turn.out.refusals.push(Refusal { device, action, topic, why });
+        }
+    }
+
+    /// Forgets retained messages that have expired.
+    pub(super) fn expire_retained(&mut self, turn: &mut Turn<'_>) {
+        while let Some((end, topic)) = self.retained.ends.first().cloned()
+            && end <= turn.now
+        {
+            self.record(Write::Retained { topic, message: None }, turn.out);
         }
     }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use stepwire_asl::Timestamp;
 
-use super::session::{Link, Queued, SessionId, Subscription};
+use super::session::{Link, Queued, SessionId, Sessions, Subscription};
+use super::tree::Reach;
 use super::write::Write;
 use super::{Action, Broker, ConnectionId, Out, Turn};
 use crate::message::{Message, QoS};
@@ -76,6 +77,12 @@ fn remove(members: &mut Vec<Match>, session: SessionId) {
     if let Ok(at) = members.binary_search_by_key(&session, |member| member.session) {
         members.remove(at);
     }
+}
+
+/// Whether a session that subscribes to `a/#` gets messages of `a`.
+fn takes_parent(sessions: &Sessions, found: &Match) -> bool {
+    let session = sessions.get(found.session);
+    session.is_some_and(|session| session.record.client.profile.hash_includes_parent())
 }
 
 /// How one message goes to one session.
@@ -182,18 +189,19 @@ impl Broker {
         self.turns = self.turns.wrapping_add(1);
         let Broker { subscribers, sessions, turns, .. } = self;
         let mut sources = 0;
-        subscribers.matches(topic, &mut |found| {
+        subscribers.matches(topic, &mut |found, reach| {
             sources += 1 + found.groups.len();
+            let wants = |found: &&Match| reach == Reach::Itself || takes_parent(sessions, found);
             let own =
                 |found: &Match| found.subscription.options.no_local && Some(found.session) == from;
-            matches.extend(found.members.iter().filter(|found| !own(found)));
+            matches.extend(found.members.iter().filter(|found| !own(found)).filter(wants));
             for Group { members, .. } in &found.groups {
                 let start = *turns % members.len().max(1);
                 let (before, after) = members.split_at(start);
                 let connected = |found: &&Match| {
                     sessions.get(found.session).is_some_and(|session| session.link.is_some())
                 };
-                let mut in_turn = after.iter().chain(before);
+                let mut in_turn = after.iter().chain(before).filter(wants);
                 matches.extend(in_turn.clone().find(connected).or_else(|| in_turn.next()));
             }
         });

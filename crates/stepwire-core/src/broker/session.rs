@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use stepwire_asl::Timestamp;
 
 use super::ConnectionId;
+use super::ending::DisconnectReason;
 use crate::message::{Client, Message, QoS};
 use crate::mqtt::{PacketId, SubscriptionOptions, Version, Will};
 
@@ -23,10 +24,18 @@ pub struct SessionRecord {
     pub client: Arc<Client>,
     /// Number of that connection, counted for this client identifier.
     pub version_number: u64,
+    /// Number of the next one.
+    pub next_version: u64,
     /// Whether it is open.
     pub connected: bool,
     /// When it was opened, or closed.
     pub since: Timestamp,
+    /// Why it was closed; `None` while it is open.
+    pub disconnect_reason: Option<DisconnectReason>,
+    /// Protocol version it speaks.
+    pub version: Version,
+    /// Longest time between two of its packets, in seconds; 0 for no limit.
+    pub keep_alive_s: u16,
     /// How long the session outlives it, in seconds; `u32::MAX` for ever.
     pub expiry_s: u32,
     /// Whether the session's state is durable.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::session::{SessionId, Subscription};
 use super::topic::Filter;
 use super::write::Write;
-use super::{Action, Broker, Turn, presence};
+use super::{Action, Broker, Limits, Turn, presence};
+use crate::message::Profile;
 use crate::mqtt::{
     Packet, ReasonCode, RetainHandling, SubAck, Subscribe, SubscriptionOptions, Unsubscribe,
     Version,
@@ -21,13 +22,15 @@ impl Broker {
         let Some(session) = self.sessions.get(id) else { return };
         let Some(link) = &session.link else { return };
         let (connection, version) = (link.connection, link.version);
-        if let Err(reason) = check(&subscribe, version, turn) {
+        let profile = session.record.client.profile;
+        if let Err(reason) = check(&subscribe, version, profile, turn.limits_of(profile)) {
             return self.fail(id, reason, turn);
         }
         let Subscribe { packet_id, filters, subscription_id, .. } = subscribe;
         let mut reasons = Vec::with_capacity(filters.len());
         let mut granted = Vec::with_capacity(filters.len());
-        for (filter, options) in filters {
+        for (filter, mut options) in filters {
+            options.qos = options.qos.min(turn.limits_of(profile).qos_max);
             let subscription = Subscription { options, id: subscription_id };
             match self.add_subscription(id, &filter, subscription, turn) {
                 Ok(is_new) => {
@@ -53,18 +56,20 @@ impl Broker {
         subscription: Subscription,
         turn: &mut Turn<'_>,
     ) -> Result<bool, ReasonCode> {
-        if Filter::parse(filter, turn.limits()).is_none() {
-            return Err(ReasonCode::TopicFilterInvalid);
-        }
         let session = self.sessions.get(id).ok_or(ReasonCode::UnspecifiedError)?;
         let client = &session.record.client;
+        let limits = turn.limits_of(client.profile);
+        if Filter::parse(filter, limits).is_none() {
+            return Err(ReasonCode::TopicFilterInvalid);
+        }
+        let subscriptions_max = limits.subscriptions_max;
         if !turn.authorize.allows(client, Action::Subscribe, filter) {
             turn.refuse(&client.id, Action::Subscribe, filter, "not authorized");
             return Err(ReasonCode::NotAuthorized);
         }
         let old = session.subscriptions.get(filter);
         let is_new = old.is_none();
-        if is_new && session.subscriptions.len() >= turn.limits().subscriptions_max {
+        if is_new && session.subscriptions.len() >= subscriptions_max {
             turn.refuse(&client.id, Action::Subscribe, filter, "too many subscriptions");
             return Err(ReasonCode::QuotaExceeded);
         }
@@ -86,8 +91,10 @@ impl Broker {
         is_new: bool,
         turn: &mut Turn<'_>,
     ) {
-        let Some(filter) = Filter::parse(filter, turn.limits()) else { return };
-        let retained = filter.group.is_none()
+        let Some(session) = self.sessions.get(id) else { return };
+        let profile = session.record.client.profile;
+        let Some(filter) = Filter::parse(filter, turn.limits_of(profile)) else { return };
+        let retained = profile.sends_retained_to(filter)
             && match subscription.options.retain_handling {
                 RetainHandling::Send => true,
                 RetainHandling::SendIfNew => is_new,
@@ -110,8 +117,10 @@ impl Broker {
         let Some(session) = self.sessions.get(id) else { return };
         let Some(link) = &session.link else { return };
         let connection = link.connection;
+        let profile = session.record.client.profile;
         let Unsubscribe { packet_id, filters, .. } = unsubscribe;
-        let valid = |filter: &Arc<str>| Filter::parse(filter, turn.limits()).is_some();
+        let limits = turn.limits_of(profile);
+        let valid = |filter: &Arc<str>| Filter::parse(filter, limits).is_some();
         if filters.is_empty() || !filters.iter().all(valid) {
             return self.fail(id, ReasonCode::TopicFilterInvalid, turn);
         }
@@ -121,8 +130,10 @@ impl Broker {
             if self.remove_subscription(id, &filter, turn) {
                 reasons.push(ReasonCode::Success);
                 gone.push(filter);
-            } else {
+            } else if profile.tells_missing_subscriptions() {
                 reasons.push(ReasonCode::NoSubscriptionExisted);
+            } else {
+                reasons.push(ReasonCode::Success);
             }
         }
         turn.send(connection, Packet::UnsubAck(SubAck { packet_id, reasons }));
@@ -161,15 +172,26 @@ impl Broker {
 }
 
 /// Checks what no reason code of SUBACK can say.
-fn check(subscribe: &Subscribe, version: Version, turn: &Turn<'_>) -> Result<(), ReasonCode> {
+fn check(
+    subscribe: &Subscribe,
+    version: Version,
+    profile: Profile,
+    limits: &Limits,
+) -> Result<(), ReasonCode> {
     let shared_no_local = |(filter, options): &(Arc<str>, SubscriptionOptions)| {
         options.no_local && filter.starts_with("$share/")
     };
     if subscribe.filters.is_empty() || subscribe.filters.iter().any(shared_no_local) {
         return Err(ReasonCode::ProtocolError);
     }
+    if subscribe.filters.len() > limits.filters_max {
+        return Err(ReasonCode::QuotaExceeded);
+    }
+    if subscribe.subscription_id.is_some() && !profile.has_subscription_ids() {
+        return Err(ReasonCode::SubscriptionIdentifiersNotSupported);
+    }
     for (filter, _) in &subscribe.filters {
-        let valid = Filter::parse(filter, turn.limits()).is_some();
+        let valid = Filter::parse(filter, limits).is_some();
         if !valid && version < Version::V5 {
             return Err(ReasonCode::TopicFilterInvalid);
         }

@@ -24,8 +24,15 @@ impl<'a> Filter<'a> {
                 Filter { group: Some(group), path }
             }
         };
-        (fits(text, limits) && !filter.path.is_empty() && well_formed(filter.path))
-            .then_some(filter)
+        let name_fits = filter.group.unwrap_or_default().len() <= limits.share_name_bytes_max;
+        let fits = name_fits && fits(text, filter.path, limits);
+        (fits && !filter.path.is_empty() && well_formed(filter.path)).then_some(filter)
+    }
+
+    /// Whether it matches `topic` only because `a/#` includes `a`.
+    pub(super) fn is_for_parent(&self, topic: &str) -> bool {
+        let parent = self.path.strip_suffix("/#");
+        parent.is_some_and(|path| Filter { group: None, path }.matches(topic))
     }
 
     /// Whether some of its levels are wildcards.
@@ -77,14 +84,25 @@ fn well_formed(path: &str) -> bool {
 
 /// Whether `topic` can be published to: no wildcards, within the limits.
 pub fn is_topic_name(topic: &str, limits: &Limits) -> bool {
-    !topic.is_empty() && !topic.contains(['+', '#']) && fits(topic, limits)
+    let counted = without_rule(topic);
+    !topic.is_empty() && !topic.contains(['+', '#']) && fits(topic, counted, limits)
 }
 
-fn fits(text: &str, limits: &Limits) -> bool {
-    let bytes = text.as_bytes();
-    bytes.len() <= limits.topic_bytes_max
-        && text.split('/').count() <= limits.topic_levels_max
-        && !bytes.contains(&0)
+/// Longest topic name or filter with all there is before it, in bytes: it fits a stored key.
+const TEXT_BYTES_MAX: usize = 32_768;
+
+/// Whether `text` is within the limits, of which only `counted` counts.
+fn fits(text: &str, counted: &str, limits: &Limits) -> bool {
+    text.len() <= TEXT_BYTES_MAX.max(limits.topic_bytes_max)
+        && counted.len() <= limits.topic_bytes_max
+        && counted.split('/').count() <= limits.topic_levels_max
+        && !text.as_bytes().contains(&0)
+}
+
+/// The topic without `$aws/rules/<rule>/` (Basic Ingest).
+fn without_rule(topic: &str) -> &str {
+    let rest = topic.strip_prefix("$aws/rules/").and_then(|rest| rest.split_once('/'));
+    rest.map_or(topic, |(_, rest)| rest)
 }
 
 /// Whether only the service may publish to `topic`.
@@ -152,6 +170,36 @@ mod tests {
         ] {
             assert_eq!(Filter::parse(text, &limits), None, "{text}");
         }
+    }
+
+    #[test]
+    fn what_stands_before_a_topic_does_not_count() {
+        let long = "x".repeat(256);
+        let deep = "a/b/c/d/e/f/g/h";
+        for counted in [&long, deep] {
+            let ingest = format!("$aws/rules/{}/{counted}", "r".repeat(100));
+            assert!(is_topic_name(&ingest, &Limits::AWS));
+            assert!(!is_topic_name(&format!("{ingest}/x"), &Limits::AWS));
+            let shared = format!("$share/{}/{counted}", "s".repeat(128));
+            assert!(Filter::parse(&shared, &Limits::AWS).is_some());
+            assert!(Filter::parse(&format!("{shared}/x"), &Limits::AWS).is_none());
+        }
+        let name = format!("$share/{}/a", "s".repeat(129));
+        assert!(Filter::parse(&name, &Limits::AWS).is_none());
+        assert!(Filter::parse(&name, &Limits::STANDARD).is_some());
+    }
+
+    #[test]
+    fn only_a_parent_is_matched_as_a_parent() {
+        let parent = |filter, topic| {
+            Filter::parse(filter, &Limits::STANDARD).is_some_and(|it| it.is_for_parent(topic))
+        };
+        assert!(parent("a/#", "a"));
+        assert!(parent("+/#", "a"));
+        assert!(!parent("a/#", "a/"));
+        assert!(!parent("a/#", "a/b"));
+        assert!(!parent("#", "a"));
+        assert!(!parent("a", "a"));
     }
 
     #[test]

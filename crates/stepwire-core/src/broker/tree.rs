@@ -71,10 +71,10 @@ impl<V: Default> FilterTree<V> {
         }
     }
 
-    /// Calls `found` with the value of each filter that matches `topic`.
-    pub(super) fn matches<'a>(&'a self, topic: &str, found: &mut impl FnMut(&'a V)) {
+    /// Calls `found` with the value of each filter that matches `topic`, and how it does.
+    pub(super) fn matches<'a>(&'a self, topic: &str, found: &mut impl FnMut(&'a V, Reach)) {
         if let Some(value) = self.exact.get(topic) {
-            found(value);
+            found(value, Reach::Itself);
         }
         if !self.root.is_empty() {
             let own = topic.starts_with('$');
@@ -87,6 +87,15 @@ impl<V: Default> FilterTree<V> {
     pub(super) fn is_empty(&self) -> bool {
         self.exact.is_empty() && self.root.is_empty()
     }
+}
+
+/// How a filter matches a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// Level by level.
+    Itself,
+    /// As `a/#` does `a`.
+    Parent,
 }
 
 /// Whether a value stays.
@@ -132,13 +141,18 @@ fn drop_or_keep<V>(slot: &mut Option<V>, change: impl FnOnce(&mut V) -> Keep) {
 }
 
 /// `own`: the topic starts with `$`, which wildcards at the first level do not match.
-fn walk<'a, V>(node: &'a Node<V>, levels: Option<&str>, own: bool, found: &mut impl FnMut(&'a V)) {
+fn walk<'a, V>(
+    node: &'a Node<V>,
+    levels: Option<&str>,
+    own: bool,
+    found: &mut impl FnMut(&'a V, Reach),
+) {
     if !own && let Some(value) = &node.below {
-        found(value);
+        found(value, if levels.is_none() { Reach::Parent } else { Reach::Itself });
     }
     let Some(levels) = levels else {
         if let Some(value) = &node.here {
-            found(value);
+            found(value, Reach::Itself);
         }
         return;
     };
@@ -188,7 +202,14 @@ mod tests {
             for _ in 0..50 {
                 let topic = text(&mut entropy, &["a", "b", "", "$x"]);
                 let mut found = Vec::new();
-                tree.matches(&topic, &mut |value: &Vec<String>| found.extend(value.clone()));
+                tree.matches(&topic, &mut |value: &Vec<String>, reach| {
+                    for filter in value {
+                        let parsed = Filter::parse(filter, &limits);
+                        let parent = parsed.is_some_and(|it| it.is_for_parent(&topic));
+                        assert_eq!(reach == Reach::Parent, parent, "{filter} {topic}");
+                    }
+                    found.extend(value.clone());
+                });
                 let mut expected = filters.clone();
                 expected.retain(|f| Filter::parse(f, &limits).is_some_and(|f| f.matches(&topic)));
                 found.sort();

@@ -1,34 +1,48 @@
-//! AWS IoT as tasks call it.
+//! The data plane of AWS IoT as tasks call it.
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use stepwire_asl::Json;
+use stepwire_asl::json::Object;
 
+use super::names::{camel, pascal, rename};
 use crate::error::ApiError;
-use crate::message::{Properties, QoS};
-use crate::params::Params;
-use crate::request::Publish;
+use crate::request::{Request, Service};
 
-/// `iotdataplane:publish`: the payload as text is its bytes, any other JSON its compact text.
-pub(super) fn publish(parameters: &Json) -> Result<Publish, ApiError> {
-    let params = Params::new(parameters, "InvalidRequestException");
-    params.only(&["Topic", "Qos", "Retain", "Payload", "ContentType", "ResponseTopic"])?;
-    let qos = match params.optional_int("Qos")? {
-        None | Some(0) => QoS::AtMostOnce,
-        Some(1) => QoS::AtLeastOnce,
-        Some(other) => return Err(params.invalid("Qos", &format!("`{other}` is not 0 or 1"))),
+/// The request of a task: a payload as text is its bytes, any other JSON its compact text.
+pub(super) fn request(operation: &str, parameters: &Json) -> Option<Result<Request, ApiError>> {
+    let members = parameters.as_object().into_iter().flatten();
+    let wire: Object = members
+        .map(|(name, value)| (Arc::from(camel(name)), value))
+        .map(|(name, value): (Arc<str>, &Json)| {
+            let is_blob = matches!(&*name, "payload" | "userProperties") && !value.is_null();
+            let value = if is_blob { encoded(value) } else { value.clone() };
+            (name, value)
+        })
+        .collect();
+    Request::parse(Service::IotData, operation, &Json::Object(Arc::new(wire)))
+}
+
+/// An answer as the task's output: payloads that are text as text, others in base64.
+pub(super) fn output(answer: &Json) -> Json {
+    let text = answer.member("payload").and_then(Json::as_str).and_then(decoded);
+    let user = answer.member("userProperties").and_then(Json::as_str).and_then(decoded);
+    let mut members = rename(answer, &pascal).as_object().cloned().unwrap_or_default();
+    members.extend(text.map(|text| ("Payload".into(), Json::from(text))));
+    members.extend(user.map(|text| ("UserProperties".into(), Json::from(text))));
+    Json::Object(Arc::new(members))
+}
+
+fn encoded(value: &Json) -> Json {
+    let bytes = match value {
+        Json::String(text) => STANDARD.encode(text.as_bytes()),
+        other => STANDARD.encode(other.to_text()),
     };
-    let payload = match params.get("Payload") {
-        None => Bytes::new(),
-        Some(Json::String(text)) => Bytes::copy_from_slice(text.as_bytes()),
-        Some(other) => Bytes::from(other.to_text()),
-    };
-    let properties = Properties {
-        content_type: params.optional_text("ContentType")?.map(Arc::from),
-        response_topic: params.optional_text("ResponseTopic")?.map(Arc::from),
-        ..Properties::default()
-    };
-    let retain = params.optional_bool("Retain")?.unwrap_or(false);
-    Publish::to(params.text("Topic")?, payload, qos, retain, properties)
+    bytes.into()
+}
+
+fn decoded(base64: &str) -> Option<String> {
+    String::from_utf8(STANDARD.decode(base64).ok()?).ok()
 }

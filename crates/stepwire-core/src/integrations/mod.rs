@@ -196,7 +196,6 @@ fn operation_exists(hosted: Hosted, api: &str) -> bool {
     };
     match (optimised, hosted.service) {
         (Some(optimised), _) => optimised.contains(&api),
-        (None, Service::IotData) => api == "publish",
         (None, Service::Lambda) => lambda::exists(api),
         (None, service) => {
             Request::parse(service, &pascal(api), &Json::Object(Arc::default())).is_some()
@@ -213,7 +212,7 @@ impl Hosted {
         call: Call,
     ) -> Result<Request, Failure> {
         let parsed = match self.service {
-            Service::IotData => iot::publish(parameters).map(Request::Publish),
+            Service::IotData => iot::request(&pascal(api), parameters).unwrap_or_else(unknown),
             Service::Iot | Service::Logs => {
                 let body = rename(parameters, &camel);
                 Request::parse(self.service, &pascal(api), &body).unwrap_or_else(unknown)
@@ -256,7 +255,8 @@ impl Hosted {
                 Sdk::V1 => metadata::with(&states::v1(answer), answer, call, now),
                 Sdk::V2 => states::v2(answer),
             },
-            Service::Iot | Service::IotData | Service::Logs => rename(answer, &pascal),
+            Service::IotData => iot::output(answer),
+            Service::Iot | Service::Logs => rename(answer, &pascal),
             Service::Sqs | Service::Sns | Service::DynamoDb if self.sdk == Sdk::V1 => {
                 metadata::with(answer, answer, call, now)
             }
@@ -328,6 +328,8 @@ fn status(service: Service, code: &str) -> u16 {
     match (service, code) {
         (Service::S3, code) => s3::status(code),
         (_, "UnauthorizedException") => 401,
+        (Service::IotData, "ForbiddenException") => 403,
+        (Service::IotData, "GatewayTimeoutException") => 504,
         (
             _,
             "InternalFailure" | "InternalFailureException" | "InternalError" | "ServiceException",
@@ -342,7 +344,8 @@ fn status(service: Service, code: &str) -> u16 {
         (Service::Sns, "NotFound" | "ResourceNotFound")
         | (Service::Iot | Service::IotData | Service::Lambda, "ResourceNotFoundException") => 404,
         (Service::Lambda, "PreconditionFailedException") => 412,
-        (Service::Lambda, "RequestTooLargeException") => 413,
+        (Service::Lambda, "RequestTooLargeException")
+        | (Service::IotData, "RequestEntityTooLargeException") => 413,
         (Service::Lambda, "TooManyRequestsException") => 429,
         _ => 400,
     }

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use stepwire_asl::Json;
 use stepwire_asl::json::Object;
 
-/// Renames the members of a structure at every level, but not the keys of attribute maps.
+/// Renames the members of a structure at every level, but not within what has names of its own.
+///
+/// Those are maps with keys of callers, and AWS IoT's few members that are large on the wire, too.
 pub(super) fn rename(value: &Json, name: &dyn Fn(&str) -> String) -> Json {
     match value {
         Json::Object(members) => {
             let renamed = members.iter().map(|(key, value)| {
-                let is_map = key.eq_ignore_ascii_case("attributes");
-                let value = if is_map { value.clone() } else { rename(value, name) };
+                let own = OWN_NAMES.iter().any(|own| key.eq_ignore_ascii_case(own));
+                let value = if own { value.clone() } else { rename(value, name) };
                 (Arc::from(name(key)), value)
             });
             Json::Object(Arc::new(renamed.collect::<Object>()))
@@ -20,6 +22,9 @@ pub(super) fn rename(value: &Json, name: &dyn Fn(&str) -> String) -> Json {
         other => other.clone(),
     }
 }
+
+/// Members within which nothing is renamed.
+const OWN_NAMES: [&str; 3] = ["attributes", "eventConfigurations", "tags"];
 
 /// The name with its first letter large.
 pub(super) fn pascal(name: &str) -> String {

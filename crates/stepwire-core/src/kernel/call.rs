@@ -6,12 +6,14 @@ use stepwire_asl::{Json, Timestamp};
 
 use super::{Kernel, Step};
 use crate::asking::Asker;
+use crate::broker;
 use crate::effect::{Effect, Report};
 use crate::error::ApiError;
 use crate::executions::{self, Ran, activities};
 use crate::functions::{Invoked, InvokedBy};
 use crate::input::{Follow, Input};
 use crate::read::Reads;
+use crate::registry;
 use crate::request::Request;
 use crate::tables;
 use crate::write::Write;
@@ -37,6 +39,7 @@ impl Kernel {
                 self.end_trial(now, id, step);
                 None
             }
+            Request::Broker(request) => self.call_broker(now, asker, request, step),
             Request::Queues(request) if !request.is_read() => {
                 self.call_queues(now, asker, request, reads, step)
             }
@@ -51,6 +54,27 @@ impl Kernel {
                 }
             }
             _ => Some(self.answer(now, request, reads, step)),
+        }
+    }
+
+    /// Carries out a request on connections and retained messages. `None`: the caller waits for a
+    /// device.
+    fn call_broker(
+        &mut self,
+        now: Timestamp,
+        asker: Asker,
+        request: &broker::Request,
+        step: &mut Step,
+    ) -> Option<Result<Json, ApiError>> {
+        let mut out = broker::Out::default();
+        let answer = self.broker.call(now, request, &self.registry, &self.settings, &mut out);
+        self.absorb(0, out, step);
+        match answer {
+            broker::Answer::Now(answer) => Some(answer),
+            broker::Answer::Later(number) => {
+                self.confirmations.insert(number, asker);
+                None
+            }
         }
     }
 
@@ -86,17 +110,16 @@ impl Kernel {
                 step.writes.extend(writes.into_iter().map(Write::Logs));
                 Ok(answer)
             }
-            Request::Registry(request) => {
-                let mut writes = Vec::new();
-                let (registry, settings) = (&mut self.registry, &self.settings);
-                let answer = registry.call(now, request, settings, &mut writes)?;
-                step.writes.extend(writes.into_iter().map(Write::Registry));
-                Ok(answer)
-            }
+            Request::Registry(request) => self.call_registry(now, request, step),
             Request::Rules(request) => {
                 let mut writes = Vec::new();
                 let answer = self.rules.call(now, request, &mut writes)?;
                 step.writes.extend(writes.into_iter().map(Write::Rules));
+                if let Some((rule, tags)) = request.retagged() {
+                    let mut out = registry::Out::default();
+                    self.registry.tag_rule(now, rule, tags, &self.settings, &mut out);
+                    self.registered(now, out, step);
+                }
                 Ok(answer)
             }
             Request::Tables(request) => {
@@ -116,7 +139,9 @@ impl Kernel {
             Request::Topics(request) => self.call_topics(now, request, step),
             Request::Events(request) => self.call_events(now, request, step),
             // These may have to wait: see `call`.
-            Request::Queues(_) => Err(ApiError::new("InternalFailure", "not answered at once")),
+            Request::Queues(_) | Request::Broker(_) => {
+                Err(ApiError::new("InternalFailure", "not answered at once"))
+            }
             Request::Publish(publish) => {
                 publish.within(&self.settings.mqtt)?;
                 self.publish(publish.message(now), 0, step);
@@ -128,6 +153,33 @@ impl Kernel {
                 step.writes.extend(writes.into_iter().map(Write::Functions));
                 Ok(answer)
             }
+        }
+    }
+
+    fn call_registry(
+        &mut self,
+        now: Timestamp,
+        request: &registry::Request,
+        step: &mut Step,
+    ) -> Result<Json, ApiError> {
+        if let Some(rule) = request.tagged_rule() {
+            self.rules.has(rule).then_some(()).ok_or_else(|| {
+                let why = format!("Rule {rule} cannot be found.");
+                ApiError::new("ResourceNotFoundException", why)
+            })?;
+        }
+        let mut out = registry::Out::default();
+        let answer = self.registry.call(now, request, &self.settings, &mut out)?;
+        self.registered(now, out, step);
+        Ok(answer)
+    }
+
+    /// Takes over what the registry decided, and publishes what it tells of it.
+    fn registered(&mut self, now: Timestamp, out: registry::Out, step: &mut Step) {
+        step.writes.extend(out.writes.into_iter().map(Write::Registry));
+        for event in out.events {
+            let message = event.message(now, self.salt, &self.settings);
+            self.publish(message, 0, step);
         }
     }
 

@@ -69,6 +69,8 @@ pub struct Kernel {
     pub(crate) events: Events,
     /// States under test.
     pub(crate) trials: Trials,
+    /// Who waits for a device's acknowledgement, by the broker's number. Not durable, as `waiting`.
+    pub(crate) confirmations: BTreeMap<u64, Asker>,
     /// Tasks left for the next turn. Not durable: after a restart executions ask again.
     postponed: VecDeque<Input>,
     /// Messages seen by the rules since the start: makes their random values differ.
@@ -107,6 +109,7 @@ impl Kernel {
             topics: Topics::default(),
             events: Events::default(),
             trials: Trials::default(),
+            confirmations: BTreeMap::new(),
             postponed: VecDeque::new(),
             salt: 0,
         }
@@ -482,6 +485,11 @@ impl Kernel {
                 resource: refusal.topic,
                 why: refusal.why.into(),
             }));
+        }
+        for broker::Confirmed { number, at, answer } in out.confirmed {
+            if let Some(asker) = self.confirmations.remove(&number) {
+                reply_to(asker, answer, at, step);
+            }
         }
         for message in out.messages {
             let mut outcomes = Vec::new();

@@ -21,7 +21,7 @@ pub type PacketId = NonZeroU16;
 pub type UserProperties = Vec<(Arc<str>, Arc<str>)>;
 
 /// Protocol version of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Version {
     /// MQTT 3.1 (protocol name `MQIsdp`, level 3).
     V31,
@@ -164,6 +164,10 @@ pub struct ConnAck {
     pub topic_alias_max: Option<u16>,
     /// Keep-alive the server uses, when not the one asked for.
     pub server_keep_alive_s: Option<u16>,
+    /// Highest quality of service the server takes, when not the highest there is.
+    pub qos_max: Option<QoS>,
+    /// Whether subscriptions may have identifiers, when they may not.
+    pub subscription_ids_available: Option<bool>,
     /// The reason in words.
     pub reason_string: Option<Arc<str>>,
 }
@@ -181,6 +185,8 @@ impl ConnAck {
             + text(&self.assigned_client_id)
             + self.topic_alias_max.map_or(0, |_| 3)
             + self.server_keep_alive_s.map_or(0, |_| 3)
+            + self.qos_max.map_or(0, |_| 2)
+            + self.subscription_ids_available.map_or(0, |_| 2)
             + text(&self.reason_string);
         let rest = 2 + varint_len(properties) + properties;
         1 + varint_len(rest) + rest

@@ -6,7 +6,7 @@ use super::Registry;
 use super::certificates::Status;
 use super::policies::{Facts, Target, Verdict};
 use super::things::Thing;
-use crate::broker::{Action, Authorize, Principal, Refused};
+use crate::broker::{Action, Authorize, Identity, Principal, Refused};
 use crate::message::Client;
 
 impl Authorize for Registry {
@@ -16,12 +16,11 @@ impl Authorize for Registry {
         client_id: &str,
     ) -> Result<Option<Arc<str>>, Refused> {
         let refuse = |why: &str| Err(Refused { why: why.into() });
-        let Some(id) = &principal.certificate else {
-            return if principal.anonymous_allowed {
-                Ok(None)
-            } else {
-                refuse("it showed no certificate")
-            };
+        let id = match &principal.identity {
+            Identity::Certificate(id) => id,
+            Identity::Signed(_) => return Ok(None),
+            Identity::Anonymous if principal.anonymous_allowed => return Ok(None),
+            Identity::Anonymous => return refuse("it showed no certificate"),
         };
         match self.certificates.find(id).map(|certificate| certificate.status) {
             None => return refuse("its certificate is not registered"),
@@ -37,9 +36,10 @@ impl Authorize for Registry {
     }
 
     fn allows(&self, client: &Client, action: Action, resource: &str) -> bool {
-        let Some(id) = &client.certificate else {
-            // Let in without a certificate by a listener that says so: loopback development.
-            return true;
+        let id = match &client.identity {
+            Identity::Certificate(id) => id,
+            // Let in without proof by a listener that says so, or by the node's own key.
+            Identity::Anonymous | Identity::Signed(_) => return true,
         };
         let active = self.certificates.find(id).map(|certificate| certificate.status);
         if active != Some(Status::Active) {

@@ -77,6 +77,30 @@ pub(super) fn listed_under(
     }
 }
 
+/// Names that keys have after `base`: at most `limit` of those that begin with `prefix` and come
+/// after `after`.
+pub(super) fn names_below(
+    read: &dyn Read,
+    base: &KeyBuilder,
+    prefix: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> Vec<Arc<str>> {
+    let mut range = Range::prefix(&base.clone().bytes(prefix.as_bytes()).build()).limit(limit);
+    if let Some(after) = after.filter(|after| !after.contains('\0')) {
+        range.from = range.from.max(base.clone().text(after).bytes(&[0]).build());
+    }
+    let skip = base.clone().build().len();
+    let name =
+        |key: &[u8]| std::str::from_utf8(key.get(skip..)?.strip_suffix(&[0])?).ok().map(Arc::from);
+    read.range(&range).iter().filter_map(|(key, _)| name(key)).collect()
+}
+
+/// The last name of a path of names.
+pub(super) fn last_text(path: &str) -> &str {
+    path.rsplit_once('/').map_or(path, |(_, last)| last)
+}
+
 /// The answer of a list operation.
 pub(super) fn page_of(name: &'static str, token: &'static str, (items, next): Listed) -> Json {
     let mut members = vec![(name, Json::array(items))];

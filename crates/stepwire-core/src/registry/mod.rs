@@ -4,30 +4,45 @@
 //! to, then the policies attached to it. The registry is small enough to be in memory whole.
 //!
 //! One module per subject, each with its own requests, writes and state; this one only nests them.
-//! Read in this order: [`things`], [`certificates`], [`policies`], `authorize`.
+//! Read in this order: [`things`], [`types`], [`groups`], [`certificates`], [`policies`], `authorize`,
+//! [`events`].
 
+pub mod attributes;
 mod authorize;
 pub mod certificates;
 mod error;
+pub mod events;
+pub mod groups;
 mod listing;
 mod names;
 pub mod policies;
+pub mod tags;
 pub mod things;
+pub mod types;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use stepwire_asl::{Json, Timestamp};
 
 pub use listing::Page;
 
 use crate::error::ApiError;
+use crate::executions::derived_uuid;
 use crate::params::Params;
 use crate::read::Read;
 use crate::record::{Corrupt, Entry, Space};
 use crate::settings::Settings;
 use certificates::Certificates;
+use events::{Event, EventSettings};
+use groups::Groups;
 use policies::Policies;
+use tags::{AllTags, Tagged};
 use things::Things;
+use types::Types;
 
 /// A registry request.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +53,14 @@ pub enum Request {
     Certificates(certificates::Request),
     /// Policies and what they are attached to.
     Policies(policies::Request),
+    /// Thing types.
+    Types(types::Request),
+    /// Thing groups and their members.
+    Groups(groups::Request),
+    /// Which events are published.
+    Events(events::Request),
+    /// Tags.
+    Tags(tags::Request),
 }
 
 impl Request {
@@ -50,7 +73,27 @@ impl Request {
         if let Some(parsed) = certificates::Request::parse(operation, p) {
             return Some(parsed.map(Request::Certificates));
         }
-        Some(policies::Request::parse(operation, p)?.map(Request::Policies))
+        if let Some(parsed) = policies::Request::parse(operation, p) {
+            return Some(parsed.map(Request::Policies));
+        }
+        if let Some(parsed) = types::Request::parse(operation, p) {
+            return Some(parsed.map(Request::Types));
+        }
+        if let Some(parsed) = groups::Request::parse(operation, p) {
+            return Some(parsed.map(Request::Groups));
+        }
+        if let Some(parsed) = events::Request::parse(operation, p) {
+            return Some(parsed.map(Request::Events));
+        }
+        Some(tags::Request::parse(operation, p)?.map(Request::Tags))
+    }
+
+    /// The topic rule whose tags it is about: rules are not in the registry.
+    pub(crate) fn tagged_rule(&self) -> Option<&str> {
+        match self {
+            Request::Tags(request) => request.rule(),
+            _ => None,
+        }
     }
 
     /// Whether it changes nothing.
@@ -59,6 +102,10 @@ impl Request {
             Request::Things(request) => request.is_read(),
             Request::Certificates(request) => request.is_read(),
             Request::Policies(request) => request.is_read(),
+            Request::Types(request) => request.is_read(),
+            Request::Groups(request) => request.is_read(),
+            Request::Events(request) => request.is_read(),
+            Request::Tags(request) => request.is_read(),
         }
     }
 }
@@ -69,6 +116,10 @@ pub fn answer(request: &Request, read: &dyn Read, settings: &Settings) -> Result
         Request::Things(request) => things::answer(request, read, settings),
         Request::Certificates(request) => certificates::answer(request, read, settings),
         Request::Policies(request) => policies::answer(request, read, settings),
+        Request::Types(request) => types::answer(request, read, settings),
+        Request::Groups(request) => groups::answer(request, read, settings),
+        Request::Events(request) => events::answer(request, read),
+        Request::Tags(request) => tags::answer(request, read),
     }
 }
 
@@ -81,6 +132,14 @@ pub enum Write {
     Certificates(certificates::Write),
     /// Policies and what they are attached to.
     Policies(policies::Write),
+    /// Thing types and the things of them.
+    Types(types::Write),
+    /// Thing groups and their members.
+    Groups(groups::Write),
+    /// Which events are published.
+    Events(EventSettings),
+    /// The tags of a resource.
+    Tags(Tagged),
 }
 
 impl Write {
@@ -90,6 +149,10 @@ impl Write {
             Write::Things(write) => write.entry(),
             Write::Certificates(write) => write.entry(),
             Write::Policies(write) => write.entry(),
+            Write::Types(write) => write.entry(),
+            Write::Groups(write) => write.entry(),
+            Write::Events(settings) => settings.entry(),
+            Write::Tags(tagged) => tagged.entry(),
         }
     }
 }
@@ -112,11 +175,44 @@ impl From<policies::Write> for Write {
     }
 }
 
+impl From<types::Write> for Write {
+    fn from(write: types::Write) -> Write {
+        Write::Types(write)
+    }
+}
+
+impl From<groups::Write> for Write {
+    fn from(write: groups::Write) -> Write {
+        Write::Groups(write)
+    }
+}
+
+impl From<EventSettings> for Write {
+    fn from(settings: EventSettings) -> Write {
+        Write::Events(settings)
+    }
+}
+
+impl From<Tagged> for Write {
+    fn from(tagged: Tagged) -> Write {
+        Write::Tags(tagged)
+    }
+}
+
+/// What one request came to.
+#[derive(Debug, Default)]
+pub struct Out {
+    /// What must be durable, in order.
+    pub writes: Vec<Write>,
+    /// What is published in the same commit, in order.
+    pub events: Vec<Event>,
+}
+
 /// What every decision of one request needs.
 struct Turn<'a> {
     now: Timestamp,
     settings: &'a Settings,
-    out: &'a mut Vec<Write>,
+    out: &'a mut Out,
 }
 
 /// Everything registered.
@@ -128,6 +224,13 @@ pub struct Registry {
     pub certificates: Certificates,
     /// Policies and what they are attached to.
     pub policies: Policies,
+    /// Thing types and the things of them.
+    pub types: Types,
+    /// Thing groups and their members.
+    pub groups: Groups,
+    /// Which events are published; none before that has been said.
+    events: Option<EventSettings>,
+    tags: AllTags,
 }
 
 impl Registry {
@@ -138,6 +241,12 @@ impl Registry {
         Space::Certificate,
         Space::Policy,
         Space::PolicyAttachment,
+        Space::ThingType,
+        Space::ThingOfType,
+        Space::ThingGroup,
+        Space::GroupMember,
+        Space::RegistrySetting,
+        Space::RegistryTag,
     ];
 
     /// Carries out a request that changes something. On `Err` nothing has changed.
@@ -146,20 +255,24 @@ impl Registry {
         now: Timestamp,
         request: &Request,
         settings: &Settings,
-        out: &mut Vec<Write>,
+        out: &mut Out,
     ) -> Result<Json, ApiError> {
         let turn = &mut Turn { now, settings, out };
         match request {
             Request::Things(request) => self.call_things(request, turn),
             Request::Certificates(request) => self.call_certificates(request, turn),
             Request::Policies(request) => self.call_policies(request, turn),
+            Request::Types(request) => self.call_types(request, turn),
+            Request::Groups(request) => self.call_groups(request, turn),
+            Request::Events(request) => self.call_events(request, turn),
+            Request::Tags(request) => self.call_tags(request, turn),
         }
     }
 
     fn record(&mut self, write: impl Into<Write>, turn: &mut Turn<'_>) {
         let write = write.into();
         self.apply(&write);
-        turn.out.push(write);
+        turn.out.writes.push(write);
     }
 
     /// The only thing that changes the registry.
@@ -168,6 +281,10 @@ impl Registry {
             Write::Things(write) => self.things.apply(write),
             Write::Certificates(write) => self.certificates.apply(write),
             Write::Policies(write) => self.policies.apply(write),
+            Write::Types(write) => self.types.apply(write),
+            Write::Groups(write) => self.groups.apply(write),
+            Write::Events(settings) => self.events = Some(settings.clone()),
+            Write::Tags(tagged) => tags::apply(&mut self.tags, tagged),
         }
     }
 
@@ -179,10 +296,38 @@ impl Registry {
             self.things.load(key, value)
         } else if is_in(Certificates::SPACES) {
             self.certificates.load(key, value)
-        } else {
+        } else if is_in(Policies::SPACES) {
             self.policies.load(key, value)
+        } else if is_in(Types::SPACES) {
+            self.types.load(key, value)
+        } else if is_in(Groups::SPACES) {
+            self.groups.load(key, value)
+        } else if is_in(&[Space::RegistrySetting]) {
+            self.load_setting(key, value)
+        } else {
+            self.apply(&Write::Tags(tags::stored(key, value)?));
+            Ok(())
         }
     }
+}
+
+impl Registry {
+    fn load_setting(&mut self, key: &[u8], value: &[u8]) -> Result<(), Corrupt> {
+        match listing::key_texts(key, 0).as_ref().map(|[name]: &[Arc<str>; 1]| name.as_ref()) {
+            Some(events::SETTING) => self.apply(&Write::Events(events::stored(key, value)?)),
+            _ => {
+                let why = "a setting this stepwire does not know".to_owned();
+                return Err(Corrupt { key: key.to_vec(), why });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An identifier of something new called `name`.
+fn identifier(kind: &str, name: &str, turn: &Turn<'_>) -> Arc<str> {
+    let parts: Vec<u64> = name.bytes().map(u64::from).chain([turn.now.0 as u64]).collect();
+    derived_uuid(&turn.settings.secret, kind, &parts).into()
 }
 
 /// Puts `item` into the set of `of`, or takes it out; no set stays empty.
@@ -199,17 +344,5 @@ fn change<K: Ord + Clone, V: Ord + Clone>(
         if set.is_empty() {
             sets.remove(of);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn recovery_loads_what_every_subject_stores() {
-        let subjects = [Things::SPACES, Certificates::SPACES, Policies::SPACES].concat();
-        assert!(subjects.iter().all(|space| Registry::SPACES.contains(space)));
-        assert_eq!(subjects.len(), Registry::SPACES.len());
     }
 }

@@ -10,14 +10,20 @@ use crate::settings::Settings;
 
 /// `[a-zA-Z0-9:_-]{1,128}`: a thing, a thing type, a thing group.
 pub(super) fn name(p: &Params<'_>, member: &str) -> Result<Arc<str>, ApiError> {
-    let name = p.text(member)?;
+    checked_name(p.text(member)?).ok_or_else(|| {
+        p.invalid(member, "it must match [a-zA-Z0-9:_-]+ and have at most 128 characters")
+    })
+}
+
+/// A name that may be absent.
+pub(super) fn optional_name(p: &Params<'_>, member: &str) -> Result<Option<Arc<str>>, ApiError> {
+    p.get(member).map(|_| name(p, member)).transpose()
+}
+
+/// The text as a name, if it is one.
+pub(super) fn checked_name(text: &str) -> Option<Arc<str>> {
     let fits = |c: char| c.is_ascii_alphanumeric() || ":_-".contains(c);
-    if name.is_empty() || name.len() > 128 || !name.chars().all(fits) {
-        return Err(
-            p.invalid(member, "it must match [a-zA-Z0-9:_-]+ and have at most 128 characters")
-        );
-    }
-    Ok(name.into())
+    ((1..=128).contains(&text.len()) && text.chars().all(fits)).then(|| text.into())
 }
 
 /// `[\w+=,.@-]{1,128}`
@@ -53,6 +59,14 @@ pub(super) fn principal(p: &Params<'_>, member: &str) -> Result<Arc<str>, ApiErr
 
 pub(super) fn thing_arn(settings: &Settings, name: &str) -> Json {
     settings.arn("iot", &format!("thing/{name}")).into()
+}
+
+pub(super) fn type_arn(settings: &Settings, name: &str) -> Json {
+    settings.arn("iot", &format!("thingtype/{name}")).into()
+}
+
+pub(super) fn group_arn(settings: &Settings, name: &str) -> Json {
+    settings.arn("iot", &format!("thinggroup/{name}")).into()
 }
 
 pub(super) fn certificate_arn(settings: &Settings, id: &str) -> Json {

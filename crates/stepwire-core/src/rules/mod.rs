@@ -111,6 +111,11 @@ impl Rules {
         }
     }
 
+    /// Whether there is a rule of this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.records.contains_key(name)
+    }
+
     /// Takes in one stored rule.
     pub fn load(&mut self, key: &[u8], value: &[u8]) -> Result<(), Corrupt> {
         let record = stored(key, value)?;
@@ -131,7 +136,7 @@ impl Rules {
             ApiError::new("UnauthorizedException", format!("rule `{name}` does not exist"))
         };
         let record = match request {
-            Request::Create { name, payload } => {
+            Request::Create { name, payload, .. } => {
                 if self.records.contains_key(name) {
                     let why = format!("Rule with name {name} already exists");
                     return Err(ApiError::new("ResourceAlreadyExistsException", why));

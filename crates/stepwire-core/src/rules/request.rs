@@ -8,6 +8,7 @@ use super::action::Action;
 use super::sql::Statement;
 use crate::error::ApiError;
 use crate::params::Params;
+use crate::registry::tags::{self, Tag, Tags};
 
 /// Most actions of a rule.
 const ACTIONS_MAX: usize = 10;
@@ -21,6 +22,8 @@ pub enum Request {
         name: Arc<str>,
         /// `topicRulePayload`, checked.
         payload: Json,
+        /// `tags`
+        tags: Tags,
     },
     /// GetTopicRule
     Get(Arc<str>),
@@ -58,12 +61,8 @@ impl Request {
     pub fn parse(operation: &str, body: &Json) -> Option<Result<Request, ApiError>> {
         let params = Params::new(body, "InvalidRequestException");
         Some(match operation {
-            "CreateTopicRule" => {
-                with_payload(&params).map(|(name, payload)| Request::Create { name, payload })
-            }
-            "ReplaceTopicRule" => {
-                with_payload(&params).map(|(name, payload)| Request::Replace { name, payload })
-            }
+            "CreateTopicRule" => create(&params),
+            "ReplaceTopicRule" => replace(&params),
             "GetTopicRule" => named(&params).map(Request::Get),
             "DeleteTopicRule" => named(&params).map(Request::Delete),
             "EnableTopicRule" => named(&params).map(|name| Request::Enable { name, enable: true }),
@@ -80,6 +79,18 @@ impl Request {
         matches!(self, Request::Get(_) | Request::List { .. })
     }
 
+    /// The rule whose tags it sets, and to what.
+    pub(crate) fn retagged(&self) -> Option<(&Arc<str>, &[Tag])> {
+        match self {
+            Request::Create { name, tags, .. } => Some((name, tags)),
+            Request::Delete(name) => Some((name, &[])),
+            Request::Get(_)
+            | Request::List { .. }
+            | Request::Replace { .. }
+            | Request::Enable { .. } => None,
+        }
+    }
+
     /// The rule it is about; empty for a list.
     pub(super) fn name(&self) -> &Arc<str> {
         static NONE: std::sync::OnceLock<Arc<str>> = std::sync::OnceLock::new();
@@ -94,8 +105,19 @@ impl Request {
     }
 }
 
-fn with_payload(params: &Params<'_>) -> Result<(Arc<str>, Json), ApiError> {
+fn create(params: &Params<'_>) -> Result<Request, ApiError> {
     params.only(&["ruleName", "topicRulePayload", "tags"])?;
+    let (name, payload) = with_payload(params)?;
+    Ok(Request::Create { name, payload, tags: tags::in_header(params)? })
+}
+
+fn replace(params: &Params<'_>) -> Result<Request, ApiError> {
+    params.only(&["ruleName", "topicRulePayload"])?;
+    let (name, payload) = with_payload(params)?;
+    Ok(Request::Replace { name, payload })
+}
+
+fn with_payload(params: &Params<'_>) -> Result<(Arc<str>, Json), ApiError> {
     let payload = params.get("topicRulePayload").cloned();
     let payload = payload.ok_or_else(|| params.invalid("topicRulePayload", "it is missing"))?;
     compile(&payload)?;

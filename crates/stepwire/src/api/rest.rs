@@ -32,14 +32,15 @@ pub(super) async fn answer(
     let operation = matched.route.operation;
     let body = members(&matched, parts, body)?;
     match operation {
-        "Publish" if data => node.call(Request::Publish(iot::publish(&body)?)).await,
-        "DescribeEndpoint" => iot::describe_endpoint(node, &body),
-        "CreateKeysAndCertificate" => iot::create_keys_and_certificate(node, &body).await,
-        _ if data => Err(not_available(operation)),
-        _ => match Request::parse(Service::Iot, operation, &body) {
-            Some(request) => node.call(request?).await,
-            None => Err(not_available(operation)),
-        },
+        "DescribeEndpoint" if !data => iot::describe_endpoint(node, &body),
+        "CreateKeysAndCertificate" if !data => iot::create_keys_and_certificate(node, &body).await,
+        _ => {
+            let service = if data { Service::IotData } else { Service::Iot };
+            match Request::parse(service, operation, &body) {
+                Some(request) => node.call(request?).await,
+                None => Err(not_available(operation)),
+            }
+        }
     }
 }
 

@@ -9,10 +9,12 @@ use tokio::sync::oneshot;
 use super::failure::{Exit, Failure};
 use super::signals::{Signal, Signals};
 use super::{host_port, logging, print};
+use stepwire_core::message::Profile;
 use stepwire_core::{Quota, Quotas};
 
 use crate::config::{
-    Config, DATA_FOLDER, HostPort, Storage, parse_address, parse_items_folder, parse_quota,
+    Config, DATA_FOLDER, HostPort, Listener, Storage, parse_address, parse_items_folder,
+    parse_profile, parse_quota,
 };
 use crate::node::Node;
 use crate::node_error::NodeError;
@@ -43,6 +45,10 @@ pub(super) struct Serve {
     /// Let clients of `--mqtt` do everything without showing who they are
     #[arg(long)]
     allow_anonymous: bool,
+    /// Answer devices of a listener (mqtts or mqtt) with AWS IoT Core's limits, as in
+    /// `mqtts=aws`; repeatable
+    #[arg(long, value_name = "LISTENER=PROFILE", value_parser = parse_profile)]
+    profile: Vec<(Listener, Profile)>,
     /// Longest keep-alive of MQTT 5.0 clients, in seconds: how soon a lost device is noticed
     #[arg(long, value_name = "SECONDS", default_value_t = u16::MAX, value_parser = clap::value_parser!(u16).range(1..))]
     keep_alive_max: u16,
@@ -107,6 +113,7 @@ impl Serve {
             mqtts: self.mqtts,
             mqtt: self.mqtt,
             allow_anonymous: self.allow_anonymous,
+            profiles: self.profile.into_iter().collect(),
             keep_alive_s_max: self.keep_alive_max,
             mock_config: self.mock_config,
             items_folders: self.items_folder.into_iter().collect(),

@@ -1,4 +1,6 @@
 //! What the node listens to.
 
+pub mod entrance;
+pub mod gate;
 pub mod http;
 pub mod mqtt;

@@ -21,12 +21,14 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use sha2::{Digest, Sha256};
-use stepwire_core::broker::{Input, Principal};
+use stepwire_core::broker::{self, Identity, Input, Principal, Profile};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::time;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+
+use crate::listen::entrance::{Entrance, Ticket};
 
 pub use connections::Connections;
 pub use session::serve_stream;
@@ -44,10 +46,14 @@ pub trait Kernel: Send + Sync + 'static {
 pub struct Options {
     /// TLS with client certificates; `None` for plain TCP.
     pub tls: Option<Arc<ServerConfig>>,
+    /// Which rules it keeps to.
+    pub profile: Profile,
     /// Whether clients without a certificate may connect, and do everything.
     pub anonymous_allowed: bool,
     /// What is bounded.
     pub limits: Limits,
+    /// Who is let in at all: one for all listeners of a node.
+    pub entrance: Arc<Entrance>,
 }
 
 /// What a listener bounds.
@@ -59,10 +65,19 @@ pub struct Limits {
     pub connect_bytes_max: usize,
     /// Largest other packet, in bytes.
     pub packet_bytes_max: usize,
-    /// Connections at the same time; more are closed at once.
-    pub connections_max: usize,
     /// Longest time to send what is left when a connection is closed.
     pub close_timeout: Duration,
+}
+
+impl Limits {
+    /// What a listener of this profile bounds.
+    pub fn of(profile: Profile) -> Limits {
+        let packet_bytes_max = match profile {
+            Profile::Standard => broker::Limits::STANDARD.packet_bytes_max,
+            Profile::Aws => broker::Limits::AWS.packet_bytes_max,
+        };
+        Limits { packet_bytes_max: packet_bytes_max as usize, ..Limits::default() }
+    }
 }
 
 impl Default for Limits {
@@ -71,7 +86,6 @@ impl Default for Limits {
             connect_timeout: Duration::from_secs(10),
             connect_bytes_max: 16 * 1024,
             packet_bytes_max: 1024 * 1024,
-            connections_max: 1_000_000,
             close_timeout: Duration::from_secs(5),
         }
     }
@@ -87,30 +101,19 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) {
     let options = Arc::new(options);
-    let room = Arc::new(Semaphore::new(options.limits.connections_max));
     let (open, mut all_closed) = mpsc::channel::<()>(1);
     tokio::pin!(shutdown);
     loop {
         let accepted = tokio::select! {
             () = &mut shutdown => break,
-            accepted = listener.accept() => accepted,
+            accepted = accept(&listener, &options.entrance) => accepted,
         };
-        let (socket, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                pause_after(&error).await;
-                continue;
-            }
-        };
-        let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
-            tracing::warn!("connection of {peer} refused: {} are open", room_of(&options));
-            continue;
-        };
+        let Some((socket, peer, ticket)) = accepted else { continue };
         let (options, open) = (Arc::clone(&options), open.clone());
         let (connections, kernel) = (Arc::clone(&connections), Arc::clone(&kernel));
         tokio::spawn(async move {
-            welcome(socket, peer, &options, &connections, kernel.as_ref()).await;
-            drop((permit, open));
+            welcome(socket, peer, ticket, &options, &connections, kernel.as_ref()).await;
+            drop(open);
         });
     }
     drop((listener, open));
@@ -121,8 +124,18 @@ pub async fn serve(
     }
 }
 
-fn room_of(options: &Options) -> usize {
-    options.limits.connections_max
+/// The next connection that is let in; `None`: this one was not.
+async fn accept(
+    listener: &TcpListener,
+    entrance: &Arc<Entrance>,
+) -> Option<(TcpStream, SocketAddr, Ticket)> {
+    match listener.accept().await {
+        Ok((socket, peer)) => Some((socket, peer, entrance.enter(peer.ip()).await?)),
+        Err(error) => {
+            pause_after(&error).await;
+            None
+        }
+    }
 }
 
 /// Without file descriptors `accept` fails at once, again and again.
@@ -136,6 +149,7 @@ async fn pause_after(error: &io::Error) {
 async fn welcome(
     socket: TcpStream,
     peer: SocketAddr,
+    mut ticket: Ticket,
     options: &Options,
     connections: &Connections,
     kernel: &impl Kernel,
@@ -144,23 +158,30 @@ async fn welcome(
     let _ = socket.set_nodelay(true);
     let deadline = time::Instant::now() + options.limits.connect_timeout;
     let mut principal = Principal {
-        certificate: None,
+        identity: Identity::Anonymous,
         ip: peer.ip().to_canonical(),
+        profile: options.profile,
         anonymous_allowed: options.anonymous_allowed,
     };
     // boxed, so that a connection without TLS does not reserve the memory of one with it
     let stream = match &options.tls {
         None => Stream::Plain(socket),
-        Some(tls) => match Box::pin(handshake(socket, tls, deadline)).await {
-            Ok(stream) => {
-                principal.certificate = certificate_id(&stream);
-                Stream::Secure(stream)
+        Some(tls) => {
+            let secured = tokio::select! {
+                secured = Box::pin(handshake(socket, tls, deadline)) => secured,
+                () = ticket.has_to_go() => return,
+            };
+            match secured {
+                Ok(stream) => {
+                    principal.identity = identity(&stream);
+                    Stream::Secure(stream)
+                }
+                Err(error) => return tracing::info!("TLS with {peer} failed: {error}"),
             }
-            Err(error) => return tracing::info!("TLS with {peer} failed: {error}"),
-        },
+        }
     };
     let limits = &options.limits;
-    serve_stream(stream, principal, deadline, limits, connections, kernel).await;
+    serve_stream(stream, principal, ticket, deadline, limits, connections, kernel).await;
 }
 
 async fn handshake(
@@ -185,13 +206,14 @@ fn acknowledge_now(socket: &TcpStream) {
 #[cfg(not(target_os = "linux"))]
 fn acknowledge_now(_: &TcpStream) {}
 
-/// The identifier of the client's certificate: SHA-256 of its DER, in hex.
-fn certificate_id(stream: &TlsStream<TcpStream>) -> Option<Arc<str>> {
+/// Who the client is: its certificate's SHA-256, in hex.
+fn identity(stream: &TlsStream<TcpStream>) -> Identity {
     let (_, session) = stream.get_ref();
-    let certificate = session.peer_certificates()?.first()?;
+    let certificate = session.peer_certificates().and_then(|chain| chain.first());
+    let Some(certificate) = certificate else { return Identity::Anonymous };
     let mut text = String::with_capacity(64);
     for byte in Sha256::digest(certificate) {
         let _ = write!(text, "{byte:02x}");
     }
-    Some(text.into())
+    Identity::Certificate(text.into())
 }

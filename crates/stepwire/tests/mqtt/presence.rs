@@ -81,6 +81,107 @@ async fn each_end_is_told_with_its_reason_before_the_next_begin() {
     }
 }
 
+/// How a test has a connection end.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    Goodbye,
+    GoodbyeWithWill,
+    SecondConnect,
+    NotMqtt,
+    Cut,
+    Silence,
+    TakeOver,
+    Request,
+}
+
+#[tokio::test]
+async fn each_reason_has_the_will_published_that_aws_publishes() {
+    let server = open_server();
+    let mut watcher =
+        Client::watching(&server, "watcher", "$aws/events/presence/disconnected/+").await;
+    watcher.subscribe("wills/+", QoS::AtLeastOnce).await;
+    for (way, reason, published) in [
+        (Way::Goodbye, "CLIENT_INITIATED_DISCONNECT", false),
+        (Way::GoodbyeWithWill, "CLIENT_INITIATED_DISCONNECT", true),
+        (Way::SecondConnect, "CLIENT_ERROR", true),
+        (Way::NotMqtt, "CLIENT_ERROR", true),
+        (Way::Cut, "CONNECTION_LOST", true),
+        (Way::Silence, "MQTT_KEEP_ALIVE_TIMEOUT", true),
+        (Way::TakeOver, "DUPLICATE_CLIENTID", true),
+        (Way::Request, "API_INITIATED_DISCONNECT", true),
+    ] {
+        let id = format!("{way:?}");
+        let topic = format!("wills/{id}");
+        let hello = Hello { will: Some((&topic, "gone")), ..Hello::new(5, &id) };
+        let silent = Hello { keep_alive_s: 1, ..hello };
+        let hello = if matches!(way, Way::Silence) { silent } else { hello };
+        let (mut wire, _) = Wire::connect(&server, hello).await;
+        let mut newer = None;
+        match way {
+            Way::Goodbye => wire.send(b"\xE0\0").await,
+            Way::GoodbyeWithWill => wire.send(b"\xE0\x01\x04").await,
+            Way::SecondConnect => wire.send(&hello.packet()).await,
+            Way::NotMqtt => wire.send(b"\0\0").await,
+            Way::Cut => drop(wire),
+            Way::Silence => assert_eq!(wire.rest().await, b"\xE0\x02\x8D\0"),
+            Way::TakeOver => newer = Some(Wire::connect(&server, Hello::new(5, &id)).await),
+            Way::Request => {
+                server.aws().disconnect(&id).await;
+                assert_eq!(wire.rest().await, b"\xE0\x02\x98\0");
+            }
+        }
+        let (_, event) = watcher.event().await;
+        assert_eq!(event["disconnectReason"], reason, "{way:?}");
+        assert_eq!(event["clientId"], *id);
+        // what comes next is the will, or what was published after it
+        server.aws().publish("wills/mark", "mark").await;
+        if published {
+            assert_eq!(watcher.message().await, (topic.clone(), "gone".to_owned()), "{way:?}");
+        }
+        assert_eq!(watcher.message().await.1, "mark", "{way:?}");
+        if newer.is_some() {
+            drop(newer);
+            assert_eq!(watcher.event().await.1["disconnectReason"], "CONNECTION_LOST");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_device_may_not_do_ends_its_connection_as_an_error_of_authority() {
+    let server = open_server();
+    let connect = json!([{ "Effect": "Allow", "Action": "iot:Connect", "Resource": "*" }]);
+    let identity = server.aws().device("gw-1", connect).await;
+    let mut watcher =
+        Client::watching(&server, "watcher", "$aws/events/presence/disconnected/+").await;
+    let mut device = Client::online(secure(&server, "gw-1", &identity)).await;
+    assert!(device.publish("not/allowed", "x").await.is_err());
+    let (_, event) = watcher.event().await;
+    assert_eq!(event["disconnectReason"], "AUTH_ERROR");
+    assert_eq!(event["clientInitiatedDisconnect"], false);
+}
+
+#[tokio::test]
+async fn who_is_connected_when_the_node_stops_is_told_to_have_been_disconnected_by_it() {
+    let folder = tempdir().unwrap();
+    let server = durable_server(&folder);
+    let lasting = |server: &_| {
+        let mut lasting = plain(server, "watcher");
+        lasting.set_clean_session(false);
+        lasting
+    };
+    let mut watcher = Client::online(lasting(&server)).await;
+    watcher.subscribe("$aws/events/presence/disconnected/gw-1", QoS::AtLeastOnce).await;
+    let (mut wire, _) = Wire::connect(&server, Hello::new(5, "gw-1")).await;
+    assert_eq!(server.terminate(), 0);
+    assert_eq!(wire.rest().await, b"\xE0\x02\x8B\0");
+
+    let server = durable_server(&folder);
+    let mut watcher = Client::online(lasting(&server)).await;
+    let (_, event) = watcher.event().await;
+    assert_eq!(event["disconnectReason"], "SERVER_INITIATED_DISCONNECT");
+    assert_eq!(event["clientId"], "gw-1");
+}
+
 #[tokio::test]
 async fn who_was_connected_when_the_node_was_killed_is_told_to_be_gone() {
     let folder = tempdir().unwrap();

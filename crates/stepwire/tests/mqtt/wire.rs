@@ -31,7 +31,8 @@ impl<'a> Hello<'a> {
         Hello { level, id, persistent: false, keep_alive_s: 0, will: None }
     }
 
-    fn packet(self) -> Vec<u8> {
+    /// The CONNECT.
+    pub(crate) fn packet(self) -> Vec<u8> {
         let v5 = self.level == 5;
         let clean = if self.persistent { 0 } else { 0x02 };
         let flags = clean | if self.will.is_some() { 0x04 } else { 0 };

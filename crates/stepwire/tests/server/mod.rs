@@ -163,6 +163,12 @@ impl Aws {
         self.send("iotdata", self.client.post(url).body(payload.to_owned())).await;
     }
 
+    /// Ends a client's connection.
+    pub(crate) async fn disconnect(&self, client: &str) {
+        let url = format!("{}/connections/{client}", self.endpoint);
+        self.send("iotdata", self.client.delete(url)).await;
+    }
+
     /// A thing `name` with a certificate that may do what `statements` say.
     pub(crate) async fn device(&self, name: &str, statements: Value) -> Identity {
         self.iot(Method::POST, &format!("/things/{name}"), "{}").await;

@@ -1,10 +1,12 @@
 //! The broker in a world that checks, after every step, that what it recorded is what it knows.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod api;
 mod delivery;
 mod held;
 mod policy;
 mod presence;
+mod profile;
 mod protocol;
 mod random;
 mod retained;
@@ -42,7 +44,7 @@ impl Authorize for Policy {
         if self.clients.contains(client_id) {
             return Err(Refused { why: "certificate is not active".into() });
         }
-        Ok(principal.certificate.as_ref().map(|_| client_id.into()))
+        Ok(principal.identity.certificate().map(|_| client_id.into()))
     }
 
     fn allows(&self, _: &Client, action: Action, resource: &str) -> bool {
@@ -56,6 +58,8 @@ struct World {
     broker: Broker,
     now: Timestamp,
     settings: Settings,
+    /// Of the listener that clients connect to.
+    profile: Profile,
     policy: Policy,
     store: BTreeMap<Key, Vec<u8>>,
     connections: u64,
@@ -63,6 +67,7 @@ struct World {
     closed: BTreeMap<ConnectionId, Option<ReasonCode>>,
     messages: Vec<Message>,
     refusals: Vec<Refusal>,
+    confirmed: Vec<Confirmed>,
 }
 
 fn id(number: u16) -> PacketId {
@@ -121,6 +126,7 @@ impl World {
         self.closed.extend(out.closes);
         self.messages.extend(out.messages);
         self.refusals.extend(out.refusals);
+        self.confirmed.extend(out.confirmed);
     }
 
     /// A broker that has read the store, as after a crash.
@@ -149,11 +155,17 @@ impl World {
 
     /// Sends CONNECT on a new connection.
     fn connect(&mut self, connect: Connect) -> ConnectionId {
+        self.connect_to(self.profile, connect)
+    }
+
+    /// Sends CONNECT on a new connection to a listener of this profile.
+    fn connect_to(&mut self, profile: Profile, connect: Connect) -> ConnectionId {
         self.connections += 1;
         let connection = ConnectionId(self.connections);
         let principal = Principal {
-            certificate: Some("c0ffee".into()),
+            identity: Identity::Certificate("c0ffee".into()),
             ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            profile,
             anonymous_allowed: false,
         };
         self.input(Input::Connect { connection, principal, connect: Box::new(connect) });
@@ -202,6 +214,25 @@ impl World {
         self.step(|broker, _, policy, settings, out| {
             broker.publish(message, policy, settings, out);
         });
+    }
+
+    /// Makes a request of the broker: `operation` with these members.
+    fn call(&mut self, operation: &str, members: &str) -> Answer {
+        let body = Json::parse(members).unwrap();
+        let request = Request::parse(operation, &body).unwrap().unwrap();
+        let mut answer = None;
+        self.step(|broker, now, policy, settings, out| {
+            answer = Some(broker.call(now, &request, policy, settings, out));
+        });
+        answer.unwrap()
+    }
+
+    /// Makes a request that is answered at once: the output, or the error's name.
+    fn ask(&mut self, operation: &str, members: &str) -> Result<Json, String> {
+        match self.call(operation, members) {
+            Answer::Now(answer) => answer.map_err(|error| error.code.into_owned()),
+            Answer::Later(number) => panic!("answer {number} comes later"),
+        }
     }
 
     /// Moves the clock and does what is due.

@@ -43,8 +43,9 @@ fn presence_is_recorded_before_the_client_is_answered() {
     let input = Input::Connect {
         connection: ConnectionId(1),
         principal: Principal {
-            certificate: None,
+            identity: Identity::Anonymous,
             ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            profile: Profile::Standard,
             anonymous_allowed: true,
         },
         connect: Box::new(clean("d1")),
@@ -55,6 +56,30 @@ fn presence_is_recorded_before_the_client_is_answered() {
     );
     assert!(matches!(&out.sends[..], [(ConnectionId(1), Packet::ConnAck(_))]));
     assert_eq!(out.messages.len(), 1);
+}
+
+#[test]
+fn events_name_the_principal_by_what_it_proved() {
+    let mut world = World::default();
+    for (identity, name) in [
+        (Identity::Anonymous, "anonymous"),
+        (Identity::Certificate("c0ffee".into()), "c0ffee"),
+        (Identity::Signed("AKIDEXAMPLE".into()), "AKIDEXAMPLE"),
+    ] {
+        world.connections += 1;
+        let connection = ConnectionId(world.connections);
+        let principal = Principal {
+            identity,
+            ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            profile: Profile::Standard,
+            anonymous_allowed: true,
+        };
+        let connect = Box::new(clean("d1"));
+        world.input(Input::Connect { connection, principal, connect });
+        let (topic, event) = world.events("presence").pop().unwrap();
+        assert_eq!(topic, "connected/d1");
+        assert_eq!(event.member("principalIdentifier").and_then(Json::as_str), Some(name));
+    }
 }
 
 #[test]
@@ -219,4 +244,69 @@ fn subscriptions_are_announced() {
         seen,
         [("subscribed/d1", r#"["a/+"]"#.to_owned()), ("unsubscribed/d1", r#"["a/+"]"#.to_owned())]
     );
+}
+
+#[test]
+fn versions_start_again_when_a_persistent_session_has_expired() {
+    let mut world = World::default();
+    let persistent = Connect { clean_start: false, session_expiry_s: 60, ..v5("d1") };
+    let version = |world: &mut World| {
+        let (_, event) = world.events("presence").pop().unwrap();
+        event.member("versionNumber").and_then(Json::as_i64).unwrap()
+    };
+    let connection = world.connect(persistent.clone());
+    world.lose(connection);
+    world.pass(59_999);
+    let connection = world.connect(persistent.clone());
+    assert_eq!(version(&mut world), 1);
+    world.lose(connection);
+    world.pass(60_000);
+    world.crash();
+    world.connect(persistent);
+    assert_eq!(version(&mut world), 0);
+}
+
+#[test]
+fn the_record_of_a_client_says_why_it_is_away() {
+    let mut world = World::default();
+    let record = |world: &World| {
+        let id = world.broker.sessions.find("d1").unwrap();
+        Arc::clone(&world.broker.sessions.get(id).unwrap().record)
+    };
+    let connection = world.connect(clean("d1"));
+    assert_eq!(record(&world).disconnect_reason, None);
+    world.lose(connection);
+    assert_eq!(record(&world).disconnect_reason, Some(DisconnectReason::ConnectionLost));
+    world.connect(clean("d1"));
+    assert_eq!(record(&world).disconnect_reason, None);
+    world.crash();
+    assert_eq!(record(&world).disconnect_reason, Some(DisconnectReason::ServerError));
+}
+
+#[test]
+fn all_ends_but_a_goodbye_publish_the_will() {
+    for (input, published) in [
+        (Some(Closed::Lost), true),
+        (Some(Closed::ProtocolError), true),
+        (Some(Closed::TooSlow), true),
+        (Some(Closed::Shutdown), true),
+        (None, false),
+    ] {
+        let mut world = World::default();
+        let will = Will {
+            topic: "w".into(),
+            payload: "".into(),
+            qos: QoS::AtMostOnce,
+            retain: false,
+            delay_s: 0,
+            properties: Properties::default(),
+        };
+        let connection = world.connect(Connect { will: Some(Box::new(will)), ..clean("d1") });
+        match input {
+            Some(cause) => world.input(Input::Closed { connection, cause }),
+            None => world.goodbye(connection),
+        }
+        let found = world.messages.iter().any(|message| &*message.topic == "w");
+        assert_eq!(found, published, "{input:?}");
+    }
 }

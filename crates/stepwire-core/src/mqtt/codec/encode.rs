@@ -137,6 +137,14 @@ fn connack_properties(packet: &ConnAck, into: &mut BytesMut) {
         into.put_u8(property::PACKET_BYTES_MAX);
         into.put_u32(bytes);
     }
+    if let Some(qos) = packet.qos_max {
+        into.put_u8(property::QOS_MAX);
+        into.put_u8(qos as u8);
+    }
+    if let Some(available) = packet.subscription_ids_available {
+        into.put_u8(property::SUBSCRIPTION_IDS_AVAILABLE);
+        into.put_u8(u8::from(available));
+    }
     put_optional(property::ASSIGNED_CLIENT_ID, packet.assigned_client_id.as_deref(), into);
     if let Some(count) = packet.topic_alias_max {
         into.put_u8(property::TOPIC_ALIAS_MAX);

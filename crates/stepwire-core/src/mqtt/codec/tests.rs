@@ -175,6 +175,8 @@ fn packets_are_as_long_as_they_say_they_will_be() {
         assigned_client_id: Some("x".repeat(200).into()),
         topic_alias_max: Some(1),
         server_keep_alive_s: Some(1),
+        qos_max: Some(QoS::AtLeastOnce),
+        subscription_ids_available: Some(false),
         reason_string: Some("why".into()),
         ..ConnAck::default()
     };

@@ -279,6 +279,7 @@ mod tests {
         Thing {
             name: name.into(),
             id: "id".into(),
+            thing_type: None,
             attributes: BTreeMap::from([("site".into(), "north".into())]),
             version: 1,
             created: Timestamp(0),

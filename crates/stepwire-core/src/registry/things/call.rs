@@ -1,20 +1,21 @@
 //! Requests that change things.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use stepwire_asl::Json;
 
+use super::request::TypeChange;
 use super::{Request, Side, Thing, Write};
 use crate::error::ApiError;
-use crate::executions::derived_uuid;
+use crate::registry::attributes::{ATTRIBUTES_MAX, AttributePayload, Attributes};
 use crate::registry::error::{invalid, missing, nothing};
+use crate::registry::events::{self, Operation};
 use crate::registry::names::thing_arn;
-use crate::registry::{Registry, Turn};
+use crate::registry::{Registry, Turn, identifier, types};
 use crate::settings::Settings;
 
-/// Attributes of a thing without a thing type.
-const ATTRIBUTES_MAX: usize = 50;
+/// Most attributes of a thing without a thing type.
+const ATTRIBUTES_MAX_WITHOUT_TYPE: usize = 3;
 
 impl Registry {
     pub(in crate::registry) fn call_things(
@@ -23,17 +24,11 @@ impl Registry {
         turn: &mut Turn<'_>,
     ) -> Result<Json, ApiError> {
         match request {
-            Request::Create { name, attributes } => self.create_thing(name, attributes, turn),
-            Request::Update { name, attributes, merge, expected } => {
-                let mut thing = self.thing(name)?.clone();
-                check_version(&thing, *expected)?;
-                if !merge {
-                    thing.attributes.clear();
-                }
-                change_attributes(&mut thing.attributes, attributes)?;
-                thing.version += 1;
-                self.record(Write::Thing(Arc::clone(name), Some(thing)), turn);
-                Ok(nothing())
+            Request::Create { name, thing_type, attributes } => {
+                self.create_thing(name, thing_type.as_ref(), attributes, turn)
+            }
+            Request::Update { name, thing_type, attributes, expected } => {
+                self.update_thing(name, thing_type, attributes, *expected, turn)
             }
             Request::Delete { name, expected } => self.delete_thing(name, *expected, turn),
             Request::Attach { thing, certificate, attach } => {
@@ -49,14 +44,17 @@ impl Registry {
     fn create_thing(
         &mut self,
         name: &Arc<str>,
-        attributes: &BTreeMap<Arc<str>, Arc<str>>,
+        thing_type: Option<&Arc<str>>,
+        attributes: &Attributes,
         turn: &mut Turn<'_>,
     ) -> Result<Json, ApiError> {
         let settings = turn.settings;
         if let Some(there) = self.things.find(name) {
-            if there.attributes != *attributes {
+            let other_type = there.thing_type.as_ref() != thing_type;
+            if other_type || there.attributes != *attributes {
+                let what = if other_type { "thing type" } else { "attributes" };
                 let why = format!(
-                    "Thing {name} already exists in account {} with different attributes",
+                    "Thing {name} already exists in account {} with different {what}",
                     settings.account
                 );
                 return Err(ApiError::new("ResourceAlreadyExistsException", why)
@@ -65,17 +63,80 @@ impl Registry {
             }
             return Ok(created(there, settings));
         }
-        let parts: Vec<u64> = name.bytes().map(u64::from).chain([turn.now.0 as u64]).collect();
         let thing = Thing {
             name: Arc::clone(name),
-            id: derived_uuid(&settings.secret, "thing", &parts).into(),
+            id: identifier("thing", name, turn),
+            thing_type: thing_type.cloned(),
             attributes: attributes.clone(),
             version: 1,
             created: turn.now,
         };
+        check_attributes(&thing)?;
+        if let Some(thing_type) = thing_type {
+            self.check_type(thing_type, "create new thing with")?;
+        }
         let answer = created(&thing, settings);
-        self.record(Write::Thing(Arc::clone(name), Some(thing)), turn);
+        self.tell(events::thing(Operation::Created, &thing), turn);
+        self.record(Write::Thing(Arc::clone(name), Some(thing.clone())), turn);
+        self.set_type_of(&thing, None, thing_type, turn);
         Ok(answer)
+    }
+
+    fn update_thing(
+        &mut self,
+        name: &Arc<str>,
+        thing_type: &TypeChange,
+        attributes: &AttributePayload,
+        expected: Option<i64>,
+        turn: &mut Turn<'_>,
+    ) -> Result<Json, ApiError> {
+        let there = self.thing(name)?.clone();
+        check_version(&there, expected)?;
+        let mut thing = there.clone();
+        match thing_type {
+            TypeChange::Keep => {}
+            TypeChange::Remove => thing.thing_type = None,
+            TypeChange::Set(of) => {
+                if there.thing_type.as_ref() != Some(of) {
+                    self.check_type(of, "update a thing to use")?;
+                }
+                thing.thing_type = Some(Arc::clone(of));
+            }
+        }
+        thing.attributes = attributes.applied_to(&there.attributes);
+        check_attributes(&thing)?;
+        thing.version += 1;
+        self.tell(events::thing(Operation::Updated, &thing), turn);
+        self.record(Write::Thing(Arc::clone(name), Some(thing.clone())), turn);
+        self.set_type_of(&thing, there.thing_type.as_ref(), thing.thing_type.as_ref(), turn);
+        Ok(nothing())
+    }
+
+    /// Refuses a type that cannot be given to things; `what` is what was to be done with it.
+    fn check_type(&self, name: &str, what: &str) -> Result<(), ApiError> {
+        match self.thing_type(name)?.deprecated {
+            None => Ok(()),
+            Some(_) => Err(invalid(format!("Can not {what} deprecated thing type: {name}"))),
+        }
+    }
+
+    /// Records of which type a thing is, and tells what has changed.
+    fn set_type_of(
+        &mut self,
+        thing: &Thing,
+        before: Option<&Arc<str>>,
+        after: Option<&Arc<str>>,
+        turn: &mut Turn<'_>,
+    ) {
+        if before == after {
+            return;
+        }
+        for (of, there) in [(before, false), (after, true)] {
+            let Some(of) = of else { continue };
+            self.tell(events::association(there, thing, of), turn);
+            let (of, thing) = (Arc::clone(of), Arc::clone(&thing.name));
+            self.record(types::Write::Thing { of, thing, there }, turn);
+        }
     }
 
     fn delete_thing(
@@ -84,12 +145,16 @@ impl Registry {
         expected: Option<i64>,
         turn: &mut Turn<'_>,
     ) -> Result<Json, ApiError> {
-        let Some(thing) = self.things.find(name) else { return Ok(nothing()) };
-        check_version(thing, expected)?;
+        let Some(thing) = self.things.find(name).cloned() else { return Ok(nothing()) };
+        check_version(&thing, expected)?;
         if self.things.principals.contains_key(name) {
-            let why = format!("principals are attached to the thing `{name}`");
+            let why =
+                format!("Cannot delete. Thing {name} is still attached to one or more principals");
             return Err(invalid(why));
         }
+        self.leave_all_groups(name, turn);
+        self.set_type_of(&thing, thing.thing_type.as_ref(), None, turn);
+        self.tell(events::thing(Operation::Deleted, &thing), turn);
         self.record(Write::Thing(Arc::clone(name), None), turn);
         Ok(nothing())
     }
@@ -118,20 +183,14 @@ impl Registry {
     }
 }
 
-/// Sets attributes, and removes those given as empty.
-fn change_attributes(
-    attributes: &mut BTreeMap<Arc<str>, Arc<str>>,
-    changes: &BTreeMap<Arc<str>, Arc<str>>,
-) -> Result<(), ApiError> {
-    for (name, value) in changes {
-        if value.is_empty() {
-            attributes.remove(name);
-        } else {
-            attributes.insert(Arc::clone(name), Arc::clone(value));
-        }
-    }
-    if attributes.len() > ATTRIBUTES_MAX {
-        return Err(invalid(format!("a thing has at most {ATTRIBUTES_MAX} attributes")));
+/// Refuses more attributes than a thing may have.
+fn check_attributes(thing: &Thing) -> Result<(), ApiError> {
+    let (max, kind) = match thing.thing_type {
+        Some(_) => (ATTRIBUTES_MAX, "with"),
+        None => (ATTRIBUTES_MAX_WITHOUT_TYPE, "without"),
+    };
+    if thing.attributes.len() > max {
+        return Err(invalid(format!("a thing {kind} a thing type has at most {max} attributes")));
     }
     Ok(())
 }

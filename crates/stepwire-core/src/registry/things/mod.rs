@@ -13,6 +13,7 @@ use stepwire_asl::Timestamp;
 pub use request::Request;
 pub use view::answer;
 
+use super::attributes::Attributes;
 use super::listing::key_texts;
 use crate::read::Key;
 use crate::record::{Corrupt, Entry, KeyBuilder, Space, decode, encode};
@@ -26,8 +27,10 @@ pub struct Thing {
     pub name: Arc<str>,
     /// `thingId`
     pub id: Arc<str>,
+    /// `thingTypeName`
+    pub thing_type: Option<Arc<str>>,
     /// Attributes.
-    pub attributes: BTreeMap<Arc<str>, Arc<str>>,
+    pub attributes: Attributes,
     /// Grows with each change.
     pub version: u64,
     /// When it was created.

@@ -1,14 +1,34 @@
 //! Requests about things, parsed. Source: AWS IoT API reference (service model `iot`).
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::error::ApiError;
 use crate::params::Params;
+use crate::registry::attributes::{AttributePayload, Attributes};
 use crate::registry::listing::{Page, page};
-use crate::registry::names::{name, principal};
+use crate::registry::names::{name, optional_name, principal};
 
-type Attributes = BTreeMap<Arc<str>, Arc<str>>;
+/// Which things a list shows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// `thingTypeName`: only those of this type.
+    pub thing_type: Option<Arc<str>>,
+    /// `attributeName`, `attributeValue`: only those with this attribute.
+    pub attribute: Option<(Arc<str>, Arc<str>)>,
+    /// `usePrefixAttributeValue`: the value may go on.
+    pub prefix: bool,
+}
+
+/// What becomes of a thing's type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TypeChange {
+    /// It stays.
+    Keep,
+    /// The thing is of this type from now on.
+    Set(Arc<str>),
+    /// The thing is of no type any more.
+    Remove,
+}
 
 /// A request about things.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +37,8 @@ pub enum Request {
     Create {
         /// `thingName`
         name: Arc<str>,
+        /// `thingTypeName`
+        thing_type: Option<Arc<str>>,
         /// `attributePayload.attributes`
         attributes: Attributes,
     },
@@ -24,8 +46,8 @@ pub enum Request {
     Describe(Arc<str>),
     /// ListThings
     List {
-        /// Only things with this attribute value.
-        attribute: Option<(Arc<str>, Arc<str>)>,
+        /// Which things.
+        wanted: Wanted,
         /// Which page.
         page: Page,
     },
@@ -33,10 +55,10 @@ pub enum Request {
     Update {
         /// `thingName`
         name: Arc<str>,
-        /// `attributePayload.attributes`; an empty value removes one.
-        attributes: Attributes,
-        /// `attributePayload.merge`: keep the others.
-        merge: bool,
+        /// `thingTypeName`, or none with `removeThingType`.
+        thing_type: TypeChange,
+        /// `attributePayload`
+        attributes: AttributePayload,
         /// `expectedVersion`
         expected: Option<i64>,
     },
@@ -95,12 +117,10 @@ impl Request {
 }
 
 fn create(p: &Params<'_>) -> Result<Request, ApiError> {
-    p.only(&["thingName", "attributePayload"])?;
-    let (attributes, _) = attributes(p)?;
-    if let Some((name, _)) = attributes.iter().find(|(_, value)| value.is_empty()) {
-        return Err(p.invalid("attributes", &format!("`{name}` is empty")));
-    }
-    Ok(Request::Create { name: name(p, "thingName")?, attributes })
+    p.only(&["thingName", "thingTypeName", "attributePayload"])?;
+    let attributes = AttributePayload::of_new(p)?;
+    let thing_type = optional_name(p, "thingTypeName")?;
+    Ok(Request::Create { name: name(p, "thingName")?, thing_type, attributes })
 }
 
 fn describe(p: &Params<'_>) -> Result<Request, ApiError> {
@@ -109,20 +129,50 @@ fn describe(p: &Params<'_>) -> Result<Request, ApiError> {
 }
 
 fn list(p: &Params<'_>) -> Result<Request, ApiError> {
-    p.only(&["maxResults", "nextToken", "attributeName", "attributeValue"])?;
+    p.only(&[
+        "maxResults",
+        "nextToken",
+        "attributeName",
+        "attributeValue",
+        "thingTypeName",
+        "usePrefixAttributeValue",
+    ])?;
     let attribute = match (p.optional_text("attributeName")?, p.optional_text("attributeValue")?) {
         (Some(name), Some(value)) => Some((Arc::from(name), Arc::from(value))),
         (None, None) => None,
         _ => return Err(p.invalid("attributeName", "`attributeValue` belongs to it")),
     };
-    Ok(Request::List { attribute, page: page(p, "maxResults", "nextToken")? })
+    let wanted = Wanted {
+        thing_type: optional_name(p, "thingTypeName")?,
+        attribute,
+        prefix: p.optional_bool("usePrefixAttributeValue")?.unwrap_or(false),
+    };
+    Ok(Request::List { wanted, page: page(p, "maxResults", "nextToken")? })
 }
 
 fn update(p: &Params<'_>) -> Result<Request, ApiError> {
-    p.only(&["thingName", "attributePayload", "expectedVersion"])?;
-    let (attributes, merge) = attributes(p)?;
-    let expected = p.optional_int("expectedVersion")?;
-    Ok(Request::Update { name: name(p, "thingName")?, attributes, merge, expected })
+    p.only(&[
+        "thingName",
+        "thingTypeName",
+        "attributePayload",
+        "expectedVersion",
+        "removeThingType",
+    ])?;
+    let remove = p.optional_bool("removeThingType")?.unwrap_or(false);
+    let thing_type = match (optional_name(p, "thingTypeName")?, remove) {
+        (None, false) => TypeChange::Keep,
+        (None, true) => TypeChange::Remove,
+        (Some(name), false) => TypeChange::Set(name),
+        (Some(_), true) => {
+            return Err(p.invalid("removeThingType", "there is also a `thingTypeName`"));
+        }
+    };
+    Ok(Request::Update {
+        name: name(p, "thingName")?,
+        thing_type,
+        attributes: AttributePayload::parse(p)?,
+        expected: p.optional_int("expectedVersion")?,
+    })
 }
 
 fn delete(p: &Params<'_>) -> Result<Request, ApiError> {
@@ -151,33 +201,4 @@ fn list_principals(p: &Params<'_>) -> Result<Request, ApiError> {
 fn list_of_principal(p: &Params<'_>) -> Result<Request, ApiError> {
     p.only(&["principal", "maxResults", "nextToken"])?;
     Ok(Request::ListOfPrincipal(principal(p, "principal")?, page(p, "maxResults", "nextToken")?))
-}
-
-fn attributes(p: &Params<'_>) -> Result<(Attributes, bool), ApiError> {
-    let Some(payload) = p.get("attributePayload") else { return Ok((Attributes::new(), false)) };
-    let inner = Params::new(payload, "InvalidRequestException");
-    inner.only(&["attributes", "merge"])?;
-    let merge = inner.optional_bool("merge")?.unwrap_or(false);
-    let mut attributes = Attributes::new();
-    let given = match inner.get("attributes").map(|given| given.as_object()) {
-        Some(None) => return Err(p.invalid("attributes", "it must be a map of text")),
-        given => given.flatten(),
-    };
-    for (name, value) in given.into_iter().flatten() {
-        let fits = |c: char| c.is_ascii_alphanumeric() || "_.,@/:#-".contains(c);
-        if name.is_empty() || name.len() > 128 || !name.chars().all(fits) {
-            return Err(p.invalid("attributes", &format!("`{name}` is not an attribute's name")));
-        }
-        let value_fits = |c: char| fits(c) || "=[]".contains(c);
-        let value = value.as_str().filter(|v| v.len() <= 800 && v.chars().all(value_fits));
-        let Some(value) = value else {
-            let why = "must match [a-zA-Z0-9_.,@/:#=\\[\\]-]* and have at most 800 characters";
-            return Err(p.invalid("attributes", &format!("the value of `{name}` {why}")));
-        };
-        attributes.insert(Arc::clone(name), value.into());
-    }
-    if attributes.len() > 50 {
-        return Err(p.invalid("attributes", "at most 50"));
-    }
-    Ok((attributes, merge))
 }

@@ -4,40 +4,24 @@ use std::sync::Arc;
 
 use stepwire_asl::Json;
 
+use super::request::Wanted;
 use super::{Request, Side, Thing, attached_to, stored, thing_key};
 use crate::error::ApiError;
 use crate::read::Read;
 use crate::record::Space;
+use crate::registry::attributes;
 use crate::registry::certificates::certificate_key;
 use crate::registry::error::{internal, invalid, missing};
 use crate::registry::listing::{Listed, Page, key_texts, listed, listed_under, page_of};
 use crate::registry::names::{certificate_arn, thing_arn};
+use crate::registry::types;
 use crate::settings::Settings;
 
 /// The answer to a request that reads; AWS's members of the operation's output.
 pub fn answer(request: &Request, read: &dyn Read, settings: &Settings) -> Result<Json, ApiError> {
     match request {
         Request::Describe(name) => describe(name, read, settings),
-        Request::List { attribute, page } => {
-            let wanted = |thing: &Thing| {
-                attribute
-                    .as_ref()
-                    .is_none_or(|(name, value)| thing.attributes.get(name) == Some(value))
-            };
-            let items = listed(read, Space::Thing, page, &mut |key, value| {
-                let thing = stored(key, value)?;
-                Ok(wanted(&thing).then(|| {
-                    let members = [
-                        ("thingName", Json::String(Arc::clone(&thing.name))),
-                        ("thingArn", thing_arn(settings, &thing.name)),
-                        ("attributes", attributes(&thing)),
-                        ("version", (thing.version as i64).into()),
-                    ];
-                    (Arc::clone(&thing.name), Json::object(members))
-                }))
-            })?;
-            Ok(page_of("things", "nextToken", items))
-        }
+        Request::List { wanted, page } => list(wanted, page, read, settings),
         Request::ListPrincipals(name, page) => {
             if read.get(&thing_key(name)).is_none() {
                 return Err(missing(&format!("Thing {name}")));
@@ -64,14 +48,58 @@ fn describe(name: &str, read: &dyn Read, settings: &Settings) -> Result<Json, Ap
     let key = thing_key(name);
     let value = read.get(&key).ok_or_else(|| missing(&format!("Thing {name}")))?;
     let thing = stored(&key, &value).map_err(internal)?;
-    Ok(Json::object([
+    let mut members = vec![
         ("defaultClientId", Json::String(Arc::clone(&thing.name))),
         ("thingName", Json::String(Arc::clone(&thing.name))),
         ("thingId", Json::String(Arc::clone(&thing.id))),
         ("thingArn", thing_arn(settings, &thing.name)),
-        ("attributes", attributes(&thing)),
-        ("version", (thing.version as i64).into()),
-    ]))
+    ];
+    members.extend(thing.thing_type.clone().map(|of| ("thingTypeName", Json::String(of))));
+    members.push(("attributes", attributes::shown(&thing.attributes)));
+    members.push(("version", (thing.version as i64).into()));
+    Ok(Json::object(members))
+}
+
+/// Things of a type are found by it; only the others are looked at one by one.
+fn list(
+    wanted: &Wanted,
+    page: &Page,
+    read: &dyn Read,
+    settings: &Settings,
+) -> Result<Json, ApiError> {
+    let items = match &wanted.thing_type {
+        None => listed(read, Space::Thing, page, &mut |key, value| {
+            let thing = stored(key, value)?;
+            Ok(wanted.fits(&thing).then(|| item(&thing, settings)))
+        }),
+        Some(of) => listed_under(read, &types::things_of(of), page, &mut |key, _| {
+            let Some(name) = types::thing_in(key) else { return Ok(None) };
+            let key = thing_key(&name);
+            let thing = read.get(&key).map(|value| stored(&key, &value)).transpose()?;
+            let thing = thing.filter(|thing| wanted.fits(thing));
+            Ok(thing.map(|thing| item(&thing, settings)))
+        }),
+    };
+    Ok(page_of("things", "nextToken", items?))
+}
+
+impl Wanted {
+    fn fits(&self, thing: &Thing) -> bool {
+        let Some((name, value)) = &self.attribute else { return true };
+        let there = thing.attributes.get(name);
+        there.is_some_and(|there| {
+            if self.prefix { there.starts_with(value.as_ref()) } else { there == value }
+        })
+    }
+}
+
+fn item(thing: &Thing, settings: &Settings) -> (Arc<str>, Json) {
+    let mut members = vec![("thingName", Json::String(Arc::clone(&thing.name)))];
+    members.extend(thing.thing_type.clone().map(|of| ("thingTypeName", Json::String(of))));
+    members.push(("thingArn", thing_arn(settings, &thing.name)));
+    members.push(("attributes", attributes::shown(&thing.attributes)));
+    members.push(("version", (thing.version as i64).into()));
+    (Arc::clone(&thing.name), Json::object(members))
 }
 
 /// A page of what is attached to a thing or a principal.
@@ -85,9 +113,4 @@ fn attached(
     listed_under(read, &attached_to(side, name), page, &mut |key, _| {
         Ok(key_texts::<2>(key, 1).map(|[_, other]| (Arc::clone(&other), item(&other))))
     })
-}
-
-fn attributes(thing: &Thing) -> Json {
-    let members = thing.attributes.iter();
-    Json::object(members.map(|(name, value)| (Arc::clone(name), Json::String(Arc::clone(value)))))
 }

@@ -220,10 +220,7 @@ impl Function {
             Function::Clientid => {
                 Some(facts.client().map_or("n/a", |client| client.id.as_ref()).to_owned().into())
             }
-            Function::Principal => {
-                let client = facts.client()?;
-                Some(client.certificate.as_deref().unwrap_or("anonymous").to_owned().into())
-            }
+            Function::Principal => Some(facts.client()?.identity.name().as_ref().to_owned().into()),
             Function::Sourceip => Some(facts.client()?.ip.to_string().into()),
             Function::Traceid => {
                 facts.client()?;

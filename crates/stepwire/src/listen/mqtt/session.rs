@@ -11,6 +11,7 @@ use std::vec;
 
 use bytes::{Buf, BytesMut};
 use stepwire_core::broker::{Closed, ConnectionId, Input, Principal};
+use stepwire_core::mqtt::codec::{self, Frame, Unsupported};
 use stepwire_core::mqtt::{ConnAck, Connect, Disconnect, Packet, ReasonCode, Version};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::task::coop;
@@ -18,7 +19,7 @@ use tokio::time::{self, Instant};
 
 use super::connections::{Connections, End, Outbox, Todo};
 use super::{Kernel, Limits};
-use stepwire_core::mqtt::codec::{self, Frame, Unsupported};
+use crate::listen::entrance::Ticket;
 
 /// Bytes read at a time.
 const READ_BYTES: usize = 16 * 1024;
@@ -33,10 +34,11 @@ thread_local! {
 }
 
 /// Speaks MQTT on `stream`, which may be any byte stream, until it ends. Its CONNECT must be whole
-/// at `deadline`.
+/// at `deadline`, or earlier if others wait for its place.
 pub async fn serve_stream<S: AsyncRead + AsyncWrite + Unpin + Send>(
     mut stream: S,
     principal: Principal,
+    mut ticket: Ticket,
     deadline: Instant,
     limits: &Limits,
     connections: &Connections,
@@ -45,7 +47,12 @@ pub async fn serve_stream<S: AsyncRead + AsyncWrite + Unpin + Send>(
     let mut inbound = Vec::new();
     // what is needed once is boxed, so that an idle connection does not keep room for it
     let greeting = Box::pin(read_connect(&mut stream, &mut inbound, limits));
-    let connect = match time::timeout_at(deadline, greeting).await {
+    let greeting = tokio::select! {
+        greeting = time::timeout_at(deadline, greeting) => greeting,
+        () = ticket.has_to_go() => return,
+    };
+    ticket.introduced();
+    let connect = match greeting {
         Ok(Ok(connect)) => connect,
         Ok(Err(Greeting::Wrong(why))) => return Box::pin(refuse(stream, why, limits)).await,
         Ok(Err(Greeting::Gone)) => return,
@@ -65,6 +72,7 @@ pub async fn serve_stream<S: AsyncRead + AsyncWrite + Unpin + Send>(
         sending: Vec::new().into_iter(),
         outbound: BytesMut::new(),
         unflushed: false,
+        is_accepted: false,
     };
     if let Some(older) = older {
         // what the client did there came first: a DISCONNECT is not to become a take-over
@@ -78,6 +86,9 @@ pub async fn serve_stream<S: AsyncRead + AsyncWrite + Unpin + Send>(
     // not before: a newer connection of the client must find this one, or know that it ended
     connections.remove(connection);
     session.outbox.finish();
+    if session.is_accepted {
+        ticket.approve();
+    }
     Box::pin(session.close(end, limits)).await;
 }
 
@@ -170,6 +181,8 @@ struct Session<S> {
     /// Encoded and not written.
     outbound: BytesMut,
     unflushed: bool,
+    /// Whether its CONNECT was.
+    is_accepted: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
@@ -271,6 +284,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         while self.outbound.len() < WRITE_BYTES
             && let Some(packet) = self.sending.next()
         {
+            if !self.is_accepted {
+                self.is_accepted =
+                    matches!(&packet, Packet::ConnAck(ack) if !ack.reason.is_error());
+            }
             if codec::encode(self.version, &packet, &mut self.outbound).is_err() {
                 tracing::warn!("a message is too long for MQTT and was not sent");
             }

@@ -3,12 +3,13 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use stepwire_core::broker::Closed;
+use stepwire_core::broker::{Closed, Identity, Principal, Profile};
 use stepwire_core::mqtt::Packet;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::*;
+use crate::listen::gate;
 
 struct Heard(UnboundedSender<Input>);
 
@@ -40,12 +41,16 @@ impl Bench {
         let limits = self.limits.clone();
         tokio::spawn(async move {
             let principal = Principal {
-                certificate: None,
+                identity: Identity::Anonymous,
                 ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+                profile: Profile::Standard,
                 anonymous_allowed: true,
             };
             let deadline = time::Instant::now() + limits.connect_timeout;
-            serve_stream(server, principal, deadline, &limits, &connections, &*kernel).await;
+            let entrance = Entrance::new(gate::Limits::default(), Arc::default());
+            let ticket = entrance.enter(principal.ip).await.unwrap();
+            serve_stream(server, principal, ticket, deadline, &limits, &connections, &*kernel)
+                .await;
         });
         client
     }
