@@ -223,17 +223,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             Ok(Some(end)) => return Poll::Ready(Err(Ended::Ours(end))),
             Err(_) => return Poll::Ready(Err(Ended::Gone)),
         }
-        match self.poll_read(context) {
-            Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Err(Ended::Gone)),
-            Poll::Ready(Ok(_)) => Poll::Ready(Ok(())),
-            Poll::Pending => {
-                // a task that has had its turn is told "pending" without a look
-                if coop::has_budget_remaining() {
-                    self.outbox.catch_up();
-                }
-                Poll::Pending
-            }
+        // Who comes while we look may have done something here that we have just missed.
+        let newer = self.outbox.waiting_before();
+        let read = self.poll_read(context);
+        // a task that has had its turn is told "pending" without a look
+        if read.is_ready() || !coop::has_budget_remaining() {
+            self.outbox.keep_waiting(newer);
         }
+        read.map(|read| match read {
+            Ok(0) | Err(_) => Err(Ended::Gone),
+            Ok(_) => Ok(()),
+        })
     }
 
     /// Writes until nothing is left, or the stream takes no more. Says when we are to end.
