@@ -112,7 +112,7 @@ impl Broker {
         } else {
             let device = match &message.origin {
                 Origin::Client(client) => Some(Arc::clone(&client.id)),
-                Origin::Service => None,
+                Origin::Service | Origin::Caller(_) => None,
             };
             let why = "no room for more retained messages".into();
             let action = Action::RetainPublish;

@@ -212,7 +212,9 @@ impl Kernel {
         let logs = self.logs.due(self.settings.quotas.log_group_bytes_max);
         let (executions, functions) = (self.executions.due(), self.functions.due());
         let (queues, trials) = (self.queues.due(), self.trials.due());
-        let all = [self.broker.due(), executions, answers, functions, queues, sweep, logs, trials];
+        let groups = self.registry.groups.are_to_be_swept().then_some(Timestamp(0));
+        let broker = self.broker.due();
+        let all = [broker, executions, answers, functions, queues, sweep, logs, trials, groups];
         all.into_iter().flatten().min()
     }
 
@@ -511,6 +513,9 @@ impl Kernel {
         self.broker.tick(now, &self.registry, &self.settings, &mut out);
         self.absorb(0, out, step);
         self.tidy(now, step);
+        if self.registry.groups.are_to_be_swept() {
+            self.sweep_groups(now, step);
+        }
         for number in self.functions.overdue(now) {
             self.attempt(number, step);
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use stepwire_asl::Json;
 
+use super::members::SWEPT_MAX;
 use super::request::Request;
 use super::{CHILDREN_MAX, DEPTH_MAX, ThingGroup, Write};
 use crate::error::ApiError;
@@ -96,6 +97,8 @@ impl Registry {
             created: turn.now,
             query: new.query.clone(),
         };
+        // Members of an earlier group of this name are not the new one's.
+        self.empty_group(new.name, usize::MAX, turn);
         let answer = created(&group, turn);
         self.record_group(group, Operation::Created, turn);
         if let Some(parent) = new.parent {
@@ -137,10 +140,6 @@ impl Registry {
                 "Cannot delete thing group : {name} when there are still child groups attached to it"
             )));
         }
-        let members: Vec<_> = self.groups.members(name).cloned().collect();
-        for thing in &members {
-            self.record_membership(thing, name, false, turn);
-        }
         self.detach_policies(&Target::Group(Arc::clone(name)), turn);
         self.untag_gone(&format!("thinggroup/{name}"), turn);
         if let Some(parent) = &group.parent {
@@ -148,6 +147,7 @@ impl Registry {
         }
         self.tell_group(Operation::Deleted, &group, turn);
         self.record(Write::Group(Arc::clone(name), None), turn);
+        self.empty_group(name, SWEPT_MAX, turn);
         Ok(())
     }
 

@@ -151,6 +151,8 @@ pub struct Groups {
     children: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
     members: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Timestamp>>,
     groups_of: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
+    /// Names of groups that are gone and still have members to be taken out.
+    gone: BTreeSet<Arc<str>>,
 }
 
 impl Groups {
@@ -212,6 +214,11 @@ impl Groups {
         members
     }
 
+    /// Whether groups that are gone still have members to be taken out.
+    pub fn are_to_be_swept(&self) -> bool {
+        !self.gone.is_empty()
+    }
+
     fn children(&self, group: &str) -> usize {
         self.children.get(group).map_or(0, BTreeSet::len)
     }
@@ -225,9 +232,13 @@ impl Groups {
         match write {
             Write::Group(name, Some(record)) => {
                 self.groups.insert(Arc::clone(name), record.clone());
+                self.gone.remove(name);
             }
             Write::Group(name, None) => {
                 self.groups.remove(name);
+                if self.members.contains_key(name) {
+                    self.gone.insert(Arc::clone(name));
+                }
             }
             Write::Child { parent, child, there } => {
                 super::change(&mut self.children, parent, child, *there);
@@ -235,12 +246,16 @@ impl Groups {
             Write::Member { group, thing, since: Some(since) } => {
                 let members = self.members.entry(Arc::clone(group)).or_default();
                 members.insert(Arc::clone(thing), *since);
+                if !self.groups.contains_key(group) {
+                    self.gone.insert(Arc::clone(group));
+                }
             }
             Write::Member { group, thing, since: None } => {
                 if let Some(members) = self.members.get_mut(group) {
                     members.remove(thing);
                     if members.is_empty() {
                         self.members.remove(group);
+                        self.gone.remove(group);
                     }
                 }
             }

@@ -18,7 +18,7 @@ use tokio::task::coop;
 use tokio::time::{self, Instant};
 
 use super::connections::{Connections, End, Outbox, Todo};
-use super::{Kernel, Limits};
+use super::{Ending, Kernel, Limits, Transport};
 use crate::listen::entrance::Ticket;
 
 /// Bytes read at a time.
@@ -35,7 +35,7 @@ thread_local! {
 
 /// Speaks MQTT on `stream`, which may be any byte stream, until it ends. Its CONNECT must be whole
 /// at `deadline`, or earlier if others wait for its place.
-pub async fn serve_stream<S: AsyncRead + AsyncWrite + Unpin + Send>(
+pub async fn serve_stream<S: Transport>(
     mut stream: S,
     principal: Principal,
     mut ticket: Ticket,
@@ -55,6 +55,10 @@ pub async fn serve_stream<S: AsyncRead + AsyncWrite + Unpin + Send>(
     let connect = match greeting {
         Ok(Ok(connect)) => connect,
         Ok(Err(Greeting::Wrong(why))) => return Box::pin(refuse(stream, why, limits)).await,
+        Ok(Err(Greeting::Gone)) if stream.ending() == Ending::Invalid => {
+            let parting = Box::pin(last_words(&mut stream, &[]));
+            return drop(time::timeout(limits.close_timeout, parting).await);
+        }
         Ok(Err(Greeting::Gone)) => return,
         Err(_) => {
             tracing::debug!("{}: no CONNECT in time", principal.ip);
@@ -80,8 +84,8 @@ pub async fn serve_stream<S: AsyncRead + AsyncWrite + Unpin + Send>(
     }
     kernel.send(Input::Connect { connection, principal, connect }).await;
     let end = session.run(kernel).await;
-    if let Some(cause) = end.cause() {
-        kernel.send(Input::Closed { connection, cause }).await;
+    if let Some(input) = end.input(connection) {
+        kernel.send(input).await;
     }
     // not before: a newer connection of the client must find this one, or know that it ended
     connections.remove(connection);
@@ -148,6 +152,8 @@ async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(
 enum Ended {
     /// The other end closed it, or it broke.
     Gone,
+    /// The other end closed it, with the word of what carries MQTT.
+    Goodbye,
     /// The client sent what is not MQTT.
     Invalid(ReasonCode),
     /// We end it.
@@ -156,14 +162,19 @@ enum Ended {
 
 impl Ended {
     /// What the kernel is told, unless it wanted the end itself.
-    fn cause(self) -> Option<Closed> {
-        match self {
-            Ended::Gone => Some(Closed::Lost),
-            Ended::Invalid(_) => Some(Closed::ProtocolError),
-            Ended::Ours(End::TooSlow) => Some(Closed::TooSlow),
-            Ended::Ours(End::Shutdown) => Some(Closed::Shutdown),
-            Ended::Ours(End::Closed(_)) => None,
-        }
+    fn input(self, connection: ConnectionId) -> Option<Input> {
+        let cause = match self {
+            Ended::Goodbye => {
+                let packet = Packet::Disconnect(Disconnect::default());
+                return Some(Input::Packet { connection, packet });
+            }
+            Ended::Gone => Closed::Lost,
+            Ended::Invalid(_) => Closed::ProtocolError,
+            Ended::Ours(End::TooSlow) => Closed::TooSlow,
+            Ended::Ours(End::Shutdown) => Closed::Shutdown,
+            Ended::Ours(End::Closed(_)) => return None,
+        };
+        Some(Input::Closed { connection, cause })
     }
 }
 
@@ -185,7 +196,7 @@ struct Session<S> {
     is_accepted: bool,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
+impl<S: Transport> Session<S> {
     async fn run(&mut self, kernel: &impl Kernel) -> Ended {
         loop {
             if let Err(reason) = self.deliver(kernel).await {
@@ -226,12 +237,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         // Who comes while we look may have done something here that we have just missed.
         let newer = self.outbox.waiting_before();
         let read = self.poll_read(context);
-        // a task that has had its turn is told "pending" without a look
-        if read.is_ready() || !coop::has_budget_remaining() {
+        // "Pending" says little: a task that has had its turn is told so without a look, and so is
+        // one whose bytes, or whose end, the runtime has not heard of yet.
+        let unheard = || !coop::has_budget_remaining() || self.stream.is_readable();
+        if read.is_ready() || (!newer.is_empty() && unheard()) {
             self.outbox.keep_waiting(newer);
         }
         read.map(|read| match read {
-            Ok(0) | Err(_) => Err(Ended::Gone),
+            Ok(0) | Err(_) => Err(match self.stream.ending() {
+                Ending::Lost => Ended::Gone,
+                Ending::Goodbye => Ended::Goodbye,
+                Ending::Invalid => Ended::Invalid(ReasonCode::ProtocolError),
+            }),
             Ok(_) => Ok(()),
         })
     }
@@ -308,6 +325,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     async fn close(mut self, end: Ended, limits: &Limits) {
         let reason = match end {
             Ended::Gone | Ended::Ours(End::TooSlow) => return,
+            Ended::Goodbye => None,
             Ended::Invalid(reason) => Some(reason),
             Ended::Ours(End::Closed(reason)) => reason,
             Ended::Ours(End::Shutdown) => Some(ReasonCode::ServerShuttingDown),

@@ -8,8 +8,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-/// Either stream, so that one task type serves both.
-pub(super) enum Stream {
+use super::mqtt::Transport;
+
+/// Either stream, so that one kind of task serves both.
+pub(crate) enum Stream {
     Plain(TcpStream),
     Secure(Box<TlsStream<TcpStream>>),
 }
@@ -50,6 +52,15 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Stream::Plain(stream) => Pin::new(stream).poll_shutdown(context),
             Stream::Secure(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}
+
+impl Transport for Stream {
+    fn is_readable(&self) -> bool {
+        match self {
+            Stream::Plain(stream) => stream.is_readable(),
+            Stream::Secure(stream) => stream.get_ref().0.is_readable(),
         }
     }
 }
