@@ -67,6 +67,8 @@ LIBRARIES = {
     "mqttjs5-v311": (["node", CLIENTS / "mqttjs.mjs", "mqtt"], "4", 2),
     "mqttjs4-v5": (["node", CLIENTS / "mqttjs.mjs", "mqtt4"], "5", 2),
     "mqttjs4-v311": (["node", CLIENTS / "mqttjs.mjs", "mqtt4"], "4", 2),
+    "mqttjs5-wss": (["node", CLIENTS / "mqttjs.mjs", "mqtt"], "5", 2),
+    "mqttjs4-wss": (["node", CLIENTS / "mqttjs.mjs", "mqtt4"], "4", 2),
     "paho-v5": ([*PYTHON, CLIENTS / "pahomqtt.py"], "5", 2),
     "paho-v311": ([*PYTHON, CLIENTS / "pahomqtt.py"], "4", 2),
     "awsiot-v5": ([*PYTHON, CLIENTS / "awsiot5.py"], "5", 1),
@@ -84,7 +86,9 @@ def library(request, node, name):
     made = []
 
     def make(client=name):
-        if command[0] == "node":
+        if request.param.endswith("wss"):
+            where = [f"wss://localhost:{node.https_port}/mqtt"]
+        elif command[0] == "node":
             where = [f"mqtts://localhost:{node.mqtt_port}"]
         else:
             where = ["localhost", str(node.mqtt_port)]
