@@ -129,7 +129,7 @@ impl Node {
         let http = HttpTasks::new(config.http_allow.clone(), secrets.connections);
         let http = Arc::new(http.map_err(NodeError::HttpTasks)?);
         let aws = AwsTasks { services: secrets.services, http: Arc::clone(&http) };
-        let connections = Arc::new(mqtt::Connections::default());
+        let connections = Arc::new(mqtt::Connections::new(config.mqtt_limits.room));
         let warnings = Arc::new(Warnings::default());
         let shard = Shard(0);
         let replies = Arc::new(Replies::default());
@@ -205,7 +205,7 @@ impl Node {
             kernel: self.0.inputs.clone(),
             connections: Arc::clone(&self.0.connections),
             configs,
-            entrance: Entrance::new(config.gate, Arc::clone(&self.0.warnings)),
+            entrance: Entrance::new(config.mqtt_limits.gate, Arc::clone(&self.0.warnings)),
             warnings: Arc::clone(&self.0.warnings),
         });
         let mut listeners = JoinSet::new();
@@ -224,7 +224,7 @@ impl Node {
                 keys: (!loopback).then(|| keys.clone()),
                 profile: config.profile(listener),
             };
-            let limits = mqtt::Limits::of(options.profile);
+            let limits = config.mqtt_limits.of_listener(options.profile);
             listeners.spawn(Port { role, options, limits, rim: Arc::clone(&rim) }.serve(socket));
         }
         listeners
@@ -371,9 +371,9 @@ impl Node {
 }
 
 impl mqtt::Kernel for Inputs {
-    fn send(&self, input: broker::Input) -> impl Future<Output = ()> + Send {
+    fn send(&self, inputs: Vec<broker::Input>) -> impl Future<Output = ()> + Send {
         // A driver that has stopped takes nothing more; the connection learns it soon.
-        let sent = Inputs::send(self, Input::Device(input));
+        let sent = self.send_of_device(inputs);
         async move {
             let _ = sent.await;
         }
@@ -446,8 +446,9 @@ fn settings(config: &Config) -> Result<Settings, NodeError> {
         items_folders: config.items_folders.keys().map(|name| name.as_str().into()).collect(),
         mqtt: broker::Limits {
             keep_alive_s_max: config.keep_alive_s_max,
-            ..broker::Limits::default()
+            ..config.mqtt_limits.client.clone()
         },
+        budget: config.mqtt_limits.all.clone(),
         ..Settings::default()
     })
 }

@@ -10,21 +10,26 @@
 mod acks;
 mod api;
 mod authorize;
+mod budget;
 mod connect;
 mod disconnect;
 mod ending;
+mod guard;
 mod held;
 mod limits;
 mod presence;
 mod profile;
 mod publish;
+mod rates;
 mod retained;
 mod route;
 mod session;
 mod state;
 mod subscribe;
+mod subscribers;
 mod topic;
 mod tree;
+mod usage;
 mod write;
 
 #[cfg(test)]
@@ -39,8 +44,11 @@ use stepwire_asl::{Json, Timestamp};
 
 pub use api::{Answer, DirectMessage, Page, Request};
 pub use authorize::{Action, Authorize, Principal, Refused};
+pub use budget::Budget;
 pub use ending::{DisconnectReason, WillFate};
+pub use guard::{Cause, CutOff};
 pub use limits::Limits;
+pub use rates::{Overrun, Rates};
 pub use session::{Queued, SessionRecord, Subscription};
 pub use topic::{Filter, is_topic_name};
 pub use write::{Held, Write};
@@ -49,15 +57,17 @@ use crate::error::ApiError;
 pub use crate::message::{Identity, Profile};
 use crate::message::{Message, Origin};
 use crate::mqtt::{Connect, Packet, ReasonCode};
+use crate::rate::Bucket;
 use crate::record::Space;
 use crate::settings::Settings;
-use api::Confirmation;
+use api::{Awaited, Confirmation};
 use ending::Ending;
 use held::HeldMessages;
 use retained::RetainedMessages;
-use route::{Match, Subscribers};
 use session::{SessionId, Sessions};
+use subscribers::{Match, Subscribers};
 use tree::FilterTree;
+use usage::Usage;
 
 /// Names a network connection while the process lives. Never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -96,10 +106,12 @@ pub enum Input {
 pub enum Closed {
     /// The socket was cut.
     Lost,
-    /// The client sent what is not MQTT; the listener has said so and closed.
-    ProtocolError,
+    /// The client sent what is not MQTT, or not as it may; the listener has said so and closed.
+    ProtocolError(ReasonCode),
     /// The client did not read what was sent to it.
     TooSlow,
+    /// What waits for it, or what it has not finished, took more memory than there is for all.
+    NoRoom,
     /// The node is stopping.
     Shutdown,
 }
@@ -118,6 +130,8 @@ pub struct Out {
     pub messages: Vec<Message>,
     /// What was refused or dropped, for the flight recorder.
     pub refusals: Vec<Refusal>,
+    /// Who was cut off, or not let in, for what it did.
+    pub cut_offs: Vec<CutOff>,
     /// Answers that were promised with [`Answer::Later`].
     pub confirmed: Vec<Confirmed>,
 }
@@ -156,8 +170,12 @@ pub struct Broker {
     held: HeldMessages,
     deadlines: BTreeSet<(Timestamp, Deadline)>,
     /// Callers that wait for a client's PUBACK. Not durable: they are gone after a restart.
-    confirmations: BTreeMap<u64, Confirmation>,
+    confirmations: BTreeMap<Awaited, Confirmation>,
     confirmations_made: u64,
+    /// What all of it takes.
+    usage: Usage,
+    /// What is left of [`Budget::filters`].
+    filters: Option<Bucket>,
     /// Kept from message to message so that routing does not allocate.
     matches: Vec<Match>,
     /// Counts deliveries to groups, which take turns.
@@ -169,7 +187,7 @@ pub struct Broker {
 enum Deadline {
     Session(SessionId),
     Held(u64),
-    Confirmation(u64),
+    Confirmation(Awaited),
 }
 
 /// What every decision of one step needs.
@@ -234,7 +252,7 @@ impl Broker {
             }
             Input::Closed { connection, cause } => {
                 if let Some(&id) = self.connections.get(&connection) {
-                    self.end(id, Ending::from(cause), turn);
+                    self.closed(id, cause, turn);
                 }
             }
         }
@@ -275,7 +293,7 @@ impl Broker {
             match deadline {
                 Deadline::Session(id) => self.session_due(id, turn),
                 Deadline::Held(number) => self.give_up_held(number, turn),
-                Deadline::Confirmation(number) => self.give_up_confirmation(number, turn),
+                Deadline::Confirmation(awaited) => self.give_up_confirmation(awaited, turn),
             }
         }
     }
@@ -300,6 +318,17 @@ impl Broker {
                 self.go_offline(id, Ending::ServerError, turn);
             }
         }
+    }
+
+    /// What is known of a client identifier; `None` once it is forgotten.
+    pub fn record_of(&self, client: &str) -> Option<&SessionRecord> {
+        let session = self.sessions.get(self.sessions.find(client)?)?;
+        Some(&session.record)
+    }
+
+    /// What is known of every client identifier.
+    pub fn records(&self) -> impl Iterator<Item = &SessionRecord> {
+        self.sessions.iter().map(|(_, session)| session.record.as_ref())
     }
 
     fn packet(&mut self, id: SessionId, packet: Packet, turn: &mut Turn<'_>) {

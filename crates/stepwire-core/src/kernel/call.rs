@@ -41,6 +41,9 @@ impl Kernel {
                 None
             }
             Request::Broker(request) => self.call_broker(now, asker, request, step),
+            Request::Registry(registry::Request::Search(request)) if !request.is_read() => {
+                self.call_search(now, asker, request, step)
+            }
             Request::Queues(request) if !request.is_read() => {
                 self.call_queues(now, asker, request, reads, step)
             }
@@ -169,7 +172,7 @@ impl Kernel {
         }
     }
 
-    fn call_registry(
+    pub(super) fn call_registry(
         &mut self,
         now: Timestamp,
         request: &registry::Request,
@@ -195,7 +198,7 @@ impl Kernel {
     }
 
     /// Takes over what the registry decided, and publishes what it tells of it.
-    fn registered(&mut self, now: Timestamp, out: registry::Out, step: &mut Step) {
+    pub(super) fn registered(&mut self, now: Timestamp, out: registry::Out, step: &mut Step) {
         step.writes.extend(out.writes.into_iter().map(Write::Registry));
         for event in out.events {
             let message = event.message(now, self.salt, &self.settings);

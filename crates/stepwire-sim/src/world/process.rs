@@ -192,6 +192,10 @@ impl World {
                 let takes = self.dice.between(0, 5);
                 self.at(takes, Event::MapRun(self.life, map_run));
             }
+            Effect::ContinueIndexing => {
+                let takes = self.dice.between(0, 5);
+                self.at(takes, Event::Returned(self.life, Box::new(Input::Indexing)));
+            }
             Effect::ReadItems { map_run, ask } => {
                 let answer = Ok(Found::Missing);
                 let read = Input::ItemsRead { map_run, ask, answer };
@@ -210,6 +214,7 @@ impl World {
             Report::InvocationFailed { .. } => self.marks.sometimes("function given up"),
             Report::AnswerRefused { .. }
             | Report::Refused { .. }
+            | Report::CutOff(_)
             | Report::RuleFailed { .. }
             | Report::Undelivered { .. } => {}
             Report::Unreadable { why } => self.checks.problem(format!("unreadable: {why}")),

@@ -6,6 +6,7 @@
 //! Read in this order: [`serve_stream`], [`Transport`], [`Connections`].
 
 mod connections;
+mod patience;
 mod session;
 
 #[cfg(test)]
@@ -16,11 +17,12 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::time::Duration;
 
-use stepwire_core::broker::{self, Input, Profile};
+use stepwire_core::broker::{self, Input};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-pub use connections::Connections;
+pub use connections::{Connections, Room};
+pub use patience::Rates;
 pub use session::serve_stream;
 
 /// A stream of bytes that MQTT is spoken on.
@@ -57,9 +59,9 @@ pub enum Ending {
 
 /// Takes what happens on connections to the kernel.
 pub trait Kernel: Send + Sync + 'static {
-    /// Queues an input; waits while the queue is full. Inputs of one connection are sent one after
-    /// the other and must stay in that order.
-    fn send(&self, input: Input) -> impl Future<Output = ()> + Send;
+    /// Queues inputs of one connection; waits while the queue is full. They are sent one after the
+    /// other and must stay in that order.
+    fn send(&self, inputs: Vec<Input>) -> impl Future<Output = ()> + Send;
 }
 
 /// What a listener bounds.
@@ -73,16 +75,21 @@ pub struct Limits {
     pub packet_bytes_max: usize,
     /// Longest time to send what is left when a connection is closed.
     pub close_timeout: Duration,
+    /// Longest time from the first byte of a packet to its last, besides what its length takes.
+    pub packet_timeout: Duration,
+    /// How many bytes of a packet a second are enough.
+    pub packet_bytes_per_s_min: usize,
+    /// How long a client may not read at all what is sent to it.
+    pub stall_timeout: Duration,
+    /// Who sends faster is read from more slowly.
+    pub rates: Rates,
 }
 
 impl Limits {
-    /// What a listener of this profile bounds.
-    pub fn of(profile: Profile) -> Limits {
-        let packet_bytes_max = match profile {
-            Profile::Standard => broker::Limits::STANDARD.packet_bytes_max,
-            Profile::Aws => broker::Limits::AWS.packet_bytes_max,
-        };
-        Limits { packet_bytes_max: packet_bytes_max as usize, ..Limits::default() }
+    /// Longest time for a packet whose body has so many bytes.
+    fn packet_timeout(&self, body: usize) -> Duration {
+        self.packet_timeout
+            + Duration::from_secs((body / self.packet_bytes_per_s_min.max(1)) as u64)
     }
 }
 
@@ -93,6 +100,13 @@ impl Default for Limits {
             connect_bytes_max: 16 * 1024,
             packet_bytes_max: 1024 * 1024,
             close_timeout: Duration::from_secs(5),
+            packet_timeout: Duration::from_secs(30),
+            packet_bytes_per_s_min: 4_096,
+            stall_timeout: Duration::from_mins(1),
+            rates: {
+                let rates = broker::Rates::STANDARD;
+                Rates { packets: rates.publishes, bytes: rates.publish_bytes }
+            },
         }
     }
 }

@@ -47,7 +47,8 @@ pub enum Request {
         parent: Option<Arc<str>>,
         /// `namePrefixFilter`
         prefix: Option<Arc<str>>,
-        /// Not only the parent's direct children.
+        /// `recursive`: not only the parent's direct children, or groups without a parent. The
+        /// default, as on AWS, though not in its guide.
         recursive: bool,
         /// Which page.
         page: Page,
@@ -165,7 +166,7 @@ fn list(p: &Params<'_>) -> Result<Request, ApiError> {
     Ok(Request::List {
         parent: optional_name(p, "parentGroup")?,
         prefix: optional_name(p, "namePrefixFilter")?,
-        recursive: p.optional_bool("recursive")?.unwrap_or(false),
+        recursive: p.optional_bool("recursive")?.unwrap_or(true),
         page: path_page(p)?,
     })
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use stepwire_asl::Json;
 
-use super::{FORMAT, Request, ThingGroup, children_of, group_key, groups_of, members_of};
+use super::{
+    FORMAT, NO_PARENT, Request, ThingGroup, children_of, group_key, groups_of, members_of,
+};
 use crate::error::ApiError;
 use crate::read::Read;
 use crate::record::{KeyBuilder, Space, decode};
@@ -13,6 +15,7 @@ use crate::registry::attributes;
 use crate::registry::error::{internal, invalid, missing};
 use crate::registry::listing::{Listed, Page, last_text, names_below, page_of};
 use crate::registry::names::{group_arn, seconds};
+use crate::registry::search::group_status;
 use crate::registry::things::thing_key;
 use crate::settings::Settings;
 
@@ -30,7 +33,8 @@ pub(in crate::registry) fn answer(
         Request::List { parent, prefix, recursive, page } => {
             let prefix = prefix.as_deref().unwrap_or_default();
             let listed = match parent {
-                None => all(prefix, page, read, settings),
+                None if *recursive => all(prefix, page, read, settings),
+                None => children(NO_PARENT, prefix, page, read, settings),
                 Some(parent) => {
                     group(parent, read)?;
                     if *recursive {
@@ -108,8 +112,8 @@ fn describe(name: &str, read: &dyn Read, settings: &Settings) -> Result<Json, Ap
         members.push(("indexName", Json::String(query.index)));
         members.push(("queryString", Json::String(query.text)));
         members.push(("queryVersion", Json::String(query.version)));
-        // Members follow what they match at once.
-        members.push(("status", "ACTIVE".into()));
+        let status = group_status(&there.name, read).map_err(internal)?;
+        members.push(("status", status.into()));
     }
     Ok(Json::object(members))
 }

@@ -109,9 +109,11 @@ fn groups_are_listed_by_prefix_parent_and_depth() {
     let mut names = |body: &str| shelf.names("ListThingGroups", body, "thingGroups", "groupName");
     assert_eq!(names(r"{}"), ["a", "a1", "a11", "a2", "b"]);
     assert_eq!(names(r#"{"namePrefixFilter":"a1"}"#), ["a1", "a11"]);
-    assert_eq!(names(r#"{"parentGroup":"a"}"#), ["a1", "a2"]);
-    assert_eq!(names(r#"{"parentGroup":"a","namePrefixFilter":"a2"}"#), ["a2"]);
-    assert_eq!(names(r#"{"parentGroup":"a","recursive":true}"#), ["a1", "a11", "a2"]);
+    assert_eq!(names(r#"{"recursive":false}"#), ["a", "b"]);
+    assert_eq!(names(r#"{"parentGroup":"a"}"#), ["a1", "a11", "a2"]);
+    assert_eq!(names(r#"{"parentGroup":"a","recursive":false}"#), ["a1", "a2"]);
+    let filtered = r#"{"parentGroup":"a","namePrefixFilter":"a1","recursive":false}"#;
+    assert_eq!(names(filtered), ["a1"]);
     shelf.refused("ListThingGroups", r#"{"parentGroup":"x"}"#, "Thing group x cannot be found.");
 }
 
