@@ -204,7 +204,7 @@ def test_the_api_tells_the_keep_alive_that_is_used(cloud, client, name):
     assert found["keepAliveDuration"] == 30
 
 
-@pytest.mark.parametrize("wrong, hint", [("mqtts=azure", "aws"), ("http=aws", "mqtts")])
+@pytest.mark.parametrize("wrong, hint", [("mqtts=azure", "aws"), ("web=aws", "mqtts")])
 def test_what_is_no_profile_or_listener_is_refused_with_what_there_is(tmp_path, wrong, hint):
     serve = [program(), "serve", "--data", str(tmp_path / "d"), "--profile", wrong]
     done = subprocess.run(serve, capture_output=True, text=True, timeout=20)
