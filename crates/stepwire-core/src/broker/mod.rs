@@ -26,6 +26,7 @@ mod route;
 mod session;
 mod state;
 mod subscribe;
+mod subscribers;
 mod topic;
 mod tree;
 mod usage;
@@ -63,8 +64,8 @@ use api::{Awaited, Confirmation};
 use ending::Ending;
 use held::HeldMessages;
 use retained::RetainedMessages;
-use route::{Match, Subscribers};
 use session::{SessionId, Sessions};
+use subscribers::{Match, Subscribers};
 use tree::FilterTree;
 use usage::Usage;
 
@@ -257,8 +258,9 @@ impl Broker {
         }
     }
 
-    /// Publishes a message of the service at `message.at`: routed to subscribers, kept if it is
-    /// retained, held for [`Settings::subscribe_grace_ms`] if nobody gets it.
+    /// Publishes a message of the service, or of who sent a request, at `message.at`: routed to
+    /// subscribers and kept if it is retained; of the service, held for
+    /// [`Settings::subscribe_grace_ms`] if nobody gets it.
     pub fn publish(
         &mut self,
         message: Message,
@@ -268,7 +270,7 @@ impl Broker {
     ) {
         let turn = &mut Turn { now: message.at, authorize, settings, out };
         let reached = self.accept(&message, None, turn);
-        if !reached {
+        if !reached && matches!(message.origin, Origin::Service) {
             self.hold(&message, turn);
         }
         turn.out.messages.push(message);
