@@ -171,6 +171,14 @@ def test_unsubscribing_from_nothing_is_a_success(client, name):
     assert [reason.value for reason in device.answers.get(timeout=10)] == [0]
 
 
+def test_who_publishes_without_end_is_throttled(client, name, reason):
+    device = client(name)
+    for _ in range(1000):
+        device.mqtt.publish(f"{name}/x", "x", qos=0)
+    assert device.ended() == 0x96
+    assert reason() == "THROTTLED"
+
+
 def test_a_session_of_3_1_1_lasts_an_hour(cloud, client, name):
     client(name, version=4, clean=False).close()
     described = lambda: data(cloud).get_connection(clientId=name)  # noqa: E731
