@@ -7,7 +7,7 @@ use super::certificates::Status;
 use super::policies::{Facts, Target, Verdict};
 use super::things::Thing;
 use crate::broker::{Action, Authorize, Identity, Principal, Refused};
-use crate::message::Client;
+use crate::message::{Caller, Client};
 
 impl Authorize for Registry {
     fn connect_as(
@@ -57,6 +57,15 @@ impl Authorize for Registry {
 }
 
 impl Registry {
+    /// Whether who sent a request may do `action` on a topic at this moment. Without a client id it
+    /// speaks for no thing.
+    pub(crate) fn allows_caller(&self, caller: &Caller, action: Action, topic: &str) -> bool {
+        let Identity::Certificate(id) = &caller.identity else { return true };
+        let active = self.certificates.find(id).map(|certificate| certificate.status);
+        let facts = Facts { client_id: "", thing: None, ip: caller.ip };
+        active == Some(Status::Active) && self.verdict(id, action, "topic", topic, &facts)
+    }
+
     /// The thing a connection speaks for: its client id names one its certificate is attached to.
     fn thing_of(&self, certificate: &str, client_id: &str) -> Option<&Thing> {
         let thing = self.things.find(client_id)?;

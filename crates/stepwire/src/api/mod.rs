@@ -1,6 +1,7 @@
 //! AWS requests: from HTTP to what the kernel is asked, and back. One file for each protocol.
 
 mod chunked;
+pub(crate) mod device;
 mod iot;
 mod lambda;
 mod query;
@@ -79,7 +80,9 @@ pub(crate) async fn answer(
 
 /// A refusal of a request that does not say, or not truly, for which service it is.
 fn refused_unsigned(parts: &Parts, error: &ApiError) -> Response {
-    refused("", Protocol::of(parts, ""), error)
+    let protocol = Protocol::of(parts, "");
+    // REST services say 403 where the others say 400
+    refused(if protocol == Protocol::Rest { "iot" } else { "" }, protocol, error)
 }
 
 impl Protocol {

@@ -256,6 +256,8 @@ impl Facts<'_> {
     /// as it is written and matches nothing a device can name.
     fn value(&self, variable: &Variable) -> Option<std::borrow::Cow<'_, str>> {
         let value: std::borrow::Cow<'_, str> = match variable {
+            // over HTTP there is none
+            Variable::ClientId if self.client_id.is_empty() => return None,
             Variable::ClientId => self.client_id.into(),
             Variable::ThingName => self.thing?.name.as_ref().into(),
             Variable::IsAttached => if self.thing.is_some() { "true" } else { "false" }.into(),

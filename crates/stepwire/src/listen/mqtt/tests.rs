@@ -2,15 +2,20 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::task::Waker;
 
 use stepwire_core::broker::{Closed, Identity, Principal, Profile};
 use stepwire_core::mqtt::{Packet, Publish, ReasonCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time;
 
 use super::*;
+use crate::listen::entrance::Entrance;
 use crate::listen::gate;
+
+impl Transport for DuplexStream {}
 
 struct Heard(UnboundedSender<Input>);
 
