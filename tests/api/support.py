@@ -65,6 +65,8 @@ class Node:
         assert self.ready.startswith("ready "), self.log.read_text()
         self.endpoint = re.search(r"http=(\S+)", self.ready)[1]
         self.mqtt_port = int(re.search(r"mqtts=mqtts://[^:]+:(\d+)", self.ready)[1])
+        https = re.search(r"https=https://[^:]+:(\d+)", self.ready)
+        self.https_port = https and int(https[1])
         self.clients = {}
 
     def kill(self):
