@@ -27,6 +27,7 @@ use crate::node_file::reachable;
 Examples:
   stepwire serve
   stepwire serve --data /var/lib/stepwire --mqtts 0.0.0.0:8883 --name iot.example.org")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct Serve {
     /// Folder for everything that must not be lost
     #[arg(long, value_name = "DIR", default_value = DATA_FOLDER, conflicts_with = "memory")]
@@ -51,6 +52,9 @@ pub(super) struct Serve {
     /// who they are
     #[arg(long)]
     allow_anonymous: bool,
+    /// Want API requests signed with the node's own key, which `stepwire env` exports, on loopback too
+    #[arg(long)]
+    check_signatures: bool,
     /// Answer devices of a listener (http, https, mqtts or mqtt) with AWS IoT Core's limits, as in
     /// `mqtts=aws`; repeatable
     #[arg(long, value_name = "LISTENER=PROFILE", value_parser = parse_profile)]
@@ -125,6 +129,7 @@ impl Serve {
             mqtts: self.mqtts,
             mqtt: self.mqtt,
             allow_anonymous: self.allow_anonymous,
+            check_signatures: self.check_signatures,
             profiles: self.profile.into_iter().collect(),
             keep_alive_s_max: self.keep_alive_max,
             mock_config: self.mock_config,
