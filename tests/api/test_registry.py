@@ -188,8 +188,9 @@ def test_groups_are_listed_by_prefix_and_parent(node, name):
         return [one for page in pages for one in names(page["thingGroups"])]
 
     assert listed(namePrefixFilter=f"{name}-") == [top, left, right, low]
-    assert listed(parentGroup=top) == [left, right]
-    assert listed(parentGroup=top, recursive=True) == [left, low, right]
+    assert listed(parentGroup=top) == [left, low, right]
+    assert listed(parentGroup=top, recursive=False) == [left, right]
+    assert listed(namePrefixFilter=f"{name}-", recursive=False) == [top]
     with refused("ResourceNotFoundException", 404, "nope"):
         listed(parentGroup="nope")
 

@@ -53,7 +53,7 @@ use crate::message::{Message, Origin};
 use crate::mqtt::{Connect, Packet, ReasonCode};
 use crate::record::Space;
 use crate::settings::Settings;
-use api::Confirmation;
+use api::{Awaited, Confirmation};
 use ending::Ending;
 use held::HeldMessages;
 use retained::RetainedMessages;
@@ -160,7 +160,7 @@ pub struct Broker {
     held: HeldMessages,
     deadlines: BTreeSet<(Timestamp, Deadline)>,
     /// Callers that wait for a client's PUBACK. Not durable: they are gone after a restart.
-    confirmations: BTreeMap<u64, Confirmation>,
+    confirmations: BTreeMap<Awaited, Confirmation>,
     confirmations_made: u64,
     /// Kept from message to message so that routing does not allocate.
     matches: Vec<Match>,
@@ -173,7 +173,7 @@ pub struct Broker {
 enum Deadline {
     Session(SessionId),
     Held(u64),
-    Confirmation(u64),
+    Confirmation(Awaited),
 }
 
 /// What every decision of one step needs.
@@ -278,7 +278,7 @@ impl Broker {
             match deadline {
                 Deadline::Session(id) => self.session_due(id, turn),
                 Deadline::Held(number) => self.give_up_held(number, turn),
-                Deadline::Confirmation(number) => self.give_up_confirmation(number, turn),
+                Deadline::Confirmation(awaited) => self.give_up_confirmation(awaited, turn),
             }
         }
     }
@@ -303,6 +303,17 @@ impl Broker {
                 self.go_offline(id, Ending::ServerError, turn);
             }
         }
+    }
+
+    /// What is known of a client identifier; `None` once it is forgotten.
+    pub fn record_of(&self, client: &str) -> Option<&SessionRecord> {
+        let session = self.sessions.get(self.sessions.find(client)?)?;
+        Some(&session.record)
+    }
+
+    /// What is known of every client identifier.
+    pub fn records(&self) -> impl Iterator<Item = &SessionRecord> {
+        self.sessions.iter().map(|(_, session)| session.record.as_ref())
     }
 
     fn packet(&mut self, id: SessionId, packet: Packet, turn: &mut Turn<'_>) {

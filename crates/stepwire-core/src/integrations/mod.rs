@@ -341,6 +341,8 @@ fn status(service: Service, code: &str) -> u16 {
             | "DeleteConflictException"
             | "ResourceConflictException",
         ) => 409,
+        (Service::Iot | Service::IotData, "CertificateStateException") => 406,
+        (Service::Iot | Service::IotData, "LimitExceededException") => 410,
         (Service::Sns, "NotFound" | "ResourceNotFound")
         | (Service::Iot | Service::IotData | Service::Lambda, "ResourceNotFoundException") => 404,
         (Service::Lambda, "PreconditionFailedException") => 412,

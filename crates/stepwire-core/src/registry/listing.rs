@@ -36,6 +36,11 @@ pub(super) type Listed = (Vec<Json>, Option<Arc<str>>);
 pub(super) type Item<'a> =
     dyn FnMut(&[u8], &[u8]) -> Result<Option<(Arc<str>, Json)>, Corrupt> + 'a;
 
+/// Records read at once where some are not wanted.
+const RUN: usize = 1_000;
+/// Most records that a request looks at: a page with few that are wanted ends early.
+const LOOKED_AT_MAX: usize = 10_000;
+
 /// A page of the records of a space, in order of their names.
 pub(super) fn listed(
     read: &dyn Read,
@@ -57,10 +62,13 @@ pub(super) fn listed_under(
     if let Some(after) = page.after.as_ref().filter(|after| !after.contains('\0')) {
         range.from = prefix.clone().text(after).bytes(&[0]).build();
     }
+    let skip = prefix.clone().build().len();
     let mut items = Vec::new();
     let mut last = None;
+    let mut looked_at = 0;
     loop {
-        let run = read.range(&range.clone().limit(page.limit + 1));
+        let limit = if looked_at == 0 { page.limit + 1 } else { RUN };
+        let run = read.range(&range.clone().limit(limit));
         let Some((end, _)) = run.last() else { return Ok((items, None)) };
         range.from = [end.as_slice(), &[0]].concat();
         for (key, value) in &run {
@@ -71,8 +79,12 @@ pub(super) fn listed_under(
             items.push(json);
             last = Some(name);
         }
-        if run.len() <= page.limit {
+        if run.len() < limit {
             return Ok((items, None));
+        }
+        looked_at += run.len();
+        if looked_at >= LOOKED_AT_MAX {
+            return Ok((items, name_in(end, skip)));
         }
     }
 }
@@ -91,9 +103,12 @@ pub(super) fn names_below(
         range.from = range.from.max(base.clone().text(after).bytes(&[0]).build());
     }
     let skip = base.clone().build().len();
-    let name =
-        |key: &[u8]| std::str::from_utf8(key.get(skip..)?.strip_suffix(&[0])?).ok().map(Arc::from);
-    read.range(&range).iter().filter_map(|(key, _)| name(key)).collect()
+    read.range(&range).iter().filter_map(|(key, _)| name_in(key, skip)).collect()
+}
+
+/// The name that a key ends in after `skip` bytes.
+fn name_in(key: &[u8], skip: usize) -> Option<Arc<str>> {
+    std::str::from_utf8(key.get(skip..)?.strip_suffix(&[0])?).ok().map(Arc::from)
 }
 
 /// The last name of a path of names.

@@ -310,3 +310,42 @@ fn all_ends_but_a_goodbye_publish_the_will() {
         assert_eq!(found, published, "{input:?}");
     }
 }
+
+#[test]
+fn a_crash_is_told_at_the_time_of_the_restart_in_order_of_clients_with_their_wills() {
+    let mut world = World::default();
+    for client in ["c", "a", "b"] {
+        let will = Will {
+            topic: format!("w/{client}").into(),
+            payload: "gone".into(),
+            qos: QoS::AtLeastOnce,
+            retain: false,
+            delay_s: if client == "b" { 30 } else { 0 },
+            properties: Properties::default(),
+        };
+        let will = Some(Box::new(will));
+        world.online(Connect { clean_start: false, session_expiry_s: 60, will, ..v5(client) });
+    }
+    let begun = world.events("presence");
+    world.now = Timestamp(500_000);
+    world.crash();
+    let topics: Vec<_> = world.messages.iter().map(|message| message.topic.to_string()).collect();
+    let gone = |client: &str| format!("$aws/events/presence/disconnected/{client}");
+    let expected = [gone("a"), "w/a".to_owned(), gone("b"), gone("c"), "w/c".to_owned()];
+    assert_eq!(topics, expected);
+    for (what, event) in world.events("presence") {
+        assert_eq!(event.member("timestamp").and_then(Json::as_i64), Some(500_000));
+        let client = what.strip_prefix("disconnected/").unwrap();
+        let (_, connected) =
+            begun.iter().find(|(topic, _)| *topic == format!("connected/{client}")).unwrap();
+        for same in ["sessionIdentifier", "versionNumber"] {
+            assert_eq!(event.member(same), connected.member(same), "{client} {same}");
+        }
+    }
+    world.pass(30_000);
+    assert_eq!(world.messages.len(), 1, "the delay of a will counts from the restart");
+    world.pass(29_999);
+    assert!(world.online(Connect { clean_start: false, ..v5("a") }).1.session_present);
+    world.pass(1);
+    assert!(!world.online(Connect { clean_start: false, ..v5("b") }).1.session_present);
+}

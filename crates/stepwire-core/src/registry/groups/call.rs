@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use stepwire_asl::Json;
 
+use super::members::SWEPT_MAX;
 use super::request::Request;
-use super::{CHILDREN_MAX, DEPTH_MAX, ThingGroup, Write};
+use super::{CHILDREN_MAX, DEPTH_MAX, NO_PARENT, ThingGroup, Write};
 use crate::error::ApiError;
 use crate::registry::attributes::{ATTRIBUTES_MAX, AttributePayload, Attributes};
 use crate::registry::error::{invalid, missing, nothing};
@@ -96,11 +97,11 @@ impl Registry {
             created: turn.now,
             query: new.query.clone(),
         };
+        // Members of an earlier group of this name are not the new one's.
+        self.empty_group(new.name, usize::MAX, turn);
         let answer = created(&group, turn);
         self.record_group(group, Operation::Created, turn);
-        if let Some(parent) = new.parent {
-            self.set_child(parent, new.name, true, turn);
-        }
+        self.set_child(new.parent, new.name, true, turn);
         self.tag_new(&format!("thinggroup/{}", new.name), new.tags, turn);
         Ok(answer)
     }
@@ -137,26 +138,28 @@ impl Registry {
                 "Cannot delete thing group : {name} when there are still child groups attached to it"
             )));
         }
-        let members: Vec<_> = self.groups.members(name).cloned().collect();
-        for thing in &members {
-            self.record_membership(thing, name, false, turn);
-        }
         self.detach_policies(&Target::Group(Arc::clone(name)), turn);
         self.untag_gone(&format!("thinggroup/{name}"), turn);
-        if let Some(parent) = &group.parent {
-            self.set_child(parent, name, false, turn);
-        }
+        self.set_child(group.parent.as_ref(), name, false, turn);
         self.tell_group(Operation::Deleted, &group, turn);
         self.record(Write::Group(Arc::clone(name), None), turn);
+        self.empty_group(name, SWEPT_MAX, turn);
         Ok(())
     }
 
-    fn set_child(&mut self, parent: &Arc<str>, child: &Arc<str>, there: bool, turn: &mut Turn<'_>) {
-        if let (Some(above), Some(below)) = (self.groups.find(parent), self.groups.find(child)) {
+    fn set_child(
+        &mut self,
+        parent: Option<&Arc<str>>,
+        child: &Arc<str>,
+        there: bool,
+        turn: &mut Turn<'_>,
+    ) {
+        let above = parent.and_then(|parent| self.groups.find(parent));
+        if let (Some(above), Some(below)) = (above, self.groups.find(child)) {
             self.tell(events::hierarchy(there, above, below), turn);
         }
-        let (parent, child) = (Arc::clone(parent), Arc::clone(child));
-        self.record(Write::Child { parent, child, there }, turn);
+        let parent = parent.cloned().unwrap_or_else(|| NO_PARENT.into());
+        self.record(Write::Child { parent, child: Arc::clone(child), there }, turn);
     }
 
     /// Records a group as it now is, and tells so.

@@ -3,13 +3,17 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use stepwire_asl::Json;
+use stepwire_asl::{Json, Timestamp};
 
 use super::{GROUPS_OF_THING_MAX, ThingGroup, Write};
 use crate::error::ApiError;
 use crate::registry::error::{invalid, nothing};
 use crate::registry::events;
-use crate::registry::{Registry, Turn};
+use crate::registry::{Out, Registry, Turn};
+use crate::settings::Settings;
+
+/// Most things that leave a group that is gone in one step.
+pub(super) const SWEPT_MAX: usize = 1_000;
 
 impl Registry {
     /// Takes a thing out of static groups and puts it in others.
@@ -95,7 +99,23 @@ impl Registry {
         }
     }
 
-    pub(super) fn record_membership(
+    /// Takes things out of groups that are gone: at most so many that no step takes long.
+    pub(crate) fn sweep_groups(&mut self, now: Timestamp, settings: &Settings, out: &mut Out) {
+        let turn = &mut Turn { now, settings, out };
+        if let Some(group) = self.groups.gone.first().cloned() {
+            self.empty_group(&group, SWEPT_MAX, turn);
+        }
+    }
+
+    /// Takes `most` things out of a group that is gone. Its end has told of theirs.
+    pub(super) fn empty_group(&mut self, group: &Arc<str>, most: usize, turn: &mut Turn<'_>) {
+        let things: Vec<_> = self.groups.members(group).take(most).cloned().collect();
+        for thing in &things {
+            self.record_membership(thing, group, false, turn);
+        }
+    }
+
+    fn record_membership(
         &mut self,
         thing: &Arc<str>,
         group: &Arc<str>,

@@ -11,11 +11,13 @@ mod request;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use stepwire_asl::Timestamp;
 
+pub(super) use call::{NewGroup, changed};
 pub use request::Request;
 pub(super) use view::answer;
 
@@ -25,6 +27,9 @@ use crate::read::Key;
 use crate::record::{Corrupt, Entry, KeyBuilder, Space, decode, encode};
 
 const FORMAT: u8 = 1;
+
+/// What stands for the parent of groups without one in lists of children.
+const NO_PARENT: &str = "";
 
 /// Most groups from a root to a group without children, both included.
 pub(super) const DEPTH_MAX: usize = 7;
@@ -72,7 +77,7 @@ pub enum Write {
     Group(Arc<str>, Option<ThingGroup>),
     /// A group is a direct child of another, or no longer.
     Child {
-        /// The parent's name.
+        /// The parent's name; empty for a group without one.
         parent: Arc<str>,
         /// The child's name.
         child: Arc<str>,
@@ -151,6 +156,8 @@ pub struct Groups {
     children: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
     members: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Timestamp>>,
     groups_of: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
+    /// Names of groups that are gone and still have members to be taken out.
+    gone: BTreeSet<Arc<str>>,
 }
 
 impl Groups {
@@ -165,6 +172,12 @@ impl Groups {
     /// All groups, by name.
     pub fn all(&self) -> impl Iterator<Item = &ThingGroup> {
         self.groups.values()
+    }
+
+    /// Groups by name, after this one.
+    pub(super) fn after(&self, group: Option<&Arc<str>>) -> impl Iterator<Item = &ThingGroup> {
+        let from = group.map_or(Unbounded, |group| Excluded(Arc::clone(group)));
+        self.groups.range((from, Unbounded)).map(|(_, group)| group)
     }
 
     /// The static and dynamic groups a thing is in itself, by name.
@@ -212,6 +225,11 @@ impl Groups {
         members
     }
 
+    /// Whether groups that are gone still have members to be taken out.
+    pub fn are_to_be_swept(&self) -> bool {
+        !self.gone.is_empty()
+    }
+
     fn children(&self, group: &str) -> usize {
         self.children.get(group).map_or(0, BTreeSet::len)
     }
@@ -225,9 +243,13 @@ impl Groups {
         match write {
             Write::Group(name, Some(record)) => {
                 self.groups.insert(Arc::clone(name), record.clone());
+                self.gone.remove(name);
             }
             Write::Group(name, None) => {
                 self.groups.remove(name);
+                if self.members.contains_key(name) {
+                    self.gone.insert(Arc::clone(name));
+                }
             }
             Write::Child { parent, child, there } => {
                 super::change(&mut self.children, parent, child, *there);
@@ -235,12 +257,16 @@ impl Groups {
             Write::Member { group, thing, since: Some(since) } => {
                 let members = self.members.entry(Arc::clone(group)).or_default();
                 members.insert(Arc::clone(thing), *since);
+                if !self.groups.contains_key(group) {
+                    self.gone.insert(Arc::clone(group));
+                }
             }
             Write::Member { group, thing, since: None } => {
                 if let Some(members) = self.members.get_mut(group) {
                     members.remove(thing);
                     if members.is_empty() {
                         self.members.remove(group);
+                        self.gone.remove(group);
                     }
                 }
             }
@@ -249,17 +275,10 @@ impl Groups {
             }
         }
     }
-
-    /// Takes in one stored entry.
-    pub(super) fn load(&mut self, key: &[u8], value: &[u8]) -> Result<(), Corrupt> {
-        let write = stored(key, value)?;
-        self.apply(&write);
-        Ok(())
-    }
 }
 
 /// The change that a stored entry is.
-fn stored(key: &[u8], value: &[u8]) -> Result<Write, Corrupt> {
+pub(super) fn stored(key: &[u8], value: &[u8]) -> Result<Write, Corrupt> {
     if key.first() == Some(&(Space::ThingGroup as u8)) {
         let record: ThingGroup = decode(FORMAT, key, value)?;
         return Ok(Write::Group(Arc::clone(&record.name), Some(record)));

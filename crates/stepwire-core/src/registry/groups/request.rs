@@ -47,7 +47,8 @@ pub enum Request {
         parent: Option<Arc<str>>,
         /// `namePrefixFilter`
         prefix: Option<Arc<str>>,
-        /// Not only the parent's direct children.
+        /// `recursive`: not only the parent's direct children, or groups without a parent. The
+        /// default, as on AWS, though not in its guide.
         recursive: bool,
         /// Which page.
         page: Page,
@@ -165,7 +166,7 @@ fn list(p: &Params<'_>) -> Result<Request, ApiError> {
     Ok(Request::List {
         parent: optional_name(p, "parentGroup")?,
         prefix: optional_name(p, "namePrefixFilter")?,
-        recursive: p.optional_bool("recursive")?.unwrap_or(false),
+        recursive: p.optional_bool("recursive")?.unwrap_or(true),
         page: path_page(p)?,
     })
 }
@@ -224,10 +225,13 @@ fn list_of_thing(p: &Params<'_>) -> Result<Request, ApiError> {
     Ok(Request::ListOfThing(name(p, "thingName")?, path_page(p)?))
 }
 
-/// A page that begins after a name, or after a path of names.
+/// A page that begins after a name or a path of names, or with the group that a path and `/` is.
 fn path_page(p: &Params<'_>) -> Result<Page, ApiError> {
     let page = page(p, "maxResults", "nextToken")?;
-    let fits = |after: &Arc<str>| after.split('/').all(|name| checked_name(name).is_some());
+    let fits = |after: &Arc<str>| {
+        let path = after.strip_suffix('/').unwrap_or(after);
+        path.split('/').all(|name| checked_name(name).is_some())
+    };
     match &page.after {
         Some(after) if !fits(after) => Err(p.invalid("nextToken", "it is not one that was given")),
         _ => Ok(page),

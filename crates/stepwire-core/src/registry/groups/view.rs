@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use stepwire_asl::Json;
 
-use super::{FORMAT, Request, ThingGroup, children_of, group_key, groups_of, members_of};
+use super::{
+    FORMAT, NO_PARENT, Request, ThingGroup, children_of, group_key, groups_of, members_of,
+};
 use crate::error::ApiError;
 use crate::read::Read;
 use crate::record::{KeyBuilder, Space, decode};
@@ -13,8 +15,12 @@ use crate::registry::attributes;
 use crate::registry::error::{internal, invalid, missing};
 use crate::registry::listing::{Listed, Page, last_text, names_below, page_of};
 use crate::registry::names::{group_arn, seconds};
+use crate::registry::search::group_status;
 use crate::registry::things::thing_key;
 use crate::settings::Settings;
+
+/// Most groups that a request walks through: a page with few that are wanted ends early.
+const LOOKED_AT_MAX: usize = 1_000;
 
 /// The answer to a request that reads; AWS's members of the operation's output.
 pub(in crate::registry) fn answer(
@@ -27,7 +33,8 @@ pub(in crate::registry) fn answer(
         Request::List { parent, prefix, recursive, page } => {
             let prefix = prefix.as_deref().unwrap_or_default();
             let listed = match parent {
-                None => all(prefix, page, read, settings),
+                None if *recursive => all(prefix, page, read, settings),
+                None => children(NO_PARENT, prefix, page, read, settings),
                 Some(parent) => {
                     group(parent, read)?;
                     if *recursive {
@@ -61,9 +68,13 @@ pub(in crate::registry) fn answer(
 
 /// The stored group; refused if there is none.
 pub(in crate::registry) fn group(name: &str, read: &dyn Read) -> Result<ThingGroup, ApiError> {
+    stored(name, read)?.ok_or_else(|| missing(&format!("Thing group {name}")))
+}
+
+fn stored(name: &str, read: &dyn Read) -> Result<Option<ThingGroup>, ApiError> {
     let key = group_key(name);
-    let value = read.get(&key).ok_or_else(|| missing(&format!("Thing group {name}")))?;
-    decode(FORMAT, &key, &value).map_err(internal)
+    let value = read.get(&key);
+    value.map(|value| decode(FORMAT, &key, &value)).transpose().map_err(internal)
 }
 
 /// The groups above a group, from the root to its parent.
@@ -101,8 +112,8 @@ fn describe(name: &str, read: &dyn Read, settings: &Settings) -> Result<Json, Ap
         members.push(("indexName", Json::String(query.index)));
         members.push(("queryString", Json::String(query.text)));
         members.push(("queryVersion", Json::String(query.version)));
-        // Members follow what they match at once.
-        members.push(("status", "ACTIVE".into()));
+        let status = group_status(&there.name, read).map_err(internal)?;
+        members.push(("status", status.into()));
     }
     Ok(Json::object(members))
 }
@@ -164,10 +175,20 @@ fn below(
     read: &dyn Read,
     settings: &Settings,
 ) -> Listed {
-    let wanted = |path: &Arc<str>| last_text(path).starts_with(prefix);
-    let walk = Walk::after(read, parent, page.after.as_deref().unwrap_or_default());
-    let paths = walk.filter(wanted).take(page.limit + 1).collect();
-    cut(paths, page.limit, |path| named(last_text(path), settings))
+    let item = |path: &Arc<str>| named(last_text(path), settings);
+    let mut walk = Walk::after(read, parent, page.after.as_deref().unwrap_or_default());
+    let mut paths: Vec<Arc<str>> = Vec::new();
+    for path in walk.by_ref().take(LOOKED_AT_MAX) {
+        if last_text(&path).starts_with(prefix) {
+            paths.push(path);
+        }
+        if paths.len() > page.limit {
+            return cut(paths, page.limit, item);
+        }
+    }
+    let end = walk.path();
+    let more = walk.next().is_some();
+    (paths.iter().map(item).collect(), more.then_some(end))
 }
 
 fn things_in(group: &str, page: &Page, read: &dyn Read) -> Listed {
@@ -183,7 +204,14 @@ fn things_below(root: &Arc<str>, page: &Page, read: &dyn Read) -> Listed {
     let mut walk = Walk::after(read, root, path);
     let mut path = Some(Arc::<str>::from(path));
     let mut found: Vec<Arc<str>> = Vec::new();
+    let mut looked_at = 0;
     while let Some(group) = path.filter(|_| found.len() <= page.limit) {
+        if looked_at == LOOKED_AT_MAX {
+            // The next page begins with this group.
+            let items = found.iter().map(|path| last_text(path).into()).collect();
+            return (items, Some(format!("{group}/").into()));
+        }
+        looked_at += 1;
         let base = members_of(if group.is_empty() { root } else { last_text(&group) });
         let after = (!last.is_empty()).then_some(last);
         let things = names_below(read, &base, "", after, page.limit + 1 - found.len());
@@ -217,6 +245,12 @@ impl<'a> Walk<'a> {
         }
         Walk { read, way }
     }
+
+    /// The way to the group it has come to; empty at the root.
+    fn path(&self) -> Arc<str> {
+        let names: Vec<&str> = self.way.iter().skip(1).map(|(name, _)| name.as_ref()).collect();
+        names.join("/").into()
+    }
 }
 
 impl Iterator for Walk<'_> {
@@ -231,8 +265,7 @@ impl Iterator for Walk<'_> {
             };
             *visited = Some(Arc::clone(&child));
             self.way.push((child, None));
-            let names: Vec<&str> = self.way[1..].iter().map(|(name, _)| name.as_ref()).collect();
-            return Some(names.join("/").into());
+            return Some(self.path());
         }
         None
     }
@@ -250,7 +283,8 @@ fn of_thing(
     }
     let mut names = BTreeSet::new();
     for name in names_below(read, &groups_of(thing), "", None, usize::MAX) {
-        let there = group(&name, read)?;
+        // A group that is gone may not have let go of all its things yet.
+        let Some(there) = stored(&name, read)? else { continue };
         names.extend(ancestors(&there, read)?.into_iter().map(|above| above.name));
         names.insert(name);
     }

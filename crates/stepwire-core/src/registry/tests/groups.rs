@@ -109,9 +109,11 @@ fn groups_are_listed_by_prefix_parent_and_depth() {
     let mut names = |body: &str| shelf.names("ListThingGroups", body, "thingGroups", "groupName");
     assert_eq!(names(r"{}"), ["a", "a1", "a11", "a2", "b"]);
     assert_eq!(names(r#"{"namePrefixFilter":"a1"}"#), ["a1", "a11"]);
-    assert_eq!(names(r#"{"parentGroup":"a"}"#), ["a1", "a2"]);
-    assert_eq!(names(r#"{"parentGroup":"a","namePrefixFilter":"a2"}"#), ["a2"]);
-    assert_eq!(names(r#"{"parentGroup":"a","recursive":true}"#), ["a1", "a11", "a2"]);
+    assert_eq!(names(r#"{"recursive":false}"#), ["a", "b"]);
+    assert_eq!(names(r#"{"parentGroup":"a"}"#), ["a1", "a11", "a2"]);
+    assert_eq!(names(r#"{"parentGroup":"a","recursive":false}"#), ["a1", "a2"]);
+    let filtered = r#"{"parentGroup":"a","namePrefixFilter":"a1","recursive":false}"#;
+    assert_eq!(names(filtered), ["a1"]);
     shelf.refused("ListThingGroups", r#"{"parentGroup":"x"}"#, "Thing group x cannot be found.");
 }
 
@@ -210,4 +212,60 @@ fn members_are_named_by_name_or_arn() {
     ] {
         shelf.refused("AddThingToThingGroup", &body, why);
     }
+}
+
+#[test]
+fn things_leave_a_deleted_group_a_thousand_at_a_time() {
+    let mut shelf = Shelf { trusting: true, ..hierarchy() };
+    for number in 0..2_500 {
+        let thing = format!("t{number:04}");
+        shelf.things([thing.as_str()]);
+        shelf.done("AddThingToThingGroup", &member(&thing, "b"));
+    }
+    shelf.trusting = false;
+    shelf.done("DeleteThingGroup", r#"{"thingGroupName":"b"}"#);
+    assert!(shelf.registry.groups.are_to_be_swept());
+    // The last is in no group any more, whatever is still written.
+    let last = r#"{"thingName":"t2499"}"#;
+    assert!(shelf.registry.groups.lineage("t2499").is_empty());
+    assert_eq!(shelf.names("ListThingGroupsForThing", last, "thingGroups", "groupName"), [""; 0]);
+    shelf.sweep();
+    assert!(shelf.registry.groups.are_to_be_swept());
+    shelf.sweep();
+    assert!(!shelf.registry.groups.are_to_be_swept());
+}
+
+#[test]
+fn a_group_with_the_name_of_one_that_is_being_emptied_is_empty() {
+    let mut shelf = Shelf { trusting: true, ..hierarchy() };
+    for number in 0..1_001 {
+        let thing = format!("t{number:04}");
+        shelf.things([thing.as_str()]);
+        shelf.done("AddThingToThingGroup", &member(&thing, "b"));
+    }
+    shelf.trusting = false;
+    shelf.done("DeleteThingGroup", r#"{"thingGroupName":"b"}"#);
+    group(&mut shelf, "b", "");
+    let things = r#"{"thingGroupName":"b"}"#;
+    assert_eq!(shelf.names("ListThingsInThingGroup", things, "things", "x"), [""; 0]);
+    assert!(!shelf.registry.groups.are_to_be_swept());
+}
+
+#[test]
+fn a_page_ends_early_where_many_groups_have_nothing_to_show() {
+    let mut shelf = Shelf { trusting: true, ..hierarchy() };
+    for first in 0..11 {
+        group(&mut shelf, &format!("c{first:02}"), "b");
+        for second in 0..99 {
+            group(&mut shelf, &format!("c{first:02}-{second:02}"), &format!("c{first:02}"));
+        }
+    }
+    shelf.things(["t"]);
+    shelf.done("AddThingToThingGroup", &member("t", "c10-98"));
+    let things = r#""thingGroupName":"b","recursive":true"#;
+    let pages = shelf.pages("ListThingsInThingGroup", things, "things", 250);
+    assert_eq!(pages, [vec![], vec!["t"]]);
+    let groups = r#""parentGroup":"b","recursive":true,"namePrefixFilter":"c10-98""#;
+    let pages = shelf.pages("ListThingGroups", groups, "thingGroups", 250);
+    assert_eq!(pages, [vec![], vec!["c10-98"]]);
 }

@@ -85,4 +85,19 @@ fn a_thing_that_is_gone_is_of_no_type_and_in_no_group() {
     assert_eq!(shelf.names("ListThingsInThingGroup", in_group, "things", ""), [""; 0]);
     let of_type = r#"{"thingTypeName":"lamp"}"#;
     assert_eq!(shelf.names("ListThings", of_type, "things", "thingName"), [""; 0]);
+    shelf.done("DeprecateThingType", of_type);
+    shelf.now += 300_000;
+    shelf.done("DeleteThingType", of_type);
+}
+
+#[test]
+fn a_page_ends_early_where_many_things_are_not_wanted() {
+    let mut shelf = Shelf { trusting: true, ..Shelf::default() };
+    for number in 0..11_000 {
+        shelf.things([format!("t{number:05}").as_str()]);
+    }
+    let last = r#"{"thingName":"z","attributePayload":{"attributes":{"a":"1"}}}"#;
+    shelf.done("CreateThing", last);
+    let wanted = r#""attributeName":"a","attributeValue":"1""#;
+    assert_eq!(shelf.pages("ListThings", wanted, "things", 25), [vec![], vec!["z"]]);
 }
