@@ -10,8 +10,10 @@ use stepwire_asl::Timestamp;
 
 use super::ConnectionId;
 use super::ending::DisconnectReason;
+use super::guard::Allowance;
 use crate::message::{Client, Message, QoS};
 use crate::mqtt::{PacketId, SubscriptionOptions, Version, Will};
+use crate::rate::Bucket;
 
 /// How long a client identifier is remembered after its last session, so that version numbers
 /// grow; after that they start again.
@@ -47,6 +49,11 @@ pub struct SessionRecord {
 }
 
 impl SessionRecord {
+    /// Whether it is of a session, and not only the memory of one.
+    pub(super) fn is_live(&self) -> bool {
+        self.connected || self.expiry_s > 0
+    }
+
     /// Whether there is a session that a new connection could go on with.
     pub(super) fn is_resumable(&self, now: Timestamp) -> bool {
         !self.connected && self.expiry_s > 0 && self.ends_at().is_none_or(|end| now < end)
@@ -87,6 +94,8 @@ pub struct Queued {
     pub sent: bool,
     /// Subscription identifiers of the delivery.
     pub subscription_ids: Vec<u32>,
+    /// The filter of the shared subscription that it is for, if it is for one.
+    pub shared: Option<Arc<str>>,
     /// The message; `None` when the client has it and only the release is open (QoS 2).
     pub message: Option<Arc<Message>>,
 }
@@ -97,7 +106,7 @@ const QUEUED_BYTES: usize = size_of::<(u64, Queued)>() + size_of::<Message>();
 impl Queued {
     fn bytes(&self) -> usize {
         let message = self.message.as_ref();
-        message.map_or(0, |message| message.topic.len() + message.payload.len()) + QUEUED_BYTES
+        message.map_or(0, |message| message.bytes()) + QUEUED_BYTES
     }
 }
 
@@ -107,12 +116,17 @@ pub(super) struct Session {
     pub(super) record: Arc<SessionRecord>,
     /// By filter as the client wrote it.
     pub(super) subscriptions: BTreeMap<Arc<str>, Subscription>,
+    /// How many of them have wildcards.
+    pub(super) wildcards: usize,
     pub(super) queue: Queue,
     /// QoS 2 packets of the client that it has not released.
     pub(super) received: BTreeSet<PacketId>,
     pub(super) link: Option<Box<Link>>,
     /// Its entry in the broker's deadlines.
     pub(super) deadline: Option<Timestamp>,
+    /// What is left of the CONNECTs and take-overs of its client identifier.
+    pub(super) connects: Option<Bucket>,
+    pub(super) takeovers: Option<Bucket>,
 }
 
 impl Session {
@@ -120,10 +134,13 @@ impl Session {
         Session {
             record,
             subscriptions: BTreeMap::new(),
+            wildcards: 0,
             queue: Queue::default(),
             received: BTreeSet::new(),
             link: None,
             deadline: None,
+            connects: None,
+            takeovers: None,
         }
     }
 
@@ -152,6 +169,7 @@ pub(super) struct Link {
     pub(super) aliases_in: Vec<Option<Arc<str>>>,
     pub(super) aliases_out: IndexMap<Arc<str>, NonZeroU16>,
     pub(super) aliases_out_max: u16,
+    pub(super) allowance: Allowance,
 }
 
 impl Link {
@@ -272,6 +290,18 @@ impl Queue {
         (number < self.cursor).then(|| (number, &self.entries[at].1))
     }
 
+    /// Messages of shared subscriptions that another of the group may have when the session ends: of
+    /// QoS 2, only those that were not sent (MQTT 5.0, 4.8.2).
+    pub(super) fn unclaimed(&self) -> Vec<(Arc<str>, Arc<Message>)> {
+        let unclaimed = |(number, queued): &(u64, Queued)| {
+            let begun = queued.sent || *number < self.sent;
+            let filter =
+                queued.shared.as_ref().filter(|_| queued.qos == QoS::AtLeastOnce || !begun)?;
+            Some((Arc::clone(filter), Arc::clone(queued.message.as_ref()?)))
+        };
+        self.entries.iter().filter_map(unclaimed).collect()
+    }
+
     /// Message `number`.
     pub(super) fn get(&self, number: u64) -> Option<&Queued> {
         self.position(number).ok().map(|at| &self.entries[at].1)
@@ -330,6 +360,13 @@ impl Queue {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct SessionId(u32);
 
+#[cfg(test)]
+impl SessionId {
+    pub(super) fn nth(at: usize) -> SessionId {
+        SessionId(at as u32)
+    }
+}
+
 /// All sessions, by a small number and by client identifier.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
@@ -339,10 +376,6 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    pub(super) fn len(&self) -> usize {
-        self.by_client.len()
-    }
-
     pub(super) fn find(&self, client: &str) -> Option<SessionId> {
         self.by_client.get(client).copied()
     }
