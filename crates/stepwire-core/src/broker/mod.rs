@@ -21,6 +21,7 @@ mod presence;
 mod profile;
 mod publish;
 mod rates;
+mod recheck;
 mod retained;
 mod route;
 mod session;
@@ -43,12 +44,13 @@ use indexmap::IndexMap;
 use stepwire_asl::{Json, Timestamp};
 
 pub use api::{Answer, DirectMessage, Page, Request};
-pub use authorize::{Action, Authorize, Principal, Refused};
+pub use authorize::{Action, Admitted, Asked, Authorize, ConnectAttributes, Principal, Refused};
 pub use budget::Budget;
 pub use ending::{DisconnectReason, WillFate};
 pub use guard::{Cause, CutOff};
 pub use limits::Limits;
 pub use rates::{Overrun, Rates};
+pub use recheck::Concern;
 pub use session::{Queued, SessionRecord, Subscription};
 pub use topic::{Filter, is_topic_name};
 pub use write::{Held, Write};
@@ -165,6 +167,8 @@ pub struct Refusal {
 pub struct Broker {
     sessions: Sessions,
     connections: IndexMap<ConnectionId, SessionId>,
+    /// Open connections by the certificate they were opened with.
+    by_certificate: IndexMap<Arc<str>, BTreeSet<SessionId>>,
     subscribers: FilterTree<Subscribers>,
     retained: RetainedMessages,
     held: HeldMessages,

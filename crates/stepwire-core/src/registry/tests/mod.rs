@@ -4,6 +4,7 @@
 
 mod events;
 mod groups;
+mod identity;
 mod tags;
 mod things;
 mod types;
