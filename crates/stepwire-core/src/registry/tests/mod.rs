@@ -4,6 +4,7 @@
 
 mod events;
 mod groups;
+mod random;
 mod tags;
 mod things;
 mod types;
