@@ -328,6 +328,14 @@ def test_the_cli_speaks_the_same(node, name, aws, device):
     assert status == 0, err
     status, _, err = aws("iot-data", "delete-connection", "--client-id", f"{name}-never")
     assert status != 0 and "ResourceNotFoundException" in err
+    publish = ["--topic", f"{name}/r", "--retain", "--payload", "kept", "--qos", "1"]
+    status, _, err = aws("iot-data", "publish", *publish)
+    assert status == 0, err
+    status, out, err = aws("iot-data", "list-retained-messages", "--query", "retainedTopics[].topic")
+    assert status == 0 and f"{name}/r" in json.loads(out), err
+    status, out, err = aws("iot-data", "get-retained-message", "--topic", f"{name}/r")
+    assert status == 0, err
+    assert base64.b64decode(json.loads(out)["payload"]) == b"kept"
 
 
 def run(node, name, api, parameters):

@@ -35,7 +35,7 @@ impl Broker {
         match exchange {
             Exchange::Open(number) => {
                 self.drop_queued(id, number, turn);
-                self.confirm(id, number, turn);
+                self.confirm((id, number), turn);
                 self.send_queued(id, turn);
             }
             Exchange::Unknown => {}

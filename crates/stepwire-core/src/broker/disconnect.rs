@@ -167,6 +167,7 @@ impl Broker {
         for write in session_writes(&session.record.client.id, session) {
             self.note(stored, write.removal(), turn.out);
         }
+        self.give_up_confirmations(id, turn);
     }
 
     fn record_session(&mut self, record: SessionRecord, turn: &mut Turn<'_>) {

@@ -51,7 +51,7 @@ use crate::message::{Message, Origin};
 use crate::mqtt::{Connect, Packet, ReasonCode};
 use crate::record::Space;
 use crate::settings::Settings;
-use api::Confirmation;
+use api::{Awaited, Confirmation};
 use ending::Ending;
 use held::HeldMessages;
 use retained::RetainedMessages;
@@ -156,7 +156,7 @@ pub struct Broker {
     held: HeldMessages,
     deadlines: BTreeSet<(Timestamp, Deadline)>,
     /// Callers that wait for a client's PUBACK. Not durable: they are gone after a restart.
-    confirmations: BTreeMap<u64, Confirmation>,
+    confirmations: BTreeMap<Awaited, Confirmation>,
     confirmations_made: u64,
     /// Kept from message to message so that routing does not allocate.
     matches: Vec<Match>,
@@ -169,7 +169,7 @@ pub struct Broker {
 enum Deadline {
     Session(SessionId),
     Held(u64),
-    Confirmation(u64),
+    Confirmation(Awaited),
 }
 
 /// What every decision of one step needs.
@@ -274,7 +274,7 @@ impl Broker {
             match deadline {
                 Deadline::Session(id) => self.session_due(id, turn),
                 Deadline::Held(number) => self.give_up_held(number, turn),
-                Deadline::Confirmation(number) => self.give_up_confirmation(number, turn),
+                Deadline::Confirmation(awaited) => self.give_up_confirmation(awaited, turn),
             }
         }
     }

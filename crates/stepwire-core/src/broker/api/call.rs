@@ -26,13 +26,14 @@ pub enum Answer {
 /// A caller that waits for a client's PUBACK.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::broker) struct Confirmation {
-    /// The client's session.
-    session: SessionId,
-    /// Number of the message in its queue.
-    message: u64,
+    /// What its answer goes by.
+    number: u64,
     /// When waiting ends.
     until: Timestamp,
 }
+
+/// Which PUBACK: a session, and the number of a message in its queue.
+pub(in crate::broker) type Awaited = (SessionId, u64);
 
 impl Broker {
     /// Carries out a request.
@@ -131,37 +132,54 @@ impl Broker {
         turn: &Turn<'_>,
     ) -> u64 {
         self.confirmations_made += 1;
-        let number = self.confirmations_made;
-        let until = turn.now.plus_ms(ms);
-        self.confirmations.insert(number, Confirmation { session, message, until });
-        self.deadlines.insert((until, Deadline::Confirmation(number)));
-        number
+        let confirmation =
+            Confirmation { number: self.confirmations_made, until: turn.now.plus_ms(ms) };
+        let awaited = (session, message);
+        self.confirmations.insert(awaited, confirmation);
+        self.deadlines.insert((confirmation.until, Deadline::Confirmation(awaited)));
+        confirmation.number
     }
 
     /// A client has acknowledged a message: whoever waits for that is told.
-    pub(in crate::broker) fn confirm(&mut self, id: SessionId, message: u64, turn: &mut Turn<'_>) {
-        if self.confirmations.is_empty() {
-            return;
+    pub(in crate::broker) fn confirm(&mut self, awaited: Awaited, turn: &mut Turn<'_>) {
+        if let Some(confirmation) = self.confirmations.remove(&awaited) {
+            let trace = trace(confirmation.number, turn);
+            let answer = Ok(delivered("The client has the message.", &trace));
+            self.tell(awaited, confirmation, answer, turn);
         }
-        let waits = |(_, it): &(&u64, &Confirmation)| it.session == id && it.message == message;
-        let Some((&number, &Confirmation { until, .. })) = self.confirmations.iter().find(waits)
-        else {
-            return;
-        };
-        self.confirmations.remove(&number);
-        self.deadlines.remove(&(until, Deadline::Confirmation(number)));
-        let trace = trace(number, turn);
-        let answer = Ok(delivered("The client has the message.", &trace));
-        turn.out.confirmed.push(Confirmed { number, at: turn.now, answer });
     }
 
     /// A client has not acknowledged a message in time.
-    pub(in crate::broker) fn give_up_confirmation(&mut self, number: u64, turn: &mut Turn<'_>) {
-        if self.confirmations.remove(&number).is_some() {
-            let why = "The client has not acknowledged the message in time.";
-            let answer = Err(ApiError::new("GatewayTimeoutException", why));
-            turn.out.confirmed.push(Confirmed { number, at: turn.now, answer });
+    pub(in crate::broker) fn give_up_confirmation(
+        &mut self,
+        awaited: Awaited,
+        turn: &mut Turn<'_>,
+    ) {
+        if let Some(confirmation) = self.confirmations.remove(&awaited) {
+            self.tell(awaited, confirmation, Err(unconfirmed()), turn);
         }
+    }
+
+    /// A session's messages are gone: none of them will be acknowledged.
+    pub(in crate::broker) fn give_up_confirmations(
+        &mut self,
+        session: SessionId,
+        turn: &mut Turn<'_>,
+    ) {
+        let of_session = (session, 0)..=(session, u64::MAX);
+        let awaited: Vec<_> = self.confirmations.range(of_session).map(|(it, _)| *it).collect();
+        awaited.into_iter().for_each(|awaited| self.give_up_confirmation(awaited, turn));
+    }
+
+    fn tell(
+        &mut self,
+        awaited: Awaited,
+        Confirmation { number, until }: Confirmation,
+        answer: Result<Json, ApiError>,
+        turn: &mut Turn<'_>,
+    ) {
+        self.deadlines.remove(&(until, Deadline::Confirmation(awaited)));
+        turn.out.confirmed.push(Confirmed { number, at: turn.now, answer });
     }
 }
 
@@ -181,6 +199,11 @@ fn delivered(message: &str, trace: &Arc<str>) -> Json {
 
 pub(super) fn missing(why: &str) -> ApiError {
     ApiError::new("ResourceNotFoundException", why)
+}
+
+fn unconfirmed() -> ApiError {
+    let why = "The client has not acknowledged the message in time.";
+    ApiError::new("GatewayTimeoutException", why)
 }
 
 fn not_taken() -> ApiError {

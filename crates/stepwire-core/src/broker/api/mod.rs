@@ -19,7 +19,7 @@ use crate::params::Params;
 use crate::publish::{self, Publish};
 
 pub use call::Answer;
-pub(super) use call::Confirmation;
+pub(super) use call::{Awaited, Confirmation};
 
 /// The error of a request that cannot be.
 const INVALID: &str = "InvalidRequestException";

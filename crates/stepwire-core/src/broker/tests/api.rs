@@ -220,6 +220,29 @@ fn a_message_that_is_not_confirmed_in_time_says_so() {
 }
 
 #[test]
+fn a_message_that_goes_with_its_session_is_answered_at_once() {
+    let mut world = World::default();
+    let (device, _) = world.online(v5("d1"));
+    world.call("SendDirectMessage", CONFIRMED);
+    world.lose(device);
+    let answer = world.confirmed[0].answer.as_ref().unwrap_err();
+    assert_eq!(answer.code, "GatewayTimeoutException");
+}
+
+#[test]
+fn a_message_that_is_confirmed_after_a_reconnect_is_confirmed() {
+    let mut world = World::default();
+    let (device, _) = world.online(persistent("d1"));
+    world.call("SendDirectMessage", CONFIRMED);
+    world.lose(device);
+    let (device, _) = world.online(persistent("d1"));
+    let again = world.received(device).remove(0);
+    assert!(again.dup);
+    world.send(device, Packet::PubAck(Ack::success(again.packet_id.unwrap())));
+    assert!(world.confirmed[0].answer.is_ok());
+}
+
+#[test]
 fn a_direct_message_is_for_a_client_that_is_there_and_may_receive_it() {
     let mut world = World::default();
     assert_eq!(world.ask("SendDirectMessage", DIRECT), Err(MISSING.to_owned()));
