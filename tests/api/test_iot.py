@@ -205,7 +205,7 @@ def test_a_policy_is_created_once(node, name):
         ('{"Version":"2012-10-17","Statement":[{"Effect":"May","Action":"a","Resource":"*"}]}', "Effect"),
         ('{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Resource":"*"}]}', "Action"),
         ('{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:*","Resource":"*",'
-         '"Condition":{"StringEquals":{}}}]}', "Condition"),
+         '"Condition":{"StringEqual":{"iot:ClientId":"a"}}}]}', "Condition.*StringEquals"),
         ('{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:*",'
          '"Resource":"${iot:Nope}"}]}', "iot:Nope"),
         ('{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:*","Resource":"'

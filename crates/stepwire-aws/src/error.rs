@@ -41,6 +41,8 @@ pub fn status(service: &str, code: &str) -> u16 {
         | "VersionConflictException"
         | "DeleteConflictException"
         | "ConflictException"
+        | "CertificateConflictException"
+        | "VersionsLimitExceededException"
         | "ConflictingResourceUpdateException" => 409,
         "LimitExceededException" => 410,
         "ThrottlingException" => 429,

@@ -73,9 +73,11 @@ pub struct Client {
     pub identity: Identity,
     /// Which rules its listener keeps to.
     pub profile: Profile,
-    /// The thing this connection speaks for: its client id names a thing that its certificate is
-    /// attached to.
+    /// The thing this connection speaks for: the one its certificate belongs to exclusively, else
+    /// the one its client id names, if the certificate is attached to it.
     pub thing: Option<Arc<str>>,
+    /// Whether its certificate belongs to that thing alone.
+    pub exclusive: bool,
     /// Address the client connected from.
     pub ip: IpAddr,
     /// The session's identifier, as in presence events.

@@ -23,6 +23,8 @@ pub enum Space {
     Policy = 0x12,
     /// Certificates attached to things.
     Attachment = 0x13,
+    /// Registered certificate authorities, whom they have signed, the registration code.
+    CaCertificate = 0x15,
     /// Thing types.
     ThingType = 0x16,
     /// Thing groups.
@@ -49,6 +51,8 @@ pub enum Space {
     Held = 0x23,
     /// Tags of AWS IoT resources.
     RegistryTag = 0x28,
+    /// Device certificates in PEM.
+    CertificateText = 0x29,
     /// State machines.
     StateMachine = 0x30,
     /// Executions: one summary each.

@@ -26,6 +26,7 @@ fn message(topic: &str, payload: &str) -> Message {
         identity: Identity::Certificate("ab".repeat(32).into()),
         profile: Profile::Standard,
         thing: Some("gw-1".into()),
+        exclusive: false,
         ip: [192, 0, 2, 7].into(),
         session: "s".into(),
     };

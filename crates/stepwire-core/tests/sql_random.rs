@@ -137,6 +137,7 @@ fn message(payload: Vec<u8>) -> Message {
         identity: Identity::Anonymous,
         profile: Profile::Standard,
         thing: None,
+        exclusive: false,
         ip: [127, 0, 0, 1].into(),
         session: "s".into(),
     };

@@ -217,6 +217,9 @@ pub fn success(token: &str, output: &str) -> Request {
 /// # Panics
 /// If it is not one: the world is wrong then.
 pub fn request(service: Service, operation: &str, body: &Json) -> Request {
+    if operation == story::REGISTER {
+        return story::registration(body);
+    }
     match Request::parse(service, operation, body) {
         Some(Ok(request)) => request,
         Some(Err(error)) => panic!("{operation}: {error}"),

@@ -2,7 +2,8 @@
 //! state machine that retries a waiting task.
 
 use stepwire_asl::Json;
-use stepwire_core::Service;
+use stepwire_core::registry::{self, certificates};
+use stepwire_core::{Request, Service};
 
 /// Name of the example's state machine.
 pub const MACHINE: &str = "ConfigManagement";
@@ -207,15 +208,7 @@ fn member(member: Member<'_>) -> [(Service, &'static str, Json); 4] {
                 ),
             ]),
         ),
-        (
-            Service::Iot,
-            "RegisterIssuedCertificate",
-            Json::object([
-                ("certificateId", Json::from(certificate)),
-                ("certificatePem", "simulated".into()),
-                ("setAsActive", true.into()),
-            ]),
-        ),
+        (Service::Iot, REGISTER, Json::object([("certificateId", Json::from(certificate))])),
         (
             Service::Iot,
             "AttachPolicy",
@@ -227,6 +220,24 @@ fn member(member: Member<'_>) -> [(Service, &'static str, Json); 4] {
             Json::object([("thingName", Json::from(name)), ("principal", arn)]),
         ),
     ]
+}
+
+/// What a node does with a certificate it has made: no operation of its own.
+pub const REGISTER: &str = "(register an issued certificate)";
+
+/// The request that [`REGISTER`] stands for.
+pub fn registration(body: &Json) -> Request {
+    let id = body.member("certificateId").and_then(Json::as_str).unwrap_or_default();
+    let facts = certificates::Facts::default();
+    let document = certificates::Document { id: id.into(), pem: "simulated".into(), facts };
+    let registration = certificates::Registration {
+        document,
+        status: certificates::Status::Active,
+        mode: certificates::Mode::Default,
+        authority: None,
+    };
+    let request = certificates::Request::Register(registration);
+    Request::Registry(registry::Request::Certificates(request))
 }
 
 fn machine(name: &str, definition: &str) -> Json {

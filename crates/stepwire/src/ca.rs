@@ -11,14 +11,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName,
+    DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
+    SanType, SubjectPublicKeyInfo, date_time_ymd,
 };
 use sha2::{Digest, Sha256};
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::files;
+use crate::signature::public_key;
 
 /// How long a server certificate is good for.
 const SERVER_DAYS: i64 = 397;
@@ -33,6 +35,10 @@ const LOOPBACK_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 pub trait Issuer: Send + Sync {
     /// A new key pair and a certificate for it. The private key exists nowhere else.
     fn issue(&self) -> Result<Issued, Error>;
+
+    /// A certificate (PEM) for the subject and key of a certificate signing request (PEM), whose
+    /// signature is checked. Extensions it asks for are left out.
+    fn issue_for(&self, request: &str) -> Result<String, Error>;
 }
 
 /// A device's new identity.
@@ -169,6 +175,16 @@ impl Issuer for Authority {
             public_key_pem: key.public_key_pem(),
             id: certificate_id(certificate.der()),
         })
+    }
+
+    fn issue_for(&self, request: &str) -> Result<String, Error> {
+        let asked = CertificateSigningRequestParams::from_pem(request)?;
+        let mut params = device_params();
+        params.distinguished_name = asked.params.distinguished_name;
+        // The key's own algorithm: what it has signed the request with may be of another strength.
+        let key = public_key(request).ok_or(rcgen::Error::CouldNotParseCertificationRequest)?;
+        let key = SubjectPublicKeyInfo::from_der(&key)?;
+        Ok(params.signed_by(&key, &self.issuer)?.pem())
     }
 }
 

@@ -30,5 +30,6 @@ pub mod port_holder;
 pub mod runner;
 pub mod secrets;
 pub mod shard;
+mod signature;
 pub mod tls;
 pub mod warnings;

@@ -61,16 +61,43 @@ pub struct Refused {
     pub why: Arc<str>,
 }
 
+/// What a CONNECT asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked<'a> {
+    /// MQTT client identifier.
+    pub client_id: &'a str,
+    /// What policies may make conditions of.
+    pub attributes: ConnectAttributes,
+}
+
+/// What a CONNECT asks for, as `iot:ConnectAttributes` of policies names it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ConnectAttributes {
+    /// `LastWill`: a message to publish if the connection breaks.
+    pub last_will: bool,
+    /// `PersistentConnect`: a session that outlives the connection.
+    pub persistent: bool,
+}
+
+/// The thing that a connection speaks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admitted {
+    /// Its name.
+    pub thing: Arc<str>,
+    /// Whether the certificate belongs to this thing alone (`EXCLUSIVE_THING`).
+    pub exclusive: bool,
+}
+
 /// Answered by the registry: certificate, thing and policies.
 pub trait Authorize {
-    /// Lets `principal` connect as `client_id`: its certificate is known and active, and a policy
-    /// allows `iot:Connect` on `client/<id>`; or it signed with the node's key; or the listener
-    /// lets in anybody. The thing is the one the connection speaks for.
+    /// Lets `principal` connect: its certificate is known and active, and a policy allows
+    /// `iot:Connect` on `client/<id>`; or it signed with the node's key; or the listener lets in
+    /// anybody. What is admitted names the thing that the connection speaks for, if there is one.
     fn connect_as(
         &self,
         principal: &Principal,
-        client_id: &str,
-    ) -> Result<Option<Arc<str>>, Refused>;
+        asked: Asked<'_>,
+    ) -> Result<Option<Admitted>, Refused>;
 
     /// Whether the client's policies allow `action` on a topic (or, for
     /// [`Action::Subscribe`], on a topic filter) at this moment.

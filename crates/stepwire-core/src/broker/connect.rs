@@ -10,7 +10,7 @@ use super::presence::{self, identifier};
 use super::session::{Link, SessionId, SessionRecord};
 use super::topic::{is_reserved, is_topic_name};
 use super::write::Write;
-use super::{Action, Broker, ConnectionId, Limits, Refusal, Turn};
+use super::{Action, Asked, Broker, ConnectAttributes, ConnectionId, Limits, Refusal, Turn};
 use crate::message::{Client, Profile, QoS};
 use crate::mqtt::{ConnAck, Connect, Packet, ReasonCode, Version, Will};
 
@@ -48,6 +48,7 @@ impl Broker {
             identity: principal.identity.clone(),
             profile: principal.profile,
             thing: None,
+            exclusive: false,
             ip: principal.ip,
             session: Arc::default(),
         };
@@ -156,6 +157,7 @@ impl Broker {
             aliases_out_max: connect.topic_alias_max.min(limits.topic_alias_max),
         }));
         self.connections.insert(connection, id);
+        self.note_open(id);
         self.reschedule(id);
         turn.send(connection, Packet::ConnAck(Box::new(answer)));
         self.announce(presence::connected(record), turn);
@@ -239,10 +241,16 @@ fn admit(
     connect: &Connect,
     turn: &Turn<'_>,
 ) -> Result<(), Denied> {
-    client.thing = turn
+    let attributes = ConnectAttributes {
+        last_will: connect.will.is_some(),
+        persistent: connect.session_expiry_s > 0,
+    };
+    let admitted = turn
         .authorize
-        .connect_as(principal, &client.id)
+        .connect_as(principal, Asked { client_id: &client.id, attributes })
         .map_err(|refused| (Action::Connect, Arc::clone(&client.id), refused.to_string()))?;
+    client.exclusive = admitted.as_ref().is_some_and(|admitted| admitted.exclusive);
+    client.thing = admitted.map(|admitted| admitted.thing);
     match &connect.will {
         Some(will) => may_publish_will(client, will, turn).map_err(|action| {
             (action, Arc::clone(&will.topic), "not authorized to publish the will".to_owned())

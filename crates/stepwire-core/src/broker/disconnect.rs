@@ -70,6 +70,7 @@ impl Broker {
         let Some(link) = session.link.take() else { return };
         session.queue.reset();
         self.connections.swap_remove(&link.connection);
+        self.note_closed(id);
         self.go_offline(id, ending, turn);
     }
 

@@ -18,6 +18,7 @@ mod limits;
 mod presence;
 mod profile;
 mod publish;
+mod recheck;
 mod retained;
 mod route;
 mod session;
@@ -38,9 +39,10 @@ use indexmap::IndexMap;
 use stepwire_asl::{Json, Timestamp};
 
 pub use api::{Answer, DirectMessage, Page, Request};
-pub use authorize::{Action, Authorize, Principal, Refused};
+pub use authorize::{Action, Admitted, Asked, Authorize, ConnectAttributes, Principal, Refused};
 pub use ending::{DisconnectReason, WillFate};
 pub use limits::Limits;
+pub use recheck::Concern;
 pub use session::{Queued, SessionRecord, Subscription};
 pub use topic::{Filter, is_topic_name};
 pub use write::{Held, Write};
@@ -151,6 +153,8 @@ pub struct Refusal {
 pub struct Broker {
     sessions: Sessions,
     connections: IndexMap<ConnectionId, SessionId>,
+    /// Open connections by the certificate they were opened with.
+    by_certificate: IndexMap<Arc<str>, BTreeSet<SessionId>>,
     subscribers: FilterTree<Subscribers>,
     retained: RetainedMessages,
     held: HeldMessages,

@@ -65,7 +65,9 @@ fn event<const N: usize>(
     }
     let principal = Arc::clone(client.identity.name());
     let mut members = vec![("clientId", Json::string(Arc::clone(id)))];
-    members.extend(client.thing.clone().map(|thing| ("thingName", Json::string(thing))));
+    // A certificate with many things is no proof of which one this is.
+    let thing = client.thing.clone().filter(|_| client.exclusive);
+    members.extend(thing.map(|thing| ("thingName", Json::string(thing))));
     members.extend([
         ("timestamp", Json::from(at.0)),
         ("eventType", Json::from(what)),

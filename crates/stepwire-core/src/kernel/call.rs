@@ -67,7 +67,8 @@ impl Kernel {
         step: &mut Step,
     ) -> Option<Result<Json, ApiError>> {
         let mut out = broker::Out::default();
-        let answer = self.broker.call(now, request, &self.registry, &self.settings, &mut out);
+        let answer =
+            self.broker.call(now, request, &self.registry.at(now), &self.settings, &mut out);
         self.absorb(0, out, step);
         match answer {
             broker::Answer::Now(answer) => Some(answer),
@@ -183,10 +184,14 @@ impl Kernel {
 
     /// Takes over what the registry decided, and publishes what it tells of it.
     fn registered(&mut self, now: Timestamp, out: registry::Out, step: &mut Step) {
+        let concern = self.registry.concern(&out.writes);
         step.writes.extend(out.writes.into_iter().map(Write::Registry));
         for event in out.events {
             let message = event.message(now, self.salt, &self.settings);
             self.publish(message, 0, step);
+        }
+        if let Some(concern) = concern {
+            self.recheck(now, &concern, step);
         }
     }
 

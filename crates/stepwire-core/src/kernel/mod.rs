@@ -130,7 +130,7 @@ impl Kernel {
             step.effects.push(Effect::Report(Report::Unreadable { why: why.into() }));
         }
         let mut out = broker::Out::default();
-        kernel.broker.recover(now, &kernel.registry, &kernel.settings, &mut out);
+        kernel.broker.recover(now, &kernel.registry.at(now), &kernel.settings, &mut out);
         kernel.absorb(0, out, &mut step);
         let owing = kernel.executions.open().filter(|(_, open)| open.outstanding);
         let owing = owing.map(|(id, _)| Input::Follow(Follow::Resume(id)));
@@ -267,7 +267,7 @@ impl Kernel {
         match input {
             Input::Device(input) => {
                 let mut out = broker::Out::default();
-                self.broker.handle(now, input, &self.registry, &self.settings, &mut out);
+                self.broker.handle(now, input, &self.registry.at(now), &self.settings, &mut out);
                 self.absorb(0, out, &mut step);
             }
             Input::Call { reply, request } => {
@@ -468,8 +468,17 @@ impl Kernel {
     /// Publishes a message from the service side.
     pub(crate) fn publish(&mut self, message: Message, hops: u8, step: &mut Step) {
         let mut out = broker::Out::default();
-        self.broker.publish(message, &self.registry, &self.settings, &mut out);
+        let authorize = self.registry.at(message.at);
+        self.broker.publish(message, &authorize, &self.settings, &mut out);
         self.absorb(hops, out, step);
+    }
+
+    /// Ends the connections that may no longer be.
+    fn recheck(&mut self, now: Timestamp, concern: &broker::Concern, step: &mut Step) {
+        let mut out = broker::Out::default();
+        let authorize = self.registry.at(now);
+        self.broker.recheck(now, concern, &authorize, &self.settings, &mut out);
+        self.absorb(0, out, step);
     }
 
     /// Takes over what the broker decided, and runs the rules on the messages it accepted.
@@ -510,7 +519,7 @@ impl Kernel {
             reply_to(asker, Ok(Json::Object(Arc::default())), now, step);
         }
         let mut out = broker::Out::default();
-        self.broker.tick(now, &self.registry, &self.settings, &mut out);
+        self.broker.tick(now, &self.registry.at(now), &self.settings, &mut out);
         self.absorb(0, out, step);
         self.tidy(now, step);
         if self.registry.groups.are_to_be_swept() {

@@ -279,6 +279,26 @@ fn or_null(value: Option<&Arc<str>>) -> Json {
     value.map_or(Json::Null, text)
 }
 
+/// `$aws/events/certificates/registered/CA`: always published.
+pub(super) fn registered_itself(
+    certificate: &Arc<str>,
+    authority: &Arc<str>,
+    turn: &Turn<'_>,
+) -> Event {
+    Event {
+        family: Family::Certificate,
+        topic: format!("certificates/registered/{authority}"),
+        members: vec![
+            ("certificateId", text(certificate)),
+            ("caCertificateId", text(authority)),
+            ("timestamp", Json::Null),
+            ("certificateStatus", "PENDING_ACTIVATION".into()),
+            ("awsAccountId", text(&turn.settings.account)),
+            ("certificateRegistrationTimestamp", turn.now.0.to_string().into()),
+        ],
+    }
+}
+
 /// `$aws/events/thing/NAME/created` …
 pub(super) fn thing(operation: Operation, thing: &Thing) -> Event {
     let (level, word) = operation.words();

@@ -10,6 +10,7 @@
 pub mod attributes;
 mod authorize;
 pub mod certificates;
+mod concern;
 mod error;
 pub mod events;
 pub mod groups;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 
 use stepwire_asl::{Json, Timestamp};
 
+pub use authorize::At;
 pub use listing::Page;
 
 use crate::error::ApiError;
@@ -239,6 +241,7 @@ impl Registry {
         Space::Thing,
         Space::Attachment,
         Space::Certificate,
+        Space::CaCertificate,
         Space::Policy,
         Space::PolicyAttachment,
         Space::ThingType,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use stepwire_asl::{Json, Timestamp};
 
+use super::policies::Target;
 use crate::error::ApiError;
 use crate::params::Params;
 use crate::settings::Settings;
@@ -28,14 +29,15 @@ pub(super) fn checked_name(text: &str) -> Option<Arc<str>> {
 
 /// `[\w+=,.@-]{1,128}`
 pub(super) fn policy_name(p: &Params<'_>) -> Result<Arc<str>, ApiError> {
-    let name = p.text("policyName")?;
+    checked_policy_name(p.text("policyName")?).ok_or_else(|| {
+        p.invalid("policyName", "it must match [\\w+=,.@-]+ and have at most 128 characters")
+    })
+}
+
+pub(super) fn checked_policy_name(name: &str) -> Option<Arc<str>> {
     let fits = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
-    if name.is_empty() || name.len() > 128 || !name.chars().all(fits) {
-        return Err(
-            p.invalid("policyName", "it must match [\\w+=,.@-]+ and have at most 128 characters")
-        );
-    }
-    Ok(name.into())
+    let fits = !name.is_empty() && name.len() <= 128 && name.chars().all(fits);
+    fits.then(|| name.into())
 }
 
 /// 64 hex digits.
@@ -57,6 +59,19 @@ pub(super) fn principal(p: &Params<'_>, member: &str) -> Result<Arc<str>, ApiErr
     id.ok_or_else(|| p.invalid(member, "it must be the ARN of a certificate"))
 }
 
+/// The certificate or thing group that an ARN names.
+pub(super) fn target(p: &Params<'_>, member: &str) -> Result<Target, ApiError> {
+    let arn = p.text(member)?;
+    if arn.contains(":cert/") {
+        return principal(p, member).map(Target::Certificate);
+    }
+    let group = arn.strip_prefix("arn:").and_then(|rest| rest.rsplit_once(":thinggroup/"));
+    match group.and_then(|(_, name)| checked_name(name)) {
+        Some(name) => Ok(Target::Group(name)),
+        None => Err(p.invalid(member, "it must be the ARN of a certificate or a thing group")),
+    }
+}
+
 pub(super) fn thing_arn(settings: &Settings, name: &str) -> Json {
     settings.arn("iot", &format!("thing/{name}")).into()
 }
@@ -71,6 +86,10 @@ pub(super) fn group_arn(settings: &Settings, name: &str) -> Json {
 
 pub(super) fn certificate_arn(settings: &Settings, id: &str) -> Json {
     settings.arn("iot", &format!("cert/{id}")).into()
+}
+
+pub(super) fn authority_arn(settings: &Settings, id: &str) -> Json {
+    settings.arn("iot", &format!("cacert/{id}")).into()
 }
 
 pub(super) fn policy_arn(settings: &Settings, name: &str) -> Json {

@@ -1,5 +1,6 @@
 //! AWS requests: from HTTP to what the kernel is asked, and back. One file for each protocol.
 
+mod certificates;
 mod chunked;
 mod iot;
 mod lambda;

@@ -12,7 +12,7 @@ use stepwire_aws::rest::{self, Matched};
 use stepwire_aws::routes::{self, Route};
 use stepwire_core::{ApiError, Request, Service};
 
-use super::{iot, not_available, not_served, parsed};
+use super::{certificates, iot, not_available, not_served, parsed};
 use crate::node::Node;
 
 /// Answers a request whose method and path name the operation.
@@ -33,8 +33,10 @@ pub(super) async fn answer(
     let body = members(&matched, parts, body)?;
     match operation {
         "DescribeEndpoint" if !data => iot::describe_endpoint(node, &body),
-        "CreateKeysAndCertificate" if !data => iot::create_keys_and_certificate(node, &body).await,
         _ => {
+            if !data && let Some(answer) = certificates::answer(node, operation, &body).await {
+                return answer;
+            }
             let service = if data { Service::IotData } else { Service::Iot };
             match Request::parse(service, operation, &body) {
                 Some(request) => node.call(request?).await,

@@ -39,12 +39,13 @@ impl Authorize for Policy {
     fn connect_as(
         &self,
         principal: &Principal,
-        client_id: &str,
-    ) -> Result<Option<Arc<str>>, Refused> {
-        if self.clients.contains(client_id) {
+        asked: Asked<'_>,
+    ) -> Result<Option<Admitted>, Refused> {
+        if self.clients.contains(asked.client_id) {
             return Err(Refused { why: "certificate is not active".into() });
         }
-        Ok(principal.identity.certificate().map(|_| client_id.into()))
+        let thing = asked.client_id.into();
+        Ok(principal.identity.certificate().map(|_| Admitted { thing, exclusive: true }))
     }
 
     fn allows(&self, _: &Client, action: Action, resource: &str) -> bool {

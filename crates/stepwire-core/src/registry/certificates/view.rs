@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use stepwire_asl::Json;
+use stepwire_asl::{Json, Timestamp};
 
-use super::{Request, certificate_key, stored};
+use super::authority_view::{self, generation};
+use super::{Certificate, FORMAT, Facts, Request, certificate_key, text_key};
 use crate::error::ApiError;
 use crate::read::Read;
-use crate::record::Space;
+use crate::record::{Corrupt, Space, decode};
 use crate::registry::error::{internal, invalid, missing};
 use crate::registry::listing::{listed, page_of};
 use crate::registry::names::{certificate_arn, seconds};
@@ -20,36 +21,69 @@ pub fn answer(request: &Request, read: &dyn Read, settings: &Settings) -> Result
         Request::List(page) => {
             let items = listed(read, Space::Certificate, page, &mut |key, value| {
                 let certificate = stored(key, value)?;
-                let members = [
-                    ("certificateArn", certificate_arn(settings, &certificate.id)),
-                    ("certificateId", Json::String(Arc::clone(&certificate.id))),
-                    ("status", certificate.status.word().into()),
-                    ("creationDate", seconds(certificate.created)),
-                ];
-                Ok(Some((Arc::clone(&certificate.id), Json::object(members))))
+                Ok(Some((Arc::clone(&certificate.id), summary(&certificate, settings))))
             })?;
             Ok(page_of("certificates", "nextMarker", items))
         }
-        Request::RegisterIssued { .. } | Request::Update(..) | Request::Delete { .. } => {
-            Err(invalid("this request changes something"))
-        }
+        Request::ListSigned(id, page) => authority_view::list_signed(id, page, read, settings),
+        Request::GetRegistrationCode => authority_view::code(read, settings),
+        Request::DescribeAuthority(id) => authority_view::describe(id, read, settings),
+        Request::ListAuthorities(page) => authority_view::list(page, read, settings),
+        Request::Register(_)
+        | Request::RegisterItself(_)
+        | Request::Update(..)
+        | Request::Delete { .. }
+        | Request::DeleteRegistrationCode
+        | Request::RegisterAuthority { .. }
+        | Request::UpdateAuthority(_)
+        | Request::DeleteAuthority(_) => Err(invalid("this request changes something")),
     }
 }
 
 fn describe(id: &str, read: &dyn Read, settings: &Settings) -> Result<Json, ApiError> {
-    let key = certificate_key(id);
+    let (key, text_key) = (certificate_key(id), text_key(id));
     let value = read.get(&key).ok_or_else(|| missing(&format!("Certificate {id}")))?;
     let certificate = stored(&key, &value).map_err(internal)?;
-    let description = Json::object([
-        ("certificateArn", certificate_arn(settings, &certificate.id)),
-        ("certificateId", Json::String(certificate.id)),
+    let text: Arc<str> = match read.get(&text_key) {
+        Some(value) => decode(FORMAT, &text_key, &value).map_err(internal)?,
+        None => Arc::default(),
+    };
+    let authority = certificate.authority.clone();
+    let members = [
+        ("certificateArn", certificate_arn(settings, id)),
+        ("certificateId", Json::String(Arc::clone(&certificate.id))),
         ("status", certificate.status.word().into()),
-        ("certificatePem", Json::String(certificate.pem)),
+        ("certificatePem", Json::String(text)),
         ("ownedBy", Json::String(Arc::clone(&settings.account))),
         ("creationDate", seconds(certificate.created)),
         ("lastModifiedDate", seconds(certificate.modified)),
-        ("customerVersion", 1.into()),
-        ("certificateMode", "DEFAULT".into()),
-    ]);
+        ("customerVersion", (certificate.version as i64).into()),
+        ("generationId", generation(id, certificate.created.0, settings)),
+        ("validity", validity(&certificate.facts)),
+        ("certificateMode", certificate.mode.word().into()),
+    ];
+    let authority = authority.map(|authority| ("caCertificateId", Json::String(authority)));
+    let description = Json::object(members.into_iter().chain(authority));
     Ok(Json::object([("certificateDescription", description)]))
+}
+
+/// A certificate as lists show it.
+pub(super) fn summary(certificate: &Certificate, settings: &Settings) -> Json {
+    Json::object([
+        ("certificateArn", certificate_arn(settings, &certificate.id)),
+        ("certificateId", Json::String(Arc::clone(&certificate.id))),
+        ("status", certificate.status.word().into()),
+        ("certificateMode", certificate.mode.word().into()),
+        ("creationDate", seconds(certificate.created)),
+    ])
+}
+
+pub(super) fn validity(facts: &Facts) -> Json {
+    let at = |second: i64| seconds(Timestamp(second.saturating_mul(1000)));
+    Json::object([("notBefore", at(facts.not_before)), ("notAfter", at(facts.not_after))])
+}
+
+/// The stored certificate.
+pub(super) fn stored(key: &[u8], value: &[u8]) -> Result<Certificate, Corrupt> {
+    decode(FORMAT, key, value)
 }

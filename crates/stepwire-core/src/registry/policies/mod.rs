@@ -1,17 +1,32 @@
 //! Policies, and what they are attached to.
 
+mod actions;
+mod attachment_call;
 mod call;
+mod condition;
 mod document;
+mod facts;
+mod malformed;
+mod pattern;
 mod request;
+mod resource;
+mod trial;
+mod variable;
 mod view;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use stepwire_asl::Timestamp;
 
-pub use document::{Facts, Policy, Verdict};
+pub use document::{Policy, Question, Verdict};
+pub use facts::{Facts, ThingOf};
+pub use malformed::Malformed;
 pub use request::Request;
 pub use view::answer;
 
@@ -21,19 +36,41 @@ use crate::record::{Corrupt, Entry, KeyBuilder, Space, decode, encode};
 
 const FORMAT: u8 = 1;
 
-/// A policy as it was given.
+/// A policy with all its versions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyRecord {
     /// Name.
     pub name: Arc<str>,
+    /// By number.
+    pub versions: BTreeMap<u32, Version>,
+    /// Number of the version that counts.
+    pub default: u32,
+    /// Number of the newest version there ever was.
+    pub newest: u32,
+    /// When it was created.
+    pub created: Timestamp,
+    /// When a version was last added, or became the one that counts.
+    pub modified: Timestamp,
+}
+
+/// One version of a policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Version {
     /// The document, byte for byte.
     pub document: Arc<str>,
     /// When it was created.
     pub created: Timestamp,
 }
 
+impl PolicyRecord {
+    /// The document that counts.
+    pub fn document(&self) -> &str {
+        self.versions.get(&self.default).map_or("", |version| &version.document)
+    }
+}
+
 /// What a policy can be attached to.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Target {
     /// A certificate, by id.
     Certificate(Arc<str>),
@@ -122,11 +159,13 @@ fn stored(key: &[u8], value: &[u8]) -> Result<PolicyRecord, Corrupt> {
 /// Every policy and what it is attached to.
 #[derive(Debug, Default, PartialEq)]
 pub struct Policies {
-    policies: BTreeMap<Arc<str>, (PolicyRecord, Policy)>,
-    /// Policies by target.
-    attached: BTreeMap<Target, BTreeSet<Arc<str>>>,
+    policies: IndexMap<Arc<str>, (PolicyRecord, Arc<Policy>)>,
+    /// Policies by certificate.
+    of_certificates: IndexMap<Arc<str>, BTreeSet<Arc<str>>>,
+    /// Policies by thing group.
+    of_groups: IndexMap<Arc<str>, BTreeSet<Arc<str>>>,
     /// Targets by policy.
-    targets: BTreeMap<Arc<str>, BTreeSet<Target>>,
+    targets: IndexMap<Arc<str>, BTreeSet<Target>>,
 }
 
 impl Policies {
@@ -135,12 +174,41 @@ impl Policies {
 
     /// The policy called `name`, compiled.
     pub fn find(&self, name: &str) -> Option<&Policy> {
-        self.policies.get(name).map(|(_, policy)| policy)
+        self.policies.get(name).map(|(_, policy)| policy.as_ref())
+    }
+
+    /// The policy called `name`, as it was given.
+    pub fn record(&self, name: &str) -> Option<&PolicyRecord> {
+        self.policies.get(name).map(|(record, _)| record)
     }
 
     /// Names of the policies attached to `target` itself.
     pub fn attached_to(&self, target: &Target) -> impl Iterator<Item = &Arc<str>> {
-        self.attached.get(target).into_iter().flatten()
+        let (sets, name) = match target {
+            Target::Certificate(id) => (&self.of_certificates, id),
+            Target::Group(name) => (&self.of_groups, name),
+        };
+        sets.get(name).into_iter().flatten()
+    }
+
+    /// Names of the policies attached to the certificate itself.
+    pub(super) fn of_certificate(&self, id: &str) -> impl Iterator<Item = &Arc<str>> {
+        self.of_certificates.get(id).into_iter().flatten()
+    }
+
+    /// Names of the policies attached to the thing group itself.
+    pub(super) fn of_group(&self, name: &str) -> impl Iterator<Item = &Arc<str>> {
+        self.of_groups.get(name).into_iter().flatten()
+    }
+
+    /// Whether any policy is attached to any thing group.
+    pub(super) fn any_of_groups(&self) -> bool {
+        !self.of_groups.is_empty()
+    }
+
+    /// What the policy is attached to.
+    pub fn targets(&self, policy: &str) -> impl Iterator<Item = &Target> {
+        self.targets.get(policy).into_iter().flatten()
     }
 
     /// The only thing that changes policies.
@@ -149,16 +217,22 @@ impl Policies {
             Write::Policy(name, Some(record)) => {
                 // A document is checked before it is recorded; one that no longer compiles allows
                 // nothing.
-                let compiled = Policy::parse(&record.document).unwrap_or_default();
-                self.policies.insert(Arc::clone(name), (record.clone(), compiled));
+                let compiled = Policy::parse(record.document()).unwrap_or_default();
+                self.policies.insert(Arc::clone(name), (record.clone(), Arc::new(compiled)));
             }
             Write::Policy(name, None) => {
-                self.policies.remove(name);
+                self.policies.swap_remove(name);
             }
-            Write::Attachment { side, policy, target, since } => match side {
-                Side::Policy => super::change(&mut self.targets, policy, target, since.is_some()),
-                Side::Target => super::change(&mut self.attached, target, policy, since.is_some()),
-            },
+            Write::Attachment { side: Side::Policy, policy, target, since } => {
+                change(&mut self.targets, policy, target, since.is_some());
+            }
+            Write::Attachment { side: Side::Target, policy, target, since } => {
+                let (sets, name) = match target {
+                    Target::Certificate(id) => (&mut self.of_certificates, id),
+                    Target::Group(name) => (&mut self.of_groups, name),
+                };
+                change(sets, name, policy, since.is_some());
+            }
         }
     }
 
@@ -175,6 +249,23 @@ impl Policies {
         };
         self.apply(&write);
         Ok(())
+    }
+}
+
+/// Puts `item` into the set of `of`, or takes it out; no set stays empty.
+fn change<V: Ord + Clone>(
+    sets: &mut IndexMap<Arc<str>, BTreeSet<V>>,
+    of: &Arc<str>,
+    item: &V,
+    there: bool,
+) {
+    if there {
+        sets.entry(Arc::clone(of)).or_default().insert(item.clone());
+    } else if let Some(set) = sets.get_mut(of) {
+        set.remove(item);
+        if set.is_empty() {
+            sets.swap_remove(of);
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use stepwire_asl::Json;
 
 use super::request::TypeChange;
-use super::{Request, Side, Thing, Write};
+use super::{Attachment, Exclusive, Request, Side, Thing, Write};
 use crate::error::ApiError;
 use crate::registry::attributes::{ATTRIBUTES_MAX, AttributePayload, Attributes};
 use crate::registry::error::{invalid, missing, nothing};
@@ -31,8 +31,11 @@ impl Registry {
                 self.update_thing(name, thing_type, attributes, *expected, turn)
             }
             Request::Delete { name, expected } => self.delete_thing(name, *expected, turn),
-            Request::Attach { thing, certificate, attach } => {
-                self.attach_thing(thing, certificate, *attach, turn)
+            Request::Attach { thing, certificate, attach: Some(exclusive) } => {
+                self.attach_thing(thing, certificate, *exclusive, turn)
+            }
+            Request::Attach { thing, certificate, attach: None } => {
+                self.detach_thing(thing, certificate, turn)
             }
             Request::Describe(_)
             | Request::List { .. }
@@ -163,19 +166,55 @@ impl Registry {
         &mut self,
         thing: &Arc<str>,
         certificate: &Arc<str>,
-        attach: bool,
+        exclusive: Exclusive,
         turn: &mut Turn<'_>,
     ) -> Result<Json, ApiError> {
         self.thing(thing)?;
         self.certificate(certificate)?;
-        if self.things.is_attached(thing, certificate) != attach {
-            for side in [Side::Thing, Side::Principal] {
-                let (thing, certificate) = (Arc::clone(thing), Arc::clone(certificate));
-                let since = attach.then_some(turn.now);
-                self.record(Write::Principal { side, thing, certificate, since }, turn);
-            }
+        let exclusive = exclusive == Exclusive::Yes;
+        let others = self.things.of_certificate(certificate).any(|other| other != thing);
+        let taken = self.things.exclusive_of(certificate).is_some_and(|other| other != thing);
+        if taken || (exclusive && others) {
+            let why = if taken {
+                "the principal is attached to another thing exclusively"
+            } else {
+                "the principal is attached to other things: it cannot belong to one exclusively"
+            };
+            return Err(invalid(why));
+        }
+        let there = self.things.attached.get(certificate).and_then(|all| all.get(thing));
+        if there.is_none_or(|attachment| attachment.exclusive != exclusive) {
+            let attached = Attachment { since: turn.now, exclusive };
+            self.record_principal(thing, certificate, Some(attached), turn);
         }
         Ok(nothing())
+    }
+
+    fn detach_thing(
+        &mut self,
+        thing: &Arc<str>,
+        certificate: &Arc<str>,
+        turn: &mut Turn<'_>,
+    ) -> Result<Json, ApiError> {
+        self.thing(thing)?;
+        self.certificate(certificate)?;
+        if self.things.is_attached(thing, certificate) {
+            self.record_principal(thing, certificate, None, turn);
+        }
+        Ok(nothing())
+    }
+
+    fn record_principal(
+        &mut self,
+        thing: &Arc<str>,
+        certificate: &Arc<str>,
+        attached: Option<Attachment>,
+        turn: &mut Turn<'_>,
+    ) {
+        for side in [Side::Thing, Side::Principal] {
+            let (thing, certificate) = (Arc::clone(thing), Arc::clone(certificate));
+            self.record(Write::Principal { side, thing, certificate, attached }, turn);
+        }
     }
 
     pub(in crate::registry) fn thing(&self, name: &str) -> Result<&Thing, ApiError> {

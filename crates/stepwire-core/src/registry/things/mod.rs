@@ -4,13 +4,14 @@ mod call;
 mod request;
 mod view;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use stepwire_asl::Timestamp;
 
-pub use request::Request;
+pub use request::{Attached, Exclusive, Request};
 pub use view::answer;
 
 use super::attributes::Attributes;
@@ -59,9 +60,25 @@ pub enum Write {
         thing: Arc<str>,
         /// Certificate id.
         certificate: Arc<str>,
-        /// Since when; `None` once it no longer is.
-        since: Option<Timestamp>,
+        /// How; `None` once it no longer is.
+        attached: Option<Attachment>,
     },
+}
+
+/// How a certificate is attached to a thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attachment {
+    /// Since when.
+    pub since: Timestamp,
+    /// Whether it belongs to this thing alone (`EXCLUSIVE_THING`).
+    pub exclusive: bool,
+}
+
+impl Attachment {
+    /// AWS's word.
+    pub fn word(self) -> &'static str {
+        if self.exclusive { "EXCLUSIVE_THING" } else { "NON_EXCLUSIVE_THING" }
+    }
 }
 
 impl Write {
@@ -71,13 +88,13 @@ impl Write {
             Write::Thing(name, thing) => {
                 (thing_key(name), thing.as_ref().map(|thing| encode(FORMAT, thing)))
             }
-            Write::Principal { side, thing, certificate, since } => {
+            Write::Principal { side, thing, certificate, attached } => {
                 let (first, second) = match side {
                     Side::Thing => (thing, certificate),
                     Side::Principal => (certificate, thing),
                 };
                 let key = attached_to(*side, first).text(second).build();
-                (key, since.as_ref().map(|since| encode(FORMAT, since)))
+                (key, attached.as_ref().map(|attached| encode(FORMAT, attached)))
             }
         }
     }
@@ -97,14 +114,21 @@ pub(crate) fn stored(key: &[u8], value: &[u8]) -> Result<Thing, Corrupt> {
     decode(FORMAT, key, value)
 }
 
+fn stored_attachment(key: &[u8], value: &[u8]) -> Result<Attachment, Corrupt> {
+    decode(FORMAT, key, value)
+}
+
+/// What something is attached to, by name.
+type Attachments = BTreeMap<Arc<str>, Attachment>;
+
 /// Every thing and what is attached to it.
 #[derive(Debug, Default, PartialEq)]
 pub struct Things {
     things: BTreeMap<Arc<str>, Thing>,
     /// Certificates by thing.
-    principals: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
+    principals: IndexMap<Arc<str>, Attachments>,
     /// Things by certificate.
-    attached: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
+    attached: IndexMap<Arc<str>, Attachments>,
 }
 
 impl Things {
@@ -123,12 +147,23 @@ impl Things {
 
     /// Whether the certificate is attached to the thing.
     pub fn is_attached(&self, thing: &str, certificate: &str) -> bool {
-        self.principals.get(thing).is_some_and(|principals| principals.contains(certificate))
+        self.principals.get(thing).is_some_and(|principals| principals.contains_key(certificate))
+    }
+
+    /// The certificates attached to a thing.
+    pub fn principals(&self, thing: &str) -> impl Iterator<Item = &Arc<str>> {
+        self.principals.get(thing).into_iter().flat_map(BTreeMap::keys)
+    }
+
+    /// The thing that the certificate belongs to exclusively.
+    pub fn exclusive_of(&self, certificate: &str) -> Option<&Arc<str>> {
+        let attached = self.attached.get(certificate)?.iter();
+        attached.filter(|(_, attachment)| attachment.exclusive).map(|(thing, _)| thing).next()
     }
 
     /// The things a certificate is attached to.
     pub fn of_certificate(&self, certificate: &str) -> impl Iterator<Item = &Arc<str>> {
-        self.attached.get(certificate).into_iter().flatten()
+        self.attached.get(certificate).into_iter().flat_map(BTreeMap::keys)
     }
 
     /// The only thing that changes things.
@@ -140,12 +175,19 @@ impl Things {
             Write::Thing(name, None) => {
                 self.things.remove(name);
             }
-            Write::Principal { side, thing, certificate, since } => {
+            Write::Principal { side, thing, certificate, attached } => {
                 let (sets, of, item) = match side {
                     Side::Thing => (&mut self.principals, thing, certificate),
                     Side::Principal => (&mut self.attached, certificate, thing),
                 };
-                super::change(sets, of, item, since.is_some());
+                if let Some(attached) = attached {
+                    sets.entry(Arc::clone(of)).or_default().insert(Arc::clone(item), *attached);
+                } else if let Some(set) = sets.get_mut(of) {
+                    set.remove(item);
+                    if set.is_empty() {
+                        sets.swap_remove(of);
+                    }
+                }
             }
         }
     }
@@ -167,7 +209,8 @@ impl Things {
                 Side::Thing => (first, second),
                 Side::Principal => (second, first),
             };
-            Write::Principal { side, thing, certificate, since: Some(decode(FORMAT, key, value)?) }
+            let attached = Some(decode(FORMAT, key, value)?);
+            Write::Principal { side, thing, certificate, attached }
         };
         self.apply(&write);
         Ok(())

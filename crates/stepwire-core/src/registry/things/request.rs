@@ -75,13 +75,33 @@ pub enum Request {
         thing: Arc<str>,
         /// Certificate id of `principal`.
         certificate: Arc<str>,
-        /// Attach rather than detach.
-        attach: bool,
+        /// How to attach it; `None` detaches it.
+        attach: Option<Exclusive>,
     },
-    /// ListThingPrincipals
-    ListPrincipals(Arc<str>, Page),
-    /// ListPrincipalThings, by certificate id.
-    ListOfPrincipal(Arc<str>, Page),
+    /// ListThingPrincipals or ListThingPrincipalsV2, by thing name.
+    ListPrincipals(Arc<str>, Attached),
+    /// ListPrincipalThings or ListPrincipalThingsV2, by certificate id.
+    ListOfPrincipal(Arc<str>, Attached),
+}
+
+/// Whether a principal belongs to one thing alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exclusive {
+    /// `EXCLUSIVE_THING`
+    Yes,
+    /// `NON_EXCLUSIVE_THING`
+    No,
+}
+
+/// A list of what is attached to a thing or a principal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attached {
+    /// The newer form, with `thingPrincipalType`.
+    pub with_type: bool,
+    /// Only attachments of this type.
+    pub only: Option<Exclusive>,
+    /// Which page.
+    pub page: Page,
 }
 
 impl Request {
@@ -93,10 +113,12 @@ impl Request {
             "ListThings" => list(p),
             "UpdateThing" => update(p),
             "DeleteThing" => delete(p),
-            "AttachThingPrincipal" => attach(p, true),
-            "DetachThingPrincipal" => attach(p, false),
-            "ListThingPrincipals" => list_principals(p),
-            "ListPrincipalThings" => list_of_principal(p),
+            "AttachThingPrincipal" => attach(p),
+            "DetachThingPrincipal" => detach(p),
+            "ListThingPrincipals" => list_principals(p, false),
+            "ListThingPrincipalsV2" => list_principals(p, true),
+            "ListPrincipalThings" => list_of_principal(p, false),
+            "ListPrincipalThingsV2" => list_of_principal(p, true),
             _ => return None,
         })
     }
@@ -181,24 +203,43 @@ fn delete(p: &Params<'_>) -> Result<Request, ApiError> {
     Ok(Request::Delete { name: name(p, "thingName")?, expected })
 }
 
-fn attach(p: &Params<'_>, attach: bool) -> Result<Request, ApiError> {
+fn attach(p: &Params<'_>) -> Result<Request, ApiError> {
     p.only(&["thingName", "principal", "thingPrincipalType"])?;
-    match p.optional_text("thingPrincipalType")? {
-        None | Some("NON_EXCLUSIVE_THING") => {}
-        Some(other) => {
-            return Err(p.invalid("thingPrincipalType", &format!("`{other}` is not available yet")));
-        }
-    }
+    let attach = Some(exclusive(p)?.unwrap_or(Exclusive::No));
     let certificate = principal(p, "principal")?;
     Ok(Request::Attach { thing: name(p, "thingName")?, certificate, attach })
 }
 
-fn list_principals(p: &Params<'_>) -> Result<Request, ApiError> {
-    p.only(&["thingName", "maxResults", "nextToken"])?;
-    Ok(Request::ListPrincipals(name(p, "thingName")?, page(p, "maxResults", "nextToken")?))
+fn detach(p: &Params<'_>) -> Result<Request, ApiError> {
+    p.only(&["thingName", "principal"])?;
+    let certificate = principal(p, "principal")?;
+    Ok(Request::Attach { thing: name(p, "thingName")?, certificate, attach: None })
 }
 
-fn list_of_principal(p: &Params<'_>) -> Result<Request, ApiError> {
-    p.only(&["principal", "maxResults", "nextToken"])?;
-    Ok(Request::ListOfPrincipal(principal(p, "principal")?, page(p, "maxResults", "nextToken")?))
+fn exclusive(p: &Params<'_>) -> Result<Option<Exclusive>, ApiError> {
+    match p.optional_text("thingPrincipalType")? {
+        None => Ok(None),
+        Some("EXCLUSIVE_THING") => Ok(Some(Exclusive::Yes)),
+        Some("NON_EXCLUSIVE_THING") => Ok(Some(Exclusive::No)),
+        Some(_) => {
+            let why = "it must be `EXCLUSIVE_THING` or `NON_EXCLUSIVE_THING`";
+            Err(p.invalid("thingPrincipalType", why))
+        }
+    }
+}
+
+fn list_principals(p: &Params<'_>, with_type: bool) -> Result<Request, ApiError> {
+    let attached = attached(p, "thingName", with_type)?;
+    Ok(Request::ListPrincipals(name(p, "thingName")?, attached))
+}
+
+fn list_of_principal(p: &Params<'_>, with_type: bool) -> Result<Request, ApiError> {
+    let attached = attached(p, "principal", with_type)?;
+    Ok(Request::ListOfPrincipal(principal(p, "principal")?, attached))
+}
+
+fn attached(p: &Params<'_>, of: &str, with_type: bool) -> Result<Attached, ApiError> {
+    let known = [of, "maxResults", "nextToken", "thingPrincipalType"];
+    p.only(if with_type { &known } else { &known[..3] })?;
+    Ok(Attached { with_type, only: exclusive(p)?, page: page(p, "maxResults", "nextToken")? })
 }

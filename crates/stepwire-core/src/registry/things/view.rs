@@ -5,14 +5,16 @@ use std::sync::Arc;
 use stepwire_asl::Json;
 
 use super::request::Wanted;
-use super::{Request, Side, Thing, attached_to, stored, thing_key};
+use super::{
+    Attached, Exclusive, Request, Side, Thing, attached_to, stored, stored_attachment, thing_key,
+};
 use crate::error::ApiError;
 use crate::read::Read;
 use crate::record::Space;
 use crate::registry::attributes;
 use crate::registry::certificates::certificate_key;
 use crate::registry::error::{internal, invalid, missing};
-use crate::registry::listing::{Listed, Page, key_texts, listed, listed_under, page_of};
+use crate::registry::listing::{Page, key_texts, listed, listed_under, page_of};
 use crate::registry::names::{certificate_arn, thing_arn};
 use crate::registry::types;
 use crate::settings::Settings;
@@ -22,20 +24,18 @@ pub fn answer(request: &Request, read: &dyn Read, settings: &Settings) -> Result
     match request {
         Request::Describe(name) => describe(name, read, settings),
         Request::List { wanted, page } => list(wanted, page, read, settings),
-        Request::ListPrincipals(name, page) => {
+        Request::ListPrincipals(name, wanted) => {
             if read.get(&thing_key(name)).is_none() {
                 return Err(missing(&format!("Thing {name}")));
             }
-            let items =
-                attached(Side::Thing, name, page, read, &|id| certificate_arn(settings, id))?;
-            Ok(page_of("principals", "nextToken", items))
+            let item = |id: &str| certificate_arn(settings, id);
+            attached(Side::Thing, name, wanted, read, &item)
         }
-        Request::ListOfPrincipal(id, page) => {
+        Request::ListOfPrincipal(id, wanted) => {
             if read.get(&certificate_key(id)).is_none() {
                 return Err(missing(&format!("Certificate {id}")));
             }
-            let items = attached(Side::Principal, id, page, read, &|name| Json::from(name))?;
-            Ok(page_of("things", "nextToken", items))
+            attached(Side::Principal, id, wanted, read, &|name| Json::from(name))
         }
         Request::Create { .. }
         | Request::Update { .. }
@@ -106,11 +106,31 @@ fn item(thing: &Thing, settings: &Settings) -> (Arc<str>, Json) {
 fn attached(
     side: Side,
     name: &str,
-    page: &Page,
+    wanted: &Attached,
     read: &dyn Read,
     item: &dyn Fn(&str) -> Json,
-) -> Result<Listed, ApiError> {
-    listed_under(read, &attached_to(side, name), page, &mut |key, _| {
-        Ok(key_texts::<2>(key, 1).map(|[_, other]| (Arc::clone(&other), item(&other))))
-    })
+) -> Result<Json, ApiError> {
+    let (member, list) = match (side, wanted.with_type) {
+        (Side::Thing, false) => ("", "principals"),
+        (Side::Thing, true) => ("principal", "thingPrincipalObjects"),
+        (Side::Principal, false) => ("", "things"),
+        (Side::Principal, true) => ("thingName", "principalThingObjects"),
+    };
+    let items = listed_under(read, &attached_to(side, name), &wanted.page, &mut |key, value| {
+        let Some([_, other]) = key_texts::<2>(key, 1) else { return Ok(None) };
+        let attachment = stored_attachment(key, value)?;
+        let only = wanted.only.map(|only| only == Exclusive::Yes);
+        if only.is_some_and(|only| only != attachment.exclusive) {
+            return Ok(None);
+        }
+        let named = item(&other);
+        let json = if wanted.with_type {
+            let kind = Json::from(attachment.word());
+            Json::object([(member, named), ("thingPrincipalType", kind)])
+        } else {
+            named
+        };
+        Ok(Some((other, json)))
+    })?;
+    Ok(page_of(list, "nextToken", items))
 }
