@@ -73,7 +73,7 @@ async fn register(node: &Node, body: &Json) -> Result<Json, ApiError> {
     let pem = text(body, "certificatePem")?;
     let word = body.member("status").and_then(Json::as_str);
     let active = truth(body, "setAsActive")?;
-    let word = word.or(active.then_some("ACTIVE"));
+    let word = word.or_else(|| active.then_some("ACTIVE"));
     let mut registration = Registration::parse(pem, word, Mode::Default)?;
     let mut found = signed_by(node, &registration)?;
     if let Some(given) = body.member("caCertificatePem").and_then(Json::as_str) {
