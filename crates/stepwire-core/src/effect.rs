@@ -53,6 +53,9 @@ pub enum Effect {
         /// Which.
         map_run: u64,
     },
+    /// Send [`Input::Indexing`](crate::Input::Indexing) back: a search has more to look at, or an
+    /// index more to be made of.
+    ContinueIndexing,
     /// Call an AWS service outside; its end comes back as
     /// [`Input::TaskReturned`](crate::Input::TaskReturned).
     AwsCall {

@@ -54,6 +54,9 @@ pub enum Input {
     Unheard(Json),
     /// A map run goes on: what [`Effect::Continue`](crate::Effect::Continue) asked for.
     MapRun(u64),
+    /// Searches and what is being built for them go on: what
+    /// [`Effect::ContinueIndexing`](crate::Effect::ContinueIndexing) asked for.
+    Indexing,
     /// Files have been read for a map run: what [`Effect::ReadItems`](crate::Effect::ReadItems)
     /// asked for.
     ItemsRead {

@@ -29,6 +29,8 @@ pub enum Space {
     ThingType = 0x16,
     /// Thing groups.
     ThingGroup = 0x17,
+    /// Dynamic thing groups whose members are still to be found.
+    DynamicGroup = 0x1C,
     /// Topic rules.
     Rule = 0x18,
     /// Answers that wait for their task (`completeTask`).

@@ -219,6 +219,10 @@ impl Rim for World {
                 let inputs = inputs.clone();
                 self.runtime.spawn(async move { inputs.send(Input::MapRun(map_run)).await });
             }
+            Effect::ContinueIndexing => {
+                let inputs = inputs.clone();
+                self.runtime.spawn(async move { inputs.send(Input::Indexing).await });
+            }
             Effect::ReadItems { map_run, ask } => {
                 let (workers, inputs) = (Arc::clone(&self.workers), inputs.clone());
                 let turns = Arc::clone(&self.file_turns);

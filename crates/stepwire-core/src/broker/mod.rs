@@ -305,6 +305,17 @@ impl Broker {
         }
     }
 
+    /// What is known of a client identifier; `None` once it is forgotten.
+    pub fn record_of(&self, client: &str) -> Option<&SessionRecord> {
+        let session = self.sessions.get(self.sessions.find(client)?)?;
+        Some(&session.record)
+    }
+
+    /// What is known of every client identifier.
+    pub fn records(&self) -> impl Iterator<Item = &SessionRecord> {
+        self.sessions.iter().map(|(_, session)| session.record.as_ref())
+    }
+
     fn packet(&mut self, id: SessionId, packet: Packet, turn: &mut Turn<'_>) {
         let Some(session) = self.sessions.get_mut(id) else { return };
         let Some(link) = session.link.as_mut() else { return };

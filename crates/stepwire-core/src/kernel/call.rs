@@ -40,6 +40,9 @@ impl Kernel {
                 None
             }
             Request::Broker(request) => self.call_broker(now, asker, request, step),
+            Request::Registry(registry::Request::Search(request)) if !request.is_read() => {
+                self.call_search(now, asker, request, step)
+            }
             Request::Queues(request) if !request.is_read() => {
                 self.call_queues(now, asker, request, reads, step)
             }
@@ -157,7 +160,7 @@ impl Kernel {
         }
     }
 
-    fn call_registry(
+    pub(super) fn call_registry(
         &mut self,
         now: Timestamp,
         request: &registry::Request,
@@ -183,7 +186,7 @@ impl Kernel {
     }
 
     /// Takes over what the registry decided, and publishes what it tells of it.
-    fn registered(&mut self, now: Timestamp, out: registry::Out, step: &mut Step) {
+    pub(super) fn registered(&mut self, now: Timestamp, out: registry::Out, step: &mut Step) {
         let concern = self.registry.concern(&out.writes);
         step.writes.extend(out.writes.into_iter().map(Write::Registry));
         for event in out.events {

@@ -1,6 +1,7 @@
 //! One shard: all its durable state, and the rules by which it changes.
 
 mod call;
+mod indexing;
 mod needs;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -27,6 +28,7 @@ use crate::queues::Queues;
 use crate::read::{Range, Read, Reads};
 use crate::record::{Corrupt, Space};
 use crate::registry::Registry;
+use crate::registry::search::Run;
 use crate::rules::Rules;
 use crate::settings::Settings;
 use crate::tables::Tables;
@@ -71,6 +73,10 @@ pub struct Kernel {
     pub(crate) trials: Trials,
     /// Who waits for a device's acknowledgement, by the broker's number. Not durable, as `waiting`.
     pub(crate) confirmations: BTreeMap<u64, Asker>,
+    /// Searches on their way, with who waits for them.
+    searches: VecDeque<(Asker, Run)>,
+    /// Whether [`Input::Indexing`] has been asked for.
+    indexing: bool,
     /// Tasks left for the next turn. Not durable: after a restart executions ask again.
     postponed: VecDeque<Input>,
     /// Messages seen by the rules since the start: makes their random values differ.
@@ -110,6 +116,8 @@ impl Kernel {
             events: Events::default(),
             trials: Trials::default(),
             confirmations: BTreeMap::new(),
+            searches: VecDeque::new(),
+            indexing: false,
             postponed: VecDeque::new(),
             salt: 0,
         }
@@ -129,6 +137,7 @@ impl Kernel {
             let why = format!("the stored definition of `{name}` is not valid in this version");
             step.effects.push(Effect::Report(Report::Unreadable { why: why.into() }));
         }
+        kernel.make_index();
         let mut out = broker::Out::default();
         kernel.broker.recover(now, &kernel.registry.at(now), &kernel.settings, &mut out);
         kernel.absorb(0, out, &mut step);
@@ -139,6 +148,10 @@ impl Kernel {
             kernel.attempt(number, &mut step);
         }
         step.then.extend(kernel.executions.ready_map_runs().into_iter().map(Input::MapRun));
+        kernel.follow_changes(now, &mut step);
+        if kernel.registry.search.has_work() {
+            step.then.push(Input::Indexing);
+        }
         Ok((kernel, step))
     }
 
@@ -251,6 +264,7 @@ impl Kernel {
             }
             let reads = self.fetch(&input, &Layered { changes, base });
             let mut step = self.step(now, input, &reads);
+            self.follow_changes(now, &mut step);
             self.announce_changes(&mut step);
             step.writes.iter().for_each(|write| changes.push(write.entry()));
             first.writes.extend(step.writes);
@@ -292,6 +306,7 @@ impl Kernel {
             Input::Gone(reply) => self.executions.activities.forget(Asker::Caller(reply)),
             Input::Unheard(answer) => self.unheard(&answer, reads, &mut step),
             Input::MapRun(number) => self.go_on(now, number, reads, &mut step),
+            Input::Indexing => self.go_on_indexing(now, &mut step),
             Input::ItemsRead { map_run, ask, answer } => {
                 self.executions.items_read(map_run, ask, answer);
                 step.then.push(Input::MapRun(map_run));

@@ -27,7 +27,11 @@ impl Kernel {
     /// say may lead to more: ask again until there are none.
     pub fn needs(&self, input: &Input, reads: &Reads) -> Vec<Need> {
         match input {
-            Input::Device(_) | Input::Tick | Input::Gone(_) | Input::ItemsRead { .. } => {}
+            Input::Device(_)
+            | Input::Tick
+            | Input::Gone(_)
+            | Input::ItemsRead { .. }
+            | Input::Indexing => {}
             Input::Unheard(answer) => self.touch_unheard(answer, reads),
             Input::MapRun(number) => {
                 self.executions.touch_map_run(*number, reads, &self.settings);

@@ -28,7 +28,11 @@ impl Registry {
                 Write::Groups(write) if self.policies.any_of_groups() => {
                     self.concern_of_group(write, &mut found);
                 }
-                Write::Groups(_) | Write::Types(_) | Write::Events(_) | Write::Tags(_) => {}
+                Write::Groups(_)
+                | Write::Types(_)
+                | Write::Events(_)
+                | Write::Tags(_)
+                | Write::Search(_) => {}
                 Write::Things(things::Write::Principal { certificate, .. }) => {
                     found.insert(Arc::clone(certificate));
                 }

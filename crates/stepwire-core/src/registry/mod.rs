@@ -17,6 +17,7 @@ pub mod groups;
 mod listing;
 mod names;
 pub mod policies;
+pub mod search;
 pub mod tags;
 pub mod things;
 pub mod types;
@@ -42,6 +43,7 @@ use certificates::Certificates;
 use events::{Event, EventSettings};
 use groups::Groups;
 use policies::Policies;
+use search::Search;
 use tags::{AllTags, Tagged};
 use things::Things;
 use types::Types;
@@ -61,6 +63,8 @@ pub enum Request {
     Groups(groups::Request),
     /// Which events are published.
     Events(events::Request),
+    /// Fleet indexing and dynamic thing groups.
+    Search(search::Request),
     /// Tags.
     Tags(tags::Request),
 }
@@ -87,6 +91,9 @@ impl Request {
         if let Some(parsed) = events::Request::parse(operation, p) {
             return Some(parsed.map(Request::Events));
         }
+        if let Some(parsed) = search::Request::parse(operation, p) {
+            return Some(parsed.map(Request::Search));
+        }
         Some(tags::Request::parse(operation, p)?.map(Request::Tags))
     }
 
@@ -107,6 +114,7 @@ impl Request {
             Request::Types(request) => request.is_read(),
             Request::Groups(request) => request.is_read(),
             Request::Events(request) => request.is_read(),
+            Request::Search(request) => request.is_read(),
             Request::Tags(request) => request.is_read(),
         }
     }
@@ -121,6 +129,7 @@ pub fn answer(request: &Request, read: &dyn Read, settings: &Settings) -> Result
         Request::Types(request) => types::answer(request, read, settings),
         Request::Groups(request) => groups::answer(request, read, settings),
         Request::Events(request) => events::answer(request, read),
+        Request::Search(request) => search::answer(request, read),
         Request::Tags(request) => tags::answer(request, read),
     }
 }
@@ -140,6 +149,8 @@ pub enum Write {
     Groups(groups::Write),
     /// Which events are published.
     Events(EventSettings),
+    /// What is indexed.
+    Search(search::Write),
     /// The tags of a resource.
     Tags(Tagged),
 }
@@ -154,6 +165,7 @@ impl Write {
             Write::Types(write) => write.entry(),
             Write::Groups(write) => write.entry(),
             Write::Events(settings) => settings.entry(),
+            Write::Search(write) => write.entry(),
             Write::Tags(tagged) => tagged.entry(),
         }
     }
@@ -186,6 +198,12 @@ impl From<types::Write> for Write {
 impl From<groups::Write> for Write {
     fn from(write: groups::Write) -> Write {
         Write::Groups(write)
+    }
+}
+
+impl From<search::Write> for Write {
+    fn from(write: search::Write) -> Write {
+        Write::Search(write)
     }
 }
 
@@ -230,6 +248,8 @@ pub struct Registry {
     pub types: Types,
     /// Thing groups and their members.
     pub groups: Groups,
+    /// What is indexed, and the index.
+    pub search: Search,
     /// Which events are published; none before that has been said.
     events: Option<EventSettings>,
     tags: AllTags,
@@ -248,6 +268,7 @@ impl Registry {
         Space::ThingOfType,
         Space::ThingGroup,
         Space::GroupMember,
+        Space::DynamicGroup,
         Space::RegistrySetting,
         Space::RegistryTag,
     ];
@@ -268,6 +289,7 @@ impl Registry {
             Request::Types(request) => self.call_types(request, turn),
             Request::Groups(request) => self.call_groups(request, turn),
             Request::Events(request) => self.call_events(request, turn),
+            Request::Search(request) => self.call_search(request, turn),
             Request::Tags(request) => self.call_tags(request, turn),
         }
     }
@@ -285,7 +307,13 @@ impl Registry {
             Write::Certificates(write) => self.certificates.apply(write),
             Write::Policies(write) => self.policies.apply(write),
             Write::Types(write) => self.types.apply(write),
-            Write::Groups(write) => self.groups.apply(write),
+            Write::Groups(write) => {
+                self.groups.apply(write);
+                if let groups::Write::Group(name, group) = write {
+                    self.search.follow_group(name, group.as_ref());
+                }
+            }
+            Write::Search(write) => self.search.apply(write),
             Write::Events(settings) => self.events = Some(settings.clone()),
             Write::Tags(tagged) => tags::apply(&mut self.tags, tagged),
         }
@@ -304,7 +332,10 @@ impl Registry {
         } else if is_in(Types::SPACES) {
             self.types.load(key, value)
         } else if is_in(Groups::SPACES) {
-            self.groups.load(key, value)
+            self.apply(&Write::Groups(groups::stored(key, value)?));
+            Ok(())
+        } else if is_in(Search::SPACES) {
+            self.search.load(key, value)
         } else if is_in(&[Space::RegistrySetting]) {
             self.load_setting(key, value)
         } else {
@@ -318,6 +349,10 @@ impl Registry {
     fn load_setting(&mut self, key: &[u8], value: &[u8]) -> Result<(), Corrupt> {
         match listing::key_texts(key, 0).as_ref().map(|[name]: &[Arc<str>; 1]| name.as_ref()) {
             Some(events::SETTING) => self.apply(&Write::Events(events::stored(key, value)?)),
+            Some(search::configuration::SETTING) => {
+                let configuration = search::configuration::stored(key, value)?;
+                self.apply(&Write::Search(search::Write::Configuration(configuration)));
+            }
             _ => {
                 let why = "a setting this stepwire does not know".to_owned();
                 return Err(Corrupt { key: key.to_vec(), why });

@@ -192,6 +192,10 @@ impl World {
                 let takes = self.dice.between(0, 5);
                 self.at(takes, Event::MapRun(self.life, map_run));
             }
+            Effect::ContinueIndexing => {
+                let takes = self.dice.between(0, 5);
+                self.at(takes, Event::Returned(self.life, Box::new(Input::Indexing)));
+            }
             Effect::ReadItems { map_run, ask } => {
                 let answer = Ok(Found::Missing);
                 let read = Input::ItemsRead { map_run, ask, answer };

@@ -11,11 +11,13 @@ mod request;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use stepwire_asl::Timestamp;
 
+pub(super) use call::{NewGroup, changed};
 pub use request::Request;
 pub(super) use view::answer;
 
@@ -172,6 +174,12 @@ impl Groups {
         self.groups.values()
     }
 
+    /// Groups by name, after this one.
+    pub(super) fn after(&self, group: Option<&Arc<str>>) -> impl Iterator<Item = &ThingGroup> {
+        let from = group.map_or(Unbounded, |group| Excluded(Arc::clone(group)));
+        self.groups.range((from, Unbounded)).map(|(_, group)| group)
+    }
+
     /// The static and dynamic groups a thing is in itself, by name.
     pub fn of(&self, thing: &str) -> impl Iterator<Item = &ThingGroup> {
         let names = self.groups_of.get(thing).into_iter().flatten();
@@ -267,17 +275,10 @@ impl Groups {
             }
         }
     }
-
-    /// Takes in one stored entry.
-    pub(super) fn load(&mut self, key: &[u8], value: &[u8]) -> Result<(), Corrupt> {
-        let write = stored(key, value)?;
-        self.apply(&write);
-        Ok(())
-    }
 }
 
 /// The change that a stored entry is.
-fn stored(key: &[u8], value: &[u8]) -> Result<Write, Corrupt> {
+pub(super) fn stored(key: &[u8], value: &[u8]) -> Result<Write, Corrupt> {
     if key.first() == Some(&(Space::ThingGroup as u8)) {
         let record: ThingGroup = decode(FORMAT, key, value)?;
         return Ok(Write::Group(Arc::clone(&record.name), Some(record)));

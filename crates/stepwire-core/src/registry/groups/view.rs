@@ -15,6 +15,7 @@ use crate::registry::attributes;
 use crate::registry::error::{internal, invalid, missing};
 use crate::registry::listing::{Listed, Page, last_text, names_below, page_of};
 use crate::registry::names::{group_arn, seconds};
+use crate::registry::search::group_status;
 use crate::registry::things::thing_key;
 use crate::settings::Settings;
 
@@ -111,8 +112,8 @@ fn describe(name: &str, read: &dyn Read, settings: &Settings) -> Result<Json, Ap
         members.push(("indexName", Json::String(query.index)));
         members.push(("queryString", Json::String(query.text)));
         members.push(("queryVersion", Json::String(query.version)));
-        // Members follow what they match at once.
-        members.push(("status", "ACTIVE".into()));
+        let status = group_status(&there.name, read).map_err(internal)?;
+        members.push(("status", status.into()));
     }
     Ok(Json::object(members))
 }

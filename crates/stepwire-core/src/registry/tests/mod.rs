@@ -4,6 +4,7 @@
 
 mod events;
 mod groups;
+mod identity;
 mod random;
 mod tags;
 mod things;
@@ -16,6 +17,7 @@ use stepwire_asl::{Json, Timestamp};
 use super::certificates::Certificates;
 use super::groups::Groups;
 use super::policies::Policies;
+use super::search::Search;
 use super::things::Things;
 use super::types::Types;
 use super::{Out, Registry, Request, Write, answer};
@@ -159,6 +161,7 @@ fn recovery_loads_what_every_subject_stores() {
         Policies::SPACES,
         Types::SPACES,
         Groups::SPACES,
+        Search::SPACES,
         &[Space::RegistrySetting, Space::RegistryTag],
     ]
     .concat();

@@ -5,6 +5,7 @@ mod request;
 mod view;
 
 use std::collections::BTreeMap;
+use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -143,6 +144,12 @@ impl Things {
     /// Every thing, by name.
     pub fn iter(&self) -> impl Iterator<Item = &Thing> {
         self.things.values()
+    }
+
+    /// Things by name, after this one.
+    pub(super) fn after(&self, thing: Option<&Arc<str>>) -> impl Iterator<Item = &Thing> {
+        let from = thing.map_or(Unbounded, |thing| Excluded(Arc::clone(thing)));
+        self.things.range((from, Unbounded)).map(|(_, thing)| thing)
     }
 
     /// Whether the certificate is attached to the thing.
