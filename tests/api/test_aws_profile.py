@@ -171,6 +171,14 @@ def test_unsubscribing_from_nothing_is_a_success(client, name):
     assert [reason.value for reason in device.answers.get(timeout=10)] == [0]
 
 
+def test_who_publishes_without_end_is_throttled(client, name, reason):
+    device = client(name)
+    for _ in range(1000):
+        device.mqtt.publish(f"{name}/x", "x", qos=0)
+    assert device.ended() == 0x96
+    assert reason() == "THROTTLED"
+
+
 def test_a_session_of_3_1_1_lasts_an_hour(cloud, client, name):
     client(name, version=4, clean=False).close()
     described = lambda: data(cloud).get_connection(clientId=name)  # noqa: E731
@@ -204,7 +212,7 @@ def test_the_api_tells_the_keep_alive_that_is_used(cloud, client, name):
     assert found["keepAliveDuration"] == 30
 
 
-@pytest.mark.parametrize("wrong, hint", [("mqtts=azure", "aws"), ("http=aws", "mqtts")])
+@pytest.mark.parametrize("wrong, hint", [("mqtts=azure", "aws"), ("web=aws", "mqtts")])
 def test_what_is_no_profile_or_listener_is_refused_with_what_there_is(tmp_path, wrong, hint):
     serve = [program(), "serve", "--data", str(tmp_path / "d"), "--profile", wrong]
     done = subprocess.run(serve, capture_output=True, text=True, timeout=20)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use stepwire_asl::{EventId, Json};
 
-use crate::broker::ConnectionId;
+use crate::broker::{ConnectionId, CutOff};
 use crate::error::ApiError;
 use crate::executions::ExecutionId;
 use crate::executions::map_runs::files::Ask;
@@ -105,6 +105,8 @@ pub enum Report {
         /// Why not.
         why: Arc<str>,
     },
+    /// A device was cut off, or not let in, for what it did.
+    CutOff(CutOff),
     /// A rule's action could not be carried out.
     RuleFailed {
         /// The rule.

@@ -126,7 +126,26 @@ pub enum Profile {
     Aws,
 }
 
+/// What a user property takes besides its texts, about.
+const USER_PROPERTY_BYTES: usize = 64;
+
+impl Properties {
+    /// What their texts take in memory, about.
+    pub fn bytes(&self) -> usize {
+        let text = |text: &Option<Arc<str>>| text.as_ref().map_or(0, |text| text.len());
+        let data = self.correlation_data.as_ref().map_or(0, Bytes::len);
+        let user = self.user_properties.iter();
+        let user = user.map(|(name, value)| name.len() + value.len() + USER_PROPERTY_BYTES);
+        text(&self.content_type) + text(&self.response_topic) + data + user.sum::<usize>()
+    }
+}
+
 impl Message {
+    /// What its texts and its payload take in memory, about.
+    pub(crate) fn bytes(&self) -> usize {
+        self.topic.len() + self.payload.len() + self.properties.bytes()
+    }
+
     /// A QoS 1 message from stepwire itself.
     pub fn service(topic: impl Into<Arc<str>>, payload: impl Into<Bytes>, at: Timestamp) -> Self {
         Message {

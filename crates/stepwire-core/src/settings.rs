@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::broker::Limits;
+use crate::broker::{Budget, Limits};
 use crate::mocks::Mocks;
 use crate::quotas::Quotas;
 
@@ -24,6 +24,8 @@ pub struct Settings {
     pub answer_grace_ms: i64,
     /// What the broker bounds.
     pub mqtt: Limits,
+    /// What all MQTT clients together may take.
+    pub budget: Budget,
     /// AWS services outside that tasks may call: what follows `aws-sdk:` in a resource.
     pub outside: BTreeSet<Arc<str>>,
     /// What workflows may use.
@@ -51,6 +53,7 @@ impl Default for Settings {
             subscribe_grace_ms: 5_000,
             answer_grace_ms: 10_000,
             mqtt: Limits::default(),
+            budget: Budget::default(),
             outside: BTreeSet::new(),
             quotas: Quotas::default(),
             items_folders: BTreeSet::new(),

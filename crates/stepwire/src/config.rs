@@ -8,7 +8,7 @@ use reqwest::Url;
 use stepwire_core::message::Profile;
 use stepwire_core::{Quota, Quotas};
 
-use crate::listen::gate;
+use crate::mqtt_limits::MqttLimits;
 
 /// Everything that can be configured about a node.
 #[derive(Debug, Clone)]
@@ -45,8 +45,8 @@ pub struct Config {
     pub names: Vec<String>,
     /// What workflows may use. Default: AWS's quotas.
     pub quotas: Quotas,
-    /// How many connections are taken, and how fast.
-    pub gate: gate::Limits,
+    /// What devices may take.
+    pub mqtt_limits: MqttLimits,
     /// AWS region in every ARN. Default: `us-east-1`.
     pub region: String,
     /// AWS account in every ARN, twelve digits. Default: `000000000000`.
@@ -103,7 +103,7 @@ impl Default for Config {
             secrets: None,
             names: Vec::new(),
             quotas: Quotas::default(),
-            gate: gate::Limits::default(),
+            mqtt_limits: MqttLimits::default(),
             region: "us-east-1".to_owned(),
             account: "000000000000".to_owned(),
         }

@@ -2,14 +2,15 @@
 //!
 //! Two threads. The first takes every input that is queued and lets the kernel decide, one after
 //! the other ([`Pipeline`]). The second makes a whole batch durable with one commit and only then
-//! carries out its effects. While one batch is being committed the next is being decided.
+//! carries out its effects. While one batch is being committed the next is being decided. A batch
+//! that has nothing to store is carried out by the first thread, once those before it are.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use stepwire_asl::Timestamp;
 use stepwire_core::pipeline::{Batch, Pipeline};
-use stepwire_core::{Corrupt, Effect, Input, Settings, Write};
+use stepwire_core::{Corrupt, Effect, Input, Settings, Write, broker};
 use stepwire_store::{Fence, Store};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
@@ -26,8 +27,12 @@ const BATCH_BYTES_MAX: usize = 4 << 20;
 
 /// Carries out what a kernel asks for. Called in order, and only for what is durable.
 pub trait Rim: Send + 'static {
-    /// Touches the world. What comes of it later is sent to `inputs`.
+    /// Touches the world, at the latest by [`Rim::end_of_batch`]. What comes of it later is sent to
+    /// `inputs`.
     fn carry_out(&mut self, effect: Effect, inputs: &Inputs);
+
+    /// Every effect of a batch has been given.
+    fn end_of_batch(&mut self);
 
     /// Looks at what has just become durable.
     fn observe(&mut self, writes: &[Write]);
@@ -40,6 +45,8 @@ pub trait Rim: Send + 'static {
 #[expect(clippy::large_enum_variant, reason = "nearly every message is an input")]
 enum Message {
     Input(Input),
+    /// What happened on a device's connection, one after the other.
+    Device(Vec<broker::Input>),
     /// A commit has ended; what is queued is looked at anyway, this wakes an idle thread.
     Wake,
     Stop,
@@ -51,10 +58,22 @@ pub struct Inputs(mpsc::Sender<Message>);
 
 impl Inputs {
     /// Queues an input; waits while the queue is full. `false`: the driver has stopped.
-    ///
-    /// What waits is boxed: almost nobody has to, and everybody would keep room for it.
     pub fn send(&self, input: Input) -> impl Future<Output = bool> + Send + use<'_> {
-        let sent = match self.0.try_send(Message::Input(input)) {
+        self.queue(Message::Input(input))
+    }
+
+    /// Queues what happened on a device's connection, as one: [`Inputs::send`]. It should be
+    /// little, since the queue is bounded by the number of times that something is sent.
+    pub fn send_of_device(
+        &self,
+        inputs: Vec<broker::Input>,
+    ) -> impl Future<Output = bool> + Send + use<'_> {
+        self.queue(Message::Device(inputs))
+    }
+
+    /// What waits is boxed: almost nobody has to, and everybody would keep room for it.
+    fn queue(&self, message: Message) -> impl Future<Output = bool> + Send + use<'_> {
+        let sent = match self.0.try_send(message) {
             Ok(()) => Ok(true),
             Err(TrySendError::Closed(_)) => Ok(false),
             Err(TrySendError::Full(message)) => Err(Box::pin(self.0.send(message))),
@@ -103,9 +122,20 @@ impl Driver {
         let (batches, to_commit) = std::sync::mpsc::sync_channel(1);
         let (done, committed) = std::sync::mpsc::channel();
         let inputs = Inputs(sender.clone());
-        let committer = Committer { store: Arc::clone(&store), shard, rim, done, inputs };
-        let decider =
-            Decider { pipeline, store, shard, clock: clock.clone(), batches, committed, due, base };
+        let world = World { rim: Arc::new(Mutex::new(rim)), inputs };
+        let committer = Committer { store: Arc::clone(&store), shard, world: world.clone(), done };
+        let clock_of_decider = clock.clone();
+        let decider = Decider {
+            pipeline,
+            store,
+            shard,
+            clock: clock_of_decider,
+            batches,
+            committed,
+            world,
+            due,
+            base,
+        };
         let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
             thread::Builder::new()
                 .name(name.to_owned())
@@ -134,20 +164,45 @@ impl Driver {
     }
 }
 
+/// The rim as both threads touch it, one at a time: who holds it acts for a whole batch, so that
+/// effects are carried out in the order of the batches.
+struct World<R> {
+    rim: Arc<Mutex<R>>,
+    inputs: Inputs,
+}
+
+impl<R: Rim> World<R> {
+    fn clone(&self) -> World<R> {
+        World { rim: Arc::clone(&self.rim), inputs: self.inputs.clone() }
+    }
+
+    fn rim(&self) -> MutexGuard<'_, R> {
+        self.rim.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn carry_out(&self, effects: Vec<Effect>, rim: &mut R) {
+        for effect in effects {
+            rim.carry_out(effect, &self.inputs);
+        }
+        rim.end_of_batch();
+    }
+}
+
 /// The deciding thread: owns the kernel.
-struct Decider {
+struct Decider<R> {
     pipeline: Pipeline,
     store: Arc<dyn Store>,
     shard: Shard,
     clock: Clock,
     batches: std::sync::mpsc::SyncSender<Result<Batch, stepwire_store::Error>>,
     committed: std::sync::mpsc::Receiver<Vec<Write>>,
+    world: World<R>,
     due: watch::Sender<Option<Timestamp>>,
     /// What was durable when the last commit ended.
     base: ShardRead,
 }
 
-impl Decider {
+impl<R: Rim> Decider<R> {
     /// Runs until it is asked to stop, or the store cannot be read.
     fn run_to_end(self, queue: mpsc::Receiver<Message>) {
         let batches = self.batches.clone();
@@ -167,8 +222,7 @@ impl Decider {
                 self.commit_ended(writes);
             }
             if let Some(batch) = self.pipeline.hand_over() {
-                // The committer takes it at once; it is gone only after a failed commit.
-                let _ = self.batches.send(Ok(batch));
+                self.pass_on(batch);
             }
             if stopping && !self.pipeline.is_committing() {
                 return;
@@ -188,6 +242,18 @@ impl Decider {
             {
                 stopping |= self.take(message);
             }
+        }
+    }
+
+    /// Has a batch committed, unless it holds nothing to commit: no commit is in flight, so what it
+    /// rests on is durable.
+    fn pass_on(&mut self, batch: Batch) {
+        if batch.changes.is_empty() {
+            self.world.carry_out(batch.effects, &mut self.world.rim());
+            self.pipeline.commit_ended();
+        } else {
+            // The committer takes it at once; it is gone only after a failed commit.
+            let _ = self.batches.send(Ok(batch));
         }
     }
 
@@ -211,6 +277,14 @@ impl Decider {
                 self.tell_due();
                 false
             }
+            Message::Device(inputs) => {
+                let now = self.clock.now();
+                for input in inputs {
+                    self.pipeline.take(now, Input::Device(input), &self.base);
+                }
+                self.tell_due();
+                false
+            }
             Message::Wake => false,
             Message::Stop => true,
         }
@@ -226,29 +300,28 @@ impl Decider {
 struct Committer<R> {
     store: Arc<dyn Store>,
     shard: Shard,
-    rim: R,
+    world: World<R>,
     /// Gives back what a durable batch held.
     done: std::sync::mpsc::Sender<Vec<Write>>,
-    inputs: Inputs,
 }
 
 impl<R: Rim> Committer<R> {
-    fn run(mut self, batches: &std::sync::mpsc::Receiver<Result<Batch, stepwire_store::Error>>) {
+    fn run(self, batches: &std::sync::mpsc::Receiver<Result<Batch, stepwire_store::Error>>) {
         while let Ok(decided) = batches.recv() {
             let batch = match decided.and_then(|batch| self.commit(batch)) {
                 Ok(batch) => batch,
-                Err(error) => return self.rim.failed(error),
+                Err(error) => return self.world.rim().failed(error),
             };
             drop(batch.changes);
-            self.rim.observe(&batch.writes);
+            // Taken before the decider may go on: no later effect overtakes these.
+            let mut rim = self.world.rim();
+            rim.observe(&batch.writes);
             if self.done.send(batch.writes).is_err() {
                 return;
             }
             // A full queue needs no waking.
-            let _ = self.inputs.0.try_send(Message::Wake);
-            for effect in batch.effects {
-                self.rim.carry_out(effect, &self.inputs);
-            }
+            let _ = self.world.inputs.0.try_send(Message::Wake);
+            self.world.carry_out(batch.effects, &mut rim);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 
 use stepwire_asl::Json;
 use stepwire_core::effect::Report;
@@ -136,6 +137,9 @@ pub(crate) struct World {
     runtime: Handle,
     http_turns: Arc<Semaphore>,
     file_turns: Arc<Semaphore>,
+    /// Connections' tasks with something to send, woken once all that a batch sends is there: so it
+    /// leaves in one write.
+    woken: Vec<Waker>,
 }
 
 impl World {
@@ -162,6 +166,7 @@ impl World {
             runtime,
             http_turns,
             file_turns,
+            woken: Vec::new(),
         }
     }
 }
@@ -178,7 +183,9 @@ impl Rim for World {
     fn carry_out(&mut self, effect: Effect, inputs: &Inputs) {
         self.observers.effect(&effect, self.clock.now());
         match effect {
-            Effect::Send { connection, packet } => self.connections.send(connection, packet),
+            Effect::Send { connection, packet } => {
+                self.woken.extend(self.connections.send(connection, packet));
+            }
             Effect::Close { connection, reason } => self.connections.close(connection, reason),
             Effect::Reply { reply, answer } => {
                 if let Some(Ok(answer)) = self.replies.answer(reply, answer) {
@@ -240,6 +247,10 @@ impl Rim for World {
         }
     }
 
+    fn end_of_batch(&mut self) {
+        self.woken.drain(..).for_each(Waker::wake);
+    }
+
     fn observe(&mut self, writes: &[Write]) {
         self.observers.writes(writes, self.clock.now());
     }
@@ -260,6 +271,7 @@ fn log(report: &Report, warnings: &Warnings) {
                 format_args!("device `{client}` was refused `{action}` on `{resource}`: {why}");
             warnings.warn("refused", &key, text);
         }
+        Report::CutOff(cut_off) => warnings.cut_off(cut_off),
         Report::RuleFailed { rule, topic, why } => {
             tracing::warn!("rule `{rule}` failed for a message on `{topic}`: {why}");
         }

@@ -22,6 +22,7 @@ mod functions;
 pub mod http_task;
 mod items_folders;
 pub mod listen;
+pub mod mqtt_limits;
 pub mod node;
 pub mod node_error;
 pub mod node_file;

@@ -124,7 +124,7 @@ impl Node {
         let http = HttpTasks::new(config.http_allow.clone(), secrets.connections);
         let http = Arc::new(http.map_err(NodeError::HttpTasks)?);
         let aws = AwsTasks { services: secrets.services, http: Arc::clone(&http) };
-        let connections = Arc::new(mqtt::Connections::default());
+        let connections = Arc::new(mqtt::Connections::new(config.mqtt_limits.room));
         let warnings = Arc::new(Warnings::default());
         let shard = Shard(0);
         let replies = Arc::new(Replies::default());
@@ -201,10 +201,11 @@ impl Node {
             let kernel = Arc::new(self.0.inputs.clone());
             listeners.spawn(mqtt::serve(socket, options, connections, kernel, self.stopping()));
         };
-        let entrance = Entrance::new(config.gate, Arc::clone(&self.0.warnings));
+        let entrance = Entrance::new(config.mqtt_limits.gate, Arc::clone(&self.0.warnings));
         let options = |listener, tls, anonymous_allowed| {
             let profile = config.profile(listener);
-            let (limits, entrance) = (mqtt::Limits::of(profile), Arc::clone(&entrance));
+            let (limits, entrance) =
+                (config.mqtt_limits.of_listener(profile), Arc::clone(&entrance));
             mqtt::Options { tls, profile, anonymous_allowed, limits, entrance }
         };
         serve(sockets.mqtts, options(Listener::Mqtts, Some(tls), false));
@@ -356,9 +357,9 @@ impl Node {
 }
 
 impl mqtt::Kernel for Inputs {
-    fn send(&self, input: broker::Input) -> impl Future<Output = ()> + Send {
+    fn send(&self, inputs: Vec<broker::Input>) -> impl Future<Output = ()> + Send {
         // A driver that has stopped takes nothing more; the connection learns it soon.
-        let sent = Inputs::send(self, Input::Device(input));
+        let sent = self.send_of_device(inputs);
         async move {
             let _ = sent.await;
         }
@@ -423,8 +424,9 @@ fn settings(config: &Config) -> Result<Settings, NodeError> {
         items_folders: config.items_folders.keys().map(|name| name.as_str().into()).collect(),
         mqtt: broker::Limits {
             keep_alive_s_max: config.keep_alive_s_max,
-            ..broker::Limits::default()
+            ..config.mqtt_limits.client.clone()
         },
+        budget: config.mqtt_limits.all.clone(),
         ..Settings::default()
     })
 }

@@ -1,12 +1,14 @@
 //! What a running node lets people watch: durable facts, as they happen.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use stepwire_asl::history::Detail;
 use stepwire_asl::{HistoryEvent, Timestamp};
+use stepwire_core::effect::Report;
 use stepwire_core::executions::{self, ExecutionId};
 use stepwire_core::mqtt::Packet;
 use stepwire_core::{Effect, Write, broker};
@@ -36,6 +38,21 @@ pub enum Observation {
         /// The session, as in presence events.
         session: Arc<str>,
         /// When it ended.
+        at: Timestamp,
+    },
+    /// A device was cut off, or not let in, for what it did.
+    CutOff {
+        /// MQTT client id.
+        client_id: Arc<str>,
+        /// The thing it spoke for.
+        thing: Option<Arc<str>>,
+        /// Where it connected from.
+        address: IpAddr,
+        /// What it did, as metrics name it: `too_slow`.
+        cause: Arc<str>,
+        /// MQTT 5.0 reason code.
+        reason_code: u8,
+        /// When.
         at: Timestamp,
     },
     /// A message from the service side was handed to the broker's subscribers; messages on
@@ -120,7 +137,7 @@ impl Observers {
         }
     }
 
-    /// Tells of a message that leaves at `at`.
+    /// Tells of a message that leaves, or a device that is cut off, at `at`.
     pub fn effect(&self, effect: &Effect, at: Timestamp) {
         if let Effect::Send { packet: Packet::Publish(publish), .. } = effect
             && !publish.topic.starts_with('$')
@@ -129,6 +146,18 @@ impl Observers {
             let topic = Arc::clone(&publish.topic);
             let payload = String::from_utf8_lossy(&publish.payload).into();
             watching.tell(&Observation::Published { topic, payload, at });
+        }
+        if let Effect::Report(Report::CutOff(cut_off)) = effect
+            && let Some(mut watching) = self.watching()
+        {
+            watching.tell(&Observation::CutOff {
+                client_id: Arc::clone(&cut_off.client),
+                thing: cut_off.thing.clone(),
+                address: cut_off.address,
+                cause: cut_off.cause.name().into(),
+                reason_code: cut_off.reason as u8,
+                at,
+            });
         }
     }
 

@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use stepwire_asl::Timestamp;
+use stepwire_core::broker::CutOff;
 use stepwire_core::rate::{Bucket, Rate};
 
 use crate::listen::gate;
@@ -59,6 +60,23 @@ impl Warnings {
     pub(crate) fn turned_away(&self, ip: IpAddr, why: gate::Refused) {
         let text = format_args!("connection from {ip} not taken: {why}");
         self.warn("turned away", &format!("{ip} {why}"), text);
+    }
+
+    /// A device sends faster than it may.
+    pub(crate) fn slowed(&self, client: &str, ip: IpAddr) {
+        let text = format_args!("device `{client}` at {ip} is slowed down: it sends too fast");
+        self.warn("slowed", &format!("{client} {ip} slowed"), text);
+    }
+
+    /// A device was cut off, or not let in, for what it did.
+    pub(crate) fn cut_off(&self, cut_off: &CutOff) {
+        let CutOff { client, thing, address, cause, reason } = cut_off;
+        let thing = thing.as_ref().map(|thing| format!(" (thing `{thing}`)")).unwrap_or_default();
+        let code = *reason as u8;
+        let text = format_args!(
+            "device `{client}`{thing} at {address} was cut off: {cause} ({reason}, 0x{code:02X})"
+        );
+        self.warn(cause.name(), &format!("{client} {address} {cause}"), text);
     }
 
     /// Counts one of `kind`, and logs it unless something with the same `key` was logged lately.

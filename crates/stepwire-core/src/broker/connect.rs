@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 
 use super::authorize::Principal;
 use super::ending::Ending;
+use super::guard::{self, Allowance};
 use super::presence::{self, identifier};
 use super::session::{Link, SessionId, SessionRecord};
 use super::topic::{is_reserved, is_topic_name};
@@ -39,10 +40,6 @@ impl Broker {
         if let Err(reason) = check(&mut connect, limits) {
             return refuse(connection, connect.version, reason, turn);
         }
-        let known = self.sessions.find(&connect.client_id);
-        if known.is_none() && self.sessions.len() >= turn.limits().sessions_max {
-            return refuse(connection, connect.version, ReasonCode::QuotaExceeded, turn);
-        }
         let mut client = Client {
             id: Arc::clone(&connect.client_id),
             identity: principal.identity.clone(),
@@ -57,6 +54,13 @@ impl Broker {
             turn.out.refusals.push(Refusal { device, action, topic, why: why.into() });
             self.connect_failed(client, connection, turn);
             return refuse(connection, connect.version, ReasonCode::NotAuthorized, turn);
+        }
+        let known = self.sessions.find(&connect.client_id);
+        if let Some(over) = self.against(known, &client, &connect, turn) {
+            return guard::refuse(connection, connect.version, &client, over, turn);
+        }
+        if known.is_none() {
+            self.make_room_to_remember(turn);
         }
         let session_present = match known {
             Some(id) => self.settle(id, &connect, principal.profile, turn),
@@ -155,6 +159,7 @@ impl Broker {
             aliases_in: Vec::new(),
             aliases_out: IndexMap::new(),
             aliases_out_max: connect.topic_alias_max.min(limits.topic_alias_max),
+            allowance: Allowance::new(&limits.rates, turn.now),
         }));
         self.connections.insert(connection, id);
         self.note_open(id);
@@ -177,7 +182,12 @@ impl Broker {
 }
 
 /// Answers that the connection is refused, where the version has words for it, and closes it.
-fn refuse(connection: ConnectionId, version: Version, reason: ReasonCode, turn: &mut Turn<'_>) {
+pub(super) fn refuse(
+    connection: ConnectionId,
+    version: Version,
+    reason: ReasonCode,
+    turn: &mut Turn<'_>,
+) {
     if version == Version::V5 || reason.connect_return_code().is_some() {
         let answer = ConnAck { reason, ..ConnAck::default() };
         turn.send(connection, Packet::ConnAck(Box::new(answer)));

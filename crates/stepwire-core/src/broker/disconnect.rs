@@ -7,7 +7,7 @@ use super::ending::{Ending, WillFate};
 use super::session::{REMEMBERED_MS, SessionId, SessionRecord};
 use super::state::session_writes;
 use super::write::Write;
-use super::{Broker, Turn, presence};
+use super::{Broker, Cause, Closed, Turn, presence};
 use crate::message::{Client, Message, Origin};
 use crate::mqtt::{Disconnect, ReasonCode, Will};
 
@@ -46,6 +46,9 @@ impl Broker {
 
     /// Closes a connection on which the client broke the protocol.
     pub(super) fn fail(&mut self, id: SessionId, reason: ReasonCode, turn: &mut Turn<'_>) {
+        if let Some(session) = self.sessions.get(id) {
+            turn.cut_off(&Arc::clone(&session.record.client), Cause::of(reason), reason);
+        }
         self.close(id, reason, Ending::ClientError, turn);
     }
 
@@ -62,6 +65,22 @@ impl Broker {
             turn.out.closes.push((link.connection, Some(reason)));
             self.end(id, ending, turn);
         }
+    }
+
+    /// The connection of a session is gone, or the listener has closed it.
+    pub(super) fn closed(&mut self, id: SessionId, closed: Closed, turn: &mut Turn<'_>) {
+        let cut_off = match closed {
+            Closed::ProtocolError(reason) => Some((Cause::of(reason), reason)),
+            Closed::TooSlow => Some((Cause::TooSlow, ReasonCode::QuotaExceeded)),
+            Closed::NoRoom => Some((Cause::Memory, ReasonCode::QuotaExceeded)),
+            Closed::Lost | Closed::Shutdown => None,
+        };
+        if let Some((cause, reason)) = cut_off
+            && let Some(session) = self.sessions.get(id)
+        {
+            turn.cut_off(&Arc::clone(&session.record.client), cause, reason);
+        }
+        self.end(id, Ending::from(closed), turn);
     }
 
     /// The connection of a session is gone.

@@ -82,14 +82,16 @@ pub(super) enum Ending {
     ServerError,
     /// Somebody asked for it.
     ByRequest(WillFate),
+    /// The client did something too often.
+    Throttled,
 }
 
 impl From<Closed> for Ending {
     fn from(cause: Closed) -> Ending {
         match cause {
             Closed::Lost => Ending::Lost,
-            Closed::ProtocolError => Ending::ClientError,
-            Closed::TooSlow | Closed::Shutdown => Ending::ServerInitiated,
+            Closed::ProtocolError(_) => Ending::ClientError,
+            Closed::TooSlow | Closed::NoRoom | Closed::Shutdown => Ending::ServerInitiated,
         }
     }
 }
@@ -107,6 +109,7 @@ impl Ending {
             Ending::ServerInitiated => DisconnectReason::ServerInitiated,
             Ending::ServerError => DisconnectReason::ServerError,
             Ending::ByRequest(_) => DisconnectReason::ApiInitiated,
+            Ending::Throttled => DisconnectReason::Throttled,
         }
     }
 
@@ -122,7 +125,8 @@ impl Ending {
             | Ending::Lost
             | Ending::Silent
             | Ending::ServerInitiated
-            | Ending::ServerError => WillFate::Published,
+            | Ending::ServerError
+            | Ending::Throttled => WillFate::Published,
         }
     }
 }

@@ -22,7 +22,7 @@ pub(super) struct HeldMessages {
 }
 
 fn bytes_of(message: &Message) -> usize {
-    message.topic.len() + message.payload.len() + 64
+    message.bytes() + 64
 }
 
 impl HeldMessages {

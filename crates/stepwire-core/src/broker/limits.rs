@@ -1,5 +1,6 @@
 //! What the broker bounds.
 
+use super::rates::Rates;
 use crate::message::QoS;
 
 /// Limits of the broker. Nothing a client does makes it hold more than these.
@@ -56,6 +57,13 @@ pub struct Limits {
     pub held_bytes_max: usize,
     /// Client identifiers that are remembered, connected or not.
     pub sessions_max: usize,
+    /// Subscriptions with wildcards of one session: a message can match all of them.
+    pub wildcard_subscriptions_max: usize,
+    /// QoS 2 messages that a client may leave unreleased, if it is older than MQTT 5.0 and so
+    /// does not know [`Limits::receive_maximum`].
+    pub unreleased_max: usize,
+    /// How fast one client may go.
+    pub rates: Rates,
 }
 
 impl Limits {
@@ -93,7 +101,10 @@ impl Limits {
         retained_bytes_max: 256 * 1024 * 1024,
         held_max: 65_536,
         held_bytes_max: 64 * 1024 * 1024,
-        sessions_max: 1_000_000,
+        sessions_max: 200_000,
+        wildcard_subscriptions_max: 1_000,
+        unreleased_max: 4_096,
+        rates: Rates::STANDARD,
     };
 
     /// What AWS IoT Core holds a client to. What is bounded for all clients together is not here.
@@ -116,6 +127,7 @@ impl Limits {
         // what its CONNACK says: the largest payload, and room for topic and properties
         packet_bytes_max: 149_504,
         topic_alias_max: 8,
+        rates: Rates::AWS,
         ..Limits::STANDARD
     };
 }

@@ -10,14 +10,17 @@
 mod acks;
 mod api;
 mod authorize;
+mod budget;
 mod connect;
 mod disconnect;
 mod ending;
+mod guard;
 mod held;
 mod limits;
 mod presence;
 mod profile;
 mod publish;
+mod rates;
 mod recheck;
 mod retained;
 mod route;
@@ -26,6 +29,7 @@ mod state;
 mod subscribe;
 mod topic;
 mod tree;
+mod usage;
 mod write;
 
 #[cfg(test)]
@@ -40,8 +44,11 @@ use stepwire_asl::{Json, Timestamp};
 
 pub use api::{Answer, DirectMessage, Page, Request};
 pub use authorize::{Action, Admitted, Asked, Authorize, ConnectAttributes, Principal, Refused};
+pub use budget::Budget;
 pub use ending::{DisconnectReason, WillFate};
+pub use guard::{Cause, CutOff};
 pub use limits::Limits;
+pub use rates::{Overrun, Rates};
 pub use recheck::Concern;
 pub use session::{Queued, SessionRecord, Subscription};
 pub use topic::{Filter, is_topic_name};
@@ -51,6 +58,7 @@ use crate::error::ApiError;
 pub use crate::message::{Identity, Profile};
 use crate::message::{Message, Origin};
 use crate::mqtt::{Connect, Packet, ReasonCode};
+use crate::rate::Bucket;
 use crate::record::Space;
 use crate::settings::Settings;
 use api::{Awaited, Confirmation};
@@ -60,6 +68,7 @@ use retained::RetainedMessages;
 use route::{Match, Subscribers};
 use session::{SessionId, Sessions};
 use tree::FilterTree;
+use usage::Usage;
 
 /// Names a network connection while the process lives. Never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -98,10 +107,12 @@ pub enum Input {
 pub enum Closed {
     /// The socket was cut.
     Lost,
-    /// The client sent what is not MQTT; the listener has said so and closed.
-    ProtocolError,
+    /// The client sent what is not MQTT, or not as it may; the listener has said so and closed.
+    ProtocolError(ReasonCode),
     /// The client did not read what was sent to it.
     TooSlow,
+    /// What waits for it, or what it has not finished, took more memory than there is for all.
+    NoRoom,
     /// The node is stopping.
     Shutdown,
 }
@@ -120,6 +131,8 @@ pub struct Out {
     pub messages: Vec<Message>,
     /// What was refused or dropped, for the flight recorder.
     pub refusals: Vec<Refusal>,
+    /// Who was cut off, or not let in, for what it did.
+    pub cut_offs: Vec<CutOff>,
     /// Answers that were promised with [`Answer::Later`].
     pub confirmed: Vec<Confirmed>,
 }
@@ -162,6 +175,10 @@ pub struct Broker {
     /// Callers that wait for a client's PUBACK. Not durable: they are gone after a restart.
     confirmations: BTreeMap<Awaited, Confirmation>,
     confirmations_made: u64,
+    /// What all of it takes.
+    usage: Usage,
+    /// What is left of [`Budget::filters`].
+    filters: Option<Bucket>,
     /// Kept from message to message so that routing does not allocate.
     matches: Vec<Match>,
     /// Counts deliveries to groups, which take turns.
@@ -238,7 +255,7 @@ impl Broker {
             }
             Input::Closed { connection, cause } => {
                 if let Some(&id) = self.connections.get(&connection) {
-                    self.end(id, Ending::from(cause), turn);
+                    self.closed(id, cause, turn);
                 }
             }
         }

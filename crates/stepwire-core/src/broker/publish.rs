@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::ending::Ending;
+use super::guard::{self, Pace};
 use super::session::{Link, SessionId};
 use super::topic::{is_reserved, is_topic_name};
 use super::write::Write;
-use super::{Action, Broker, Limits, Turn};
+use super::{Action, Broker, Cause, Limits, Overrun, Turn};
 use crate::message::{Client, Message, Origin, QoS};
 use crate::mqtt::{Ack, Packet, PacketId, Publish, ReasonCode, Version};
 
@@ -24,14 +25,25 @@ impl Broker {
             return self.fail(id, reason, turn);
         }
         let (connection, version) = (link.connection, link.version);
+        let pace = match limits.rates.overrun {
+            Overrun::Slow => Pace::Within,
+            Overrun::Refuse => guard::pace_of(link, &publish, &limits.rates, turn.now),
+        };
         if let (QoS::ExactlyOnce, Some(packet_id)) = (publish.qos, publish.packet_id) {
             if session.received.contains(&packet_id) {
                 return turn.send(connection, Packet::PubRec(Ack::success(packet_id)));
             }
             let open = session.received.len();
-            if version == Version::V5 && open >= usize::from(limits.receive_maximum) {
+            let max = match version {
+                Version::V5 => usize::from(limits.receive_maximum),
+                Version::V31 | Version::V311 => limits.unreleased_max,
+            };
+            if open >= max {
                 return self.fail(id, ReasonCode::ReceiveMaximumExceeded, turn);
             }
+        }
+        if pace != Pace::Within {
+            return self.publish_too_fast(id, &publish, pace, turn);
         }
         let client = Arc::clone(&session.record.client);
         let stored = session.record.stored;
@@ -40,23 +52,58 @@ impl Broker {
             return self.refuse_publish(id, &publish, turn);
         }
         let Publish { qos, packet_id, .. } = publish;
-        if let (QoS::ExactlyOnce, Some(packet_id)) = (qos, packet_id) {
-            let client = Arc::clone(&client.id);
-            self.note(stored, Write::Received { client, packet_id, open: true }, turn.out);
-        }
         let message = Message {
             topic: publish.topic,
             payload: publish.payload,
             qos,
             retain: publish.retain,
             properties: publish.properties,
-            origin: Origin::Client(client),
+            origin: Origin::Client(Arc::clone(&client)),
             at: turn.now,
         };
+        let kept = if message.retain { self.retained.room_for(&message, turn) } else { Ok(()) };
+        if let Err(why) = kept
+            && version == Version::V5
+            && let Some(answer) = answer(qos, packet_id, ReasonCode::QuotaExceeded)
+        {
+            turn.refuse(&client.id, Action::RetainPublish, &message.topic, why);
+            turn.send(connection, answer);
+            return self.count_refusals(id, 1, Cause::Retained, turn);
+        }
+        if let (QoS::ExactlyOnce, Some(packet_id)) = (qos, packet_id) {
+            let client = Arc::clone(&client.id);
+            self.note(stored, Write::Received { client, packet_id, open: true }, turn.out);
+        }
+        // who cannot be told that it is not kept has it delivered all the same
         self.accept(&message, Some(id), turn);
         turn.out.messages.push(message);
         if let Some(ack) = answer(qos, packet_id, ReasonCode::Success) {
             turn.send(connection, ack);
+        }
+        if kept.is_err() {
+            self.count_refusals(id, 1, Cause::Retained, turn);
+        }
+    }
+
+    /// The client publishes faster than it may: this message is not taken.
+    fn publish_too_fast(
+        &mut self,
+        id: SessionId,
+        publish: &Publish,
+        pace: Pace,
+        turn: &mut Turn<'_>,
+    ) {
+        if pace == Pace::FarOver {
+            return self.throttle(id, Cause::PublishRate, ReasonCode::MessageRateTooHigh, turn);
+        }
+        let Some(session) = self.sessions.get(id) else { return };
+        let Some(link) = &session.link else { return };
+        let (connection, version) = (link.connection, link.version);
+        let client = Arc::clone(&session.record.client.id);
+        turn.refuse(&client, Action::Publish, &publish.topic, "faster than it may publish");
+        let answer = answer(publish.qos, publish.packet_id, ReasonCode::QuotaExceeded);
+        if let Some(answer) = answer.filter(|_| version == Version::V5) {
+            turn.send(connection, answer);
         }
     }
 
@@ -68,7 +115,10 @@ impl Broker {
             return;
         };
         match answer(publish.qos, publish.packet_id, reason) {
-            Some(ack) if version == Version::V5 => turn.send(connection, ack),
+            Some(ack) if version == Version::V5 => {
+                turn.send(connection, ack);
+                self.count_refusals(id, 1, Cause::Refusals, turn);
+            }
             _ => self.close(id, reason, Ending::AuthError, turn),
         }
     }

@@ -8,8 +8,8 @@ use stepwire_asl::Timestamp;
 
 use super::topic::Filter;
 use super::write::Write;
-use super::{Action, Broker, Refusal, Turn};
-use crate::message::{Message, Origin};
+use super::{Action, Broker, Identity, Refusal, Turn};
+use crate::message::{Client, Message, Origin};
 
 /// The newest retained message of each topic.
 #[derive(Debug, Default)]
@@ -18,6 +18,8 @@ pub(super) struct RetainedMessages {
     /// When messages that do not last for ever end.
     ends: BTreeSet<(Timestamp, Arc<str>)>,
     bytes: usize,
+    /// How many messages each owner has, and their bytes.
+    owners: BTreeMap<Arc<str>, (usize, usize)>,
 }
 
 /// When a message is no longer to be given to anybody.
@@ -27,7 +29,23 @@ fn end_of(message: &Message) -> Option<Timestamp> {
 }
 
 fn bytes_of(message: &Message) -> usize {
-    message.topic.len() + message.payload.len() + 64
+    message.bytes() + 64
+}
+
+/// Whose quota a message counts in.
+fn owner_of(message: &Message) -> Option<&Arc<str>> {
+    match &message.origin {
+        Origin::Client(client) => Some(owner(client)),
+        Origin::Service => None,
+    }
+}
+
+/// A certificate or key counts as one, however many client identifiers it uses.
+fn owner(client: &Client) -> &Arc<str> {
+    match &client.identity {
+        Identity::Certificate(id) | Identity::Signed(id) => id,
+        Identity::Anonymous => &client.id,
+    }
 }
 
 impl RetainedMessages {
@@ -39,14 +57,34 @@ impl RetainedMessages {
             }
             None => self.by_topic.remove(topic),
         };
+        if let Some(message) = message
+            && let Some(owner) = owner_of(message)
+        {
+            let (count, bytes) = self.owners.entry(Arc::clone(owner)).or_default();
+            *count += 1;
+            *bytes += bytes_of(message);
+        }
         if let Some(old) = old {
             self.bytes -= bytes_of(&old);
+            self.disown(&old);
             if let Some(end) = end_of(&old) {
                 self.ends.remove(&(end, Arc::clone(topic)));
             }
         }
         if let Some(end) = message.and_then(|message| end_of(message)) {
             self.ends.insert((end, Arc::clone(topic)));
+        }
+    }
+
+    fn disown(&mut self, message: &Message) {
+        if let Some(owner) = owner_of(message)
+            && let Some((count, bytes)) = self.owners.get_mut(owner)
+        {
+            *count -= 1;
+            *bytes -= bytes_of(message);
+            if *count == 0 {
+                self.owners.remove(owner);
+            }
         }
     }
 
@@ -69,18 +107,22 @@ impl RetainedMessages {
         self.by_topic.get(topic)
     }
 
-    /// Those that match `filter`, in order of topic.
-    pub(super) fn matching(&self, filter: Filter<'_>) -> Vec<Arc<Message>> {
+    /// Those that match `filter`, in order of topic; and how many had to be looked at.
+    pub(super) fn matching(&self, filter: Filter<'_>) -> (Vec<Arc<Message>>, usize) {
         if !filter.has_wildcard() {
-            return self.get(filter.path).cloned().into_iter().collect();
+            return (self.get(filter.path).cloned().into_iter().collect(), 1);
         }
+        let mut looked_at = 0;
         let prefix = filter.literal_prefix();
-        self.by_topic
+        let matching = self
+            .by_topic
             .range::<str, _>((Bound::Included(prefix), Bound::Unbounded))
             .take_while(|(topic, _)| topic.starts_with(prefix))
+            .inspect(|_| looked_at += 1)
             .filter(|(topic, _)| filter.matches(topic))
             .map(|(_, message)| Arc::clone(message))
-            .collect()
+            .collect();
+        (matching, looked_at)
     }
 
     pub(super) fn writes(&self) -> impl Iterator<Item = Write> {
@@ -90,11 +132,28 @@ impl RetainedMessages {
         })
     }
 
-    fn has_room_for(&self, message: &Message, limits: &super::Limits) -> bool {
+    /// Whether a message can be kept; if not, why.
+    pub(super) fn room_for(&self, message: &Message, turn: &Turn<'_>) -> Result<(), &'static str> {
+        if message.payload.is_empty() {
+            return Ok(());
+        }
         let old = self.get(&message.topic);
+        let (limits, budget) = (turn.limits(), &turn.settings.budget);
+        let old_bytes = old.map_or(0, |old| bytes_of(old));
         let count = self.by_topic.len() + usize::from(old.is_none());
-        let bytes = self.bytes + bytes_of(message) - old.map_or(0, |old| bytes_of(old));
-        count <= limits.retained_max && bytes <= limits.retained_bytes_max
+        let bytes = self.bytes + bytes_of(message) - old_bytes;
+        if count > limits.retained_max || bytes > limits.retained_bytes_max {
+            return Err("no room for more retained messages");
+        }
+        let Some(owner) = owner_of(message) else { return Ok(()) };
+        let (count, bytes) = self.owners.get(owner).copied().unwrap_or_default();
+        let own = old.is_some_and(|old| owner_of(old) == Some(owner));
+        let count = count + usize::from(!own);
+        let bytes = bytes + bytes_of(message) - if own { old_bytes } else { 0 };
+        if count > budget.retained_per_owner_max || bytes > budget.retained_bytes_per_owner_max {
+            return Err("it has as many retained messages as it may have");
+        }
+        Ok(())
     }
 }
 
@@ -106,17 +165,16 @@ impl Broker {
             if self.retained.get(&topic).is_some() {
                 self.record(Write::Retained { topic, message: None }, turn.out);
             }
-        } else if self.retained.has_room_for(message, turn.limits()) {
-            let message = Some(Arc::new(message.clone()));
-            self.record(Write::Retained { topic, message }, turn.out);
-        } else {
+        } else if let Err(why) = self.retained.room_for(message, turn) {
             let device = match &message.origin {
                 Origin::Client(client) => Some(Arc::clone(&client.id)),
                 Origin::Service => None,
             };
-            let why = "no room for more retained messages".into();
             let action = Action::RetainPublish;
-            turn.out.refusals.push(Refusal { device, action, topic, why });
+            turn.out.refusals.push(Refusal { device, action, topic, why: why.into() });
+        } else {
+            let message = Some(Arc::new(message.clone()));
+            self.record(Write::Retained { topic, message }, turn.out);
         }
     }
 

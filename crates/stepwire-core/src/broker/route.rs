@@ -257,9 +257,11 @@ impl Broker {
         let Some(session) = self.sessions.get_mut(id) else { return false };
         let (client, stored) = (Arc::clone(&session.record.client.id), session.record.stored);
         let queue = &session.queue;
-        let bytes = queue.bytes() + message.payload.len() + message.topic.len();
+        let bytes = queue.bytes() + message.bytes();
         let many = session.link.is_none() && queue.len() >= turn.limits().queued_max;
-        if many || bytes > turn.limits().queued_bytes_max {
+        // the more the others have, the less one may: who has little is refused last
+        let free = turn.settings.budget.queued_bytes_max.saturating_sub(self.usage.queued_bytes);
+        if many || bytes > turn.limits().queued_bytes_max.min(free) {
             turn.refuse(&client, Action::Receive, &message.topic, "queue is full");
             return false;
         }

@@ -10,8 +10,10 @@ use stepwire_asl::Timestamp;
 
 use super::ConnectionId;
 use super::ending::DisconnectReason;
+use super::guard::Allowance;
 use crate::message::{Client, Message, QoS};
 use crate::mqtt::{PacketId, SubscriptionOptions, Version, Will};
+use crate::rate::Bucket;
 
 /// How long a client identifier is remembered after its last session, so that version numbers
 /// grow; after that they start again.
@@ -47,6 +49,11 @@ pub struct SessionRecord {
 }
 
 impl SessionRecord {
+    /// Whether it is of a session, and not only the memory of one.
+    pub(super) fn is_live(&self) -> bool {
+        self.connected || self.expiry_s > 0
+    }
+
     /// Whether there is a session that a new connection could go on with.
     pub(super) fn is_resumable(&self, now: Timestamp) -> bool {
         !self.connected && self.expiry_s > 0 && self.ends_at().is_none_or(|end| now < end)
@@ -97,7 +104,7 @@ const QUEUED_BYTES: usize = size_of::<(u64, Queued)>() + size_of::<Message>();
 impl Queued {
     fn bytes(&self) -> usize {
         let message = self.message.as_ref();
-        message.map_or(0, |message| message.topic.len() + message.payload.len()) + QUEUED_BYTES
+        message.map_or(0, |message| message.bytes()) + QUEUED_BYTES
     }
 }
 
@@ -107,12 +114,17 @@ pub(super) struct Session {
     pub(super) record: Arc<SessionRecord>,
     /// By filter as the client wrote it.
     pub(super) subscriptions: BTreeMap<Arc<str>, Subscription>,
+    /// How many of them have wildcards.
+    pub(super) wildcards: usize,
     pub(super) queue: Queue,
     /// QoS 2 packets of the client that it has not released.
     pub(super) received: BTreeSet<PacketId>,
     pub(super) link: Option<Box<Link>>,
     /// Its entry in the broker's deadlines.
     pub(super) deadline: Option<Timestamp>,
+    /// What is left of the CONNECTs and take-overs of its client identifier.
+    pub(super) connects: Option<Bucket>,
+    pub(super) takeovers: Option<Bucket>,
 }
 
 impl Session {
@@ -120,10 +132,13 @@ impl Session {
         Session {
             record,
             subscriptions: BTreeMap::new(),
+            wildcards: 0,
             queue: Queue::default(),
             received: BTreeSet::new(),
             link: None,
             deadline: None,
+            connects: None,
+            takeovers: None,
         }
     }
 
@@ -152,6 +167,7 @@ pub(super) struct Link {
     pub(super) aliases_in: Vec<Option<Arc<str>>>,
     pub(super) aliases_out: IndexMap<Arc<str>, NonZeroU16>,
     pub(super) aliases_out_max: u16,
+    pub(super) allowance: Allowance,
 }
 
 impl Link {
@@ -330,6 +346,13 @@ impl Queue {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct SessionId(u32);
 
+#[cfg(test)]
+impl SessionId {
+    pub(super) fn nth(at: usize) -> SessionId {
+        SessionId(at as u32)
+    }
+}
+
 /// All sessions, by a small number and by client identifier.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
@@ -339,10 +362,6 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    pub(super) fn len(&self) -> usize {
-        self.by_client.len()
-    }
-
     pub(super) fn find(&self, client: &str) -> Option<SessionId> {
         self.by_client.get(client).copied()
     }

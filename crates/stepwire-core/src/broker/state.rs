@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::route::Subscribers;
 use super::session::{Session, SessionId, Subscription};
-use super::topic::Filter;
+use super::topic::{Filter, has_wildcard};
 use super::tree::Keep;
 use super::write::Write;
 use super::{Broker, Deadline, Limits, Out};
@@ -19,13 +19,15 @@ impl Broker {
             Write::Session { client, record: Some(record) } => {
                 let id = match self.sessions.by_client_mut(client) {
                     Some((id, session)) => {
-                        session.record = Arc::clone(record);
+                        let old = std::mem::replace(&mut session.record, Arc::clone(record));
+                        self.usage.remove_record(id, &old);
                         id
                     }
                     None => {
                         self.sessions.insert(Arc::clone(client), Session::new(Arc::clone(record)))
                     }
                 };
+                self.usage.add_record(id, record);
                 self.reschedule(id);
             }
             Write::Session { client, record: None } => self.remove_session(client),
@@ -48,7 +50,10 @@ impl Broker {
             }
             Write::Queued { client, number, queued } => {
                 if let Some((_, session)) = self.sessions.by_client_mut(client) {
+                    let before = session.queue.bytes();
                     session.queue.apply(*number, queued.as_ref());
+                    self.usage.queued_bytes += session.queue.bytes();
+                    self.usage.queued_bytes -= before;
                 }
             }
             Write::Retained { topic, message } => self.retained.apply(topic, message.as_ref()),
@@ -120,6 +125,7 @@ impl Broker {
 
     fn remove_session(&mut self, client: &str) {
         let Some((id, session)) = self.sessions.remove(client) else { return };
+        self.usage.remove_session(id, &session);
         if let Some(due) = session.deadline {
             self.deadlines.remove(&(due, Deadline::Session(id)));
         }
@@ -138,11 +144,18 @@ impl Broker {
         subscription: Option<Subscription>,
     ) {
         let Some((id, session)) = self.sessions.by_client_mut(client) else { return };
+        let is_wild = usize::from(has_wildcard(filter));
         let Some(subscription) = subscription else {
-            session.subscriptions.remove(filter);
+            if session.subscriptions.remove(filter).is_some() {
+                session.wildcards -= is_wild;
+                self.usage.remove_subscription(filter);
+            }
             return unsubscribe(&mut self.subscribers, filter, id);
         };
-        session.subscriptions.insert(Arc::clone(filter), subscription);
+        if session.subscriptions.insert(Arc::clone(filter), subscription).is_none() {
+            session.wildcards += is_wild;
+            self.usage.add_subscription(filter);
+        }
         if let Some(Filter { group, path }) = Filter::parse(filter, &Limits::UNLIMITED) {
             self.subscribers.entry(path).put(group, id, subscription);
         }

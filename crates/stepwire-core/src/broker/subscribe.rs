@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::session::{SessionId, Subscription};
 use super::topic::Filter;
 use super::write::Write;
-use super::{Action, Broker, Limits, Turn, presence};
+use super::{Action, Broker, Cause, Limits, Turn, presence};
 use crate::message::Profile;
 use crate::mqtt::{
-    Packet, ReasonCode, RetainHandling, SubAck, Subscribe, SubscriptionOptions, Unsubscribe,
-    Version,
+    Packet, PacketId, ReasonCode, RetainHandling, SubAck, Subscribe, SubscriptionOptions,
+    Unsubscribe, Version,
 };
 
 impl Broker {
@@ -27,6 +27,10 @@ impl Broker {
             return self.fail(id, reason, turn);
         }
         let Subscribe { packet_id, filters, subscription_id, .. } = subscribe;
+        if !self.may_change_filters(id, filters.len(), turn) {
+            return self.subscribe_too_fast(id, packet_id, &filters, turn);
+        }
+        let mut refused = 0;
         let mut reasons = Vec::with_capacity(filters.len());
         let mut granted = Vec::with_capacity(filters.len());
         for (filter, mut options) in filters {
@@ -37,7 +41,10 @@ impl Broker {
                     reasons.push(ReasonCode::granted(options.qos));
                     granted.push((filter, subscription, is_new));
                 }
-                Err(reason) => reasons.push(reason),
+                Err(reason) => {
+                    refused += 1;
+                    reasons.push(reason);
+                }
             }
         }
         turn.send(connection, Packet::SubAck(SubAck { packet_id, reasons }));
@@ -46,6 +53,28 @@ impl Broker {
         }
         let filters: Vec<_> = granted.into_iter().map(|(filter, ..)| filter).collect();
         self.announce_filters(id, "subscribed", &filters, turn);
+        if refused > 0 {
+            self.count_refusals(id, refused, Cause::Refusals, turn);
+        }
+    }
+
+    /// The client changes its subscriptions faster than it may: these are refused.
+    fn subscribe_too_fast(
+        &mut self,
+        id: SessionId,
+        packet_id: PacketId,
+        filters: &[(Arc<str>, SubscriptionOptions)],
+        turn: &mut Turn<'_>,
+    ) {
+        let Some(session) = self.sessions.get(id) else { return };
+        let Some(link) = &session.link else { return };
+        let (connection, client) = (link.connection, Arc::clone(&session.record.client.id));
+        if let Some((filter, _)) = filters.first() {
+            turn.refuse(&client, Action::Subscribe, filter, "faster than it may subscribe");
+        }
+        let reasons = vec![ReasonCode::QuotaExceeded; filters.len()];
+        turn.send(connection, Packet::SubAck(SubAck { packet_id, reasons }));
+        self.count_refusals(id, filters.len() as u64, Cause::FilterRate, turn);
     }
 
     /// Whether the subscription is new; or why it is refused.
@@ -62,15 +91,14 @@ impl Broker {
         if Filter::parse(filter, limits).is_none() {
             return Err(ReasonCode::TopicFilterInvalid);
         }
-        let subscriptions_max = limits.subscriptions_max;
         if !turn.authorize.allows(client, Action::Subscribe, filter) {
             turn.refuse(&client.id, Action::Subscribe, filter, "not authorized");
             return Err(ReasonCode::NotAuthorized);
         }
         let old = session.subscriptions.get(filter);
         let is_new = old.is_none();
-        if is_new && session.subscriptions.len() >= subscriptions_max {
-            turn.refuse(&client.id, Action::Subscribe, filter, "too many subscriptions");
+        if is_new && let Err(why) = self.room_for_subscription(id, filter, turn) {
+            turn.refuse(&client.id, Action::Subscribe, filter, why);
             return Err(ReasonCode::QuotaExceeded);
         }
         if old != Some(&subscription) {
@@ -101,11 +129,26 @@ impl Broker {
                 RetainHandling::DoNotSend => false,
             };
         if retained {
-            for message in self.retained.matching(filter) {
-                self.deliver_shared(id, subscription, &message, true, turn);
-            }
+            self.deliver_retained(id, filter, subscription, turn);
         }
         self.deliver_held(id, filter, subscription, turn);
+    }
+
+    fn deliver_retained(
+        &mut self,
+        id: SessionId,
+        filter: Filter<'_>,
+        subscription: Subscription,
+        turn: &mut Turn<'_>,
+    ) {
+        let (messages, looked_at) = self.retained.matching(filter);
+        for message in messages {
+            self.deliver_shared(id, subscription, &message, true, turn);
+        }
+        // looking through them costs everybody, whether or not there was something to send
+        if !self.may_look_at(id, looked_at, turn) {
+            self.throttle(id, Cause::RetainedRate, ReasonCode::QuotaExceeded, turn);
+        }
     }
 
     pub(super) fn client_unsubscribe(
@@ -123,6 +166,11 @@ impl Broker {
         let valid = |filter: &Arc<str>| Filter::parse(filter, limits).is_some();
         if filters.is_empty() || !filters.iter().all(valid) {
             return self.fail(id, ReasonCode::TopicFilterInvalid, turn);
+        }
+        if !self.may_change_filters(id, filters.len(), turn) {
+            let reasons = vec![ReasonCode::UnspecifiedError; filters.len()];
+            turn.send(connection, Packet::UnsubAck(SubAck { packet_id, reasons }));
+            return self.count_refusals(id, filters.len() as u64, Cause::FilterRate, turn);
         }
         let mut reasons = Vec::with_capacity(filters.len());
         let mut gone = Vec::new();

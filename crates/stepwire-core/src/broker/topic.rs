@@ -37,7 +37,7 @@ impl<'a> Filter<'a> {
 
     /// Whether some of its levels are wildcards.
     pub fn has_wildcard(&self) -> bool {
-        self.path.contains(['+', '#'])
+        has_wildcard(self.path)
     }
 
     /// The start that every matching topic shares, up to the first wildcard.
@@ -69,6 +69,11 @@ impl<'a> Filter<'a> {
         }
         topic_levels.next().is_none()
     }
+}
+
+/// Whether a filter has levels that are wildcards.
+pub(super) fn has_wildcard(path: &str) -> bool {
+    path.contains(['+', '#'])
 }
 
 fn well_formed(path: &str) -> bool {

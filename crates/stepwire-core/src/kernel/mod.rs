@@ -517,6 +517,8 @@ impl Kernel {
                 reply_to(asker, answer, at, step);
             }
         }
+        let cut_offs = out.cut_offs.into_iter();
+        step.effects.extend(cut_offs.map(|cut_off| Effect::Report(Report::CutOff(cut_off))));
         for message in out.messages {
             let mut outcomes = Vec::new();
             self.salt = self.salt.wrapping_add(1);

@@ -214,6 +214,7 @@ impl World {
             Report::InvocationFailed { .. } => self.marks.sometimes("function given up"),
             Report::AnswerRefused { .. }
             | Report::Refused { .. }
+            | Report::CutOff(_)
             | Report::RuleFailed { .. }
             | Report::Undelivered { .. } => {}
             Report::Unreadable { why } => self.checks.problem(format!("unreadable: {why}")),

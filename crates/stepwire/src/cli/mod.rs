@@ -34,7 +34,7 @@ enum Verb {
     /// Run the README's story with simulated devices
     Demo(demo::Demo),
     /// Run a node
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     /// Tell what is wrong with workflow definitions
     Check(check::Check),
     /// Tell what a code means

@@ -16,6 +16,7 @@ use crate::config::{
     Config, DATA_FOLDER, HostPort, Listener, Storage, parse_address, parse_items_folder,
     parse_profile, parse_quota,
 };
+use crate::mqtt_limits::{self, MqttLimit, MqttLimits};
 use crate::node::Node;
 use crate::node_error::NodeError;
 use crate::node_file::reachable;
@@ -58,6 +59,9 @@ pub(super) struct Serve {
     /// Change a quota of workflows, such as `retention-seconds=86400`; repeatable
     #[arg(long, value_name = "KEY=NUMBER", value_parser = parse_quota)]
     quota: Vec<(Quota, u64)>,
+    /// Change what devices may take, such as `connections-max=20000`; repeatable
+    #[arg(long, value_name = "KEY=NUMBER", value_parser = mqtt_limits::parse)]
+    mqtt_limit: Vec<(MqttLimit, u64)>,
     /// JSON file with connections of HTTP tasks and AWS services outside, readable by you alone
     #[arg(long, value_name = "FILE")]
     secrets: Option<PathBuf>,
@@ -107,6 +111,8 @@ impl Serve {
     fn config(self, storage: Storage) -> Config {
         let mut quotas = Quotas::default();
         self.quota.iter().for_each(|(quota, value)| quota.set(&mut quotas, *value));
+        let mut limits = MqttLimits::default();
+        self.mqtt_limit.iter().for_each(|(limit, value)| limit.set(&mut limits, *value));
         Config {
             storage,
             http: self.http,
@@ -121,6 +127,7 @@ impl Serve {
             secrets: self.secrets,
             names: self.name,
             quotas,
+            mqtt_limits: limits.consistent(),
             ..Config::default()
         }
     }

@@ -97,6 +97,7 @@ impl Tracker {
             Observation::ExecutionEnded { execution, status, error, at } => {
                 self.ended(&execution, &status, error, at)
             }
+            Observation::CutOff { .. } => None,
         }
     }
 

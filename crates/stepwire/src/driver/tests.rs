@@ -73,6 +73,8 @@ impl Rim for Notes {
         }
     }
 
+    fn end_of_batch(&mut self) {}
+
     fn observe(&mut self, _: &[Write]) {}
 
     fn failed(&mut self, _: Error) {
@@ -105,9 +107,14 @@ impl Held {
 
     /// Asks for a new thing.
     async fn create(&self, number: u64) {
+        self.create_again(number, number).await;
+    }
+
+    /// Asks for a thing, which changes nothing if it is there.
+    async fn create_again(&self, number: u64, reply: u64) {
         let body = Json::object([("thingName", Json::from(format!("thing-{number}")))]);
         let request = Request::parse(Service::Iot, "CreateThing", &body).unwrap().unwrap();
-        assert!(self.driver.inputs.send(Input::Call { reply: ReplyId(number), request }).await);
+        assert!(self.driver.inputs.send(Input::Call { reply: ReplyId(reply), request }).await);
     }
 
     /// Lets everything go on, and waits until nothing more happens.
@@ -128,6 +135,16 @@ async fn a_reply_leaves_after_the_commit_that_covers_it_and_not_after_an_earlier
     let expected =
         [Seen::Begins, Seen::Durable, Seen::Reply(1), Seen::Begins, Seen::Durable, Seen::Reply(2)];
     assert_eq!(log, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_with_nothing_to_store_waits_for_what_it_rests_on_and_for_no_commit_of_its_own() {
+    let held = Held::over(Arc::new(Memory::new()));
+    held.create(1).await;
+    held.begun.recv().unwrap();
+    held.create_again(1, 2).await;
+    let log = held.finish().await.all();
+    assert_eq!(log, [Seen::Begins, Seen::Durable, Seen::Reply(1), Seen::Reply(2)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -121,6 +121,16 @@ impl Ticket {
         }
     }
 
+    /// The time by the entrance's clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.entrance.now()
+    }
+
+    /// The connection's client sends faster than it may, and is read from more slowly.
+    pub(crate) fn slowed(&self, client: &str) {
+        self.entrance.warnings.slowed(client, self.ip);
+    }
+
     /// The connection was let in: its end is no failure of its address.
     pub fn approve(&mut self) {
         self.is_good = true;

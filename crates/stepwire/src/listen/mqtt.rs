@@ -6,6 +6,7 @@
 //! Read in this order: [`serve`], `session`, [`Connections`].
 
 mod connections;
+mod patience;
 mod session;
 mod stream;
 
@@ -30,15 +31,16 @@ use tokio_rustls::server::TlsStream;
 
 use crate::listen::entrance::{Entrance, Ticket};
 
-pub use connections::Connections;
+pub use connections::{Connections, Room};
+pub use patience::Rates;
 pub use session::serve_stream;
 use stream::Stream;
 
 /// Takes what happens on connections to the kernel.
 pub trait Kernel: Send + Sync + 'static {
-    /// Queues an input; waits while the queue is full. Inputs of one connection are sent one after
-    /// the other and must stay in that order.
-    fn send(&self, input: Input) -> impl Future<Output = ()> + Send;
+    /// Queues inputs of one connection; waits while the queue is full. They are sent one after the
+    /// other and must stay in that order.
+    fn send(&self, inputs: Vec<Input>) -> impl Future<Output = ()> + Send;
 }
 
 /// How a listener treats those who connect.
@@ -67,16 +69,21 @@ pub struct Limits {
     pub packet_bytes_max: usize,
     /// Longest time to send what is left when a connection is closed.
     pub close_timeout: Duration,
+    /// Longest time from the first byte of a packet to its last, besides what its length takes.
+    pub packet_timeout: Duration,
+    /// How many bytes of a packet a second are enough.
+    pub packet_bytes_per_s_min: usize,
+    /// How long a client may not read at all what is sent to it.
+    pub stall_timeout: Duration,
+    /// Who sends faster is read from more slowly.
+    pub rates: Rates,
 }
 
 impl Limits {
-    /// What a listener of this profile bounds.
-    pub fn of(profile: Profile) -> Limits {
-        let packet_bytes_max = match profile {
-            Profile::Standard => broker::Limits::STANDARD.packet_bytes_max,
-            Profile::Aws => broker::Limits::AWS.packet_bytes_max,
-        };
-        Limits { packet_bytes_max: packet_bytes_max as usize, ..Limits::default() }
+    /// Longest time for a packet whose body has so many bytes.
+    fn packet_timeout(&self, body: usize) -> Duration {
+        self.packet_timeout
+            + Duration::from_secs((body / self.packet_bytes_per_s_min.max(1)) as u64)
     }
 }
 
@@ -87,6 +94,13 @@ impl Default for Limits {
             connect_bytes_max: 16 * 1024,
             packet_bytes_max: 1024 * 1024,
             close_timeout: Duration::from_secs(5),
+            packet_timeout: Duration::from_secs(30),
+            packet_bytes_per_s_min: 4_096,
+            stall_timeout: Duration::from_mins(1),
+            rates: {
+                let rates = broker::Rates::STANDARD;
+                Rates { packets: rates.publishes, bytes: rates.publish_bytes }
+            },
         }
     }
 }

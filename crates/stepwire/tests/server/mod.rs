@@ -3,8 +3,9 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek};
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -92,11 +93,13 @@ impl Server {
         self.process.wait().unwrap().code().unwrap()
     }
 
-    fn stderr(&self) -> String {
-        let (mut errors, mut text) = (&self.errors, String::new());
-        errors.rewind().unwrap();
-        errors.read_to_string(&mut text).unwrap();
-        text
+    /// What it has said on standard error so far.
+    pub(crate) fn stderr(&self) -> String {
+        // not by seeking, which would move the process's end too
+        let mut text = vec![0; self.errors.metadata().unwrap().len() as usize];
+        let read = self.errors.read_at(&mut text, 0).unwrap();
+        text.truncate(read);
+        String::from_utf8(text).unwrap()
     }
 
     /// A client of its AWS API.

@@ -3,6 +3,7 @@
 
 mod api;
 mod delivery;
+mod guard;
 mod held;
 mod policy;
 mod presence;
@@ -68,6 +69,7 @@ struct World {
     closed: BTreeMap<ConnectionId, Option<ReasonCode>>,
     messages: Vec<Message>,
     refusals: Vec<Refusal>,
+    cut_offs: Vec<CutOff>,
     confirmed: Vec<Confirmed>,
 }
 
@@ -119,7 +121,9 @@ impl World {
             }
         }
         assert_eq!(self.broker.durable(), self.store, "state is not the fold of its writes");
-        assert_eq!(self.recovered().durable(), self.store, "recovery does not restore the state");
+        let recovered = self.recovered();
+        assert_eq!(recovered.durable(), self.store, "recovery does not restore the state");
+        self.check_usage(&recovered);
         for (connection, packet) in out.sends {
             assert!(!self.closed.contains_key(&connection), "{packet:?} to a closed connection");
             self.inbox.entry(connection).or_default().push(packet);
@@ -127,7 +131,25 @@ impl World {
         self.closed.extend(out.closes);
         self.messages.extend(out.messages);
         self.refusals.extend(out.refusals);
+        self.cut_offs.extend(out.cut_offs);
         self.confirmed.extend(out.confirmed);
+    }
+
+    /// What is counted is what is there, and what is durable of it is counted again.
+    fn check_usage(&self, recovered: &Broker) {
+        let mut counted = Usage::default();
+        for (at, (_, session)) in self.broker.sessions.iter().enumerate() {
+            counted.add_record(SessionId::nth(at), &session.record);
+            session.subscriptions.keys().for_each(|filter| counted.add_subscription(filter));
+            counted.queued_bytes += session.queue.bytes();
+        }
+        assert_eq!(self.broker.usage.sums(), counted.sums(), "what is counted is not there");
+        let all_stored = self.broker.sessions.iter().all(|(_, session)| {
+            session.record.stored || session.subscriptions.is_empty() && session.queue.len() == 0
+        });
+        if all_stored {
+            assert_eq!(recovered.usage.sums(), counted.sums(), "recovery counts otherwise");
+        }
     }
 
     /// A broker that has read the store, as after a crash.

@@ -134,7 +134,7 @@ fn each_way_to_end_has_its_reason() {
     let mut world = World::default();
     for (cause, expected) in [
         (Closed::Lost, "CONNECTION_LOST"),
-        (Closed::ProtocolError, "CLIENT_ERROR"),
+        (Closed::ProtocolError(ReasonCode::MalformedPacket), "CLIENT_ERROR"),
         (Closed::TooSlow, "SERVER_INITIATED_DISCONNECT"),
         (Closed::Shutdown, "SERVER_INITIATED_DISCONNECT"),
     ] {
@@ -287,7 +287,7 @@ fn the_record_of_a_client_says_why_it_is_away() {
 fn all_ends_but_a_goodbye_publish_the_will() {
     for (input, published) in [
         (Some(Closed::Lost), true),
-        (Some(Closed::ProtocolError), true),
+        (Some(Closed::ProtocolError(ReasonCode::MalformedPacket)), true),
         (Some(Closed::TooSlow), true),
         (Some(Closed::Shutdown), true),
         (None, false),

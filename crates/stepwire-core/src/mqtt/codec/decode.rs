@@ -16,6 +16,11 @@ type Result<T> = std::result::Result<T, ReasonCode>;
 
 const MALFORMED: ReasonCode = ReasonCode::MalformedPacket;
 
+/// Topic filters of one packet. A byte of a filter takes many in memory.
+const FILTERS_MAX: usize = 4_096;
+/// User properties of one packet, for the same reason.
+const USER_PROPERTIES_MAX: usize = 1_024;
+
 /// A CONNECT that cannot be answered with packets of its own version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unsupported {
@@ -233,6 +238,7 @@ fn subscribe(version: Version, mut reader: Reader<'_>) -> Result<Subscribe> {
     while !reader.rest.is_empty() {
         let filter = reader.filter()?.into();
         filters.push((filter, subscription_options(version, reader.u8()?)?));
+        check_parts(filters.len(), FILTERS_MAX)?;
     }
     if filters.is_empty() || properties.subscription_ids.len() > 1 {
         return Err(ReasonCode::ProtocolError);
@@ -265,12 +271,18 @@ fn subscription_options(version: Version, byte: u8) -> Result<SubscriptionOption
     })
 }
 
+/// Whether a packet has no more of something than it may have.
+fn check_parts(count: usize, max: usize) -> Result<()> {
+    if count > max { Err(ReasonCode::QuotaExceeded) } else { Ok(()) }
+}
+
 fn unsubscribe(version: Version, mut reader: Reader<'_>) -> Result<Unsubscribe> {
     let packet_id = reader.packet_id()?;
     let properties = reader.properties(version, UNSUBSCRIBE_PROPERTIES)?;
     let mut filters = Vec::with_capacity(1);
     while !reader.rest.is_empty() {
         filters.push(reader.filter()?.into());
+        check_parts(filters.len(), FILTERS_MAX)?;
     }
     if filters.is_empty() {
         return Err(ReasonCode::ProtocolError);
@@ -419,7 +431,10 @@ impl Found {
                 let number = NonZeroU16::new(reader.u16()?);
                 self.topic_alias = Some(number.ok_or(ReasonCode::TopicAliasInvalid)?);
             }
-            property::USER => self.user.push((reader.text()?.into(), reader.text()?.into())),
+            property::USER => {
+                self.user.push((reader.text()?.into(), reader.text()?.into()));
+                check_parts(self.user.len(), USER_PROPERTIES_MAX)?;
+            }
             property::PACKET_BYTES_MAX => match reader.u32()? {
                 0 => return Err(ReasonCode::ProtocolError),
                 bytes => self.packet_bytes_max = Some(bytes),

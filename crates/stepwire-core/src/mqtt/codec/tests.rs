@@ -220,3 +220,20 @@ fn no_bytes_are_beyond_the_decoder() {
     }
     assert!(read > 5_000 && refused > 5_000, "{read} read, {refused} refused");
 }
+
+#[test]
+fn a_packet_has_only_so_many_filters_and_user_properties() {
+    let over = Err(ReasonCode::QuotaExceeded);
+    let filters = |count| [b"\0\x01\0".to_vec(), b"\0\x01a\0".repeat(count)].concat();
+    assert!(decode(Version::V5, 0x82, &filters(4_096)).is_ok());
+    assert_eq!(decode(Version::V5, 0x82, &filters(4_097)), over);
+    let filters = [b"\0\x01\0".to_vec(), b"\0\x01a".repeat(4_097)].concat();
+    assert_eq!(decode(Version::V5, 0xA2, &filters), over);
+    let publish = |count: usize| {
+        let properties = b"\x26\0\0\0\0".repeat(count);
+        let length = [(properties.len() & 0x7F) as u8 | 0x80, (properties.len() >> 7) as u8];
+        [b"\0\x01t".to_vec(), length.to_vec(), properties].concat()
+    };
+    assert!(decode(Version::V5, 0x30, &publish(1_024)).is_ok());
+    assert_eq!(decode(Version::V5, 0x30, &publish(1_025)), over);
+}

@@ -15,14 +15,19 @@ use stepwire_core::mqtt::codec::{self, Frame, Unsupported};
 use stepwire_core::mqtt::{ConnAck, Connect, Disconnect, Packet, ReasonCode, Version};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::task::coop;
-use tokio::time::{self, Instant};
+use tokio::time::{self, Instant, Sleep};
 
 use super::connections::{Connections, End, Outbox, Todo};
+use super::patience::{Pace, Patience};
 use super::{Kernel, Limits};
 use crate::listen::entrance::Ticket;
 
 /// Bytes read at a time.
 const READ_BYTES: usize = 16 * 1024;
+/// Bytes of a packet that has only begun, from which on they are counted.
+const INBOUND_BYTES: usize = 32 * 1024;
+/// Packets sent to the kernel at a time.
+const PACKETS_MAX: usize = 64;
 /// Bytes to write at a time, unless one packet is larger.
 const WRITE_BYTES: usize = 32 * 1024;
 /// How long a closed connection may go on sending before it is reset.
@@ -73,21 +78,27 @@ pub async fn serve_stream<S: AsyncRead + AsyncWrite + Unpin + Send>(
         outbound: BytesMut::new(),
         unflushed: false,
         is_accepted: false,
+        pace: Pace::new(limits.rates, ticket.now()),
+        ticket,
+        reading: Patience::default(),
+        is_inbound_noted: false,
+        writing: Patience::default(),
+        pause: None,
     };
     if let Some(older) = older {
         // what the client did there came first: a DISCONNECT is not to become a take-over
         older.caught_up().await;
     }
-    kernel.send(Input::Connect { connection, principal, connect }).await;
-    let end = session.run(kernel).await;
+    kernel.send(vec![Input::Connect { connection, principal, connect }]).await;
+    let end = session.run(limits, connections, kernel).await;
     if let Some(cause) = end.cause() {
-        kernel.send(Input::Closed { connection, cause }).await;
+        kernel.send(vec![Input::Closed { connection, cause }]).await;
     }
     // not before: a newer connection of the client must find this one, or know that it ended
     connections.remove(connection);
     session.outbox.finish();
     if session.is_accepted {
-        ticket.approve();
+        session.ticket.approve();
     }
     Box::pin(session.close(end, limits)).await;
 }
@@ -159,8 +170,9 @@ impl Ended {
     fn cause(self) -> Option<Closed> {
         match self {
             Ended::Gone => Some(Closed::Lost),
-            Ended::Invalid(_) => Some(Closed::ProtocolError),
+            Ended::Invalid(reason) => Some(Closed::ProtocolError(reason)),
             Ended::Ours(End::TooSlow) => Some(Closed::TooSlow),
+            Ended::Ours(End::NoRoom) => Some(Closed::NoRoom),
             Ended::Ours(End::Shutdown) => Some(Closed::Shutdown),
             Ended::Ours(End::Closed(_)) => None,
         }
@@ -183,45 +195,118 @@ struct Session<S> {
     unflushed: bool,
     /// Whether its CONNECT was.
     is_accepted: bool,
+    ticket: Ticket,
+    pace: Pace,
+    /// For the rest of a packet.
+    reading: Patience,
+    /// Whether the outbox knows how much was read of it.
+    is_inbound_noted: bool,
+    /// For the client to read on.
+    writing: Patience,
+    /// Nothing is read until then.
+    pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
-    async fn run(&mut self, kernel: &impl Kernel) -> Ended {
+    async fn run(
+        &mut self,
+        limits: &Limits,
+        connections: &Connections,
+        kernel: &impl Kernel,
+    ) -> Ended {
         loop {
             if let Err(reason) = self.deliver(kernel).await {
                 return Ended::Invalid(reason);
             }
-            if let Err(end) = poll_fn(|context| self.poll(context)).await {
+            self.settle(limits, connections);
+            if let Err(end) = poll_fn(|context| self.poll(limits, context)).await {
                 return end;
             }
         }
     }
 
+    /// Counts what was read: a client that sends too fast is not read from for a while.
+    fn settle(&mut self, limits: &Limits, connections: &Connections) {
+        if let Some(pause) = self.pace.pause(limits.rates, self.ticket.now()) {
+            self.ticket.slowed(self.outbox.client());
+            self.pause = Some(Box::pin(time::sleep(pause)));
+        }
+        if self.inbound.len() > INBOUND_BYTES || self.is_inbound_noted {
+            self.is_inbound_noted = self.inbound.len() > INBOUND_BYTES;
+            self.outbox.note_inbound(if self.is_inbound_noted { self.inbound.len() } else { 0 });
+            connections.relieve();
+        }
+    }
+
     /// Sends every whole packet to the kernel, in order.
     async fn deliver(&mut self, kernel: &impl Kernel) -> Result<(), ReasonCode> {
-        let mut done = 0;
-        while let Some(rest) = self.inbound.get(done..)
-            && let Some(Frame { first, head, body }) = codec::frame(rest, self.packet_bytes_max)?
-            && let Some(bytes) = rest.get(head..head + body)
-        {
-            let packet = codec::decode(self.version, first, bytes)?;
-            done += head + body;
-            kernel.send(Input::Packet { connection: self.connection, packet }).await;
+        loop {
+            let (packets, invalid) = self.decode();
+            let full = packets.len() == PACKETS_MAX;
+            if !packets.is_empty() {
+                kernel.send(packets).await;
+            }
+            match invalid {
+                Some(reason) => return Err(reason),
+                None if full => {}
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Takes the whole packets that were read, [`PACKETS_MAX`] at most, and says what is wrong with
+    /// the bytes after them.
+    fn decode(&mut self) -> (Vec<Input>, Option<ReasonCode>) {
+        let (mut packets, mut done, mut invalid) = (Vec::new(), 0, None);
+        while packets.len() < PACKETS_MAX {
+            match self.packet_at(done) {
+                Ok(Some((bytes, packet))) => {
+                    done += bytes;
+                    self.pace.count(&packet, bytes);
+                    packets.push(Input::Packet { connection: self.connection, packet });
+                }
+                Ok(None) => break,
+                Err(reason) => {
+                    invalid = Some(reason);
+                    break;
+                }
+            }
+        }
+        if done > 0 {
+            self.reading.reset();
         }
         if done == self.inbound.len() {
             self.inbound = Vec::new();
         } else {
             self.inbound.drain(..done);
         }
-        Ok(())
+        (packets, invalid)
+    }
+
+    /// The packet that begins at `at` and its length, if it is whole.
+    fn packet_at(&self, at: usize) -> Result<Option<(usize, Packet)>, ReasonCode> {
+        let Some(rest) = self.inbound.get(at..) else { return Ok(None) };
+        let Some(Frame { first, head, body }) = codec::frame(rest, self.packet_bytes_max)? else {
+            return Ok(None);
+        };
+        let Some(bytes) = rest.get(head..head + body) else { return Ok(None) };
+        Ok(Some((head + body, codec::decode(self.version, first, bytes)?)))
     }
 
     /// Writes what there is to write; ready when something was read, or at the end.
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Ended>> {
-        match self.poll_write(context) {
+    fn poll(&mut self, limits: &Limits, context: &mut Context<'_>) -> Poll<Result<(), Ended>> {
+        match self.poll_write(limits, context) {
             Ok(None) => {}
             Ok(Some(end)) => return Poll::Ready(Err(Ended::Ours(end))),
             Err(_) => return Poll::Ready(Err(Ended::Gone)),
+        }
+        if let Some(pause) = &mut self.pause {
+            if pause.as_mut().poll(context).is_pending() {
+                // what it sends faster than it may keeps nobody waiting
+                self.outbox.catch_up();
+                return Poll::Pending;
+            }
+            self.pause = None;
         }
         match self.poll_read(context) {
             Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Err(Ended::Gone)),
@@ -231,13 +316,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 if coop::has_budget_remaining() {
                     self.outbox.catch_up();
                 }
-                Poll::Pending
+                self.poll_patience(limits, context)
             }
         }
     }
 
+    /// Ready when the client does not finish a packet that it has begun.
+    fn poll_patience(
+        &mut self,
+        limits: &Limits,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), Ended>> {
+        if self.inbound.is_empty() {
+            return Poll::Pending;
+        }
+        let (inbound, bytes_max) = (&self.inbound, self.packet_bytes_max);
+        let over = self.reading.poll(context, || {
+            let frame = codec::frame(inbound, bytes_max).ok().flatten();
+            limits.packet_timeout(frame.map_or(0, |frame| frame.body))
+        });
+        over.map(|()| Err(Ended::Invalid(ReasonCode::KeepAliveTimeout)))
+    }
+
     /// Writes until nothing is left, or the stream takes no more. Says when we are to end.
-    fn poll_write(&mut self, context: &mut Context<'_>) -> io::Result<Option<End>> {
+    fn poll_write(
+        &mut self,
+        limits: &Limits,
+        context: &mut Context<'_>,
+    ) -> io::Result<Option<End>> {
         loop {
             if self.outbound.is_empty() && self.sending.len() == 0 {
                 match self.outbox.poll(context) {
@@ -255,14 +361,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 Poll::Ready(Ok(count)) => {
                     self.outbound.advance(count);
                     self.unflushed = true;
+                    self.writing.reset();
                 }
                 Poll::Ready(Err(error)) => return Err(error),
                 Poll::Pending => {
                     // the client does not read: all that can come now is the end
-                    return Ok(match self.outbox.poll_end(context) {
-                        Poll::Ready(end) => Some(end),
-                        Poll::Pending => None,
-                    });
+                    return Ok(self.poll_stalled(limits, context));
                 }
             }
         }
@@ -270,13 +374,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             self.outbound = BytesMut::new();
             self.sending = Vec::new().into_iter();
         }
-        if self.unflushed
-            && let Poll::Ready(flushed) = Pin::new(&mut self.stream).poll_flush(context)
-        {
-            flushed?;
+        if self.unflushed {
+            match Pin::new(&mut self.stream).poll_flush(context) {
+                Poll::Ready(flushed) => flushed?,
+                Poll::Pending => return Ok(self.poll_stalled(limits, context)),
+            }
             self.unflushed = false;
+            self.writing.reset();
         }
         Ok(None)
+    }
+
+    /// The end, if it has come while the client does not read.
+    fn poll_stalled(&mut self, limits: &Limits, context: &mut Context<'_>) -> Option<End> {
+        match self.outbox.poll_end(context) {
+            Poll::Ready(end) => Some(end),
+            Poll::Pending => {
+                let over = self.writing.poll(context, || limits.stall_timeout);
+                over.is_ready().then_some(End::TooSlow)
+            }
+        }
     }
 
     /// Encodes packets up to a good size for one write.
@@ -307,7 +424,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     /// Sends what is left and, to MQTT 5.0 clients, why it is over.
     async fn close(mut self, end: Ended, limits: &Limits) {
         let reason = match end {
-            Ended::Gone | Ended::Ours(End::TooSlow) => return,
+            Ended::Gone | Ended::Ours(End::TooSlow | End::NoRoom) => return,
             Ended::Invalid(reason) => Some(reason),
             Ended::Ours(End::Closed(reason)) => reason,
             Ended::Ours(End::Shutdown) => Some(ReasonCode::ServerShuttingDown),

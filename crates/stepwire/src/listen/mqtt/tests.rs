@@ -14,8 +14,8 @@ use crate::listen::gate;
 struct Heard(UnboundedSender<Input>);
 
 impl Kernel for Heard {
-    async fn send(&self, input: Input) {
-        let _ = self.0.send(input);
+    async fn send(&self, inputs: Vec<Input>) {
+        inputs.into_iter().for_each(|input| drop(self.0.send(input)));
     }
 }
 
