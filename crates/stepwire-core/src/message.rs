@@ -41,8 +41,8 @@ pub struct Message {
 /// MQTT 5 properties that a broker forwards (MQTT 5.0, 3.3.2.3).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Properties {
-    /// Payload format indicator: `true` says UTF-8.
-    pub payload_is_utf8: bool,
+    /// Payload format indicator: `true` says UTF-8, `false` unspecified bytes; `None` was not sent.
+    pub payload_is_utf8: Option<bool>,
     /// Seconds the message may wait for a receiver, from `Message::at`.
     pub message_expiry_s: Option<u32>,
     /// Content type.

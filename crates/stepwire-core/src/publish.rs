@@ -139,8 +139,9 @@ pub(crate) fn properties_with(
     user_properties: UserProperties,
 ) -> Result<Properties, ApiError> {
     let payload_is_utf8 = match p.optional_text("payloadFormatIndicator")? {
-        None | Some("UNSPECIFIED_BYTES") => false,
-        Some("UTF8_DATA") => true,
+        None => None,
+        Some("UNSPECIFIED_BYTES") => Some(false),
+        Some("UTF8_DATA") => Some(true),
         Some(other) => {
             let why = format!("`{other}` is neither UNSPECIFIED_BYTES nor UTF8_DATA");
             return Err(p.invalid("payloadFormatIndicator", &why));
@@ -209,7 +210,7 @@ mod tests {
             qos: QoS::AtLeastOnce,
             retain: true,
             properties: Properties {
-                payload_is_utf8: true,
+                payload_is_utf8: Some(true),
                 message_expiry_s: Some(30),
                 content_type: Some("text/plain".into()),
                 response_topic: Some("c".into()),

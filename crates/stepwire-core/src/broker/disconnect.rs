@@ -180,14 +180,19 @@ impl Broker {
         }
     }
 
-    /// Takes everything of a session away but its record.
+    /// Takes everything of a session away but its record. What it got for a group goes to another
+    /// of the group.
     fn forget_state(&mut self, id: SessionId, turn: &mut Turn<'_>) {
         let Some(session) = self.sessions.get(id) else { return };
         let stored = session.record.stored;
+        let unclaimed = session.queue.unclaimed();
         for write in session_writes(&session.record.client.id, session) {
             self.note(stored, write.removal(), turn.out);
         }
         self.give_up_confirmations(id, turn);
+        for (filter, message) in unclaimed {
+            self.pass_on(&filter, &message, turn);
+        }
     }
 
     fn record_session(&mut self, record: SessionRecord, turn: &mut Turn<'_>) {

@@ -27,6 +27,7 @@ mod route;
 mod session;
 mod state;
 mod subscribe;
+mod subscribers;
 mod topic;
 mod tree;
 mod usage;
@@ -65,8 +66,8 @@ use api::{Awaited, Confirmation};
 use ending::Ending;
 use held::HeldMessages;
 use retained::RetainedMessages;
-use route::{Match, Subscribers};
 use session::{SessionId, Sessions};
+use subscribers::{Match, Subscribers};
 use tree::FilterTree;
 use usage::Usage;
 

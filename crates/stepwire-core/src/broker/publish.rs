@@ -166,8 +166,10 @@ fn check(link: &mut Link, publish: &mut Publish, limits: &Limits) -> Result<(), 
     {
         return Err(ReasonCode::ProtocolError);
     }
-    if let Some(alias) = publish.topic_alias {
-        resolve(link, alias.get(), &mut publish.topic, limits)?;
+    match publish.topic_alias {
+        Some(alias) => resolve(link, alias.get(), &mut publish.topic, limits)?,
+        None if publish.topic.is_empty() => return Err(ReasonCode::ProtocolError),
+        None => {}
     }
     if !is_topic_name(&publish.topic, limits) {
         return Err(ReasonCode::TopicNameInvalid);

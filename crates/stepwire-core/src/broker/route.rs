@@ -5,79 +5,13 @@ use std::sync::Arc;
 use stepwire_asl::Timestamp;
 
 use super::session::{Link, Queued, SessionId, Sessions, Subscription};
+use super::subscribers::Match;
+use super::topic::Filter;
 use super::tree::Reach;
 use super::write::Write;
-use super::{Action, Broker, ConnectionId, Out, Turn};
+use super::{Action, Broker, ConnectionId, Limits, Out, Turn};
 use crate::message::{Message, QoS};
 use crate::mqtt::{Ack, Packet, PacketId, Publish, Version};
-
-/// One session that subscribes.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Match {
-    session: SessionId,
-    subscription: Subscription,
-}
-
-/// Who subscribes to one filter.
-#[derive(Debug, Default)]
-pub(super) struct Subscribers {
-    members: Vec<Match>,
-    groups: Vec<Group>,
-}
-
-/// A shared subscription (MQTT 5.0, 4.8.2).
-#[derive(Debug)]
-struct Group {
-    name: Box<str>,
-    members: Vec<Match>,
-}
-
-impl Subscribers {
-    /// Adds a session or changes its subscription.
-    pub(super) fn put(
-        &mut self,
-        group: Option<&str>,
-        session: SessionId,
-        subscription: Subscription,
-    ) {
-        let members = match group {
-            None => &mut self.members,
-            Some(name) => self.group(name),
-        };
-        let new = Match { session, subscription };
-        match members.binary_search_by_key(&session, |member| member.session) {
-            Ok(at) => members[at] = new,
-            Err(at) => members.insert(at, new),
-        }
-    }
-
-    fn group(&mut self, name: &str) -> &mut Vec<Match> {
-        let at = self.groups.iter().position(|group| *group.name == *name).unwrap_or_else(|| {
-            self.groups.push(Group { name: name.into(), members: Vec::new() });
-            self.groups.len() - 1
-        });
-        &mut self.groups[at].members
-    }
-
-    /// Takes a session out.
-    pub(super) fn remove(&mut self, group: Option<&str>, session: SessionId) {
-        let Some(name) = group else { return remove(&mut self.members, session) };
-        if let Some(group) = self.groups.iter_mut().find(|group| *group.name == *name) {
-            remove(&mut group.members, session);
-        }
-        self.groups.retain(|group| !group.members.is_empty());
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.members.is_empty() && self.groups.is_empty()
-    }
-}
-
-fn remove(members: &mut Vec<Match>, session: SessionId) {
-    if let Ok(at) = members.binary_search_by_key(&session, |member| member.session) {
-        members.remove(at);
-    }
-}
 
 /// Whether a session that subscribes to `a/#` gets messages of `a`.
 fn takes_parent(sessions: &Sessions, found: &Match) -> bool {
@@ -91,6 +25,8 @@ struct Delivery {
     qos: QoS,
     retain: bool,
     subscription_ids: Vec<u32>,
+    /// The filter of the shared subscription it is for.
+    shared: Option<Arc<str>>,
 }
 
 impl Delivery {
@@ -108,22 +44,22 @@ impl Delivery {
 
     fn packet(&self, message: &Message, now: Timestamp) -> Option<Publish> {
         let ids = self.subscription_ids.clone();
-        publish(message, now, self.qos, self.retain, ids)
+        let expiry_s = remaining(message, now)?;
+        Some(publish(message, expiry_s, self.qos, self.retain, ids))
     }
 }
 
-/// The packet that delivers `message`; `None` when it has expired.
+/// The packet that delivers `message`, which may wait for `expiry_s` seconds more.
 fn publish(
     message: &Message,
-    now: Timestamp,
+    expiry_s: Option<u32>,
     qos: QoS,
     retain: bool,
     subscription_ids: Vec<u32>,
-) -> Option<Publish> {
-    let message_expiry_s = remaining(message, now)?;
+) -> Publish {
     let mut properties = message.properties.clone();
-    properties.message_expiry_s = message_expiry_s;
-    Some(Publish {
+    properties.message_expiry_s = expiry_s;
+    Publish {
         dup: false,
         qos,
         retain,
@@ -133,7 +69,7 @@ fn publish(
         subscription_ids,
         properties,
         payload: message.payload.clone(),
-    })
+    }
 }
 
 /// Seconds the message may still wait, if it bounds them; `None` when it has expired.
@@ -155,7 +91,7 @@ impl Broker {
         turn: &mut Turn<'_>,
     ) -> bool {
         let mut matches = std::mem::take(&mut self.matches);
-        self.collect(&message.topic, from, &mut matches);
+        let chosen = self.collect(&message.topic, from, &mut matches);
         let mut shared = None;
         let mut reached = false;
         for of_session in matches.chunk_by(|a, b| a.session == b.session) {
@@ -166,7 +102,34 @@ impl Broker {
         matches.clear();
         matches.shrink_to(4_096);
         self.matches = matches;
+        // a copy of its own: one client may have both kinds of subscription (MQTT 5.0, 4.8.2)
+        for (filter, member) in chosen {
+            let delivery = Delivery { shared: Some(filter), ..Delivery::of(&[member], message) };
+            reached |= self.deliver(member.session, delivery, message, &mut shared, turn);
+        }
         reached
+    }
+
+    /// Gives a message of a shared subscription to another of the group, if there is one.
+    pub(super) fn pass_on(
+        &mut self,
+        filter: &Arc<str>,
+        message: &Arc<Message>,
+        turn: &mut Turn<'_>,
+    ) {
+        self.turns = self.turns.wrapping_add(1);
+        let Some(Filter { path, .. }) = Filter::parse(filter, &Limits::UNLIMITED) else { return };
+        let Some(subscribers) = self.subscribers.get(path) else { return };
+        let group = subscribers.groups.iter().find(|group| group.filter == *filter);
+        let of_parent = path.strip_suffix("/#") == Some(&*message.topic);
+        let wants = |found: &&Match| !of_parent || takes_parent(&self.sessions, found);
+        let member = group.and_then(|group| group.choose(self.turns, &self.sessions, wants));
+        if let Some(member) = member {
+            let filter = Some(Arc::clone(filter));
+            let delivery = Delivery { shared: filter, ..Delivery::of(&[member], message) };
+            let shared = &mut Some(Arc::clone(message));
+            self.deliver(member.session, delivery, message, shared, turn);
+        }
     }
 
     /// Delivers a message that is shared already, for one subscription.
@@ -180,34 +143,37 @@ impl Broker {
     ) -> bool {
         let qos = options.qos.min(message.qos);
         let subscription_ids = subscription_id.into_iter().collect();
-        let delivery = Delivery { qos, retain, subscription_ids };
+        let delivery = Delivery { qos, retain, subscription_ids, shared: None };
         self.deliver(id, delivery, message, &mut Some(Arc::clone(message)), turn)
     }
 
-    /// Sessions that subscribe to `topic`, in order, each with all its subscriptions.
-    fn collect(&mut self, topic: &str, from: Option<SessionId>, matches: &mut Vec<Match>) {
+    /// Sessions that subscribe to `topic`, in order, each with all its subscriptions; and one of
+    /// each group, with the group's filter.
+    fn collect(
+        &mut self,
+        topic: &str,
+        from: Option<SessionId>,
+        matches: &mut Vec<Match>,
+    ) -> Vec<(Arc<str>, Match)> {
         self.turns = self.turns.wrapping_add(1);
         let Broker { subscribers, sessions, turns, .. } = self;
         let mut sources = 0;
+        let mut chosen = Vec::new();
         subscribers.matches(topic, &mut |found, reach| {
-            sources += 1 + found.groups.len();
+            sources += 1;
             let wants = |found: &&Match| reach == Reach::Itself || takes_parent(sessions, found);
             let own =
                 |found: &Match| found.subscription.options.no_local && Some(found.session) == from;
             matches.extend(found.members.iter().filter(|found| !own(found)).filter(wants));
-            for Group { members, .. } in &found.groups {
-                let start = *turns % members.len().max(1);
-                let (before, after) = members.split_at(start);
-                let connected = |found: &&Match| {
-                    sessions.get(found.session).is_some_and(|session| session.link.is_some())
-                };
-                let mut in_turn = after.iter().chain(before).filter(wants);
-                matches.extend(in_turn.clone().find(connected).or_else(|| in_turn.next()));
+            for group in &found.groups {
+                let member = group.choose(*turns, sessions, wants);
+                chosen.extend(member.map(|member| (Arc::clone(&group.filter), member)));
             }
         });
         if sources > 1 {
             matches.sort_by_key(|found| found.session);
         }
+        chosen
     }
 
     fn deliver(
@@ -271,16 +237,17 @@ impl Broker {
             && let Some(packet_id) = queue.open(link.window)
         {
             let Some(packet) = delivery.packet(message, turn.now) else { return false };
+            let packet = Publish { packet_id: Some(packet_id), ..packet };
             if !fits(link, &packet) {
                 turn.refuse(&client, Action::Receive, &message.topic, TOO_LARGE);
                 return false;
             }
-            now = Some(Publish { packet_id: Some(packet_id), ..packet });
+            now = Some(packet);
         }
         let message = Arc::clone(shared.get_or_insert_with(|| Arc::new(message.clone())));
-        let Delivery { qos, retain, subscription_ids } = delivery;
-        let sent = now.is_some();
-        let queued = Some(Queued { qos, retain, sent, subscription_ids, message: Some(message) });
+        let Delivery { qos, retain, subscription_ids, shared } = delivery;
+        let (sent, message) = (now.is_some(), Some(message));
+        let queued = Some(Queued { qos, retain, sent, subscription_ids, shared, message });
         self.note(stored, Write::Queued { client, number, queued }, turn.out);
         if let Some(packet) = now
             && let Some(session) = self.sessions.get_mut(id)
@@ -323,9 +290,13 @@ impl Broker {
         };
         let Queued { qos, retain, .. } = *next.queued;
         let ids = next.queued.subscription_ids.clone();
-        let Some(packet) = publish(message, turn.now, qos, retain, ids) else {
-            return Some(Step::Drop(next.number));
+        let expiry_s = match remaining(message, turn.now) {
+            Some(expiry_s) => expiry_s,
+            // its delivery has begun and goes on (MQTT 5.0, 4.3.3)
+            None if next.again => Some(0),
+            None => return Some(Step::Drop(next.number)),
         };
+        let packet = publish(message, expiry_s, qos, retain, ids);
         let packet = Publish { packet_id: Some(next.packet_id), dup: next.again, ..packet };
         let client = &session.record.client;
         if !turn.authorize.allows(client, Action::Receive, &message.topic) {
@@ -379,7 +350,13 @@ fn send(link: &mut Link, mut packet: Publish, out: &mut Out) {
     out.sends.push((connection, Packet::Publish(packet)));
 }
 
+/// Shorter topics are shorter than the property, which may lengthen the length of properties too.
+const ALIASED_BYTES_MIN: usize = 4;
+
 fn use_alias(link: &mut Link, packet: &mut Publish) {
+    if packet.topic.len() < ALIASED_BYTES_MIN {
+        return;
+    }
     if let Some(alias) = link.aliases_out.get(&packet.topic) {
         packet.topic_alias = Some(*alias);
         packet.topic = Arc::default();

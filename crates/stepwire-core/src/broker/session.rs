@@ -94,6 +94,8 @@ pub struct Queued {
     pub sent: bool,
     /// Subscription identifiers of the delivery.
     pub subscription_ids: Vec<u32>,
+    /// The filter of the shared subscription that it is for, if it is for one.
+    pub shared: Option<Arc<str>>,
     /// The message; `None` when the client has it and only the release is open (QoS 2).
     pub message: Option<Arc<Message>>,
 }
@@ -286,6 +288,18 @@ impl Queue {
         let number = first + (wanted + SPAN - first % SPAN) % SPAN;
         let at = self.position(number).ok()?;
         (number < self.cursor).then(|| (number, &self.entries[at].1))
+    }
+
+    /// Messages of shared subscriptions that another of the group may have when the session ends: of
+    /// QoS 2, only those that were not sent (MQTT 5.0, 4.8.2).
+    pub(super) fn unclaimed(&self) -> Vec<(Arc<str>, Arc<Message>)> {
+        let unclaimed = |(number, queued): &(u64, Queued)| {
+            let begun = queued.sent || *number < self.sent;
+            let filter =
+                queued.shared.as_ref().filter(|_| queued.qos == QoS::AtLeastOnce || !begun)?;
+            Some((Arc::clone(filter), Arc::clone(queued.message.as_ref()?)))
+        };
+        self.entries.iter().filter_map(unclaimed).collect()
     }
 
     /// Message `number`.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::route::Subscribers;
 use super::session::{Session, SessionId, Subscription};
+use super::subscribers::Subscribers;
 use super::topic::{Filter, has_wildcard};
 use super::tree::Keep;
 use super::write::Write;
@@ -157,15 +157,17 @@ impl Broker {
             self.usage.add_subscription(filter);
         }
         if let Some(Filter { group, path }) = Filter::parse(filter, &Limits::UNLIMITED) {
-            self.subscribers.entry(path).put(group, id, subscription);
+            let shared = group.map(|_| filter);
+            self.subscribers.entry(path).put(shared, id, subscription);
         }
     }
 }
 
 fn unsubscribe(subscribers: &mut super::FilterTree<Subscribers>, filter: &str, id: SessionId) {
     if let Some(Filter { group, path }) = Filter::parse(filter, &Limits::UNLIMITED) {
+        let shared = group.map(|_| filter);
         subscribers.update(path, |subscribers| {
-            subscribers.remove(group, id);
+            subscribers.remove(shared, id);
             if subscribers.is_empty() { Keep::No } else { Keep::Yes }
         });
     }

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::session::{SessionId, Subscription};
+use super::session::{Link, SessionId, Subscription};
 use super::topic::Filter;
 use super::write::Write;
 use super::{Action, Broker, Cause, Limits, Turn, presence};
 use crate::message::Profile;
 use crate::mqtt::{
     Packet, PacketId, ReasonCode, RetainHandling, SubAck, Subscribe, SubscriptionOptions,
-    Unsubscribe, Version,
+    Unsubscribe, Version, varint_len,
 };
 
 impl Broker {
@@ -23,7 +23,9 @@ impl Broker {
         let Some(link) = &session.link else { return };
         let (connection, version) = (link.connection, link.version);
         let profile = session.record.client.profile;
-        if let Err(reason) = check(&subscribe, version, profile, turn.limits_of(profile)) {
+        let checked = check(&subscribe, version, profile, turn.limits_of(profile))
+            .and_then(|()| answer_fits(link, subscribe.filters.len()));
+        if let Err(reason) = checked {
             return self.fail(id, reason, turn);
         }
         let Subscribe { packet_id, filters, subscription_id, .. } = subscribe;
@@ -162,6 +164,9 @@ impl Broker {
         let connection = link.connection;
         let profile = session.record.client.profile;
         let Unsubscribe { packet_id, filters, .. } = unsubscribe;
+        if let Err(reason) = answer_fits(link, filters.len()) {
+            return self.fail(id, reason, turn);
+        }
         let limits = turn.limits_of(profile);
         let valid = |filter: &Arc<str>| Filter::parse(filter, limits).is_some();
         if filters.is_empty() || !filters.iter().all(valid) {
@@ -217,6 +222,14 @@ impl Broker {
             self.announce(event, turn);
         }
     }
+}
+
+/// Whether the client takes an answer with so many reasons. It cannot be left out, and a part of it
+/// would be wrong (MQTT 5.0, 3.1.2.11.4).
+fn answer_fits(link: &Link, reasons: usize) -> Result<(), ReasonCode> {
+    let body = 3 + reasons;
+    let fits = 1 + varint_len(body) + body <= link.packet_bytes_max;
+    if fits { Ok(()) } else { Err(ReasonCode::PacketTooLarge) }
 }
 
 /// Checks what no reason code of SUBACK can say.

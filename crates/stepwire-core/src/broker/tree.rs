@@ -60,6 +60,22 @@ impl<V: Default> FilterTree<V> {
         node.here.get_or_insert_default()
     }
 
+    /// The value of `filter`, if it has one.
+    pub(super) fn get(&self, filter: &str) -> Option<&V> {
+        if !filter.contains(['+', '#']) {
+            return self.exact.get(filter);
+        }
+        let mut node = &self.root;
+        for level in filter.split('/') {
+            node = match level {
+                "#" => return node.below.as_ref(),
+                "+" => node.any.as_deref()?,
+                _ => node.children.get(level)?,
+            };
+        }
+        node.here.as_ref()
+    }
+
     /// Changes the value of `filter`, if it has one; `change` says whether to drop it.
     pub(super) fn update(&mut self, filter: &str, change: impl FnOnce(&mut V) -> Keep) {
         if filter.contains(['+', '#']) {

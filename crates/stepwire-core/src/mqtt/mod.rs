@@ -258,7 +258,7 @@ impl Properties {
     pub fn encoded_len(&self) -> usize {
         let text = |text: &Option<Arc<str>>| text.as_ref().map_or(0, |text| 3 + text.len());
         let user: usize = self.user_properties.iter().map(|(k, v)| 5 + k.len() + v.len()).sum();
-        usize::from(self.payload_is_utf8) * 2
+        self.payload_is_utf8.map_or(0, |_| 2)
             + self.message_expiry_s.map_or(0, |_| 5)
             + text(&self.content_type)
             + text(&self.response_topic)

@@ -18,7 +18,7 @@ fn breaking_the_protocol_ends_the_connection_with_the_reason() {
         (Packet::ConnAck(Box::default()), ReasonCode::ProtocolError),
         (Packet::Auth(auth), ReasonCode::ProtocolError),
         (Packet::Publish(publish("a/#", "", 0, 0)), ReasonCode::TopicNameInvalid),
-        (Packet::Publish(publish("", "", 0, 0)), ReasonCode::TopicNameInvalid),
+        (Packet::Publish(publish("", "", 0, 0)), ReasonCode::ProtocolError),
         (Packet::Publish(publish("a\0b", "", 0, 0)), ReasonCode::TopicNameInvalid),
         (Packet::Publish(publish("t", "", 1, 0)), ReasonCode::MalformedPacket),
         (Packet::Publish(wild_answer), ReasonCode::ProtocolError),

@@ -97,11 +97,35 @@ fn a_group_prefers_members_that_are_connected() {
     for _ in 0..4 {
         world.service("t", "x");
     }
-    assert_eq!(world.received(online).len(), 4);
+    let received = world.received(online);
+    assert_eq!(received.len(), 4);
+    for publish in received {
+        world.send(online, Packet::PubAck(Ack::success(publish.packet_id.unwrap())));
+    }
     world.lose(online);
     world.service("t", "queued");
     let (away, _) = world.online(persistent("away"));
     assert_eq!(world.payloads(away), ["queued"]);
+}
+
+#[test]
+fn what_an_ended_session_had_open_goes_to_another_of_the_group() {
+    let mut world = World::default();
+    let (away, _) = world.online(persistent("away"));
+    world.subscribe(away, subscribe("$share/g/t", 1));
+    let (other, _) = world.online(persistent("other"));
+    world.subscribe(other, subscribe("$share/h/t", 1));
+    world.lose(away);
+    let (online, _) = world.online(clean("online"));
+    world.subscribe(online, subscribe("$share/g/t", 1));
+    world.service("t", "done");
+    let done = world.received(online)[0].packet_id.unwrap();
+    world.send(online, Packet::PubAck(Ack::success(done)));
+    world.service("t", "open");
+    world.lose(online);
+    let (away, _) = world.online(persistent("away"));
+    assert_eq!(world.payloads(away), ["open"]);
+    assert_eq!(world.payloads(other), ["done", "open"]);
 }
 
 #[test]

@@ -393,7 +393,7 @@ struct Found {
 impl Found {
     fn of_message(self) -> Properties {
         Properties {
-            payload_is_utf8: self.payload_format.unwrap_or(false),
+            payload_is_utf8: self.payload_format,
             message_expiry_s: self.message_expiry_s,
             content_type: self.content_type,
             response_topic: self.response_topic,

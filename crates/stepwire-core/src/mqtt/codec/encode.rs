@@ -77,8 +77,8 @@ fn fits(packet: &Publish) -> bool {
 
 fn publish_properties(packet: &Publish, into: &mut BytesMut) {
     let properties = &packet.properties;
-    if properties.payload_is_utf8 {
-        into.put_slice(&[property::PAYLOAD_FORMAT, 1]);
+    if let Some(is_utf8) = properties.payload_is_utf8 {
+        into.put_slice(&[property::PAYLOAD_FORMAT, u8::from(is_utf8)]);
     }
     if let Some(seconds) = properties.message_expiry_s {
         into.put_u8(property::MESSAGE_EXPIRY);

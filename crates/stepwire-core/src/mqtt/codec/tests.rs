@@ -101,7 +101,7 @@ fn a_publish_says_all_it_has_to_say() {
     assert_eq!((&*publish.topic, &*publish.payload), ("t", &b"hello"[..]));
     assert_eq!(publish.topic_alias, NonZeroU16::new(2));
     let properties = Properties {
-        payload_is_utf8: true,
+        payload_is_utf8: Some(true),
         message_expiry_s: Some(60),
         content_type: None,
         response_topic: Some("r".into()),
@@ -159,7 +159,7 @@ fn packets_are_as_long_as_they_say_they_will_be() {
         topic_alias: NonZeroU16::new(3),
         subscription_ids: vec![1, 200, 70_000],
         properties: Properties {
-            payload_is_utf8: true,
+            payload_is_utf8: Some(true),
             message_expiry_s: Some(1),
             content_type: Some("text/plain".into()),
             response_topic: Some("r".into()),
