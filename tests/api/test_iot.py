@@ -322,7 +322,6 @@ def test_operations_that_come_later_are_refused_by_name(node):
     for call, arguments, operation in (
         ("list_billing_groups", {}, "ListBillingGroups"),
         ("create_job", {"jobId": "a", "targets": ["x"]}, "CreateJob"),
-        ("search_index", {"queryString": "*"}, "SearchIndex"),
     ):
         with refused("UnknownOperationException", 400, f"`{operation}` is not available"):
             getattr(node.iot(), call)(**arguments)
