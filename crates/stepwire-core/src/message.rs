@@ -62,6 +62,28 @@ pub enum Origin {
     Service,
     /// A connected MQTT client.
     Client(Arc<Client>),
+    /// A device that sent an HTTP request in place of connecting: it has no client id.
+    Caller(Arc<Caller>),
+}
+
+/// Facts about who sent a request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Caller {
+    /// Who it has proved to be.
+    pub identity: Identity,
+    /// Address the request came from.
+    pub ip: IpAddr,
+}
+
+impl Origin {
+    /// Who published it and from where, if that was not the service side.
+    pub fn publisher(&self) -> Option<(&Identity, IpAddr)> {
+        match self {
+            Origin::Service => None,
+            Origin::Client(client) => Some((&client.identity, client.ip)),
+            Origin::Caller(caller) => Some((&caller.identity, caller.ip)),
+        }
+    }
 }
 
 /// Facts about a client's connection that rules and policies may use.

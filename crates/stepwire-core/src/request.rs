@@ -1,8 +1,11 @@
 //! Requests of the AWS services we host, parsed once at the rim.
 
+use std::sync::Arc;
+
 use stepwire_asl::Json;
 
 use crate::error::ApiError;
+use crate::message::Caller;
 pub use crate::publish::Publish;
 use crate::read::Read;
 use crate::settings::Settings;
@@ -50,6 +53,8 @@ pub enum Request {
     Logs(logs::Request),
     /// `iot-data` Publish.
     Publish(Publish),
+    /// The same by a device, over HTTPS with its certificate: its policies say whether it may.
+    PublishBy(Arc<Caller>, Publish),
     /// The rest of `iot-data`: connections and retained messages.
     Broker(broker::Request),
     /// Lambda.
@@ -104,7 +109,7 @@ impl Request {
             Request::Rules(request) => request.is_read(),
             Request::Tables(request) => request.is_read(),
             Request::Logs(request) => request.is_read(),
-            Request::Publish(_) | Request::Broker(_) => false,
+            Request::Publish(_) | Request::PublishBy(..) | Request::Broker(_) => false,
             Request::Functions(request) => request.is_read(),
             Request::Objects(request) => request.is_read(),
             Request::Queues(request) => request.is_read(),
@@ -124,6 +129,7 @@ impl Request {
             | Request::Tables(_)
             | Request::Logs(_)
             | Request::Publish(_)
+            | Request::PublishBy(..)
             | Request::Objects(_)
             | Request::Topics(_)
             | Request::Events(_)
@@ -143,7 +149,7 @@ impl Request {
             Request::Queues(request) => queues::answer(request, read, settings),
             Request::Topics(request) => topics::answer(request, read, settings),
             Request::Events(request) => events::answer(request, read, settings),
-            Request::Publish(_) | Request::Broker(_) => {
+            Request::Publish(_) | Request::PublishBy(..) | Request::Broker(_) => {
                 let why = "only the kernel answers this";
                 Err(ApiError::new("InvalidRequestException", why))
             }

@@ -18,11 +18,16 @@ pub struct Config {
     /// Where the AWS API and the console listen. Port 0 takes a free one. Off loopback every
     /// request must be signed with a key of the node. Default: `127.0.0.1:4566`.
     pub http: SocketAddr,
+    /// Where the same is served over TLS, with MQTT over WebSocket, publishing by certificate, and
+    /// MQTT for those who ask for it by ALPN: AWS's port 443. Off loopback requests must be signed,
+    /// or come from a device that shows its certificate. Default: nowhere.
+    pub https: Option<SocketAddr>,
     /// Where devices connect with MQTT over mutual TLS. Default: `127.0.0.1:8883`.
     pub mqtts: SocketAddr,
     /// Where devices connect with MQTT in plain text: loopback only. Default: nowhere.
     pub mqtt: Option<SocketAddr>,
-    /// Whether clients of `mqtt` may do everything without showing who they are. Default: no.
+    /// Whether MQTT clients may do everything without showing who they are, in plain text and over
+    /// WebSocket: on loopback only. Default: no.
     pub allow_anonymous: bool,
     /// Which rules listeners keep to: MQTT's own, or AWS IoT Core's limits and differences. Default:
     /// MQTT's own.
@@ -53,9 +58,13 @@ pub struct Config {
     pub account: String,
 }
 
-/// A listener for devices.
+/// A listener that devices can connect to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Listener {
+    /// HTTP, and MQTT over WebSocket.
+    Http,
+    /// The same over TLS, and MQTT by ALPN.
+    Https,
     /// MQTT over mutual TLS.
     Mqtts,
     /// MQTT in plain text.
@@ -64,8 +73,12 @@ pub enum Listener {
 
 impl Listener {
     /// Every listener, by the name of the option that says where it listens.
-    pub const ALL: [(&'static str, Listener); 2] =
-        [("mqtts", Listener::Mqtts), ("mqtt", Listener::Mqtt)];
+    pub const ALL: [(&'static str, Listener); 4] = [
+        ("http", Listener::Http),
+        ("https", Listener::Https),
+        ("mqtts", Listener::Mqtts),
+        ("mqtt", Listener::Mqtt),
+    ];
 }
 
 /// Where a node keeps its data.
@@ -92,6 +105,7 @@ impl Default for Config {
         Config {
             storage: Storage::Folder(PathBuf::from(DATA_FOLDER)),
             http: loopback(HTTP_PORT),
+            https: None,
             mqtts: loopback(MQTTS_PORT),
             mqtt: None,
             allow_anonymous: false,
@@ -140,9 +154,9 @@ impl Config {
                 hint: "use `--mqtts` with device certificates, or a loopback address such as `--mqtt 127.0.0.1:1883`",
             });
         }
-        if self.allow_anonymous && self.mqtt.is_none() {
+        if self.allow_anonymous && self.mqtt.is_none() && !self.http.ip().is_loopback() {
             return Err(Refused {
-                problem: "`--allow-anonymous` needs a plaintext listener".to_owned(),
+                problem: "`--allow-anonymous` needs a plaintext listener on loopback".to_owned(),
                 hint: "add `--mqtt 127.0.0.1:1883`; clients of `--mqtts` always show a certificate",
             });
         }
@@ -162,7 +176,8 @@ impl Config {
     /// The names of the server certificate: those configured, and the addresses it listens on.
     pub fn certificate_names(&self) -> Vec<String> {
         let mut names = self.names.clone();
-        for address in [self.mqtts.ip(), self.http.ip()] {
+        let https = self.https.map(|address| address.ip());
+        for address in [Some(self.mqtts.ip()), Some(self.http.ip()), https].into_iter().flatten() {
             if !address.is_unspecified() && !address.is_loopback() {
                 names.push(address.to_string());
             }
@@ -295,7 +310,7 @@ mod tests {
     fn a_listener_is_given_a_profile_by_name() {
         assert_eq!(parse_profile("mqtts=aws"), Ok((Listener::Mqtts, Profile::Aws)));
         assert_eq!(parse_profile("mqtt=standard"), Ok((Listener::Mqtt, Profile::Standard)));
-        assert!(parse_profile("mqttx=aws").unwrap_err().contains("mqtts, mqtt"));
+        assert!(parse_profile("mqttx=aws").unwrap_err().contains("https, mqtts, mqtt"));
         assert!(parse_profile("mqtts=azure").unwrap_err().contains("standard, aws"));
         assert!(parse_profile("aws").is_err());
         let config =
@@ -316,7 +331,23 @@ mod tests {
 
     #[test]
     fn anonymous_clients_need_the_plaintext_listener() {
-        assert!(Config { allow_anonymous: true, ..Config::default() }.check().is_err());
+        let anonymous = Config { allow_anonymous: true, ..Config::default() };
+        assert_eq!(anonymous.check(), Ok(()), "MQTT over WebSocket on loopback");
+        let http = "0.0.0.0:4566".parse().unwrap();
+        assert!(Config { http, ..anonymous.clone() }.check().is_err());
+        let mqtt = Some("127.0.0.1:1883".parse().unwrap());
+        assert_eq!(Config { http, mqtt, ..anonymous }.check(), Ok(()));
+    }
+
+    #[test]
+    fn the_certificate_names_every_address_that_is_listened_on() {
+        let config = Config {
+            https: Some("192.0.2.3:443".parse().unwrap()),
+            mqtts: "192.0.2.4:8883".parse().unwrap(),
+            names: vec!["iot.example.org".to_owned()],
+            ..Config::default()
+        };
+        assert_eq!(config.certificate_names(), ["iot.example.org", "192.0.2.4", "192.0.2.3"]);
     }
 
     #[test]

@@ -26,15 +26,17 @@ use crate::files;
 use crate::functions::{self, Functions};
 use crate::http_task::HttpTasks;
 use crate::items_folders::ItemsFolders;
+use crate::listen::choice::Configs;
 use crate::listen::entrance::Entrance;
-use crate::listen::{http, mqtt};
+use crate::listen::mqtt;
+use crate::listen::port::{Options, Port, Rim, Role};
 use crate::node_error::{NodeError, plain};
 use crate::node_file::NodeFile;
 use crate::observe::{Observation, Observers};
 use crate::runner::{self, Runner};
 use crate::secrets::Secrets;
 use crate::shard::{self, Shard, ShardRead};
-use crate::tls::{self, Shown};
+use crate::tls::Shown;
 use crate::warnings::Warnings;
 
 /// How often it is looked whether the server's certificate has to be renewed.
@@ -73,6 +75,8 @@ struct Running {
 pub struct Addresses {
     /// AWS API and console.
     pub http: SocketAddr,
+    /// The same over TLS, and MQTT over WebSocket.
+    pub https: Option<SocketAddr>,
     /// MQTT over mutual TLS.
     pub mqtts: SocketAddr,
     /// MQTT in plain text.
@@ -82,6 +86,7 @@ pub struct Addresses {
 /// The sockets of a node that is about to start.
 struct Sockets {
     http: TcpListener,
+    https: Option<TcpListener>,
     mqtts: TcpListener,
     mqtt: Option<TcpListener>,
 }
@@ -113,7 +118,7 @@ impl Node {
         let names = config.certificate_names();
         let identity = authority.server(&names, jiff::Timestamp::now())?;
         let shown = Arc::new(Shown::new(&identity)?);
-        let tls = Arc::new(tls::device_config(Arc::clone(&shown))?);
+        let configs = Configs::new(&shown)?;
         let keys = AccessKey::open(folder).map_err(|error| NodeError::data(folder, error))?;
         let sockets = Sockets::bind(&config).await?;
         let addresses = sockets.addresses(&config)?;
@@ -182,7 +187,7 @@ impl Node {
             running: Mutex::new(None),
         }));
         node.write_file(&config)?;
-        let mut listeners = node.listen(sockets, tls, &config, keys);
+        let mut listeners = node.listen(sockets, configs, &config, &keys);
         listeners.spawn(node.clone().renew(shown, names));
         *node.0.running.lock().await = Some(Running { driver, listeners });
         Ok(node)
@@ -191,29 +196,37 @@ impl Node {
     fn listen(
         &self,
         sockets: Sockets,
-        tls: Arc<rustls::ServerConfig>,
+        configs: Configs,
         config: &Config,
-        keys: AccessKey,
+        keys: &AccessKey,
     ) -> JoinSet<()> {
+        let rim = Arc::new(Rim {
+            node: self.clone(),
+            kernel: self.0.inputs.clone(),
+            connections: Arc::clone(&self.0.connections),
+            configs,
+            entrance: Entrance::new(config.mqtt_limits.gate, Arc::clone(&self.0.warnings)),
+            warnings: Arc::clone(&self.0.warnings),
+        });
         let mut listeners = JoinSet::new();
-        let mut serve = |socket, options| {
-            let connections = Arc::clone(&self.0.connections);
-            let kernel = Arc::new(self.0.inputs.clone());
-            listeners.spawn(mqtt::serve(socket, options, connections, kernel, self.stopping()));
-        };
-        let entrance = Entrance::new(config.mqtt_limits.gate, Arc::clone(&self.0.warnings));
-        let options = |listener, tls, anonymous_allowed| {
-            let profile = config.profile(listener);
-            let (limits, entrance) =
-                (config.mqtt_limits.of_listener(profile), Arc::clone(&entrance));
-            mqtt::Options { tls, profile, anonymous_allowed, limits, entrance }
-        };
-        serve(sockets.mqtts, options(Listener::Mqtts, Some(tls), false));
-        if let Some(socket) = sockets.mqtt {
-            serve(socket, options(Listener::Mqtt, None, config.allow_anonymous));
+        let Sockets { http, https, mqtts, mqtt } = sockets;
+        let ports = [
+            (Role::Http, Listener::Http, Some(http), Some(config.http)),
+            (Role::Https, Listener::Https, https, config.https),
+            (Role::Mqtts, Listener::Mqtts, Some(mqtts), Some(config.mqtts)),
+            (Role::Mqtt, Listener::Mqtt, mqtt, config.mqtt),
+        ];
+        for (role, listener, socket, address) in ports {
+            let (Some(socket), Some(address)) = (socket, address) else { continue };
+            let loopback = address.ip().is_loopback();
+            let options = Options {
+                anonymous_allowed: config.allow_anonymous && loopback,
+                keys: (!loopback).then(|| keys.clone()),
+                profile: config.profile(listener),
+            };
+            let limits = config.mqtt_limits.of_listener(options.profile);
+            listeners.spawn(Port { role, options, limits, rim: Arc::clone(&rim) }.serve(socket));
         }
-        let keys = config.keys_required().then_some(keys);
-        listeners.spawn(http::serve(sockets.http, self.clone(), keys, self.stopping()));
         listeners
     }
 
@@ -247,11 +260,12 @@ impl Node {
     }
 
     fn write_file(&self, config: &Config) -> Result<(), NodeError> {
-        let Addresses { http, mqtts, mqtt } = self.0.addresses;
+        let Addresses { http, https, mqtts, mqtt } = self.0.addresses;
         let file = NodeFile {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             http,
+            https,
             mqtts,
             mqtt,
             region: config.region.clone(),
@@ -375,6 +389,10 @@ impl Sockets {
         };
         Ok(Sockets {
             http: bind("--http", config.http).await?,
+            https: match config.https {
+                Some(address) => Some(bind("--https", address).await?),
+                None => None,
+            },
             mqtts: bind("--mqtts", config.mqtts).await?,
             mqtt: match config.mqtt {
                 Some(address) => Some(bind("--mqtt", address).await?),
@@ -389,6 +407,10 @@ impl Sockets {
         };
         Ok(Addresses {
             http: of("--http", config.http, &self.http)?,
+            https: match (&self.https, config.https) {
+                (Some(socket), Some(wanted)) => Some(of("--https", wanted, socket)?),
+                _ => None,
+            },
             mqtts: of("--mqtts", config.mqtts, &self.mqtts)?,
             mqtt: match (&self.mqtt, config.mqtt) {
                 (Some(socket), Some(wanted)) => Some(of("--mqtt", wanted, socket)?),

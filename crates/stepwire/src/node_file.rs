@@ -17,6 +17,8 @@ pub struct NodeFile {
     pub pid: u32,
     /// AWS API and console.
     pub http: SocketAddr,
+    /// The same over TLS, and MQTT over WebSocket.
+    pub https: Option<SocketAddr>,
     /// MQTT over mutual TLS.
     pub mqtts: SocketAddr,
     /// MQTT in plain text.
@@ -79,6 +81,7 @@ mod tests {
             version: "0.1.0".to_owned(),
             pid: 7,
             http: "0.0.0.0:4566".parse().unwrap(),
+            https: Some("0.0.0.0:443".parse().unwrap()),
             mqtts: "[::1]:8883".parse().unwrap(),
             mqtt: None,
             region: "us-east-1".to_owned(),

@@ -1,4 +1,4 @@
-//! TLS for devices: both sides show a certificate.
+//! TLS: the certificate that the node shows, and what it asks of those that devices show.
 //!
 //! The handshake proves that a client holds the key of the certificate it shows, and that the
 //! certificate is in its time. Whether that certificate may connect is the registry's word, by its
@@ -86,11 +86,24 @@ pub async fn keep_fresh(
     }
 }
 
-/// What a listener of MQTT over mutual TLS is configured with: TLS 1.2 and 1.3, a client
-/// certificate required, no session resumption (each connection proves its key anew), no ALPN.
-pub fn device_config(shown: Arc<Shown>) -> Result<ServerConfig, Error> {
+/// Whether a client has to show a certificate. All are asked for one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientCertificate {
+    /// There is no connection without.
+    Required,
+    /// Whoever shows one is known by it.
+    Optional,
+}
+
+/// What a TLS connection is configured with: TLS 1.2 and 1.3, no session resumption (each
+/// connection proves its key anew), no ALPN.
+pub fn server_config(
+    shown: Arc<Shown>,
+    certificate: ClientCertificate,
+) -> Result<ServerConfig, Error> {
     let provider = provider();
-    let possession = Possession { algorithms: provider.signature_verification_algorithms };
+    let algorithms = provider.signature_verification_algorithms;
+    let possession = Possession { algorithms, certificate };
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_client_cert_verifier(Arc::new(possession))
@@ -116,11 +129,16 @@ fn certified(identity: &ServerIdentity) -> Result<Arc<CertifiedKey>, Error> {
 #[derive(Debug)]
 struct Possession {
     algorithms: WebPkiSupportedAlgorithms,
+    certificate: ClientCertificate,
 }
 
 impl ClientCertVerifier for Possession {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &[]
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        self.certificate == ClientCertificate::Required
     }
 
     fn verify_client_cert(
@@ -202,7 +220,8 @@ mod tests {
 
     fn server(authority: &Authority) -> ServerConfig {
         let identity = authority.server(&[], Timestamp::now()).unwrap();
-        device_config(Arc::new(Shown::new(&identity).unwrap())).unwrap()
+        let shown = Arc::new(Shown::new(&identity).unwrap());
+        server_config(shown, ClientCertificate::Required).unwrap()
     }
 
     fn trusting(

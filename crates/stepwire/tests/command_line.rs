@@ -105,8 +105,10 @@ fn plain_text_off_loopback_is_a_usage_error() {
         assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
         assert!(stderr(&output).contains("would be open to the network\nhint: "));
     }
-    let output = run(&["serve", "--memory", "--http", "0", "--mqtts", "0", "--allow-anonymous"]);
+    let open = ["--http", "0.0.0.0:0", "--mqtts", "0", "--allow-anonymous"];
+    let output = run(&[&["serve", "--memory"][..], &open].concat());
     assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("`--allow-anonymous` needs a plaintext listener"));
 }
 
 #[test]

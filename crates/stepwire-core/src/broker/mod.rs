@@ -262,8 +262,9 @@ impl Broker {
         }
     }
 
-    /// Publishes a message of the service at `message.at`: routed to subscribers, kept if it is
-    /// retained, held for [`Settings::subscribe_grace_ms`] if nobody gets it.
+    /// Publishes a message of the service, or of who sent a request, at `message.at`: routed to
+    /// subscribers and kept if it is retained; of the service, held for
+    /// [`Settings::subscribe_grace_ms`] if nobody gets it.
     pub fn publish(
         &mut self,
         message: Message,
@@ -273,7 +274,7 @@ impl Broker {
     ) {
         let turn = &mut Turn { now: message.at, authorize, settings, out };
         let reached = self.accept(&message, None, turn);
-        if !reached {
+        if !reached && matches!(message.origin, Origin::Service) {
             self.hold(&message, turn);
         }
         turn.out.messages.push(message);

@@ -36,6 +36,7 @@ fn bytes_of(message: &Message) -> usize {
 fn owner_of(message: &Message) -> Option<&Arc<str>> {
     match &message.origin {
         Origin::Client(client) => Some(owner(client)),
+        Origin::Caller(caller) => Some(caller.identity.name()),
         Origin::Service => None,
     }
 }
@@ -168,7 +169,7 @@ impl Broker {
         } else if let Err(why) = self.retained.room_for(message, turn) {
             let device = match &message.origin {
                 Origin::Client(client) => Some(Arc::clone(&client.id)),
-                Origin::Service => None,
+                Origin::Service | Origin::Caller(_) => None,
             };
             let action = Action::RetainPublish;
             turn.out.refusals.push(Refusal { device, action, topic, why: why.into() });

@@ -6,12 +6,13 @@ use stepwire_asl::{Json, Timestamp};
 
 use super::{Kernel, Step};
 use crate::asking::Asker;
-use crate::broker;
+use crate::broker::{self, Action};
 use crate::effect::{Effect, Report};
 use crate::error::ApiError;
 use crate::executions::{self, Ran, activities};
 use crate::functions::{Invoked, InvokedBy};
 use crate::input::{Follow, Input};
+use crate::message::{Message, Origin};
 use crate::read::Reads;
 use crate::registry;
 use crate::request::Request;
@@ -149,6 +150,18 @@ impl Kernel {
             Request::Publish(publish) => {
                 publish.within(&self.settings.mqtt)?;
                 self.publish(publish.message(now), 0, step);
+                Ok(Json::Object(Arc::default()))
+            }
+            Request::PublishBy(caller, publish) => {
+                publish.within(&self.settings.mqtt)?;
+                let retains = publish.retain.then_some(Action::RetainPublish);
+                for action in [Some(Action::Publish), retains].into_iter().flatten() {
+                    if !self.registry.allows_caller(now, caller, action, &publish.topic) {
+                        return Err(ApiError::new("ForbiddenException", "Forbidden"));
+                    }
+                }
+                let origin = Origin::Caller(Arc::clone(caller));
+                self.publish(Message { origin, ..publish.message(now) }, 0, step);
                 Ok(Json::Object(Arc::default()))
             }
             Request::Functions(request) => {

@@ -97,6 +97,7 @@ impl Kernel {
             | Request::Rules(_)
             | Request::Logs(_)
             | Request::Publish(_)
+            | Request::PublishBy(..)
             | Request::Broker(_)
             | Request::Queues(_)
             | Request::Topics(_)

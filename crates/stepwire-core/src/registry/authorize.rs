@@ -9,7 +9,7 @@ use super::certificates::{Certificate, Status};
 use super::policies::{Facts, Question, ThingOf, Verdict};
 use super::things::Thing;
 use crate::broker::{Action, Admitted, Asked, Authorize, Identity, Principal, Refused};
-use crate::message::Client;
+use crate::message::{Caller, Client};
 
 /// The registry's word at one moment.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +49,28 @@ impl Registry {
     /// Whether there is a thing group with this name.
     pub(super) fn has_group(&self, name: &str) -> bool {
         self.groups.find(name).is_some_and(|group| group.query.is_none())
+    }
+
+    /// Whether who sent a request may do `action` on a topic at `now`. Without a client id it
+    /// speaks for no thing.
+    pub(crate) fn allows_caller(
+        &self,
+        now: Timestamp,
+        caller: &Caller,
+        action: Action,
+        topic: &str,
+    ) -> bool {
+        let Identity::Certificate(id) = &caller.identity else { return true };
+        let Ok(certificate) = self.active(id) else { return false };
+        let facts = Facts {
+            client_id: None,
+            certificate: Some(&certificate.facts),
+            ip: Some(caller.ip),
+            now: Some(now),
+            connect: None,
+            thing: ThingOf::new(&|| None),
+        };
+        self.verdict(id, Question::new(action, topic), &facts) == Verdict::Allowed
     }
 
     /// What all policies that count say.
@@ -133,8 +155,7 @@ impl Authorize for At<'_> {
         let Ok(certificate) = self.registry.active(id) else { return false };
         let find = || self.registry.thing_of(id, &client.id).map(|(thing, _)| thing);
         let facts = Facts {
-            // Over HTTP nobody has one.
-            client_id: Some(&*client.id).filter(|id| !id.is_empty()),
+            client_id: Some(&client.id),
             certificate: Some(&certificate.facts),
             ip: Some(client.ip),
             now: Some(self.now),

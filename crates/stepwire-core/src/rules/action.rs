@@ -225,7 +225,7 @@ impl Action {
                     output: json(result),
                     publisher: match &facts.message.origin {
                         Origin::Client(client) => client.thing.clone(),
-                        Origin::Service => None,
+                        Origin::Service | Origin::Caller(_) => None,
                     },
                 }
             }

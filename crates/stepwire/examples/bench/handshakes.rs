@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use stepwire::ca::Authority;
-use stepwire::tls::{Shown, device_config};
+use stepwire::tls::{ClientCertificate, Shown, server_config};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
 
@@ -12,7 +12,8 @@ use tokio_rustls::TlsAcceptor;
 pub(crate) async fn serve(ca: &str) {
     let authority = Authority::open(Path::new(ca)).unwrap();
     let identity = authority.server(&[], jiff::Timestamp::now()).unwrap();
-    let config = device_config(Arc::new(Shown::new(&identity).unwrap())).unwrap();
+    let shown = Arc::new(Shown::new(&identity).unwrap());
+    let config = server_config(shown, ClientCertificate::Required).unwrap();
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     println!("handshakes tls://{}", listener.local_addr().unwrap());

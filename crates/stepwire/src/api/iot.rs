@@ -18,7 +18,9 @@ pub(super) fn describe_endpoint(node: &Node, body: &Json) -> Result<Json, ApiErr
     };
     let address = match body.member("endpointType").and_then(Json::as_str) {
         None | Some("iot:Data-ATS" | "iot:Data") => host(addresses.mqtts, 8883),
-        Some("iot:Jobs" | "iot:CredentialProvider") => host(addresses.http, 443),
+        Some("iot:Jobs" | "iot:CredentialProvider") => {
+            host(addresses.https.unwrap_or(addresses.http), 443)
+        }
         Some(other) => {
             let message = format!("`{other}` is no type of endpoint");
             return Err(ApiError::new("InvalidRequestException", message));

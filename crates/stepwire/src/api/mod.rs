@@ -2,6 +2,7 @@
 
 mod certificates;
 mod chunked;
+pub(crate) mod device;
 mod iot;
 mod lambda;
 mod query;
@@ -80,7 +81,9 @@ pub(crate) async fn answer(
 
 /// A refusal of a request that does not say, or not truly, for which service it is.
 fn refused_unsigned(parts: &Parts, error: &ApiError) -> Response {
-    refused("", Protocol::of(parts, ""), error)
+    let protocol = Protocol::of(parts, "");
+    // REST services say 403 where the others say 400
+    refused(if protocol == Protocol::Rest { "iot" } else { "" }, protocol, error)
 }
 
 impl Protocol {

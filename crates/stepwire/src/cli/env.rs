@@ -87,6 +87,7 @@ mod tests {
             version: "0.1.0".to_owned(),
             pid: 1,
             http: "127.0.0.1:4566".parse().unwrap(),
+            https: None,
             mqtts: "127.0.0.1:8883".parse().unwrap(),
             mqtt: None,
             region: "eu-central-1".to_owned(),

@@ -37,16 +37,21 @@ pub(super) struct Serve {
     /// Where the AWS API and the console listen; off loopback requests must be signed
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4566", value_parser = parse_address)]
     http: SocketAddr,
+    /// Where the same is served over TLS, with MQTT over WebSocket, publishing by certificate, and
+    /// MQTT by ALPN: AWS's port 443
+    #[arg(long, value_name = "ADDR", value_parser = parse_address)]
+    https: Option<SocketAddr>,
     /// Where devices connect with MQTT over mutual TLS
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8883", value_parser = parse_address)]
     mqtts: SocketAddr,
     /// Where devices connect with MQTT in plain text; loopback only
     #[arg(long, value_name = "ADDR", value_parser = parse_address)]
     mqtt: Option<SocketAddr>,
-    /// Let clients of `--mqtt` do everything without showing who they are
+    /// Let clients of `--mqtt`, and of MQTT over WebSocket on loopback, do everything without showing
+    /// who they are
     #[arg(long)]
     allow_anonymous: bool,
-    /// Answer devices of a listener (mqtts or mqtt) with AWS IoT Core's limits, as in
+    /// Answer devices of a listener (http, https, mqtts or mqtt) with AWS IoT Core's limits, as in
     /// `mqtts=aws`; repeatable
     #[arg(long, value_name = "LISTENER=PROFILE", value_parser = parse_profile)]
     profile: Vec<(Listener, Profile)>,
@@ -116,6 +121,7 @@ impl Serve {
         Config {
             storage,
             http: self.http,
+            https: self.https,
             mqtts: self.mqtts,
             mqtt: self.mqtt,
             allow_anonymous: self.allow_anonymous,
@@ -157,9 +163,11 @@ fn temporary_folder() -> Result<tempfile::TempDir, Failure> {
 fn ready(node: &Node, data: &str) -> String {
     let addresses = node.addresses();
     let (http, mqtts) = (reachable(addresses.http), reachable(addresses.mqtts));
+    let https = addresses.https.map(|https| format!(" https=https://{}", reachable(https)));
     let mqtt = addresses.mqtt.map(|mqtt| format!(" mqtt=mqtt://{}", reachable(mqtt)));
     format!(
-        "ready http=http://{http} mqtts=mqtts://{mqtts}{} data={data}",
+        "ready http=http://{http} mqtts=mqtts://{mqtts}{}{} data={data}",
+        https.unwrap_or_default(),
         mqtt.unwrap_or_default()
     )
 }

@@ -268,7 +268,9 @@ mod tests {
         async fn new(authority: &Authority) -> Broker {
             let identity = authority.server(&[], jiff::Timestamp::now()).unwrap();
             let shown = Arc::new(tls::Shown::new(&identity).unwrap());
-            let acceptor = TlsAcceptor::from(Arc::new(tls::device_config(shown).unwrap()));
+            let acceptor = TlsAcceptor::from(Arc::new(
+                tls::server_config(shown, tls::ClientCertificate::Required).unwrap(),
+            ));
             Broker { listener: TcpListener::bind("127.0.0.1:0").await.unwrap(), acceptor }
         }
 

@@ -1,72 +1,129 @@
-//! The HTTP port: AWS APIs, the console, and whether the node is ready.
+//! HTTP: AWS APIs, the console, whether the node is ready; and the door to MQTT over WebSocket.
 
 use std::convert::Infallible;
-use std::future::Future;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::State;
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, Method, Request, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use http_body_util::LengthLimitError;
-use tokio::net::TcpListener;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use stepwire_core::message::{Caller, Identity};
+use tokio::sync::Notify;
+use tokio::time;
 
-use crate::access_key::AccessKey;
+use super::entrance::Ticket;
+use super::port::{Port, Rim};
+use super::stream::Stream;
+use super::websocket::{self, WebSocket};
 use crate::api;
 use crate::console;
 use crate::events;
 use crate::functions::request_id;
 use crate::node::Node;
 
+/// Longest time for the head of a request to arrive, and for a connection to have none.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest time for a whole request to arrive.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest time to finish requests under way when the node stops.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
-struct Shared {
-    node: Node,
-    /// Requests must be signed with this key; `None` on loopback.
-    keys: Option<AccessKey>,
+/// Who is at the other end of a connection, as far as the connection says.
+#[derive(Debug, Clone)]
+pub(super) struct Peer {
+    pub(super) ip: IpAddr,
+    /// Identifier of the certificate it proved to own.
+    pub(super) certificate: Option<Arc<str>>,
 }
 
-/// Serves HTTP on `listener` until `shutdown` is done.
-pub async fn serve(
-    listener: TcpListener,
-    node: Node,
-    keys: Option<AccessKey>,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) {
-    let app = Router::new().fallback(handle).with_state(Arc::new(Shared { node, keys }));
-    let (stopping, stopped) = tokio::sync::oneshot::channel();
-    let shutdown = async move {
-        shutdown.await;
-        let _ = stopping.send(());
-    };
-    let serving = axum::serve(listener, app).with_graceful_shutdown(shutdown);
-    tokio::select! {
-        served = async { serving.await } => if let Err(error) = served {
-            tracing::error!("the HTTP listener ended: {error}");
-        },
-        () = async {
-            let _ = stopped.await;
-            tokio::time::sleep(STOP_TIMEOUT).await;
-        } => {}
-    }
+/// One connection.
+struct Connection {
+    port: Arc<Port>,
+    peer: Peer,
+    /// A whole request head was read.
+    heard: Notify,
+    /// Some request was let in.
+    is_good: AtomicBool,
+    /// What it goes on as.
+    upgrade: Mutex<Option<(OnUpgrade, Identity)>>,
 }
+
+/// Serves HTTP/1.1 on `stream` until it ends, or the node stops, or the client goes on with MQTT.
+pub(super) async fn serve(
+    stream: Stream,
+    peer: Peer,
+    ticket: &mut Ticket,
+    port: Arc<Port>,
+) -> Option<(WebSocket<Stream>, Identity)> {
+    let stopping = port.rim.node.stopping();
+    let connection = Arc::new(Connection {
+        port,
+        peer,
+        heard: Notify::new(),
+        is_good: AtomicBool::new(false),
+        upgrade: Mutex::default(),
+    });
+    let answering = Arc::clone(&connection);
+    let service = service_fn(move |request| handle(Arc::clone(&answering), request));
+    let serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    tokio::pin!(serving, stopping);
+    loop {
+        tokio::select! {
+            // what goes wrong on a connection is its client's business
+            _ = serving.as_mut() => break,
+            () = connection.heard.notified() => ticket.introduced(),
+            () = ticket.has_to_go() => return None,
+            () = &mut stopping => {
+                serving.as_mut().graceful_shutdown();
+                let _ = time::timeout(STOP_TIMEOUT, serving).await;
+                break;
+            }
+        }
+    }
+    ticket.introduced();
+    if connection.is_good.load(Ordering::Relaxed) {
+        ticket.approve();
+    }
+    let upgrade = connection.upgrade.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let (upgrade, identity) = upgrade?;
+    let parts = upgrade.await.ok()?.downcast::<TokioIo<Stream>>().ok()?;
+    let bytes_max = connection.port.limits.packet_bytes_max + HEAD_ROOM_BYTES;
+    let websocket = WebSocket::new(parts.io.into_inner(), parts.read_buf.into(), bytes_max);
+    Some((websocket.await, identity))
+}
+
+/// A message of a WebSocket may be this much longer than an MQTT packet's rest.
+const HEAD_ROOM_BYTES: usize = 64 * 1024;
 
 async fn handle(
-    State(shared): State<Arc<Shared>>,
-    request: Request<Body>,
+    connection: Arc<Connection>,
+    request: Request<Incoming>,
 ) -> Result<Response, Infallible> {
+    connection.heard.notify_one();
     let (parts, body) = request.into_parts();
-    let mut response = match foreign(&shared, &parts) {
+    let mut response = match foreign(&connection.port, &parts) {
         Some(why) => api::refused_early(StatusCode::FORBIDDEN, "AccessDeniedException", why),
-        None => answer(&shared, &parts, body).await,
+        None if parts.method == Method::GET && parts.uri.path() == websocket::PATH => {
+            connection.open_websocket(parts)
+        }
+        None => answer(&connection, &parts, Body::new(body)).await,
     };
+    if response.status() != StatusCode::FORBIDDEN {
+        connection.is_good.store(true, Ordering::Relaxed);
+    }
     let id = HeaderValue::from_str(&request_id());
     if let Ok(id) = id {
         response.headers_mut().insert("x-amz-request-id", id.clone());
@@ -75,19 +132,51 @@ async fn handle(
     Ok(response)
 }
 
-async fn answer(shared: &Shared, parts: &Parts, body: Body) -> Response {
+impl Connection {
+    /// Answers an opening handshake; what follows is for [`serve`] to hand on.
+    fn open_websocket(&self, mut parts: Parts) -> Response {
+        let (response, identity) = websocket::open(&parts, &self.peer, &self.port.options);
+        if let Some(identity) = identity
+            && let Some(upgrade) = parts.extensions.remove::<OnUpgrade>()
+        {
+            let mut waiting = self.upgrade.lock().unwrap_or_else(PoisonError::into_inner);
+            *waiting = Some((upgrade, identity));
+        }
+        response
+    }
+
+    /// Who sends a request that is not signed, if it has shown a certificate.
+    fn caller(&self, parts: &Parts) -> Option<Caller> {
+        let signed = parts.headers.contains_key(header::AUTHORIZATION);
+        let certificate = self.peer.certificate.as_ref().filter(|_| !signed)?;
+        let own = is_own_origin(&parts.headers);
+        own.then(|| Caller {
+            identity: Identity::Certificate(certificate.clone()),
+            ip: self.peer.ip,
+        })
+    }
+
+    /// Pages know no keys: off loopback they are refused.
+    fn on_loopback(&self) -> Option<Response> {
+        let refused = (StatusCode::FORBIDDEN, "the console is served on loopback only\n");
+        self.port.options.keys.is_some().then(|| refused.into_response())
+    }
+}
+
+async fn answer(connection: &Connection, parts: &Parts, body: Body) -> Response {
+    let Rim { node, warnings, .. } = connection.port.rim.as_ref();
     let page = parts.method == Method::GET && !parts.headers.contains_key(header::AUTHORIZATION);
     if page {
         match parts.uri.path() {
-            "/-/ready" => return ready(shared),
+            "/-/ready" => return ready(node),
             "/console.css" => return console::style(),
             "/-/events" => {
-                return on_loopback(shared).unwrap_or_else(|| events::stream(&shared.node));
+                return connection.on_loopback().unwrap_or_else(|| events::stream(node));
             }
             "/" if accepts_html(parts) => {
-                return match on_loopback(shared) {
+                return match connection.on_loopback() {
                     Some(refused) => refused,
-                    None => console::page(&shared.node).await,
+                    None => console::page(node).await,
                 };
             }
             _ => {}
@@ -96,7 +185,10 @@ async fn answer(shared: &Shared, parts: &Parts, body: Body) -> Response {
     let body_max = api::body_max(parts.uri.path());
     let read = tokio::time::timeout(REQUEST_TIMEOUT, to_bytes(body, body_max)).await;
     match read {
-        Ok(Ok(body)) => api::answer(&shared.node, shared.keys.as_ref(), parts, body).await,
+        Ok(Ok(body)) => match connection.caller(parts) {
+            Some(caller) => api::device::answer(node, warnings, caller, parts, &body).await,
+            None => api::answer(node, connection.port.options.keys.as_ref(), parts, body).await,
+        },
         Ok(Err(error)) if is_too_long(&error) => {
             let message = format!("the body is longer than {body_max} bytes");
             let code = "RequestEntityTooLargeException";
@@ -113,20 +205,14 @@ async fn answer(shared: &Shared, parts: &Parts, body: Body) -> Response {
     }
 }
 
-/// Pages know no keys: off loopback they are refused.
-fn on_loopback(shared: &Shared) -> Option<Response> {
-    let refused = (StatusCode::FORBIDDEN, "the console is served on loopback only\n");
-    shared.keys.is_some().then(|| refused.into_response())
-}
-
 fn is_too_long(error: &axum::Error) -> bool {
     std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<LengthLimitError>)
 }
 
 /// Why a request is not answered, if it is not. On loopback a browser could be led here by any
 /// page: only requests that name a loopback host, and that come from no other origin, are answered.
-fn foreign(shared: &Shared, parts: &Parts) -> Option<&'static str> {
-    if shared.keys.is_some() {
+fn foreign(port: &Port, parts: &Parts) -> Option<&'static str> {
+    if port.options.keys.is_some() {
         return None;
     }
     let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
@@ -142,6 +228,15 @@ fn foreign(shared: &Shared, parts: &Parts) -> Option<&'static str> {
         !is_loopback(host)
     });
     foreign.then_some("requests of other origins are not served")
+}
+
+/// Whether a request comes from no page, or from one of the host it is for: a page of another
+/// origin must not use a certificate that the browser shows for it.
+pub(super) fn is_own_origin(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let origin = text(header::ORIGIN).and_then(|origin| origin.split_once("://"));
+    !headers.contains_key(header::ORIGIN)
+        || origin.is_some_and(|(_, host)| text(header::HOST) == Some(host))
 }
 
 /// Whether `host`, with or without port, is this machine's own.
@@ -160,8 +255,8 @@ fn accepts_html(parts: &Parts) -> bool {
     accept.is_some_and(|accept| accept.contains("text/html"))
 }
 
-fn ready(shared: &Shared) -> Response {
-    let body = format!("{{\"status\":\"ready\",\"connections\":{}}}\n", shared.node.connected());
+fn ready(node: &Node) -> Response {
+    let body = format!("{{\"status\":\"ready\",\"connections\":{}}}\n", node.connected());
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 

@@ -63,7 +63,7 @@ impl<'a> Facts<'a> {
     pub(super) fn client(&self) -> Option<&crate::message::Client> {
         match &self.message.origin {
             Origin::Client(client) => Some(client),
-            Origin::Service => None,
+            Origin::Service | Origin::Caller(_) => None,
         }
     }
 

@@ -220,10 +220,12 @@ impl Function {
             Function::Clientid => {
                 Some(facts.client().map_or("n/a", |client| client.id.as_ref()).to_owned().into())
             }
-            Function::Principal => Some(facts.client()?.identity.name().as_ref().to_owned().into()),
-            Function::Sourceip => Some(facts.client()?.ip.to_string().into()),
+            Function::Principal => {
+                Some(facts.message.origin.publisher()?.0.name().as_ref().to_owned().into())
+            }
+            Function::Sourceip => Some(facts.message.origin.publisher()?.1.to_string().into()),
             Function::Traceid => {
-                facts.client()?;
+                facts.message.origin.publisher()?;
                 Some(derived_uuid(&facts.settings.secret, "trace", &[facts.salt]).into())
             }
             Function::Accountid => Some(facts.settings.account.to_string().into()),

@@ -134,7 +134,7 @@ impl Connections {
     }
 
     /// Asks every connection to end because the node does.
-    pub(super) fn shut_down(&self) {
+    pub(crate) fn shut_down(&self) {
         self.read().connections.values().for_each(|outbox| outbox.end(End::Shutdown));
     }
 

@@ -19,7 +19,7 @@ use tokio::time::{self, Instant, Sleep};
 
 use super::connections::{Connections, End, Outbox, Todo};
 use super::patience::{Pace, Patience};
-use super::{Kernel, Limits};
+use super::{Ending, Kernel, Limits, Transport};
 use crate::listen::entrance::Ticket;
 
 /// Bytes read at a time.
@@ -40,7 +40,7 @@ thread_local! {
 
 /// Speaks MQTT on `stream`, which may be any byte stream, until it ends. Its CONNECT must be whole
 /// at `deadline`, or earlier if others wait for its place.
-pub async fn serve_stream<S: AsyncRead + AsyncWrite + Unpin + Send>(
+pub async fn serve_stream<S: Transport>(
     mut stream: S,
     principal: Principal,
     mut ticket: Ticket,
@@ -60,6 +60,10 @@ pub async fn serve_stream<S: AsyncRead + AsyncWrite + Unpin + Send>(
     let connect = match greeting {
         Ok(Ok(connect)) => connect,
         Ok(Err(Greeting::Wrong(why))) => return Box::pin(refuse(stream, why, limits)).await,
+        Ok(Err(Greeting::Gone)) if stream.ending() == Ending::Invalid => {
+            let parting = Box::pin(last_words(&mut stream, &[]));
+            return drop(time::timeout(limits.close_timeout, parting).await);
+        }
         Ok(Err(Greeting::Gone)) => return,
         Err(_) => {
             tracing::debug!("{}: no CONNECT in time", principal.ip);
@@ -91,8 +95,8 @@ pub async fn serve_stream<S: AsyncRead + AsyncWrite + Unpin + Send>(
     }
     kernel.send(vec![Input::Connect { connection, principal, connect }]).await;
     let end = session.run(limits, connections, kernel).await;
-    if let Some(cause) = end.cause() {
-        kernel.send(vec![Input::Closed { connection, cause }]).await;
+    if let Some(input) = end.input(connection) {
+        kernel.send(vec![input]).await;
     }
     // not before: a newer connection of the client must find this one, or know that it ended
     connections.remove(connection);
@@ -159,6 +163,8 @@ async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(
 enum Ended {
     /// The other end closed it, or it broke.
     Gone,
+    /// The other end closed it, with the word of what carries MQTT.
+    Goodbye,
     /// The client sent what is not MQTT.
     Invalid(ReasonCode),
     /// We end it.
@@ -167,15 +173,20 @@ enum Ended {
 
 impl Ended {
     /// What the kernel is told, unless it wanted the end itself.
-    fn cause(self) -> Option<Closed> {
-        match self {
-            Ended::Gone => Some(Closed::Lost),
-            Ended::Invalid(reason) => Some(Closed::ProtocolError(reason)),
-            Ended::Ours(End::TooSlow) => Some(Closed::TooSlow),
-            Ended::Ours(End::NoRoom) => Some(Closed::NoRoom),
-            Ended::Ours(End::Shutdown) => Some(Closed::Shutdown),
-            Ended::Ours(End::Closed(_)) => None,
-        }
+    fn input(self, connection: ConnectionId) -> Option<Input> {
+        let cause = match self {
+            Ended::Goodbye => {
+                let packet = Packet::Disconnect(Disconnect::default());
+                return Some(Input::Packet { connection, packet });
+            }
+            Ended::Gone => Closed::Lost,
+            Ended::Invalid(reason) => Closed::ProtocolError(reason),
+            Ended::Ours(End::TooSlow) => Closed::TooSlow,
+            Ended::Ours(End::NoRoom) => Closed::NoRoom,
+            Ended::Ours(End::Shutdown) => Closed::Shutdown,
+            Ended::Ours(End::Closed(_)) => return None,
+        };
+        Some(Input::Closed { connection, cause })
     }
 }
 
@@ -207,7 +218,7 @@ struct Session<S> {
     pause: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
+impl<S: Transport> Session<S> {
     async fn run(
         &mut self,
         limits: &Limits,
@@ -309,7 +320,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             self.pause = None;
         }
         match self.poll_read(context) {
-            Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Err(Ended::Gone)),
+            Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Err(match self.stream.ending() {
+                Ending::Lost => Ended::Gone,
+                Ending::Goodbye => Ended::Goodbye,
+                Ending::Invalid => Ended::Invalid(ReasonCode::ProtocolError),
+            })),
             Poll::Ready(Ok(_)) => Poll::Ready(Ok(())),
             Poll::Pending => {
                 // a task that has had its turn is told "pending" without a look
@@ -425,6 +440,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     async fn close(mut self, end: Ended, limits: &Limits) {
         let reason = match end {
             Ended::Gone | Ended::Ours(End::TooSlow | End::NoRoom) => return,
+            Ended::Goodbye => None,
             Ended::Invalid(reason) => Some(reason),
             Ended::Ours(End::Closed(reason)) => reason,
             Ended::Ours(End::Shutdown) => Some(ReasonCode::ServerShuttingDown),

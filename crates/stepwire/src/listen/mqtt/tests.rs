@@ -2,14 +2,19 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use stepwire_core::broker::{Closed, Identity, Principal, Profile};
 use stepwire_core::mqtt::Packet;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time;
 
 use super::*;
+use crate::listen::entrance::Entrance;
 use crate::listen::gate;
+
+impl Transport for DuplexStream {}
 
 struct Heard(UnboundedSender<Input>);
 

@@ -8,8 +8,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-/// Either stream, so that one task type serves both.
-pub(super) enum Stream {
+use super::mqtt::Transport;
+
+/// Either stream, so that one kind of task serves both.
+pub(crate) enum Stream {
     Plain(TcpStream),
     Secure(Box<TlsStream<TcpStream>>),
 }
@@ -53,3 +55,5 @@ impl AsyncWrite for Stream {
         }
     }
 }
+
+impl Transport for Stream {}

@@ -1,10 +1,14 @@
-//! AWS Signature Version 4, verified.
+//! AWS Signature Version 4, verified: in the `Authorization` header, or in the query ([`Presigned`]).
 //!
 //! Source: AWS IAM user guide, "Create a signed AWS API request".
+
+mod presigned;
 
 use hmac::{Hmac, KeyInit, Mac};
 use http::HeaderMap;
 use sha2::{Digest, Sha256};
+
+pub use presigned::Presigned;
 
 use crate::rest::query_pairs;
 
@@ -34,7 +38,7 @@ pub enum Refused {
     #[error("missing authentication token")]
     Missing,
     /// It is not of the form of SigV4.
-    #[error("the authorization header is not a complete AWS Signature Version 4")]
+    #[error("the request does not carry a complete AWS Signature Version 4")]
     Malformed,
     /// The key is not known.
     #[error("the security token included in the request is invalid")]
@@ -84,15 +88,22 @@ impl Signature {
             let mut fields = fields.split(',').map(str::trim);
             fields.find_map(|field| field.strip_prefix(name)?.strip_prefix('='))
         };
-        let credential = field("Credential").ok_or(Refused::Malformed)?;
-        let mut scope = credential.rsplitn(5, '/');
+        Signature::from_parts(field("Credential"), field("SignedHeaders"), field("Signature"))
+    }
+
+    fn from_parts(
+        credential: Option<&str>,
+        signed: Option<&str>,
+        signature: Option<&str>,
+    ) -> Result<Signature, Refused> {
+        let mut scope = credential.ok_or(Refused::Malformed)?.rsplitn(5, '/');
         let (Some("aws4_request"), Some(service), Some(region), Some(date), Some(key)) =
             (scope.next(), scope.next(), scope.next(), scope.next(), scope.next())
         else {
             return Err(Refused::Malformed);
         };
-        let signature = field("Signature").ok_or(Refused::Malformed)?;
-        let signed = field("SignedHeaders").ok_or(Refused::Malformed)?;
+        let signature = signature.ok_or(Refused::Malformed)?;
+        let signed = signed.ok_or(Refused::Malformed)?;
         let hex = signature.len() == 64 && signature.bytes().all(|b| b.is_ascii_hexdigit());
         let dated = date.len() == 8 && date.bytes().all(|b| b.is_ascii_digit());
         if !hex || !dated || key.is_empty() || service.is_empty() || region.is_empty() {
