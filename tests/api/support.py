@@ -65,7 +65,10 @@ class Node:
         assert self.ready.startswith("ready "), self.log.read_text()
         self.endpoint = re.search(r"http=(\S+)", self.ready)[1]
         self.mqtt_port = int(re.search(r"mqtts=mqtts://[^:]+:(\d+)", self.ready)[1])
+        https = re.search(r"https=https://[^:]+:(\d+)", self.ready)
+        self.https_port = https and int(https[1])
         self.clients = {}
+        self.credentials = Credentials("any", "any")
 
     def kill(self):
         """Ends the process as a power cut would: nothing is finished or written any more."""
@@ -85,8 +88,8 @@ class Node:
                 service,
                 endpoint_url=self.endpoint,
                 region_name=REGION,
-                aws_access_key_id="any",
-                aws_secret_access_key="any",
+                aws_access_key_id=self.credentials.access_key,
+                aws_secret_access_key=self.credentials.secret_key,
                 config=config,
             )
         return self.clients[key]
@@ -99,7 +102,7 @@ class Node:
         """A signed request as it is written here: status, headers, body."""
         body = json.dumps(body).encode() if isinstance(body, (dict, list)) else body
         request = AWSRequest(method, self.endpoint + path, data=body, headers=headers or {})
-        SigV4Auth(Credentials("any", "any"), service, REGION).add_auth(request)
+        SigV4Auth(self.credentials, service, REGION).add_auth(request)
         return self.send(method, path, body, dict(request.headers))
 
     def send(self, method, path, body=None, headers=None):

@@ -26,11 +26,11 @@ CONNACK = b"\x20\x02\x00\x00"
 
 @pytest.fixture(scope="module")
 def open_node(tmp_path_factory):
-    """A node whose TLS ports are open to the network: its HTTP wants proof."""
-    node = Node(tmp_path_factory.mktemp("open") / "data", ["--https", "0.0.0.0:0"])
-    node.https_port = int(re.search(r"https=https://[^:]+:(\d+)", node.ready)[1])
+    """A node that wants proof, as one does that is open to the network."""
+    options = ["--https", "127.0.0.1:0", "--check-signatures"]
+    node = Node(tmp_path_factory.mktemp("open") / "data", options)
     keys = json.loads((node.folder / "keys.json").read_text())
-    node.keys = Credentials(keys["id"], keys["secret"])
+    node.keys = node.credentials = Credentials(keys["id"], keys["secret"])
     yield node
     node.kill()
 
@@ -378,7 +378,7 @@ def test_a_client_at_the_wrong_port_is_named_in_the_log(open_node):
 
 def test_the_node_says_where_it_listens(open_node):
     said = json.loads((open_node.folder / "node.json").read_text())
-    assert said["https"] == f"0.0.0.0:{open_node.https_port}"
+    assert said["https"] == f"127.0.0.1:{open_node.https_port}"
     endpoint = open_node.iot().describe_endpoint(endpointType="iot:Jobs")["endpointAddress"]
     assert endpoint == f"localhost:{open_node.https_port}"
 

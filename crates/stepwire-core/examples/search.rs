@@ -86,9 +86,10 @@ fn resident() -> usize {
 fn main() {
     let things: usize = std::env::args().nth(1).and_then(|it| it.parse().ok()).unwrap_or(100_000);
     let mut node = Node { kernel: Kernel::new(Settings::default()), disk: Disk::new() };
+    node.call("CreateThingType", r#"{"thingTypeName":"gateway"}"#);
     for number in 0..things {
         let body = format!(
-            r#"{{"thingName":"gw-{number:06}","attributePayload":{{"attributes":{{
+            r#"{{"thingName":"gw-{number:06}","thingTypeName":"gateway","attributePayload":{{"attributes":{{
                 "site":"site{}","model":"M{}","serial":"SN{:08}","firmware":"1.{}","owner":"o{}"}}}}}}"#,
             number % 1_000,
             number % 7,

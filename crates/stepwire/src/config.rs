@@ -29,6 +29,8 @@ pub struct Config {
     /// Whether MQTT clients may do everything without showing who they are, in plain text and over
     /// WebSocket: on loopback only. Default: no.
     pub allow_anonymous: bool,
+    /// Whether API requests must be signed with a key of the node on loopback too. Default: no.
+    pub check_signatures: bool,
     /// Which rules listeners keep to: MQTT's own, or AWS IoT Core's limits and differences. Default:
     /// MQTT's own.
     pub profiles: BTreeMap<Listener, Profile>,
@@ -109,6 +111,7 @@ impl Default for Config {
             mqtts: loopback(MQTTS_PORT),
             mqtt: None,
             allow_anonymous: false,
+            check_signatures: false,
             profiles: BTreeMap::new(),
             keep_alive_s_max: u16::MAX,
             mock_config: None,
@@ -168,9 +171,14 @@ impl Config {
         self.profiles.get(&listener).copied().unwrap_or_default()
     }
 
-    /// Whether API requests must be signed with a key of this node.
+    /// Whether API requests at the HTTP port must be signed with a key of this node.
     pub fn keys_required(&self) -> bool {
-        !self.http.ip().is_loopback()
+        self.keys_required_at(self.http)
+    }
+
+    /// The same of the port at `address`.
+    pub fn keys_required_at(&self, address: SocketAddr) -> bool {
+        self.check_signatures || !address.ip().is_loopback()
     }
 
     /// The names of the server certificate: those configured, and the addresses it listens on.
@@ -355,6 +363,7 @@ mod tests {
         assert!(!Config::default().keys_required());
         let open = Config { http: "0.0.0.0:4566".parse().unwrap(), ..Config::default() };
         assert!(open.keys_required());
+        assert!(Config { check_signatures: true, ..Config::default() }.keys_required());
     }
 
     #[test]

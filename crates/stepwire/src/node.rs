@@ -221,7 +221,7 @@ impl Node {
             let loopback = address.ip().is_loopback();
             let options = Options {
                 anonymous_allowed: config.allow_anonymous && loopback,
-                keys: (!loopback).then(|| keys.clone()),
+                keys: config.keys_required_at(address).then(|| keys.clone()),
                 profile: config.profile(listener),
             };
             let limits = config.mqtt_limits.of_listener(options.profile);

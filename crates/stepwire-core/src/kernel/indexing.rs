@@ -3,8 +3,8 @@
 //! Searches run here, where everything is decided, and not at the rim on stored records: the index
 //! is in memory once, what is acknowledged is found at once, a task of a workflow has its answer in
 //! its own commit, and who is a member of a dynamic group is decided in the step that changes it.
-//! Devices do not wait for that: what the index does not answer directly looks at [`SLICE`] things,
-//! less than a millisecond's work, and goes on when all inputs that came meanwhile had their turn.
+//! Devices do not wait for that: what the index does not answer directly looks at [`SLICE`] things
+//! in a step, and goes on when all inputs that came meanwhile had their turn.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

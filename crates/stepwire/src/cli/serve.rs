@@ -51,6 +51,9 @@ pub(super) struct Serve {
     /// who they are
     #[arg(long)]
     allow_anonymous: bool,
+    /// Want API requests signed with the node's own key, which `stepwire env` exports, on loopback too
+    #[arg(long)]
+    check_signatures: bool,
     /// Answer devices of a listener (http, https, mqtts or mqtt) with AWS IoT Core's limits, as in
     /// `mqtts=aws`; repeatable
     #[arg(long, value_name = "LISTENER=PROFILE", value_parser = parse_profile)]
@@ -125,6 +128,7 @@ impl Serve {
             mqtts: self.mqtts,
             mqtt: self.mqtt,
             allow_anonymous: self.allow_anonymous,
+            check_signatures: self.check_signatures,
             profiles: self.profile.into_iter().collect(),
             keep_alive_s_max: self.keep_alive_max,
             mock_config: self.mock_config,

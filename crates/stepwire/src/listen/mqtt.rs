@@ -13,10 +13,13 @@ mod session;
 mod tests;
 
 use std::future::Future;
+use std::io;
+use std::mem::MaybeUninit;
 use std::time::Duration;
 
 use stepwire_core::broker::{self, Input};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 
 pub use connections::{Connections, Room};
 pub use patience::Rates;
@@ -27,6 +30,19 @@ pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send {
     /// What it means that nothing more can be read, once that is so.
     fn ending(&self) -> Ending {
         Ending::Lost
+    }
+
+    /// Whether bytes, or the end, have arrived here that reading may not have told yet. `false` where
+    /// that cannot be known.
+    fn is_readable(&self) -> bool {
+        false
+    }
+}
+
+impl Transport for TcpStream {
+    fn is_readable(&self) -> bool {
+        let nothing = socket2::SockRef::from(self).peek(&mut [MaybeUninit::uninit()]);
+        !nothing.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 }
 

@@ -182,7 +182,7 @@ impl Port {
         if let Some(hint) = spoken.misplaced(self.role) {
             // closing with unread bytes would reset the connection; if that happens, nobody is hurt
             let _ = socket.read(&mut [0; 4_096]).await;
-            if spoken == Spoken::Http {
+            if spoken == Spoken::Http && self.role != Role::Mqtt {
                 let _ = socket.write_all(WRONG_PORT).await;
             }
             return Err(Failed::Misplaced(hint.into()));

@@ -1,4 +1,4 @@
-//! What a client speaks, by the first byte it sends: so that one at the wrong port is told apart
+//! What a client speaks, by the first bytes it sends: so that one at the wrong port is told apart
 //! from a broken one.
 
 use std::io;
@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 
 use super::port::Role;
 
-/// What begins with a given byte.
+/// What begins with given bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Spoken {
     /// A TLS handshake.
@@ -23,18 +23,19 @@ pub(super) enum Spoken {
 impl Spoken {
     /// What the client has begun to say. Nothing is taken from the socket.
     pub(super) async fn peek(socket: &TcpStream) -> io::Result<Spoken> {
-        let mut first = [0];
-        if socket.peek(&mut first).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+        let mut first = [0; 2];
+        match socket.peek(&mut first).await? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            count => Ok(Spoken::of(&first[..count])),
         }
-        Ok(Spoken::of(first[0]))
     }
 
-    fn of(first: u8) -> Spoken {
+    fn of(first: &[u8]) -> Spoken {
         match first {
-            0x16 => Spoken::Tls,
-            0x10 => Spoken::Mqtt,
-            b'A'..=b'Z' => Spoken::Http,
+            [0x16, ..] => Spoken::Tls,
+            [0x10, ..] => Spoken::Mqtt,
+            // one letter alone could be PUBREC
+            [b'A'..=b'Z', b'A'..=b'Z'] => Spoken::Http,
             _ => Spoken::Unknown,
         }
     }
@@ -77,15 +78,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clients_are_told_apart_by_their_first_byte() {
+    fn clients_are_told_apart_by_their_first_bytes() {
         for (first, spoken) in [
-            (b"\x16\x03\x01".first(), Spoken::Tls),
-            (b"\x10\x0d\x00".first(), Spoken::Mqtt),
-            (b"GET /".first(), Spoken::Http),
-            (b"PRI *".first(), Spoken::Http),
-            (b"\x00".first(), Spoken::Unknown),
+            (&b"\x16\x03"[..], Spoken::Tls),
+            (b"\x16", Spoken::Tls),
+            (b"\x10\x0d", Spoken::Mqtt),
+            (b"GE", Spoken::Http),
+            (b"PR", Spoken::Http),
+            (b"P\x02", Spoken::Unknown),
+            (b"P", Spoken::Unknown),
+            (b"\x00", Spoken::Unknown),
         ] {
-            assert_eq!(first.map(|first| Spoken::of(*first)), Some(spoken));
+            assert_eq!(Spoken::of(first), spoken, "{first:?}");
         }
     }
 

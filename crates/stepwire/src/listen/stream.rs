@@ -56,4 +56,11 @@ impl AsyncWrite for Stream {
     }
 }
 
-impl Transport for Stream {}
+impl Transport for Stream {
+    fn is_readable(&self) -> bool {
+        match self {
+            Stream::Plain(stream) => stream.is_readable(),
+            Stream::Secure(stream) => stream.get_ref().0.is_readable(),
+        }
+    }
+}

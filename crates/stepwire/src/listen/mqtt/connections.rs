@@ -222,16 +222,24 @@ impl Outbox {
         Some(receiver)
     }
 
-    /// The kernel has everything that has arrived here so far.
-    pub(super) fn catch_up(&self) {
-        // whoever waits is told by the sender's end
-        self.lock().newer = Vec::new();
+    /// Those who wait until everything that has arrived here is with the kernel. Whoever is dropped
+    /// is told that it is.
+    pub(super) fn waiting_before(&self) -> Vec<oneshot::Sender<()>> {
+        std::mem::take(&mut self.lock().newer)
+    }
+
+    /// These have to wait on.
+    pub(super) fn keep_waiting(&self, newer: Vec<oneshot::Sender<()>>) {
+        if !newer.is_empty() {
+            self.lock().newer.extend(newer);
+        }
     }
 
     /// Nothing more is read here.
     pub(super) fn finish(&self) {
-        self.lock().done = true;
-        self.catch_up();
+        let mut waiting = self.lock();
+        waiting.done = true;
+        waiting.newer = Vec::new();
     }
 
     /// Whom to wake.

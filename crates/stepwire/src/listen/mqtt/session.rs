@@ -311,28 +311,30 @@ impl<S: Transport> Session<S> {
             Ok(Some(end)) => return Poll::Ready(Err(Ended::Ours(end))),
             Err(_) => return Poll::Ready(Err(Ended::Gone)),
         }
+        // Who comes while we look may have done something here that we have just missed.
+        let newer = self.outbox.waiting_before();
         if let Some(pause) = &mut self.pause {
             if pause.as_mut().poll(context).is_pending() {
                 // what it sends faster than it may keeps nobody waiting
-                self.outbox.catch_up();
                 return Poll::Pending;
             }
             self.pause = None;
         }
-        match self.poll_read(context) {
+        let read = self.poll_read(context);
+        // "Pending" says little: a task that has had its turn is told so without a look, and so is
+        // one whose bytes, or whose end, the runtime has not heard of yet.
+        let unheard = || !coop::has_budget_remaining() || self.stream.is_readable();
+        if read.is_ready() || (!newer.is_empty() && unheard()) {
+            self.outbox.keep_waiting(newer);
+        }
+        match read {
             Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Err(match self.stream.ending() {
                 Ending::Lost => Ended::Gone,
                 Ending::Goodbye => Ended::Goodbye,
                 Ending::Invalid => Ended::Invalid(ReasonCode::ProtocolError),
             })),
             Poll::Ready(Ok(_)) => Poll::Ready(Ok(())),
-            Poll::Pending => {
-                // a task that has had its turn is told "pending" without a look
-                if coop::has_budget_remaining() {
-                    self.outbox.catch_up();
-                }
-                self.poll_patience(limits, context)
-            }
+            Poll::Pending => self.poll_patience(limits, context),
         }
     }
 

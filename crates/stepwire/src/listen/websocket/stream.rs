@@ -57,9 +57,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Transport for WebSocket<S> {
+impl<S: Transport> Transport for WebSocket<S> {
     fn ending(&self) -> Ending {
         self.ending
+    }
+
+    fn is_readable(&self) -> bool {
+        self.socket.get_ref().is_readable()
     }
 }
 
