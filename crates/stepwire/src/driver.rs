@@ -9,17 +9,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use stepwire_asl::Timestamp;
+use stepwire_core::mqtt::Packet;
 use stepwire_core::pipeline::{Batch, Pipeline};
 use stepwire_core::{Corrupt, Effect, Input, Settings, Write, broker};
 use stepwire_store::{Fence, Store};
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use crate::clock::Clock;
 use crate::shard::{self, Shard, ShardRead};
 
 /// Inputs that may be queued before senders have to wait.
 const QUEUE_MAX: usize = 4_096;
+/// Bytes of payloads that are sent at once without taking room.
+const SMALL_BYTES: usize = 32 << 10;
+/// KiB of larger ones that may be queued, decided and not yet durable.
+const LARGE_KIB_MAX: usize = 64 << 10;
+/// A batch is handed over once it asks for this many effects: a message can go to every device.
+const BATCH_EFFECTS_MAX: usize = 65_536;
 /// Most inputs decided in one batch.
 const BATCH_INPUTS_MAX: usize = 1_024;
 /// A batch is handed over once its records reach this many bytes.
@@ -46,7 +53,7 @@ pub trait Rim: Send + 'static {
 enum Message {
     Input(Input),
     /// What happened on a device's connection, one after the other.
-    Device(Vec<broker::Input>),
+    Device(Vec<broker::Input>, Room),
     /// A commit has ended; what is queued is looked at anyway, this wakes an idle thread.
     Wake,
     Stop,
@@ -54,7 +61,11 @@ enum Message {
 
 /// Sends inputs to a kernel. Cheap to clone.
 #[derive(Clone)]
-pub struct Inputs(mpsc::Sender<Message>);
+pub struct Inputs {
+    queue: mpsc::Sender<Message>,
+    /// For what is large, in KiB.
+    room: Arc<Semaphore>,
+}
 
 impl Inputs {
     /// Queues an input; waits while the queue is full. `false`: the driver has stopped.
@@ -62,21 +73,37 @@ impl Inputs {
         self.queue(Message::Input(input))
     }
 
-    /// Queues what happened on a device's connection, as one: [`Inputs::send`]. It should be
-    /// little, since the queue is bounded by the number of times that something is sent.
+    /// Queues what happened on a device's connection, as one: [`Inputs::send`]. Large messages
+    /// have to wait until earlier ones are decided and durable.
     pub fn send_of_device(
         &self,
         inputs: Vec<broker::Input>,
     ) -> impl Future<Output = bool> + Send + use<'_> {
-        self.queue(Message::Device(inputs))
+        let large = large_kib(&inputs);
+        let sent = if large == 0 {
+            Ok(self.queue(Message::Device(inputs, None)))
+        } else {
+            Err(Box::pin(self.send_large(inputs, large)))
+        };
+        async move {
+            match sent {
+                Ok(sent) => sent.await,
+                Err(waiting) => waiting.await,
+            }
+        }
+    }
+
+    async fn send_large(&self, inputs: Vec<broker::Input>, kib: u32) -> bool {
+        let room = Arc::clone(&self.room).acquire_many_owned(kib).await;
+        self.queue(Message::Device(inputs, room.ok())).await
     }
 
     /// What waits is boxed: almost nobody has to, and everybody would keep room for it.
     fn queue(&self, message: Message) -> impl Future<Output = bool> + Send + use<'_> {
-        let sent = match self.0.try_send(message) {
+        let sent = match self.queue.try_send(message) {
             Ok(()) => Ok(true),
             Err(TrySendError::Closed(_)) => Ok(false),
-            Err(TrySendError::Full(message)) => Err(Box::pin(self.0.send(message))),
+            Err(TrySendError::Full(message)) => Err(Box::pin(self.queue.send(message))),
         };
         async move {
             match sent {
@@ -85,6 +112,19 @@ impl Inputs {
             }
         }
     }
+}
+
+/// Room that a large message takes until it is durable.
+type Room = Option<OwnedSemaphorePermit>;
+
+/// KiB of payloads, if they are more than a little.
+fn large_kib(inputs: &[broker::Input]) -> u32 {
+    let payload = |input: &broker::Input| match input {
+        broker::Input::Packet { packet: Packet::Publish(publish), .. } => publish.payload.len(),
+        _ => 0,
+    };
+    let bytes: usize = inputs.iter().map(payload).sum();
+    if bytes <= SMALL_BYTES { 0 } else { (bytes >> 10).min(LARGE_KIB_MAX) as u32 }
 }
 
 /// The driver cannot start.
@@ -121,8 +161,9 @@ impl Driver {
         let pipeline = shard::catch(|| Pipeline::recover(settings, clock.now(), &base))??;
         let (batches, to_commit) = std::sync::mpsc::sync_channel(1);
         let (done, committed) = std::sync::mpsc::channel();
-        let inputs = Inputs(sender.clone());
-        let world = World { rim: Arc::new(Mutex::new(rim)), inputs };
+        let room = Arc::new(Semaphore::new(LARGE_KIB_MAX));
+        let inputs = Inputs { queue: sender.clone(), room };
+        let world = World { rim: Arc::new(Mutex::new(rim)), inputs: inputs.clone() };
         let committer = Committer { store: Arc::clone(&store), shard, world: world.clone(), done };
         let clock_of_decider = clock.clone();
         let decider = Decider {
@@ -135,6 +176,8 @@ impl Driver {
             world,
             due,
             base,
+            taken: Vec::new(),
+            committing: Vec::new(),
         };
         let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
             thread::Builder::new()
@@ -146,8 +189,8 @@ impl Driver {
             spawn("commit", Box::new(move || committer.run(&to_commit))),
             spawn("decide", Box::new(move || decider.run_to_end(receiver))),
         ];
-        tokio::spawn(tick(due_changes, clock, sender.clone()));
-        Ok(Driver { inputs: Inputs(sender), threads })
+        tokio::spawn(tick(due_changes, clock, sender));
+        Ok(Driver { inputs, threads })
     }
 
     /// Where to send inputs.
@@ -157,7 +200,7 @@ impl Driver {
 
     /// Stops after everything queued so far is decided and durable.
     pub fn stop(self) {
-        let _ = self.inputs.0.blocking_send(Message::Stop);
+        let _ = self.inputs.queue.blocking_send(Message::Stop);
         for thread in self.threads {
             let _ = thread.join();
         }
@@ -200,6 +243,10 @@ struct Decider<R> {
     due: watch::Sender<Option<Timestamp>>,
     /// What was durable when the last commit ended.
     base: ShardRead,
+    /// Of large messages in the batch that is being decided.
+    taken: Vec<OwnedSemaphorePermit>,
+    /// Of those in the batch that is being committed.
+    committing: Vec<OwnedSemaphorePermit>,
 }
 
 impl<R: Rim> Decider<R> {
@@ -251,7 +298,9 @@ impl<R: Rim> Decider<R> {
         if batch.changes.is_empty() {
             self.world.carry_out(batch.effects, &mut self.world.rim());
             self.pipeline.commit_ended();
+            self.taken.clear();
         } else {
+            std::mem::swap(&mut self.taken, &mut self.committing);
             // The committer takes it at once; it is gone only after a failed commit.
             let _ = self.batches.send(Ok(batch));
         }
@@ -259,13 +308,16 @@ impl<R: Rim> Decider<R> {
 
     fn has_room(&self) -> bool {
         let batch = self.pipeline.current();
-        batch.inputs() < BATCH_INPUTS_MAX && batch.bytes() < BATCH_BYTES_MAX
+        batch.inputs() < BATCH_INPUTS_MAX
+            && batch.bytes() < BATCH_BYTES_MAX
+            && batch.effects.len() < BATCH_EFFECTS_MAX
     }
 
     /// What the commit held was allocated by this thread, and freeing it is cheapest here.
     fn commit_ended(&mut self, writes: Vec<Write>) {
         drop(writes);
         self.pipeline.commit_ended();
+        self.committing.clear();
         self.base = ShardRead::new(self.store.as_ref(), self.shard);
     }
 
@@ -277,7 +329,8 @@ impl<R: Rim> Decider<R> {
                 self.tell_due();
                 false
             }
-            Message::Device(inputs) => {
+            Message::Device(inputs, room) => {
+                self.taken.extend(room);
                 let now = self.clock.now();
                 for input in inputs {
                     self.pipeline.take(now, Input::Device(input), &self.base);
@@ -320,7 +373,7 @@ impl<R: Rim> Committer<R> {
                 return;
             }
             // A full queue needs no waking.
-            let _ = self.world.inputs.0.try_send(Message::Wake);
+            let _ = self.world.inputs.queue.try_send(Message::Wake);
             self.world.carry_out(batch.effects, &mut rim);
         }
     }

@@ -1,7 +1,9 @@
 //! Fan-in and fan-out: what a QoS 1 message costs a broker.
 
 use std::path::Path;
-use std::time::Instant;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
@@ -11,6 +13,10 @@ use crate::fleet::Ca;
 use crate::median;
 use crate::plan::Plan;
 use crate::server::Process;
+
+/// Messages that may be on their way to each subscriber: publishers pause while there are more, so
+/// that no broker has to drop what a subscriber cannot take.
+const BEHIND_MAX: usize = 5_000;
 
 /// Publishers with a topic each, one subscriber to all of them.
 pub(crate) async fn fan_in(plan: &Plan) {
@@ -122,6 +128,8 @@ impl Spent {
 struct Crowd {
     publishers: Vec<Publisher>,
     subscribers: Vec<Subscriber>,
+    /// Messages that were published and not yet delivered, counted for each subscriber.
+    behind: Arc<AtomicUsize>,
 }
 
 struct Publisher {
@@ -139,7 +147,8 @@ struct Subscriber {
 
 impl Crowd {
     async fn gather(publishers: &[Door], subscribers: &[Door], plan: &Plan) -> Crowd {
-        let mut crowd = Crowd { publishers: Vec::new(), subscribers: Vec::new() };
+        let mut crowd =
+            Crowd { publishers: Vec::new(), subscribers: Vec::new(), behind: Arc::default() };
         let life = if plan.durable { Life::Durable } else { Life::Clean };
         for (at, door) in subscribers.iter().enumerate() {
             let mut client =
@@ -158,19 +167,21 @@ impl Crowd {
 
     /// Has `count` messages published and waits until every one is acknowledged and delivered.
     async fn exchange(&mut self, plan: &Plan, count: usize) {
+        let (among, hearers) = (self.publishers.len(), self.subscribers.len());
         let (mut speaking, mut listening) = (JoinSet::new(), JoinSet::new());
         for mut subscriber in self.subscribers.drain(..) {
+            let behind = Arc::clone(&self.behind);
             listening.spawn(async move {
-                subscriber.listen(count).await;
+                subscriber.listen(count, &behind).await;
                 subscriber
             });
         }
-        let among = self.publishers.len();
         let (window, bytes) = (plan.window, plan.bytes);
         for (at, mut publisher) in self.publishers.drain(..).enumerate() {
             let mine = (count + at) / among;
+            let pace = Pace { window, behind: Arc::clone(&self.behind), hearers };
             speaking.spawn(async move {
-                publisher.speak(mine, window, bytes).await;
+                publisher.speak(mine, bytes, &pace).await;
                 publisher
             });
         }
@@ -179,18 +190,35 @@ impl Crowd {
     }
 }
 
+/// How fast publishers may be.
+struct Pace {
+    window: usize,
+    behind: Arc<AtomicUsize>,
+    hearers: usize,
+}
+
+impl Pace {
+    /// Waits while subscribers are too far behind.
+    async fn keep(&self) {
+        while self.behind.load(Ordering::Relaxed) > BEHIND_MAX * self.hearers {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+}
+
 impl Publisher {
-    async fn speak(&mut self, count: usize, window: usize, bytes: usize) {
+    async fn speak(&mut self, count: usize, bytes: usize, pace: &Pace) {
         let mut payload = vec![b'.'; bytes.max(8)];
         payload[..4].copy_from_slice(&self.number.to_be_bytes());
         let (mut sent, mut acknowledged) = (0, 0);
         while acknowledged < count {
-            while sent < count && sent - acknowledged < window {
+            while sent < count && sent - acknowledged < pace.window {
                 payload[4..8].copy_from_slice(&self.sent.to_be_bytes());
                 let packet_id = (self.sent % 65_535) as u16 + 1;
                 self.client.publish(&self.topic, packet_id, &payload);
                 self.sent += 1;
                 sent += 1;
+                pace.behind.fetch_add(pace.hearers, Ordering::Relaxed);
             }
             self.client.flush().await.unwrap();
             let took = |packet: Packet<'_>| match packet {
@@ -198,16 +226,17 @@ impl Publisher {
                 Packet::Publish(_) => panic!("nobody publishes to publishers"),
             };
             self.client.receive(took).await.unwrap();
+            pace.keep().await;
         }
     }
 }
 
 impl Subscriber {
     /// Takes `count` messages: each publisher's in order, none missing, none twice.
-    async fn listen(&mut self, count: usize) {
+    async fn listen(&mut self, count: usize, behind: &AtomicUsize) {
         let mut taken = 0;
         while taken < count {
-            let heard = &mut self.heard;
+            let (heard, before) = (&mut self.heard, taken);
             let took = |packet: Packet<'_>| {
                 let Packet::Publish(received) = packet else { panic!("nothing was published") };
                 let number = |at: usize| {
@@ -219,6 +248,7 @@ impl Subscriber {
                 taken += 1;
             };
             self.client.receive(took).await.unwrap();
+            behind.fetch_sub(taken - before, Ordering::Relaxed);
             self.client.flush().await.unwrap();
         }
     }

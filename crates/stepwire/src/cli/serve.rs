@@ -27,6 +27,7 @@ use crate::node_file::reachable;
 Examples:
   stepwire serve
   stepwire serve --data /var/lib/stepwire --mqtts 0.0.0.0:8883 --name iot.example.org")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct Serve {
     /// Folder for everything that must not be lost
     #[arg(long, value_name = "DIR", default_value = DATA_FOLDER, conflicts_with = "memory")]

@@ -3,9 +3,10 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::task::Waker;
 
 use stepwire_core::broker::{Closed, Identity, Principal, Profile};
-use stepwire_core::mqtt::Packet;
+use stepwire_core::mqtt::{Packet, Publish, ReasonCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time;
@@ -116,4 +117,98 @@ async fn an_open_connection_is_counted_until_it_ends() {
     drop(client);
     bench.input().await;
     assert!(bench.connections.is_empty());
+}
+
+/// A message with so many bytes.
+fn message(bytes: usize) -> Packet {
+    Packet::Publish(Publish::new("t", vec![b'x'; bytes]))
+}
+
+#[tokio::test]
+async fn who_does_not_read_at_all_is_closed_after_a_while() {
+    let mut bench = Bench::new();
+    bench.limits.stall_timeout = Duration::from_millis(200);
+    let mut deaf = bench.open();
+    deaf.write_all(CONNECT).await.unwrap();
+    let Input::Connect { connection, .. } = bench.input().await else { panic!("no CONNECT") };
+    // more than the stream takes
+    let woken = bench.connections.send(connection, message(200_000));
+    woken.unwrap().wake();
+    let begun = time::Instant::now();
+    let heard = bench.input().await;
+    assert!(matches!(heard, Input::Closed { cause: Closed::TooSlow, .. }), "{heard:?}");
+    assert!(begun.elapsed() >= bench.limits.stall_timeout);
+}
+
+#[tokio::test]
+async fn who_reads_slowly_is_waited_for() {
+    let mut bench = Bench::new();
+    bench.limits.stall_timeout = Duration::from_secs(1);
+    let mut slow = bench.open();
+    slow.write_all(CONNECT).await.unwrap();
+    let Input::Connect { connection, .. } = bench.input().await else { panic!("no CONNECT") };
+    bench.connections.send(connection, message(400_000)).unwrap().wake();
+    let mut part = vec![0; 20_000];
+    for _ in 0..20 {
+        time::sleep(Duration::from_millis(100)).await;
+        slow.read_exact(&mut part).await.unwrap();
+    }
+    assert!(bench.inputs.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_large_packet_has_the_time_its_length_takes() {
+    let mut bench = Bench::new();
+    bench.limits.packet_timeout = Duration::from_millis(100);
+    bench.limits.packet_bytes_per_s_min = 40_960;
+    let mut client = bench.open();
+    client.write_all(CONNECT).await.unwrap();
+    bench.input().await;
+    let begun = time::Instant::now();
+    // 40,960 bytes to come: a second more than a small packet has
+    client.write_all(b"\x30\x80\xc0\x02").await.unwrap();
+    let heard = bench.input().await;
+    let closed = Closed::ProtocolError(ReasonCode::KeepAliveTimeout);
+    assert!(matches!(heard, Input::Closed { cause, .. } if cause == closed), "{heard:?}");
+    assert!(begun.elapsed() >= Duration::from_millis(1_100));
+}
+
+#[tokio::test]
+async fn when_all_hold_too_much_who_holds_most_is_closed() {
+    let mut bench = Bench::new();
+    let room = Room { bytes_max: 1 << 20, bytes_all_max: 1 << 20 };
+    bench.connections = Arc::new(Connections::new(room));
+    let mut open = Vec::new();
+    for id in [b'a', b'b', b'c'] {
+        let mut client = bench.open();
+        let mut connect = CONNECT.to_vec();
+        *connect.last_mut().unwrap() = id;
+        client.write_all(&connect).await.unwrap();
+        let Input::Connect { connection, .. } = bench.input().await else { panic!("no CONNECT") };
+        open.push((connection, client));
+    }
+    let mut woken = Vec::new();
+    for (bytes, (connection, _)) in [300_000, 600_000, 400_000].into_iter().zip(&open) {
+        woken.extend(bench.connections.send(*connection, message(bytes)));
+    }
+    woken.into_iter().for_each(Waker::wake);
+    let heard = bench.input().await;
+    let (most, _) = open[1];
+    assert!(
+        matches!(heard, Input::Closed { connection, cause: Closed::NoRoom } if connection == most),
+        "{heard:?}"
+    );
+    assert!(bench.inputs.try_recv().is_err(), "and nobody else");
+}
+
+#[test]
+fn a_connection_that_was_refused_leaves_the_older_one_in_its_place() {
+    let connections = Connections::default();
+    let client: Arc<str> = "d".into();
+    let (_, first, older) = connections.register(&client);
+    assert!(older.is_none());
+    let (refused, ..) = connections.register(&client);
+    connections.remove(refused);
+    let (_, _, older) = connections.register(&client);
+    assert!(Arc::ptr_eq(&older.unwrap(), &first));
 }
