@@ -1,5 +1,6 @@
-//! Those who look after the fleet: they move things between groups, give them types and cut
-//! connections, one deed at a time, each again until they know its end.
+//! Those who look after the fleet: they move things between groups, give them types, cut
+//! connections, take rights and give them back, one deed at a time, each again until they know its
+//! end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -7,8 +8,10 @@ use std::sync::Arc;
 use stepwire_asl::Json;
 use stepwire_core::{Request, Service};
 
+use crate::device::Device;
 use crate::dice::Dice;
 use crate::operator::request;
+use crate::story::{BROAD_POLICY, DEVICE_POLICY, certificate_arn};
 
 /// The group whose members are the things that are connected.
 pub const ONLINE: &str = "online";
@@ -33,12 +36,36 @@ pub enum Deed {
     Type(Arc<str>, Option<&'static str>),
     /// A client's connection is ended; its session goes on.
     Cut(Arc<str>),
+    /// The right to connect is taken away or given back.
+    Rights {
+        /// By what means.
+        means: Means,
+        /// Number of the device; without meaning for [`Means::Version`].
+        device: usize,
+        /// Certificate of the device.
+        certificate: Arc<str>,
+        /// Whether it is given.
+        given: bool,
+    },
+}
+
+/// How a device loses its right to connect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Means {
+    /// Its certificate is INACTIVE.
+    Certificate,
+    /// Its policy is detached.
+    Policy(&'static str),
+    /// The default version of the policy of most devices does not allow it.
+    Version,
 }
 
 /// What is left to do, and what the registry must hold by what was acknowledged.
 #[derive(Debug)]
 pub struct Keeper {
     left: u32,
+    /// What was taken and has to be given back.
+    taken: Option<Deed>,
     /// What is being done, until its end is known.
     pub deed: Option<Deed>,
     members: BTreeMap<&'static str, BTreeSet<Arc<str>>>,
@@ -48,19 +75,44 @@ pub struct Keeper {
 impl Keeper {
     /// One who has so much to do.
     pub fn new(deeds: u32) -> Keeper {
-        Keeper { left: deeds, deed: None, members: BTreeMap::new(), types: BTreeMap::new() }
+        Keeper {
+            left: deeds,
+            taken: None,
+            deed: None,
+            members: BTreeMap::new(),
+            types: BTreeMap::new(),
+        }
     }
 
     /// What to do now: the same until its end is known. `None`: nothing is left.
-    pub fn next(&mut self, clients: &[Arc<str>], dice: &mut Dice) -> Option<Deed> {
+    pub fn next(
+        &mut self,
+        clients: &[Arc<str>],
+        devices: &[Device],
+        dice: &mut Dice,
+    ) -> Option<Deed> {
+        if self.deed.is_none() {
+            let gives = self.left == 0 || dice.one_in(2);
+            self.deed = self.taken.take_if(|_| gives);
+        }
         if self.deed.is_none() && self.left > 0 {
             self.left -= 1;
-            self.deed = Some(self.choose(clients, dice));
+            self.deed = Some(self.choose(clients, devices, dice));
         }
         self.deed.clone()
     }
 
-    fn choose(&self, clients: &[Arc<str>], dice: &mut Dice) -> Deed {
+    fn choose(&self, clients: &[Arc<str>], devices: &[Device], dice: &mut Dice) -> Deed {
+        // The first device's rights are taken away for good.
+        if self.taken.is_none() && devices.len() > 1 && dice.one_in(3) {
+            let last = devices.len() - 1;
+            let device = dice.between(1, last as i64) as usize;
+            let policy = if device == last { BROAD_POLICY } else { DEVICE_POLICY };
+            let means = [Means::Certificate, Means::Policy(policy), Means::Version];
+            let means = means[dice.between(0, 2) as usize];
+            let certificate = Arc::clone(&devices[device].certificate);
+            return Deed::Rights { means, device, certificate, given: false };
+        }
         let mut pick = |most: usize| dice.between(0, most as i64 - 1) as usize;
         let client = Arc::clone(&clients[pick(clients.len())]);
         match pick(6) {
@@ -89,7 +141,11 @@ impl Keeper {
             }
             Deed::Type(thing, Some(kind)) => drop(self.types.insert(Arc::clone(thing), kind)),
             Deed::Type(thing, None) => drop(self.types.remove(thing)),
-            Deed::Cut(_) => {}
+            Deed::Rights { given: false, means, device, certificate } => {
+                let (means, device, certificate) = (*means, *device, Arc::clone(certificate));
+                self.taken = Some(Deed::Rights { means, device, certificate, given: true });
+            }
+            Deed::Cut(_) | Deed::Rights { given: true, .. } => {}
         }
         Some(deed)
     }
@@ -129,6 +185,29 @@ impl Deed {
                 let body = Json::object([("clientId", text(client))]);
                 request(Service::IotData, "DeleteConnection", &body)
             }
+            Deed::Rights { means, certificate, given, .. } => rights(*means, certificate, *given),
         }
     }
+}
+
+fn rights(means: Means, certificate: &str, given: bool) -> Request {
+    let (operation, body) = match means {
+        Means::Certificate => {
+            let status = if given { "ACTIVE" } else { "INACTIVE" };
+            let id = ("certificateId", Json::from(certificate));
+            ("UpdateCertificate", Json::object([id, ("newStatus", status.into())]))
+        }
+        Means::Policy(policy) => {
+            let operation = if given { "AttachPolicy" } else { "DetachPolicy" };
+            let target = ("target", certificate_arn(certificate));
+            (operation, Json::object([("policyName", Json::from(policy)), target]))
+        }
+        Means::Version => {
+            let version = if given { "1" } else { "2" };
+            let name = ("policyName", Json::from(DEVICE_POLICY));
+            let body = Json::object([name, ("policyVersionId", version.into())]);
+            ("SetDefaultPolicyVersion", body)
+        }
+    };
+    request(Service::Iot, operation, &body)
 }

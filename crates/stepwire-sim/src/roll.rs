@@ -71,11 +71,16 @@ impl Roll {
     ) {
         if record.is_some_and(|record| record.connected) {
             self.connected.insert(Arc::clone(client));
-        } else if self.connected.remove(client)
-            && let Some(DisconnectReason::ApiInitiated) =
-                record.and_then(|record| record.disconnect_reason)
-        {
-            marks.sometimes("connection ended by DeleteConnection");
+        } else if self.connected.remove(client) {
+            match record.and_then(|record| record.disconnect_reason) {
+                Some(DisconnectReason::ApiInitiated) => {
+                    marks.sometimes("connection ended by DeleteConnection");
+                }
+                Some(DisconnectReason::AuthError) => {
+                    marks.sometimes("connection ended by loss of rights");
+                }
+                _ => {}
+            }
         }
     }
 

@@ -207,6 +207,7 @@ fn fleet() -> Vec<(Service, &'static str, Json)> {
     let mut requests = vec![
         (Service::DynamoDb, "CreateTable", moves_table()),
         (Service::Iot, "CreateTopicRule", rule("Moves", moves_rule())),
+        (Service::Iot, "CreatePolicyVersion", mute_version()),
         (Service::Iot, "UpdateEventConfigurations", parsed(EVENTS)),
         (Service::Iot, "UpdateIndexingConfiguration", parsed(INDEXING)),
     ];
@@ -215,7 +216,8 @@ fn fleet() -> Vec<(Service, &'static str, Json)> {
     requests
 }
 
-fn certificate_arn(certificate: &str) -> Json {
+/// The ARN of a certificate.
+pub fn certificate_arn(certificate: &str) -> Json {
     Json::from(format!("arn:aws:iot:us-east-1:000000000000:cert/{certificate}"))
 }
 
@@ -318,6 +320,12 @@ fn function() -> Json {
 
 fn policy(name: &str, document: &str) -> Json {
     Json::object([("policyName", Json::from(name)), ("policyDocument", Json::from(document))])
+}
+
+/// A version of [`DEVICE_POLICY`] that lets nobody connect, not yet its default.
+fn mute_version() -> Json {
+    let document = POLICY.replace("\"iot:Connect\"", "\"iot:DeleteThingShadow\"");
+    policy(DEVICE_POLICY, &document)
 }
 
 fn rule(name: &str, payload: Json) -> Json {

@@ -272,6 +272,8 @@ pub struct World {
     /// ARNs of Express executions that were acknowledged.
     flashes: Vec<Arc<str>>,
     keeper: Keeper,
+    /// Whether each device may connect, by what the keeper did.
+    rights: Vec<Right>,
     revocation: Revocation,
     callers: BTreeMap<ReplyId, Caller>,
     next_reply: u64,
@@ -300,6 +302,17 @@ enum Revocation {
     Done,
 }
 
+/// Whether a device may connect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Right {
+    /// It may.
+    Held,
+    /// Somebody changes that: it may or not.
+    Asked,
+    /// It may not.
+    Gone,
+}
+
 impl World {
     /// The world of this seed.
     pub fn new(seed: u64, mut plan: Plan) -> World {
@@ -324,6 +337,7 @@ impl World {
         World {
             writer: Writer::new(plan.messages),
             reader: Reader::default(),
+            rights: vec![Right::Held; plan.devices],
             keeper: Keeper::new(plan.deeds),
             revocation: Revocation::No,
             errands: vec![false; plan.errands],

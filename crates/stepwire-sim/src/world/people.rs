@@ -172,7 +172,10 @@ impl World {
                 self.worked(worker, life, (&token, &output), answer);
             }
             Caller::Revoker => match answer {
-                Ok(_) => self.revocation = Revocation::Done,
+                Ok(_) => {
+                    self.revocation = Revocation::Done;
+                    self.check_ended("the revocation");
+                }
                 Err(error) => self.checks.problem(format!("the policy cannot be taken: {error}")),
             },
         }
