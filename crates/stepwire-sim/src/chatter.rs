@@ -1,5 +1,5 @@
-//! Two MQTT 5.0 clients whose sessions outlive their connections: one writes numbered messages and
-//! leaves a will, the other reads them.
+//! MQTT 5.0 clients whose sessions outlive their connections: one writes numbered messages and
+//! leaves a will, another reads them, and two share them, with wills that are delayed.
 //!
 //! Message `n` has packet identifier `n`. By `n` modulo 3 it goes with QoS 1 to [`STATE`], retained,
 //! or with QoS 1 or QoS 2 to [`CHATTER`].
@@ -22,6 +22,12 @@ pub const READER: &str = "reader";
 pub const CHATTER: &str = "chatter/message";
 /// Where the retained message is.
 pub const STATE: &str = "state/writer";
+/// Thing names and client ids of the two who share the messages.
+pub const SHARERS: [&str; 2] = ["sharer-0", "sharer-1"];
+/// Where their wills go.
+pub const LATE_WILL: &str = "chatter/late-will";
+/// How long those are delayed, in seconds.
+pub const LATE_S: u32 = 1;
 const WILL: &str = "chatter/will";
 /// Seconds a session lives without a connection: longer than anybody stays away.
 const SESSION_EXPIRY_S: u32 = 3_000;
@@ -143,8 +149,10 @@ impl Writer {
 }
 
 /// The client that reads.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Reader {
+    name: &'static str,
+    filter: &'static str,
     /// Its connection.
     pub line: Line,
     /// Whether its subscription was acknowledged.
@@ -160,15 +168,56 @@ pub struct Reader {
 }
 
 impl Reader {
+    /// One who reads everything.
+    pub fn of_all() -> Reader {
+        Reader::new(READER, "chatter/+")
+    }
+
+    /// One who shares the messages with the other.
+    pub fn sharing(name: &'static str) -> Reader {
+        Reader::new(name, "$share/pair/chatter/message")
+    }
+
+    fn new(name: &'static str, filter: &'static str) -> Reader {
+        Reader {
+            name,
+            filter,
+            line: Line::default(),
+            subscribed: false,
+            unreleased: BTreeSet::new(),
+            got: Vec::new(),
+            wills: BTreeSet::new(),
+            farewell: None,
+        }
+    }
+
     /// Its CONNECT.
     pub fn connect(&self) -> Connect {
-        connect(READER)
+        let connect = connect(self.name);
+        if self.name == READER {
+            return connect;
+        }
+        let will = Will {
+            topic: LATE_WILL.into(),
+            payload: self.name.into(),
+            qos: QoS::AtLeastOnce,
+            retain: false,
+            delay_s: LATE_S,
+            properties: Properties::default(),
+        };
+        Connect { will: Some(Box::new(will)), ..connect }
+    }
+
+    /// Its session was ended: nothing of it is left.
+    pub fn wiped(&mut self) {
+        self.subscribed = false;
+        self.unreleased.clear();
     }
 
     /// Its SUBSCRIBE, until it is acknowledged.
     pub fn subscribe(&self) -> Option<Packet> {
         let options = SubscriptionOptions { qos: QoS::ExactlyOnce, ..Default::default() };
-        let filters = vec![(Arc::from("chatter/+"), options)];
+        let filters = vec![(Arc::from(self.filter), options)];
         (!self.subscribed).then(|| {
             Packet::Subscribe(Subscribe {
                 packet_id: id(60_000),

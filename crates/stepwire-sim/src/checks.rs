@@ -121,6 +121,7 @@ impl Checks {
     /// The process was down so long.
     pub fn was_down(&mut self, ms: i64) {
         self.down_ms += ms;
+        self.roll.restarted();
     }
 
     /// Writes that have just become durable.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use stepwire_asl::Json;
 use stepwire_core::{Request, Service};
 
+use crate::chatter::SHARERS;
 use crate::device::Device;
 use crate::dice::Dice;
 use crate::operator::request;
@@ -36,6 +37,8 @@ pub enum Deed {
     Type(Arc<str>, Option<&'static str>),
     /// A client's connection is ended; its session goes on.
     Cut(Arc<str>),
+    /// The first of those who share loses connection and session.
+    Wipe,
     /// The right to connect is taken away or given back.
     Rights {
         /// By what means.
@@ -115,7 +118,7 @@ impl Keeper {
         }
         let mut pick = |most: usize| dice.between(0, most as i64 - 1) as usize;
         let client = Arc::clone(&clients[pick(clients.len())]);
-        match pick(6) {
+        match pick(7) {
             0 | 1 => {
                 let group = GROUPS[pick(GROUPS.len())];
                 let inside = self.members.get(group).is_some_and(|group| group.contains(&client));
@@ -125,6 +128,7 @@ impl Keeper {
                 let kind = [Some(TYPES[0]), Some(TYPES[1]), None][pick(3)];
                 Deed::Type(client, kind)
             }
+            3 => Deed::Wipe,
             _ => Deed::Cut(client),
         }
     }
@@ -145,7 +149,7 @@ impl Keeper {
                 let (means, device, certificate) = (*means, *device, Arc::clone(certificate));
                 self.taken = Some(Deed::Rights { means, device, certificate, given: true });
             }
-            Deed::Cut(_) | Deed::Rights { given: true, .. } => {}
+            Deed::Cut(_) | Deed::Wipe | Deed::Rights { given: true, .. } => {}
         }
         Some(deed)
     }
@@ -184,6 +188,10 @@ impl Deed {
             Deed::Cut(client) => {
                 let body = Json::object([("clientId", text(client))]);
                 request(Service::IotData, "DeleteConnection", &body)
+            }
+            Deed::Wipe => {
+                let body = [("clientId", SHARERS[0].into()), ("cleanSession", true.into())];
+                request(Service::IotData, "DeleteConnection", &Json::object(body))
             }
             Deed::Rights { means, certificate, given, .. } => rights(*means, certificate, *given),
         }

@@ -3,16 +3,34 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use stepwire_asl::Timestamp;
 use stepwire_core::Write;
 use stepwire_core::broker::{self, DisconnectReason};
 use stepwire_core::registry::{self, groups, search};
 use stepwire_core::tables::{self, Item};
 
+use crate::chatter::{LATE_S, LATE_WILL, READER, SHARERS};
 use crate::keeper::ONLINE;
 use crate::marks::Marks;
 
 /// How often a thing came into a group, and how often it left.
 type Moves = BTreeMap<(String, String), [u32; 2]>;
+
+/// The delayed will may be this late while the process works, in milliseconds.
+const LATE_MS: i64 = 100;
+
+/// Delayed wills of one client.
+#[derive(Debug, Default)]
+struct Late {
+    /// Since when one is to come, and in which life of the process that began.
+    waits: Option<(Timestamp, u32)>,
+    /// How many had to come.
+    must: u32,
+    /// How many may have come.
+    may: u32,
+    /// How many came.
+    published: u32,
+}
 
 /// The picture that the records give.
 #[derive(Debug, Default)]
@@ -21,6 +39,10 @@ pub struct Roll {
     members: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
     /// Whether the group of the connected has been put to all things.
     online: bool,
+    /// What is stored of sessions: subscriptions and queued messages of each.
+    stored: BTreeMap<Arc<str>, BTreeSet<String>>,
+    late: BTreeMap<Arc<str>, Late>,
+    restarts: u32,
     moved: Moves,
     told: Moves,
 }
@@ -42,8 +64,10 @@ impl Roll {
         for write in writes {
             match write {
                 Write::Broker(broker::Write::Session { client, record }) => {
+                    self.late(client, record.as_deref(), marks);
                     self.session(client, record.as_deref(), marks);
                 }
+                Write::Broker(write) => self.stored(write, marks),
                 Write::Registry(registry::Write::Groups(groups::Write::Member {
                     group,
                     thing,
@@ -82,6 +106,88 @@ impl Roll {
                 _ => {}
             }
         }
+    }
+
+    /// The process has come back.
+    pub fn restarted(&mut self) {
+        self.restarts += 1;
+    }
+
+    fn stored(&mut self, write: &broker::Write, marks: &mut Marks) {
+        let (client, what, there) = match write {
+            broker::Write::Subscription { client, filter, subscription } => {
+                (client, format!("subscription {filter}"), subscription.is_some())
+            }
+            broker::Write::Queued { client, number, queued } => {
+                let message = queued.as_ref().and_then(|queued| queued.message.as_ref());
+                let new = message.filter(|message| message.topic.as_ref() == LATE_WILL);
+                let what = format!("message {number}");
+                let known = self.stored.get(client).is_some_and(|stored| stored.contains(&what));
+                if let Some(message) = new.filter(|_| client.as_ref() == READER && !known) {
+                    marks.sometimes("delayed will published");
+                    let name = std::str::from_utf8(&message.payload).unwrap_or_default();
+                    self.late.entry(name.into()).or_default().published += 1;
+                }
+                (client, what, queued.is_some())
+            }
+            _ => return,
+        };
+        let stored = self.stored.entry(Arc::clone(client)).or_default();
+        if there {
+            stored.insert(what);
+        } else {
+            stored.remove(&what);
+        }
+    }
+
+    /// Something that is stored of a client's session.
+    pub fn left_of(&self, client: &str) -> Option<&String> {
+        self.stored.get(client)?.first()
+    }
+
+    /// Follows the delayed will of a client: it is published unless the client comes back in time.
+    fn late(
+        &mut self,
+        client: &Arc<str>,
+        record: Option<&broker::SessionRecord>,
+        marks: &mut Marks,
+    ) {
+        if !SHARERS.contains(&client.as_ref()) {
+            return;
+        }
+        let was_connected = self.connected.contains(client);
+        let restarts = self.restarts;
+        let late = self.late.entry(Arc::clone(client)).or_default();
+        let Some(record) = record else { return };
+        if was_connected && !record.connected {
+            let clean = record.disconnect_reason == Some(DisconnectReason::ClientInitiated);
+            late.waits = (!clean).then_some((record.since, restarts));
+        }
+        let Some((since, then)) = late.waits else { return };
+        let waited = record.since.since_ms(since);
+        let delay = i64::from(LATE_S) * 1_000;
+        if record.connected {
+            late.waits = None;
+            if waited < delay {
+                marks.sometimes("delayed will cancelled by a reconnect");
+            } else if waited > delay + LATE_MS && then == restarts {
+                late.must += 1;
+            } else {
+                late.may += 1;
+            }
+        } else if record.expiry_s == 0 {
+            late.waits = None;
+            late.must += 1;
+        }
+    }
+
+    /// P4: delayed wills came when their clients stayed away, and only then.
+    pub fn wills(&self) -> Vec<String> {
+        let wrong = self.late.iter().filter(|(_, late)| {
+            let must = late.must + u32::from(late.waits.is_some());
+            !(must..=must + late.may).contains(&late.published)
+        });
+        wrong.map(|(client, late)| format!("P4: delayed wills of {client}: {late:?}")).collect()
     }
 
     fn member(&mut self, group: &Arc<str>, thing: &Arc<str>, there: bool) {

@@ -24,6 +24,9 @@ impl World {
         self.check_spreads();
         self.check_flashes();
         self.check_messages();
+        self.check_shares();
+        let wills = self.checks.roll.wills();
+        wills.into_iter().for_each(|problem| self.checks.problem(problem));
         self.check_wills(ends.get(WRITER).copied().unwrap_or_default());
         let executions = self.checks.runs.len();
         Outcome {
@@ -191,6 +194,35 @@ impl World {
         }
         if self.writer.acknowledged.len() != usize::from(self.plan.messages) {
             problems.push("P1: not every message was acknowledged".to_owned());
+        }
+        problems.into_iter().for_each(|problem| self.checks.problem(problem));
+    }
+
+    /// P1: each message came to one of those who share them, also those that one left behind whose
+    /// session was ended; there only what is in flight with QoS 2 may be lost.
+    fn check_shares(&mut self) {
+        let mut problems = Vec::new();
+        for &(number, sent) in &self.writer.acknowledged {
+            if chatter::is_retained(number) {
+                continue;
+            }
+            let count = |at: usize| {
+                let got = self.sharers[at].got.iter();
+                got.filter(|taken| **taken == number).count()
+            };
+            let [first, second] = [count(0), count(1)];
+            let exactly = chatter::qos(number) == QoS::ExactlyOnce;
+            let lost = first + second == 0 && !(exactly && self.wiped);
+            // The writer may have had to send it again, or its taker was ended.
+            let again = !exactly && (self.wiped || sent > 1);
+            let both = first > 0 && second > 0 && !again;
+            if lost || both || exactly && first + second > 1 {
+                problems
+                    .push(format!("P1: shared message {number} came {first} and {second} times"));
+            }
+            if first > 0 && self.sharers[1].got.iter().any(|other| *other != number) {
+                self.marks.sometimes("messages shared by two");
+            }
         }
         problems.into_iter().for_each(|problem| self.checks.problem(problem));
     }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use stepwire_asl::Json;
 use stepwire_core::broker::ConnectionId;
-use stepwire_core::mqtt::Packet;
+use stepwire_core::mqtt::{Packet, ReasonCode};
 use stepwire_core::{ApiError, Service};
 
 use super::{Caller, Event, Revocation, Right, Who, Wire, World};
-use crate::chatter::{READER, WRITER};
+use crate::chatter::{READER, SHARERS, WRITER};
 use crate::keeper::{Deed, GROUPS, Means, ONLINE, TYPES};
 use crate::operator::request;
 
@@ -20,8 +20,10 @@ impl World {
     /// Does the next deed, or the last one again.
     pub(super) fn keep(&mut self) {
         let devices = self.devices.iter().map(|device| Arc::clone(&device.name));
-        let clients: Vec<Arc<str>> = devices.chain([WRITER, READER].map(Arc::from)).collect();
+        let clients: Vec<Arc<str>> =
+            devices.chain([WRITER, READER, SHARERS[0], SHARERS[1]].map(Arc::from)).collect();
         if let Some(deed) = self.keeper.next(&clients, &self.devices, &mut self.dice) {
+            self.wiped |= deed == Deed::Wipe;
             if let Deed::Rights { means, device, .. } = &deed {
                 self.set_rights(*means, *device, Right::Asked);
             }
@@ -32,7 +34,9 @@ impl World {
     pub(super) fn kept(&mut self, answer: Result<Json, ApiError>) {
         let deed = self.keeper.done();
         match (&deed, answer) {
-            (Some(Deed::Cut(_)), Err(error)) if error.code == "ResourceNotFoundException" => {
+            (Some(Deed::Cut(_) | Deed::Wipe), Err(error))
+                if error.code == "ResourceNotFoundException" =>
+            {
                 self.marks.sometimes("DeleteConnection of a client that is away");
             }
             (_, Err(error)) => self.checks.problem(format!("P1: {deed:?} refused: {error}")),
@@ -41,6 +45,12 @@ impl World {
             } else {
                 "thing left a group"
             }),
+            (Some(Deed::Wipe), Ok(_)) => {
+                self.marks.sometimes("session ended by DeleteConnection");
+                let left = self.checks.roll.left_of(SHARERS[0]);
+                let problem = left.map(|left| format!("P1: {left} of an ended session is left"));
+                problem.into_iter().for_each(|problem| self.checks.problem(problem));
+            }
             (Some(Deed::Rights { means, device, given: true, .. }), Ok(_)) => {
                 self.set_rights(*means, *device, Right::Held);
             }
@@ -110,7 +120,11 @@ impl World {
             self.checks.problem(what);
         }
         if let Packet::ConnAck(ack) = packet {
-            if ack.reason.is_error() && right == Right::Held {
+            let hasty = self.aws && ack.reason == ReasonCode::QuotaExceeded;
+            if hasty {
+                self.marks.sometimes("device of the aws profile connected too often");
+            }
+            if ack.reason.is_error() && right == Right::Held && !hasty {
                 let what = format!("P4: {name} was refused without reason: {}", ack.reason);
                 self.checks.problem(what);
             }

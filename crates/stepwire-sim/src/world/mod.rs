@@ -18,7 +18,7 @@ use stepwire_core::broker::{self, Closed, ConnectionId};
 use stepwire_core::mqtt::Packet;
 use stepwire_core::{Input, ReplyId, Request, Settings};
 
-use crate::chatter::{READER, Reader, WRITER, Writer};
+use crate::chatter::{READER, Reader, SHARERS, WRITER, Writer};
 use crate::checks::Checks;
 use crate::device::Device;
 use crate::dice::Dice;
@@ -198,11 +198,13 @@ enum Who {
     Talker(Talker),
 }
 
-/// The two clients with lasting sessions.
+/// The clients with lasting sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Talker {
     Writer,
     Reader,
+    /// One of the two who share.
+    Sharer(usize),
 }
 
 /// Which way a packet goes.
@@ -239,6 +241,7 @@ enum Caller {
 }
 
 /// One simulated world.
+#[expect(clippy::struct_excessive_bools, reason = "what kind of world it is, and how far it is")]
 #[derive(Debug)]
 pub struct World {
     plan: Plan,
@@ -258,6 +261,13 @@ pub struct World {
     devices: Vec<Device>,
     writer: Writer,
     reader: Reader,
+    sharers: [Reader; 2],
+    /// Whether the writer has begun: everybody who reads has subscribed.
+    written: bool,
+    /// Whether the session of the first sharer may have been ended.
+    wiped: bool,
+    /// Whether some devices use a listener of the `aws` profile.
+    aws: bool,
     /// Every connection there was.
     connections: BTreeMap<ConnectionId, Wire>,
     next_connection: u64,
@@ -336,7 +346,11 @@ impl World {
         settings.secret[..8].copy_from_slice(&seed.to_be_bytes());
         World {
             writer: Writer::new(plan.messages),
-            reader: Reader::default(),
+            reader: Reader::of_all(),
+            sharers: SHARERS.map(Reader::sharing),
+            written: false,
+            wiped: false,
+            aws: dice.one_in(3),
             rights: vec![Right::Held; plan.devices],
             keeper: Keeper::new(plan.deeds),
             revocation: Revocation::No,
@@ -482,7 +496,12 @@ fn members(devices: &[Device]) -> Vec<Member<'_>> {
         certificate: &device.certificate,
         policy: if at == last { story::BROAD_POLICY } else { story::DEVICE_POLICY },
     });
-    let talkers = [(WRITER, talk::WRITER_CERTIFICATE), (READER, talk::READER_CERTIFICATE)];
+    let talkers = [
+        (WRITER, talk::WRITER_CERTIFICATE),
+        (READER, talk::READER_CERTIFICATE),
+        (SHARERS[0], talk::SHARER_CERTIFICATES[0]),
+        (SHARERS[1], talk::SHARER_CERTIFICATES[1]),
+    ];
     let talkers = talkers.into_iter().map(|(name, certificate)| Member {
         name,
         certificate,

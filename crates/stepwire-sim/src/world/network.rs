@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use stepwire_asl::Json;
 use stepwire_core::Input;
-use stepwire_core::broker::{self, ConnectionId, Principal};
+use stepwire_core::broker::{self, ConnectionId, Principal, Profile};
 use stepwire_core::mqtt::{Connect, Disconnect, Packet};
 
 use super::{Event, Talker, Way, Who, Wire, World, talk};
@@ -45,9 +45,14 @@ impl World {
 
     fn principal(&self, who: Who) -> Principal {
         match who {
-            Who::Device(device) => principal(&self.devices[device].certificate),
+            Who::Device(device) => {
+                let aws = self.aws && device.is_multiple_of(2);
+                let profile = if aws { Profile::Aws } else { Profile::Standard };
+                Principal { profile, ..principal(&self.devices[device].certificate) }
+            }
             Who::Talker(Talker::Writer) => principal(&talk::WRITER_CERTIFICATE.into()),
             Who::Talker(Talker::Reader) => principal(&talk::READER_CERTIFICATE.into()),
+            Who::Talker(Talker::Sharer(at)) => principal(&talk::SHARER_CERTIFICATES[at].into()),
         }
     }
 

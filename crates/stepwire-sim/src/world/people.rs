@@ -51,7 +51,9 @@ impl World {
                     self.at(after, Event::LookForWork(worker, 0));
                 }
                 if self.plan.messages > 0 {
-                    self.at(0, Event::Dial(Talker::Reader));
+                    for talker in [Talker::Reader, Talker::Sharer(0), Talker::Sharer(1)] {
+                        self.at(0, Event::Dial(talker));
+                    }
                 }
             }
         }

@@ -12,6 +12,11 @@ pub(super) const WRITER_CERTIFICATE: &str =
 /// Identifier of the reader's certificate.
 pub(super) const READER_CERTIFICATE: &str =
     "00000000000000000000000000000000000000000000000000000000000000f2";
+/// Identifiers of the certificates of those who share.
+pub(super) const SHARER_CERTIFICATES: [&str; 2] = [
+    "00000000000000000000000000000000000000000000000000000000000000f3",
+    "00000000000000000000000000000000000000000000000000000000000000f4",
+];
 /// The reader's last connection lasts at least this long: everything that waits for it comes.
 const LAST_MS: i64 = 20_000;
 
@@ -20,6 +25,7 @@ impl World {
         match talker {
             Talker::Writer => &mut self.writer.line,
             Talker::Reader => &mut self.reader.line,
+            Talker::Sharer(at) => &mut self.sharers[at].line,
         }
     }
 
@@ -31,16 +37,23 @@ impl World {
         let connect = match talker {
             Talker::Writer => self.writer.connect(),
             Talker::Reader => self.reader.connect(),
+            Talker::Sharer(at) => self.sharers[at].connect(),
         };
         let connection = self.open(Who::Talker(talker), connect);
         let line = self.line(talker);
         line.connection = Some(connection);
         line.accepted = false;
-        let lasts = if talker == Talker::Reader && self.writer.left {
-            self.reader.farewell = Some(connection);
-            LAST_MS
-        } else {
-            self.dice.between(400, 5_000)
+        let last = self.writer.left;
+        let lasts = match talker {
+            Talker::Reader if last => {
+                self.reader.farewell = Some(connection);
+                LAST_MS
+            }
+            Talker::Sharer(at) if last => {
+                self.sharers[at].farewell = Some(connection);
+                LAST_MS
+            }
+            _ => self.dice.between(400, 5_000),
         };
         self.at(lasts, Event::HangUp(talker, connection));
     }
@@ -58,10 +71,10 @@ impl World {
             return self.accepted(talker, connection, ack);
         }
         let wills = self.reader.wills.len();
-        let subscribed = self.reader.subscribed;
         let reply = match talker {
             Talker::Writer => self.writer.receive(packet),
             Talker::Reader => self.reader.receive(packet),
+            Talker::Sharer(at) => self.sharers[at].receive(packet),
         };
         if let Some(reply) = reply {
             self.send(connection, reply);
@@ -69,7 +82,9 @@ impl World {
         if self.reader.wills.len() > wills {
             self.marks.sometimes("will published");
         }
-        if self.reader.subscribed && !subscribed {
+        let all = self.reader.subscribed && self.sharers.iter().all(|sharer| sharer.subscribed);
+        if all && !self.written {
+            self.written = true;
             self.at(0, Event::Dial(Talker::Writer));
             self.at(10, Event::Write);
         }
@@ -83,7 +98,11 @@ impl World {
         let line = self.line(talker);
         let (known, before) = (line.known, line.life);
         (line.accepted, line.known, line.life) = (true, true, life);
-        if known && !ack.session_present {
+        let wiped = talker == Talker::Sharer(0) && self.wiped;
+        if wiped && !ack.session_present {
+            self.sharers[0].wiped();
+        }
+        if known && !ack.session_present && !wiped {
             self.checks.problem(format!("P1: the session of the {talker:?} is lost"));
         }
         if known && before < life {
@@ -92,6 +111,7 @@ impl World {
         let packets = match talker {
             Talker::Writer => self.writer.again(),
             Talker::Reader => self.reader.subscribe().into_iter().collect(),
+            Talker::Sharer(at) => self.sharers[at].subscribe().into_iter().collect(),
         };
         for packet in packets {
             self.send(connection, packet);
@@ -117,9 +137,10 @@ impl World {
         let over = match talker {
             Talker::Writer => self.writer.is_done(),
             Talker::Reader => self.reader.farewell == Some(connection),
+            Talker::Sharer(at) => self.sharers[at].farewell == Some(connection),
         };
         if over {
-            self.writer.left = true;
+            self.writer.left |= talker == Talker::Writer;
             *self.line(talker) = Line::default();
             return self.goodbye(connection);
         }
