@@ -14,7 +14,7 @@ from support import Device, Node, program
 @pytest.fixture(scope="session")
 def node(tmp_path_factory):
     """A node that tests share: each uses names of its own."""
-    shared = Node(tmp_path_factory.mktemp("shared") / "data", ["--https", "127.0.0.1:0"])
+    shared = Node(tmp_path_factory.mktemp("shared") / "data")
     yield shared
     shared.kill()
 

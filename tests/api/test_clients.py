@@ -9,10 +9,17 @@ import threading
 from pathlib import Path
 
 import pytest
-from support import Device
+from support import Device, Node
 
 CLIENTS = Path(__file__).parent / "clients"
 NODE_MODULES = Path(__file__).parent / "js" / "node_modules"
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory):
+    made = Node(tmp_path_factory.mktemp("clients") / "data", ["--https", "127.0.0.1:0"])
+    yield made
+    made.kill()
 
 
 class Client:

@@ -6,6 +6,7 @@ import time
 
 import pytest
 from support import ACCOUNT, REGION, ROLE, UUID, ended, machine, plain, refused, single
+from test_identity import Authority
 
 IOT = f"arn:aws:iot:{REGION}:{ACCOUNT}"
 FAMILIES = [
@@ -16,6 +17,14 @@ FAMILIES = [
     "THING_GROUP_HIERARCHY",
     "THING_TYPE_ASSOCIATION",
 ]
+
+
+POLICY = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "iot:Connect", "Resource": "*"}],
+    }
+)
 
 
 def names(items, member="groupName"):
@@ -322,19 +331,24 @@ def test_events_of_jobs_cannot_be_switched_on_yet(node):
 # ---- tags ----------------------------------------------------------------------------------------
 
 
-def test_types_groups_and_rules_have_tags(node, name):
+def test_types_groups_rules_and_policies_have_tags(node, name):
     iot = node.iot()
     one, two = [{"Key": "Owner", "Value": "me"}], [{"Key": "Team", "Value": "a b"}]
     iot.create_thing_type(thingTypeName=name, tags=one)
     group(node, name, tags=one)
     rule = {"sql": "SELECT * FROM 'x'", "actions": []}
     iot.create_topic_rule(ruleName=name, topicRulePayload=rule, tags="Owner=me")
-    for resource in (f"thingtype/{name}", f"thinggroup/{name}", f"rule/{name}"):
+    iot.create_policy(policyName=name, policyDocument=POLICY, tags=one)
+    for kind in ("thingtype", "thinggroup", "rule", "policy"):
+        resource = f"{kind}/{name}"
         arn = f"{IOT}:{resource}"
         assert iot.list_tags_for_resource(resourceArn=arn)["tags"] == one, resource
         iot.tag_resource(resourceArn=arn, tags=two)
         iot.untag_resource(resourceArn=arn, tagKeys=["Owner"])
         assert iot.list_tags_for_resource(resourceArn=arn)["tags"] == two, resource
+    iot.delete_policy(policyName=name)
+    iot.create_policy(policyName=name, policyDocument=POLICY)
+    assert iot.list_tags_for_resource(resourceArn=f"{IOT}:policy/{name}")["tags"] == []
     iot.delete_topic_rule(ruleName=name)
     with refused("ResourceNotFoundException", 404, name):
         iot.list_tags_for_resource(resourceArn=f"{IOT}:rule/{name}")
@@ -344,6 +358,16 @@ def test_types_groups_and_rules_have_tags(node, name):
     assert iot.list_tags_for_resource(resourceArn=f"{IOT}:rule/{name}")["tags"] == []
     with refused("InvalidRequestException", 400, "kind `thing` has no tags"):
         iot.tag_resource(resourceArn=f"{IOT}:thing/{name}", tags=two)
+
+
+def test_authorities_have_tags(own_node, name):
+    iot, tags = own_node.iot(), [{"Key": "Owner", "Value": "me"}]
+    authority = Authority(name).register(own_node, setAsActive=False, tags=tags)
+    arn = f"{IOT}:cacert/{authority}"
+    assert iot.list_tags_for_resource(resourceArn=arn)["tags"] == tags
+    iot.delete_ca_certificate(certificateId=authority)
+    with refused("ResourceNotFoundException", 404, authority):
+        iot.list_tags_for_resource(resourceArn=arn)
 
 
 # ---- workflows -----------------------------------------------------------------------------------

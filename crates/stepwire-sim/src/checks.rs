@@ -15,6 +15,7 @@ use stepwire_core::{Effect, Write, broker, queues};
 use crate::chatter::number;
 use crate::marks::Marks;
 use crate::post::Post;
+use crate::roll::Roll;
 use crate::story;
 
 /// One execution as its durable history tells it.
@@ -66,6 +67,8 @@ pub struct Checks {
     pub runs: BTreeMap<ExecutionId, Run>,
     /// Their names, as `machine/name`.
     pub names: BTreeMap<String, ExecutionId>,
+    /// Who is connected, and who is in which group.
+    pub roll: Roll,
     /// Messages in queues.
     pub post: Post,
     /// Number of the retained message.
@@ -124,6 +127,8 @@ impl Checks {
     pub fn durable(&mut self, writes: &[Write], marks: &mut Marks) {
         self.released.clear();
         self.recorded(writes, marks);
+        let wrong = self.roll.durable(writes, marks);
+        wrong.into_iter().for_each(|problem| self.problem(problem));
         self.check_children(writes, marks);
     }
 

@@ -53,6 +53,8 @@ pub struct Device {
     pub accepted: bool,
     /// Sessions it still wants to have.
     pub sessions_left: u32,
+    /// How often it was refused since it was last accepted.
+    pub refused: u32,
     /// Answers not acknowledged yet.
     pub pending: Vec<Pending>,
     next_packet_id: u16,
@@ -82,6 +84,7 @@ impl Device {
             connection: None,
             accepted: false,
             sessions_left: sessions,
+            refused: 0,
             pending: Vec::new(),
             next_packet_id: 1,
         }

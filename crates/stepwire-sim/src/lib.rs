@@ -5,16 +5,18 @@
 //! in it is the real one. The world kills the process at every kind of moment, and [`checks`] looks
 //! at everything that became durable and everything that left the process.
 //!
-//! Read in this order: [`World`], [`server`], [`device`], [`chatter`],
+//! Read in this order: [`World`], [`server`], [`device`], [`chatter`], [`keeper`],
 //! [`checks`].
 
 pub mod chatter;
 pub mod checks;
 pub mod device;
 pub mod dice;
+pub mod keeper;
 pub mod marks;
 pub mod operator;
 pub mod post;
+pub mod roll;
 pub mod server;
 pub mod story;
 pub mod sweep;

@@ -54,6 +54,17 @@ pub const ALL: &[&str] = &[
     "map run redriven",
     "Express execution ended",
     "Express execution waited for",
+    "connection ended by DeleteConnection",
+    "DeleteConnection of a client that is away",
+    "thing came into a group",
+    "thing left a group",
+    "thing got a type",
+    "registry event told",
+    "connection ended by loss of rights",
+    "certificate INACTIVE while its device was connected",
+    "policy detached while its device was connected",
+    "policy version changed while devices were connected",
+    "device came back with its rights",
 ];
 
 /// Kinds of records: a crash must hit the commit of each, before it and after it.

@@ -5,6 +5,8 @@ use stepwire_asl::Json;
 use stepwire_core::registry::{self, certificates};
 use stepwire_core::{Request, Service};
 
+use crate::keeper::{GROUPS, ONLINE, TYPES};
+
 /// Name of the example's state machine.
 pub const MACHINE: &str = "ConfigManagement";
 /// Name of the state machine whose waiting task times out and is retried.
@@ -126,6 +128,14 @@ const FLASH_LOGGING: &str = r#"{"level": "ALL", "destinations": [{"cloudWatchLog
 const AUDIT_DEFINITION: &str =
     r#"{"StartAt": "Note", "States": {"Note": {"Type": "Pass", "End": true}}}"#;
 
+/// Everything that happens in the registry is told.
+const EVENTS: &str = r#"{"eventConfigurations": {"THING": {"Enabled": true},
+  "THING_TYPE": {"Enabled": true}, "THING_TYPE_ASSOCIATION": {"Enabled": true},
+  "THING_GROUP": {"Enabled": true}, "THING_GROUP_MEMBERSHIP": {"Enabled": true},
+  "THING_GROUP_HIERARCHY": {"Enabled": true}}}"#;
+const INDEXING: &str = r#"{"thingIndexingConfiguration": {
+  "thingIndexingMode": "REGISTRY", "thingConnectivityIndexingMode": "STATUS"}}"#;
+
 const BROAD: &str = r#"{"Version": "2012-10-17", "Statement": [
   {"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}"#;
 
@@ -180,10 +190,34 @@ pub fn deployment(members: &[Member<'_>], dawdles: bool) -> Vec<(Service, &'stat
         (Service::Iot, "CreateTopicRule", rule("Audit", audit_rule())),
     ];
     requests.extend(members.iter().copied().flat_map(member));
+    requests.extend(fleet());
     requests
 }
 
-fn certificate_arn(certificate: &str) -> Json {
+/// Types, groups, the index, and the events that tell of them.
+fn fleet() -> Vec<(Service, &'static str, Json)> {
+    let named = |member: &'static str, name| Json::object([(member, Json::from(name))]);
+    let kinds = TYPES.map(|kind| (Service::Iot, "CreateThingType", named("thingTypeName", kind)));
+    let groups =
+        GROUPS.map(|group| (Service::Iot, "CreateThingGroup", named("thingGroupName", group)));
+    let online = Json::object([
+        ("thingGroupName", Json::from(ONLINE)),
+        ("queryString", "connectivity.connected:true".into()),
+    ]);
+    let mut requests = vec![
+        (Service::DynamoDb, "CreateTable", moves_table()),
+        (Service::Iot, "CreateTopicRule", rule("Moves", moves_rule())),
+        (Service::Iot, "CreatePolicyVersion", mute_version()),
+        (Service::Iot, "UpdateEventConfigurations", parsed(EVENTS)),
+        (Service::Iot, "UpdateIndexingConfiguration", parsed(INDEXING)),
+    ];
+    requests.extend(kinds.into_iter().chain(groups));
+    requests.push((Service::Iot, "CreateDynamicThingGroup", online));
+    requests
+}
+
+/// The ARN of a certificate.
+pub fn certificate_arn(certificate: &str) -> Json {
     Json::from(format!("arn:aws:iot:us-east-1:000000000000:cert/{certificate}"))
 }
 
@@ -288,6 +322,12 @@ fn policy(name: &str, document: &str) -> Json {
     Json::object([("policyName", Json::from(name)), ("policyDocument", Json::from(document))])
 }
 
+/// A version of [`DEVICE_POLICY`] that lets nobody connect, not yet its default.
+fn mute_version() -> Json {
+    let document = POLICY.replace("\"iot:Connect\"", "\"iot:DeleteThingShadow\"");
+    policy(DEVICE_POLICY, &document)
+}
+
 fn rule(name: &str, payload: Json) -> Json {
     Json::object([("ruleName", Json::from(name)), ("topicRulePayload", payload)])
 }
@@ -298,6 +338,22 @@ fn audit_rule() -> Json {
             "actions": [{"stepFunctions": {"stateMachineName": "Audit",
                 "roleArn": "arn:aws:iam::000000000000:role/story"}},
               {"lambda": {"functionArn": "arn:aws:lambda:us-east-1:000000000000:function:echo"}}]}"#,
+    )
+}
+
+fn moves_rule() -> Json {
+    parsed(
+        r#"{"sql": "SELECT * FROM '$aws/events/thingGroupMembership/#'", "awsIotSqlVersion": "2016-03-23",
+            "actions": [{"dynamoDBv2": {"putItem": {"tableName": "Moves"},
+                "roleArn": "arn:aws:iam::000000000000:role/story"}}]}"#,
+    )
+}
+
+fn moves_table() -> Json {
+    parsed(
+        r#"{"TableName": "Moves", "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [{"AttributeName": "eventId", "AttributeType": "S"}],
+            "KeySchema": [{"AttributeName": "eventId", "KeyType": "HASH"}]}"#,
     )
 }
 

@@ -41,8 +41,8 @@ impl Rates {
         overrun: Overrun::Slow,
         filters: Rate::new(500, 20_000),
         retained: Rate::new(50_000, 1_000_000),
-        connects: Rate::new(10, 200),
-        takeovers: Rate::new(2, 100),
+        connects: Rate::new(200, 5_000),
+        takeovers: Rate::new(100, 5_000),
         refusals: Rate::new(50, 2_000),
     };
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use stepwire_asl::{Json, Timestamp};
 
+use super::certificates;
 use super::error::{internal, invalid, missing, nothing};
 use super::{Out, Registry, Turn};
 use crate::error::ApiError;
@@ -130,13 +131,16 @@ fn list(p: &Params<'_>) -> Result<Request, ApiError> {
     Ok(Request::List(resource(p)?))
 }
 
-/// Kinds of resources that can have tags, and where their records are.
-const KINDS: [(&str, Space); 4] = [
-    ("thinggroup", Space::ThingGroup),
-    ("thingtype", Space::ThingType),
-    ("rule", Space::Rule),
-    ("policy", Space::Policy),
-];
+/// Kinds of resources that can have tags, and what the keys of their records begin with.
+fn kinds() -> [(&'static str, KeyBuilder); 5] {
+    [
+        ("thinggroup", KeyBuilder::new(Space::ThingGroup)),
+        ("thingtype", KeyBuilder::new(Space::ThingType)),
+        ("rule", KeyBuilder::new(Space::Rule)),
+        ("policy", KeyBuilder::new(Space::Policy)),
+        ("cacert", certificates::authorities()),
+    ]
+}
 
 /// The end of `resourceArn`, of a kind that can have tags.
 fn resource(p: &Params<'_>) -> Result<Arc<str>, ApiError> {
@@ -149,11 +153,16 @@ fn resource(p: &Params<'_>) -> Result<Arc<str>, ApiError> {
     let (kind, name) = end
         .and_then(|end| end.split_once('/'))
         .ok_or_else(|| p.invalid("resourceArn", "it is no ARN of AWS IoT"))?;
-    if name.contains('\0') || !KINDS.iter().any(|(there, _)| *there == kind) {
+    if name.contains('\0') || !kinds().iter().any(|(there, _)| *there == kind) {
         let why = format!("a resource of kind `{kind}` has no tags");
         return Err(p.invalid("resourceArn", &why));
     }
     Ok(format!("{kind}/{name}").into())
+}
+
+/// The tags in `tags` of a request's body.
+pub fn parse(body: &Json) -> Result<Tags, ApiError> {
+    given(&Params::new(body, "InvalidRequestException"))
 }
 
 /// The tags in `tags` of `p`, each key once.
@@ -220,9 +229,9 @@ pub(super) fn answer(request: &Request, read: &dyn Read) -> Result<Json, ApiErro
     let Request::List(resource) = request else {
         return Err(invalid("this request changes something"));
     };
-    let there = KINDS.iter().find_map(|(kind, space)| {
+    let there = kinds().into_iter().find_map(|(kind, base)| {
         let name = resource.strip_prefix(kind)?.strip_prefix('/')?;
-        read.get(&KeyBuilder::new(*space).text(name).build())
+        read.get(&base.text(name).build())
     });
     if there.is_none() {
         return Err(missing(&format!("Resource {resource}")));
@@ -275,6 +284,7 @@ impl Registry {
             Some(("thinggroup", name)) => self.groups.find(name).is_some(),
             Some(("thingtype", name)) => self.types.find(name).is_some(),
             Some(("policy", name)) => self.policies.find(name).is_some(),
+            Some(("cacert", id)) => self.certificates.authorities.find(id).is_some(),
             Some(("rule", _)) => true,
             _ => false,
         }

@@ -19,6 +19,7 @@ impl World {
         self.check_answers();
         self.check_jobs();
         self.check_post();
+        self.check_fleet();
         self.check_errands();
         self.check_spreads();
         self.check_flashes();

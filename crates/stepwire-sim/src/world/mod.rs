@@ -2,6 +2,7 @@
 
 mod end;
 mod errands;
+mod fleet;
 mod network;
 mod people;
 mod process;
@@ -21,6 +22,7 @@ use crate::chatter::{READER, Reader, WRITER, Writer};
 use crate::checks::Checks;
 use crate::device::Device;
 use crate::dice::Dice;
+use crate::keeper::Keeper;
 use crate::marks::{Marks, Moment};
 use crate::operator::{Job, request};
 use crate::server::{Disk, Server};
@@ -50,6 +52,8 @@ pub struct Plan {
     pub errands: usize,
     /// Messages between two clients with lasting sessions.
     pub messages: u16,
+    /// What is done to the fleet while it works.
+    pub deeds: u32,
     /// When the process dies.
     pub crashes: Crashes,
     /// What is kept of everything that happens.
@@ -81,7 +85,15 @@ pub enum Watch {
 impl Plan {
     /// A world small enough to be run again and again.
     pub fn small() -> Plan {
-        Plan { devices: 2, sessions: 1, jobs: 2, errands: 1, messages: 5, ..Plan::default() }
+        Plan {
+            devices: 2,
+            sessions: 1,
+            jobs: 2,
+            errands: 1,
+            messages: 5,
+            deeds: 4,
+            ..Plan::default()
+        }
     }
 }
 
@@ -93,6 +105,7 @@ impl Default for Plan {
             jobs: 4,
             errands: 3,
             messages: 12,
+            deeds: 12,
             crashes: Crashes::OneIn(60),
             watch: Watch::Nothing,
         }
@@ -166,6 +179,8 @@ enum Event {
     Vanish(usize, u64),
     /// The next request of the deployment.
     Deploy,
+    /// The keeper does something.
+    Keep,
     /// The policy of a device is taken away.
     Revoke,
     /// The writer or the reader wants a connection.
@@ -213,6 +228,7 @@ enum Caller {
     Completion(usize, Arc<str>, Arc<str>),
     Redrive(usize),
     Revoker,
+    Keeper,
     Errand(usize),
     Flash,
     Stopper(usize),
@@ -255,6 +271,9 @@ pub struct World {
     ledger: Ledger,
     /// ARNs of Express executions that were acknowledged.
     flashes: Vec<Arc<str>>,
+    keeper: Keeper,
+    /// Whether each device may connect, by what the keeper did.
+    rights: Vec<Right>,
     revocation: Revocation,
     callers: BTreeMap<ReplyId, Caller>,
     next_reply: u64,
@@ -283,6 +302,17 @@ enum Revocation {
     Done,
 }
 
+/// Whether a device may connect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Right {
+    /// It may.
+    Held,
+    /// Somebody changes that: it may or not.
+    Asked,
+    /// It may not.
+    Gone,
+}
+
 impl World {
     /// The world of this seed.
     pub fn new(seed: u64, mut plan: Plan) -> World {
@@ -307,6 +337,8 @@ impl World {
         World {
             writer: Writer::new(plan.messages),
             reader: Reader::default(),
+            rights: vec![Right::Held; plan.devices],
+            keeper: Keeper::new(plan.deeds),
             revocation: Revocation::No,
             errands: vec![false; plan.errands],
             workers: (0..plan.errands.min(2)).map(|_| Worker::default()).collect(),
@@ -433,6 +465,7 @@ impl World {
             Event::Work(worker, life, token, output) => self.work(worker, life, token, output),
             Event::Vanish(worker, life) => self.vanish(worker, life),
             Event::Deploy => self.deploy(),
+            Event::Keep => self.keep(),
             Event::Revoke => self.revoke(),
             Event::Dial(talker) => self.dial(talker),
             Event::HangUp(talker, connection) => self.hang_up(talker, connection),

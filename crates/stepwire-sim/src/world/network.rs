@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use stepwire_asl::Json;
+use stepwire_core::Input;
 use stepwire_core::broker::{self, ConnectionId, Principal};
 use stepwire_core::mqtt::{Connect, Disconnect, Packet};
-use stepwire_core::{Effect, Input};
 
-use super::{Event, Revocation, Talker, Way, Who, Wire, World, talk};
+use super::{Event, Talker, Way, Who, Wire, World, talk};
 use crate::device::{Habit, Reaction, forged, principal};
 
 impl World {
@@ -135,27 +135,6 @@ impl World {
                 }
                 Reaction::Refused => self.refused(device),
             }
-        }
-    }
-
-    /// A device may not connect: right only for one whose policy is taken away.
-    fn refused(&mut self, device: usize) {
-        if device != 0 || self.revocation < Revocation::Asked {
-            let name = &self.devices[device].name;
-            self.checks.problem(format!("{name} was refused without reason"));
-        }
-        self.marks.sometimes("revoked device refused");
-        self.devices[device].give_up();
-    }
-
-    /// Nothing is delivered to a device whose policy was taken away.
-    pub(super) fn check_delivery(&mut self, effect: &Effect) {
-        if let Effect::Send { connection, packet: Packet::Publish(publish) } = effect
-            && self.revocation == Revocation::Done
-            && let Some(Wire { who: Who::Device(0), .. }) = self.connections.get(connection)
-        {
-            let topic = &publish.topic;
-            self.checks.problem(format!("{topic} was delivered to a device that lost its policy"));
         }
     }
 

@@ -36,6 +36,8 @@ impl World {
                     let after = self.dice.between(500, 8_000);
                     self.at(after, Event::Revoke);
                 }
+                let after = self.dice.between(0, 2_000);
+                self.at(after, Event::Keep);
                 for errand in 0..self.errands.len() {
                     let after = self.dice.between(0, 8_000);
                     self.at(after, Event::Errand(errand));
@@ -93,6 +95,7 @@ impl World {
         match caller {
             Caller::Deployer => self.at(pause, Event::Deploy),
             Caller::Revoker => self.at(pause, Event::Revoke),
+            Caller::Keeper => self.at(pause, Event::Keep),
             Caller::Errand(number) => self.at(pause, Event::Errand(number)),
             Caller::Flash => self.at(pause, Event::Flash),
             Caller::Stopper(number) => self.at(pause, Event::StopErrand(number)),
@@ -156,6 +159,7 @@ impl World {
                 self.at(100, Event::Operate(job));
             }
             Caller::Completion(job, token, output) => self.completed(job, token, output, answer),
+            Caller::Keeper => self.kept(answer),
             Caller::Errand(number) => self.errand_sent(number, answer),
             Caller::Flash => self.flash_started(answer),
             Caller::Stopper(_) => {
@@ -168,7 +172,10 @@ impl World {
                 self.worked(worker, life, (&token, &output), answer);
             }
             Caller::Revoker => match answer {
-                Ok(_) => self.revocation = Revocation::Done,
+                Ok(_) => {
+                    self.revocation = Revocation::Done;
+                    self.check_ended("the revocation");
+                }
                 Err(error) => self.checks.problem(format!("the policy cannot be taken: {error}")),
             },
         }

@@ -143,9 +143,9 @@ impl World {
     fn leaves(&mut self, effect: Effect) {
         self.note(|| format!("  out {effect:?}"));
         self.checks.leaves(&effect, &mut self.marks);
-        self.check_delivery(&effect);
         match effect {
             Effect::Send { connection, packet } => {
+                self.check_sent(connection, &packet);
                 let at = self.arrival(connection, Way::ToClient);
                 self.at(at, Event::Delivered(connection, Box::new(packet)));
             }

@@ -7,6 +7,7 @@ use stepwire_asl::Json;
 use stepwire_core::registry::certificates::{
     self, Document, Mode, Registration, Signer, Status, signers,
 };
+use stepwire_core::registry::tags;
 use stepwire_core::{ApiError, Request, registry};
 
 use crate::ca::Issuer;
@@ -111,8 +112,10 @@ async fn register_authority(node: &Node, body: &Json) -> Result<Json, ApiError> 
             "setAsActive",
             "allowAutoRegistration",
             "certificateMode",
+            "tags",
         ],
     )?;
+    let tags = tags::parse(body)?;
     let pem = text(body, "caCertificate")?;
     let authority = document(pem, "CA certificate")?;
     let proof = body.member("verificationCertificate").and_then(Json::as_str);
@@ -138,8 +141,9 @@ async fn register_authority(node: &Node, body: &Json) -> Result<Json, ApiError> 
         _ => return invalid("`certificateMode` must be `DEFAULT` or `SNI_ONLY`"),
     };
     let (active, registers) = (truth(body, "setAsActive")?, truth(body, "allowAutoRegistration")?);
-    let document = authority;
-    let request = certificates::Request::RegisterAuthority { document, proof, active, registers };
+    let (document, proof) = (Box::new(authority), proof.map(Box::new));
+    let request =
+        certificates::Request::RegisterAuthority { document, proof, active, registers, tags };
     call(node, request).await
 }
 

@@ -87,6 +87,7 @@ impl Registry {
             let why = "CA certificate must be deactivated (not ACTIVE) before deletion";
             return Err(ApiError::new("CertificateStateException", why));
         }
+        self.untag_gone(&format!("cacert/{id}"), turn);
         self.record(Write::Authority(Arc::clone(id), None), turn);
         Ok(nothing())
     }

@@ -24,8 +24,11 @@ impl Registry {
             Request::Update(id, status) => self.update_certificate(id, *status, turn),
             Request::Delete { id, force } => self.delete_certificate(id, *force, turn),
             Request::DeleteRegistrationCode => Ok(self.throw_code_away(turn)),
-            Request::RegisterAuthority { document, proof, active, registers } => {
-                self.register_authority(document, proof.as_ref(), *active, *registers, turn)
+            Request::RegisterAuthority { document, proof, active, registers, tags } => {
+                let proof = proof.as_deref();
+                let answer = self.register_authority(document, proof, *active, *registers, turn)?;
+                self.tag_new(&format!("cacert/{}", document.id), tags, turn);
+                Ok(answer)
             }
             Request::UpdateAuthority(update) => self.update_authority(update, turn),
             Request::DeleteAuthority(id) => self.delete_authority(id, turn),

@@ -155,7 +155,7 @@ fn signed_by(authority: &str) -> KeyBuilder {
     KeyBuilder::new(Space::CaCertificate).bytes(&[Part::Signed as u8]).text(authority)
 }
 
-fn authorities() -> KeyBuilder {
+pub(super) fn authorities() -> KeyBuilder {
     KeyBuilder::new(Space::CaCertificate).bytes(&[Part::Authority as u8])
 }
 

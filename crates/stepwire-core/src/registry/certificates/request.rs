@@ -7,6 +7,7 @@ use crate::error::ApiError;
 use crate::params::Params;
 use crate::registry::listing::{Page, page};
 use crate::registry::names::certificate_id;
+use crate::registry::tags::Tags;
 
 /// A certificate to register.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,13 +52,15 @@ pub enum Request {
     /// RegisterCACertificate, once the signatures are checked.
     RegisterAuthority {
         /// `caCertificate`
-        document: Document,
+        document: Box<Document>,
         /// `verificationCertificate`; `None` with `certificateMode` `SNI_ONLY`.
-        proof: Option<Document>,
+        proof: Option<Box<Document>>,
         /// `setAsActive`
         active: bool,
         /// `allowAutoRegistration`
         registers: bool,
+        /// `tags`
+        tags: Tags,
     },
     /// DescribeCACertificate
     DescribeAuthority(Arc<str>),

@@ -21,7 +21,11 @@ impl Registry {
         turn: &mut Turn<'_>,
     ) -> Result<Json, ApiError> {
         match request {
-            Request::Create { name, document } => self.create_policy(name, document, turn),
+            Request::Create { name, document, tags } => {
+                let answer = self.create_policy(name, document, turn)?;
+                self.tag_new(&format!("policy/{name}"), tags, turn);
+                Ok(answer)
+            }
             Request::CreateVersion { name, document, default } => {
                 self.create_version(name, document, *default, turn)
             }
@@ -138,6 +142,7 @@ impl Registry {
                 "Cannot delete the policy because it is attached to some principal (name={name})"
             )
         } else {
+            self.untag_gone(&format!("policy/{name}"), turn);
             self.record(Write::Policy(Arc::clone(name), None), turn);
             return Ok(nothing());
         };

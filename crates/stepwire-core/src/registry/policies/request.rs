@@ -11,6 +11,7 @@ use crate::params::Params;
 use crate::registry::error::invalid;
 use crate::registry::listing::{Page, page};
 use crate::registry::names::{checked_policy_name, name, policy_name, principal, target};
+use crate::registry::tags::{self, Tags};
 
 /// A request about policies.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +22,8 @@ pub enum Request {
         name: Arc<str>,
         /// `policyDocument`
         document: Arc<str>,
+        /// `tags`
+        tags: Tags,
     },
     /// CreatePolicyVersion
     CreateVersion {
@@ -156,7 +159,8 @@ impl Request {
 
 fn create(p: &Params<'_>) -> Result<Request, ApiError> {
     p.only(&["policyName", "policyDocument", "tags"])?;
-    Ok(Request::Create { name: policy_name(p)?, document: document(p)? })
+    let tags = tags::given(p)?;
+    Ok(Request::Create { name: policy_name(p)?, document: document(p)?, tags })
 }
 
 fn create_version(p: &Params<'_>) -> Result<Request, ApiError> {

@@ -113,7 +113,9 @@ fn a_certificate_registers_itself_where_its_authority_lets_it() {
     let document = Document::parse(AUTHORITY).unwrap();
     let authority = Arc::clone(&document.id);
     let (active, proof) = (true, None);
-    let register = Certificates::RegisterAuthority { document, proof, active, registers: false };
+    let (document, proof) = (Box::new(document), proof.map(Box::new));
+    let (registers, tags) = (false, Vec::new());
+    let register = Certificates::RegisterAuthority { document, proof, active, registers, tags };
     shelf.certify(register).unwrap();
     let registration = Registration {
         document: Document::parse(DEVICE).unwrap(),

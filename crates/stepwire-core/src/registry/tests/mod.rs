@@ -5,6 +5,7 @@
 mod events;
 mod groups;
 mod identity;
+mod random;
 mod tags;
 mod things;
 mod types;
