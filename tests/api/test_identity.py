@@ -2,6 +2,7 @@
 
 import datetime
 import hashlib
+import http.client
 import json
 import queue
 import re
@@ -21,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from support import ACCOUNT, REGION, UUID, plain, refused
+from support import ACCOUNT, REGION, UUID, Node, plain, refused
 
 IOT = f"arn:aws:iot:{REGION}:{ACCOUNT}"
 NOT_AUTHORIZED = 0x87
@@ -392,6 +393,27 @@ def test_a_rule_sees_which_certificate_has_registered_itself(node, name, link, d
     pem, key = own.sign(name)
     assert link(node, name, pem, key_pem(key)).reason == NOT_AUTHORIZED
     assert json.loads(watcher.message().payload) == {"it": certificate_id(pem)}
+
+
+@pytest.fixture
+def https_node(tmp_path):
+    made = Node(tmp_path / "data", ["--https", "127.0.0.1:0"])
+    yield made
+    made.kill()
+
+
+def test_a_certificate_registers_itself_when_it_first_publishes_over_https(https_node, name, tmp_path):
+    node, own = https_node, Authority(name)
+    own.register(node, setAsActive=True, allowAutoRegistration=True)
+    pem, key = own.sign(name)
+    (tmp_path / "both.pem").write_text(pem + key_pem(key))
+    context = ssl.create_default_context(cafile=str(node.folder / "ca.pem"))
+    context.load_cert_chain(str(tmp_path / "both.pem"))
+    connection = http.client.HTTPSConnection("localhost", node.https_port, context=context)
+    connection.request("POST", f"/topics/{name}?qos=1", body="x")
+    assert connection.getresponse().status == 403
+    connection.close()
+    assert described(node, certificate_id(pem))["status"] == "PENDING_ACTIVATION"
 
 
 @pytest.mark.parametrize("why", ["not let", "not active", "no more let", "forged", "unknown"])
