@@ -61,7 +61,11 @@ async fn presence_tells_what_happened_whatever_happens() {
     let data = folder.path().to_str().unwrap();
     let start = |port: u16| {
         let mqtt = format!("127.0.0.1:{port}");
-        Server::start(&["--data", data, "--mqtt", &mqtt, "--allow-anonymous"])
+        let open = ["--data", data, "--mqtt", &mqtt, "--allow-anonymous"];
+        // the watcher may lag behind when the node is killed, and is to miss nothing
+        let patient =
+            ["--mqtt-limit", "queued-max=1000000", "--mqtt-limit", "queued-bytes-max=268435456"];
+        Server::start(&[&open[..], &patient].concat())
     };
     let mut server = start(0);
     let port = server.address("mqtt").port();

@@ -3,19 +3,13 @@
 Does what the lines of its input say, and writes what happens: see test_clients.py.
 """
 
-import json
 import sys
 
 from awscrt import mqtt
 from awsiot import mqtt_connection_builder
+from lines import obey, say
 
 HOST, PORT, CLIENT, _, CA, CERTIFICATE, KEY = sys.argv[1:]
-
-
-def say(event, **what):
-    # one write: several threads say something
-    sys.stdout.write(json.dumps({"event": event, **what}) + "\n")
-    sys.stdout.flush()
 
 
 def received(topic, payload, dup, qos, retain, **_):
@@ -41,25 +35,20 @@ def connect(clean, will=None, expiry=0):
     return made
 
 
-def main():
-    client = None
-    for line in sys.stdin:
-        command = json.loads(line)
-        what = command.pop("do")
-        if what == "connect":
-            client = connect(**command)
-        elif what == "subscribe":
-            done, _ = client.subscribe(command["topic"], mqtt.QoS(command["qos"]))
-            say("subscribed", granted=int(done.result(10)["qos"]))
-        elif what == "publish":
-            done, _ = client.publish(
-                command["topic"], command["payload"], mqtt.QoS(command["qos"]), command["retain"]
-            )
-            done.result(10)
-            say("published")
-        else:
-            client.disconnect().result(10)
-            say("disconnected")
+def subscribe(client, topic, qos):
+    done, _ = client.subscribe(topic, mqtt.QoS(qos))
+    say("subscribed", granted=int(done.result(10)["qos"]))
 
 
-main()
+def publish(client, topic, payload, qos, retain):
+    done, _ = client.publish(topic, payload, mqtt.QoS(qos), retain)
+    done.result(10)
+    say("published")
+
+
+def disconnect(client):
+    client.disconnect().result(10)
+    say("disconnected")
+
+
+obey(connect, subscribe, publish, disconnect)

@@ -3,19 +3,13 @@
 Does what the lines of its input say, and writes what happens: see test_clients.py.
 """
 
-import json
 import sys
 
 from awscrt import mqtt5
 from awsiot import mqtt5_client_builder
+from lines import obey, say
 
 HOST, PORT, CLIENT, _, CA, CERTIFICATE, KEY = sys.argv[1:]
-
-
-def say(event, **what):
-    # one write: several threads say something
-    sys.stdout.write(json.dumps({"event": event, **what}) + "\n")
-    sys.stdout.flush()
 
 
 def received(data):
@@ -57,29 +51,16 @@ def connect(clean, will=None, expiry=0):
     return made
 
 
-def main():
-    client = None
-    for line in sys.stdin:
-        command = json.loads(line)
-        what = command.pop("do")
-        if what == "connect":
-            client = connect(**command)
-        elif what == "subscribe":
-            filters = [mqtt5.Subscription(command["topic"], mqtt5.QoS(command["qos"]))]
-            done = client.subscribe(mqtt5.SubscribePacket(filters)).result(10)
-            say("subscribed", granted=int(done.reason_codes[0]))
-        elif what == "publish":
-            client.publish(
-                mqtt5.PublishPacket(
-                    topic=command["topic"],
-                    payload=command["payload"],
-                    qos=mqtt5.QoS(command["qos"]),
-                    retain=command["retain"],
-                )
-            ).result(10)
-            say("published")
-        else:
-            client.stop(mqtt5.DisconnectPacket())
+def subscribe(client, topic, qos):
+    filters = [mqtt5.Subscription(topic, mqtt5.QoS(qos))]
+    done = client.subscribe(mqtt5.SubscribePacket(filters)).result(10)
+    say("subscribed", granted=int(done.reason_codes[0]))
 
 
-main()
+def publish(client, topic, payload, qos, retain):
+    packet = mqtt5.PublishPacket(topic=topic, payload=payload, qos=mqtt5.QoS(qos), retain=retain)
+    client.publish(packet).result(10)
+    say("published")
+
+
+obey(connect, subscribe, publish, lambda client: client.stop(mqtt5.DisconnectPacket()))

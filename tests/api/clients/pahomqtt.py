@@ -3,21 +3,15 @@
 Does what the lines of its input say, and writes what happens: see test_clients.py.
 """
 
-import json
 import sys
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from lines import obey, say
 
 HOST, PORT, CLIENT, VERSION, CA, CERTIFICATE, KEY = sys.argv[1:]
-
-
-def say(event, **what):
-    # one write: several threads say something
-    sys.stdout.write(json.dumps({"event": event, **what}) + "\n")
-    sys.stdout.flush()
 
 
 def connect(clean, will=None, expiry=0):
@@ -55,19 +49,12 @@ def connect(clean, will=None, expiry=0):
     return made
 
 
-def main():
-    client = None
-    for line in sys.stdin:
-        command = json.loads(line)
-        what = command.pop("do")
-        if what == "connect":
-            client = connect(**command)
-        elif what == "subscribe":
-            client.subscribe(command["topic"], command["qos"])
-        elif what == "publish":
-            client.publish(command["topic"], command["payload"], command["qos"], command["retain"])
-        else:
-            client.disconnect()
+def subscribe(client, topic, qos):
+    client.subscribe(topic, qos)
 
 
-main()
+def publish(client, topic, payload, qos, retain):
+    client.publish(topic, payload, qos, retain)
+
+
+obey(connect, subscribe, publish, lambda client: client.disconnect())
