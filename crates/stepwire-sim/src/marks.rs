@@ -64,7 +64,7 @@ pub const ALL: &[&str] = &[
     "messages shared by two",
     "delayed will published",
     "delayed will cancelled by a reconnect",
-    "device of the aws profile connected too often",
+    "device of the aws profile let in",
     "connection ended by loss of rights",
     "certificate INACTIVE while its device was connected",
     "policy detached while its device was connected",

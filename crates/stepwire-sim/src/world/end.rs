@@ -24,7 +24,9 @@ impl World {
         self.check_spreads();
         self.check_flashes();
         self.check_messages();
-        self.check_shares();
+        if self.shares {
+            self.check_shares();
+        }
         let wills = self.checks.roll.wills();
         wills.into_iter().for_each(|problem| self.checks.problem(problem));
         self.check_wills(ends.get(WRITER).copied().unwrap_or_default());

@@ -121,8 +121,8 @@ impl World {
         }
         if let Packet::ConnAck(ack) = packet {
             let hasty = self.aws && ack.reason == ReasonCode::QuotaExceeded;
-            if hasty {
-                self.marks.sometimes("device of the aws profile connected too often");
+            if self.aws && device.is_multiple_of(2) && !ack.reason.is_error() {
+                self.marks.sometimes("device of the aws profile let in");
             }
             if ack.reason.is_error() && right == Right::Held && !hasty {
                 let what = format!("P4: {name} was refused without reason: {}", ack.reason);

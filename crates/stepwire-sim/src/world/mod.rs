@@ -262,6 +262,8 @@ pub struct World {
     writer: Writer,
     reader: Reader,
     sharers: [Reader; 2],
+    /// Whether there are sharers in this world.
+    shares: bool,
     /// Whether the writer has begun: everybody who reads has subscribed.
     written: bool,
     /// Whether the session of the first sharer may have been ended.
@@ -348,6 +350,7 @@ impl World {
             writer: Writer::new(plan.messages),
             reader: Reader::of_all(),
             sharers: SHARERS.map(Reader::sharing),
+            shares: dice.one_in(6),
             written: false,
             wiped: false,
             aws: dice.one_in(3),

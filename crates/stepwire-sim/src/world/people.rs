@@ -51,8 +51,10 @@ impl World {
                     self.at(after, Event::LookForWork(worker, 0));
                 }
                 if self.plan.messages > 0 {
-                    for talker in [Talker::Reader, Talker::Sharer(0), Talker::Sharer(1)] {
-                        self.at(0, Event::Dial(talker));
+                    self.at(0, Event::Dial(Talker::Reader));
+                    if self.shares {
+                        self.at(0, Event::Dial(Talker::Sharer(0)));
+                        self.at(0, Event::Dial(Talker::Sharer(1)));
                     }
                 }
             }

@@ -19,6 +19,8 @@ pub(super) const SHARER_CERTIFICATES: [&str; 2] = [
 ];
 /// The reader's last connection lasts at least this long: everything that waits for it comes.
 const LAST_MS: i64 = 20_000;
+/// Those who share have only to take what is left for them.
+const SHARED_MS: i64 = 2_000;
 
 impl World {
     fn line(&mut self, talker: Talker) -> &mut Line {
@@ -51,8 +53,9 @@ impl World {
             }
             Talker::Sharer(at) if last => {
                 self.sharers[at].farewell = Some(connection);
-                LAST_MS
+                SHARED_MS
             }
+            Talker::Sharer(_) => self.dice.between(1_500, 9_000),
             _ => self.dice.between(400, 5_000),
         };
         self.at(lasts, Event::HangUp(talker, connection));
@@ -82,7 +85,8 @@ impl World {
         if self.reader.wills.len() > wills {
             self.marks.sometimes("will published");
         }
-        let all = self.reader.subscribed && self.sharers.iter().all(|sharer| sharer.subscribed);
+        let shared = !self.shares || self.sharers.iter().all(|sharer| sharer.subscribed);
+        let all = self.reader.subscribed && shared;
         if all && !self.written {
             self.written = true;
             self.at(0, Event::Dial(Talker::Writer));
