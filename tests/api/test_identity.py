@@ -2,6 +2,7 @@
 
 import datetime
 import hashlib
+import http.client
 import json
 import queue
 import re
@@ -21,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from support import ACCOUNT, REGION, UUID, plain, refused
+from support import ACCOUNT, REGION, UUID, Node, plain, refused
 
 IOT = f"arn:aws:iot:{REGION}:{ACCOUNT}"
 NOT_AUTHORIZED = 0x87
@@ -334,6 +335,101 @@ def test_two_authorities_with_one_key_must_be_told_apart(node, name):
         iot.register_certificate(certificatePem=pem)
     made = iot.register_certificate(certificatePem=pem, caCertificatePem=second.pem)
     assert made["certificateId"]
+
+
+# ---- certificates that register themselves -------------------------------------------------------
+
+
+def certificate_id(pem):
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
+
+
+def test_a_certificate_registers_itself_when_it_first_connects(node, name, link, device):
+    iot = node.iot()
+    own = Authority(name)
+    authority = own.register(node, setAsActive=True, allowAutoRegistration=True)
+    watcher = device(node, f"{name}-watcher").connect()
+    watcher.subscribe(f"$aws/events/certificates/registered/{authority}")
+    pem, key = own.sign(name)
+    made = certificate_id(pem)
+    for _ in range(2):
+        assert link(node, name, pem, key_pem(key)).reason == NOT_AUTHORIZED
+    event = json.loads(watcher.message().payload)
+    found = described(node, made)
+    assert (found["status"], found["caCertificateId"]) == ("PENDING_ACTIVATION", authority)
+    assert ssl.PEM_cert_to_DER_cert(found["certificatePem"]) == ssl.PEM_cert_to_DER_cert(pem)
+    registered = found["creationDate"].timestamp() * 1000
+    assert abs(int(event.pop("certificateRegistrationTimestamp")) - registered) < 1000
+    assert event.pop("timestamp") > 0
+    assert event == {
+        "certificateId": made,
+        "caCertificateId": authority,
+        "certificateStatus": "PENDING_ACTIVATION",
+        "awsAccountId": ACCOUNT,
+    }
+    iot.update_certificate(certificateId=made, newStatus="ACTIVE")
+    assert link(node, name, pem, key_pem(key)).reason == NOT_AUTHORIZED, "it has no policy"
+    iot.create_policy(policyName=name, policyDocument=EVERYTHING)
+    iot.attach_policy(policyName=name, target=found["certificateArn"])
+    assert link(node, name, pem, key_pem(key)).reason == 0
+    with pytest.raises(queue.Empty):
+        watcher.message(seconds=0.5)
+
+
+def test_a_rule_sees_which_certificate_has_registered_itself(node, name, link, device):
+    own = Authority(name)
+    authority = own.register(node, setAsActive=True, allowAutoRegistration=True)
+    watcher = device(node, f"{name}-watcher").connect()
+    watcher.subscribe(f"{name}/new")
+    topic = f"$aws/events/certificates/registered/{authority}"
+    republish = {"republish": {"roleArn": f"arn:aws:iam::{ACCOUNT}:role/r", "topic": f"{name}/new"}}
+    node.iot().create_topic_rule(
+        ruleName=name.replace("-", "_"),
+        topicRulePayload={
+            "sql": f"SELECT certificateId AS it FROM '{topic}'",
+            "actions": [republish],
+        },
+    )
+    pem, key = own.sign(name)
+    assert link(node, name, pem, key_pem(key)).reason == NOT_AUTHORIZED
+    assert json.loads(watcher.message().payload) == {"it": certificate_id(pem)}
+
+
+@pytest.fixture
+def https_node(tmp_path):
+    made = Node(tmp_path / "data", ["--https", "127.0.0.1:0"])
+    yield made
+    made.kill()
+
+
+def test_a_certificate_registers_itself_when_it_first_publishes_over_https(https_node, name, tmp_path):
+    node, own = https_node, Authority(name)
+    own.register(node, setAsActive=True, allowAutoRegistration=True)
+    pem, key = own.sign(name)
+    (tmp_path / "both.pem").write_text(pem + key_pem(key))
+    context = ssl.create_default_context(cafile=str(node.folder / "ca.pem"))
+    context.load_cert_chain(str(tmp_path / "both.pem"))
+    connection = http.client.HTTPSConnection("localhost", node.https_port, context=context)
+    connection.request("POST", f"/topics/{name}?qos=1", body="x")
+    assert connection.getresponse().status == 403
+    connection.close()
+    assert described(node, certificate_id(pem))["status"] == "PENDING_ACTIVATION"
+
+
+@pytest.mark.parametrize("why", ["not let", "not active", "no more let", "forged", "unknown"])
+def test_a_certificate_does_not_register_itself_unasked(node, name, link, why):
+    iot = node.iot()
+    own = Authority(name)
+    if why != "unknown":
+        options = {"setAsActive": why != "not active", "allowAutoRegistration": why != "not let"}
+        authority = own.register(node, **options)
+    if why == "no more let":
+        iot.update_ca_certificate(certificateId=authority, removeAutoRegistration=True)
+    signer = Authority(name) if why == "forged" else own
+    pem, key = signer.sign(name)
+    assert link(node, name, pem, key_pem(key)).reason == NOT_AUTHORIZED
+    with refused("ResourceNotFoundException", 404, certificate_id(pem)):
+        iot.describe_certificate(certificateId=certificate_id(pem))
 
 
 # ---- policies ------------------------------------------------------------------------------------

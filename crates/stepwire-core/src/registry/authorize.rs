@@ -46,11 +46,6 @@ impl Registry {
         above.into_iter().map(|group| Arc::clone(&group.name)).collect()
     }
 
-    /// Whether there is a thing group with this name.
-    pub(super) fn has_group(&self, name: &str) -> bool {
-        self.groups.find(name).is_some_and(|group| group.query.is_none())
-    }
-
     /// Whether who sent a request may do `action` on a topic at `now`. Without a client id it
     /// speaks for no thing.
     pub(crate) fn allows_caller(

@@ -9,6 +9,7 @@ pub mod entrance;
 pub mod gate;
 pub mod http;
 pub mod mqtt;
+mod newcomer;
 pub(crate) mod port;
 mod spoken;
 mod stream;

@@ -17,6 +17,7 @@ use super::choice::{Configs, choose};
 use super::entrance::{Entrance, Ticket};
 use super::http::{self, Peer};
 use super::mqtt::{self, Connections};
+use super::newcomer::{newcomer, register};
 use super::spoken::{Spoken, WRONG_PORT};
 use super::stream::Stream;
 use crate::access_key::AccessKey;
@@ -209,9 +210,16 @@ impl Port {
         let stream = start.into_stream(self.rim.configs.of(&choice)).await?;
         let (socket, session) = stream.get_ref();
         acknowledge_now(socket);
-        let certificate = session.peer_certificates().and_then(|chain| chain.first());
+        let shown = session.peer_certificates().and_then(|chain| chain.first());
+        let certificate: Option<Arc<str>> = shown.map(|der| certificate_id(der).into());
+        let node = &self.rim.node;
+        let newcomer =
+            shown.zip(certificate.as_ref()).and_then(|(der, id)| newcomer(node, id, der));
+        if let Some(newcomer) = newcomer {
+            register(node, newcomer).await;
+        }
         Ok(Arrived {
-            certificate: certificate.map(|der| certificate_id(der).into()),
+            certificate,
             stream: Stream::Secure(Box::new(stream)),
             protocol: choice.protocol,
         })

@@ -23,7 +23,7 @@ pub(crate) use authority_view::generation;
 pub use authority_view::{Signer, registration_code, signers};
 pub use facts::{Document, Facts, Field, certificate_id};
 pub use request::{Registration, Request};
-pub use view::answer;
+pub use view::{answer, is_registered};
 
 use super::error::invalid;
 use crate::error::ApiError;

@@ -67,6 +67,11 @@ fn describe(id: &str, read: &dyn Read, settings: &Settings) -> Result<Json, ApiE
     Ok(Json::object([("certificateDescription", description)]))
 }
 
+/// Whether the certificate with this id is registered, in whatever state.
+pub fn is_registered(id: &str, read: &dyn Read) -> bool {
+    read.get(&certificate_key(id)).is_some()
+}
+
 /// A certificate as lists show it.
 pub(super) fn summary(certificate: &Certificate, settings: &Settings) -> Json {
     Json::object([

@@ -8,7 +8,7 @@ use stepwire_asl::Json;
 use super::view::named;
 use super::{Side, Target, Write};
 use crate::error::ApiError;
-use crate::registry::error::{missing, nothing};
+use crate::registry::error::{invalid, missing, nothing};
 use crate::registry::listing::{Page, page_of};
 use crate::registry::{Registry, Turn};
 use crate::settings::Settings;
@@ -25,6 +25,12 @@ impl Registry {
     ) -> Result<Json, ApiError> {
         self.policy(policy)?;
         self.target(target)?;
+        if let Target::Group(name) = target
+            && self.groups.find(name).is_some_and(|group| group.query.is_some())
+        {
+            let why = "policies cannot be attached to it";
+            return Err(invalid(format!("the thing group `{name}` is a dynamic one: {why}")));
+        }
         let (mut count, mut there) = (0, false);
         for attached in self.policies.attached_to(target) {
             (count, there) = (count + 1, there || attached == policy);
@@ -80,7 +86,7 @@ impl Registry {
     pub(super) fn target(&self, target: &Target) -> Result<(), ApiError> {
         match target {
             Target::Certificate(id) => self.certificate(id).map(|_| ()),
-            Target::Group(name) if self.has_group(name) => Ok(()),
+            Target::Group(name) if self.groups.find(name).is_some() => Ok(()),
             Target::Group(name) => Err(missing(&format!("Thing group {name}"))),
         }
     }
