@@ -160,3 +160,48 @@ fn every_code_is_explained() {
     let unknown = run(&["explain", "SW9999"], "");
     assert_eq!(unknown.status.code(), Some(3));
 }
+
+const POLICY: &str = r#"{
+  "Version": "2012-10-17",
+  "Statement": [
+    {"Effect": "Allow", "Action": ["iot:Connect", "iot:Subscrib"], "Resource": "*"}
+  ]
+}
+"#;
+
+#[test]
+fn a_malformed_policy_is_shown_with_its_place_and_a_hint() {
+    let output = run(&["check", "--policy", "-"], POLICY);
+    assert_eq!(output.status.code(), Some(4));
+    let shown = stdout(&output);
+    let first = "error: at Statement[0].Action[1]: `iot:Subscrib` is no action\n --> -:4:51\n";
+    assert!(shown.starts_with(first), "{shown}");
+    assert!(shown.contains("\nhint: "), "{shown}");
+    assert!(shown.contains("`iot:Subscribe`"), "{shown}");
+    assert!(shown.ends_with("\n-: 1 error\n"), "{shown}");
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(told, "error: 1 policy is malformed\n");
+}
+
+#[test]
+fn a_policy_is_told_to_programs_as_json() {
+    let output = run(&["check", "--policy", "-o", "json", "-"], POLICY);
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(found[0]["place"], "Statement[0].Action[1]");
+    assert_eq!(found[0]["start"], serde_json::json!({ "line": 4, "column": 51 }));
+    assert_eq!(found.as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_policy_without_faults_is_fine() {
+    let output = run(&["check", "--policy", "-"], &POLICY.replace("Subscrib", "Subscribe"));
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(stdout(&output), "-: fine\n");
+}
+
+#[test]
+fn a_policy_that_is_no_json_is_shown_where_it_breaks() {
+    let output = run(&["check", "--policy", "-"], &POLICY.replace("\n  ]", ",\n  ]"));
+    assert_eq!(output.status.code(), Some(4));
+    assert!(stdout(&output).contains(" --> -:5:3\n"), "{}", stdout(&output));
+}

@@ -108,7 +108,12 @@ fn placed(diagnostic: Diagnostic, source: &Source<'_>, text: &str) -> Finding {
 
 /// The bytes of a part of a member; of objects and arrays the first. Of a member that is not there,
 /// those of what it would be in.
-fn bytes(source: &Source<'_>, text: &str, pointer: &str, part: Part) -> Option<Range<usize>> {
+pub(super) fn bytes(
+    source: &Source<'_>,
+    text: &str,
+    pointer: &str,
+    part: Part,
+) -> Option<Range<usize>> {
     if source.value(pointer).is_none()
         && let Some((outer, _)) = pointer.rsplit_once('/')
     {

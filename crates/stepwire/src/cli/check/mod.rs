@@ -1,6 +1,7 @@
-//! `stepwire check`: what is wrong with workflow definitions, and where.
+//! `stepwire check`: what is wrong with workflow definitions and device policies, and where.
 
 mod examine;
+mod policy;
 mod render;
 
 use std::io::{IsTerminal, Read};
@@ -13,22 +14,26 @@ use self::examine::Examined;
 use super::failure::{Exit, Failure};
 use super::print;
 
-/// Tells what is wrong with workflow definitions: line, column and what to do about it.
+/// Tells what is wrong with workflow definitions or device policies: line, column and what to do about it.
 ///
-/// Errors are what CreateStateMachine refuses; warnings are what it accepts and may still disappoint.
+/// Errors are what CreateStateMachine or CreatePolicy refuses; warnings are what it accepts and may still disappoint.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit code: 0 without errors, 4 with
 Examples:
   stepwire check statemachine/*.asl.json
-  stepwire check --type express -o json - < workflow.json")]
+  stepwire check --type express -o json - < workflow.json
+  stepwire check --policy device-policy.json")]
 pub(super) struct Check {
-    /// Definitions in the States Language; `-` is standard input
+    /// Definitions in the States Language, or policies; `-` is standard input
     #[arg(value_name = "FILE", required = true)]
     files: Vec<String>,
     /// What the definitions are for
     #[arg(long = "type", value_name = "TYPE", default_value = "standard")]
     kind: Type,
+    /// The files are policies of AWS IoT
+    #[arg(long, conflicts_with = "kind")]
+    policy: bool,
     /// How to tell
     #[arg(short, long, value_name = "FORM", default_value = "text")]
     output: Form,
@@ -58,6 +63,10 @@ enum Color {
 
 impl Check {
     pub(super) fn run(&self) -> Result<(), Failure> {
+        if self.policy { self.policies() } else { self.definitions() }
+    }
+
+    fn definitions(&self) -> Result<(), Failure> {
         let kind = match self.kind {
             Type::Standard => Kind::Standard,
             Type::Express => Kind::Express,
@@ -83,8 +92,29 @@ impl Check {
         Err(Failure::new(Exit::Rejected, message).hint("`stepwire explain CODE` tells more"))
     }
 
+    fn policies(&self) -> Result<(), Failure> {
+        let mut examined = Vec::new();
+        for file in &self.files {
+            examined.push(policy::Examined::new(file, read(file)?));
+        }
+        match self.output {
+            Form::Json => print(&policy::json(&examined)),
+            Form::Text => examined.iter().for_each(|file| print(&file.told(self.is_colored()))),
+        }
+        let message = match examined.iter().filter(|file| file.is_malformed()).count() {
+            0 => return Ok(()),
+            1 => "1 policy is malformed".to_owned(),
+            count => format!("{count} policies are malformed"),
+        };
+        Err(Failure::new(Exit::Rejected, message))
+    }
+
     fn told(&self, file: &Examined) -> String {
-        let colored = match self.color {
+        render::text(file, self.is_colored())
+    }
+
+    fn is_colored(&self) -> bool {
+        match self.color {
             Color::Always => true,
             Color::Never => false,
             Color::Auto => {
@@ -92,8 +122,7 @@ impl Check {
                 let wanted = std::io::stdout().is_terminal() && !set("NO_COLOR");
                 wanted || set("CLICOLOR_FORCE")
             }
-        };
-        render::text(file, colored)
+        }
     }
 }
 

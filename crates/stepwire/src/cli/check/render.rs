@@ -55,7 +55,10 @@ fn one(file: &Examined, finding: &Finding, renderer: &Renderer) -> String {
     };
     let title = level.primary_title(sentence(finding)).id(help.topic.number());
     let mut report = vec![match &finding.place {
-        Some(place) => title.element(snippet(file, finding, place)),
+        Some(place) => {
+            let label = help.label.as_deref();
+            title.element(snippet(&file.name, &file.text, place, label, &finding.related))
+        }
         None => Group::with_title(title),
     }];
     if let Some(hint) = &help.hint {
@@ -66,28 +69,27 @@ fn one(file: &Examined, finding: &Finding, renderer: &Renderer) -> String {
 }
 
 /// The lines that a finding is about, and no more.
-fn snippet<'f>(
-    file: &'f Examined,
-    finding: &'f Finding,
+pub(super) fn snippet<'f>(
+    name: &'f str,
+    text: &'f str,
     place: &Range<usize>,
+    label: Option<&'f str>,
+    related: &'f [(Range<usize>, String)],
 ) -> Snippet<'f, Annotation<'f>> {
-    let places = || finding.related.iter().map(|(place, _)| place).chain([place]);
+    let places = || related.iter().map(|(place, _)| place).chain([place]);
     let first = places().map(|place| place.start).min().unwrap_or_default();
     let last = places().map(|place| place.end).max().unwrap_or_default();
-    let text = file.text.as_str();
     let start = text[..first].rfind('\n').map_or(0, |at| at + 1);
     let end = text[last..].find('\n').map_or(text.len(), |at| last + at);
     // What is far behind is not shown; what is before gives the column.
     let end = end.min(text.ceil_char_boundary(last + BEHIND));
     let within = |place: &Range<usize>| place.start - start..place.end - start;
-    let label = finding.diagnostic.help.label.as_deref();
     let primary = AnnotationKind::Primary.span(within(place)).label(label);
-    let related = finding
-        .related
+    let related = related
         .iter()
         .map(|(place, label)| AnnotationKind::Context.span(within(place)).label(label.as_str()));
     Snippet::source(&text[start..end])
-        .path(file.name.as_str())
+        .path(name)
         .line_start(text[..start].matches('\n').count() + 1)
         .annotation(primary)
         .annotations(related)

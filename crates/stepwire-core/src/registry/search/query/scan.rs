@@ -35,16 +35,19 @@ pub(super) struct Word {
 impl Word {
     /// The characters, wildcards as they were written.
     pub(super) fn text(&self) -> String {
-        let chars = self.glyphs.iter().map(|glyph| match glyph {
+        self.chars().collect()
+    }
+
+    fn chars(&self) -> impl Iterator<Item = char> {
+        self.glyphs.iter().map(|glyph| match glyph {
             Glyph::Char(c) => *c,
             Glyph::One => '?',
             Glyph::Any => '*',
-        });
-        chars.collect()
+        })
     }
 
     pub(super) fn is(&self, operator: &str) -> bool {
-        self.plain && self.text() == operator
+        self.plain && self.chars().eq(operator.chars())
     }
 
     pub(super) fn has_wildcards(&self) -> bool {
