@@ -145,7 +145,8 @@ async fn mosquitto(ca: &Path) -> Broker {
     );
     fs::write(folder.path().join("mosquitto.conf"), config).unwrap();
     let mut command = Command::new("mosquitto");
-    command.arg("-c").arg(folder.path().join("mosquitto.conf")).stdout(Stdio::null());
+    command.arg("-c").arg(folder.path().join("mosquitto.conf"));
+    command.stdout(Stdio::null()).stderr(Stdio::null());
     let running = Running::start(&mut command);
     while TcpStream::connect(secure).await.is_err() {
         tokio::time::sleep(Duration::from_millis(20)).await;
