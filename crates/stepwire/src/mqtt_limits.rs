@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use stepwire_asl::diagnostic::nearest;
 use stepwire_core::broker::{self, Overrun, Profile};
 use stepwire_core::rate::Rate;
 
@@ -190,8 +191,12 @@ impl Number for Duration {
 pub fn parse(text: &str) -> Result<(MqttLimit, u64), String> {
     let (key, value) = text.split_once('=').ok_or_else(|| format!("`{text}` is not KEY=NUMBER"))?;
     let unknown = || {
-        let keys: Vec<_> = MqttLimits::ALL.iter().map(|limit| limit.key).collect();
-        format!("`{key}` is no limit; there are {}", keys.join(", "))
+        let keys = MqttLimits::ALL.iter().map(|limit| limit.key);
+        let hint = match nearest(key, keys) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "docs/limits.md lists them all".to_owned(),
+        };
+        format!("`{key}` is no limit; {hint}")
     };
     let limit = MqttLimit::named(key).ok_or_else(unknown)?;
     let value = value.parse().map_err(|_| format!("`{value}` is not a whole number"))?;
@@ -214,7 +219,8 @@ mod tests {
                 assert_eq!(other.value(&limits), usual, "{} {}", limit.key, other.key);
             }
         }
-        assert!(parse("connections=1").unwrap_err().contains("connections-max"));
+        assert!(parse("conections-max=1").unwrap_err().contains("`connections-max`"));
+        assert!(parse("nonsense=1").unwrap_err().contains("docs/limits.md"));
         for text in ["connections-max", "connections-max=", "connections-max=-1"] {
             assert!(parse(text).is_err(), "{text}");
         }

@@ -1,6 +1,8 @@
 //! Actions that policies name.
 
-use super::malformed::{Malformed, nearest};
+use stepwire_asl::diagnostic::nearest;
+
+use super::malformed::Malformed;
 use super::pattern::fits;
 
 /// Every action that a device can ask for; the first five stand in the order of

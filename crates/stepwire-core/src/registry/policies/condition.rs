@@ -5,10 +5,11 @@
 
 use std::net::IpAddr;
 
+use stepwire_asl::diagnostic::nearest;
 use stepwire_asl::{Json, Timestamp};
 
 use super::facts::Facts;
-use super::malformed::{Malformed, nearest};
+use super::malformed::Malformed;
 use super::pattern::{Pattern, Wildcards};
 use super::variable::Variable;
 

@@ -3,11 +3,12 @@
 //! Source: AWS IoT developer guide, "AWS IoT Core policies".
 
 use stepwire_asl::Json;
+use stepwire_asl::diagnostic::nearest;
 
 use super::actions::Actions;
 use super::condition::{self, Condition};
 use super::facts::Facts;
-use super::malformed::{Malformed, nearest};
+use super::malformed::Malformed;
 use super::resource::Resource;
 use super::variable::Variable;
 use crate::broker::Action;

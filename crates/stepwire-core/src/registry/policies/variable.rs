@@ -4,7 +4,9 @@
 
 use std::sync::Arc;
 
-use super::malformed::{Malformed, nearest};
+use stepwire_asl::diagnostic::nearest;
+
+use super::malformed::Malformed;
 use crate::registry::certificates::Field;
 
 /// A fact that a policy can name.

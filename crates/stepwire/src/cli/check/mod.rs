@@ -22,7 +22,6 @@ use super::print;
 Exit code: 0 without errors, 4 with
 Examples:
   stepwire check statemachine/*.asl.json
-  stepwire check --type express -o json - < workflow.json
   stepwire check --policy device-policy.json")]
 pub(super) struct Check {
     /// Definitions in the States Language, or policies; `-` is standard input
