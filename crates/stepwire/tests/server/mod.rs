@@ -172,7 +172,7 @@ impl Aws {
         self.send("iotdata", self.client.delete(url)).await;
     }
 
-    /// A thing `name` with a certificate that may do what `statements` say.
+    /// A thing `name` with a certificate of its own that may do what `statements` say.
     pub(crate) async fn device(&self, name: &str, statements: Value) -> Identity {
         self.iot(Method::POST, &format!("/things/{name}"), "{}").await;
         let made = self.iot(Method::POST, "/keys-and-certificate?setAsActive=true", "").await;
@@ -188,7 +188,10 @@ impl Aws {
         self.iot(Method::POST, &format!("/policies/{name}"), policy).await;
         let target = json!({ "target": identity.arn }).to_string();
         self.iot(Method::PUT, &format!("/target-policies/{name}"), target).await;
-        let attach = format!("{}/things/{name}/principals", self.endpoint);
+        let attach = format!(
+            "{}/things/{name}/principals?thingPrincipalType=EXCLUSIVE_THING",
+            self.endpoint
+        );
         let attach = self.client.put(attach).header("x-amzn-principal", &identity.arn);
         self.send("iot", attach).await;
         identity
