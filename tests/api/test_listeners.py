@@ -495,3 +495,13 @@ def test_over_https_nothing_is_published_without_proof(open_node, gateway):
     assert post(open_node, "/topics/a")[0] == 403
     foreign = {"Origin": "https://evil.example"}
     assert post(open_node, "/topics/a", device=gateway, headers=foreign)[0] == 403
+
+
+def test_a_port_of_the_aws_profile_takes_topics_of_aws(tmp_path, device, name):
+    node = Node(tmp_path / "data", ["--https", "127.0.0.1:0", "--profile", "https=aws"])
+    sender = device(node, name)
+    assert post(node, "/topics/a/b/c/d/e/f/g/h?qos=1", device=sender)[0] == 200
+    status, answer, kind = post(node, "/topics/a/b/c/d/e/f/g/h/i?qos=1", device=sender)
+    assert (status, kind) == (400, "InvalidRequestException")
+    assert "8 levels" in answer["message"]
+    node.kill()

@@ -73,6 +73,8 @@ pub struct Caller {
     pub identity: Identity,
     /// Address the request came from.
     pub ip: IpAddr,
+    /// The rules of the listener it came to.
+    pub profile: Profile,
 }
 
 impl Origin {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::broker::{Budget, Limits};
+use crate::broker::{Budget, Limits, Profile};
 use crate::mocks::Mocks;
 use crate::quotas::Quotas;
 
@@ -37,6 +37,14 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// What the broker bounds for those who come by a listener of `profile`.
+    pub fn limits_of(&self, profile: Profile) -> &Limits {
+        match profile {
+            Profile::Standard => &self.mqtt,
+            Profile::Aws => &Limits::AWS,
+        }
+    }
+
     /// The ARN of `resource` in `service`, such as `thing/x` in `iot`.
     pub fn arn(&self, service: &str, resource: &str) -> String {
         format!("arn:aws:{service}:{}:{}:{resource}", self.region, self.account)

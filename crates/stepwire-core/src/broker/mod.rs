@@ -210,10 +210,7 @@ impl Turn<'_> {
 
     /// What a client of this profile is held to.
     fn limits_of(&self, profile: Profile) -> &Limits {
-        match profile {
-            Profile::Standard => &self.settings.mqtt,
-            Profile::Aws => &Limits::AWS,
-        }
+        self.settings.limits_of(profile)
     }
 
     fn send(&mut self, connection: ConnectionId, packet: Packet) {

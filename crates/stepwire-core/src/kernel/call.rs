@@ -153,7 +153,7 @@ impl Kernel {
                 Ok(Json::Object(Arc::default()))
             }
             Request::PublishBy(caller, publish) => {
-                publish.within(&self.settings.mqtt)?;
+                publish.within(self.settings.limits_of(caller.profile))?;
                 let retains = publish.retain.then_some(Action::RetainPublish);
                 for action in [Some(Action::Publish), retains].into_iter().flatten() {
                     if !self.registry.allows_caller(now, caller, action, &publish.topic) {

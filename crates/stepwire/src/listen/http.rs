@@ -153,6 +153,7 @@ impl Connection {
         own.then(|| Caller {
             identity: Identity::Certificate(certificate.clone()),
             ip: self.peer.ip,
+            profile: self.port.options.profile,
         })
     }
 
