@@ -11,6 +11,7 @@ use crate::executions::map_runs::files::Ask;
 use crate::functions::{Invoke, InvokedBy};
 use crate::input::ReplyId;
 use crate::mqtt::{Packet, ReasonCode};
+use crate::rules::destinations::Confirmation;
 
 /// Everything a kernel can ask of the world. At least once: after a crash, tasks are asked again.
 #[derive(Debug)]
@@ -89,6 +90,15 @@ pub enum Effect {
         /// For what.
         invoke: Box<Invoke>,
     },
+    /// Ask a topic rule destination to confirm;
+    /// [`Input::Confirmed`](crate::Input::Confirmed) says whether it has been asked.
+    Confirm(Box<Confirmation>),
+}
+
+impl Effect {
+    pub(crate) fn confirm(confirmation: Confirmation) -> Effect {
+        Effect::Confirm(Box::new(confirmation))
+    }
 }
 
 /// Something an operator should know of.

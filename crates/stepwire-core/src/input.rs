@@ -13,6 +13,7 @@ use crate::functions::{Invoked, InvokedBy};
 use crate::integrations::Hosted;
 use crate::message::Message;
 use crate::request::Request;
+use crate::rules::NotDelivered;
 
 /// A caller that waits for an answer; chosen by the shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,6 +48,16 @@ pub enum Input {
         request_id: Arc<str>,
         /// What came of it; the error when nothing was run.
         result: Result<Invoked, ApiError>,
+    },
+    /// A confirmation request has come to its end: what
+    /// [`Effect::Confirm`](crate::Effect::Confirm) asked for.
+    Confirmed {
+        /// The destination's id.
+        destination: Arc<str>,
+        /// Which of its challenges.
+        challenge: u32,
+        /// What came of it.
+        result: Result<(), NotDelivered>,
     },
     /// A caller that waits for an answer has gone away.
     Gone(ReplyId),

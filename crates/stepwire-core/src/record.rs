@@ -55,6 +55,8 @@ pub enum Space {
     RegistryTag = 0x28,
     /// Device certificates in PEM.
     CertificateText = 0x29,
+    /// Topic rule destinations.
+    RuleDestination = 0x2B,
     /// State machines.
     StateMachine = 0x30,
     /// Executions: one summary each.

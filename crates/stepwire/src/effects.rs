@@ -7,12 +7,14 @@ use std::task::Waker;
 use stepwire_asl::Json;
 use stepwire_core::effect::Report;
 use stepwire_core::functions::InvokedBy;
+use stepwire_core::rules::destinations::Confirmation;
 use stepwire_core::{ApiError, Effect, Input, ReplyId, Write};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::aws_task::AwsTasks;
 use crate::clock::Clock;
+use crate::deliver::Deliveries;
 use crate::driver::{Inputs, Rim};
 use crate::functions::{Functions, request_id};
 use crate::http_task::HttpTasks;
@@ -121,6 +123,7 @@ impl Drop for Caller {
 pub(crate) struct Workers {
     pub(crate) http: Arc<HttpTasks>,
     pub(crate) aws: AwsTasks,
+    pub(crate) deliveries: Deliveries,
     pub(crate) functions: Arc<Functions>,
     pub(crate) items_folders: ItemsFolders,
 }
@@ -220,6 +223,14 @@ impl Rim for World {
                     };
                     let request_id = id.into();
                     inputs.send(Input::FunctionReturned { caller, request_id, result }).await;
+                });
+            }
+            Effect::Confirm(confirmation) => {
+                let (workers, inputs) = (Arc::clone(&self.workers), inputs.clone());
+                self.runtime.spawn(async move {
+                    let Confirmation { destination, challenge, delivery } = *confirmation;
+                    let result = workers.deliveries.send(&delivery).await;
+                    inputs.send(Input::Confirmed { destination, challenge, result }).await;
                 });
             }
             Effect::Continue { map_run } => {

@@ -30,6 +30,7 @@ use crate::record::{Corrupt, Space};
 use crate::registry::Registry;
 use crate::registry::search::Run;
 use crate::rules::Rules;
+use crate::rules::destinations::{self, Destinations};
 use crate::settings::Settings;
 use crate::tables::Tables;
 use crate::test_state::Trials;
@@ -57,6 +58,8 @@ pub struct Kernel {
     pub(crate) broker: Broker,
     pub(crate) registry: Registry,
     pub(crate) rules: Rules,
+    /// Where rules may send to.
+    pub(crate) destinations: Destinations,
     pub(crate) tables: Tables,
     pub(crate) executions: Executions,
     pub(crate) answers: Answers,
@@ -104,6 +107,7 @@ impl Kernel {
             broker: Broker::default(),
             registry: Registry::default(),
             rules: Rules::default(),
+            destinations: Destinations::default(),
             tables: Tables::default(),
             executions,
             answers: Answers::default(),
@@ -147,6 +151,8 @@ impl Kernel {
         for number in kernel.functions.interrupted() {
             kernel.attempt(number, &mut step);
         }
+        let confirmations = kernel.destinations.resume(&kernel.settings).into_iter();
+        step.effects.extend(confirmations.map(Effect::confirm));
         step.then.extend(kernel.executions.ready_map_runs().into_iter().map(Input::MapRun));
         kernel.follow_changes(now, &mut step);
         if kernel.registry.search.has_work() {
@@ -157,9 +163,10 @@ impl Kernel {
 
     fn load(&mut self, read: &dyn Read) -> Result<(), Corrupt> {
         type Load = fn(&mut Kernel, &[u8], &[u8]) -> Result<(), Corrupt>;
-        let parts: [(&[Space], Load); 12] = [
+        let parts: [(&[Space], Load); 13] = [
             (Registry::SPACES, |kernel, key, value| kernel.registry.load(key, value)),
             (Rules::SPACES, |kernel, key, value| kernel.rules.load(key, value)),
+            (Destinations::SPACES, |kernel, key, value| kernel.destinations.load(key, value)),
             (Tables::SPACES, |kernel, key, value| kernel.tables.load(key, value)),
             (Executions::SPACES, |kernel, key, value| kernel.executions.load(key, value)),
             (Answers::SPACES, |kernel, key, value| kernel.answers.load(key, value)),
@@ -194,6 +201,7 @@ impl Kernel {
         same("sessions and messages", self.broker.durable() == stored.broker.durable())?;
         same("things, certificates or policies", self.registry == stored.registry)?;
         same("rules", self.rules == stored.rules)?;
+        same("destinations of rules", self.destinations == stored.destinations)?;
         same("tables", self.tables == stored.tables)?;
         same("answers", self.answers == stored.answers)?;
         same("logs", self.logs == stored.logs)?;
@@ -226,8 +234,8 @@ impl Kernel {
         let (executions, functions) = (self.executions.due(), self.functions.due());
         let (queues, trials) = (self.queues.due(), self.trials.due());
         let groups = self.registry.groups.are_to_be_swept().then_some(Timestamp(0));
-        let broker = self.broker.due();
-        let all = [broker, executions, answers, functions, queues, sweep, logs, trials, groups];
+        let (broker, destinations) = (self.broker.due(), self.destinations.due());
+        let all = [broker, destinations, executions, answers, functions, queues, sweep, logs, trials, groups];
         all.into_iter().flatten().min()
     }
 
@@ -303,6 +311,11 @@ impl Kernel {
                 }
                 InvokedBy::Event(number) => self.attempted(now, number, result, &mut step),
             },
+            Input::Confirmed { destination, challenge, result } => {
+                let mut out = destinations::Out::default();
+                self.destinations.sent(now, &destination, challenge, result, &mut out);
+                absorb_destinations(out, &mut step);
+            }
             Input::Gone(reply) => self.executions.activities.forget(Asker::Caller(reply)),
             Input::Unheard(answer) => self.unheard(&answer, reads, &mut step),
             Input::MapRun(number) => self.go_on(now, number, reads, &mut step),
@@ -545,6 +558,9 @@ impl Kernel {
         for number in self.functions.overdue(now) {
             self.attempt(number, step);
         }
+        let mut out = destinations::Out::default();
+        self.destinations.tick(now, &self.settings, &mut out);
+        absorb_destinations(out, step);
         self.look_at_waiting(now, step);
         for id in self.trials.overdue(now) {
             self.trials.step(now, id, Stimulus::Timer, &self.settings);
@@ -576,4 +592,10 @@ impl Kernel {
             refuse(&answer, "no task waited for it", step);
         }
     }
+}
+
+/// Takes over what the destinations decided.
+fn absorb_destinations(out: destinations::Out, step: &mut Step) {
+    step.writes.extend(out.writes.into_iter().map(Write::Destinations));
+    step.effects.extend(out.requests.into_iter().map(Effect::confirm));
 }

@@ -4,6 +4,8 @@
 //! published the message. Tools that know AWS's actions alone can write it as a `lambda` action
 //! with the function ARN `stepwire:completeTask?tableName=…&operationId=…&deviceId=…`.
 
+pub(super) mod http;
+
 use std::sync::Arc;
 
 use base64::Engine;

@@ -4,6 +4,7 @@
 //! once; its payload is parsed at most once for all rules of a message.
 
 mod action;
+pub mod destinations;
 mod request;
 pub mod sql;
 pub(crate) mod template;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use stepwire_asl::{Json, Timestamp};
 
+pub use action::http::{HttpDelivery, NotDelivered, Sign};
 pub use action::{Action, Resolved};
 pub use request::Request;
 pub use view::answer;
@@ -166,7 +168,7 @@ impl Rules {
                 }
                 None
             }
-            Request::Get(_) | Request::List { .. } => {
+            Request::Get(_) | Request::List { .. } | Request::Destination(_) => {
                 return Err(ApiError::new("InvalidRequestException", "this request only reads"));
             }
         };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use stepwire_asl::Json;
 
 use super::action::Action;
+use super::destinations;
 use super::sql::Statement;
 use crate::error::ApiError;
 use crate::params::Params;
@@ -45,6 +46,8 @@ pub enum Request {
         /// `topicRulePayload`, checked.
         payload: Json,
     },
+    /// On topic rule destinations.
+    Destination(destinations::Request),
     /// DeleteTopicRule
     Delete(Arc<str>),
     /// EnableTopicRule, or DisableTopicRule
@@ -70,13 +73,23 @@ impl Request {
                 named(&params).map(|name| Request::Enable { name, enable: false })
             }
             "ListTopicRules" => list(&params),
-            _ => return None,
+            _ => {
+                return destinations::Request::parse(operation, body)
+                    .map(|parsed| parsed.map(Request::Destination));
+            }
         })
     }
 
     /// Whether it changes nothing.
     pub fn is_read(&self) -> bool {
-        matches!(self, Request::Get(_) | Request::List { .. })
+        match self {
+            Request::Get(_) | Request::List { .. } => true,
+            Request::Destination(request) => request.is_read(),
+            Request::Create { .. }
+            | Request::Replace { .. }
+            | Request::Delete(_)
+            | Request::Enable { .. } => false,
+        }
     }
 
     /// The rule whose tags it sets, and to what.
@@ -87,6 +100,7 @@ impl Request {
             Request::Get(_)
             | Request::List { .. }
             | Request::Replace { .. }
+            | Request::Destination(_)
             | Request::Enable { .. } => None,
         }
     }
@@ -100,7 +114,7 @@ impl Request {
             | Request::Replace { name, .. }
             | Request::Delete(name)
             | Request::Enable { name, .. } => name,
-            Request::List { .. } => NONE.get_or_init(|| "".into()),
+            Request::List { .. } | Request::Destination(_) => NONE.get_or_init(|| "".into()),
         }
     }
 }

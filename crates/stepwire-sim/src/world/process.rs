@@ -188,6 +188,12 @@ impl World {
                 let returned = Input::FunctionReturned { caller, request_id, result };
                 self.at(takes, Event::Returned(self.life, Box::new(returned)));
             }
+            Effect::Confirm(confirmation) => {
+                let Confirmation { destination, challenge, .. } = *confirmation;
+                let takes = self.dice.between(5, 50);
+                let sent = Input::Confirmed { destination, challenge, result: Ok(()) };
+                self.at(takes, Event::Returned(self.life, Box::new(sent)));
+            }
             Effect::Continue { map_run } => {
                 let takes = self.dice.between(0, 5);
                 self.at(takes, Event::MapRun(self.life, map_run));
