@@ -12,6 +12,7 @@ use crate::functions::{Invoke, InvokedBy};
 use crate::input::ReplyId;
 use crate::mqtt::{Packet, ReasonCode};
 use crate::rules::destinations::Confirmation;
+use crate::rules::jobs::Delivery;
 
 /// Everything a kernel can ask of the world. At least once: after a crash, tasks are asked again.
 #[derive(Debug)]
@@ -93,6 +94,13 @@ pub enum Effect {
     /// Ask a topic rule destination to confirm;
     /// [`Input::Confirmed`](crate::Input::Confirmed) says whether it has been asked.
     Confirm(Box<Confirmation>),
+    /// Deliver the result of a rule's action; [`Input::Delivered`](crate::Input::Delivered) answers.
+    Deliver {
+        /// The job that asks.
+        job: u64,
+        /// What is delivered.
+        delivery: Box<Delivery>,
+    },
 }
 
 impl Effect {

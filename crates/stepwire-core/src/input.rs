@@ -13,7 +13,7 @@ use crate::functions::{Invoked, InvokedBy};
 use crate::integrations::Hosted;
 use crate::message::Message;
 use crate::request::Request;
-use crate::rules::NotDelivered;
+use crate::rules::jobs::NotDelivered;
 
 /// A caller that waits for an answer; chosen by the shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,6 +56,14 @@ pub enum Input {
         destination: Arc<str>,
         /// Which of its challenges.
         challenge: u32,
+        /// What came of it.
+        result: Result<(), NotDelivered>,
+    },
+    /// An attempt to deliver has come to an end: what
+    /// [`Effect::Deliver`](crate::Effect::Deliver) asked for.
+    Delivered {
+        /// The job that asked.
+        job: u64,
         /// What came of it.
         result: Result<(), NotDelivered>,
     },

@@ -2,6 +2,7 @@
 
 mod call;
 mod indexing;
+mod jobs;
 mod needs;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -31,6 +32,7 @@ use crate::registry::Registry;
 use crate::registry::search::Run;
 use crate::rules::Rules;
 use crate::rules::destinations::{self, Destinations};
+use crate::rules::jobs::Jobs;
 use crate::settings::Settings;
 use crate::tables::Tables;
 use crate::test_state::Trials;
@@ -60,6 +62,8 @@ pub struct Kernel {
     pub(crate) rules: Rules,
     /// Where rules may send to.
     pub(crate) destinations: Destinations,
+    /// What rules still owe.
+    pub(crate) jobs: Jobs,
     pub(crate) tables: Tables,
     pub(crate) executions: Executions,
     pub(crate) answers: Answers,
@@ -108,6 +112,7 @@ impl Kernel {
             registry: Registry::default(),
             rules: Rules::default(),
             destinations: Destinations::default(),
+            jobs: Jobs::default(),
             tables: Tables::default(),
             executions,
             answers: Answers::default(),
@@ -153,6 +158,9 @@ impl Kernel {
         }
         let confirmations = kernel.destinations.resume(&kernel.settings).into_iter();
         step.effects.extend(confirmations.map(Effect::confirm));
+        for number in kernel.jobs.interrupted() {
+            kernel.begin_job(number, &mut step);
+        }
         step.then.extend(kernel.executions.ready_map_runs().into_iter().map(Input::MapRun));
         kernel.follow_changes(now, &mut step);
         if kernel.registry.search.has_work() {
@@ -163,10 +171,11 @@ impl Kernel {
 
     fn load(&mut self, read: &dyn Read) -> Result<(), Corrupt> {
         type Load = fn(&mut Kernel, &[u8], &[u8]) -> Result<(), Corrupt>;
-        let parts: [(&[Space], Load); 13] = [
+        let parts: [(&[Space], Load); 14] = [
             (Registry::SPACES, |kernel, key, value| kernel.registry.load(key, value)),
             (Rules::SPACES, |kernel, key, value| kernel.rules.load(key, value)),
             (Destinations::SPACES, |kernel, key, value| kernel.destinations.load(key, value)),
+            (Jobs::SPACES, |kernel, key, value| kernel.jobs.load(key, value)),
             (Tables::SPACES, |kernel, key, value| kernel.tables.load(key, value)),
             (Executions::SPACES, |kernel, key, value| kernel.executions.load(key, value)),
             (Answers::SPACES, |kernel, key, value| kernel.answers.load(key, value)),
@@ -202,6 +211,7 @@ impl Kernel {
         same("things, certificates or policies", self.registry == stored.registry)?;
         same("rules", self.rules == stored.rules)?;
         same("destinations of rules", self.destinations == stored.destinations)?;
+        same("jobs of rules", self.jobs == stored.jobs)?;
         same("tables", self.tables == stored.tables)?;
         same("answers", self.answers == stored.answers)?;
         same("logs", self.logs == stored.logs)?;
@@ -234,9 +244,10 @@ impl Kernel {
         let (executions, functions) = (self.executions.due(), self.functions.due());
         let (queues, trials) = (self.queues.due(), self.trials.due());
         let groups = self.registry.groups.are_to_be_swept().then_some(Timestamp(0));
-        let (broker, destinations) = (self.broker.due(), self.destinations.due());
-        let all = [broker, destinations, executions, answers, functions, queues, sweep, logs, trials, groups];
-        all.into_iter().flatten().min()
+        let rules = [self.jobs.due(), self.destinations.due()];
+        let broker = self.broker.due();
+        let all = [broker, executions, answers, functions, queues, sweep, logs, trials, groups];
+        rules.into_iter().chain(all).flatten().min()
     }
 
     /// Steps `input` and everything that follows from it, over what `changes` and `base` hold.
@@ -310,12 +321,14 @@ impl Kernel {
                     let _ = self.stimulate(now, execution, stimulus, reads, &mut step);
                 }
                 InvokedBy::Event(number) => self.attempted(now, number, result, &mut step),
+                InvokedBy::Rule { .. } => {}
             },
             Input::Confirmed { destination, challenge, result } => {
                 let mut out = destinations::Out::default();
                 self.destinations.sent(now, &destination, challenge, result, &mut out);
                 absorb_destinations(out, &mut step);
             }
+            Input::Delivered { job, result } => self.delivered(now, job, result, &mut step),
             Input::Gone(reply) => self.executions.activities.forget(Asker::Caller(reply)),
             Input::Unheard(answer) => self.unheard(&answer, reads, &mut step),
             Input::MapRun(number) => self.go_on(now, number, reads, &mut step),
@@ -561,6 +574,7 @@ impl Kernel {
         let mut out = destinations::Out::default();
         self.destinations.tick(now, &self.settings, &mut out);
         absorb_destinations(out, step);
+        self.go_on_with_jobs(now, step);
         self.look_at_waiting(now, step);
         for id in self.trials.overdue(now) {
             self.trials.step(now, id, Stimulus::Timer, &self.settings);

@@ -13,6 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use stepwire_asl::Json;
 
+use super::jobs::Delivery;
 use super::sql::{Facts, Value};
 use super::template::Template;
 use crate::answers::Attributes;
@@ -114,6 +115,8 @@ pub enum Resolved {
         /// JSON text.
         payload: Arc<str>,
     },
+    /// Send the result outside.
+    Deliver(Delivery),
     /// The action makes no sense for this message.
     Failed {
         /// Why.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use stepwire_asl::Json;
 
-use super::action::Action;
+use super::action::{Action, http};
 use super::destinations;
 use super::sql::Statement;
 use crate::error::ApiError;
@@ -103,6 +103,17 @@ impl Request {
             | Request::Destination(_)
             | Request::Enable { .. } => None,
         }
+    }
+
+    /// The confirmation URLs of `http` actions in it that are the same for all messages: each gets a
+    /// destination. Source: AWS IoT developer guide, "HTTP" action, `confirmationUrl`.
+    pub(crate) fn confirmation_urls(&self) -> Vec<Arc<str>> {
+        let (Request::Create { payload, .. } | Request::Replace { payload, .. }) = self else {
+            return Vec::new();
+        };
+        let actions = payload.member("actions").and_then(Json::as_array).unwrap_or_default();
+        let all = actions.iter().chain(payload.member("errorAction"));
+        all.filter_map(http::confirmation_url).collect()
     }
 
     /// The rule it is about; empty for a list.

@@ -7,6 +7,7 @@ use stepwire_core::effect::Report;
 use stepwire_core::executions::map_runs::files::Found;
 use stepwire_core::functions::Invoked;
 use stepwire_core::record::Space;
+use stepwire_core::rules::destinations::Confirmation;
 use stepwire_core::{Effect, Input};
 
 use super::{Crashes, Event, Way, World};
@@ -193,6 +194,11 @@ impl World {
                 let takes = self.dice.between(5, 50);
                 let sent = Input::Confirmed { destination, challenge, result: Ok(()) };
                 self.at(takes, Event::Returned(self.life, Box::new(sent)));
+            }
+            Effect::Deliver { job, .. } => {
+                let takes = self.dice.between(5, 50);
+                let returned = Input::Delivered { job, result: Ok(()) };
+                self.at(takes, Event::Returned(self.life, Box::new(returned)));
             }
             Effect::Continue { map_run } => {
                 let takes = self.dice.between(0, 5);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use stepwire_asl::Json;
 
 /// A request to a server outside, ready to be sent with POST.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -30,13 +31,12 @@ pub struct Sign {
     pub role: Arc<str>,
 }
 
-/// An attempt to deliver something has failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NotDelivered {
-    /// Why.
-    pub why: Arc<str>,
-    /// Whether another attempt may do better.
-    pub again: bool,
+/// The confirmation URL of an `http` action, if it is the same for all messages.
+pub(in crate::rules) fn confirmation_url(action: &Json) -> Option<Arc<str>> {
+    let http = action.member("http")?;
+    let of = |name| http.member(name).and_then(Json::as_str);
+    let url = of("confirmationUrl").or_else(|| of("url"))?;
+    (!url.contains("${")).then(|| url.into())
 }
 
 /// Values of headers, queries and bodies can be secret: none is shown.
