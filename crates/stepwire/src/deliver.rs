@@ -84,7 +84,9 @@ impl Deliveries {
         let Some(sign) = &delivery.sign else { return Ok(headers) };
         let missing = || {
             let role = &sign.role;
-            never(&format!("no key is configured for `{role}`: it belongs under `roles` in the file of `--secrets`"))
+            never(&format!(
+                "no key is configured for `{role}`: it belongs under `roles` in the file of `--secrets`"
+            ))
         };
         let key = self.roles.get(&*sign.role).ok_or_else(missing)?;
         let key = key.key().map_err(|why| never(&why))?;

@@ -29,7 +29,9 @@ impl KeySource {
     pub(crate) fn check(&self) -> Result<(), &'static str> {
         let given = self.access_key_id.is_some() && self.secret_access_key.is_some();
         if given == self.key_from_environment {
-            return Err("it must have `accessKeyId` and `secretAccessKey`, or `keyFromEnvironment`");
+            return Err(
+                "it must have `accessKeyId` and `secretAccessKey`, or `keyFromEnvironment`",
+            );
         }
         Ok(())
     }

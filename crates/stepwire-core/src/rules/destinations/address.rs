@@ -17,7 +17,8 @@ impl Address {
         if text.chars().count() > URL_MAX {
             return Err("it has more than 2000 characters");
         }
-        let url = Url::parse(text).map_err(|_| "it is not a URL such as `https://example.org/in`")?;
+        let url =
+            Url::parse(text).map_err(|_| "it is not a URL such as `https://example.org/in`")?;
         if !matches!(url.scheme(), "https" | "http") || url.host_str().is_none_or(str::is_empty) {
             return Err("it must begin with `https://` and a host");
         }

@@ -300,8 +300,7 @@ impl Destinations {
             return Err(invalid(why));
         }
         let status = if enable { Status::Enabled } else { Status::Disabled };
-        let challenge =
-            Challenge { met: true, request: Sending::Ended, ..there.challenge.clone() };
+        let challenge = Challenge { met: true, request: Sending::Ended, ..there.challenge.clone() };
         self.keep(Destination { status, reason: None, updated: now, challenge, ..there }, out);
         Ok(Json::Object(Arc::default()))
     }
@@ -313,7 +312,8 @@ impl Destinations {
             let Some(ready) = self.by_id.get(&id) else { continue };
             let there = ready.destination.as_ref().clone();
             if there.expires() <= now {
-                let reason = Some("Confirmation timed out: no token came back in three days.".into());
+                let reason =
+                    Some("Confirmation timed out: no token came back in three days.".into());
                 let challenge = Challenge { request: Sending::Ended, ..there.challenge.clone() };
                 let status = Status::Error;
                 self.keep(Destination { status, reason, updated: now, challenge, ..there }, out);
@@ -359,8 +359,9 @@ impl Destinations {
                 if !again {
                     after.challenge.request = Sending::Ended;
                     after.status = Status::Error;
-                    after.reason =
-                        Some(format!("The confirmation message could not be delivered: {why}").into());
+                    after.reason = Some(
+                        format!("The confirmation message could not be delivered: {why}").into(),
+                    );
                     after.updated = now;
                 }
                 after.challenge.why = Some(why);
@@ -378,7 +379,9 @@ impl Destinations {
         let (confirmation, url) = (read("confirmationUrl", confirmation)?, read("url", url)?);
         if !confirmation.covers(&url) {
             let (url, confirmation) = (url.shown(), confirmation.shown());
-            return Err(format!("`{url}` does not begin with the confirmation URL `{confirmation}`"));
+            return Err(format!(
+                "`{url}` does not begin with the confirmation URL `{confirmation}`"
+            ));
         }
         let own = self.by_url.get(confirmation.text()).and_then(|id| self.by_id.get(id));
         let status = match own {
@@ -386,7 +389,8 @@ impl Destinations {
             None => {
                 let mut all = self.by_id.values();
                 let above = all.find(|ready| {
-                    ready.destination.status == Status::Enabled && ready.address.covers(&confirmation)
+                    ready.destination.status == Status::Enabled
+                        && ready.address.covers(&confirmation)
                 });
                 if above.is_some() {
                     return Ok(());
@@ -414,8 +418,7 @@ impl Destinations {
         let id = Arc::clone(&destination.id);
         self.keep(destination, out);
         let ready = self.by_id.get(&id);
-        let request =
-            ready.map(|ready| ready.destination.confirmation(&ready.address, settings));
+        let request = ready.map(|ready| ready.destination.confirmation(&ready.address, settings));
         out.requests.extend(request);
     }
 
@@ -431,14 +434,7 @@ impl Destinations {
 }
 
 fn challenge(number: u32, now: Timestamp) -> Challenge {
-    Challenge {
-        number,
-        made: now,
-        failed: 0,
-        why: None,
-        request: Sending::Due(now),
-        met: false,
-    }
+    Challenge { number, made: now, failed: 0, why: None, request: Sending::Due(now), met: false }
 }
 
 /// The id in a destination's ARN; empty when it is none of ours.

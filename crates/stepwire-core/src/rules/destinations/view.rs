@@ -21,7 +21,10 @@ pub(crate) fn answer(
         Request::Get(arn) => {
             let found = one(id_of(arn, settings)?, read).map_err(internal)?;
             let found = found.ok_or_else(|| denied(arn))?;
-            Ok(Json::object([("topicRuleDestination", shown(&found, "httpUrlProperties", settings))]))
+            Ok(Json::object([(
+                "topicRuleDestination",
+                shown(&found, "httpUrlProperties", settings),
+            )]))
         }
         Request::List { limit, after } => {
             let mut found = all(read).map_err(internal)?;
