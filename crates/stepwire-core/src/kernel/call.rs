@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use stepwire_asl::{Json, Timestamp};
 
-use super::{Kernel, Step, absorb_destinations};
+use super::{Kernel, Step};
 use crate::asking::Asker;
 use crate::broker::{self, Action};
 use crate::effect::{Effect, Report};
@@ -16,7 +16,7 @@ use crate::message::{Message, Origin};
 use crate::read::Reads;
 use crate::registry;
 use crate::request::Request;
-use crate::rules::{self, destinations};
+use crate::rules;
 use crate::tables;
 use crate::write::Write;
 
@@ -118,20 +118,13 @@ impl Kernel {
             }
             Request::Registry(request) => self.call_registry(now, request, step),
             Request::Rules(rules::Request::Destination(request)) => {
-                let mut out = destinations::Out::default();
-                let answer = self.destinations.call(now, request, &self.settings, &mut out)?;
-                absorb_destinations(out, step);
-                Ok(answer)
+                self.call_destinations(now, request, step)
             }
             Request::Rules(request) => {
                 let mut writes = Vec::new();
                 let answer = self.rules.call(now, request, &mut writes)?;
                 step.writes.extend(writes.into_iter().map(Write::Rules));
-                let mut out = destinations::Out::default();
-                for url in request.confirmation_urls() {
-                    self.destinations.want(now, &url, &self.settings, &mut out);
-                }
-                absorb_destinations(out, step);
+                self.want_destinations(now, &request.confirmation_urls(), step);
                 if let Some((rule, tags)) = request.retagged() {
                     let mut out = registry::Out::default();
                     self.registry.tag_rule(now, rule, tags, &self.settings, &mut out);

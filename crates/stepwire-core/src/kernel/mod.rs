@@ -1,6 +1,7 @@
 //! One shard: all its durable state, and the rules by which it changes.
 
 mod call;
+mod destinations;
 mod indexing;
 mod jobs;
 mod needs;
@@ -31,7 +32,7 @@ use crate::record::{Corrupt, Space};
 use crate::registry::Registry;
 use crate::registry::search::Run;
 use crate::rules::Rules;
-use crate::rules::destinations::{self, Destinations};
+use crate::rules::destinations::Destinations;
 use crate::rules::jobs::Jobs;
 use crate::settings::Settings;
 use crate::tables::Tables;
@@ -324,9 +325,7 @@ impl Kernel {
                 InvokedBy::Rule { .. } => {}
             },
             Input::Confirmed { destination, challenge, result } => {
-                let mut out = destinations::Out::default();
-                self.destinations.sent(now, &destination, challenge, result, &mut out);
-                absorb_destinations(out, &mut step);
+                self.confirmation_sent(now, &destination, challenge, result, &mut step);
             }
             Input::Delivered { job, result } => self.delivered(now, job, result, &mut step),
             Input::Gone(reply) => self.executions.activities.forget(Asker::Caller(reply)),
@@ -571,9 +570,7 @@ impl Kernel {
         for number in self.functions.overdue(now) {
             self.attempt(number, step);
         }
-        let mut out = destinations::Out::default();
-        self.destinations.tick(now, &self.settings, &mut out);
-        absorb_destinations(out, step);
+        self.go_on_with_destinations(now, step);
         self.go_on_with_jobs(now, step);
         self.look_at_waiting(now, step);
         for id in self.trials.overdue(now) {
@@ -606,10 +603,4 @@ impl Kernel {
             refuse(&answer, "no task waited for it", step);
         }
     }
-}
-
-/// Takes over what the destinations decided.
-fn absorb_destinations(out: destinations::Out, step: &mut Step) {
-    step.writes.extend(out.writes.into_iter().map(Write::Destinations));
-    step.effects.extend(out.requests.into_iter().map(Effect::confirm));
 }

@@ -18,6 +18,8 @@ pub struct HttpDelivery {
     pub body: Bytes,
     /// How it is signed, if it is.
     pub sign: Option<Sign>,
+    /// The URL whose destination must be enabled when it leaves.
+    pub confirmation: Arc<str>,
 }
 
 /// Signature version 4 of a delivery.

@@ -131,7 +131,13 @@ impl Destination {
             ("x-amz-rules-engine-destination-arn".into(), arn),
         ];
         let url = address.with("confirmationToken", &token);
-        let delivery = HttpDelivery { url, headers, body: body.to_text().into(), sign: None };
+        let delivery = HttpDelivery {
+            url,
+            headers,
+            body: body.to_text().into(),
+            sign: None,
+            confirmation: Arc::clone(&self.url),
+        };
         Confirmation { destination: Arc::clone(&self.id), challenge, delivery }
     }
 }
