@@ -15,6 +15,7 @@ use crate::integrations::Hosted;
 use crate::message::Message;
 use crate::metrics::{Place, Point};
 use crate::request::Request;
+use crate::rules::jobs::NotDelivered;
 
 /// A caller that waits for an answer; chosen by the shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,6 +50,14 @@ pub enum Input {
         request_id: Arc<str>,
         /// What came of it; the error when nothing was run.
         result: Result<Invoked, ApiError>,
+    },
+    /// An attempt to deliver has come to an end: what
+    /// [`Effect::Deliver`](crate::Effect::Deliver) asked for.
+    Delivered {
+        /// The job that asked.
+        job: u64,
+        /// What came of it.
+        result: Result<(), NotDelivered>,
     },
     /// A caller that waits for an answer has gone away.
     Gone(ReplyId),
