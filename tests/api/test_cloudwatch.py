@@ -360,3 +360,54 @@ def test_an_alarm_goes_off_tells_its_topic_and_survives_a_power_cut(own_node):
     items = client.describe_alarm_history(AlarmName="hot", ScanBy="TimestampAscending")
     kinds = [one["HistoryItemType"] for one in items["AlarmHistoryItems"]]
     assert kinds == ["ConfigurationUpdate", "StateUpdate", "Action", "StateUpdate", "Action"]
+
+
+# ---- the page for Prometheus -----------------------------------------------------------------------
+
+
+def page(node):
+    status, headers, body = node.send("GET", "/-/metrics")
+    assert (status, headers["Content-Type"].split(";")[0]) == (200, "application/openmetrics-text")
+    text = body.decode()
+    assert text.endswith("# EOF\n")
+    lines = [line.rpartition(" ") for line in text.splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, _, value in lines}
+
+
+def test_prometheus_reads_what_the_node_does(own_node, device):
+    node = own_node
+    before = page(node)
+    assert before["stepwire_mqtt_connections"] == 0
+    one = device(node, "one")
+    one.connect()
+    one.subscribe("there/#")
+    one.publish("there/it-is", "1")
+    machine = node.sfn().create_state_machine(
+        name="m",
+        definition=json.dumps({"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}}),
+        roleArn=f"arn:aws:iam::{ACCOUNT}:role/tests",
+    )
+    node.sfn().start_execution(stateMachineArn=machine["stateMachineArn"])
+    end = datetime.now(timezone.utc) - timedelta(seconds=60)
+    datum = {
+        "MetricName": "Temperature",
+        "Dimensions": [{"Name": "a room", "Value": 'x"y\\z'}],
+        "Value": 21.5,
+        "Timestamp": end,
+    }
+    node.client("cloudwatch").put_metric_data(Namespace="Fleet", MetricData=[datum])
+
+    def there():
+        found = page(node)
+        done = 'stepwire_executions_ended_total{status="SUCCEEDED"}'
+        return found if done in found and found["stepwire_mqtt_messages_sent_total"] else None
+
+    found = eventually(there)
+    assert found["stepwire_mqtt_connections"] == 1
+    assert found["stepwire_mqtt_messages_received_total"] == 1
+    assert found["stepwire_mqtt_messages_sent_total"] == 1
+    assert found["stepwire_executions_started_total"] == 1
+    # The minute may have passed since; then there is nothing of the last one.
+    labels = 'namespace="Fleet",name="Temperature",unit="None",dimension_a_room="x\\"y\\\\z"'
+    values = {found.get(f"stepwire_metric_{name}{{{labels}}}") for name in ("sum", "maximum")}
+    assert values in ({21.5}, {None}) and (values == {21.5} or end.second > 50)

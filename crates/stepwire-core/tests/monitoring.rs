@@ -92,7 +92,7 @@ fn topic(node: &mut Node) {
 
 fn received(node: &mut Node) -> Vec<Json> {
     let body = r#"{"QueueUrl":"http://localhost:4566/000000000000/alerts",
-        "MaxNumberOfMessages":10}"#;
+        "MaxNumberOfMessages":10,"VisibilityTimeout":43200}"#;
     let answer = call(node, Service::Sqs, "ReceiveMessage", body).unwrap();
     let messages = answer.member("Messages").and_then(Json::as_array).unwrap_or_default().to_vec();
     messages.iter().map(|message| Json::parse(&text(message, "Body")).unwrap()).collect()

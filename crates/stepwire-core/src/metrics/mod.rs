@@ -27,7 +27,7 @@ pub use record::{Grain, MetricId, MetricRecord, Place, Point, Unit, Write};
 pub(crate) use request::period;
 pub use request::{DataQuery, Request, Statistics};
 pub use series::Statistic;
-pub use view::answer;
+pub use view::{Recent, answer, recent};
 pub(crate) use view::{internal, listed, shown};
 
 use crate::record::{Corrupt, Space};

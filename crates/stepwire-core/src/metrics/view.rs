@@ -7,9 +7,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use stepwire_asl::{Json, Timestamp};
 
 use super::Metrics;
-use super::record::{self, MetricId, MetricRecord};
+use super::record::{self, Grain, MetricId, MetricRecord, Point, Unit};
 use super::request::{DataQuery, Request, Statistics};
-use super::series::{self, json};
+use super::series::{self, Window, json};
 use crate::error::ApiError;
 use crate::read::{Range, Read};
 use crate::record::Corrupt;
@@ -192,4 +192,36 @@ fn bad_token() -> ApiError {
 
 pub(crate) fn internal(corrupt: Corrupt) -> ApiError {
     ApiError::new("InternalServiceFault", corrupt.to_string())
+}
+
+/// What was put into a metric in the last whole minute.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recent {
+    /// The metric.
+    pub metric: Arc<MetricId>,
+    /// What is counted.
+    pub unit: Unit,
+    /// The values.
+    pub point: Point,
+}
+
+/// What was put into metrics in the last minute that is over at `now`, of `metrics_max` metrics at most.
+pub fn recent(now: Timestamp, metrics_max: usize, read: &dyn Read) -> Result<Vec<Recent>, Corrupt> {
+    let to = Grain::Minute.begin(now);
+    let window = Window { from: to.plus_ms(-60_000), to, period_ms: 60_000 };
+    let mut all = Vec::new();
+    let stored = read.range(&record::metrics(None, None)).into_iter();
+    let stored = stored.map(|(key, value)| record::metric(&key, &value));
+    let fresh =
+        stored.filter(|metric| metric.as_ref().map_or(true, |metric| metric.newest >= window.from));
+    for metric in fresh.take(metrics_max) {
+        let metric = metric?;
+        let points = window.by_unit(metric.number, None, read)?;
+        all.extend(points.into_iter().map(|((_, unit), point)| Recent {
+            metric: Arc::clone(&metric.id),
+            unit,
+            point,
+        }));
+    }
+    Ok(all)
 }

@@ -87,6 +87,16 @@ pub(crate) async fn answer(
     }
 }
 
+/// Lets in a request for a page: on loopback anybody, else who signs it. The error is the answer.
+pub(crate) fn admit(keys: Option<&AccessKey>, parts: &Parts) -> Result<(), Response> {
+    match keys.map(|keys| signed(Some(keys), parts, b"")) {
+        Some(Err(error)) => {
+            Err(shaped(StatusCode::FORBIDDEN, AWS_JSON, Some(error.code.to_string()), &error))
+        }
+        None | Some(Ok(_)) => Ok(()),
+    }
+}
+
 /// A refusal of a request that does not say, or not truly, for which service it is.
 fn refused_unsigned(parts: &Parts, error: &ApiError) -> Response {
     let protocol = Protocol::of(parts, "");
