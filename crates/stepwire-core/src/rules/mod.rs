@@ -7,7 +7,7 @@ mod action;
 pub mod jobs;
 mod request;
 pub mod sql;
-pub(crate) mod template;
+pub mod template;
 mod tree;
 mod view;
 
@@ -103,14 +103,18 @@ impl Rules {
     pub fn apply(&mut self, write: &Write) {
         let Write::Rule(name, record) = write;
         self.records.remove(name);
-        if let Some(rule) = self.active.remove(name) {
-            self.filters.remove(&rule.statement.from, name);
+        if let Some(rule) = self.active.remove(name)
+            && let Some(filter) = &rule.statement.from
+        {
+            self.filters.remove(filter, name);
         }
         let Some(record) = record else { return };
         self.records.insert(Arc::clone(name), record.clone());
         // A payload is checked before it is recorded.
         if let (false, Ok(rule)) = (record.disabled, Rule::compile(name, &record.payload)) {
-            self.filters.insert(&rule.statement.from, name);
+            if let Some(filter) = &rule.statement.from {
+                self.filters.insert(filter, name);
+            }
             self.active.insert(Arc::clone(name), Arc::new(rule));
         }
     }
@@ -233,6 +237,7 @@ impl Rules {
         let action = rule.error_action.as_ref()?;
         let payload = Json::parse_bytes(&message.payload).ok();
         let facts = Facts::new(message, payload.as_ref(), settings, 0);
+        rule.statement.prepare(&facts);
         let document = action::error_document(&rule.name, &facts, failed, why);
         Some(action.resolve(&facts, &document.into()))
     }
