@@ -62,9 +62,15 @@ impl Counters {
     /// Counts what leaves.
     pub(crate) fn effect(&self, effect: &Effect) {
         match effect {
-            Effect::Send { packet: Packet::Publish(_), .. } => drop(self.sent.inc()),
-            Effect::Report(Report::RuleFailed { .. }) => drop(self.rule_failures.inc()),
-            Effect::Report(Report::Undelivered { .. }) => drop(self.undelivered.inc()),
+            Effect::Send { packet: Packet::Publish(_), .. } => {
+                self.sent.inc();
+            }
+            Effect::Report(Report::RuleFailed { .. }) => {
+                self.rule_failures.inc();
+            }
+            Effect::Report(Report::Undelivered { .. }) => {
+                self.undelivered.inc();
+            }
             Effect::Report(Report::Refused { action, .. }) => {
                 self.refusals.get_or_create(&[("action", *action)]).inc();
             }
@@ -83,7 +89,10 @@ impl Counters {
 
     fn event(&self, event: &HistoryEvent) {
         let status = match &event.detail {
-            Detail::ExecutionStarted { .. } => return drop(self.started.inc()),
+            Detail::ExecutionStarted { .. } => {
+                self.started.inc();
+                return;
+            }
             Detail::ExecutionSucceeded(_) => "SUCCEEDED",
             Detail::ExecutionFailed(_) => "FAILED",
             Detail::ExecutionTimedOut(_) => "TIMED_OUT",
