@@ -3,6 +3,7 @@
 mod certificates;
 mod chunked;
 mod cloudwatch;
+pub(crate) mod confirm;
 pub(crate) mod device;
 mod iot;
 mod lambda;
