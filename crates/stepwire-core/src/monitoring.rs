@@ -103,7 +103,7 @@ impl Kernel {
             for arn in turned.after.actions() {
                 let told = self.tell(now, arn, &turned, step);
                 let mut writes = Vec::new();
-                let result = told.as_ref().map(|()| ());
+                let result = told.as_ref().copied();
                 self.alarms.acted(now, &turned.after.name, arn, result, &mut writes);
                 step.writes.extend(writes.into_iter().map(Write::Alarms));
                 if let Err(error) = told {

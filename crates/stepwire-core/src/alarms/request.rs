@@ -6,7 +6,7 @@ use stepwire_asl::{Json, Timestamp};
 
 use super::record::{Comparison, Condition, Kind, Missing, State};
 use crate::error::ApiError;
-use crate::metrics::members::{INVALID, Members, VALIDATION};
+use crate::metrics::members::{INVALID, Members, Pairs, VALIDATION};
 use crate::metrics::{self, MetricId, Statistic, Unit};
 
 /// Most names in a request.
@@ -257,7 +257,7 @@ fn condition(members: &Members<'_>) -> Result<Condition, ApiError> {
     })
 }
 
-fn tags(members: &Members<'_>) -> Result<Vec<(Arc<str>, Arc<str>)>, ApiError> {
+fn tags(members: &Members<'_>) -> Result<Pairs, ApiError> {
     let tags = members.structures("Tags", 50, &["Key", "Value"])?;
     let pair = |tag: &Members<'_>| Ok((tag.name("Key", 128)?, tag.text("Value", 0, 256)?.into()));
     let mut all = tags.iter().map(pair).collect::<Result<Vec<_>, ApiError>>()?;

@@ -25,6 +25,9 @@ const DIMENSIONS_MAX: usize = 30;
 /// Longest name and longest value of a dimension, characters.
 const DIMENSION_CHARS_MAX: (usize, usize) = (255, 1_024);
 
+/// Names and values.
+pub(crate) type Pairs = Vec<(Arc<str>, Arc<str>)>;
+
 /// A structure of a request, and where it stands.
 #[derive(Debug, Clone)]
 pub(crate) struct Members<'a> {
@@ -278,7 +281,7 @@ impl<'a> Members<'a> {
     }
 
     /// `Dimensions`, in order of name.
-    pub(crate) fn dimensions(&self) -> Result<Vec<(Arc<str>, Arc<str>)>, ApiError> {
+    pub(crate) fn dimensions(&self) -> Result<Pairs, ApiError> {
         let given = self.structures("Dimensions", DIMENSIONS_MAX, &["Name", "Value"])?;
         let (name_max, value_max) = DIMENSION_CHARS_MAX;
         let pair =

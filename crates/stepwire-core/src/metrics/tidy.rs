@@ -84,7 +84,7 @@ impl Metrics {
         for stale in self.stale(now, retention_seconds) {
             let expired = reads.range(&stale.expired());
             let places = expired.iter().filter_map(|(key, _)| Place::read(key));
-            let last = places.clone().last();
+            let last = places.clone().next_back();
             for place in places {
                 self.record(Write::Point(place, None), out);
             }
