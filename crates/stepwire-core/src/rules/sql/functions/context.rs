@@ -19,6 +19,7 @@ pub(super) fn topic(call: &Call<'_>) -> Found {
     Some(topic.split('/').nth(at)?.to_owned().into())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as all functions")]
 pub(super) fn clientid(call: &Call<'_>) -> Found {
     let client = call.facts.client().map_or("n/a", |client| client.id.as_ref());
     Some(client.to_owned().into())
@@ -39,6 +40,7 @@ pub(super) fn traceid(call: &Call<'_>) -> Found {
     Some(derived_uuid(&facts.settings.secret, "trace", &[facts.salt]).into())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as all functions")]
 pub(super) fn accountid(call: &Call<'_>) -> Found {
     Some(call.facts.settings.account.to_string().into())
 }

@@ -38,7 +38,7 @@ type Places = Vec<Option<(usize, usize)>>;
 
 pub(super) fn matches(call: &Call<'_>) -> Found {
     let text = call.text(0)?;
-    Some(Pattern::of(call, &text)?.first(call, &text)?.is_some().into())
+    Some((!Pattern::of(call, &text)?.first(call, &text)?.is_empty()).into())
 }
 
 pub(super) fn replace(call: &Call<'_>) -> Found {
@@ -62,8 +62,8 @@ pub(super) fn replace(call: &Call<'_>) -> Found {
 
 pub(super) fn substr(call: &Call<'_>) -> Found {
     let text = call.text(0)?;
-    let places = Pattern::of(call, &text)?.first(call, &text)??;
-    let (start, end) = (*places.first()?)?;
+    let found = Pattern::of(call, &text)?.first(call, &text)?;
+    let (start, end) = (*found.first()?.first()?)?;
     Some(text.get(start..end)?.to_owned().into())
 }
 
@@ -95,19 +95,18 @@ impl Pattern {
         Some(Pattern::Linear(builder.size_limit(SIZE_MAX).build().ok()?))
     }
 
-    /// The first match, if there is one; `None` when the steps are gone.
-    fn first(&self, call: &Call<'_>, text: &str) -> Option<Option<Places>> {
-        match self {
+    /// The first match without its groups, if there is one; `None` when the steps are gone.
+    fn first(&self, call: &Call<'_>, text: &str) -> Option<Vec<Places>> {
+        let place = match self {
             Pattern::Linear(pattern) => {
-                let found = pattern.find(text);
-                Some(found.map(|found| vec![Some((found.start(), found.end()))]))
+                pattern.find(text).map(|found| (found.start(), found.end()))
             }
             Pattern::Backtracking(pattern) => {
                 call.facts.spend(BACKTRACKING_STEPS).then_some(())?;
-                let found = pattern.find(text).ok()?;
-                Some(found.map(|found| vec![Some((found.start(), found.end()))]))
+                pattern.find(text).ok()?.map(|found| (found.start(), found.end()))
             }
-        }
+        };
+        Some(place.into_iter().map(|place| vec![Some(place)]).collect())
     }
 
     /// All matches; `None` when the steps are gone.

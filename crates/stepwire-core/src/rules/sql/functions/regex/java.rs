@@ -31,18 +31,15 @@ pub(super) fn translate(source: &str, ends_line: bool) -> Option<Translated> {
         groups: 0,
         depth: 0,
     };
-    while translator.next()?.is_some() {}
+    while !translator.rest.is_empty() {
+        translator.next()?;
+    }
     (translator.depth == 0).then_some(translator.made)
 }
 
 /// Flags that are set anywhere: they are taken to hold everywhere.
-#[derive(Debug, Clone, Copy, Default)]
-struct Flags {
-    many_lines: bool,
-    dot_is_all: bool,
-    unix_lines: bool,
-    comments: bool,
-}
+#[derive(Debug, Default)]
+struct Flags(String);
 
 struct Translator<'s> {
     rest: &'s str,
@@ -60,13 +57,28 @@ impl Flags {
         for part in source.split("(?").skip(1) {
             let letters = part.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
             if !letters.is_empty() && part[letters.len()..].starts_with([')', ':', '-']) {
-                flags.many_lines |= letters.contains('m');
-                flags.dot_is_all |= letters.contains('s');
-                flags.unix_lines |= letters.contains('d');
-                flags.comments |= letters.contains('x');
+                flags.0.push_str(letters);
             }
         }
         flags
+    }
+
+    /// Whether `#` begins a comment, and white space says nothing.
+    fn comments(&self) -> bool {
+        self.0.contains('x')
+    }
+
+    /// Whether `$` and `^` stand at each line.
+    fn many_lines(&self) -> bool {
+        self.0.contains('m')
+    }
+
+    /// What a dot stands for.
+    fn dot(&self) -> String {
+        if self.0.contains('s') {
+            return "(?s:.)".to_owned();
+        }
+        format!("[^{}]", if self.0.contains('d') { r"\n" } else { LINE_ENDS })
     }
 }
 
@@ -99,11 +111,9 @@ impl Translator<'_> {
         regex_syntax_escape(&mut self.made.text, c);
     }
 
-    /// Translates what comes next; the inner `None` says that nothing does, the outer that it
-    /// cannot be.
-    fn next(&mut self) -> Option<Option<()>> {
-        let Some(c) = self.char() else { return Some(None) };
-        match c {
+    /// Translates what comes next.
+    fn next(&mut self) -> Option<()> {
+        match self.char()? {
             '\\' => self.escape()?,
             '[' => {
                 let class = self.class(0)?;
@@ -117,29 +127,25 @@ impl Translator<'_> {
                 self.quantifier()?;
             }
             '.' => {
-                let dot = match (self.flags.dot_is_all, self.flags.unix_lines) {
-                    (true, _) => "(?s:.)".to_owned(),
-                    (false, true) => r"[^\n]".to_owned(),
-                    (false, false) => format!("[^{LINE_ENDS}]"),
-                };
+                let dot = self.flags.dot();
                 self.put(&dot);
                 self.quantifier()?;
             }
-            '$' if self.flags.many_lines => self.put("$"),
+            '$' if self.flags.many_lines() => self.put("$"),
             '$' => self.line_end(),
-            '^' | '|' => self.put(c.encode_utf8(&mut [0; 4])),
+            c @ ('^' | '|') => self.put(c.encode_utf8(&mut [0; 4])),
             '*' | '+' | '?' | '{' => return None,
-            '#' if self.flags.comments => {
+            '#' if self.flags.comments() => {
                 let end = self.rest.find(['\n', '\r']).unwrap_or(self.rest.len());
                 self.rest = &self.rest[end..];
             }
-            c if self.flags.comments && c.is_ascii_whitespace() => {}
+            c if self.flags.comments() && c.is_ascii_whitespace() => {}
             c => {
                 self.literal(c);
                 self.quantifier()?;
             }
         }
-        Some(Some(()))
+        Some(())
     }
 
     /// The end of the text, or the place before a line terminator there.
@@ -209,7 +215,7 @@ impl Translator<'_> {
 
     /// `*`, `+`, `?` or `{n,m}` behind something, with `?` for the fewest and `+` for no way back.
     fn quantifier(&mut self) -> Option<()> {
-        if self.flags.comments {
+        if self.flags.comments() {
             self.rest = self.rest.trim_start_matches(|c: char| c.is_ascii_whitespace());
         }
         let simple = ["*", "+", "?"].into_iter().find(|mark| self.take(mark));

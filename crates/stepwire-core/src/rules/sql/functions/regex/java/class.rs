@@ -15,7 +15,7 @@ impl Translator<'_> {
         let mut made = String::from(if self.take("^") { "[^" } else { "[" });
         let mut is_first = true;
         loop {
-            if self.flags.comments {
+            if self.flags.comments() {
                 self.rest = self.rest.trim_start_matches(|c: char| c.is_ascii_whitespace());
             }
             if !is_first && self.take("]") {

@@ -174,7 +174,7 @@ impl Fields {
     fn time(&self) -> Option<(Time, Span)> {
         let none = 0.days();
         let nanos = self.of(Field::NanoOfDay);
-        if let Some(nanos) = nanos.or(self.of(Field::MilliOfDay).map(|millis| millis * 1_000_000)) {
+        if let Some(nanos) = nanos.or_else(|| Some(self.of(Field::MilliOfDay)? * 1_000_000)) {
             return Some((Time::midnight().checked_add(nanos.nanoseconds()).ok()?, none));
         }
         let half = match (self.of(Field::HourOfHalf), self.of(Field::AmPm)) {
