@@ -4,7 +4,7 @@ use super::sql::{Expression, Facts};
 
 /// Text with expressions in it. Expressions see the original payload, never aliases.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Template(Vec<Part>);
+pub(crate) struct Template(Vec<Part>);
 
 #[derive(Debug, Clone, PartialEq)]
 enum Part {

@@ -47,6 +47,12 @@ impl<'a> Facts<'a> {
         Facts { message, payload, settings, salt, steps, drawn, patterns: RefCell::default() }
     }
 
+    /// The same facts for another evaluation: its random values are not those of the first.
+    pub(crate) fn again(self) -> Facts<'a> {
+        self.drawn.set(1 << 32);
+        self
+    }
+
     /// Takes steps from what this evaluation may use; false once all are gone.
     pub(super) fn spend(&self, steps: u32) -> bool {
         let spent = self.steps.get().saturating_add(steps);
