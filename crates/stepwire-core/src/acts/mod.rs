@@ -24,12 +24,16 @@ use crate::kernel::{Kernel, Step};
 use crate::message::{Message, Properties, QoS};
 use crate::read::Reads;
 use crate::request::{Publish, Request, Service};
+use crate::rules::jobs::{Job, Place, Stage};
 use crate::rules::{Failure, Matched, Outcome, Resolved, Run};
 use crate::write::Write;
 
 /// Most messages that rules republish because of one input. Rules that multiply messages in a loop
 /// would never let a turn end.
 const REPUBLISHED_MAX: usize = 1_000;
+
+/// What the operator reads in front of the failure of an error action, which has none of its own.
+const ERROR_ACTION: &str = "its error action failed too: ";
 
 /// What is left to do of a rule's run on a message.
 #[derive(Debug)]
@@ -49,6 +53,7 @@ enum Part {
 /// An action, ready to be carried out.
 #[derive(Debug)]
 struct Deed {
+    place: Place,
     kind: &'static str,
     resource: Arc<str>,
     what: What,
@@ -64,9 +69,9 @@ enum What {
 
 impl Acting {
     /// What follows from what a rule made of `message`.
-    pub(crate) fn of(matched: Matched, message: &Message, hops: u8) -> Acting {
+    pub(crate) fn of(matched: Matched, message: &Arc<Message>, hops: u8) -> Acting {
         let Matched { rule, salt, outcomes } = matched;
-        let run = Run { rule, message: message.clone(), hops, salt };
+        let run = Run { rule, message: Arc::clone(message), hops, salt };
         Acting::new(run, Part::Actions, outcomes)
     }
 
@@ -86,7 +91,7 @@ impl Acting {
 
 impl Deed {
     fn of(outcome: Outcome) -> Deed {
-        let Outcome { kind, resource, action } = outcome;
+        let Outcome { place, kind, resource, action } = outcome;
         let asked = match &action {
             Resolved::Request { service, operation, body } => {
                 Some(Request::parse(*service, operation, body))
@@ -103,6 +108,7 @@ impl Deed {
             | Resolved::Log { .. }
             | Resolved::CompleteTask { .. }
             | Resolved::Lambda { .. }
+            | Resolved::Deliver(_)
             | Resolved::Failed { .. } => None,
         };
         let failed = |why: String| What::Do(Resolved::Failed { why });
@@ -112,7 +118,7 @@ impl Deed {
             Some(Some(Err(error))) => failed(error.to_string()),
             Some(None) => failed("the service does not have this operation".to_owned()),
         };
-        Deed { kind, resource, what }
+        Deed { place, kind, resource, what }
     }
 }
 
@@ -132,11 +138,11 @@ impl Kernel {
         reads: &Reads,
         step: &mut Step,
     ) {
-        while let Some(Deed { kind, resource, what }) = acting.left.pop_front() {
+        while let Some(Deed { place, kind, resource, what }) = acting.left.pop_front() {
             let asks = matches!(what, What::Ask(_));
             let done = match what {
                 What::Ask(request) => self.ask_service(now, &request, reads, step),
-                What::Do(action) => self.carry_out(now, &acting.run, action, step),
+                What::Do(action) => self.carry_out(now, &acting.run, place, action, step),
             };
             if let Err(why) = done {
                 let (action, why) = (kind.into(), why.into());
@@ -150,8 +156,7 @@ impl Kernel {
         let Acting { run, part, failures, .. } = *acting;
         match part {
             Part::Actions => self.failed(run, &failures, step),
-            // It has no error action of its own.
-            Part::ErrorAction => report(&run, "its error action failed too: ", &failures, step),
+            Part::ErrorAction => report(&run, ERROR_ACTION, &failures, step),
         }
     }
 
@@ -165,6 +170,17 @@ impl Kernel {
         if let Some(outcome) = self.rules.on_error(&run, failures, &self.settings) {
             let acting = Acting::new(run, Part::ErrorAction, [outcome]);
             step.then.push(Input::Follow(Follow::Act(Box::new(acting))));
+        }
+    }
+
+    /// What a job was for has failed for good.
+    pub(crate) fn give_up(&mut self, job: &Job, why: &str, step: &mut Step) {
+        let Stage::Deliver { place, delivery, .. } = &job.stage;
+        let (action, resource) = (delivery.kind().into(), Arc::clone(delivery.resource()));
+        let failures = [Failure { action, resource, why: why.into() }];
+        match place {
+            Place::Error => report(&job.run, ERROR_ACTION, &failures, step),
+            Place::Statement | Place::Action(_) => self.failed(job.run.clone(), &failures, step),
         }
     }
 
@@ -183,6 +199,7 @@ impl Kernel {
         &mut self,
         now: Timestamp,
         run: &Run,
+        place: Place,
         action: Resolved,
         step: &mut Step,
     ) -> Result<(), String> {
@@ -229,6 +246,7 @@ impl Kernel {
                 step.writes.extend(writes.into_iter().map(Write::Functions));
                 queued.map(drop).map_err(|error| error.to_string())
             }
+            Resolved::Deliver(delivery) => self.owe(run, place, delivery, step),
             Resolved::Failed { why } => Err(why),
             Resolved::Request { .. } | Resolved::Object { .. } => {
                 Err("a request was not made".to_owned())

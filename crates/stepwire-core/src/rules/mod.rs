@@ -4,6 +4,7 @@
 //! once; its payload is parsed at most once for all rules of a message.
 
 mod action;
+pub mod jobs;
 mod request;
 pub mod sql;
 pub(crate) mod template;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use stepwire_asl::{Json, Timestamp};
 
+pub use action::http::{HttpDelivery, Sign};
 pub use action::{Action, Failure, Outcome, Resolved};
 pub use request::Request;
 pub use view::answer;
@@ -26,6 +28,7 @@ use crate::message::Message;
 use crate::read::Key;
 use crate::record::{Corrupt, Entry, KeyBuilder, Space, decode, encode};
 use crate::settings::Settings;
+use jobs::Place;
 use sql::{Facts, Statement};
 use tree::FilterTree;
 
@@ -78,7 +81,7 @@ pub struct Run {
     /// The rule.
     pub rule: Arc<str>,
     /// The message that it took.
-    pub message: Message,
+    pub message: Arc<Message>,
     /// How often rules have republished the message.
     pub hops: u8,
     /// Distinguishes the random values of this run from those of others.
@@ -128,6 +131,11 @@ impl Rules {
     /// Whether there is a rule of this name.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.records.contains_key(name)
+    }
+
+    /// The `topicRulePayload` of this rule.
+    pub(crate) fn payload(&self, name: &str) -> Option<Json> {
+        self.records.get(name).map(|record| record.payload.clone())
     }
 
     /// Takes in one stored rule.
@@ -238,7 +246,7 @@ impl Rules {
         let facts = Facts::new(&run.message, payload.as_ref(), settings, run.salt).again();
         let trace = derived_uuid(&settings.secret, "trace", &[run.salt]);
         let document = action::error_document(&rule.name, trace, &facts, failures);
-        Some(action.resolve(&facts, &document.into()))
+        Some(action.resolve(Place::Error, &facts, &document.into()))
     }
 }
 
@@ -250,8 +258,10 @@ impl Rule {
 
     fn run(&self, facts: &Facts<'_>) -> Option<Matched> {
         let result = self.statement.run(facts)?;
+        let places = (0..).map(Place::Action);
+        let outcomes = places.zip(&self.actions);
         let outcomes: Vec<Outcome> =
-            self.actions.iter().map(|action| action.resolve(facts, &result)).collect();
+            outcomes.map(|(place, action)| action.resolve(place, facts, &result)).collect();
         let (rule, salt) = (Arc::clone(&self.name), facts.salt);
         (!outcomes.is_empty()).then_some(Matched { rule, salt, outcomes })
     }

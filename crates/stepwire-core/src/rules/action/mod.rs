@@ -8,6 +8,7 @@
 mod complete_task;
 mod dynamodb;
 mod field;
+pub(super) mod http;
 mod lambda;
 mod logs;
 mod republish;
@@ -26,6 +27,7 @@ use stepwire_asl::{Json, Timestamp};
 
 use field::Field;
 
+use super::jobs::{Delivery, Place};
 use super::sql::{Facts, Value};
 use crate::answers::Attributes;
 use crate::error::ApiError;
@@ -117,7 +119,7 @@ impl Action {
     }
 
     /// What to do for this message, whose statement gave `result`.
-    pub(super) fn resolve(&self, facts: &Facts<'_>, result: &Value) -> Outcome {
+    pub(super) fn resolve(&self, place: Place, facts: &Facts<'_>, result: &Value) -> Outcome {
         let kind = self.kind();
         let (resource, action) = match kind.resource().text(facts) {
             Ok(resource) => {
@@ -126,7 +128,7 @@ impl Action {
             }
             Err(why) => (kind.resource().source(), Resolved::Failed { why }),
         };
-        Outcome { kind: kind.name(), resource, action }
+        Outcome { place, kind: kind.name(), resource, action }
     }
 }
 
@@ -161,6 +163,8 @@ trait Kind {
 /// What one action comes to for a message.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
+    /// Which of the rule's actions.
+    pub place: Place,
     /// The kind of action, as error documents name it.
     pub kind: &'static str,
     /// What it works on, such as the name of a table.
@@ -241,6 +245,8 @@ pub enum Resolved {
         /// JSON text.
         payload: Arc<str>,
     },
+    /// Send the result outside.
+    Deliver(Delivery),
     /// The action makes no sense for this message.
     Failed {
         /// Why.
