@@ -13,7 +13,7 @@ use crate::executions::{ExecutionId, Parent, Status};
 use crate::functions::{Invoked, InvokedBy};
 use crate::integrations::Hosted;
 use crate::request::Request;
-use crate::rules::jobs::NotDelivered;
+use crate::rules::jobs::{Evaluation, NotDelivered};
 
 /// A caller that waits for an answer; chosen by the shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -107,6 +107,10 @@ pub enum Follow {
         /// What comes of it.
         result: Result<Json, Failure>,
     },
+    /// A rule, whose statement asks others, looks at a message.
+    LookAt(Box<Evaluation>),
+    /// The evaluation of a message that this job is about goes on.
+    Evaluate(u64),
     /// A rule acts on a message.
     Act(Box<Acting>),
     /// An answer looks for its task; with a number when it has been waiting.

@@ -70,8 +70,8 @@ enum What {
 impl Acting {
     /// What follows from what a rule made of `message`.
     pub(crate) fn of(matched: Matched, message: &Arc<Message>, hops: u8) -> Acting {
-        let Matched { rule, salt, outcomes } = matched;
-        let run = Run { rule, message: Arc::clone(message), hops, salt };
+        let Matched { rule, payload, salt, outcomes } = matched;
+        let run = Run { rule, payload, message: Arc::clone(message), hops, salt };
         Acting::new(run, Part::Actions, outcomes)
     }
 
@@ -175,7 +175,7 @@ impl Kernel {
 
     /// What a job was for has failed for good.
     pub(crate) fn give_up(&mut self, job: &Job, why: &str, step: &mut Step) {
-        let Stage::Deliver { place, delivery, .. } = &job.stage;
+        let Stage::Deliver { place, delivery, .. } = &job.stage else { return };
         let (action, resource) = (delivery.kind().into(), Arc::clone(delivery.resource()));
         let failures = [Failure { action, resource, why: why.into() }];
         match place {
@@ -246,7 +246,9 @@ impl Kernel {
                 step.writes.extend(writes.into_iter().map(Write::Functions));
                 queued.map(drop).map_err(|error| error.to_string())
             }
-            Resolved::Deliver(delivery) => self.owe(run, place, delivery, step),
+            Resolved::Deliver(delivery) => {
+                self.owe(Job::delivering(run.clone(), place, delivery), step)
+            }
             Resolved::Failed { why } => Err(why),
             Resolved::Request { .. } | Resolved::Object { .. } => {
                 Err("a request was not made".to_owned())

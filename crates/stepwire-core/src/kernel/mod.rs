@@ -30,8 +30,8 @@ use crate::read::{Range, Read, Reads};
 use crate::record::{Corrupt, Space};
 use crate::registry::Registry;
 use crate::registry::search::Run;
-use crate::rules::Rules;
-use crate::rules::jobs::Jobs;
+use crate::rules::jobs::{Evaluation, Jobs};
+use crate::rules::{Rules, Taken};
 use crate::settings::Settings;
 use crate::tables::Tables;
 use crate::test_state::Trials;
@@ -317,7 +317,7 @@ impl Kernel {
                     let _ = self.stimulate(now, execution, stimulus, reads, &mut step);
                 }
                 InvokedBy::Event(number) => self.attempted(now, number, result, &mut step),
-                InvokedBy::Rule { .. } => {}
+                InvokedBy::Rule { job, question } => self.told(job, question, result, &mut step),
             },
             Input::Delivered { job, result } => self.delivered(now, job, result, &mut step),
             Input::Gone(reply) => self.executions.activities.forget(Asker::Caller(reply)),
@@ -393,6 +393,8 @@ impl Kernel {
                     let _ = self.stimulate(now, execution, stimulus, reads, step);
                 }
             }
+            Follow::LookAt(evaluation) => self.look_at(&evaluation, reads, step),
+            Follow::Evaluate(job) => self.evaluate(job, reads, step),
             Follow::Act(acting) => self.act(now, acting, reads, step),
             Follow::Complete(kept, answer) => self.complete(now, kept, answer, reads, step),
             Follow::Timers(ids) => {
@@ -532,17 +534,22 @@ impl Kernel {
         let cut_offs = out.cut_offs.into_iter();
         step.effects.extend(cut_offs.map(|cut_off| Effect::Report(Report::CutOff(cut_off))));
         for message in out.messages {
-            let mut matched = Vec::new();
+            let mut taken = Taken::default();
             self.salt = self.salt.wrapping_add(1);
             let salt = self.salt ^ (message.at.0 as u64).rotate_left(20);
-            self.rules.evaluate(&message, &self.settings, salt, &mut matched);
-            if matched.is_empty() {
+            self.rules.evaluate(&message, &self.settings, salt, &self.jobs, &mut taken);
+            let Taken { matched, asking } = taken;
+            if matched.is_empty() && asking.is_empty() {
                 continue;
             }
             let message = Arc::new(message);
             step.then.extend(matched.into_iter().map(|matched| {
                 let acting = Acting::of(matched, &message, hops);
                 Input::Follow(Follow::Act(Box::new(acting)))
+            }));
+            step.then.extend(asking.into_iter().map(|(rule, salt)| {
+                let run = rule.taking(&message, hops, salt);
+                Input::Follow(Follow::LookAt(Box::new(Evaluation { rule, run })))
             }));
         }
     }

@@ -49,6 +49,8 @@ impl Kernel {
                     self.executions.touch(*execution, reads);
                 }
                 Follow::Mocked { execution, .. } => self.executions.touch(*execution, reads),
+                Follow::LookAt(evaluation) => drop(evaluation.run(&[], reads, &self.settings)),
+                Follow::Evaluate(job) => self.touch_evaluation(*job, reads),
                 Follow::Act(acting) => {
                     if let Some(request) = acting.request() {
                         self.touch(request, reads);

@@ -28,8 +28,8 @@ use crate::message::Message;
 use crate::read::Key;
 use crate::record::{Corrupt, Entry, KeyBuilder, Space, decode, encode};
 use crate::settings::Settings;
-use jobs::Place;
-use sql::{Facts, Statement};
+use jobs::{Jobs, Place};
+use sql::{Answered, Facts, Outside, Question, Statement};
 use tree::FilterTree;
 
 const FORMAT: u8 = 1;
@@ -68,8 +68,10 @@ fn rule_key(name: &str) -> Key {
 
 /// A rule ready to run.
 #[derive(Debug, PartialEq)]
-struct Rule {
+pub(crate) struct Rule {
     name: Arc<str>,
+    /// `topicRulePayload`
+    payload: Json,
     statement: Statement,
     actions: Vec<Action>,
     error_action: Option<Action>,
@@ -78,8 +80,10 @@ struct Rule {
 /// One rule's run on one message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Run {
-    /// The rule.
+    /// The rule's name.
     pub rule: Arc<str>,
+    /// Its `topicRulePayload` when it took the message.
+    pub payload: Json,
     /// The message that it took.
     pub message: Arc<Message>,
     /// How often rules have republished the message.
@@ -91,12 +95,32 @@ pub struct Run {
 /// What a rule makes of a message.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Matched {
-    /// The rule.
+    /// The rule's name.
     pub rule: Arc<str>,
+    /// See [`Run::payload`].
+    pub payload: Json,
     /// See [`Run::salt`].
     pub salt: u64,
     /// What its actions come to, in order; never empty.
     pub outcomes: Vec<Outcome>,
+}
+
+/// What the rules make of a message.
+#[derive(Debug, Default)]
+pub(crate) struct Taken {
+    /// What is decided.
+    pub(crate) matched: Vec<Matched>,
+    /// Rules that ask others first, or wait for earlier messages; each with its [`Run::salt`].
+    pub(crate) asking: Vec<(Arc<Rule>, u64)>,
+}
+
+/// Nothing is known yet.
+struct NotYet;
+
+impl Outside for NotYet {
+    fn ask(&self, _: &Question) -> Answered {
+        Answered::Later
+    }
 }
 
 /// The rules of a shard.
@@ -135,11 +159,6 @@ impl Rules {
     /// Whether there is a rule of this name.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.records.contains_key(name)
-    }
-
-    /// The `topicRulePayload` of this rule.
-    pub(crate) fn payload(&self, name: &str) -> Option<Json> {
-        self.records.get(name).map(|record| record.payload.clone())
     }
 
     /// Takes in one stored rule.
@@ -203,12 +222,13 @@ impl Rules {
     }
 
     /// What the rules make of a message: costs what the matching ones cost.
-    pub fn evaluate(
+    pub(crate) fn evaluate(
         &self,
         message: &Message,
         settings: &Settings,
         salt: u64,
-        out: &mut Vec<Matched>,
+        jobs: &Jobs,
+        out: &mut Taken,
     ) {
         let ingested = message.topic.strip_prefix("$aws/rules/");
         let names = match ingested {
@@ -230,13 +250,25 @@ impl Rules {
         for (at, name) in names.iter().enumerate() {
             let Some(rule) = self.active.get(name) else { continue };
             let salt = salt.wrapping_add((at as u64) << 40);
-            let facts = Facts::new(message, payload.as_ref(), settings, salt);
-            out.extend(rule.run(&facts));
+            let facts = Facts::new(message, payload.as_ref(), settings, salt).asking(&NotYet);
+            let matched = rule.run(&facts);
+            if facts.open().is_empty() && !jobs.is_waited_for(name, message) {
+                out.matched.extend(matched);
+            } else {
+                out.asking.push((Arc::clone(rule), salt));
+            }
         }
     }
 }
 
 impl Rules {
+    /// The rule of a run as it was when it took the message, whatever has become of it.
+    pub(crate) fn version(&self, run: &Run) -> Option<Arc<Rule>> {
+        let active = self.active.get(&run.rule).filter(|rule| rule.payload == run.payload);
+        let compile = || Rule::compile(&run.rule, &run.payload).ok().map(Arc::new);
+        active.map(Arc::clone).or_else(compile)
+    }
+
     /// What the rule of a run does about actions that failed, if it says.
     pub(crate) fn on_error(
         &self,
@@ -244,7 +276,7 @@ impl Rules {
         failures: &[Failure],
         settings: &Settings,
     ) -> Option<Outcome> {
-        let rule = self.active.get(&run.rule)?;
+        let rule = self.version(run)?;
         let action = rule.error_action.as_ref()?;
         let payload = Json::parse_bytes(&run.message.payload).ok();
         let facts = Facts::new(&run.message, payload.as_ref(), settings, run.salt).again();
@@ -256,9 +288,21 @@ impl Rules {
 }
 
 impl Rule {
+    /// A run of it on `message`.
+    pub(crate) fn taking(&self, message: &Arc<Message>, hops: u8, salt: u64) -> Run {
+        let (rule, payload) = (Arc::clone(&self.name), self.payload.clone());
+        Run { rule, payload, message: Arc::clone(message), hops, salt }
+    }
+
+    /// Each of its actions has failed for the same cause.
+    pub(crate) fn all_failed(&self, why: &Arc<str>) -> Vec<Failure> {
+        self.actions.iter().map(|action| action.failed(why)).collect()
+    }
+
     fn compile(name: &Arc<str>, payload: &Json) -> Result<Rule, ApiError> {
         let (statement, actions, error_action) = request::compile(payload)?;
-        Ok(Rule { name: Arc::clone(name), statement, actions, error_action })
+        let payload = payload.clone();
+        Ok(Rule { name: Arc::clone(name), payload, statement, actions, error_action })
     }
 
     fn run(&self, facts: &Facts<'_>) -> Option<Matched> {
@@ -267,8 +311,9 @@ impl Rule {
         let outcomes = places.zip(&self.actions);
         let outcomes: Vec<Outcome> =
             outcomes.map(|(place, action)| action.resolve(place, facts, &result)).collect();
-        let (rule, salt) = (Arc::clone(&self.name), facts.salt);
-        (!outcomes.is_empty()).then_some(Matched { rule, salt, outcomes })
+        let (rule, payload) = (Arc::clone(&self.name), self.payload.clone());
+        let salt = facts.salt;
+        (!outcomes.is_empty()).then_some(Matched { rule, payload, salt, outcomes })
     }
 }
 

@@ -187,7 +187,7 @@ fn payload(result: &Value) -> Json {
 }
 
 /// A JSON value as DynamoDB's typed JSON.
-fn attribute(value: &Json) -> Json {
+pub(in crate::rules) fn attribute(value: &Json) -> Json {
     let typed = |kind: &'static str, value: Json| Json::object([(kind, value)]);
     match value {
         Json::Null => typed("NULL", true.into()),

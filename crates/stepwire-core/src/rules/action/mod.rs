@@ -6,7 +6,7 @@
 //! Source: AWS IoT developer guide, "AWS IoT rule actions"; service model `iot`.
 
 mod complete_task;
-mod dynamodb;
+pub(super) mod dynamodb;
 mod field;
 pub(super) mod http;
 mod lambda;
@@ -116,6 +116,13 @@ impl Action {
             Action::Logs(kind) => kind,
             Action::CompleteTask(kind) => kind,
         }
+    }
+
+    /// It has failed before there was a result.
+    pub(super) fn failed(&self, why: &Arc<str>) -> Failure {
+        let kind = self.kind();
+        let resource = kind.resource().source();
+        Failure { action: kind.name().into(), resource, why: Arc::clone(why) }
     }
 
     /// What to do for this message, whose statement gave `result`.
