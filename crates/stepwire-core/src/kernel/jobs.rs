@@ -41,10 +41,9 @@ impl Kernel {
             Some(Stage::Deliver { .. }) => {
                 let begun = self.jobs.begin(number, &mut writes);
                 record(writes, step);
-                step.effects.extend(begun.map(|delivery| {
-                    let delivery = Box::new(delivery);
-                    Effect::Deliver { job: number, delivery }
-                }));
+                if let Some(delivery) = begun {
+                    self.let_leave(number, delivery, step);
+                }
             }
             None => {}
         }
