@@ -118,7 +118,7 @@ impl Kernel {
             Request::Registry(request) => self.call_registry(now, request, step),
             Request::Rules(request) => {
                 let mut writes = Vec::new();
-                let answer = self.rules.call(now, request, &mut writes)?;
+                let answer = self.rules.call(now, request, &self.settings.quotas, &mut writes)?;
                 step.writes.extend(writes.into_iter().map(Write::Rules));
                 if let Some((rule, tags)) = request.retagged() {
                     let mut out = registry::Out::default();

@@ -240,7 +240,8 @@ impl Kernel {
         let (queues, trials) = (self.queues.due(), self.trials.due());
         let groups = self.registry.groups.are_to_be_swept().then_some(Timestamp(0));
         let (broker, jobs) = (self.broker.due(), self.jobs.due());
-        let all = [broker, jobs, executions, answers, functions, queues, sweep, logs, trials, groups];
+        let all =
+            [broker, jobs, executions, answers, functions, queues, sweep, logs, trials, groups];
         all.into_iter().flatten().min()
     }
 

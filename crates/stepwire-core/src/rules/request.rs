@@ -12,6 +12,8 @@ use crate::registry::tags::{self, Tag, Tags};
 
 /// Most actions of a rule.
 const ACTIONS_MAX: usize = 10;
+/// Longest payload of a rule, bytes of JSON.
+const RULE_BYTES_MAX: usize = 256 << 10;
 
 /// A request on topic rules.
 #[derive(Debug, Clone, PartialEq)]
@@ -120,6 +122,10 @@ fn replace(params: &Params<'_>) -> Result<Request, ApiError> {
 fn with_payload(params: &Params<'_>) -> Result<(Arc<str>, Json), ApiError> {
     let payload = params.get("topicRulePayload").cloned();
     let payload = payload.ok_or_else(|| params.invalid("topicRulePayload", "it is missing"))?;
+    if payload.to_text().len() > RULE_BYTES_MAX {
+        let why = format!("it has more than {RULE_BYTES_MAX} bytes");
+        return Err(params.invalid("topicRulePayload", &why));
+    }
     compile(&payload)?;
     Ok((rule_name(params)?, payload))
 }
