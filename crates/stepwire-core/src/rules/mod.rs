@@ -7,7 +7,7 @@ mod action;
 pub mod jobs;
 mod request;
 pub mod sql;
-pub(crate) mod template;
+pub mod template;
 mod tree;
 mod view;
 
@@ -117,14 +117,18 @@ impl Rules {
     pub fn apply(&mut self, write: &Write) {
         let Write::Rule(name, record) = write;
         self.records.remove(name);
-        if let Some(rule) = self.active.remove(name) {
-            self.filters.remove(&rule.statement.from, name);
+        if let Some(rule) = self.active.remove(name)
+            && let Some(filter) = &rule.statement.from
+        {
+            self.filters.remove(filter, name);
         }
         let Some(record) = record else { return };
         self.records.insert(Arc::clone(name), record.clone());
         // A payload is checked before it is recorded.
         if let (false, Ok(rule)) = (record.disabled, Rule::compile(name, &record.payload)) {
-            self.filters.insert(&rule.statement.from, name);
+            if let Some(filter) = &rule.statement.from {
+                self.filters.insert(filter, name);
+            }
             self.active.insert(Arc::clone(name), Arc::new(rule));
         }
     }
@@ -251,6 +255,7 @@ impl Rules {
         let action = rule.error_action.as_ref()?;
         let payload = Json::parse_bytes(&run.message.payload).ok();
         let facts = Facts::new(&run.message, payload.as_ref(), settings, run.salt).again();
+        rule.statement.prepare(&facts);
         let trace = derived_uuid(&settings.secret, "trace", &[run.salt]);
         let document = action::error_document(&rule.name, trace, &facts, failures);
         Some(action.resolve(Place::Error, &facts, &document.into()))

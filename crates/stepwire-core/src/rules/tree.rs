@@ -67,8 +67,9 @@ impl Level {
     }
 
     /// `reserved`: the topic begins with `$`, which wildcards at the first level do not match.
+    /// As on AWS IoT, `a/#` takes what is below `a`, and not `a` itself.
     fn find(&self, parts: &[&str], reserved: bool, found: &mut BTreeSet<Arc<str>>) {
-        if !reserved {
+        if !reserved && !parts.is_empty() {
             found.extend(self.below.iter().cloned());
         }
         let Some((part, rest)) = parts.split_first() else {
@@ -104,7 +105,7 @@ mod tests {
     fn wildcards_match_their_levels() {
         let tree = tree(&["a/+/c", "a/#", "a/b/c", "+", "#", "$aws/events/+"]);
         assert_eq!(matching(&tree, "a/b/c"), ["#", "a/#", "a/+/c", "a/b/c"]);
-        assert_eq!(matching(&tree, "a"), ["#", "+", "a/#"]);
+        assert_eq!(matching(&tree, "a"), ["#", "+"]);
         assert_eq!(matching(&tree, "$aws/events/x"), ["$aws/events/+"]);
         assert_eq!(matching(&tree, "$SYS"), Vec::<String>::new());
     }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use stepwire_asl::Json;
 
-use super::sql::Statement;
 use super::tree::FilterTree;
 use super::{Request, RuleRecord, rule_key, stored};
 use crate::error::ApiError;
@@ -77,7 +76,7 @@ fn summary(rule: &RuleRecord, settings: &Settings) -> Json {
 }
 
 fn filter_of(rule: &RuleRecord) -> Option<Arc<str>> {
-    Some(Statement::parse(rule.payload.member("sql")?.as_str()?).ok()?.from)
+    super::request::statement(&rule.payload).ok()?.from
 }
 
 fn listens_to(rule: &RuleRecord, topic: &str) -> bool {
