@@ -201,7 +201,7 @@ pub(super) fn compile(
         return Err(params.invalid("actions", &format!("at most {ACTIONS_MAX}")));
     }
     let actions = actions.iter().map(Action::parse).collect::<Result<Vec<_>, _>>()?;
-    if params.get("errorAction").is_some_and(|action| !template::asks(action).none()) {
+    if params.get("errorAction").is_some_and(|action| !template::asks(action).is_none()) {
         let why = "it cannot use functions that ask others, such as `get_dynamodb`, as on AWS";
         return Err(params.invalid("errorAction", why));
     }
