@@ -20,7 +20,7 @@ use stepwire_core::{Effect, Input, Request, Service, Settings};
 use node::{Node, text};
 
 const WEIGH: &str = "arn:aws:lambda:us-east-1:000000000000:function:weigh";
-const KEEP: &str = r#"[{"dynamoDBv2": {"putItem": {"tableName": "Kept"}, "roleArn": "r"}}]"#;
+const KEEP: &str = r#"[{"dynamoDBv2": {"putItem": {"tableName": "Kept"}}}]"#;
 
 /// A node with a table and two devices.
 struct Plant(Node);
@@ -283,8 +283,8 @@ fn what_the_node_knows_is_answered_in_the_commit_of_the_message() {
 fn templates_of_actions_ask_too() {
     let mut plant = Plant::new();
     let actions = format!(
-        r#"[{{"dynamoDBv2": {{"putItem": {{"tableName": "Kept"}}, "roleArn": "r"}}}},
-            {{"republish": {{"topic": "weighed/${{aws_lambda('{WEIGH}', n)}}", "roleArn": "r"}}}}]"#
+        r#"[{{"dynamoDBv2": {{"putItem": {{"tableName": "Kept"}}}}}},
+            {{"republish": {{"topic": "weighed/${{aws_lambda('{WEIGH}', n)}}"}}}}]"#
     );
     plant.rule("CreateTopicRule", "SELECT n FROM 'scale/+'", &actions);
     let again = KEEP.replace("Weigh", "Again");
@@ -308,14 +308,14 @@ fn when_too_many_wait_the_rule_fails_by_name_for_those_who_have_most() {
     let mut settings = Settings::default();
     settings.quotas.rule_jobs_max = 3;
     let mut plant = Plant::with(settings);
-    let error = r#", "errorAction": {"republish": {"topic": "failed", "roleArn": "r"}}"#;
+    let error = r#", "errorAction": {"republish": {"topic": "failed"}}"#;
     plant.rule_with("CreateTopicRule", &weighing(), KEEP, error);
     plant.request(
         Service::Iot,
         "CreateTopicRule",
         r#"{"ruleName": "Failed", "topicRulePayload": {"awsIotSqlVersion": "2016-03-23",
             "sql": "SELECT get(failures, 0).failedAction AS n FROM 'failed'",
-            "actions": [{"dynamoDBv2": {"putItem": {"tableName": "Kept"}, "roleArn": "r"}}]}}"#,
+            "actions": [{"dynamoDBv2": {"putItem": {"tableName": "Kept"}}}]}}"#,
     );
     for payload in [r#"{"n": "a"}"#, r#"{"n": "b"}"#, r#"{"n": "c"}"#] {
         assert!(plant.publish(1, payload));
