@@ -114,7 +114,7 @@ fn a_message_is_one_attribute_under_its_keys() {
         "in/a",
         r#"{"table":"tab","n":1.5,"as":"p","do":"INSERT","v":{"x":[1,"y",null]}}"#,
     );
-    let stored = r#"[{"k":{"S":"a"},"s":{"N":"1.5"},"p":{"M":{"v":{"M":{"x":{"L":[{"N":"1"},{"S":"y"},{"NULL":true}]}}}}}}]"#;
+    let stored = r#"[{"k":{"S":"a"},"p":{"M":{"v":{"M":{"x":{"L":[{"N":"1"},{"S":"y"},{"NULL":true}]}}}}},"s":{"N":"1.5"}}]"#;
     assert_eq!(items(&mut node), stored);
     publish(&mut node, "in/a", r#"{"table":"tab","n":1.5,"as":"more","do":"UPDATE","v":true}"#);
     let updated = items(&mut node);
@@ -163,7 +163,7 @@ fn members_become_attributes() {
     let action = r#"{"dynamoDBv2":{"putItem":{"tableName":"${topic(1)}"}}}"#;
     rule(&mut node, "SELECT * FROM 'tab/in'", action, "").unwrap();
     publish(&mut node, "tab/in", r#"{"k":"a","n":-1e3,"b":false,"o":{"e":[]},"z":null}"#);
-    let stored = r#"[{"k":{"S":"a"},"n":{"N":"-1000"},"b":{"BOOL":false},"o":{"M":{"e":{"L":[]}}},"z":{"NULL":true}}]"#;
+    let stored = r#"[{"b":{"BOOL":false},"k":{"S":"a"},"n":{"N":"-1000"},"o":{"M":{"e":{"L":[]}}},"z":{"NULL":true}}]"#;
     assert_eq!(items(&mut node), stored);
     for payload in [r#"{"n":1}"#, r#"{"k":1}"#, "[1]"] {
         publish(&mut node, "tab/in", payload);
@@ -203,7 +203,7 @@ fn actions_of_one_rule_see_what_the_ones_before_have_written() {
     node.check();
     // No bytes of a replaced object are left behind.
     let chunks = node.disk.values().filter(|value| value.windows(5).any(|w| w == br#"{"n":"#));
-    assert_eq!(chunks.count(), 1, "the item alone");
+    assert_eq!(chunks.count(), 0);
 }
 
 #[test]
@@ -482,7 +482,7 @@ fn what_cannot_be_carried_out_is_refused_by_name() {
         (r#"{"cloudwatchLogs":{"logGroupName":"g","batchMode":1}}"#, "`batchMode`"),
         (r#"{"republish":{"topic":"$aws/rules/x"}}"#, "hint: write it with `$$` in front"),
         (r#"{"republish":{"topic":"$$aws/things/a/shadow/update"}}"#, "shadows are not available"),
-        (r#"{"republish":{"topic":"$$aws/things/${a}/jobs/get"}}"#, "as on AWS"),
+        (r#"{"republish":{"topic":"$$aws/things/a/jobs/get"}}"#, "as on AWS"),
         (r#"{"republish":{"topic":"$$aws/events/${a}"}}"#, "only stepwire itself publishes events"),
         (
             r#"{"republish":{"topic":"$$aws/certificates/create/json"}}"#,

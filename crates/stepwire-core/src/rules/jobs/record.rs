@@ -87,10 +87,10 @@ impl Delivery {
         }
     }
 
-    /// Where it goes, as error documents name it.
-    pub(crate) fn resource(&self) -> &Arc<str> {
+    /// Where it goes, as error documents name it: a query may hold secrets.
+    pub(crate) fn resource(&self) -> Arc<str> {
         match self {
-            Delivery::Http(delivery) => &delivery.url,
+            Delivery::Http(delivery) => delivery.url.split('?').next().unwrap_or_default().into(),
         }
     }
 
