@@ -14,6 +14,7 @@ use stepwire_core::{Effect, Write, broker, queues};
 
 use crate::chatter::number;
 use crate::marks::Marks;
+use crate::owed::Owed;
 use crate::post::Post;
 use crate::roll::Roll;
 use crate::story;
@@ -71,6 +72,8 @@ pub struct Checks {
     pub roll: Roll,
     /// Messages in queues.
     pub post: Post,
+    /// What rules owe.
+    pub owed: Owed,
     /// Number of the retained message.
     pub retained: Option<u16>,
     /// Milliseconds the process was down so far.
@@ -131,6 +134,8 @@ impl Checks {
         let wrong = self.roll.durable(writes, marks);
         wrong.into_iter().for_each(|problem| self.problem(problem));
         self.check_children(writes, marks);
+        let wrong = self.owed.durable(writes, marks);
+        wrong.into_iter().for_each(|problem| self.problem(problem));
     }
 
     /// An execution that waits for another never ends before it: at most in the same commit.
@@ -353,6 +358,8 @@ impl Checks {
 
     /// An effect that leaves the process now.
     pub fn leaves(&mut self, effect: &Effect, marks: &mut Marks) {
+        let wrong = self.owed.leaves(effect, marks);
+        wrong.into_iter().for_each(|problem| self.problem(problem));
         match effect {
             Effect::HttpInvoke { execution, scheduled, .. }
             | Effect::AwsCall { execution, scheduled, .. } => {

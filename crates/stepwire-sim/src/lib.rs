@@ -15,6 +15,7 @@ pub mod dice;
 pub mod keeper;
 pub mod marks;
 pub mod operator;
+pub mod owed;
 pub mod post;
 pub mod roll;
 pub mod server;

@@ -70,6 +70,9 @@ pub const ALL: &[&str] = &[
     "policy detached while its device was connected",
     "policy version changed while devices were connected",
     "device came back with its rights",
+    "message waited for an earlier one of its device",
+    "function had no answer for a rule",
+    "function asked again by a rule after a crash",
 ];
 
 /// Kinds of records: a crash must hit the commit of each, before it and after it.
@@ -83,6 +86,7 @@ pub const KINDS: &[&str] = &[
     "a held message",
     "a registry change",
     "a rule",
+    "a job of a rule",
     "a table",
     "an item",
     "a kept answer",

@@ -188,6 +188,8 @@ pub fn deployment(members: &[Member<'_>], dawdles: bool) -> Vec<(Service, &'stat
         (Service::Iot, "CreateTopicRule", rule("StartCMStateMachine", parsed(START_RULE))),
         (Service::Iot, "CreateTopicRule", rule("CompleteConfiguration", parsed(ANSWER_RULE))),
         (Service::Iot, "CreateTopicRule", rule("Audit", audit_rule())),
+        (Service::DynamoDb, "CreateTable", keyed("Weighed", "data")),
+        (Service::Iot, "CreateTopicRule", rule("Weigh", weigh_rule())),
     ];
     requests.extend(members.iter().copied().flat_map(member));
     requests.extend(fleet());
@@ -339,6 +341,28 @@ fn audit_rule() -> Json {
                 "roleArn": "arn:aws:iam::000000000000:role/story"}},
               {"lambda": {"functionArn": "arn:aws:lambda:us-east-1:000000000000:function:echo"}}]}"#,
     )
+}
+
+/// Whether the rule that asks a function has its result delivered outside, too.
+pub const DELIVERS: bool = false;
+
+/// What a function says of a message is stored.
+fn weigh_rule() -> Json {
+    parsed(
+        r#"{"sql": "SELECT encode(*, 'base64') AS data, aws_lambda('arn:aws:lambda:us-east-1:000000000000:function:echo', *) AS weight FROM 'chatter/message'",
+            "awsIotSqlVersion": "2016-03-23", "actions": [
+              {"dynamoDBv2": {"putItem": {"tableName": "Weighed"},
+                "roleArn": "arn:aws:iam::000000000000:role/story"}}]}"#,
+    )
+}
+
+/// A table whose items have this name for a key.
+fn keyed(table: &str, key: &str) -> Json {
+    parsed(&format!(
+        r#"{{"TableName": "{table}", "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [{{"AttributeName": "{key}", "AttributeType": "S"}}],
+            "KeySchema": [{{"AttributeName": "{key}", "KeyType": "HASH"}}]}}"#
+    ))
 }
 
 fn moves_rule() -> Json {

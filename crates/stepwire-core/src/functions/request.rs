@@ -174,6 +174,14 @@ pub struct Invoke {
     pub client_context: Option<Arc<str>>,
 }
 
+impl Invoke {
+    /// What a statement asks a function.
+    pub(crate) fn for_answer(function: FunctionName, payload: Arc<str>) -> Invoke {
+        let kind = InvocationType::RequestResponse;
+        Invoke { function, kind, payload, log_tail: false, client_context: None }
+    }
+}
+
 /// `InvocationType`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InvocationType {

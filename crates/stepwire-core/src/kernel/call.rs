@@ -23,7 +23,7 @@ use crate::write::Write;
 impl Kernel {
     /// Carries out a request of a caller, a workflow or a rule. `None`: the answer comes later, by
     /// [`reply_to`](crate::asking::reply_to) in another step, and who waits for it is kept by what will give it.
-    pub(super) fn call(
+    pub(crate) fn call(
         &mut self,
         now: Timestamp,
         asker: Asker,

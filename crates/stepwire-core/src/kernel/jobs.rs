@@ -2,34 +2,29 @@
 
 use std::sync::Arc;
 
-use stepwire_asl::Timestamp;
+use stepwire_asl::{Json, Timestamp};
 
 use super::{Kernel, Step};
-use crate::message::Message;
-use crate::rules::jobs::{Delivery, Job, NotDelivered, Place, Stage};
+use crate::acts::Acting;
+use crate::effect::{Effect, Report};
+use crate::error::ApiError;
+use crate::functions::{FunctionName, Invoke, Invoked, InvokedBy};
+use crate::input::{Follow, Input};
+use crate::read::Reads;
+use crate::rules::Run;
+use crate::rules::jobs::{self, Evaluation, Job, NotDelivered, Stage};
+use crate::rules::sql::Question;
 use crate::write::Write;
 
-impl Kernel {
-    /// Has the result of an action of a rule delivered, in order with the others of its kind.
-    pub(crate) fn owe(
-        &mut self,
-        rule: &Arc<str>,
-        place: Place,
-        delivery: Delivery,
-        message: &Message,
-        hops: u8,
-        step: &mut Step,
-    ) -> Result<(), String> {
-        let payload = self.rules.payload(rule).ok_or("the rule is gone")?;
-        let stage = Stage::Deliver { place, delivery, failed: 0, due: None };
-        let (rule, message) = (Arc::clone(rule), Arc::new(message.clone()));
-        self.add_job(Job { rule, payload, message, hops, stage }, step)
-    }
+/// Largest answer of a function to a statement, in bytes.
+const ANSWER_BYTES_MAX: usize = 128 << 10;
 
-    fn add_job(&mut self, job: Job, step: &mut Step) -> Result<(), String> {
+impl Kernel {
+    /// Records a job, and begins it if it waits for no other.
+    pub(crate) fn owe(&mut self, job: Job, step: &mut Step) -> Result<(), String> {
         let mut writes = Vec::new();
         let added = self.jobs.add(job, &self.settings.quotas, &mut writes);
-        step.writes.extend(writes.into_iter().map(Write::RuleJob));
+        record(writes, step);
         if let Some(number) = added? {
             self.begin_job(number, step);
         }
@@ -39,10 +34,18 @@ impl Kernel {
     /// Begins a job that is the first of its lane, or goes on with it.
     pub(super) fn begin_job(&mut self, number: u64, step: &mut Step) {
         let mut writes = Vec::new();
-        let begun = self.jobs.begin(number, &mut writes);
-        step.writes.extend(writes.into_iter().map(Write::RuleJob));
-        if let Some(delivery) = begun {
-            self.let_leave(number, delivery, step);
+        match self.jobs.get(number).map(|job| &job.stage) {
+            Some(Stage::Evaluate { .. }) => {
+                step.then.push(Input::Follow(Follow::Evaluate(number)));
+            }
+            Some(Stage::Deliver { .. }) => {
+                let begun = self.jobs.begin(number, &mut writes);
+                record(writes, step);
+                if let Some(delivery) = begun {
+                    self.let_leave(number, delivery, step);
+                }
+            }
+            None => {}
         }
     }
 
@@ -50,6 +53,16 @@ impl Kernel {
     pub(super) fn go_on_with_jobs(&mut self, now: Timestamp, step: &mut Step) {
         for number in self.jobs.overdue(now) {
             self.begin_job(number, step);
+        }
+    }
+
+    /// A job is done with; the next of its lane begins.
+    fn close_job(&mut self, number: u64, step: &mut Step) {
+        let mut writes = Vec::new();
+        let next = self.jobs.close(number, &mut writes);
+        record(writes, step);
+        if let Some(next) = next {
+            self.begin_job(next, step);
         }
     }
 
@@ -65,16 +78,130 @@ impl Kernel {
         let mut writes = Vec::new();
         let again = matches!(&result, Err(NotDelivered { again: true, .. }));
         if again && self.jobs.try_again(number, now, &mut writes) {
-            step.writes.extend(writes.into_iter().map(Write::RuleJob));
-            return;
+            return record(writes, step);
         }
-        let next = self.jobs.close(number, &mut writes);
-        step.writes.extend(writes.into_iter().map(Write::RuleJob));
         if let Err(NotDelivered { why, .. }) = result {
             self.give_up(&job, &why, step);
         }
-        if let Some(next) = next {
-            self.begin_job(next, step);
+        self.close_job(number, step);
+    }
+
+    /// Reads what an evaluation will want.
+    pub(super) fn touch_evaluation(&self, number: u64, reads: &Reads) {
+        let Some(job) = self.jobs.get(number) else { return };
+        if let Stage::Evaluate { told } = &job.stage
+            && let Some(rule) = self.rules.version(&job.run)
+        {
+            let _ = Evaluation { rule, run: job.run.clone() }.run(told, reads, &self.settings);
         }
     }
+
+    /// A rule looks at a message with what the node knows. What only functions know becomes a job,
+    /// as does what has to wait for earlier messages.
+    pub(super) fn look_at(
+        &mut self,
+        evaluation: &Evaluation,
+        reads: &Reads,
+        step: &mut Step,
+    ) {
+        let run = &evaluation.run;
+        let evaluated = evaluation.run(&[], reads, &self.settings);
+        let decided = evaluated.open.is_empty();
+        let waits = self.jobs.is_waited_for(&run.rule, &run.message);
+        if decided && (evaluated.matched.is_none() || !waits) {
+            note(run, evaluated.problems, step);
+            let matched = evaluated.matched;
+            step.then.extend(matched.map(|matched| follow_up(Acting::of(matched, &run.message, run.hops))));
+            return;
+        }
+        let stage = Stage::Evaluate { told: Vec::new() };
+        if let Err(why) = self.owe(Job { run: run.clone(), stage }, step) {
+            let why: Arc<str> = why.into();
+            let failures = evaluation.rule.all_failed(&why);
+            self.failed(run.clone(), &failures, step);
+        }
+    }
+
+    /// Goes on with the evaluation of the first job of a lane: asks, or acts on what it came to.
+    pub(super) fn evaluate(&mut self, number: u64, reads: &Reads, step: &mut Step) {
+        let Some(job) = self.jobs.get(number).map(Arc::clone) else { return };
+        let Stage::Evaluate { told } = &job.stage else { return };
+        if self.jobs.waits_for_answers(number) {
+            return;
+        }
+        let Some(rule) = self.rules.version(&job.run) else {
+            let why = "the rule that took the message is not valid in this version";
+            note(&job.run, vec![why.to_owned()], step);
+            return self.close_job(number, step);
+        };
+        let evaluation = Evaluation { rule, run: job.run.clone() };
+        let evaluated = evaluation.run(told, reads, &self.settings);
+        if evaluated.open.is_empty() {
+            note(&job.run, evaluated.problems, step);
+            let matched = evaluated.matched;
+            step.then.extend(matched.map(|matched| follow_up(Acting::of(matched, &job.run.message, job.run.hops))));
+            return self.close_job(number, step);
+        }
+        for question in evaluated.open {
+            self.put_question(number, question, step);
+        }
+    }
+
+    fn put_question(&mut self, job: u64, question: Question, step: &mut Step) {
+        let Question::Lambda { function, payload } = &question else { return };
+        let Ok(function) = FunctionName::parse(function) else { return };
+        let invoke = Box::new(Invoke::for_answer(function, Arc::clone(payload)));
+        let question = self.jobs.ask(job, question);
+        step.effects.push(Effect::Invoke { caller: InvokedBy::Rule { job, question }, invoke });
+    }
+
+    /// A function has answered a statement, or has failed to.
+    pub(super) fn told(
+        &mut self,
+        number: u64,
+        question: u64,
+        result: Result<Invoked, ApiError>,
+        step: &mut Step,
+    ) {
+        let (answer, problem) = match answer_of(result) {
+            Ok(answer) => (Some(answer), None),
+            Err(why) => (None, Some(format!("aws_lambda: {why}"))),
+        };
+        let mut writes = Vec::new();
+        let told = self.jobs.tell(number, question, answer, &mut writes);
+        record(writes, step);
+        let Some(job) = told else { return };
+        note(&job.run, problem.into_iter().collect(), step);
+        if !self.jobs.waits_for_answers(number) {
+            step.then.push(Input::Follow(Follow::Evaluate(number)));
+        }
+    }
+}
+
+/// What a function said, if that can be the value of an expression.
+fn answer_of(result: Result<Invoked, ApiError>) -> Result<Json, String> {
+    let invoked = result.map_err(|error| error.to_string())?;
+    if invoked.failed {
+        return Err(format!("the function failed: {}", invoked.payload));
+    }
+    if invoked.payload.len() > ANSWER_BYTES_MAX {
+        return Err(format!("the answer has more than {ANSWER_BYTES_MAX} bytes"));
+    }
+    Json::parse(&invoked.payload).map_err(|_| "the answer is not JSON".to_owned())
+}
+
+fn follow_up(acting: Acting) -> Input {
+    Input::Follow(Follow::Act(Box::new(acting)))
+}
+
+fn record(writes: Vec<jobs::Write>, step: &mut Step) {
+    step.writes.extend(writes.into_iter().map(Write::RuleJob));
+}
+
+/// Tells the operator what a statement did not get.
+fn note(run: &Run, problems: Vec<String>, step: &mut Step) {
+    step.effects.extend(problems.into_iter().map(|why| {
+        let (rule, topic) = (Arc::clone(&run.rule), Arc::clone(&run.message.topic));
+        Effect::Report(Report::RuleFailed { rule, topic, why: why.into() })
+    }));
 }

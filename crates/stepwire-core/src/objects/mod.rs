@@ -30,6 +30,7 @@ pub use checksum::{Algorithm, Checksum};
 pub use list::{List, Uploads, objects};
 pub use record::{Body, Bucket, Headers, Object, Part, Upload};
 pub use request::{Check, Complete, Condition, Copy, Create, Get, Name, Put, Request, UploadPart};
+pub(crate) use view::bytes;
 pub use view::{answer, find, has_bucket, range, shown};
 
 use crate::error::ApiError;

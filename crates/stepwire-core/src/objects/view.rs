@@ -22,6 +22,21 @@ pub fn find(bucket: &str, key: &str, read: &dyn Read) -> Result<Option<Object>, 
     record::stored(&record::object_key(bucket, key), read)
 }
 
+/// The bytes of an object that has at most `max`; else why there are none.
+pub(crate) fn bytes(bucket: &str, key: &str, max: u64, read: &dyn Read) -> Result<Vec<u8>, String> {
+    let object = find(bucket, key, read).map_err(|corrupt| corrupt.to_string())?;
+    let object = object.ok_or("there is no such object")?;
+    if object.size() > max {
+        return Err(format!("the object has more than {max} bytes"));
+    }
+    let mut bytes = Vec::new();
+    for slice in object.slices(0..object.size()) {
+        let read = slice.read(read).map_err(|corrupt| corrupt.to_string())?;
+        bytes.extend_from_slice(&read);
+    }
+    Ok(bytes)
+}
+
 /// Whether there is a bucket of this name.
 pub fn has_bucket(name: &str, read: &dyn Read) -> bool {
     read.get(&record::bucket_key(name)).is_some()

@@ -19,16 +19,18 @@ use serde::{Deserialize, Serialize};
 use stepwire_asl::{Json, Timestamp};
 
 pub use action::http::{HttpDelivery, Sign};
-pub use action::{Action, Resolved};
+pub use action::{Action, Failure, Outcome, Resolved};
 pub use request::Request;
 pub use view::answer;
 
 use crate::error::ApiError;
+use crate::executions::derived_uuid;
 use crate::message::Message;
 use crate::read::Key;
 use crate::record::{Corrupt, Entry, KeyBuilder, Space, decode, encode};
 use crate::settings::Settings;
-use sql::{Facts, Statement};
+use jobs::{Jobs, Place};
+use sql::{Answered, Facts, Outside, Question, Statement};
 use tree::FilterTree;
 
 const FORMAT: u8 = 1;
@@ -67,24 +69,59 @@ fn rule_key(name: &str) -> Key {
 
 /// A rule ready to run.
 #[derive(Debug, PartialEq)]
-struct Rule {
+pub(crate) struct Rule {
     name: Arc<str>,
+    /// `topicRulePayload`
+    payload: Json,
     statement: Statement,
     actions: Vec<Action>,
     error_action: Option<Action>,
 }
 
-/// One action that a message leads to.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Outcome {
-    /// The rule.
+/// One rule's run on one message.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// The rule's name.
     pub rule: Arc<str>,
-    /// The kind of action, as error documents name it.
-    pub kind: &'static str,
-    /// Which of the rule's actions.
-    pub place: jobs::Place,
-    /// What to do.
-    pub action: Resolved,
+    /// Its `topicRulePayload` when it took the message.
+    pub payload: Json,
+    /// The message that it took.
+    pub message: Arc<Message>,
+    /// How often rules have republished the message.
+    pub hops: u8,
+    /// Distinguishes the random values of this run from those of others.
+    pub salt: u64,
+}
+
+/// What a rule makes of a message.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Matched {
+    /// The rule's name.
+    pub rule: Arc<str>,
+    /// See [`Run::payload`].
+    pub payload: Json,
+    /// See [`Run::salt`].
+    pub salt: u64,
+    /// What its actions come to, in order; never empty.
+    pub outcomes: Vec<Outcome>,
+}
+
+/// What the rules make of a message.
+#[derive(Debug, Default)]
+pub(crate) struct Taken {
+    /// What is decided.
+    pub(crate) matched: Vec<Matched>,
+    /// Rules that ask others first, or wait for earlier messages; each with its [`Run::salt`].
+    pub(crate) asking: Vec<(Arc<Rule>, u64)>,
+}
+
+/// Nothing is known yet.
+struct NotYet;
+
+impl Outside for NotYet {
+    fn ask(&self, _: &Question) -> Answered {
+        Answered::Later
+    }
 }
 
 /// The rules of a shard.
@@ -123,11 +160,6 @@ impl Rules {
     /// Whether there is a rule of this name.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.records.contains_key(name)
-    }
-
-    /// The `topicRulePayload` of this rule.
-    pub(crate) fn payload(&self, name: &str) -> Option<Json> {
-        self.records.get(name).map(|record| record.payload.clone())
     }
 
     /// Takes in one stored rule.
@@ -191,12 +223,13 @@ impl Rules {
     }
 
     /// What the rules make of a message: costs what the matching ones cost.
-    pub fn evaluate(
+    pub(crate) fn evaluate(
         &self,
         message: &Message,
         settings: &Settings,
         salt: u64,
-        out: &mut Vec<Outcome>,
+        jobs: &Jobs,
+        out: &mut Taken,
     ) {
         let ingested = message.topic.strip_prefix("$aws/rules/");
         let names = match ingested {
@@ -218,46 +251,70 @@ impl Rules {
         for (at, name) in names.iter().enumerate() {
             let Some(rule) = self.active.get(name) else { continue };
             let salt = salt.wrapping_add((at as u64) << 40);
-            let facts = Facts::new(message, payload.as_ref(), settings, salt);
-            rule.run(&facts, out);
+            let facts = Facts::new(message, payload.as_ref(), settings, salt).asking(&NotYet);
+            let matched = rule.run(&facts);
+            if facts.open().is_empty() && !jobs.is_waited_for(name, message) {
+                out.matched.extend(matched);
+            } else {
+                out.asking.push((Arc::clone(rule), salt));
+            }
         }
     }
 }
 
 impl Rules {
-    /// What a rule does about an action of this kind that failed for `message`, if it says.
+    /// The rule of a run as it was when it took the message, whatever has become of it.
+    pub(crate) fn version(&self, run: &Run) -> Option<Arc<Rule>> {
+        let active = self.active.get(&run.rule).filter(|rule| rule.payload == run.payload);
+        let compile = || Rule::compile(&run.rule, &run.payload).ok().map(Arc::new);
+        active.map(Arc::clone).or_else(compile)
+    }
+
+    /// What the rule of a run does about actions that failed, if it says.
     pub(crate) fn on_error(
         &self,
-        rule: &str,
-        failed: &str,
-        why: &str,
-        message: &Message,
+        run: &Run,
+        failures: &[Failure],
         settings: &Settings,
-    ) -> Option<Resolved> {
-        let rule = self.active.get(rule)?;
+    ) -> Option<Outcome> {
+        let rule = self.version(run)?;
         let action = rule.error_action.as_ref()?;
-        let payload = Json::parse_bytes(&message.payload).ok();
-        let facts = Facts::new(message, payload.as_ref(), settings, 0);
+        let payload = Json::parse_bytes(&run.message.payload).ok();
+        let facts = Facts::new(&run.message, payload.as_ref(), settings, run.salt).again();
         rule.statement.prepare(&facts);
-        let document = action::error_document(&rule.name, &facts, failed, why);
-        Some(action.resolve(&facts, &document.into()))
+        let trace = derived_uuid(&settings.secret, "trace", &[run.salt]);
+        let document = action::error_document(&rule.name, trace, &facts, failures);
+        Some(action.resolve(Place::Error, &facts, &document.into()))
     }
 }
 
 impl Rule {
-    fn compile(name: &Arc<str>, payload: &Json) -> Result<Rule, ApiError> {
-        let (statement, actions, error_action) = request::compile(payload)?;
-        Ok(Rule { name: Arc::clone(name), statement, actions, error_action })
+    /// A run of it on `message`.
+    pub(crate) fn taking(&self, message: &Arc<Message>, hops: u8, salt: u64) -> Run {
+        let (rule, payload) = (Arc::clone(&self.name), self.payload.clone());
+        Run { rule, payload, message: Arc::clone(message), hops, salt }
     }
 
-    fn run(&self, facts: &Facts<'_>, out: &mut Vec<Outcome>) {
-        let Some(result) = self.statement.run(facts) else { return };
-        out.extend((0..).zip(&self.actions).map(|(at, action)| Outcome {
-            rule: Arc::clone(&self.name),
-            kind: action.kind(),
-            place: jobs::Place::Action(at),
-            action: action.resolve(facts, &result),
-        }));
+    /// Each of its actions has failed for the same cause.
+    pub(crate) fn all_failed(&self, why: &Arc<str>) -> Vec<Failure> {
+        self.actions.iter().map(|action| action.failed(why)).collect()
+    }
+
+    fn compile(name: &Arc<str>, payload: &Json) -> Result<Rule, ApiError> {
+        let (statement, actions, error_action) = request::compile(payload)?;
+        let payload = payload.clone();
+        Ok(Rule { name: Arc::clone(name), payload, statement, actions, error_action })
+    }
+
+    fn run(&self, facts: &Facts<'_>) -> Option<Matched> {
+        let result = self.statement.run(facts)?;
+        let places = (0..).map(Place::Action);
+        let outcomes = places.zip(&self.actions);
+        let outcomes: Vec<Outcome> =
+            outcomes.map(|(place, action)| action.resolve(place, facts, &result)).collect();
+        let (rule, payload) = (Arc::clone(&self.name), self.payload.clone());
+        let salt = facts.salt;
+        (!outcomes.is_empty()).then_some(Matched { rule, payload, salt, outcomes })
     }
 }
 

@@ -7,7 +7,7 @@ use super::sql::{Asks, Expression, Facts, Statement};
 /// Text with expressions in it. Expressions see the original payload and the variables of the rule's
 /// statement, never its aliases.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Template(Vec<Part>);
+pub(crate) struct Template(Vec<Part>);
 
 #[derive(Debug, Clone, PartialEq)]
 enum Part {

@@ -10,6 +10,7 @@ use crate::story;
 use stepwire_asl::Json;
 use stepwire_core::Service;
 use stepwire_core::message::QoS;
+use stepwire_core::record::Space;
 
 impl World {
     pub(super) fn finish(mut self) -> Outcome {
@@ -24,6 +25,7 @@ impl World {
         self.check_spreads();
         self.check_flashes();
         self.check_messages();
+        self.check_owed();
         if self.shares {
             self.check_shares();
         }
@@ -196,6 +198,19 @@ impl World {
         }
         if self.writer.acknowledged.len() != usize::from(self.plan.messages) {
             problems.push("P1: not every message was acknowledged".to_owned());
+        }
+        problems.into_iter().for_each(|problem| self.checks.problem(problem));
+    }
+
+    /// P1: rules owe nothing, and what they owed they have given.
+    fn check_owed(&mut self) {
+        let acknowledged = self.writer.acknowledged.iter().map(|(number, _)| *number);
+        let taken = acknowledged.filter(|number| !chatter::is_retained(*number));
+        let mut problems = self.checks.owed.problems(taken, story::DELIVERS);
+        let left = self.disk.keys().filter(|key| key.first() == Some(&(Space::RuleJob as u8)));
+        let left = left.count();
+        if left > 0 {
+            problems.push(format!("P1: {left} jobs of rules are left"));
         }
         problems.into_iter().for_each(|problem| self.checks.problem(problem));
     }

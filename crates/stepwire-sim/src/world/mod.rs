@@ -454,6 +454,7 @@ impl World {
             Event::Forge(victim, operation) => self.forge(victim, &operation),
             Event::Returned(life, input) => {
                 if life == self.life {
+                    self.checks.owed.hears(&input, &mut self.marks);
                     self.input(*input);
                 }
             }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use stepwire_asl::{Failure, Json};
 use stepwire_core::effect::Report;
 use stepwire_core::executions::map_runs::files::Found;
-use stepwire_core::functions::Invoked;
+use stepwire_core::functions::{Invoked, InvokedBy};
 use stepwire_core::record::Space;
 use stepwire_core::rules::destinations::Confirmation;
+use stepwire_core::rules::jobs::NotDelivered;
 use stepwire_core::{Effect, Input};
 
 use super::{Crashes, Event, Way, World};
@@ -177,7 +178,10 @@ impl World {
             }
             Effect::Invoke { caller, invoke } => {
                 let failed = self.dice.one_in(10);
-                let payload = if failed {
+                let of_rule = matches!(caller, InvokedBy::Rule { .. });
+                let payload = if failed && of_rule {
+                    r#"{"errorType":"Flaky","errorMessage":"no answer"}"#.into()
+                } else if failed {
                     self.marks.sometimes("function failed and was tried again");
                     r#"{"errorType":"Flaky","errorMessage":"try again"}"#.into()
                 } else {
@@ -196,8 +200,8 @@ impl World {
                 self.at(takes, Event::Returned(self.life, Box::new(sent)));
             }
             Effect::Deliver { job, .. } => {
-                let takes = self.dice.between(5, 50);
-                let returned = Input::Delivered { job, result: Ok(()) };
+                let (takes, result) = self.served();
+                let returned = Input::Delivered { job, result };
                 self.at(takes, Event::Returned(self.life, Box::new(returned)));
             }
             Effect::Continue { map_run } => {
@@ -215,6 +219,19 @@ impl World {
                 self.at(takes, Event::Returned(self.life, Box::new(read)));
             }
             Effect::Report(report) => self.reported(report),
+        }
+    }
+
+    /// What a server makes of a delivery, and how long that takes.
+    fn served(&mut self) -> (i64, Result<(), NotDelivered>) {
+        let takes = self.dice.between(5, 50);
+        let failed = |why: &str, again| Err(NotDelivered { why: why.into(), again });
+        match self.dice.between(0, 9) {
+            0 | 1 => (takes, failed("503 Service Unavailable", true)),
+            2 => (takes, failed("404 Not Found", false)),
+            // It arrived, but that is never heard.
+            3 => (3_000, failed("no answer within 3 s", true)),
+            _ => (takes, Ok(())),
         }
     }
 

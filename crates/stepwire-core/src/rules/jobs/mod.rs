@@ -8,17 +8,24 @@
 //!
 //! Read in this order: [`Job`], [`Jobs`].
 
+mod evaluation;
+mod known;
 mod record;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use stepwire_asl::Timestamp;
+use stepwire_asl::{Json, Timestamp};
 
-pub use record::{Delivery, Job, NotDelivered, Place, Stage, Write};
+pub use evaluation::Evaluation;
+pub use record::{Delivery, Job, NotDelivered, Place, Stage, Told, Write};
 
+use crate::message::Message;
 use crate::quotas::Quotas;
 use crate::record::{Corrupt, Space};
+use crate::rules::sql::Question;
 use record::Lane;
 
 /// The wait before the second attempt; each further one is twice as long.
@@ -36,6 +43,10 @@ pub struct Jobs {
     lanes: BTreeMap<Lane, BTreeSet<u64>>,
     /// Derived from `jobs`: those that wait for a time.
     deadlines: BTreeSet<(Timestamp, u64)>,
+    /// Questions that are being answered, by job and number. Not durable: after a restart jobs ask
+    /// again.
+    asked: BTreeMap<(u64, u64), Question>,
+    next_question: u64,
 }
 
 #[derive(Debug, PartialEq)]
@@ -132,31 +143,64 @@ impl Jobs {
         Ok(())
     }
 
+    /// Whether a message would have to wait for earlier ones that this rule still evaluates.
+    pub(crate) fn is_waited_for(&self, rule: &Arc<str>, message: &Message) -> bool {
+        let waits = |lane| self.lanes.contains_key(&lane);
+        !self.is_empty() && waits(Lane::of(rule, Place::Statement, message))
+    }
+
     /// An attempt to deliver begins. What is delivered.
     pub(crate) fn begin(&mut self, number: u64, out: &mut Vec<Write>) -> Option<Delivery> {
-        let job = Arc::clone(self.get(number)?);
-        let Stage::Deliver { delivery, place, failed, due } = &job.stage;
-        if due.is_some() {
-            let (delivery, place, failed) = (delivery.clone(), *place, *failed);
-            let stage = Stage::Deliver { place, delivery, failed, due: None };
-            self.record(Write::Job(number, Some(Arc::new(Job { stage, ..Job::clone(&job) }))), out);
+        let mut job = Job::clone(self.get(number)?);
+        let Stage::Deliver { delivery, due, .. } = &mut job.stage else { return None };
+        let delivery = delivery.clone();
+        if due.take().is_some() {
+            self.record(Write::Job(number, Some(Arc::new(job))), out);
         }
-        Some(delivery.clone())
+        Some(delivery)
     }
 
     /// An attempt to deliver has failed. Whether there will be another.
     pub(crate) fn try_again(&mut self, number: u64, now: Timestamp, out: &mut Vec<Write>) -> bool {
         let Some(job) = self.get(number) else { return false };
-        let Stage::Deliver { delivery, place, failed, .. } = &job.stage;
-        let failed = failed.saturating_add(1);
-        if failed >= delivery.attempts_max() {
+        let mut job = Job::clone(job);
+        let Stage::Deliver { delivery, failed, due, .. } = &mut job.stage else { return false };
+        *failed = failed.saturating_add(1);
+        if *failed >= delivery.attempts_max() {
             return false;
         }
-        let due = Some(now.plus_ms(RETRY_MS << (failed - 1).min(10)));
-        let stage = Stage::Deliver { place: *place, delivery: delivery.clone(), failed, due };
-        let job = Job { stage, ..Job::clone(job) };
+        *due = Some(now.plus_ms(RETRY_MS << (*failed - 1).min(10)));
         self.record(Write::Job(number, Some(Arc::new(job))), out);
         true
+    }
+
+    /// Notes that a job asks something. The question's number.
+    pub(crate) fn ask(&mut self, number: u64, question: Question) -> u64 {
+        self.next_question += 1;
+        self.asked.insert((number, self.next_question), question);
+        self.next_question
+    }
+
+    /// Whether a job waits for answers.
+    pub(crate) fn waits_for_answers(&self, number: u64) -> bool {
+        self.asked.range((number, 0)..=(number, u64::MAX)).next().is_some()
+    }
+
+    /// Records the answer to a question. Whether the job still waited for it.
+    pub(crate) fn tell(
+        &mut self,
+        number: u64,
+        question: u64,
+        answer: Option<Json>,
+        out: &mut Vec<Write>,
+    ) -> Option<Arc<Job>> {
+        let question = self.asked.remove(&(number, question))?;
+        let mut job = Job::clone(self.get(number)?);
+        let Stage::Evaluate { told } = &mut job.stage else { return None };
+        told.push(Told { question, answer });
+        let job = Arc::new(job);
+        self.record(Write::Job(number, Some(Arc::clone(&job))), out);
+        Some(job)
     }
 
     /// A job is done with. The next of its lane, which is to begin.

@@ -7,7 +7,8 @@ use stepwire_asl::{Json, Timestamp};
 
 use crate::message::{Message, Origin};
 use crate::record::{Corrupt, Entry, KeyBuilder, Space, decode, encode};
-use crate::rules::HttpDelivery;
+use crate::rules::sql::Question;
+use crate::rules::{HttpDelivery, Run};
 
 const FORMAT: u8 = 1;
 
@@ -15,14 +16,8 @@ const FORMAT: u8 = 1;
 /// on what has become of the rule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {
-    /// The rule's name.
-    pub rule: Arc<str>,
-    /// Its `topicRulePayload` when it took the message.
-    pub payload: Json,
-    /// The message.
-    pub message: Arc<Message>,
-    /// How often rules have republished it.
-    pub hops: u8,
+    /// The rule's run on the message.
+    pub run: Run,
     /// How far it is.
     pub stage: Stage,
 }
@@ -30,6 +25,11 @@ pub struct Job {
 /// How far a job is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Stage {
+    /// The statement asks functions, or waits for its turn to.
+    Evaluate {
+        /// Answers so far.
+        told: Vec<Told>,
+    },
     /// The result of an action is on its way outside.
     Deliver {
         /// The action.
@@ -41,6 +41,15 @@ pub enum Stage {
         /// When the next attempt begins; `None` while one is under way, or others are to end first.
         due: Option<Timestamp>,
     },
+}
+
+/// A question that has been answered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Told {
+    /// What was asked.
+    pub question: Question,
+    /// The answer; `None` when there is none: the value is Undefined then.
+    pub answer: Option<Json>,
 }
 
 /// Which part of a rule a job is for.
@@ -75,6 +84,13 @@ impl Delivery {
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Delivery::Http(_) => "HttpAction",
+        }
+    }
+
+    /// Where it goes, as error documents name it.
+    pub(crate) fn resource(&self) -> &Arc<str> {
+        match self {
+            Delivery::Http(delivery) => &delivery.url,
         }
     }
 
@@ -133,16 +149,23 @@ fn told_of(topic: &str) -> Option<&str> {
 }
 
 impl Job {
+    /// The delivery of the result of an action.
+    pub(crate) fn delivering(run: Run, place: Place, delivery: Delivery) -> Job {
+        Job { run, stage: Stage::Deliver { place, delivery, failed: 0, due: None } }
+    }
+
     pub(super) fn lane(&self) -> Lane {
         let place = match &self.stage {
+            Stage::Evaluate { .. } => Place::Statement,
             Stage::Deliver { place, .. } => *place,
         };
-        Lane::of(&self.rule, place, &self.message)
+        Lane::of(&self.run.rule, place, &self.run.message)
     }
 
     /// When it goes on, if it waits for that.
     pub(super) fn due(&self) -> Option<Timestamp> {
         match &self.stage {
+            Stage::Evaluate { .. } => None,
             Stage::Deliver { due, .. } => *due,
         }
     }
