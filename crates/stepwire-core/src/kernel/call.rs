@@ -122,7 +122,7 @@ impl Kernel {
             }
             Request::Rules(request) => {
                 let mut writes = Vec::new();
-                let answer = self.rules.call(now, request, &mut writes)?;
+                let answer = self.rules.call(now, request, &self.settings.quotas, &mut writes)?;
                 step.writes.extend(writes.into_iter().map(Write::Rules));
                 self.want_destinations(now, &request.confirmation_urls(), step);
                 if let Some((rule, tags)) = request.retagged() {

@@ -26,6 +26,7 @@ pub use view::answer;
 use crate::error::ApiError;
 use crate::executions::derived_uuid;
 use crate::message::Message;
+use crate::quotas::Quotas;
 use crate::read::Key;
 use crate::record::{Corrupt, Entry, KeyBuilder, Space, decode, encode};
 use crate::settings::Settings;
@@ -176,6 +177,7 @@ impl Rules {
         &mut self,
         now: Timestamp,
         request: &Request,
+        quotas: &Quotas,
         out: &mut Vec<Write>,
     ) -> Result<Json, ApiError> {
         let missing = |name: &str| {
@@ -186,6 +188,11 @@ impl Rules {
                 if self.records.contains_key(name) {
                     let why = format!("Rule with name {name} already exists");
                     return Err(ApiError::new("ResourceAlreadyExistsException", why));
+                }
+                let max = quotas.rules_max;
+                if self.records.len() as u64 >= max {
+                    let why = format!("there are {max} rules, as many as `rules-max` allows");
+                    return Err(ApiError::new("InvalidRequestException", why));
                 }
                 Some(RuleRecord {
                     name: Arc::clone(name),

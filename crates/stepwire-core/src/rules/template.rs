@@ -87,6 +87,18 @@ pub(super) fn check(action: Option<&Json>, statement: &Statement) -> Result<(), 
     }
 }
 
+/// Whom the templates in an action may ask.
+pub(super) fn asks(action: &Json) -> Asks {
+    match action {
+        Json::String(text) if text.contains("${") => {
+            Template::parse(text).map_or_else(|_| Asks::default(), |template| template.asks())
+        }
+        Json::Array(items) => items.iter().map(asks).fold(Asks::default(), Asks::and),
+        Json::Object(members) => members.values().map(asks).fold(Asks::default(), Asks::and),
+        _ => Asks::default(),
+    }
+}
+
 /// Where the `}` is that closes an expression: not one in a string or an object.
 fn closing(text: &str) -> Option<usize> {
     let (mut open, mut quote) = (0, None);
