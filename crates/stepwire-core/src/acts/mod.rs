@@ -176,7 +176,7 @@ impl Kernel {
     /// What a job was for has failed for good.
     pub(crate) fn give_up(&mut self, job: &Job, why: &str, step: &mut Step) {
         let Stage::Deliver { place, delivery, .. } = &job.stage else { return };
-        let (action, resource) = (delivery.kind().into(), Arc::clone(delivery.resource()));
+        let (action, resource) = (delivery.kind().into(), delivery.resource());
         let failures = [Failure { action, resource, why: why.into() }];
         match place {
             Place::Error => report(&job.run, ERROR_ACTION, &failures, step),

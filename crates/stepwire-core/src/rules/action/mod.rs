@@ -54,6 +54,8 @@ pub enum Action {
     Sqs(sqs::Sqs),
     /// `s3`
     S3(s3::S3),
+    /// `http`
+    Http(Box<http::Http>),
     /// `cloudwatchLogs`
     Logs(logs::Logs),
     /// `completeTask`
@@ -61,12 +63,11 @@ pub enum Action {
 }
 
 /// Actions of AWS that are not carried out, and what to write instead.
-const REFUSED: [(&str, &str); 15] = [
+const REFUSED: [(&str, &str); 14] = [
     ("cloudwatchAlarm", "`cloudwatchLogs` or `sns`"),
     ("cloudwatchMetric", "`cloudwatchLogs`"),
     ("elasticsearch", "`s3` or `sqs`"),
     ("firehose", "`s3`"),
-    ("http", "`lambda`"),
     ("influxDB", "`dynamoDBv2`"),
     ("iotAnalytics", "`s3`"),
     ("iotEvents", "`stepFunctions`"),
@@ -97,6 +98,7 @@ impl Action {
             "sns" => Action::Sns(sns::parse(fields)?),
             "sqs" => Action::Sqs(sqs::parse(fields)?),
             "s3" => Action::S3(s3::parse(fields)?),
+            "http" => Action::Http(Box::new(http::parse(fields)?)),
             "cloudwatchLogs" => Action::Logs(logs::parse(fields)?),
             "completeTask" => Action::CompleteTask(complete_task::parse(fields)?),
             other => return Err(unavailable(other)),
@@ -113,6 +115,7 @@ impl Action {
             Action::Sns(kind) => kind,
             Action::Sqs(kind) => kind,
             Action::S3(kind) => kind,
+            Action::Http(kind) => kind.as_ref(),
             Action::Logs(kind) => kind,
             Action::CompleteTask(kind) => kind,
         }
@@ -121,7 +124,7 @@ impl Action {
     /// It has failed before there was a result.
     pub(super) fn failed(&self, why: &Arc<str>) -> Failure {
         let kind = self.kind();
-        let resource = kind.resource().source();
+        let resource = kind.shown(&kind.resource().source());
         Failure { action: kind.name().into(), resource, why: Arc::clone(why) }
     }
 
@@ -131,9 +134,9 @@ impl Action {
         let (resource, action) = match kind.resource().text(facts) {
             Ok(resource) => {
                 let action = kind.resolve(&resource, facts, result);
-                (resource, action.unwrap_or_else(|why| Resolved::Failed { why }))
+                (kind.shown(&resource), action.unwrap_or_else(|why| Resolved::Failed { why }))
             }
-            Err(why) => (kind.resource().source(), Resolved::Failed { why }),
+            Err(why) => (kind.shown(&kind.resource().source()), Resolved::Failed { why }),
         };
         Outcome { place, kind: kind.name(), resource, action }
     }
@@ -157,6 +160,11 @@ trait Kind {
 
     /// What it works on: the resource that error documents name.
     fn resource(&self) -> &Field;
+
+    /// The resource as it may be told.
+    fn shown(&self, resource: &Arc<str>) -> Arc<str> {
+        Arc::clone(resource)
+    }
 
     /// What to do with `resource` for a message whose statement gave `result`; else why nothing.
     fn resolve(

@@ -88,9 +88,9 @@ impl Delivery {
     }
 
     /// Where it goes, as error documents name it.
-    pub(crate) fn resource(&self) -> &Arc<str> {
+    pub(crate) fn resource(&self) -> Arc<str> {
         match self {
-            Delivery::Http(delivery) => &delivery.url,
+            Delivery::Http(delivery) => delivery.resource(),
         }
     }
 
