@@ -124,12 +124,6 @@ impl<'a> Facts<'a> {
         self.variables.borrow().get(name).cloned().unwrap_or(Value::Undefined)
     }
 
-    /// The same facts for another evaluation: its random values are not those of the first.
-    pub(crate) fn again(self) -> Facts<'a> {
-        self.drawn.set(1 << 32);
-        self
-    }
-
     /// Takes steps from what this evaluation may use; false once all are gone.
     pub(super) fn spend(&self, steps: u32) -> bool {
         let spent = self.steps.get().saturating_add(steps);
