@@ -17,7 +17,7 @@ def given(node, name):
     """Creates a rule on `do/+/<name>` with these actions."""
 
     def create(*actions, sql=SQL, **more):
-        rule = payload(sql.format(name), *actions, **more)
+        rule = payload(sql.format(name), *actions, awsIotSqlVersion="2016-03-23", **more)
         node.iot().create_topic_rule(ruleName=name, topicRulePayload=rule)
 
     return create
@@ -166,7 +166,6 @@ def test_cloudwatch_logs_gets_an_event_or_a_batch(node, name, given, publish):
         {"cloudwatchLogs": {"roleArn": ROLE, "logGroupName": "rule-${topic(3)}"}},
         {"cloudwatchLogs": {"roleArn": ROLE, "logGroupName": "batch-" + name, "batchMode": True}},
         sql="SELECT VALUE events FROM 'do/+/{}'",
-        awsIotSqlVersion="2016-03-23",
     )
     events = [{"timestamp": 1_700_000_000_000 + n, "message": f"m{n}"} for n in (2, 1)]
     publish({"events": events}, ways=["mqtt"])
@@ -179,7 +178,7 @@ def test_cloudwatch_logs_gets_an_event_or_a_batch(node, name, given, publish):
 
 def test_lambda_is_invoked_and_nobody_waits(node, name, given, publish, queue):
     source = (
-        "import json, urllib.request, os\n"
+        "import json, os\n"
         "def handler(event, context):\n"
         "    open(os.environ['OUT'], 'a').write(json.dumps(event) + '\\n')\n"
     )
@@ -214,6 +213,7 @@ def test_republish_with_headers_reaches_another_rule(node, name, given, publish,
     other = payload(
         "SELECT topic() AS t, get_mqtt_property('content_type') AS c FROM 'x'",
         {"sqs": {"roleArn": ROLE, "queueUrl": queue}},
+        awsIotSqlVersion="2016-03-23",
     )
     node.iot().create_topic_rule(ruleName=name + "b", topicRulePayload=other)
     publish({"n": 1}, ways=["mqtt"])

@@ -29,7 +29,9 @@ fn done(node: &mut Node, service: Service, operation: &str, body: &str) -> Json 
 
 /// Creates rule `r`: a statement, actions, and further members.
 fn rule(node: &mut Node, sql: &str, actions: &str, more: &str) -> Result<Json, String> {
-    let payload = format!(r#"{{"sql":{},"actions":[{actions}]{more}}}"#, Json::from(sql).to_text());
+    let sql = Json::from(sql).to_text();
+    let payload =
+        format!(r#"{{"sql":{sql},"awsIotSqlVersion":"2016-03-23","actions":[{actions}]{more}}}"#);
     let body = format!(r#"{{"ruleName":"r","topicRulePayload":{payload}}}"#);
     call(node, Service::Iot, "CreateTopicRule", &body)
 }
@@ -54,7 +56,7 @@ fn reports(node: &mut Node) -> Vec<String> {
     reports.collect()
 }
 
-/// Creates table `t` with partition key `k` of this type, and sort key `s` if it has one.
+/// Creates table `tab` with partition key `k` of this type, and sort key `s` if it has one.
 fn table(node: &mut Node, kind: &str, sort: Option<&str>) {
     let mut names = format!(r#"{{"AttributeName":"k","AttributeType":"{kind}"}}"#);
     let mut schema = r#"{"AttributeName":"k","KeyType":"HASH"}"#.to_owned();
@@ -63,14 +65,17 @@ fn table(node: &mut Node, kind: &str, sort: Option<&str>) {
         schema.push_str(r#",{"AttributeName":"s","KeyType":"RANGE"}"#);
     }
     let body = format!(
-        r#"{{"TableName":"t","BillingMode":"PAY_PER_REQUEST","AttributeDefinitions":[{names}],
+        r#"{{"TableName":"tab","BillingMode":"PAY_PER_REQUEST","AttributeDefinitions":[{names}],
             "KeySchema":[{schema}]}}"#
     );
     done(node, Service::DynamoDb, "CreateTable", &body);
 }
 
 fn items(node: &mut Node) -> String {
-    done(node, Service::DynamoDb, "Scan", r#"{"TableName":"t"}"#).member("Items").unwrap().to_text()
+    done(node, Service::DynamoDb, "Scan", r#"{"TableName":"tab"}"#)
+        .member("Items")
+        .unwrap()
+        .to_text()
 }
 
 fn queue(node: &mut Node, name: &str) {
@@ -107,14 +112,14 @@ fn a_message_is_one_attribute_under_its_keys() {
     publish(
         &mut node,
         "in/a",
-        r#"{"table":"t","n":1.5,"as":"p","do":"INSERT","v":{"x":[1,"y",null]}}"#,
+        r#"{"table":"tab","n":1.5,"as":"p","do":"INSERT","v":{"x":[1,"y",null]}}"#,
     );
     let stored = r#"[{"k":{"S":"a"},"s":{"N":"1.5"},"p":{"M":{"v":{"M":{"x":{"L":[{"N":"1"},{"S":"y"},{"NULL":true}]}}}}}}]"#;
     assert_eq!(items(&mut node), stored);
-    publish(&mut node, "in/a", r#"{"table":"t","n":1.5,"as":"more","do":"UPDATE","v":true}"#);
+    publish(&mut node, "in/a", r#"{"table":"tab","n":1.5,"as":"more","do":"UPDATE","v":true}"#);
     let updated = items(&mut node);
     assert!(updated.contains(r#""more":{"M":{"v":{"BOOL":true}}}"#) && updated.contains(r#""p":"#));
-    publish(&mut node, "in/a", r#"{"table":"t","n":1.5,"as":"p","do":"DELETE"}"#);
+    publish(&mut node, "in/a", r#"{"table":"tab","n":1.5,"as":"p","do":"DELETE"}"#);
     assert_eq!((items(&mut node).as_str(), reports(&mut node)), ("[]", Vec::new()));
     node.kill();
     node.check();
@@ -125,7 +130,7 @@ fn a_payload_that_is_not_json_is_stored_as_bytes() {
     let mut node = Node::new();
     table(&mut node, "S", None);
     node.bucket("bucket");
-    let actions = r#"{"dynamoDB":{"tableName":"t","hashKeyField":"k","hashKeyValue":"x"}},
+    let actions = r#"{"dynamoDB":{"tableName":"tab","hashKeyField":"k","hashKeyValue":"x"}},
         {"s3":{"bucketName":"bucket","key":"${topic()}/x"}},
         {"sqs":{"queueUrl":"q","useBase64":true}},{"sqs":{"queueUrl":"q"}},
         {"cloudwatchLogs":{"logGroupName":"g"}},
@@ -156,12 +161,12 @@ fn members_become_attributes() {
     let mut node = Node::new();
     table(&mut node, "S", None);
     let action = r#"{"dynamoDBv2":{"putItem":{"tableName":"${topic(1)}"}}}"#;
-    rule(&mut node, "SELECT * FROM 't/in'", action, "").unwrap();
-    publish(&mut node, "t/in", r#"{"k":"a","n":-1e3,"b":false,"o":{"e":[]},"z":null}"#);
+    rule(&mut node, "SELECT * FROM 'tab/in'", action, "").unwrap();
+    publish(&mut node, "tab/in", r#"{"k":"a","n":-1e3,"b":false,"o":{"e":[]},"z":null}"#);
     let stored = r#"[{"k":{"S":"a"},"n":{"N":"-1000"},"b":{"BOOL":false},"o":{"M":{"e":{"L":[]}}},"z":{"NULL":true}}]"#;
     assert_eq!(items(&mut node), stored);
     for payload in [r#"{"n":1}"#, r#"{"k":1}"#, "[1]"] {
-        publish(&mut node, "t/in", payload);
+        publish(&mut node, "tab/in", payload);
     }
     let reports = reports(&mut node);
     assert_eq!(reports.len(), 3, "{reports:?}");
@@ -175,7 +180,7 @@ fn actions_of_one_rule_see_what_the_ones_before_have_written() {
     let mut node = Node::new();
     table(&mut node, "S", None);
     node.bucket("bucket");
-    let item = r#"{"dynamoDB":{"tableName":"t","hashKeyField":"k","hashKeyValue":"x"}}"#;
+    let item = r#"{"dynamoDB":{"tableName":"tab","hashKeyField":"k","hashKeyValue":"x"}}"#;
     let object = r#"{"s3":{"bucketName":"bucket","key":"x"}}"#;
     let actions = format!("{item},{object},{item},{object}");
     rule(&mut node, "SELECT * FROM 'in'", &actions, "").unwrap();
@@ -183,7 +188,7 @@ fn actions_of_one_rule_see_what_the_ones_before_have_written() {
     publish(&mut node, "in", r#"{"n":2}"#);
     assert_eq!(reports(&mut node), [""; 0]);
     // Its size is kept in step with what is in it, which a stale read would break.
-    let body = r#"{"TableName":"t"}"#;
+    let body = r#"{"TableName":"tab"}"#;
     let described = done(&mut node, Service::DynamoDb, "DescribeTable", body);
     let count = described.member("Table").unwrap().member("ItemCount").and_then(Json::as_i64);
     assert_eq!(count, Some(1));
@@ -460,20 +465,20 @@ fn what_cannot_be_carried_out_is_refused_by_name() {
         (r#"{"s3":{"bucketName":"b"}}"#, "key"),
         (r#"{"s3":{"bucketName":"b","key":"k","cannedAcl":"mine"}}"#, "`mine`"),
         (r#"{"s3":{"bucketName":"b","key":"${nope()}"}}"#, "nope"),
-        (r#"{"dynamoDB":{"tableName":"t","hashKeyField":"k"}}"#, "hashKeyValue"),
+        (r#"{"dynamoDB":{"tableName":"tab","hashKeyField":"k"}}"#, "hashKeyValue"),
         (
-            r#"{"dynamoDB":{"tableName":"t","hashKeyField":"k","hashKeyValue":"v","hashKeyType":"B"}}"#,
+            r#"{"dynamoDB":{"tableName":"tab","hashKeyField":"k","hashKeyValue":"v","hashKeyType":"B"}}"#,
             "`B`",
         ),
         (
-            r#"{"dynamoDB":{"tableName":"t","hashKeyField":"k","hashKeyValue":"v","rangeKeyField":"s"}}"#,
+            r#"{"dynamoDB":{"tableName":"tab","hashKeyField":"k","hashKeyValue":"v","rangeKeyField":"s"}}"#,
             "rangeKeyValue",
         ),
         (
-            r#"{"dynamoDB":{"tableName":"t","hashKeyField":"k","hashKeyValue":"v","operation":"PUT"}}"#,
+            r#"{"dynamoDB":{"tableName":"tab","hashKeyField":"k","hashKeyValue":"v","operation":"PUT"}}"#,
             "`PUT`",
         ),
-        (r#"{"dynamoDBv2":{}}"#, "tableName"),
+        (r#"{"dynamoDBv2":{}}"#, "`putItem`"),
         (r#"{"cloudwatchLogs":{"logGroupName":"g","batchMode":1}}"#, "`batchMode`"),
         (r#"{"republish":{"topic":"$aws/rules/x"}}"#, "hint: write it with `$$` in front"),
         (r#"{"republish":{"topic":"$$aws/things/a/shadow/update"}}"#, "shadows are not available"),

@@ -74,14 +74,17 @@ impl Kernel {
         result: Result<(), NotDelivered>,
         step: &mut Step,
     ) {
-        let Some(job) = self.jobs.get(number).map(Arc::clone) else { return };
         let mut writes = Vec::new();
         let again = matches!(&result, Err(NotDelivered { again: true, .. }));
         if again && self.jobs.try_again(number, now, &mut writes) {
             return record(writes, step);
         }
         if let Err(NotDelivered { why, .. }) = result {
-            self.give_up(&job, &why, step);
+            for number in self.jobs.sharing(number) {
+                if let Some(job) = self.jobs.get(number).map(Arc::clone) {
+                    self.give_up(&job, &why, step);
+                }
+            }
         }
         self.close_job(number, step);
     }

@@ -75,8 +75,8 @@ pub(super) fn parse(fields: &Params<'_>) -> Result<DynamoDb, ApiError> {
 
 pub(super) fn parse_v2(fields: &Params<'_>) -> Result<DynamoDbV2, ApiError> {
     only(fields, &["putItem"])?;
-    let put = fields.get("putItem").cloned().unwrap_or_default();
-    let put = &Params::new(&put, INVALID);
+    let put = fields.get("putItem").ok_or_else(|| fields.invalid("putItem", "it is missing"))?;
+    let put = &Params::new(put, INVALID);
     put.only(&["tableName"])?;
     Ok(DynamoDbV2 { table: Field::required(put, "tableName")? })
 }

@@ -1,6 +1,6 @@
 //! `http`: what a rule sends to a server outside, which has confirmed that it wants it.
 //!
-//! Source: AWS IoT developer guide, "HTTP".
+//! Source: AWS IoT developer guide, "HTTP" and "Batching HTTP action messages".
 
 use std::fmt;
 use std::sync::Arc;
@@ -38,7 +38,6 @@ const REFUSED_HEADERS: [&str; 10] = [
 const SIGNING_HEADERS: [&str; 4] =
     ["authorization", "x-amz-content-sha256", "x-amz-date", "x-amz-security-token"];
 const CONTENT_TYPE: &str = "content-type";
-const NO_BATCHES: &str = "batches are not available in stepwire yet: each message is a request";
 
 /// A request to a server outside, ready to be sent with POST.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -53,6 +52,8 @@ pub struct HttpDelivery {
     pub sign: Option<Sign>,
     /// The URL whose destination must be enabled when it leaves.
     pub confirmation: Arc<str>,
+    /// With which others it may share a request.
+    pub batch: Option<Batch>,
 }
 
 /// Signature version 4 of a delivery.
@@ -66,6 +67,19 @@ pub struct Sign {
     pub role: Arc<str>,
 }
 
+/// How long and how far deliveries wait for each other. Source: AWS IoT API reference, `BatchConfig`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Batch {
+    /// Longest wait for another message, in milliseconds.
+    pub open_ms: u16,
+    /// Most messages in a request.
+    pub messages_max: u8,
+    /// Most bytes of its body.
+    pub bytes_max: u32,
+    /// Whether messages on different topics share requests.
+    pub across_topics: bool,
+}
+
 /// `http`
 #[derive(Debug, Clone, PartialEq)]
 pub struct Http {
@@ -73,6 +87,7 @@ pub struct Http {
     confirmation: Option<Field>,
     headers: Vec<(Arc<str>, Field)>,
     sign: Option<Sign>,
+    batch: Option<Batch>,
 }
 
 pub(super) fn parse(fields: &Params<'_>) -> Result<Http, ApiError> {
@@ -82,13 +97,7 @@ pub(super) fn parse(fields: &Params<'_>) -> Result<Http, ApiError> {
     check_urls(fields, &url, confirmation.as_ref())?;
     let sign = fields.get("auth").map(auth).transpose()?;
     let headers = headers(fields, sign.is_some())?;
-    if fields.optional_bool("enableBatching")? == Some(true) {
-        return Err(fields.invalid("enableBatching", NO_BATCHES));
-    }
-    if fields.get("batchConfig").is_some() {
-        return Err(fields.invalid("batchConfig", NO_BATCHES));
-    }
-    Ok(Http { url, confirmation, headers, sign })
+    Ok(Http { url, confirmation, headers, sign, batch: batch(fields)? })
 }
 
 /// Refuses URLs that would be wrong for every message.
@@ -184,6 +193,42 @@ fn is_value(text: &str) -> bool {
     text.bytes().all(|b| b == b'\t' || b >= b' ' && b != 0x7f)
 }
 
+fn batch(fields: &Params<'_>) -> Result<Option<Batch>, ApiError> {
+    let enabled = fields.optional_bool("enableBatching")? == Some(true);
+    let Some(config) = fields.get("batchConfig") else {
+        return Ok(enabled.then(Batch::default));
+    };
+    if !enabled {
+        return Err(fields.invalid("batchConfig", "it needs `enableBatching`"));
+    }
+    let config = Params::new(config, INVALID);
+    config.only(&["maxBatchOpenMs", "maxBatchSize", "maxBatchSizeBytes", "batchAcrossTopics"])?;
+    let within = |name: &str, least: i64, most: i64| {
+        let value = config.optional_int(name)?;
+        match value.filter(|value| !(least..=most).contains(value)) {
+            None => Ok(value),
+            Some(_) => Err(config.invalid(name, &format!("it must be {least} to {most}"))),
+        }
+    };
+    let default = Batch::default();
+    let open_ms = within("maxBatchOpenMs", 5, 200)?.and_then(|ms| u16::try_from(ms).ok());
+    let messages = within("maxBatchSize", 2, 10)?.and_then(|most| u8::try_from(most).ok());
+    let bytes = within("maxBatchSizeBytes", 100, 131_072)?.and_then(|b| u32::try_from(b).ok());
+    Ok(Some(Batch {
+        open_ms: open_ms.unwrap_or(default.open_ms),
+        messages_max: messages.unwrap_or(default.messages_max),
+        bytes_max: bytes.unwrap_or(default.bytes_max),
+        across_topics: config.optional_bool("batchAcrossTopics")?.unwrap_or_default(),
+    }))
+}
+
+/// AWS's defaults.
+impl Default for Batch {
+    fn default() -> Self {
+        Batch { open_ms: 20, messages_max: 10, bytes_max: 5_120, across_topics: false }
+    }
+}
+
 /// The confirmation URL of an `http` action, if it is the same for all messages.
 pub(in crate::rules) fn confirmation_url(action: &Json) -> Option<Arc<str>> {
     let http = action.member("http")?;
@@ -208,6 +253,11 @@ impl HttpDelivery {
 }
 
 impl Http {
+    /// Whether its messages share requests.
+    pub(super) fn batches(&self) -> bool {
+        self.batch.is_some()
+    }
+
     fn header_values(&self, facts: &Facts<'_>) -> Result<Vec<(Arc<str>, Arc<str>)>, String> {
         let value = |(key, value): &(Arc<str>, Field)| {
             let value = value.text(facts)?;
@@ -248,11 +298,16 @@ impl Kind for Http {
         let body = bytes(result);
         let json = Json::parse_bytes(&body).is_ok();
         let kind = if json { "application/json" } else { "application/octet-stream" };
+        if self.batch.is_some() && std::str::from_utf8(&body).is_err() {
+            return Err("the payload is binary, which cannot be batched\nhint: select \
+                        `encode(*, 'base64') AS data`"
+                .to_owned());
+        }
         if !headers.iter().any(|(key, _)| key.eq_ignore_ascii_case(CONTENT_TYPE)) {
             headers.push((CONTENT_TYPE.into(), kind.into()));
         }
         let (url, sign) = (Arc::clone(url), self.sign.clone());
-        let http = HttpDelivery { url, headers, body, sign, confirmation };
+        let http = HttpDelivery { url, headers, body, sign, confirmation, batch: self.batch };
         Ok(Resolved::Deliver(Delivery::Http(http)))
     }
 }

@@ -105,6 +105,11 @@ impl Action {
         })
     }
 
+    /// Whether its messages share requests: an error action's cannot.
+    pub(super) fn batches(&self) -> bool {
+        matches!(self, Action::Http(http) if http.batches())
+    }
+
     fn kind(&self) -> &dyn Kind {
         match self {
             Action::StepFunctions(kind) => kind,

@@ -20,7 +20,7 @@ fn job(topic: &str, body: &str) -> Job {
     let message = Arc::new(Message::service(topic, body.to_owned(), Timestamp(0)));
     let run = Run { rule: "r".into(), payload: Json::Null, message, hops: 0, salt: 0 };
     let body = body.to_owned().into();
-    let delivery = HttpDelivery { url: "https://x".into(), headers: vec![], body, sign: None, confirmation: "https://x".into() };
+    let delivery = HttpDelivery { url: "https://x".into(), headers: vec![], body, sign: None, confirmation: "https://x".into(), batch: None };
     Job::delivering(run, Place::Action(0), Delivery::Http(delivery))
 }
 
