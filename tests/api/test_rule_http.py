@@ -437,8 +437,9 @@ def test_nothing_is_sent_to_a_destination_that_is_not_enabled(hooked, server, cl
         ({"url": "https://a/", "auth": {"basic": {}}}, "`basic` is not supported"),
         ({"url": "https://a/", "auth": {"sigv4": {"serviceName": "x"}}}, "'signingRegion'"),
         ({"url": "https://a/", "colour": 1}, "`colour` is not supported"),
-        ({"url": "https://a/", "enableBatching": True}, "`enableBatching`.*not available"),
-        ({"url": "https://a/", "batchConfig": {"maxBatchSize": 5}}, "`batchConfig`.*not available"),
+        ({"url": "https://a/", "enableBatching": True, "batchConfig": {"maxBatchSize": 11}},
+         "`maxBatchSize`.*2 to 10"),
+        ({"url": "https://a/", "batchConfig": {"maxBatchSize": 5}}, "`batchConfig`.*`enableBatching`"),
     ],
 )
 def test_an_action_that_cannot_be_is_refused_by_name(node, name, http, why):
@@ -522,3 +523,65 @@ def test_a_delivery_is_signed_with_the_key_of_its_role(hooked, server, client, n
     told = json.loads(errors.messages.get(timeout=10).payload)["failures"][0]["errorMessage"]
     assert f"no key is configured for `{ROLE}-unknown`" in told
     assert server.requests("/unsigned") == []
+
+
+def batched(server, path, **config):
+    return {
+        "url": f"{server.url}{path}",
+        "confirmationUrl": server.url,
+        "headers": [{"key": "X-Number", "value": "${n}"}],
+        "enableBatching": True,
+        "batchConfig": config,
+    }
+
+
+def test_messages_share_requests_in_order(hooked, server, client, name):
+    enabled(hooked, server)
+    rule(hooked, name, batched(server, "/batch", maxBatchOpenMs=200, maxBatchSize=3))
+    gateway = client("gw-1")
+    for number in range(7):
+        last = gateway.mqtt.publish(f"in/{name}/a", json.dumps({"n": number}), 1)
+    other = gateway.mqtt.publish(f"in/{name}/b", b'{"n": 7}', 1)
+    last.wait_for_publish(10), other.wait_for_publish(10)
+    eventually(lambda: sum(map(len, server.bodies("/batch"))) == 8)
+    time.sleep(0.3)
+    sent = server.requests("/batch")
+    batches = [[item["n"] for item in json.loads(one["body"])] for one in sent]
+    assert all(len(batch) <= 3 for batch in batches)
+    assert [0, 1, 2] in batches, "a batch that is full does not wait"
+    assert [7] in batches, "another topic has batches of its own"
+    assert [n for batch in batches for n in batch if n < 7] == list(range(7))
+    for one, batch in zip(sent, batches):
+        assert one["headers"]["content-type"] == "application/json"
+        assert one["headers"]["x-number"] == str(batch[-1]), "headers are those of the last"
+
+
+def test_each_message_of_a_batch_that_fails_goes_to_the_error_action(hooked, server, client, name):
+    enabled(hooked, server)
+    errors = client("errors").subscribe(f"errors/{name}")
+    rule(hooked, name, batched(server, "/bad", maxBatchOpenMs=200),
+         errorAction=republish(f"errors/{name}"))
+    server.answer = lambda request: 400
+    gateway = client("gw-1")
+    for number in range(2):
+        gateway.mqtt.publish(f"in/{name}/a", json.dumps({"n": number}), 1)
+    told = [json.loads(errors.messages.get(timeout=10).payload) for _ in range(2)]
+    assert [one["base64OriginalPayload"] for one in told] == ["eyJuIjogMH0=", "eyJuIjogMX0="]
+    assert server.bodies("/bad") == [[{"n": 0}, {"n": 1}]]
+
+
+def test_a_batch_arrives_after_a_crash(hooked, server, client, name):
+    enabled(hooked, server)
+    rule(hooked, name, batched(server, "/crash", maxBatchOpenMs=200))
+    server.answer = lambda request: "hang"
+    gateway = client("gw-1")
+    for number in range(4):
+        gateway.mqtt.publish(f"in/{name}/a", json.dumps({"n": number}), 1).wait_for_publish(10)
+    eventually(lambda: server.requests("/crash"))
+    hooked.kill()
+    server.answer = lambda request: 200
+    before = len(server.requests("/crash"))
+    hooked.start()
+    eventually(lambda: sum(map(len, server.bodies("/crash")[before:])) == 4)
+    again = [item["n"] for batch in server.bodies("/crash")[before:] for item in batch]
+    assert again == [0, 1, 2, 3]
