@@ -296,3 +296,292 @@ def test_a_confirmation_request_is_sent_again_also_after_a_crash(hooked, other_s
         assert status(hooked, arn) == "IN_PROGRESS"
     finally:
         again.close()
+
+
+# ---- the action ----------------------------------------------------------------------------------
+
+
+def test_a_message_is_delivered_with_its_headers(hooked, server, client, name):
+    enabled(hooked, server)
+    headers = [
+        {"key": "X-Static", "value": "one"},
+        {"key": "X-Topic", "value": "${topic(3)}-${t}"},
+    ]
+    url = f"{server.url}/data/${{topic(3)}}?t=${{t}}"
+    rule(hooked, name, {"url": url, "confirmationUrl": server.url, "headers": headers},
+         sql=f"SELECT *, 1 AS more FROM 'in/{name}/#'")
+    gateway = client("gw-1")
+    gateway.mqtt.publish(f"in/{name}/a", b'{"t": 21.50}', 1).wait_for_publish(10)
+    sent = eventually(lambda: server.requests("/data/a?t=21.5") or server.requests("/data/a?t=21.50"))[0]
+    assert json.loads(sent["body"]) == {"t": 21.5, "more": 1}
+    assert sent["headers"]["content-type"] == "application/json"
+    assert sent["headers"]["x-static"] == "one"
+    assert sent["headers"]["x-topic"].startswith("a-21.5")
+
+
+def test_bytes_are_delivered_as_they_are_and_a_content_type_is_the_rule_s(hooked, server, client, name):
+    enabled(hooked, server)
+    rule(hooked, name, {"url": f"{server.url}/raw"})
+    rule(hooked, f"{name}x", {
+        "url": f"{server.url}/typed",
+        "confirmationUrl": server.url,
+        "headers": [{"key": "content-TYPE", "value": "image/x"}],
+    }, sql=f"SELECT * FROM 'in/{name}/#'")
+    gateway = client("gw-1")
+    gateway.mqtt.publish(f"in/{name}/a", b"\x00\xff\x01", 1).wait_for_publish(10)
+    typed = eventually(lambda: server.requests("/typed"))[0]
+    assert (typed["body"], typed["headers"]["content-type"]) == (b"\x00\xff\x01", "image/x")
+    # `/raw` has a destination of its own, which is not confirmed: the one above it does not count
+    assert server.requests("/raw") == []
+    visit = urllib.parse.urlsplit(confirmation(server, "/raw")["enableUrl"]).path
+    assert hooked.send("GET", visit)[0] == 200
+    gateway.mqtt.publish(f"in/{name}/a", b"\x00\xff\x01", 1).wait_for_publish(10)
+    raw = eventually(lambda: server.requests("/raw"))[0]
+    assert raw["headers"]["content-type"] == "application/octet-stream"
+    assert raw["body"] == b"\x00\xff\x01"
+
+
+def test_a_rule_makes_the_destination_that_it_names(hooked, server, name):
+    rule(hooked, name, {"url": f"{server.url}/x/${{topic()}}", "confirmationUrl": f"{server.url}/x"})
+    rule(hooked, f"{name}b", {"url": f"{server.url}/y"})
+    rule(hooked, f"{name}c", {"url": f"{server.url}/x/z", "confirmationUrl": f"{server.url}/x"})
+    found = hooked.iot().list_topic_rule_destinations()["destinationSummaries"]
+    urls = sorted(one["httpUrlSummary"]["confirmationUrl"] for one in found)
+    assert urls == [f"{server.url}/x", f"{server.url}/y"]
+    assert {one["status"] for one in found} == {"IN_PROGRESS"}
+    confirmation(server, "/x"), confirmation(server, "/y")
+
+
+def test_messages_of_one_device_stay_in_order_when_a_try_fails(hooked, server, client, name):
+    enabled(hooked, server)
+    rule(hooked, name, {"url": f"{server.url}/order", "confirmationUrl": server.url})
+    failed = []
+
+    def answer(request):
+        body = json.loads(request["body"])
+        if body == {"by": "gw-1", "n": 0} and not failed:
+            failed.append(body)
+            return 503
+        return 200
+
+    server.answer = answer
+    first, second = client("gw-1"), client("gw-2")
+    for number in range(5):
+        for device, who in ((first, "gw-1"), (second, "gw-2")):
+            body = json.dumps({"by": who, "n": number})
+            device.mqtt.publish(f"in/{name}/{who}", body, 1).wait_for_publish(10)
+    eventually(lambda: len(server.requests("/order")) == 11, 15)
+    bodies = server.bodies("/order")
+    mine = [body["n"] for body in bodies if body["by"] == "gw-1"]
+    others = [body["n"] for body in bodies if body["by"] == "gw-2"]
+    assert mine == [0, 0, 1, 2, 3, 4]
+    assert others == [0, 1, 2, 3, 4]
+    last_other = max(at for at, body in enumerate(bodies) if body["by"] == "gw-2")
+    second_try = [at for at, body in enumerate(bodies) if body == {"by": "gw-1", "n": 0}][1]
+    assert last_other < second_try, "gw-2 does not wait for gw-1"
+
+
+@pytest.mark.parametrize("code, tries", [(503, 3), (429, 3), (404, 1), (301, 1)])
+def test_what_fails_for_good_goes_to_the_error_action(hooked, server, client, name, code, tries):
+    enabled(hooked, server)
+    errors = client("errors").subscribe(f"errors/{name}")
+    url = f"{server.url}/bad"
+    rule(hooked, name, {"url": url, "confirmationUrl": server.url},
+         errorAction=republish(f"errors/{name}"))
+    server.answer = lambda request: code
+    client("gw-1").mqtt.publish(f"in/{name}/a", b'{"a": 1}', 1).wait_for_publish(10)
+    told = json.loads(errors.messages.get(timeout=15).payload)
+    assert len(server.requests("/bad")) == tries
+    assert (told["ruleName"], told["topic"], told["clientId"]) == (name, f"in/{name}/a", "gw-1")
+    assert told["base64OriginalPayload"] == "eyJhIjogMX0="
+    (failure,) = told["failures"]
+    assert failure["failedAction"] == "HttpAction"
+    assert failure["failedResource"] == url
+    assert re.match(
+        "^HttpAction failed to make a request to the specified endpoint. "
+        rf"StatusCode: {code}. Reason: .+\.$",
+        failure["errorMessage"],
+    )
+
+
+def test_nothing_is_sent_to_a_destination_that_is_not_enabled(hooked, server, client, name):
+    arn = enabled(hooked, server)
+    errors = client("errors").subscribe(f"errors/{name}")
+    rule(hooked, name, {"url": f"{server.url}/data", "confirmationUrl": server.url},
+         errorAction=republish(f"errors/{name}"))
+    gateway = client("gw-1")
+
+    def publish():
+        gateway.mqtt.publish(f"in/{name}/a", b"{}", 1).wait_for_publish(10)
+        return json.loads(errors.messages.get(timeout=10).payload)["failures"][0]["errorMessage"]
+
+    hooked.iot().update_topic_rule_destination(arn=arn, status="DISABLED")
+    assert publish() == f"the topic rule destination for `{server.url}/` is DISABLED, not ENABLED"
+    hooked.iot().delete_topic_rule_destination(arn=arn)
+    assert publish().startswith(f"there is no topic rule destination for `{server.url}/`")
+    assert server.requests("/data") == []
+
+
+@pytest.mark.parametrize(
+    "http, why",
+    [
+        ({}, "'url'"),
+        ({"url": "https://a/${x}"}, "`confirmationUrl`.*substitution template"),
+        ({"url": "https://a/x", "confirmationUrl": "https://b/"}, "`url`.*does not begin with"),
+        ({"url": "https://a.evil/", "confirmationUrl": "https://a"}, "`url`.*does not begin with"),
+        ({"url": "https://a/${nope()}", "confirmationUrl": "https://a"}, "unknown function `nope`"),
+        ({"url": "https://a/", "headers": [{"key": "Host", "value": "b"}]}, "`Host`"),
+        ({"url": "https://a/", "headers": [{"key": "a b", "value": "b"}]}, "`a b`"),
+        ({"url": "https://a/", "headers": [{"key": "a", "value": "b\nc"}]}, "`a`"),
+        ({"url": "https://a/", "headers": [{"key": "a", "value": "b"}] * 101}, "`headers`"),
+        ({"url": "https://a/", "auth": {"basic": {}}}, "`basic` is not supported"),
+        ({"url": "https://a/", "auth": {"sigv4": {"serviceName": "x"}}}, "'signingRegion'"),
+        ({"url": "https://a/", "colour": 1}, "`colour` is not supported"),
+        ({"url": "https://a/", "enableBatching": True, "batchConfig": {"maxBatchSize": 11}},
+         "`maxBatchSize`.*2 to 10"),
+        ({"url": "https://a/", "batchConfig": {"maxBatchSize": 5}}, "`batchConfig`.*`enableBatching`"),
+    ],
+)
+def test_an_action_that_cannot_be_is_refused_by_name(node, name, http, why):
+    payload = {"sql": "SELECT * FROM 'a'", "actions": [{"http": http}]}
+    assert_refused(node.request("iot", "POST", f"/rules/{name}", payload), why)
+
+
+def test_messages_taken_before_a_crash_arrive_after_it_in_order(hooked, server, client, name):
+    enabled(hooked, server)
+    rule(hooked, name, {"url": f"{server.url}/crash", "confirmationUrl": server.url})
+
+    def slow(request):
+        time.sleep(0.3)
+        return 200
+
+    server.answer = slow
+    gateway = client("gw-1")
+    for number in range(10):
+        gateway.mqtt.publish(f"in/{name}/a", json.dumps({"n": number}), 1).wait_for_publish(10)
+    eventually(lambda: server.requests("/crash"))
+    hooked.kill()
+    before = len(server.requests("/crash"))
+    assert before < 10
+    server.answer = lambda request: 200
+    hooked.start()
+    eventually(lambda: {"n": 9} in server.bodies("/crash"), 15)
+    numbers = [body["n"] for body in server.bodies("/crash")]
+    assert sorted(set(numbers)) == list(range(10)), "each at least once"
+    assert numbers == sorted(numbers), "in order, what is repeated included"
+
+
+def test_a_server_that_hangs_holds_up_nobody_else(hooked, server, other_server, client, name):
+    enabled(hooked, server)
+    enabled(hooked, other_server)
+    rule(hooked, name, {"url": f"{server.url}/hang", "confirmationUrl": server.url})
+    rule(hooked, f"{name}b", {"url": f"{other_server.url}/fine", "confirmationUrl": other_server.url},
+         sql=f"SELECT * FROM 'fine/{name}/#'")
+    server.answer = lambda request: "hang"
+    gateway = client("gw-1")
+    # more topics than there are turns at one host
+    for number in range(40):
+        hooked.client("iot-data").publish(topic=f"in/{name}/{number}", payload=b"{}")
+    eventually(lambda: len(server.requests("/hang")) >= 16)
+    begun = time.monotonic()
+    gateway.mqtt.publish(f"fine/{name}/a", b'{"n": 1}', 1).wait_for_publish(10)
+    eventually(lambda: other_server.bodies("/fine") == [{"n": 1}], 2)
+    assert time.monotonic() - begun < 2
+    assert len(server.requests("/hang")) < 40
+
+
+def test_a_delivery_is_signed_with_the_key_of_its_role(hooked, server, client, name):
+    enabled(hooked, server)
+    errors = client("errors").subscribe(f"errors/{name}")
+    sigv4 = {"signingRegion": "eu-west-1", "serviceName": "execute-api", "roleArn": ROLE}
+    url = f"{server.url}/signed/a%20b?x=1&y=${{t}}"
+    rule(hooked, name, {"url": url, "confirmationUrl": server.url, "auth": {"sigv4": sigv4},
+                        "headers": [{"key": "X-One", "value": "1"}]},
+         errorAction=republish(f"errors/{name}"))
+    unknown = sigv4 | {"roleArn": f"{ROLE}-unknown"}
+    rule(hooked, f"{name}b", {"url": f"{server.url}/unsigned", "confirmationUrl": server.url,
+                              "auth": {"sigv4": unknown}},
+         sql=f"SELECT * FROM 'in/{name}/#'", errorAction=republish(f"errors/{name}"))
+    client("gw-1").mqtt.publish(f"in/{name}/a", b'{"t": "z"}', 1).wait_for_publish(10)
+    path = "/signed/a%20b?x=1&y=z"
+    sent = eventually(lambda: server.requests(path))[0]
+    header = sent["headers"]["authorization"]
+    names = re.search("SignedHeaders=([^,]+)", header)[1].split(";")
+    assert {"host", "x-amz-date", "x-one", "content-type"} <= set(names)
+    headers = {each: sent["headers"][each] for each in names}
+    request = AWSRequest("POST", server.url + path, data=sent["body"], headers=headers)
+    date = sent["headers"]["x-amz-date"]
+    request.context["timestamp"] = date
+    auth = SigV4Auth(Credentials("AKID", "hunter2"), "execute-api", "eu-west-1")
+    auth.headers_to_sign = lambda request: request.headers
+    canonical = auth.canonical_request(request)
+    signature = auth.signature(auth.string_to_sign(request, canonical), request)
+    assert header == (
+        f"AWS4-HMAC-SHA256 Credential=AKID/{date[:8]}/eu-west-1/execute-api/aws4_request, "
+        f"SignedHeaders={';'.join(names)}, Signature={signature}"
+    )
+    told = json.loads(errors.messages.get(timeout=10).payload)["failures"][0]["errorMessage"]
+    assert f"no key is configured for `{ROLE}-unknown`" in told
+    assert server.requests("/unsigned") == []
+
+
+def batched(server, path, **config):
+    return {
+        "url": f"{server.url}{path}",
+        "confirmationUrl": server.url,
+        "headers": [{"key": "X-Number", "value": "${n}"}],
+        "enableBatching": True,
+        "batchConfig": config,
+    }
+
+
+def test_messages_share_requests_in_order(hooked, server, client, name):
+    enabled(hooked, server)
+    rule(hooked, name, batched(server, "/batch", maxBatchOpenMs=200, maxBatchSize=3))
+    gateway = client("gw-1")
+    for number in range(7):
+        last = gateway.mqtt.publish(f"in/{name}/a", json.dumps({"n": number}), 1)
+    other = gateway.mqtt.publish(f"in/{name}/b", b'{"n": 7}', 1)
+    last.wait_for_publish(10), other.wait_for_publish(10)
+    eventually(lambda: sum(map(len, server.bodies("/batch"))) == 8)
+    time.sleep(0.3)
+    sent = server.requests("/batch")
+    batches = [[item["n"] for item in json.loads(one["body"])] for one in sent]
+    assert all(len(batch) <= 3 for batch in batches)
+    assert [0, 1, 2] in batches, "a batch that is full does not wait"
+    assert [7] in batches, "another topic has batches of its own"
+    assert [n for batch in batches for n in batch if n < 7] == list(range(7))
+    for one, batch in zip(sent, batches):
+        assert one["headers"]["content-type"] == "application/json"
+        assert one["headers"]["x-number"] == str(batch[-1]), "headers are those of the last"
+
+
+def test_each_message_of_a_batch_that_fails_goes_to_the_error_action(hooked, server, client, name):
+    enabled(hooked, server)
+    errors = client("errors").subscribe(f"errors/{name}")
+    rule(hooked, name, batched(server, "/bad", maxBatchOpenMs=200),
+         errorAction=republish(f"errors/{name}"))
+    server.answer = lambda request: 400
+    gateway = client("gw-1")
+    for number in range(2):
+        gateway.mqtt.publish(f"in/{name}/a", json.dumps({"n": number}), 1)
+    told = [json.loads(errors.messages.get(timeout=10).payload) for _ in range(2)]
+    assert [one["base64OriginalPayload"] for one in told] == ["eyJuIjogMH0=", "eyJuIjogMX0="]
+    assert server.bodies("/bad") == [[{"n": 0}, {"n": 1}]]
+
+
+def test_a_batch_arrives_after_a_crash(hooked, server, client, name):
+    enabled(hooked, server)
+    rule(hooked, name, batched(server, "/crash", maxBatchOpenMs=200))
+    server.answer = lambda request: "hang"
+    gateway = client("gw-1")
+    for number in range(4):
+        gateway.mqtt.publish(f"in/{name}/a", json.dumps({"n": number}), 1).wait_for_publish(10)
+    eventually(lambda: server.requests("/crash"))
+    hooked.kill()
+    server.answer = lambda request: 200
+    before = len(server.requests("/crash"))
+    hooked.start()
+    eventually(lambda: sum(map(len, server.bodies("/crash")[before:])) == 4)
+    again = [item["n"] for batch in server.bodies("/crash")[before:] for item in batch]
+    assert again == [0, 1, 2, 3]

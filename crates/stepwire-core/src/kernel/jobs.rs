@@ -74,14 +74,17 @@ impl Kernel {
         result: Result<(), NotDelivered>,
         step: &mut Step,
     ) {
-        let Some(job) = self.jobs.get(number).map(Arc::clone) else { return };
         let mut writes = Vec::new();
         let again = matches!(&result, Err(NotDelivered { again: true, .. }));
         if again && self.jobs.try_again(number, now, &mut writes) {
             return record(writes, step);
         }
         if let Err(NotDelivered { why, .. }) = result {
-            self.give_up(&job, &why, step);
+            for number in self.jobs.sharing(number) {
+                if let Some(job) = self.jobs.get(number).map(Arc::clone) {
+                    self.give_up(&job, &why, step);
+                }
+            }
         }
         self.close_job(number, step);
     }
@@ -98,12 +101,7 @@ impl Kernel {
 
     /// A rule looks at a message with what the node knows. What only functions know becomes a job,
     /// as does what has to wait for earlier messages.
-    pub(super) fn look_at(
-        &mut self,
-        evaluation: &Evaluation,
-        reads: &Reads,
-        step: &mut Step,
-    ) {
+    pub(super) fn look_at(&mut self, evaluation: &Evaluation, reads: &Reads, step: &mut Step) {
         let run = &evaluation.run;
         let evaluated = evaluation.run(&[], reads, &self.settings);
         let decided = evaluated.open.is_empty();
@@ -111,7 +109,9 @@ impl Kernel {
         if decided && (evaluated.matched.is_none() || !waits) {
             note(run, evaluated.problems, step);
             let matched = evaluated.matched;
-            step.then.extend(matched.map(|matched| follow_up(Acting::of(matched, &run.message, run.hops))));
+            step.then.extend(
+                matched.map(|matched| follow_up(Acting::of(matched, &run.message, run.hops))),
+            );
             return;
         }
         let stage = Stage::Evaluate { told: Vec::new() };
@@ -139,7 +139,10 @@ impl Kernel {
         if evaluated.open.is_empty() {
             note(&job.run, evaluated.problems, step);
             let matched = evaluated.matched;
-            step.then.extend(matched.map(|matched| follow_up(Acting::of(matched, &job.run.message, job.run.hops))));
+            step.then.extend(
+                matched
+                    .map(|matched| follow_up(Acting::of(matched, &job.run.message, job.run.hops))),
+            );
             return self.close_job(number, step);
         }
         for question in evaluated.open {

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use stepwire_asl::{Json, Timestamp};
 
-pub use action::http::{HttpDelivery, Sign};
+pub use action::http::{Batch, HttpDelivery, Sign};
 pub use action::{Action, Failure, Outcome, Resolved};
 pub use request::Request;
 pub use view::answer;

@@ -235,5 +235,8 @@ pub(super) fn compile(
         return Err(params.invalid("errorAction", why));
     }
     let error_action = params.get("errorAction").map(Action::parse).transpose()?;
+    if error_action.as_ref().is_some_and(Action::batches) {
+        return Err(params.invalid("errorAction", "it cannot have `enableBatching`, as on AWS"));
+    }
     Ok((statement, actions, error_action))
 }

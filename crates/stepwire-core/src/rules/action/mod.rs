@@ -55,6 +55,8 @@ pub enum Action {
     Sqs(sqs::Sqs),
     /// `s3`
     S3(s3::S3),
+    /// `http`
+    Http(Box<http::Http>),
     /// `cloudwatchLogs`
     Logs(logs::Logs),
     /// `cloudwatchMetric`
@@ -66,10 +68,9 @@ pub enum Action {
 }
 
 /// Actions of AWS that are not carried out, and what to write instead.
-const REFUSED: [(&str, &str); 13] = [
+const REFUSED: [(&str, &str); 12] = [
     ("elasticsearch", "`s3` or `sqs`"),
     ("firehose", "`s3`"),
-    ("http", "`lambda`"),
     ("influxDB", "`dynamoDBv2`"),
     ("iotAnalytics", "`s3`"),
     ("iotEvents", "`stepFunctions`"),
@@ -100,12 +101,18 @@ impl Action {
             "sns" => Action::Sns(sns::parse(fields)?),
             "sqs" => Action::Sqs(sqs::parse(fields)?),
             "s3" => Action::S3(s3::parse(fields)?),
+            "http" => Action::Http(Box::new(http::parse(fields)?)),
             "cloudwatchLogs" => Action::Logs(logs::parse(fields)?),
             "cloudwatchMetric" => Action::Metric(Box::new(cloudwatch::parse_metric(fields)?)),
             "cloudwatchAlarm" => Action::Alarm(cloudwatch::parse_alarm(fields)?),
             "completeTask" => Action::CompleteTask(complete_task::parse(fields)?),
             other => return Err(unavailable(other)),
         })
+    }
+
+    /// Whether its messages share requests: an error action's cannot.
+    pub(super) fn batches(&self) -> bool {
+        matches!(self, Action::Http(http) if http.batches())
     }
 
     fn kind(&self) -> &dyn Kind {
@@ -118,6 +125,7 @@ impl Action {
             Action::Sns(kind) => kind,
             Action::Sqs(kind) => kind,
             Action::S3(kind) => kind,
+            Action::Http(kind) => kind.as_ref(),
             Action::Logs(kind) => kind,
             Action::Metric(kind) => kind.as_ref(),
             Action::Alarm(kind) => kind,
@@ -128,7 +136,7 @@ impl Action {
     /// It has failed before there was a result.
     pub(super) fn failed(&self, why: &Arc<str>) -> Failure {
         let kind = self.kind();
-        let resource = kind.resource().source();
+        let resource = kind.shown(&kind.resource().source());
         Failure { action: kind.name().into(), resource, why: Arc::clone(why) }
     }
 
@@ -138,9 +146,9 @@ impl Action {
         let (resource, action) = match kind.resource().text(facts) {
             Ok(resource) => {
                 let action = kind.resolve(&resource, facts, result);
-                (resource, action.unwrap_or_else(|why| Resolved::Failed { why }))
+                (kind.shown(&resource), action.unwrap_or_else(|why| Resolved::Failed { why }))
             }
-            Err(why) => (kind.resource().source(), Resolved::Failed { why }),
+            Err(why) => (kind.shown(&kind.resource().source()), Resolved::Failed { why }),
         };
         Outcome { place, kind: kind.name(), resource, action }
     }
@@ -164,6 +172,11 @@ trait Kind {
 
     /// What it works on: the resource that error documents name.
     fn resource(&self) -> &Field;
+
+    /// The resource as it may be told.
+    fn shown(&self, resource: &Arc<str>) -> Arc<str> {
+        Arc::clone(resource)
+    }
 
     /// What to do with `resource` for a message whose statement gave `result`; else why nothing.
     fn resolve(

@@ -137,6 +137,7 @@ impl Destination {
             body: body.to_text().into(),
             sign: None,
             confirmation: Arc::clone(&self.url),
+            batch: None,
         };
         Confirmation { destination: Arc::clone(&self.id), challenge, delivery }
     }

@@ -94,9 +94,8 @@ impl<'a> Known<'a> {
 
 impl Outside for Known<'_> {
     fn ask(&self, question: &Question) -> Answered {
-        let now = |answer: Option<Json>| {
-            Answered::Now(answer.map_or(Value::Undefined, Value::Json))
-        };
+        let now =
+            |answer: Option<Json>| Answered::Now(answer.map_or(Value::Undefined, Value::Json));
         let (function, answered) = match question {
             Question::Lambda { function, payload } => {
                 ("aws_lambda", self.function(question, function, payload))
@@ -133,7 +132,9 @@ fn plain(typed: &Json) -> Json {
         return Json::Null;
     };
     let number = |value: &Json| value.as_str().and_then(|text| Json::parse(text).ok());
-    let all = |of: &dyn Fn(&Json) -> Json| Json::array(value.as_array().unwrap_or_default().iter().map(of));
+    let all = |of: &dyn Fn(&Json) -> Json| {
+        Json::array(value.as_array().unwrap_or_default().iter().map(of))
+    };
     match kind.as_ref() {
         "N" => number(value).unwrap_or_default(),
         "NS" => all(&|value| number(value).unwrap_or_default()),

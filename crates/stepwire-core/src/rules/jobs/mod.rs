@@ -8,6 +8,7 @@
 //!
 //! Read in this order: [`Job`], [`Jobs`].
 
+mod batch;
 mod evaluation;
 mod known;
 mod record;
@@ -47,6 +48,9 @@ pub struct Jobs {
     /// again.
     asked: BTreeMap<(u64, u64), Question>,
     next_question: u64,
+    /// Jobs whose request is one, by the first of them, from its first attempt on. Not durable: after
+    /// a restart they may share it with others.
+    shared: BTreeMap<u64, Vec<u64>>,
 }
 
 #[derive(Debug, PartialEq)]
@@ -108,19 +112,28 @@ impl Jobs {
         self.jobs.get(&number).map(|held| &held.job)
     }
 
-    /// Records `job`, if there is room for it; else why there is none. Its number if it is the
-    /// first of its lane: it is to begin then.
+    /// Records `job`, if there is room for it; else why there is none. The number of the job that is
+    /// to begin then: its own if it is the first of its lane, or the first of the batch that it fills.
     pub(crate) fn add(
         &mut self,
-        job: Job,
+        mut job: Job,
         quotas: &Quotas,
         out: &mut Vec<Write>,
     ) -> Result<Option<u64>, String> {
-        let waiting = self.lanes.get(&job.lane()).map_or(0, BTreeSet::len);
+        let lane = self.lanes.get(&job.lane());
+        let waiting = lane.map_or(0, BTreeSet::len);
+        let first = lane.and_then(BTreeSet::first).copied();
         self.has_room(waiting, job.bytes(), quotas)?;
         let number = self.next;
+        let batch = batch::batch(&job);
+        if let (None, Some(batch)) = (first, batch) {
+            job.wait_for_others(batch);
+        }
         self.record(Write::Job(number, Some(Arc::new(job))), out);
-        Ok((waiting == 0).then_some(number))
+        Ok(match batch {
+            None => (waiting == 0).then_some(number),
+            Some(batch) => first.filter(|first| self.is_full(*first, batch)),
+        })
     }
 
     /// A lane may have as many jobs as there is still room for: those with most are refused first.
@@ -152,8 +165,12 @@ impl Jobs {
     /// An attempt to deliver begins. What is delivered.
     pub(crate) fn begin(&mut self, number: u64, out: &mut Vec<Write>) -> Option<Delivery> {
         let mut job = Job::clone(self.get(number)?);
+        let batch = batch::batch(&job);
         let Stage::Deliver { delivery, due, .. } = &mut job.stage else { return None };
-        let delivery = delivery.clone();
+        let delivery = match batch {
+            None => delivery.clone(),
+            Some(batch) => Delivery::Http(self.share(number, batch)?),
+        };
         if due.take().is_some() {
             self.record(Write::Job(number, Some(Arc::new(job))), out);
         }
@@ -203,10 +220,11 @@ impl Jobs {
         Some(job)
     }
 
-    /// A job is done with. The next of its lane, which is to begin.
+    /// A job is done with, and those that shared its request. The next of its lane, which is to begin.
     pub(crate) fn close(&mut self, number: u64, out: &mut Vec<Write>) -> Option<u64> {
         let lane = self.get(number)?.lane();
-        self.record(Write::Job(number, None), out);
+        let sharing = self.shared.remove(&number).unwrap_or_else(|| vec![number]);
+        sharing.into_iter().for_each(|number| self.record(Write::Job(number, None), out));
         self.lanes.get(&lane)?.first().copied()
     }
 

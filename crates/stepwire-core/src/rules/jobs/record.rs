@@ -8,7 +8,7 @@ use stepwire_asl::{Json, Timestamp};
 use crate::message::{Message, Origin};
 use crate::record::{Corrupt, Entry, KeyBuilder, Space, decode, encode};
 use crate::rules::sql::Question;
-use crate::rules::{HttpDelivery, Run};
+use crate::rules::{Batch, HttpDelivery, Run};
 
 const FORMAT: u8 = 1;
 
@@ -87,10 +87,10 @@ impl Delivery {
         }
     }
 
-    /// Where it goes, as error documents name it: a query may hold secrets.
+    /// Where it goes, as error documents name it.
     pub(crate) fn resource(&self) -> Arc<str> {
         match self {
-            Delivery::Http(delivery) => delivery.url.split('?').next().unwrap_or_default().into(),
+            Delivery::Http(delivery) => delivery.resource(),
         }
     }
 
@@ -120,6 +120,8 @@ enum Source {
     Caller(Arc<str>),
     /// The service side, by topic.
     Topic(Arc<str>),
+    /// Deliveries that share requests, by URL and perhaps topic.
+    Batch(Arc<str>, Option<Arc<str>>),
 }
 
 impl Lane {
@@ -159,7 +161,21 @@ impl Job {
             Stage::Evaluate { .. } => Place::Statement,
             Stage::Deliver { place, .. } => *place,
         };
-        Lane::of(&self.run.rule, place, &self.run.message)
+        let mut lane = Lane::of(&self.run.rule, place, &self.run.message);
+        if let Stage::Deliver { delivery: Delivery::Http(http), .. } = &self.stage
+            && let Some(batch) = http.batch
+        {
+            let topic = (!batch.across_topics).then(|| Arc::clone(&self.run.message.topic));
+            lane.source = Source::Batch(Arc::clone(&http.url), topic);
+        }
+        lane
+    }
+
+    /// Has it wait for others that may share its request.
+    pub(super) fn wait_for_others(&mut self, batch: Batch) {
+        if let Stage::Deliver { due, .. } = &mut self.stage {
+            *due = Some(self.run.message.at.plus_ms(i64::from(batch.open_ms)));
+        }
     }
 
     /// When it goes on, if it waits for that.

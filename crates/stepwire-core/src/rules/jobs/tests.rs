@@ -6,7 +6,7 @@ use stepwire_asl::Json;
 
 use super::*;
 use crate::read::Key;
-use crate::rules::{HttpDelivery, Run};
+use crate::rules::{Batch, HttpDelivery, Run};
 
 /// Jobs, and what they have stored.
 #[derive(Default)]
@@ -20,7 +20,14 @@ fn job(topic: &str, body: &str) -> Job {
     let message = Arc::new(Message::service(topic, body.to_owned(), Timestamp(0)));
     let run = Run { rule: "r".into(), payload: Json::Null, message, hops: 0, salt: 0 };
     let body = body.to_owned().into();
-    let delivery = HttpDelivery { url: "https://x".into(), headers: vec![], body, sign: None, confirmation: "https://x".into() };
+    let delivery = HttpDelivery {
+        url: "https://x".into(),
+        headers: vec![],
+        body,
+        sign: None,
+        confirmation: "https://x".into(),
+        batch: None,
+    };
     Job::delivering(run, Place::Action(0), Delivery::Http(delivery))
 }
 
@@ -110,4 +117,62 @@ fn bytes_are_bounded_too() {
     assert!(refused.contains("rule-job-bytes-max is 1000"), "{refused}");
     desk.turn(|jobs, _, out| jobs.close(0, out));
     assert!(desk.add("b", &"x".repeat(300)).is_ok());
+}
+
+fn batched(topic: &str, body: &str) -> Job {
+    let mut job = job(topic, body);
+    if let Stage::Deliver { delivery: Delivery::Http(http), .. } = &mut job.stage {
+        http.batch = Some(Batch { open_ms: 20, messages_max: 2, bytes_max: 100, across_topics: false });
+    }
+    job
+}
+
+impl Desk {
+    fn add_batched(&mut self, topic: &str, body: &str) -> Option<u64> {
+        self.turn(|jobs, quotas, out| jobs.add(batched(topic, body), quotas, out)).unwrap()
+    }
+
+    /// The body of the request that begins with this job.
+    fn sent(&mut self, number: u64) -> String {
+        let Delivery::Http(http) =
+            self.turn(|jobs, _, out| jobs.begin(number, out)).unwrap();
+        String::from_utf8(http.body.to_vec()).unwrap()
+    }
+}
+
+#[test]
+fn a_batch_leaves_when_it_is_full_or_its_time_has_come() {
+    let mut desk = Desk::default();
+    assert_eq!(desk.add_batched("a", "1"), None);
+    assert_eq!(desk.jobs.due(), Some(Timestamp(20)));
+    assert_eq!(desk.add_batched("b", "9"), None, "another topic is another batch");
+    assert_eq!(desk.add_batched("a", "two"), Some(0), "full");
+    assert_eq!(desk.sent(0), r#"[1,"two"]"#);
+    assert_eq!(desk.add_batched("a", "3"), None, "one at a time");
+    assert_eq!(desk.jobs.sharing(0), [0, 2]);
+    assert_eq!(desk.turn(|jobs, _, out| jobs.close(0, out)), Some(3));
+    assert_eq!(desk.jobs.len(), 2, "both that shared the request are done with");
+    assert_eq!(desk.sent(3), "[3]");
+    assert_eq!(desk.jobs.overdue(Timestamp(20)), [1]);
+    assert_eq!(desk.sent(1), "[9]");
+}
+
+#[test]
+fn a_batch_stays_what_it_is_until_it_has_ended() {
+    let mut desk = Desk::default();
+    desk.add_batched("a", "1");
+    assert_eq!(desk.sent(0), "[1]");
+    assert_eq!(desk.add_batched("a", "2"), None);
+    assert!(desk.turn(|jobs, _, out| jobs.try_again(0, Timestamp(50), out)));
+    assert_eq!(desk.add_batched("a", "3"), None);
+    assert_eq!(desk.sent(0), "[1]");
+    assert_eq!(desk.turn(|jobs, _, out| jobs.close(0, out)), Some(1));
+    assert_eq!(desk.sent(1), "[2,3]");
+    let long = "x".repeat(90);
+    desk.add_batched("b", &long);
+    assert_eq!(desk.add_batched("b", &long), Some(3), "there is no room for both");
+    assert_eq!(desk.sent(3), format!("[\"{long}\"]"));
+    let mut again = desk.loaded();
+    assert_eq!(again.interrupted(), [1, 3]);
+    assert!(again.begin(1, &mut Vec::new()).is_some());
 }
