@@ -29,7 +29,7 @@ use crate::read::{Range, Read, Reads};
 use crate::record::{Corrupt, Space};
 use crate::registry::Registry;
 use crate::registry::search::Run;
-use crate::rules::Rules;
+use crate::rules::{RuleNotFound, Rules};
 use crate::settings::Settings;
 use crate::tables::Tables;
 use crate::test_state::Trials;
@@ -523,7 +523,11 @@ impl Kernel {
             let mut outcomes = Vec::new();
             self.salt = self.salt.wrapping_add(1);
             let salt = self.salt ^ (message.at.0 as u64).rotate_left(20);
-            self.rules.evaluate(&message, &self.settings, salt, &mut outcomes);
+            let evaluated = self.rules.evaluate(&message, &self.settings, salt, &mut outcomes);
+            if let Err(RuleNotFound { rule, why }) = evaluated {
+                let topic = Arc::clone(&message.topic);
+                step.effects.push(Effect::Report(Report::RuleNotFound { rule, topic, why }));
+            }
             for outcome in outcomes {
                 self.act(outcome, &message, hops, step);
             }

@@ -12,6 +12,7 @@ use super::functions::Function;
 use super::value::{Value, double};
 use super::{Expr, Item, Operator, Select, Statement, Sub, Type};
 use crate::message::{Message, Origin};
+use crate::rules::Ingest;
 use crate::settings::Settings;
 
 /// Steps an evaluation may take; beyond that everything is Undefined.
@@ -70,10 +71,7 @@ impl<'a> Facts<'a> {
     /// The topic as `topic()` counts it: without a Basic Ingest prefix.
     pub(super) fn topic(&self) -> &str {
         let topic = self.message.topic.as_ref();
-        match topic.strip_prefix("$aws/rules/") {
-            Some(rest) => rest.split_once('/').map_or("", |(_, topic)| topic),
-            None => topic,
-        }
+        Ingest::of(topic).map_or(topic, |ingest| ingest.topic)
     }
 }
 
