@@ -37,8 +37,15 @@ kill9() { # kill9 DATA ARGUMENTS...
     data=$1
     shift
     port=$(free_port)
+    log=$folder/$(basename "$data").server.log
     python3 "$tools/kill9.py" --endpoint "http://127.0.0.1:$port" --data "$data" --fresh \
-        --cmd "$node serve --data {data} --http 127.0.0.1:{port} --mqtts 127.0.0.1:0" "$@"
+        --server-log "$log" \
+        --cmd "$node serve --data {data} --http 127.0.0.1:{port} --mqtts 127.0.0.1:0" "$@" || {
+        went=$?
+        echo "-- the end of what the node said:"
+        tail -n 40 "$log"
+        return "$went"
+    }
 }
 
 # Plain kills, beside the power cuts: both spend most of their time waiting.

@@ -14,6 +14,7 @@ use crate::kernel::{Kernel, Step};
 use crate::message::{Message, Properties};
 use crate::read::Reads;
 use crate::request::{Publish, Request, Service};
+use crate::rules::jobs::{Job, Place, Stage};
 use crate::rules::{Outcome, Resolved};
 use crate::tables::{self, Item};
 use crate::write::Write;
@@ -28,8 +29,8 @@ const CLOSED: &str = "CLOSED";
 impl Kernel {
     /// Carries out one action of a rule that matched `message`; if it fails, the rule's error action.
     pub(crate) fn act(&mut self, outcome: Outcome, message: &Message, hops: u8, step: &mut Step) {
-        let Outcome { rule, kind, action } = outcome;
-        if let Err(why) = self.carry_out(&rule, action, message, hops, step) {
+        let Outcome { rule, kind, place, action } = outcome;
+        if let Err(why) = self.carry_out(&rule, place, action, message, hops, step) {
             self.failed(&rule, kind, why, message, hops, step);
         }
     }
@@ -47,15 +48,30 @@ impl Kernel {
         let action = self.rules.on_error(rule, kind, &why, message, &self.settings);
         step.effects.push(report(rule, message, why));
         if let Some(action) = action
-            && let Err(why) = self.carry_out(rule, action, message, hops, step)
+            && let Err(why) = self.carry_out(rule, Place::Error, action, message, hops, step)
         {
             step.effects.push(report(rule, message, format!("its error action: {why}")));
+        }
+    }
+
+    /// What a job was for has failed for good.
+    pub(crate) fn give_up(&mut self, job: &Job, why: &str, step: &mut Step) {
+        let Stage::Deliver { place, delivery, .. } = &job.stage;
+        let (rule, message) = (&job.rule, &job.message);
+        match place {
+            Place::Error => {
+                step.effects.push(report(rule, message, format!("its error action: {why}")));
+            }
+            Place::Statement | Place::Action(_) => {
+                self.failed(rule, delivery.kind(), why.to_owned(), message, job.hops, step);
+            }
         }
     }
 
     fn carry_out(
         &mut self,
         rule: &Arc<str>,
+        place: Place,
         action: Resolved,
         message: &Message,
         hops: u8,
@@ -107,6 +123,7 @@ impl Kernel {
                 step.writes.extend(writes.into_iter().map(Write::Functions));
                 queued.map(drop).map_err(|error| error.message)
             }
+            Resolved::Deliver(delivery) => self.owe(rule, place, delivery, message, hops, step),
             Resolved::Failed { why } => Err(why),
         }
     }

@@ -11,6 +11,7 @@ use crate::executions::map_runs::files::Ask;
 use crate::functions::{Invoke, InvokedBy};
 use crate::input::ReplyId;
 use crate::mqtt::{Packet, ReasonCode};
+use crate::rules::jobs::Delivery;
 
 /// Everything a kernel can ask of the world. At least once: after a crash, tasks are asked again.
 #[derive(Debug)]
@@ -88,6 +89,13 @@ pub enum Effect {
         caller: InvokedBy,
         /// For what.
         invoke: Box<Invoke>,
+    },
+    /// Deliver the result of a rule's action; [`Input::Delivered`](crate::Input::Delivered) answers.
+    Deliver {
+        /// The job that asks.
+        job: u64,
+        /// What is delivered.
+        delivery: Box<Delivery>,
     },
 }
 

@@ -13,6 +13,7 @@ use crate::functions::{Invoked, InvokedBy};
 use crate::integrations::Hosted;
 use crate::message::Message;
 use crate::request::Request;
+use crate::rules::jobs::NotDelivered;
 
 /// A caller that waits for an answer; chosen by the shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,6 +48,14 @@ pub enum Input {
         request_id: Arc<str>,
         /// What came of it; the error when nothing was run.
         result: Result<Invoked, ApiError>,
+    },
+    /// An attempt to deliver has come to an end: what
+    /// [`Effect::Deliver`](crate::Effect::Deliver) asked for.
+    Delivered {
+        /// The job that asked.
+        job: u64,
+        /// What came of it.
+        result: Result<(), NotDelivered>,
     },
     /// A caller that waits for an answer has gone away.
     Gone(ReplyId),

@@ -33,6 +33,10 @@ pub struct Quotas {
     pub activities_max: u64,
     /// Bytes of messages that a log group keeps; the oldest go first. AWS keeps all.
     pub log_group_bytes_max: u64,
+    /// Most jobs of rules that are not done with: deliveries, and evaluations that ask a function.
+    pub rule_jobs_max: u64,
+    /// Most bytes that their records may have together.
+    pub rule_job_bytes_max: u64,
 }
 
 /// A quota by its name in the configuration.
@@ -59,6 +63,8 @@ impl Quotas {
         Quota { key: "machines-max", field: |quotas| &mut quotas.machines_max },
         Quota { key: "activities-max", field: |quotas| &mut quotas.activities_max },
         Quota { key: "log-group-bytes-max", field: |quotas| &mut quotas.log_group_bytes_max },
+        Quota { key: "rule-jobs-max", field: |quotas| &mut quotas.rule_jobs_max },
+        Quota { key: "rule-job-bytes-max", field: |quotas| &mut quotas.rule_job_bytes_max },
     ];
 
     /// How far a Standard execution may go.
@@ -114,6 +120,8 @@ impl Default for Quotas {
             machines_max: 100_000,
             activities_max: 100_000,
             log_group_bytes_max: 1 << 30,
+            rule_jobs_max: 100_000,
+            rule_job_bytes_max: 128 << 20,
         }
     }
 }

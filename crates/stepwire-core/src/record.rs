@@ -55,6 +55,8 @@ pub enum Space {
     RegistryTag = 0x28,
     /// Device certificates in PEM.
     CertificateText = 0x29,
+    /// What topic rules still owe for messages that they took.
+    RuleJob = 0x2A,
     /// State machines.
     StateMachine = 0x30,
     /// Executions: one summary each.

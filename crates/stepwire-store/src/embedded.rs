@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 
+use crate::journal::{self, Damage};
 use crate::{Batch, Error, Fence, Key, Seq, Snapshot, Store};
 
 /// What the data folder's `FORMAT` file begins with.
@@ -38,6 +39,7 @@ pub struct Embedded {
     seq: AtomicU64,
     fence: AtomicU64,
     poisoned: AtomicBool,
+    dropped: u64,
     /// Held as long as the store is open: no other process may open the folder.
     _lock: File,
 }
@@ -56,6 +58,7 @@ impl Embedded {
         check_format(path)?;
         let folder = path.join("records");
         let engine = |error: fjall::Error| engine_error(path, error);
+        let dropped = mend(&folder)?;
         let database = Database::builder(&folder)
             .cache_size(CACHE_BYTES)
             .max_journaling_size(JOURNAL_BYTES)
@@ -78,6 +81,7 @@ impl Embedded {
             seq: AtomicU64::new(0),
             fence: AtomicU64::new(fence),
             poisoned: AtomicBool::new(false),
+            dropped,
             _lock: lock,
         })
     }
@@ -85,6 +89,12 @@ impl Embedded {
     /// Bytes the store takes on disk, about.
     pub fn disk_bytes(&self) -> u64 {
         self.database.disk_space().unwrap_or(0)
+    }
+
+    /// Bytes of a commit that a power cut had interrupted, and that were dropped on opening. Nobody
+    /// was told that it succeeded.
+    pub fn dropped_bytes(&self) -> u64 {
+        self.dropped
     }
 
     fn write(&self, batch: Batch) -> Result<(), Error> {
@@ -164,6 +174,15 @@ impl Snapshot for View {
             run.take(limit).map(entry).collect()
         }
     }
+}
+
+/// Drops what a power cut left of an unfinished commit; how many bytes those were.
+fn mend(folder: &Path) -> Result<u64, Error> {
+    if !folder.is_dir() {
+        return Ok(0);
+    }
+    let mended = journal::mend(folder).map_err(|source| io_error(folder, source))?;
+    mended.map_err(|Damage { journal, offset }| Error::Damaged { path: journal, offset })
 }
 
 /// Whether another process has the store in `path` open.

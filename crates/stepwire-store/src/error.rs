@@ -37,6 +37,14 @@ pub enum Error {
         /// The data folder.
         path: PathBuf,
     },
+    /// A journal is damaged, and commits follow the damage: this is no power cut.
+    #[error("`{}` is damaged at byte {offset}, and commits follow it", path.display())]
+    Damaged {
+        /// The journal.
+        path: PathBuf,
+        /// Where.
+        offset: u64,
+    },
     /// The storage engine failed.
     #[error("storage engine: {0}")]
     Engine(String),
@@ -68,6 +76,9 @@ impl Error {
             }
             Error::Io { .. } | Error::Engine(_) => {
                 "check the disk and the system's log; what was acknowledged is kept"
+            }
+            Error::Damaged { .. } => {
+                "the disk has changed what was written: check it, and restore the data folder from a copy"
             }
             Error::NewerFormat { .. } => "use the stepwire that wrote it, or a newer one",
             Error::NotOurs { .. } => "name an empty or new folder with `--data`",

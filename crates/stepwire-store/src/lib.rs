@@ -8,6 +8,7 @@
 pub mod embedded;
 mod error;
 pub mod faulty;
+mod journal;
 pub mod memory;
 
 pub use error::Error;

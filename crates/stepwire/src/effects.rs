@@ -7,6 +7,7 @@ use std::task::Waker;
 use stepwire_asl::Json;
 use stepwire_core::effect::Report;
 use stepwire_core::functions::InvokedBy;
+use stepwire_core::rules::jobs::NotDelivered;
 use stepwire_core::{ApiError, Effect, Input, ReplyId, Write};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot, watch};
@@ -25,6 +26,9 @@ use crate::warnings::Warnings;
 const HTTP_TASKS_MAX: usize = 256;
 /// Files of item readers that are read at a time; more wait their turn.
 const FILE_READS_MAX: usize = 8;
+/// Functions that statements of rules ask at a time; more wait their turn, which leaves the others
+/// half of what the runner takes.
+const QUESTIONS_MAX: usize = 32;
 
 /// The operation's output, or why it was refused.
 pub(crate) type Answer = Result<Json, ApiError>;
@@ -137,6 +141,7 @@ pub(crate) struct World {
     runtime: Handle,
     http_turns: Arc<Semaphore>,
     file_turns: Arc<Semaphore>,
+    question_turns: Arc<Semaphore>,
     /// Connections' tasks with something to send, woken once all that a batch sends is there: so it
     /// leaves in one write.
     woken: Vec<Waker>,
@@ -155,6 +160,7 @@ impl World {
         let http_turns = Arc::new(Semaphore::new(HTTP_TASKS_MAX));
         let (runtime, workers) = (Handle::current(), Arc::new(workers));
         let file_turns = Arc::new(Semaphore::new(FILE_READS_MAX));
+        let question_turns = Arc::new(Semaphore::new(QUESTIONS_MAX));
         World {
             connections,
             replies,
@@ -166,6 +172,7 @@ impl World {
             runtime,
             http_turns,
             file_turns,
+            question_turns,
             woken: Vec::new(),
         }
     }
@@ -212,15 +219,25 @@ impl Rim for World {
             }
             Effect::Invoke { caller, invoke } => {
                 let (workers, inputs) = (Arc::clone(&self.workers), inputs.clone());
+                let turns = Arc::clone(&self.question_turns);
                 self.runtime.spawn(async move {
                     let (id, functions) = (request_id(), &workers.functions);
                     let result = match caller {
                         InvokedBy::Task { .. } => functions.invoke(&invoke, &id, &inputs).await,
                         InvokedBy::Event(_) => functions.run(&invoke, &id).await,
+                        InvokedBy::Rule { .. } => {
+                            let _turn = turns.acquire().await;
+                            functions.answer(&invoke, &id).await
+                        }
                     };
                     let request_id = id.into();
                     inputs.send(Input::FunctionReturned { caller, request_id, result }).await;
                 });
+            }
+            Effect::Deliver { job, .. } => {
+                let why = "http actions are not available".into();
+                let result = Err(NotDelivered { why, again: false });
+                self.tell(Input::Delivered { job, result }, inputs);
             }
             Effect::Continue { map_run } => {
                 let inputs = inputs.clone();

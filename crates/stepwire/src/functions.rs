@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use stepwire_core::executions::uuid_text;
-use stepwire_core::functions::{self, InvocationType, Invoke, Invoked};
+use stepwire_core::functions::{self, FunctionRecord, InvocationType, Invoke, Invoked};
 use stepwire_core::{ApiError, Input, Request, Settings};
 use stepwire_store::Store;
 
@@ -11,6 +11,9 @@ use crate::driver::Inputs;
 use crate::effects::{Caller, Replies};
 use crate::runner::Runner;
 use crate::shard::{self, Shard, ShardRead};
+
+/// Seconds that a function has to answer a statement (AWS IoT developer guide, `aws_lambda`).
+const ANSWER_S: u32 = 2;
 
 /// The functions of a node.
 pub(crate) struct Functions {
@@ -49,6 +52,15 @@ impl Functions {
     /// Runs the function, whoever waits for it.
     pub(crate) async fn run(&self, invoke: &Invoke, request_id: &str) -> Result<Invoked, ApiError> {
         let record = self.find(invoke)?;
+        self.start(record, invoke, request_id).await
+    }
+
+    async fn start(
+        &self,
+        record: FunctionRecord,
+        invoke: &Invoke,
+        request_id: &str,
+    ) -> Result<Invoked, ApiError> {
         let (store, shard, code) = (Arc::clone(&self.store), self.shard, record.code.clone());
         let read = move || {
             let read = ShardRead::new(store.as_ref(), shard);
@@ -58,7 +70,18 @@ impl Functions {
         self.runner.invoke(&record, arn, invoke, request_id, read).await
     }
 
-    fn find(&self, invoke: &Invoke) -> Result<functions::FunctionRecord, ApiError> {
+    /// Runs the function for a statement of a rule, which waits no longer than [`ANSWER_S`].
+    pub(crate) async fn answer(
+        &self,
+        invoke: &Invoke,
+        request_id: &str,
+    ) -> Result<Invoked, ApiError> {
+        let record = self.find(invoke)?;
+        let timeout_s = record.timeout_s.min(ANSWER_S);
+        self.start(FunctionRecord { timeout_s, ..record }, invoke, request_id).await
+    }
+
+    fn find(&self, invoke: &Invoke) -> Result<FunctionRecord, ApiError> {
         let read = ShardRead::new(self.store.as_ref(), self.shard);
         shard::catch(|| functions::find(&invoke.function, &read, &self.settings))
             .unwrap_or_else(|error| Err(ApiError::new("ServiceException", error.to_string())))

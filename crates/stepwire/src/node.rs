@@ -432,7 +432,17 @@ fn stopped() -> ApiError {
 
 fn open_store(storage: &Storage) -> Result<Arc<dyn Store>, NodeError> {
     match storage {
-        Storage::Folder(folder) => Ok(Arc::new(Embedded::open(folder).map_err(NodeError::store)?)),
+        Storage::Folder(folder) => {
+            let store = Embedded::open(folder).map_err(NodeError::store)?;
+            if store.dropped_bytes() > 0 {
+                let bytes = store.dropped_bytes();
+                tracing::warn!(
+                    bytes,
+                    "dropped a commit that a power cut interrupted: it was never acknowledged"
+                );
+            }
+            Ok(Arc::new(store))
+        }
         Storage::Memory(_) => Ok(Arc::new(Memory::new())),
     }
 }

@@ -21,6 +21,13 @@ pub enum InvokedBy {
     },
     /// Nobody any more: a pending invocation of this number.
     Event(u64),
+    /// A statement that asks a function.
+    Rule {
+        /// The job that evaluates it.
+        job: u64,
+        /// Which of its questions: unique as long as the node runs.
+        question: u64,
+    },
 }
 
 /// The end of an invocation.

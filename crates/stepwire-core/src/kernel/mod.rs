@@ -2,6 +2,7 @@
 
 mod call;
 mod indexing;
+mod jobs;
 mod needs;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -29,6 +30,7 @@ use crate::read::{Range, Read, Reads};
 use crate::record::{Corrupt, Space};
 use crate::registry::Registry;
 use crate::registry::search::Run;
+use crate::rules::jobs::Jobs;
 use crate::rules::{RuleNotFound, Rules};
 use crate::settings::Settings;
 use crate::tables::Tables;
@@ -57,6 +59,8 @@ pub struct Kernel {
     pub(crate) broker: Broker,
     pub(crate) registry: Registry,
     pub(crate) rules: Rules,
+    /// What rules still owe.
+    pub(crate) jobs: Jobs,
     pub(crate) tables: Tables,
     pub(crate) executions: Executions,
     pub(crate) answers: Answers,
@@ -104,6 +108,7 @@ impl Kernel {
             broker: Broker::default(),
             registry: Registry::default(),
             rules: Rules::default(),
+            jobs: Jobs::default(),
             tables: Tables::default(),
             executions,
             answers: Answers::default(),
@@ -147,6 +152,9 @@ impl Kernel {
         for number in kernel.functions.interrupted() {
             kernel.attempt(number, &mut step);
         }
+        for number in kernel.jobs.interrupted() {
+            kernel.begin_job(number, &mut step);
+        }
         step.then.extend(kernel.executions.ready_map_runs().into_iter().map(Input::MapRun));
         kernel.follow_changes(now, &mut step);
         if kernel.registry.search.has_work() {
@@ -157,9 +165,10 @@ impl Kernel {
 
     fn load(&mut self, read: &dyn Read) -> Result<(), Corrupt> {
         type Load = fn(&mut Kernel, &[u8], &[u8]) -> Result<(), Corrupt>;
-        let parts: [(&[Space], Load); 12] = [
+        let parts: [(&[Space], Load); 13] = [
             (Registry::SPACES, |kernel, key, value| kernel.registry.load(key, value)),
             (Rules::SPACES, |kernel, key, value| kernel.rules.load(key, value)),
+            (Jobs::SPACES, |kernel, key, value| kernel.jobs.load(key, value)),
             (Tables::SPACES, |kernel, key, value| kernel.tables.load(key, value)),
             (Executions::SPACES, |kernel, key, value| kernel.executions.load(key, value)),
             (Answers::SPACES, |kernel, key, value| kernel.answers.load(key, value)),
@@ -194,6 +203,7 @@ impl Kernel {
         same("sessions and messages", self.broker.durable() == stored.broker.durable())?;
         same("things, certificates or policies", self.registry == stored.registry)?;
         same("rules", self.rules == stored.rules)?;
+        same("jobs of rules", self.jobs == stored.jobs)?;
         same("tables", self.tables == stored.tables)?;
         same("answers", self.answers == stored.answers)?;
         same("logs", self.logs == stored.logs)?;
@@ -226,8 +236,9 @@ impl Kernel {
         let (executions, functions) = (self.executions.due(), self.functions.due());
         let (queues, trials) = (self.queues.due(), self.trials.due());
         let groups = self.registry.groups.are_to_be_swept().then_some(Timestamp(0));
-        let broker = self.broker.due();
-        let all = [broker, executions, answers, functions, queues, sweep, logs, trials, groups];
+        let (broker, jobs) = (self.broker.due(), self.jobs.due());
+        let all =
+            [broker, jobs, executions, answers, functions, queues, sweep, logs, trials, groups];
         all.into_iter().flatten().min()
     }
 
@@ -302,7 +313,9 @@ impl Kernel {
                     let _ = self.stimulate(now, execution, stimulus, reads, &mut step);
                 }
                 InvokedBy::Event(number) => self.attempted(now, number, result, &mut step),
+                InvokedBy::Rule { .. } => {}
             },
+            Input::Delivered { job, result } => self.delivered(now, job, result, &mut step),
             Input::Gone(reply) => self.executions.activities.forget(Asker::Caller(reply)),
             Input::Unheard(answer) => self.unheard(&answer, reads, &mut step),
             Input::MapRun(number) => self.go_on(now, number, reads, &mut step),
@@ -549,6 +562,7 @@ impl Kernel {
         for number in self.functions.overdue(now) {
             self.attempt(number, step);
         }
+        self.go_on_with_jobs(now, step);
         self.look_at_waiting(now, step);
         for id in self.trials.overdue(now) {
             self.trials.step(now, id, Stimulus::Timer, &self.settings);

@@ -29,6 +29,7 @@ impl Kernel {
         match input {
             Input::Device(_)
             | Input::Tick
+            | Input::Delivered { .. }
             | Input::Gone(_)
             | Input::ItemsRead { .. }
             | Input::Indexing => {}
@@ -40,7 +41,7 @@ impl Kernel {
             Input::TaskReturned { execution, .. } => self.executions.touch(*execution, reads),
             Input::FunctionReturned { caller, .. } => match caller {
                 InvokedBy::Task { execution, .. } => self.executions.touch(*execution, reads),
-                InvokedBy::Event(_) => {}
+                InvokedBy::Event(_) | InvokedBy::Rule { .. } => {}
             },
             Input::Follow(follow) => match follow {
                 Follow::Perform { request, execution, .. } => {

@@ -4,6 +4,8 @@
 //! published the message. Tools that know AWS's actions alone can write it as a `lambda` action
 //! with the function ARN `stepwire:completeTask?tableName=…&operationId=…&deviceId=…`.
 
+pub(super) mod http;
+
 use std::sync::Arc;
 
 use base64::Engine;
@@ -11,6 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use stepwire_asl::Json;
 
+use super::jobs::Delivery;
 use super::sql::{Facts, Value};
 use super::template::Template;
 use crate::answers::Attributes;
@@ -112,6 +115,8 @@ pub enum Resolved {
         /// JSON text.
         payload: Arc<str>,
     },
+    /// Send the result outside.
+    Deliver(Delivery),
     /// The action makes no sense for this message.
     Failed {
         /// Why.

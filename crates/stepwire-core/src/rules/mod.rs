@@ -5,6 +5,7 @@
 
 mod action;
 mod ingest;
+pub mod jobs;
 mod request;
 pub mod sql;
 pub(crate) mod template;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use stepwire_asl::{Json, Timestamp};
 
+pub use action::http::{HttpDelivery, Sign};
 pub use action::{Action, Resolved};
 pub use ingest::Ingest;
 pub use request::Request;
@@ -105,6 +107,8 @@ pub struct Outcome {
     pub rule: Arc<str>,
     /// The kind of action, as error documents name it.
     pub kind: &'static str,
+    /// Which of the rule's actions.
+    pub place: jobs::Place,
     /// What to do.
     pub action: Resolved,
 }
@@ -142,6 +146,11 @@ impl Rules {
     /// Whether there is a rule of this name.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.records.contains_key(name)
+    }
+
+    /// The `topicRulePayload` of this rule.
+    pub(crate) fn payload(&self, name: &str) -> Option<Json> {
+        self.records.get(name).map(|record| record.payload.clone())
     }
 
     /// Takes in one stored rule.
@@ -281,9 +290,10 @@ impl Rule {
 
     fn run(&self, facts: &Facts<'_>, out: &mut Vec<Outcome>) {
         let Some(result) = self.statement.run(facts) else { return };
-        out.extend(self.actions.iter().map(|action| Outcome {
+        out.extend((0..).zip(&self.actions).map(|(at, action)| Outcome {
             rule: Arc::clone(&self.name),
             kind: action.kind(),
+            place: jobs::Place::Action(at),
             action: action.resolve(facts, &result),
         }));
     }

@@ -188,6 +188,11 @@ impl World {
                 let returned = Input::FunctionReturned { caller, request_id, result };
                 self.at(takes, Event::Returned(self.life, Box::new(returned)));
             }
+            Effect::Deliver { job, .. } => {
+                let takes = self.dice.between(5, 50);
+                let returned = Input::Delivered { job, result: Ok(()) };
+                self.at(takes, Event::Returned(self.life, Box::new(returned)));
+            }
             Effect::Continue { map_run } => {
                 let takes = self.dice.between(0, 5);
                 self.at(takes, Event::MapRun(self.life, map_run));

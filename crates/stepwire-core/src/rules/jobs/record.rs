@@ -1,0 +1,196 @@
+//! What is durable about jobs.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use stepwire_asl::{Json, Timestamp};
+
+use crate::message::{Message, Origin};
+use crate::record::{Corrupt, Entry, KeyBuilder, Space, decode, encode};
+use crate::rules::HttpDelivery;
+
+const FORMAT: u8 = 1;
+
+/// What a rule still owes for a message that it took. Whole in itself: how it ends does not depend
+/// on what has become of the rule.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// The rule's name.
+    pub rule: Arc<str>,
+    /// Its `topicRulePayload` when it took the message.
+    pub payload: Json,
+    /// The message.
+    pub message: Arc<Message>,
+    /// How often rules have republished it.
+    pub hops: u8,
+    /// How far it is.
+    pub stage: Stage,
+}
+
+/// How far a job is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Stage {
+    /// The result of an action is on its way outside.
+    Deliver {
+        /// The action.
+        place: Place,
+        /// What is delivered.
+        delivery: Delivery,
+        /// Attempts that have failed.
+        failed: u8,
+        /// When the next attempt begins; `None` while one is under way, or others are to end first.
+        due: Option<Timestamp>,
+    },
+}
+
+/// Which part of a rule a job is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Place {
+    /// Its statement.
+    Statement,
+    /// One of its actions, from 0.
+    Action(u8),
+    /// Its error action.
+    Error,
+}
+
+/// The result of an action, for somebody outside.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Delivery {
+    /// For an HTTP server.
+    Http(HttpDelivery),
+}
+
+/// An attempt to deliver something has failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotDelivered {
+    /// Why.
+    pub why: Arc<str>,
+    /// Whether another attempt may do better.
+    pub again: bool,
+}
+
+impl Delivery {
+    /// The kind of action, as error documents name it.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Delivery::Http(_) => "HttpAction",
+        }
+    }
+
+    /// How often it is tried.
+    pub(crate) fn attempts_max(&self) -> u8 {
+        match self {
+            // AWS IoT developer guide, "HTTP": retried twice.
+            Delivery::Http(_) => 3,
+        }
+    }
+}
+
+/// Jobs of one lane are done in order, one after the other.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Lane {
+    rule: Arc<str>,
+    place: Place,
+    source: Source,
+}
+
+/// Where messages come from whose order is kept.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Source {
+    /// A client, or what is told of it.
+    Client(Arc<str>),
+    /// A device that publishes over HTTP, by what it has proved to be.
+    Caller(Arc<str>),
+    /// The service side, by topic.
+    Topic(Arc<str>),
+}
+
+impl Lane {
+    pub(super) fn of(rule: &Arc<str>, place: Place, message: &Message) -> Lane {
+        Lane { rule: Arc::clone(rule), place, source: Source::of(message) }
+    }
+}
+
+impl Source {
+    fn of(message: &Message) -> Source {
+        match &message.origin {
+            Origin::Client(client) => Source::Client(Arc::clone(&client.id)),
+            Origin::Caller(caller) => Source::Caller(Arc::clone(caller.identity.name())),
+            Origin::Service => match told_of(&message.topic) {
+                Some(client) => Source::Client(client.into()),
+                None => Source::Topic(Arc::clone(&message.topic)),
+            },
+        }
+    }
+}
+
+/// The client that an event of this topic tells of.
+fn told_of(topic: &str) -> Option<&str> {
+    let of = topic.strip_prefix("$aws/events/presence/");
+    let of = of.or_else(|| topic.strip_prefix("$aws/events/subscriptions/"));
+    of?.split_once('/').map(|(_, client)| client)
+}
+
+impl Job {
+    pub(super) fn lane(&self) -> Lane {
+        let place = match &self.stage {
+            Stage::Deliver { place, .. } => *place,
+        };
+        Lane::of(&self.rule, place, &self.message)
+    }
+
+    /// When it goes on, if it waits for that.
+    pub(super) fn due(&self) -> Option<Timestamp> {
+        match &self.stage {
+            Stage::Deliver { due, .. } => *due,
+        }
+    }
+
+    /// The bytes of its record.
+    pub(super) fn bytes(&self) -> usize {
+        encode(FORMAT, self).len()
+    }
+}
+
+/// One durable change.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Write {
+    /// A job as it now is; `None` once it is done with.
+    Job(u64, Option<Arc<Job>>),
+}
+
+impl Write {
+    /// The stored form.
+    pub fn entry(&self) -> Entry {
+        let Write::Job(number, job) = self;
+        let key = KeyBuilder::new(Space::RuleJob).number(*number).build();
+        (key, job.as_ref().map(|job| encode(FORMAT, job.as_ref())))
+    }
+
+    /// The change that a stored entry is.
+    pub(super) fn load(key: &[u8], value: &[u8]) -> Result<Write, Corrupt> {
+        let number = key.get(1..9).and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
+        let corrupt = || Corrupt { key: key.to_vec(), why: "not a job's key".to_owned() };
+        let number = number.ok_or_else(corrupt)?;
+        Ok(Write::Job(number, Some(Arc::new(decode(FORMAT, key, value)?))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(topic: &str) -> Source {
+        Source::of(&Message::service(topic, "", Timestamp(0)))
+    }
+
+    #[test]
+    fn events_of_one_client_are_in_one_lane() {
+        let client = Source::Client("gw-7".into());
+        assert_eq!(source("$aws/events/presence/connected/gw-7"), client);
+        assert_eq!(source("$aws/events/presence/disconnected/gw-7"), client);
+        assert_eq!(source("$aws/events/subscriptions/subscribed/gw-7"), client);
+        assert_eq!(source("plant/1"), Source::Topic("plant/1".into()));
+    }
+}

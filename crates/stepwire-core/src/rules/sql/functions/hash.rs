@@ -1,0 +1,39 @@
+//! Digests of text, in hexadecimal.
+
+use ::md5::Digest;
+
+use super::{Call, Found};
+
+pub(super) fn md5(call: &Call<'_>) -> Found {
+    digest::<::md5::Md5>(call)
+}
+
+pub(super) fn sha1(call: &Call<'_>) -> Found {
+    digest::<::sha1::Sha1>(call)
+}
+
+pub(super) fn sha224(call: &Call<'_>) -> Found {
+    digest::<sha2::Sha224>(call)
+}
+
+pub(super) fn sha256(call: &Call<'_>) -> Found {
+    digest::<sha2::Sha256>(call)
+}
+
+pub(super) fn sha384(call: &Call<'_>) -> Found {
+    digest::<sha2::Sha384>(call)
+}
+
+pub(super) fn sha512(call: &Call<'_>) -> Found {
+    digest::<sha2::Sha512>(call)
+}
+
+fn digest<D: Digest>(call: &Call<'_>) -> Found {
+    use std::fmt::Write as _;
+    let bytes = D::digest(call.text(0)?.as_bytes());
+    let hex = bytes.iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    });
+    Some(hex.into())
+}
