@@ -7,6 +7,9 @@
 //! - ```` ```selects ````: a statement and after ` → ` its result, or `no match`; ` → ` may begin
 //!   the next line.
 //! - ```` ```refused ````: a statement, a line with a caret under the fault and what is said of it.
+//! - ```` ```warned ````: the same for what is accepted with a warning.
+//!
+//! ```` ```version NAME ```` sets the version of the language for what is behind it.
 
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests, which read pages")]
 
@@ -17,7 +20,7 @@ use std::sync::Arc;
 use stepwire_asl::{Json, Timestamp};
 use stepwire_core::Settings;
 use stepwire_core::message::{Client, Identity, Message, Origin, Profile, Properties, QoS};
-use stepwire_core::rules::sql::{Facts, Statement, Value};
+use stepwire_core::rules::sql::{Error, Facts, Statement, Value, Version};
 
 /// A message from device `gw-1`.
 fn message(topic: &str, payload: &str) -> Message {
@@ -42,8 +45,9 @@ fn message(topic: &str, payload: &str) -> Message {
 }
 
 /// What a statement makes of a message, as text.
-fn result(statement: &str, message: &Message) -> String {
-    let statement = match Statement::parse(statement) {
+fn result(statement: &str, about: &About) -> String {
+    let message = &about.message;
+    let statement = match Statement::parse(statement, about.version) {
         Ok(statement) => statement,
         Err(error) => return format!("refused: {error}"),
     };
@@ -59,14 +63,30 @@ fn result(statement: &str, message: &Message) -> String {
 }
 
 /// A caret under the fault and what is said of it, as pages show it.
-fn refusal(statement: &str) -> String {
-    match Statement::parse(statement) {
+fn refusal(statement: &str, version: Version) -> String {
+    match Statement::parse(statement, version) {
         Ok(_) => "accepted".to_owned(),
-        Err(error) => {
-            let hint = error.hint.map(|hint| format!("; {hint}")).unwrap_or_default();
-            format!("{}^ {}{hint}", " ".repeat(error.column - 1), error.message)
-        }
+        Err(error) => caret(&error),
     }
+}
+
+/// The same for the first warning.
+fn warning(statement: &str, version: Version) -> String {
+    match Statement::parse(statement, version) {
+        Ok(statement) => statement.warnings.first().map_or_else(|| "no warning".to_owned(), caret),
+        Err(error) => format!("refused: {error}"),
+    }
+}
+
+fn caret(error: &Error) -> String {
+    let hint = error.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
+    format!("{}^ {}{hint}", " ".repeat(error.column - 1), error.message)
+}
+
+/// What a block is about.
+struct About {
+    message: Message,
+    version: Version,
 }
 
 /// The parts of a block: each a text and what is expected of it.
@@ -94,25 +114,26 @@ impl Failures {
         }
     }
 
-    fn block(&mut self, kind: &str, block: &str, message: &Message) {
+    fn block(&mut self, kind: &str, block: &str, about: &About) {
         match kind {
             "values" => {
                 for (expression, expected) in pairs(block) {
                     let statement = format!("SELECT VALUE ({expression}) FROM 'x'");
-                    self.check(&expression, &expected, &result(&statement, message));
+                    self.check(&expression, &expected, &result(&statement, about));
                 }
             }
             "selects" => {
                 for (statement, expected) in pairs(block) {
-                    self.check(&statement, &expected, &result(&statement, message));
+                    self.check(&statement, &expected, &result(&statement, about));
                 }
             }
-            "refused" => {
+            "refused" | "warned" => {
+                let said = if kind == "refused" { refusal } else { warning };
                 let mut statement = Vec::new();
                 for line in block.lines() {
                     if line.trim_start().starts_with('^') {
                         let text = std::mem::take(&mut statement).join("\n");
-                        self.check(&text, line, &refusal(&text));
+                        self.check(&text, line, &said(&text, about.version));
                     } else {
                         statement.push(line);
                     }
@@ -126,11 +147,12 @@ impl Failures {
 
 fn page(path: &Path, failures: &mut Failures) {
     let text = std::fs::read_to_string(path).unwrap();
-    let mut about = message("x", "{}");
+    let mut about = About { message: message("x", "{}"), version: Version::V2016 };
     for fenced in text.split("\n```").skip(1).step_by(2) {
         let (head, block) = fenced.split_once('\n').unwrap();
         match head.split_once(' ') {
-            Some(("message", topic)) => about = message(topic, block),
+            Some(("message", topic)) => about.message = message(topic, block),
+            Some(("version", name)) => about.version = Version::named(name).unwrap(),
             _ => failures.block(head, block, &about),
         }
     }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use stepwire_asl::{Json, Timestamp};
 use stepwire_core::Settings;
 use stepwire_core::message::{Client, Identity, Message, Origin, Profile, Properties, QoS};
-use stepwire_core::rules::sql::{Facts, Statement, Value};
+use stepwire_core::rules::sql::{Error, Facts, Statement, Value, Version};
 
 /// Every function, with more arguments than some of them take.
 const FUNCTIONS: &[&str] = &[
@@ -78,6 +78,10 @@ const FUNCTIONS: &[&str] = &[
     "accountid",
     "topic",
 ];
+
+fn parse(text: &str) -> Result<Statement, Error> {
+    Statement::parse(text, Version::V2016)
+}
 
 fn json() -> impl Strategy<Value = Json> {
     let leaf = prop_oneof![
@@ -171,24 +175,24 @@ proptest! {
         payload in json(),
     ) {
         // Those with the wrong number of arguments are refused, about one in seven.
-        if let Ok(statement) = Statement::parse(&format!("SELECT *, {item} AS z FROM '#' WHERE {filter}")) {
+        if let Ok(statement) = parse(&format!("SELECT *, {item} AS z FROM '#' WHERE {filter}")) {
             prop_assert!(evaluate(&statement, payload.to_text().into_bytes()));
         }
-        if let Ok(statement) = Statement::parse(&format!("SELECT VALUE ({item}) FROM '#'")) {
+        if let Ok(statement) = parse(&format!("SELECT VALUE ({item}) FROM '#'")) {
             prop_assert!(evaluate(&statement, payload.to_text().into_bytes()));
         }
     }
 
     #[test]
     fn any_bytes_can_be_a_payload(item in expression(), payload in prop::collection::vec(any::<u8>(), 0..64)) {
-        if let Ok(statement) = Statement::parse(&format!("SELECT *, {item} AS z FROM '#'")) {
+        if let Ok(statement) = parse(&format!("SELECT *, {item} AS z FROM '#'")) {
             prop_assert!(evaluate(&statement, payload));
         }
     }
 
     #[test]
     fn any_text_is_a_statement_or_is_refused_with_a_place_in_it(text in "(SELECT |FROM |WHERE |'a'|[a-e(),*.+'\"{}\\[\\]:=<>-]|.){0,40}") {
-        if let Err(error) = Statement::parse(&text) {
+        if let Err(error) = parse(&text) {
             prop_assert!(error.line <= text.matches('\n').count() + 1);
             prop_assert!(error.column <= error.text.chars().count() + 1, "{error}");
         }
@@ -211,7 +215,7 @@ fn a_deep_or_endless_statement_is_refused() {
     ] {
         let (before_all, after_all) = (before.repeat(10_000), after.repeat(10_000));
         let statement = format!("SELECT {before_all}1{after_all} AS z FROM 'a'");
-        let refused = Statement::parse(&statement).expect_err(before);
+        let refused = parse(&statement).expect_err(before);
         assert!(
             refused.message.contains("nested too deeply") || refused.message.contains("operators"),
             "{before}: {}",
@@ -219,12 +223,12 @@ fn a_deep_or_endless_statement_is_refused() {
         );
     }
     let members = format!("SELECT a{} FROM 'a'", ".b".repeat(20_000));
-    assert!(Statement::parse(&members).is_err());
+    assert!(parse(&members).is_err());
 }
 
 #[test]
 fn a_long_chain_that_is_allowed_runs() {
-    let sum = Statement::parse(&format!("SELECT VALUE 0{} FROM 'a'", " + 1".repeat(900)));
+    let sum = parse(&format!("SELECT VALUE 0{} FROM 'a'", " + 1".repeat(900)));
     let sum = sum.expect("a statement");
     let (message, settings) = (message(b"{}".to_vec()), Settings::default());
     let payload = Json::object::<&str>([]);
@@ -238,7 +242,7 @@ fn a_statement_that_would_multiply_its_payload_gives_up() {
     let payload =
         format!("{{\"list\":[{}0],\"big\":\"{}\"}}", "0,".repeat(30_000), "x".repeat(60_000));
     let statement = "SELECT (SELECT VALUE upper(big) FROM list) AS r FROM 'a'";
-    let statement = Statement::parse(statement).expect("a statement");
+    let statement = parse(statement).expect("a statement");
     let message = message(payload.into_bytes());
     let (json, settings) = (Json::parse_bytes(&message.payload).ok(), Settings::default());
     let value = statement.run(&Facts::new(&message, json.as_ref(), &settings, 1));

@@ -68,7 +68,7 @@ pub struct Limits {
 
 impl Limits {
     /// For what was accepted earlier, perhaps under other limits.
-    pub(crate) const UNLIMITED: Limits = Limits {
+    pub(super) const UNLIMITED: Limits = Limits {
         topic_bytes_max: usize::MAX,
         topic_levels_max: usize::MAX,
         share_name_bytes_max: usize::MAX,

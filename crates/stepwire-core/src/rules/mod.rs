@@ -8,7 +8,7 @@ mod ingest;
 pub mod jobs;
 mod request;
 pub mod sql;
-pub(crate) mod template;
+pub mod template;
 mod tree;
 mod view;
 
@@ -130,15 +130,19 @@ impl Rules {
     pub fn apply(&mut self, write: &Write) {
         let Write::Rule(name, record) = write;
         self.records.remove(name);
-        if let Some(rule) = self.active.remove(name) {
-            self.filters.remove(&rule.statement.from, &Filed(Arc::clone(&rule)));
+        if let Some(rule) = self.active.remove(name)
+            && let Some(filter) = &rule.statement.from
+        {
+            self.filters.remove(filter, &Filed(Arc::clone(&rule)));
         }
         let Some(record) = record else { return };
         self.records.insert(Arc::clone(name), record.clone());
         // A payload is checked before it is recorded.
         if let (false, Ok(rule)) = (record.disabled, Rule::compile(name, &record.payload)) {
             let rule = Arc::new(rule);
-            self.filters.insert(&rule.statement.from, Filed(Arc::clone(&rule)));
+            if let Some(filter) = &rule.statement.from {
+                self.filters.insert(filter, Filed(Arc::clone(&rule)));
+            }
             self.active.insert(Arc::clone(name), rule);
         }
     }
@@ -277,6 +281,7 @@ impl Rules {
         let action = rule.error_action.as_ref()?;
         let payload = Json::parse_bytes(&message.payload).ok();
         let facts = Facts::new(message, payload.as_ref(), settings, 0);
+        rule.statement.prepare(&facts);
         let document = action::error_document(&rule.name, &facts, failed, why);
         Some(action.resolve(&facts, &document.into()))
     }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use stepwire_asl::Json;
 
 use super::action::Action;
-use super::sql::Statement;
+use super::sql::{Statement, Version};
+use super::template;
 use crate::error::ApiError;
 use crate::params::Params;
 use crate::registry::tags::{self, Tag, Tags};
@@ -163,6 +164,19 @@ fn list(params: &Params<'_>) -> Result<Request, ApiError> {
     })
 }
 
+/// The statement of a `topicRulePayload`, in the version of the language that it names.
+pub(super) fn statement(payload: &Json) -> Result<Statement, ApiError> {
+    let params = Params::new(payload, "InvalidRequestException");
+    let version = match params.optional_text("awsIotSqlVersion")? {
+        // AWS's default.
+        None => Version::V2015,
+        Some(name) => Version::named(name)
+            .ok_or_else(|| params.invalid("awsIotSqlVersion", &format!("`{name}` is not known")))?,
+    };
+    Statement::parse(params.text("sql")?, version)
+        .map_err(|error| ApiError::new("SqlParseException", error.to_string()))
+}
+
 /// The parts of a `topicRulePayload`. Everything that cannot be run is refused here, by name.
 pub(super) fn compile(
     payload: &Json,
@@ -176,16 +190,13 @@ pub(super) fn compile(
         "awsIotSqlVersion",
         "errorAction",
     ])?;
-    match params.optional_text("awsIotSqlVersion")? {
-        None | Some("2016-03-23" | "beta" | "2015-10-08") => {}
-        Some(other) => {
-            return Err(params.invalid("awsIotSqlVersion", &format!("`{other}` is not known")));
-        }
-    }
     params.optional_bool("ruleDisabled")?;
     params.optional_text("description")?;
-    let statement = Statement::parse(params.text("sql")?)
-        .map_err(|error| ApiError::new("SqlParseException", error.to_string()))?;
+    let statement = statement(payload)?;
+    for member in ["actions", "errorAction"] {
+        template::check(params.get(member), &statement)
+            .map_err(|why| params.invalid(member, &why))?;
+    }
     let actions = params.get("actions").and_then(Json::as_array);
     let actions = actions.ok_or_else(|| params.invalid("actions", "it must be a list"))?;
     if actions.len() > ACTIONS_MAX {

@@ -1,8 +1,11 @@
 //! Substitution templates: `${expression}` in the fields of actions.
 
-use super::sql::{Expression, Facts};
+use stepwire_asl::Json;
 
-/// Text with expressions in it. Expressions see the original payload, never aliases.
+use super::sql::{Asks, Expression, Facts, Statement};
+
+/// Text with expressions in it. Expressions see the original payload and the variables of the rule's
+/// statement, never its aliases.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Template(Vec<Part>);
 
@@ -14,7 +17,7 @@ enum Part {
 
 impl Template {
     /// The template that `text` writes; else what is wrong with it.
-    pub(crate) fn parse(text: &str) -> Result<Template, String> {
+    pub fn parse(text: &str) -> Result<Template, String> {
         let mut parts = Vec::new();
         let mut rest = text;
         while let Some(at) = rest.find("${") {
@@ -23,8 +26,9 @@ impl Template {
             }
             let inner = &rest[at + 2..];
             let end = closing(inner).ok_or_else(|| format!("`{text}`: `${{` is not closed"))?;
+            let begin = text.len() - inner.len();
             let expression = Expression::parse(&inner[..end])
-                .map_err(|error| format!("in `{text}`: {error}"))?;
+                .map_err(|error| error.within(text, begin).to_string())?;
             parts.push(Part::Expression(expression, inner[..end].to_owned()));
             rest = &inner[end + 1..];
         }
@@ -34,8 +38,20 @@ impl Template {
         Ok(Template(parts))
     }
 
+    /// Whom it may ask when it is evaluated.
+    pub fn asks(&self) -> Asks {
+        self.expressions().map(Expression::asks).fold(Asks::default(), Asks::and)
+    }
+
+    fn expressions(&self) -> impl Iterator<Item = &Expression> {
+        self.0.iter().filter_map(|part| match part {
+            Part::Text(_) => None,
+            Part::Expression(expression, _) => Some(expression),
+        })
+    }
+
     /// The text it makes of a message; else which expression has no value.
-    pub(crate) fn text(&self, facts: &Facts<'_>) -> Result<String, String> {
+    pub fn text(&self, facts: &Facts<'_>) -> Result<String, String> {
         let mut text = String::new();
         for part in &self.0 {
             match part {
@@ -47,6 +63,27 @@ impl Template {
             }
         }
         Ok(text)
+    }
+}
+
+/// Whether the templates in an action read only variables that the statement has; else which one
+/// does not.
+pub(super) fn check(action: Option<&Json>, statement: &Statement) -> Result<(), String> {
+    match action {
+        Some(Json::String(text)) if text.contains("${") => {
+            // What is no template is refused where its field is read.
+            let Ok(template) = Template::parse(text) else { return Ok(()) };
+            let variables = template.expressions().flat_map(Expression::variables);
+            match { variables }.find(|name| !statement.has_variable(name)) {
+                Some(name) => Err(format!("in `{text}`: variable `{name}` is not set")),
+                None => Ok(()),
+            }
+        }
+        Some(Json::Array(items)) => items.iter().try_for_each(|item| check(Some(item), statement)),
+        Some(Json::Object(members)) => {
+            members.values().try_for_each(|value| check(Some(value), statement))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -109,9 +146,10 @@ mod tests {
             ("${null}", "`${null}` has no value for this message"),
             ("${a", "`${a`: `${` is not closed"),
             ("${'}", "`${'}`: `${` is not closed"),
-            ("${}", "in `${}`: expected a value"),
-            ("${nope()}", "in `${nope()}`: unknown function `nope`"),
-            ("${a}${1 +}", "in `${a}${1 +}`: expected a value"),
+            ("${}", "expected a value at line 1 column 3\n${}\n  ^"),
+            ("${nope()}", "unknown function `nope` at line 1 column 3"),
+            ("ä${a}${1 +}", "expected a value at line 1 column 11\nä${a}${1 +}\n          ^"),
+            ("a\nb ${1\n +}", "expected a value at line 3 column 3\n +}\n  ^"),
         ] {
             let refused = text(template, "{}").unwrap_err();
             assert!(refused.starts_with(why), "{refused}");

@@ -97,8 +97,9 @@ impl<T: Ord> Level<T> {
     }
 
     /// `reserved`: the topic begins with `$`, which wildcards at the first level do not match.
+    /// As on AWS IoT, `a/#` takes what is below `a`, and not `a` itself.
     fn find<'a>(&'a self, rest: Option<&str>, reserved: bool, found: &mut Vec<&'a T>) {
-        if !reserved {
+        if !reserved && rest.is_some() {
             found.extend(&self.below);
         }
         let Some((part, rest)) = rest.map(split) else {
@@ -134,7 +135,7 @@ mod tests {
     fn wildcards_match_their_levels() {
         let tree = tree(&["a/+/c", "a/#", "a/b/c", "+", "#", "$aws/events/+"]);
         assert_eq!(matching(&tree, "a/b/c"), ["#", "a/#", "a/+/c", "a/b/c"]);
-        assert_eq!(matching(&tree, "a"), ["#", "+", "a/#"]);
+        assert_eq!(matching(&tree, "a"), ["#", "+"]);
         assert_eq!(matching(&tree, "$aws/events/x"), ["$aws/events/+"]);
         assert_eq!(matching(&tree, "$SYS"), Vec::<&str>::new());
     }

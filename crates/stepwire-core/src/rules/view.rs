@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use stepwire_asl::Json;
 
-use super::sql::Statement;
 use super::{Request, RuleRecord, rule_key, stored};
-use crate::broker::{Filter, Limits};
 use crate::error::ApiError;
 use crate::read::{Key, Range, Read};
 use crate::record::{Corrupt, KeyBuilder, Space};
@@ -107,13 +105,11 @@ fn summary(rule: &RuleRecord, settings: &Settings) -> Json {
 }
 
 fn filter_of(rule: &RuleRecord) -> Option<Arc<str>> {
-    Some(Statement::parse(rule.payload.member("sql")?.as_str()?).ok()?.from)
+    super::request::statement(&rule.payload).ok()?.from
 }
 
 fn listens_to(rule: &RuleRecord, topic: &str) -> bool {
-    let filter = filter_of(rule);
-    let filter = filter.as_deref().and_then(|filter| Filter::parse(filter, &Limits::UNLIMITED));
-    filter.is_some_and(|filter| filter.matches(topic))
+    super::request::statement(&rule.payload).is_ok_and(|statement| statement.listens_to(topic))
 }
 
 fn internal(corrupt: Corrupt) -> ApiError {

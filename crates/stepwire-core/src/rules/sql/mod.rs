@@ -6,28 +6,44 @@
 //! Source: AWS IoT developer guide, "AWS IoT SQL reference".
 
 mod eval;
+mod facts;
 mod functions;
 mod lex;
+mod number;
+mod operators;
+pub mod outside;
 mod parse;
 mod value;
+mod version;
 
 use std::fmt;
 use std::sync::Arc;
 
 use stepwire_asl::Json;
 
-pub use eval::{Facts, Row};
+pub use eval::Row;
+pub use facts::Facts;
+pub use number::Number;
+pub use outside::{Answered, Asks, Outside, Question};
 pub use value::Value;
+pub use version::Version;
 
 use functions::Function;
 
 /// A parsed statement.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Statement {
-    /// Topic filter.
-    pub from: Arc<str>,
+    /// Topic filter; without one only Basic Ingest reaches the rule.
+    pub from: Option<Arc<str>>,
+    /// What it is read as.
+    pub version: Version,
+    /// What it does that AWS's reference does not know, or that is perhaps not meant.
+    pub warnings: Vec<Error>,
+    /// `SET`: names with their `@`, in order.
+    variables: Vec<(Arc<str>, Expr)>,
     select: Select,
     filter: Option<Expr>,
+    asks: Asks,
 }
 
 /// What a statement or sub-select picks.
@@ -53,6 +69,8 @@ enum Expr {
     All,
     /// A name: a member of the row, or an alias of a sub-select's source.
     Name(Arc<str>),
+    /// A variable; the name has its `@`.
+    Variable(Arc<str>),
     /// A member of a value, a member of that one …
     Member(Box<Expr>, Vec<Arc<str>>),
     Call(Function, Vec<Expr>),
@@ -117,6 +135,31 @@ pub struct Error {
     pub text: String,
 }
 
+impl Error {
+    /// An error at a byte of a text.
+    fn at(text: &str, offset: usize, message: &str) -> Error {
+        let before = &text[..offset];
+        let begin = before.rfind('\n').map_or(0, |at| at + 1);
+        let line = text[begin..].lines().next().unwrap_or_default();
+        Error {
+            message: message.to_owned(),
+            hint: None,
+            line: before.matches('\n').count() + 1,
+            column: before[begin..].chars().count() + 1,
+            text: line.to_owned(),
+        }
+    }
+
+    /// The same error as one in `whole`, where the text it is about begins at a byte.
+    pub(crate) fn within(self, whole: &str, begin: usize) -> Error {
+        let lines = whole[begin..].split_inclusive('\n').take(self.line - 1);
+        let line = begin + lines.map(str::len).sum::<usize>();
+        let column = whole[line..].char_indices().nth(self.column - 1).map(|(at, _)| at);
+        let offset = column.map_or(whole.len(), |at| line + at);
+        Error { hint: self.hint, ..Error::at(whole, offset, &self.message) }
+    }
+}
+
 impl fmt::Display for Error {
     /// The message with its place, the line, and a caret under the place.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -130,15 +173,44 @@ impl fmt::Display for Error {
     }
 }
 
+/// Every function: its name, and the fewest and most arguments that it takes.
+pub fn functions() -> impl Iterator<Item = (&'static str, usize, usize)> {
+    let all = Function::names().iter().filter_map(|name| Some((*name, Function::named(name)?)));
+    all.map(|(name, function)| {
+        let (least, most) = function.arity();
+        (name, least, most)
+    })
+}
+
 impl Statement {
-    /// The statement that `text` writes.
-    pub fn parse(text: &str) -> Result<Statement, Error> {
-        parse::statement(text)
+    /// The statement that `text` writes in this version of the language.
+    pub fn parse(text: &str, version: Version) -> Result<Statement, Error> {
+        parse::statement(text, version)
     }
 
-    /// What it makes of a message; `None` when its `WHERE` does not hold.
-    pub fn run(&self, facts: &Facts<'_>) -> Option<Value> {
-        eval::run(self, facts)
+    /// Whom it may ask when it is evaluated, its `SET` clause included.
+    pub fn asks(&self) -> Asks {
+        self.asks
+    }
+
+    /// Whether its `FROM` takes messages on this topic.
+    pub fn listens_to(&self, topic: &str) -> bool {
+        let mut filters = super::tree::FilterTree::default();
+        if let Some(filter) = &self.from {
+            filters.insert(filter, ());
+        }
+        !filters.matching(topic).is_empty()
+    }
+
+    /// Whether it has a variable of this name, written with its `@`.
+    pub(crate) fn has_variable(&self, name: &str) -> bool {
+        self.variables.iter().any(|(variable, _)| variable.as_ref() == name)
+    }
+
+    /// Every expression of it.
+    fn expressions(&self) -> impl Iterator<Item = &Expr> {
+        let variables = self.variables.iter().map(|(_, expr)| expr);
+        variables.chain(self.select.expressions()).chain(&self.filter)
     }
 }
 
@@ -152,8 +224,78 @@ impl Expression {
         parse::expression(text).map(Expression)
     }
 
-    /// Its value for a message.
+    /// Its value for a message, as the version of the statement evaluated before writes it.
     pub fn value(&self, facts: &Facts<'_>) -> Value {
         eval::expression(&self.0, facts)
+    }
+
+    /// Whom it may ask when it is evaluated.
+    pub fn asks(&self) -> Asks {
+        Asks::of([&self.0])
+    }
+
+    /// The variables it reads, with their `@`.
+    pub(crate) fn variables(&self) -> Vec<Arc<str>> {
+        let mut found = Vec::new();
+        self.0.each(&mut |part| {
+            if let Expr::Variable(name) = part {
+                found.push(Arc::clone(name));
+            }
+        });
+        found
+    }
+}
+
+impl Select {
+    fn expressions(&self) -> impl Iterator<Item = &Expr> {
+        let (value, items) = match self {
+            Select::Value(expr) => (Some(expr.as_ref()), [].as_slice()),
+            Select::Items(items) => (None, items.as_slice()),
+        };
+        value.into_iter().chain(items.iter().filter_map(|item| match item {
+            Item::All => None,
+            Item::One(expr, _) => Some(expr),
+        }))
+    }
+}
+
+impl Sub {
+    fn expressions(&self) -> impl Iterator<Item = &Expr> {
+        std::iter::once(&self.from).chain(self.select.expressions()).chain(&self.filter)
+    }
+}
+
+impl Expr {
+    /// Shows `see` this expression and every one within it.
+    fn each<'a>(&'a self, see: &mut dyn FnMut(&'a Expr)) {
+        // A long chain of operators is not deep, but leans to the left.
+        let mut open = vec![self];
+        while let Some(expr) = open.pop() {
+            see(expr);
+            match expr {
+                Expr::Literal(_) | Expr::All | Expr::Name(_) | Expr::Variable(_) => {}
+                Expr::Member(of, _) | Expr::Cast(of, _) | Expr::Not(of) | Expr::Negative(of) => {
+                    open.push(of);
+                }
+                Expr::Call(_, items) | Expr::Array(items) => open.extend(items),
+                Expr::Binary(left, _, right) => open.extend([left.as_ref(), right.as_ref()]),
+                Expr::Exists(sub) | Expr::Sub(sub) => open.extend(sub.expressions()),
+                Expr::Case(of, arms, otherwise) => {
+                    open.push(of);
+                    open.extend(arms.iter().flat_map(|(when, then)| [when, then]));
+                    open.extend(otherwise.as_deref());
+                }
+                Expr::Object(members) => open.extend(members.iter().map(|(_, expr)| expr)),
+            }
+        }
+    }
+
+    /// Whether it names a place in the payload, whose value it gives as it stands there.
+    fn is_path(&self) -> bool {
+        match self {
+            Expr::All | Expr::Name(_) => true,
+            Expr::Member(of, _) => of.is_path(),
+            _ => false,
+        }
     }
 }

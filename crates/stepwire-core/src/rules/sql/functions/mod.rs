@@ -12,7 +12,7 @@ mod regex;
 mod text;
 mod time;
 
-use super::eval::Facts;
+use super::facts::Facts;
 use super::value::Value;
 
 /// Functions of the reference that need what this node does not have yet: refused by name.
@@ -48,6 +48,11 @@ macro_rules! functions {
             /// Its name.
             pub(super) fn name(self) -> &'static str {
                 match self { $(Function::$function => $name,)* }
+            }
+
+            /// The names of all.
+            pub(super) fn names() -> &'static [&'static str] {
+                &[$($name,)*]
             }
 
             /// Fewest and most arguments.
