@@ -5,7 +5,6 @@
 //! `context`, `ruleName`, `template`, `stubs`. Answers are `{"id", "output", "outputText"}`,
 //! `{"id", "noMatch": true}` or `{"id", "error", "message"}`.
 #![expect(clippy::print_stdout, reason = "a tool for developers")]
-#![expect(clippy::disallowed_methods, reason = "it reads cases")]
 
 #[path = "../tests/iot_sql_case/mod.rs"]
 mod iot_sql_case;

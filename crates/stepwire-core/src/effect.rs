@@ -11,6 +11,7 @@ use crate::executions::map_runs::files::Ask;
 use crate::functions::{Invoke, InvokedBy};
 use crate::input::ReplyId;
 use crate::mqtt::{Packet, ReasonCode};
+use crate::rules::destinations::Confirmation;
 use crate::rules::jobs::Delivery;
 
 /// Everything a kernel can ask of the world. At least once: after a crash, tasks are asked again.
@@ -90,6 +91,9 @@ pub enum Effect {
         /// For what.
         invoke: Box<Invoke>,
     },
+    /// Ask a topic rule destination to confirm;
+    /// [`Input::Confirmed`](crate::Input::Confirmed) says whether it has been asked.
+    Confirm(Box<Confirmation>),
     /// Deliver the result of a rule's action; [`Input::Delivered`](crate::Input::Delivered) answers.
     Deliver {
         /// The job that asks.
@@ -97,6 +101,12 @@ pub enum Effect {
         /// What is delivered.
         delivery: Box<Delivery>,
     },
+}
+
+impl Effect {
+    pub(crate) fn confirm(confirmation: Confirmation) -> Effect {
+        Effect::Confirm(Box::new(confirmation))
+    }
 }
 
 /// Something an operator should know of.

@@ -49,6 +49,16 @@ pub enum Input {
         /// What came of it; the error when nothing was run.
         result: Result<Invoked, ApiError>,
     },
+    /// A confirmation request has come to its end: what
+    /// [`Effect::Confirm`](crate::Effect::Confirm) asked for.
+    Confirmed {
+        /// The destination's id.
+        destination: Arc<str>,
+        /// Which of its challenges.
+        challenge: u32,
+        /// What came of it.
+        result: Result<(), NotDelivered>,
+    },
     /// An attempt to deliver has come to an end: what
     /// [`Effect::Deliver`](crate::Effect::Deliver) asked for.
     Delivered {

@@ -57,6 +57,8 @@ pub enum Space {
     CertificateText = 0x29,
     /// What topic rules still owe for messages that they took.
     RuleJob = 0x2A,
+    /// Topic rule destinations.
+    RuleDestination = 0x2B,
     /// State machines.
     StateMachine = 0x30,
     /// Executions: one summary each.

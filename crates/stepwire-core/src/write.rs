@@ -17,6 +17,8 @@ pub enum Write {
     Registry(registry::Write),
     /// Topic rules.
     Rules(rules::Write),
+    /// Topic rule destinations.
+    Destinations(rules::destinations::Write),
     /// What topic rules still owe for messages that they took.
     RuleJob(rules::jobs::Write),
     /// DynamoDB tables and items.
@@ -46,6 +48,7 @@ impl Write {
             Write::Broker(write) => write.entry(),
             Write::Registry(write) => write.entry(),
             Write::Rules(write) => write.entry(),
+            Write::Destinations(write) => write.entry(),
             Write::RuleJob(write) => write.entry(),
             Write::Tables(write) => write.entry(),
             Write::Executions(write) => write.entry(),

@@ -203,6 +203,7 @@ fn kind(write: &Write) -> &'static str {
         Write::Registry(_) => "a registry change",
         Write::Rules(rules::Write::Rule(..)) => "a rule",
         Write::RuleJob(_) => "a job of a rule",
+        Write::Destinations(_) => "a destination of rules",
         Write::Tables(write) => match write {
             tables::Write::Item(..) => "an item",
             tables::Write::Table(..)

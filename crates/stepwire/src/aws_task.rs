@@ -6,15 +6,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Method, Url};
 use serde::Deserialize;
 use stepwire_asl::json::Object;
 use stepwire_asl::{Failure, Json};
-use stepwire_aws::sigv4::{Signature, Signed};
 
 use crate::http_task::{HttpTasks, Outgoing, Received};
 use crate::secrets::url;
+use crate::signing::Key;
 
 /// A service outside. No `Debug`: it would show its secrets.
 #[derive(Deserialize)]
@@ -120,55 +120,25 @@ impl Outside {
             Case::Pascal => parameters.to_text(),
             Case::Camel => renamed(parameters, false).to_text(),
         };
-        let key = match &self.access_key_id {
-            Some(id) => (id.clone(), self.secret_access_key.clone(), self.session_token.clone()),
-            None => {
-                let of = |name: &str| std::env::var(name).ok();
-                let id = of("AWS_ACCESS_KEY_ID").ok_or("`AWS_ACCESS_KEY_ID` is not set")?;
-                (id, of("AWS_SECRET_ACCESS_KEY"), of("AWS_SESSION_TOKEN"))
+        let key = match (&self.access_key_id, &self.secret_access_key) {
+            (Some(id), Some(secret)) => {
+                let token = self.session_token.clone();
+                Key { id: id.clone(), secret: secret.clone(), token }
             }
-        };
-        let (id, Some(secret), token) = key else {
-            return Err("`AWS_SECRET_ACCESS_KEY` is not set".to_owned());
+            _ => Key::from_environment()?,
         };
         let kind = match self.protocol {
             Protocol::Json10 => "application/x-amz-json-1.0",
             Protocol::Json11 => "application/x-amz-json-1.1",
         };
-        let host = match (self.endpoint.host_str().unwrap_or_default(), self.endpoint.port()) {
-            (host, Some(port)) => format!("{host}:{port}"),
-            (host, None) => host.to_owned(),
-        };
-        let time = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
         let target = format!("{}.{}", self.target, with_first(api, true));
+        let target = HeaderValue::from_str(&target)
+            .map_err(|_| "the header `x-amz-target` cannot be sent".to_owned())?;
         let mut headers = HeaderMap::new();
-        let mut add = |name: &'static str, value: &str| match HeaderValue::from_str(value) {
-            Ok(value) => {
-                headers.insert(HeaderName::from_static(name), value);
-                Ok(())
-            }
-            Err(_) => Err(format!("the header `{name}` cannot be sent")),
-        };
-        add("host", &host)?;
-        add("content-type", kind)?;
-        add("x-amz-date", &time)?;
-        add("x-amz-target", &target)?;
-        if let Some(token) = token {
-            add("x-amz-security-token", &token)?;
-        }
-        let signed = Signed {
-            method: "POST",
-            path: self.endpoint.path(),
-            query: "",
-            headers: &headers,
-            body: body.as_bytes(),
-        };
+        headers.insert("content-type", HeaderValue::from_static(kind));
+        headers.insert("x-amz-target", target);
         let service = self.signing_name.as_deref().unwrap_or(name);
-        let authorization = Signature::sign(&signed, &id, &secret, &self.region, service);
-        let authorization = authorization.map_err(|refused| refused.to_string())?;
-        let mut value = HeaderValue::from_str(&authorization).map_err(|error| error.to_string())?;
-        value.set_sensitive(true);
-        headers.insert("authorization", value);
+        key.sign(&self.endpoint, &mut headers, body.as_bytes(), &self.region, service)?;
         let (method, url) = (Method::POST, self.endpoint.clone());
         Ok(Outgoing { method, url, headers, body: Some(body.into_bytes()), connection: None })
     }
@@ -230,6 +200,7 @@ fn with_first(name: &str, large: bool) -> String {
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use reqwest::StatusCode;
+    use stepwire_aws::sigv4::{Signature, Signed};
 
     use super::*;
 

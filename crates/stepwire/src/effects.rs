@@ -7,13 +7,15 @@ use std::task::Waker;
 use stepwire_asl::Json;
 use stepwire_core::effect::Report;
 use stepwire_core::functions::InvokedBy;
-use stepwire_core::rules::jobs::NotDelivered;
+use stepwire_core::rules::destinations::Confirmation;
+use stepwire_core::rules::jobs::Delivery;
 use stepwire_core::{ApiError, Effect, Input, ReplyId, Write};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::aws_task::AwsTasks;
 use crate::clock::Clock;
+use crate::deliver::Deliveries;
 use crate::driver::{Inputs, Rim};
 use crate::functions::{Functions, request_id};
 use crate::http_task::HttpTasks;
@@ -125,6 +127,7 @@ impl Drop for Caller {
 pub(crate) struct Workers {
     pub(crate) http: Arc<HttpTasks>,
     pub(crate) aws: AwsTasks,
+    pub(crate) deliveries: Deliveries,
     pub(crate) functions: Arc<Functions>,
     pub(crate) items_folders: ItemsFolders,
 }
@@ -234,10 +237,21 @@ impl Rim for World {
                     inputs.send(Input::FunctionReturned { caller, request_id, result }).await;
                 });
             }
-            Effect::Deliver { job, .. } => {
-                let why = "http actions are not available".into();
-                let result = Err(NotDelivered { why, again: false });
-                self.tell(Input::Delivered { job, result }, inputs);
+            Effect::Confirm(confirmation) => {
+                let (workers, inputs) = (Arc::clone(&self.workers), inputs.clone());
+                self.runtime.spawn(async move {
+                    let Confirmation { destination, challenge, delivery } = *confirmation;
+                    let result = workers.deliveries.send(&delivery).await;
+                    inputs.send(Input::Confirmed { destination, challenge, result }).await;
+                });
+            }
+            Effect::Deliver { job, delivery } => {
+                let (workers, inputs) = (Arc::clone(&self.workers), inputs.clone());
+                self.runtime.spawn(async move {
+                    let Delivery::Http(delivery) = *delivery;
+                    let result = workers.deliveries.send(&delivery).await;
+                    inputs.send(Input::Delivered { job, result }).await;
+                });
             }
             Effect::Continue { map_run } => {
                 let inputs = inputs.clone();

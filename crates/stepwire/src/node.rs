@@ -20,6 +20,7 @@ use crate::aws_task::AwsTasks;
 use crate::ca::Authority;
 use crate::clock::Clock;
 use crate::config::{Config, Listener, Storage};
+use crate::deliver::Deliveries;
 use crate::driver::{self, Driver, Inputs};
 use crate::effects::{Caller, Replies, Workers, World};
 use crate::files;
@@ -129,6 +130,7 @@ impl Node {
         let http = HttpTasks::new(config.http_allow.clone(), secrets.connections);
         let http = Arc::new(http.map_err(NodeError::HttpTasks)?);
         let aws = AwsTasks { services: secrets.services, http: Arc::clone(&http) };
+        let deliveries = Deliveries::new(Arc::clone(&http), secrets.roles);
         let connections = Arc::new(mqtt::Connections::new(config.mqtt_limits.room));
         let warnings = Arc::new(Warnings::default());
         let shard = Shard(0);
@@ -155,7 +157,7 @@ impl Node {
         let world = World::new(
             Arc::clone(&connections),
             Arc::clone(&replies),
-            Workers { http, aws, functions: Arc::clone(&functions), items_folders },
+            Workers { http, aws, deliveries, functions: Arc::clone(&functions), items_folders },
             Arc::clone(&observers),
             Arc::clone(&warnings),
             clock.clone(),

@@ -1,5 +1,5 @@
-//! The file with what a node needs to be let in elsewhere: connections of HTTP tasks, and AWS
-//! services outside. Since 0.2
+//! The file with what a node needs to be let in elsewhere: connections of HTTP tasks, AWS services
+//! outside, and the keys that `http` actions of rules are signed with. Since 0.2
 //!
 //! ```json
 //! {
@@ -12,6 +12,9 @@
 //!   "services": {
 //!     "ssm": {"endpoint": "https://ssm.eu-west-1.amazonaws.com", "region": "eu-west-1",
 //!       "target": "AmazonSSM", "accessKeyId": "…", "secretAccessKey": "…"}
+//!   },
+//!   "roles": {
+//!     "arn:aws:iam::123456789012:role/webhooks": {"accessKeyId": "…", "secretAccessKey": "…"}
 //!   }
 //! }
 //! ```
@@ -26,6 +29,7 @@ use serde::Deserialize;
 
 use crate::aws_task::Outside;
 use crate::http_task::Connection;
+use crate::signing::KeySource;
 
 /// Everything in the file. No `Debug`: it would show it.
 #[derive(Default, Deserialize)]
@@ -37,6 +41,9 @@ pub struct Secrets {
     /// Where tasks on `aws-sdk:NAME` go, by that name.
     #[serde(default)]
     pub services: BTreeMap<String, Outside>,
+    /// What `auth.sigv4` of an `http` action is signed with, by its `roleArn`.
+    #[serde(default)]
+    pub roles: BTreeMap<String, KeySource>,
 }
 
 /// The file cannot be used.
@@ -82,6 +89,9 @@ impl Secrets {
         for (name, service) in &secrets.services {
             service.check().map_err(|why| Error::Invalid(format!("service `{name}`: {why}")))?;
         }
+        for (role, key) in &secrets.roles {
+            key.check().map_err(|why| Error::Invalid(format!("role `{role}`: {why}")))?;
+        }
         Ok(secrets)
     }
 }
@@ -119,6 +129,7 @@ mod tests {
         assert!(told.starts_with("line 1, column") && !told.contains("hunter2"), "{told}");
         assert!(refused("{").contains("not JSON"));
         assert!(refused(r#"{"connections": {"a": {}}}"#).contains("connection `a`"));
+        assert!(refused(r#"{"roles": {"a": {"accessKeyId": "b"}}}"#).contains("role `a`"));
     }
 
     #[cfg(unix)]

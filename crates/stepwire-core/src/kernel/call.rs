@@ -16,6 +16,7 @@ use crate::message::{Message, Origin};
 use crate::read::Reads;
 use crate::registry;
 use crate::request::Request;
+use crate::rules;
 use crate::tables;
 use crate::write::Write;
 
@@ -116,10 +117,14 @@ impl Kernel {
                 Ok(answer)
             }
             Request::Registry(request) => self.call_registry(now, request, step),
+            Request::Rules(rules::Request::Destination(request)) => {
+                self.call_destinations(now, request, step)
+            }
             Request::Rules(request) => {
                 let mut writes = Vec::new();
                 let answer = self.rules.call(now, request, &mut writes)?;
                 step.writes.extend(writes.into_iter().map(Write::Rules));
+                self.want_destinations(now, &request.confirmation_urls(), step);
                 if let Some((rule, tags)) = request.retagged() {
                     let mut out = registry::Out::default();
                     self.registry.tag_rule(now, rule, tags, &self.settings, &mut out);

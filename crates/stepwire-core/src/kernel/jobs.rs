@@ -5,7 +5,6 @@ use std::sync::Arc;
 use stepwire_asl::Timestamp;
 
 use super::{Kernel, Step};
-use crate::effect::Effect;
 use crate::message::Message;
 use crate::rules::jobs::{Delivery, Job, NotDelivered, Place, Stage};
 use crate::write::Write;
@@ -42,10 +41,9 @@ impl Kernel {
         let mut writes = Vec::new();
         let begun = self.jobs.begin(number, &mut writes);
         step.writes.extend(writes.into_iter().map(Write::RuleJob));
-        step.effects.extend(begun.map(|delivery| {
-            let delivery = Box::new(delivery);
-            Effect::Deliver { job: number, delivery }
-        }));
+        if let Some(delivery) = begun {
+            self.let_leave(number, delivery, step);
+        }
     }
 
     /// Goes on with jobs whose time has come.

@@ -1,6 +1,7 @@
 //! One shard: all its durable state, and the rules by which it changes.
 
 mod call;
+mod destinations;
 mod indexing;
 mod jobs;
 mod needs;
@@ -30,6 +31,7 @@ use crate::read::{Range, Read, Reads};
 use crate::record::{Corrupt, Space};
 use crate::registry::Registry;
 use crate::registry::search::Run;
+use crate::rules::destinations::Destinations;
 use crate::rules::jobs::Jobs;
 use crate::rules::{RuleNotFound, Rules};
 use crate::settings::Settings;
@@ -59,6 +61,8 @@ pub struct Kernel {
     pub(crate) broker: Broker,
     pub(crate) registry: Registry,
     pub(crate) rules: Rules,
+    /// Where rules may send to.
+    pub(crate) destinations: Destinations,
     /// What rules still owe.
     pub(crate) jobs: Jobs,
     pub(crate) tables: Tables,
@@ -108,6 +112,7 @@ impl Kernel {
             broker: Broker::default(),
             registry: Registry::default(),
             rules: Rules::default(),
+            destinations: Destinations::default(),
             jobs: Jobs::default(),
             tables: Tables::default(),
             executions,
@@ -152,6 +157,8 @@ impl Kernel {
         for number in kernel.functions.interrupted() {
             kernel.attempt(number, &mut step);
         }
+        let confirmations = kernel.destinations.resume(&kernel.settings).into_iter();
+        step.effects.extend(confirmations.map(Effect::confirm));
         for number in kernel.jobs.interrupted() {
             kernel.begin_job(number, &mut step);
         }
@@ -165,9 +172,10 @@ impl Kernel {
 
     fn load(&mut self, read: &dyn Read) -> Result<(), Corrupt> {
         type Load = fn(&mut Kernel, &[u8], &[u8]) -> Result<(), Corrupt>;
-        let parts: [(&[Space], Load); 13] = [
+        let parts: [(&[Space], Load); 14] = [
             (Registry::SPACES, |kernel, key, value| kernel.registry.load(key, value)),
             (Rules::SPACES, |kernel, key, value| kernel.rules.load(key, value)),
+            (Destinations::SPACES, |kernel, key, value| kernel.destinations.load(key, value)),
             (Jobs::SPACES, |kernel, key, value| kernel.jobs.load(key, value)),
             (Tables::SPACES, |kernel, key, value| kernel.tables.load(key, value)),
             (Executions::SPACES, |kernel, key, value| kernel.executions.load(key, value)),
@@ -203,6 +211,7 @@ impl Kernel {
         same("sessions and messages", self.broker.durable() == stored.broker.durable())?;
         same("things, certificates or policies", self.registry == stored.registry)?;
         same("rules", self.rules == stored.rules)?;
+        same("destinations of rules", self.destinations == stored.destinations)?;
         same("jobs of rules", self.jobs == stored.jobs)?;
         same("tables", self.tables == stored.tables)?;
         same("answers", self.answers == stored.answers)?;
@@ -236,10 +245,10 @@ impl Kernel {
         let (executions, functions) = (self.executions.due(), self.functions.due());
         let (queues, trials) = (self.queues.due(), self.trials.due());
         let groups = self.registry.groups.are_to_be_swept().then_some(Timestamp(0));
-        let (broker, jobs) = (self.broker.due(), self.jobs.due());
-        let all =
-            [broker, jobs, executions, answers, functions, queues, sweep, logs, trials, groups];
-        all.into_iter().flatten().min()
+        let rules = [self.jobs.due(), self.destinations.due()];
+        let broker = self.broker.due();
+        let all = [broker, executions, answers, functions, queues, sweep, logs, trials, groups];
+        rules.into_iter().chain(all).flatten().min()
     }
 
     /// Steps `input` and everything that follows from it, over what `changes` and `base` hold.
@@ -315,6 +324,9 @@ impl Kernel {
                 InvokedBy::Event(number) => self.attempted(now, number, result, &mut step),
                 InvokedBy::Rule { .. } => {}
             },
+            Input::Confirmed { destination, challenge, result } => {
+                self.confirmation_sent(now, &destination, challenge, result, &mut step);
+            }
             Input::Delivered { job, result } => self.delivered(now, job, result, &mut step),
             Input::Gone(reply) => self.executions.activities.forget(Asker::Caller(reply)),
             Input::Unheard(answer) => self.unheard(&answer, reads, &mut step),
@@ -562,6 +574,7 @@ impl Kernel {
         for number in self.functions.overdue(now) {
             self.attempt(number, step);
         }
+        self.go_on_with_destinations(now, step);
         self.go_on_with_jobs(now, step);
         self.look_at_waiting(now, step);
         for id in self.trials.overdue(now) {

@@ -29,6 +29,7 @@ impl Kernel {
         match input {
             Input::Device(_)
             | Input::Tick
+            | Input::Confirmed { .. }
             | Input::Delivered { .. }
             | Input::Gone(_)
             | Input::ItemsRead { .. }

@@ -4,6 +4,7 @@
 //! once; its payload is parsed at most once for all rules of a message.
 
 mod action;
+pub mod destinations;
 mod ingest;
 pub mod jobs;
 mod request;
@@ -207,7 +208,7 @@ impl Rules {
                 }
                 None
             }
-            Request::Get(_) | Request::List { .. } => {
+            Request::Get(_) | Request::List { .. } | Request::Destination(_) => {
                 return Err(ApiError::new("InvalidRequestException", "this request only reads"));
             }
         };

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use stepwire_asl::Json;
 
-use super::action::Action;
+use super::action::{Action, http};
+use super::destinations;
 use super::sql::{Statement, Version};
 use super::template;
 use crate::error::ApiError;
@@ -46,6 +47,8 @@ pub enum Request {
         /// `topicRulePayload`, checked.
         payload: Json,
     },
+    /// On topic rule destinations.
+    Destination(destinations::Request),
     /// DeleteTopicRule
     Delete(Arc<str>),
     /// EnableTopicRule, or DisableTopicRule
@@ -71,13 +74,23 @@ impl Request {
                 named(&params).map(|name| Request::Enable { name, enable: false })
             }
             "ListTopicRules" => list(&params),
-            _ => return None,
+            _ => {
+                return destinations::Request::parse(operation, body)
+                    .map(|parsed| parsed.map(Request::Destination));
+            }
         })
     }
 
     /// Whether it changes nothing.
     pub fn is_read(&self) -> bool {
-        matches!(self, Request::Get(_) | Request::List { .. })
+        match self {
+            Request::Get(_) | Request::List { .. } => true,
+            Request::Destination(request) => request.is_read(),
+            Request::Create { .. }
+            | Request::Replace { .. }
+            | Request::Delete(_)
+            | Request::Enable { .. } => false,
+        }
     }
 
     /// The rule whose tags it sets, and to what.
@@ -88,8 +101,20 @@ impl Request {
             Request::Get(_)
             | Request::List { .. }
             | Request::Replace { .. }
+            | Request::Destination(_)
             | Request::Enable { .. } => None,
         }
+    }
+
+    /// The confirmation URLs of `http` actions in it that are the same for all messages: each gets a
+    /// destination. Source: AWS IoT developer guide, "HTTP" action, `confirmationUrl`.
+    pub(crate) fn confirmation_urls(&self) -> Vec<Arc<str>> {
+        let (Request::Create { payload, .. } | Request::Replace { payload, .. }) = self else {
+            return Vec::new();
+        };
+        let actions = payload.member("actions").and_then(Json::as_array).unwrap_or_default();
+        let all = actions.iter().chain(payload.member("errorAction"));
+        all.filter_map(http::confirmation_url).collect()
     }
 
     /// The rule it is about; empty for a list.
@@ -101,7 +126,7 @@ impl Request {
             | Request::Replace { name, .. }
             | Request::Delete(name)
             | Request::Enable { name, .. } => name,
-            Request::List { .. } => NONE.get_or_init(|| "".into()),
+            Request::List { .. } | Request::Destination(_) => NONE.get_or_init(|| "".into()),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use stepwire_asl::Json;
 
-use super::{Request, RuleRecord, rule_key, stored};
+use super::{Request, RuleRecord, destinations, rule_key, stored};
 use crate::error::ApiError;
 use crate::read::{Key, Range, Read};
 use crate::record::{Corrupt, KeyBuilder, Space};
@@ -27,6 +27,7 @@ pub fn answer(request: &Request, read: &dyn Read, settings: &Settings) -> Result
             members.extend(next.map(|next| ("nextToken", Json::String(next))));
             Ok(Json::object(members))
         }
+        Request::Destination(request) => destinations::answer(request, read, settings),
         _ => Err(ApiError::new("InvalidRequestException", "this request changes something")),
     }
 }

@@ -13,7 +13,7 @@ use stepwire_core::rules::template::Template;
 
 /// What became of a case.
 #[derive(Debug, PartialEq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// What goes on: its value, and its bytes as text.
     Output(Json, String),
     /// The filter or `WHERE` says no.
@@ -23,7 +23,7 @@ pub enum Outcome {
 }
 
 /// Evaluates a case.
-pub fn run(case: &Json) -> Outcome {
+pub(crate) fn run(case: &Json) -> Outcome {
     let text = |member: &str| case.member(member).and_then(Json::as_str);
     let version = text("sqlVersion").and_then(Version::named).unwrap_or_default();
     let statement = match Statement::parse(text("sql").unwrap_or_default(), version) {

@@ -7,6 +7,7 @@ use stepwire_core::effect::Report;
 use stepwire_core::executions::map_runs::files::Found;
 use stepwire_core::functions::Invoked;
 use stepwire_core::record::Space;
+use stepwire_core::rules::destinations::Confirmation;
 use stepwire_core::{Effect, Input};
 
 use super::{Crashes, Event, Way, World};
@@ -187,6 +188,12 @@ impl World {
                 let takes = self.dice.between(1, 30);
                 let returned = Input::FunctionReturned { caller, request_id, result };
                 self.at(takes, Event::Returned(self.life, Box::new(returned)));
+            }
+            Effect::Confirm(confirmation) => {
+                let Confirmation { destination, challenge, .. } = *confirmation;
+                let takes = self.dice.between(5, 50);
+                let sent = Input::Confirmed { destination, challenge, result: Ok(()) };
+                self.at(takes, Event::Returned(self.life, Box::new(sent)));
             }
             Effect::Deliver { job, .. } => {
                 let takes = self.dice.between(5, 50);

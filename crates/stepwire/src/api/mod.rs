@@ -2,6 +2,7 @@
 
 mod certificates;
 mod chunked;
+pub(crate) mod confirm;
 pub(crate) mod device;
 mod iot;
 mod lambda;

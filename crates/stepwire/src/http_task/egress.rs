@@ -12,7 +12,7 @@ use super::{runtime, socket};
 /// checked when they are resolved, by [`PublicOnly`].
 pub(super) fn check(url: &Url) -> Result<(), Failure> {
     let Some(host) = url.host_str() else {
-        return Err(runtime("`ApiEndpoint` names no host"));
+        return Err(runtime("the URL names no host"));
     };
     // URLs write an IPv6 address in brackets, and every way to write IPv4 as four decimals.
     let address = host.trim_start_matches('[').trim_end_matches(']').parse().ok();
@@ -21,7 +21,7 @@ pub(super) fn check(url: &Url) -> Result<(), Failure> {
     }
     if url.scheme() != "https" {
         return Err(runtime(
-            "`ApiEndpoint` must start with `https://` (`--http-allow HOST:PORT` lifts this for one host)",
+            "the URL must start with `https://` (`--http-allow HOST:PORT` lifts this for one host)",
         ));
     }
     Ok(())

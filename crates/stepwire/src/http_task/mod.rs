@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use reqwest::{Client, ClientBuilder, Response, StatusCode, redirect};
+use reqwest::{Client, ClientBuilder, Response, StatusCode, Url, redirect};
 use stepwire_asl::{Failure, Json};
 
 use self::connection::Token;
@@ -138,10 +138,15 @@ impl HttpTasks {
     }
 
     fn client_for(&self, outgoing: &Outgoing) -> Result<&Client, Failure> {
-        if self.allowed.iter().any(|allowed| allowed.names(&outgoing.url)) {
+        self.client_to(&outgoing.url)
+    }
+
+    /// The client for requests to `url`, if any may leave for it.
+    pub(crate) fn client_to(&self, url: &Url) -> Result<&Client, Failure> {
+        if self.allowed.iter().any(|allowed| allowed.names(url)) {
             return Ok(&self.trusted);
         }
-        egress::check(&outgoing.url)?;
+        egress::check(url)?;
         Ok(&self.public)
     }
 }
@@ -196,7 +201,7 @@ async fn body_of(mut response: Response) -> Result<Vec<u8>, Failure> {
 }
 
 /// An error and its causes in one line, without the URL: it may hold secrets.
-fn chain(error: &reqwest::Error) -> String {
+pub(crate) fn chain(error: &reqwest::Error) -> String {
     let what = if error.is_connect() { "cannot connect" } else { "the exchange failed" };
     let mut text = what.to_owned();
     let mut cause = std::error::Error::source(error);

@@ -115,6 +115,10 @@ async fn handle(
     connection.heard.notify_one();
     let (parts, body) = request.into_parts();
     let mut response = match foreign(&connection.port, &parts) {
+        // Whoever has the token may come by any name of this host, and without a key.
+        _ if api::confirm::is_visit(&parts) => {
+            api::confirm::answer(&connection.port.rim.node, &parts).await
+        }
         Some(why) => api::refused_early(StatusCode::FORBIDDEN, "AccessDeniedException", why),
         None if parts.method == Method::GET && parts.uri.path() == websocket::PATH => {
             connection.open_websocket(parts)

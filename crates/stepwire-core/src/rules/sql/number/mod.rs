@@ -2,18 +2,20 @@
 //!
 //! Source: AWS IoT SQL reference, "Data types".
 
+mod text;
+
 use std::cmp::Ordering;
 use std::num::NonZeroU64;
 
-use bigdecimal::num_bigint::BigInt;
+use bigdecimal::num_bigint::Sign;
 use bigdecimal::{BigDecimal, RoundingMode, Zero as _};
 use stepwire_asl::Json;
 use stepwire_asl::json;
 
+use text::{is_literal, read, written};
+
 /// Significant digits of a number.
 const DIGITS: NonZeroU64 = NonZeroU64::MIN.saturating_add(33);
-/// Digits of a text that are looked at: one more than are kept, and one that stands for the rest.
-const DIGITS_READ: usize = 36;
 /// A first digit stands for at most this power of ten, and at least for the same negative one.
 const POWER_MAX: i64 = 999;
 /// Powers of ten at which numbers are written without an exponent: of 1E-6, as 0.000001.
@@ -46,26 +48,8 @@ impl Number {
 
     /// The number that text writes, by the reference's pattern `^-?\d+(\.\d+)?((?i)E-?\d+)?$`.
     pub fn written(text: &str) -> Option<Number> {
-        let (mantissa, exponent) = match text.find(['e', 'E']) {
-            Some(at) => (&text[..at], Some(&text[at + 1..])),
-            None => (text, None),
-        };
-        let mantissa = mantissa.strip_prefix('-').unwrap_or(mantissa);
-        let (whole, fraction) = match mantissa.split_once('.') {
-            Some((whole, fraction)) => (whole, Some(fraction)),
-            None => (mantissa, None),
-        };
-        let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        let exponent_fits = exponent.is_none_or(|e| digits(e.strip_prefix('-').unwrap_or(e)));
-        if !digits(whole) || !fraction.is_none_or(digits) || !exponent_fits {
-            return None;
-        }
-        let value = read(text)?;
-        if fraction.is_none() && exponent.is_none() {
-            Number::whole(value)
-        } else {
-            Number::decimal(value)
-        }
+        let value = is_literal(text).then(|| read(text))??;
+        if text.contains(['.', 'e', 'E']) { Number::decimal(value) } else { Number::whole(value) }
     }
 
     /// A double as a Decimal; `None` unless finite.
@@ -139,14 +123,15 @@ impl Number {
         match self.0 {
             Repr::Int(int) => int.signum(),
             Repr::Large(ref value) | Repr::Decimal(ref value) => match value.sign() {
-                bigdecimal::num_bigint::Sign::Minus => -1,
-                bigdecimal::num_bigint::Sign::NoSign => 0,
-                bigdecimal::num_bigint::Sign::Plus => 1,
+                Sign::Minus => -1,
+                Sign::NoSign => 0,
+                Sign::Plus => 1,
             },
         }
     }
 
     /// Its opposite, of the same type.
+    #[must_use]
     pub fn negated(&self) -> Number {
         match &self.0 {
             Repr::Int(int) => match int.checked_neg() {
@@ -161,26 +146,31 @@ impl Number {
     }
 
     /// Its distance from zero, of the same type.
+    #[must_use]
     pub fn abs(&self) -> Number {
         if self.sign() < 0 { self.negated() } else { self.clone() }
     }
 
     /// The nearest Int at or below; a Decimal where an Int has not so many digits.
+    #[must_use]
     pub fn floor(&self) -> Number {
         self.to_whole(RoundingMode::Floor)
     }
 
     /// The nearest Int at or above; a Decimal where an Int has not so many digits.
+    #[must_use]
     pub fn ceil(&self) -> Number {
         self.to_whole(RoundingMode::Ceiling)
     }
 
     /// The nearest Int, of two the one away from zero.
+    #[must_use]
     pub fn round(&self) -> Number {
         self.to_whole(RoundingMode::HalfUp)
     }
 
     /// The Int without the fraction.
+    #[must_use]
     pub fn truncated(&self) -> Number {
         self.to_whole(RoundingMode::Down)
     }
@@ -191,6 +181,7 @@ impl Number {
     }
 
     /// With at most `count` places behind the point, the others cut off; of the same type.
+    #[must_use]
     pub fn with_places(&self, count: u32) -> Number {
         let Repr::Decimal(value) = &self.0 else { return self.clone() };
         Number(Repr::Decimal(places(value, i64::from(count), RoundingMode::Down).normalized()))
@@ -365,204 +356,5 @@ fn places(value: &BigDecimal, count: i64, mode: RoundingMode) -> BigDecimal {
     value.with_scale_round(count, mode)
 }
 
-/// The value of a number as JSON writes it, of at most [`DIGITS_READ`] digits; zero when it is too
-/// small, `None` when it is too large.
-fn read(text: &str) -> Option<BigDecimal> {
-    let (mantissa, exponent) = match text.find(['e', 'E']) {
-        Some(at) => (&text[..at], &text[at + 1..]),
-        None => (text, "0"),
-    };
-    let minus = mantissa.starts_with('-');
-    let mantissa = mantissa.trim_start_matches('-');
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let all = || whole.bytes().chain(fraction.bytes());
-    let zeros = all().take_while(|digit| *digit == b'0').count();
-    let count = whole.len() + fraction.len() - zeros;
-    if count == 0 {
-        return Some(BigDecimal::zero());
-    }
-    let small = exponent.starts_with('-');
-    let Ok(exponent) = exponent.parse::<i64>() else {
-        return small.then(BigDecimal::zero);
-    };
-    let point = i64::try_from(whole.len()).ok()? - i64::try_from(zeros).ok()?;
-    let power = exponent.saturating_add(point) - 1;
-    if power > POWER_MAX + 1 {
-        return None;
-    }
-    if power < -POWER_MAX - 1 {
-        return Some(BigDecimal::zero());
-    }
-    let mut digits: Vec<u8> = all().skip(zeros).take(DIGITS_READ).collect();
-    let rest = all().skip(zeros + DIGITS_READ).any(|digit| digit != b'0');
-    // A last digit of 0 or 5 must not hide that more follows.
-    if let (true, Some(last @ (b'0' | b'5'))) = (rest, digits.last_mut()) {
-        *last += 1;
-    }
-    let length = digits.len() as i64;
-    let value: u128 = std::str::from_utf8(&digits).ok()?.parse().ok()?;
-    let value = BigInt::from(value);
-    Some(BigDecimal::new(if minus { -value } else { value }, length - 1 - power))
-}
-
-/// A Decimal as JSON writes it.
-fn written(value: &BigDecimal) -> String {
-    let (digits, scale) = value.as_bigint_and_exponent();
-    let digits = digits.to_string();
-    let (sign, digits) = match digits.strip_prefix('-') {
-        Some(digits) => ("-", digits),
-        None => ("", digits.as_str()),
-    };
-    let power = digits.len() as i64 - 1 - scale;
-    if digits == "0" {
-        return "0.0".to_owned();
-    }
-    if !PLAIN.contains(&power) {
-        let (first, rest) = digits.split_at(1);
-        let point = if rest.is_empty() { "" } else { "." };
-        let plus = if power > 0 { "+" } else { "" };
-        return format!("{sign}{first}{point}{rest}E{plus}{power}");
-    }
-    let zeros = |count: i64| "0".repeat(usize::try_from(count).unwrap_or(0));
-    if scale <= 0 {
-        return format!("{sign}{digits}{}.0", zeros(-scale));
-    }
-    let digits = format!("{}{digits}", zeros(-power));
-    let at = digits.len() - usize::try_from(scale).unwrap_or(0);
-    format!("{sign}{}.{}", &digits[..at], &digits[at..])
-}
-
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
-mod tests {
-    use super::*;
-
-    fn number(text: &str) -> Number {
-        Number::of(&json::Number::from_text(text).unwrap()).unwrap()
-    }
-
-    #[test]
-    fn numbers_are_written_so_that_they_read_the_same() {
-        for (text, expected) in [
-            ("0", "0"),
-            ("-0", "0"),
-            ("5", "5"),
-            ("5.0", "5.0"),
-            ("5e0", "5.0"),
-            ("-12.50", "-12.5"),
-            ("0.1", "0.1"),
-            ("0.000001", "0.000001"),
-            ("0.0000001", "1E-7"),
-            ("1e33", "1000000000000000000000000000000000.0"),
-            ("1e34", "1E+34"),
-            ("12e40", "1.2E+41"),
-            ("-5E-12", "-5E-12"),
-            ("9223372036854775807", "9223372036854775807"),
-            ("9223372036854775808", "9223372036854775808"),
-            ("1234567890123456789012345678901234", "1234567890123456789012345678901234"),
-            ("12345678901234567890123456789012345", "1.234567890123456789012345678901234E+34"),
-            ("1e999", "1E+999"),
-            ("9.99e999", "9.99E+999"),
-            ("1e-999", "1E-999"),
-            ("1e-1000", "0.0"),
-            ("1e-99999999999999999999999", "0.0"),
-            ("0e99999999999999999999999", "0.0"),
-        ] {
-            assert_eq!(number(text).text(), expected, "{text}");
-            assert_eq!(number(expected).text(), expected);
-        }
-    }
-
-    #[test]
-    fn the_thirty_fourth_digit_is_rounded_half_to_even() {
-        let kept = "1.23456789012345678901234567890123";
-        for (behind, last) in [
-            ("45", "4"),
-            ("450000000000000000000000", "4"),
-            ("450000000000000000000001", "5"),
-            ("35", "4"),
-            ("349999999999999999999999", "3"),
-            ("46", "5"),
-        ] {
-            assert_eq!(number(&format!("{kept}{behind}")).text(), format!("{kept}{last}"));
-        }
-    }
-
-    #[test]
-    fn what_is_too_large_is_no_number() {
-        for text in ["1e1000", "1e9999999999", "-1e99999999999999999999999", "10e999"] {
-            assert!(Number::of(&json::Number::from_text(text).unwrap()).is_none(), "{text}");
-        }
-        assert!(number("1e600").times(&number("1e600")).is_none());
-        assert!(number("9e999").plus(&number("9e999")).is_none());
-        assert!(number("1e-600").times(&number("1e-600")).unwrap().sign() == 0);
-    }
-
-    #[test]
-    fn ints_stay_ints_and_decimals_are_exact() {
-        let text = |value: Option<Number>| value.unwrap().text();
-        assert_eq!(text(number("0.1").plus(&number("0.2"))), "0.3");
-        assert_eq!(text(number("7").divided_by(&number("2"))), "3");
-        assert_eq!(text(number("-7").divided_by(&number("2"))), "-3");
-        assert_eq!(text(number("7.0").divided_by(&number("2"))), "3.5");
-        assert_eq!(text(number("1.0").divided_by(&number("3"))), format!("0.{}", "3".repeat(34)));
-        assert_eq!(text(number("-7").modulo(&number("4"))), "-3");
-        assert_eq!(text(number("8.5").modulo(&number("3"))), "2.5");
-        assert_eq!(text(number("9223372036854775807").plus(&number("1"))), "9223372036854775808");
-        assert_eq!(
-            text(number("-9223372036854775808").minus(&number("1"))),
-            "-9223372036854775809"
-        );
-        let large = number("9223372036854775808");
-        assert_eq!(text(large.minus(&number("1"))), "9223372036854775807");
-        assert_eq!(large.minus(&number("1")).unwrap().as_i64(), Some(i64::MAX));
-        assert_eq!(text(large.times(&large)), "8.507059173023461586584365185794205E+37");
-        assert_eq!(text(number("-9223372036854775808").divided_by(&number("-1"))), large.text());
-        assert_eq!(text(number("1e999").plus(&number("1e-999"))), "1E+999");
-        assert!(number("1").divided_by(&number("0.0")).is_none());
-    }
-
-    #[test]
-    fn wholes_are_found_on_either_side() {
-        for (text, floor, ceil, round, cut) in [
-            ("1.5", "1", "2", "2", "1"),
-            ("-1.5", "-2", "-1", "-2", "-1"),
-            ("1.2", "1", "2", "1", "1"),
-            ("-0.4", "-1", "0", "0", "0"),
-            ("3.0", "3", "3", "3", "3"),
-            ("7", "7", "7", "7", "7"),
-            ("1e3", "1000", "1000", "1000", "1000"),
-            ("1e-900", "0", "1", "0", "0"),
-        ] {
-            let number = number(text);
-            let found = [number.floor(), number.ceil(), number.round(), number.truncated()];
-            assert_eq!(found.map(|number| number.text()), [floor, ceil, round, cut], "{text}");
-        }
-        assert_eq!(number("2.888").with_places(2).text(), "2.88");
-        assert_eq!(number("-2.888").with_places(0).text(), "-2.0");
-    }
-
-    #[test]
-    fn order_is_by_value() {
-        assert_eq!(number("1"), number("1.0"));
-        assert_eq!(number("1e2"), number("100"));
-        assert!(number("-1e999") < number("-1e-999"));
-        assert!(number("1e-999") < number("1e999"));
-        assert!(number("0.30000000000000000000000000000001") > number("0.3"));
-        assert!(number("9007199254740993") > number("9007199254740992"));
-        assert_eq!(number("0.0").cmp(&number("0")), Ordering::Equal);
-    }
-
-    #[test]
-    fn text_writes_a_number_by_the_pattern_of_the_reference() {
-        for (text, expected) in
-            [("0", "0"), ("-1.2", "-1.2"), ("5E-12", "5E-12"), ("007", "7"), ("5e3", "5000.0")]
-        {
-            assert_eq!(Number::written(text).unwrap().text(), expected);
-        }
-        for text in ["", "-", ".5", "5.", " 5", "5 ", "+5", "1e", "1e+5", "1.e5", "0x1", "NaN", "١"]
-        {
-            assert!(Number::written(text).is_none(), "{text}");
-        }
-    }
-}
+mod tests;
