@@ -75,7 +75,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<(Token, usize)>, Fault> {
             let from = open == 0 && rest[..end].eq_ignore_ascii_case("FROM") && !named(&tokens);
             tokens.push((Token::Word(rest[..end].to_owned()), at));
             at += end;
-            if let (true, Some((filter, begin))) = (from, bare_filter(text, at)) {
+            if from && let Some((filter, begin)) = bare_filter(text, at) {
                 at = begin + filter.len();
                 tokens.push((Token::Bare(filter.to_owned()), begin));
             }
