@@ -478,6 +478,30 @@ def test_rules_see_who_published_over_https(open_node, publisher, name):
         assert seen == {"p": sender.certificate.split("/")[1], "c": "n/a", "ip": "127.0.0.1"}
 
 
+def test_basic_ingest_goes_through_every_door(open_node, gateway, publisher, name):
+    """Over HTTPS and over WebSocket, as far as the policy allows."""
+    sender = publisher(allow("Publish", f"$aws/rules/{name}/*"))
+    rule = {
+        "sql": "SELECT n, topic() AS t, clientid() AS c FROM 'a/#'",
+        "awsIotSqlVersion": "2016-03-23",
+        "actions": [{"republish": {"roleArn": "arn:aws:iam::000000000000:role/r",
+                                   "topic": f"seen/{name}", "qos": 1}}],
+    }
+    open_node.iot().create_topic_rule(ruleName=name, topicRulePayload=rule)
+    path = presigned(open_node.https_port, open_node.keys)
+    with Client(f"{name}-ws", open_node.https_port, path, context(open_node)) as one:
+        one.mqtt.subscribe(f"seen/{name}", 1)
+        assert one.subscribed.wait(10)
+        one.mqtt.publish(f"$aws/rules/{name}/a/b", '{"n": 1}', 1).wait_for_publish(10)
+        path = f"/topics/%24aws/rules/{name}/a/b?qos=1"
+        assert post(open_node, path, b'{"n": 2}', device=sender)[0] == 200
+        assert post(open_node, "/topics/$aws/rules/other/a", device=sender)[0] == 403
+        seen = [json.loads(one.messages.get(timeout=10).payload) for _ in range(2)]
+    assert seen == [{"n": 1, "t": "a/b", "c": f"{name}-ws"}, {"n": 2, "t": "a/b", "c": "n/a"}]
+    status, answer, _ = post(open_node, f"/topics/$aws/rules/{name}?retain=true", device=gateway)
+    assert status == 400 and "Basic Ingest" in answer["message"]
+
+
 def test_what_cannot_be_published_over_https_is_refused(open_node, gateway):
     for path, body, status in [
         ("/topics/a?qos=2", b"", 400),

@@ -134,6 +134,15 @@ pub enum Report {
         /// Why.
         why: Arc<str>,
     },
+    /// A message of Basic Ingest names a rule that does not run.
+    RuleNotFound {
+        /// The rule.
+        rule: Arc<str>,
+        /// Topic of the message.
+        topic: Arc<str>,
+        /// Why it does not run.
+        why: &'static str,
+    },
     /// An answer completed no task.
     AnswerRefused {
         /// The rule that took it.

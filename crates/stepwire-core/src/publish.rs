@@ -11,6 +11,7 @@ use crate::broker;
 use crate::error::ApiError;
 use crate::message::{Message, Origin, Properties, QoS};
 use crate::params::Params;
+use crate::rules::Ingest;
 
 const INVALID: &str = "InvalidRequestException";
 /// What a message expiry may be, in seconds; others are taken for the nearest of these, as on AWS.
@@ -68,7 +69,8 @@ impl Publish {
         Publish::to(p.text("topic")?, payload, qos, retain, properties)
     }
 
-    /// A message to `topic`, if clients could be sent it: no wildcards, not empty, not reserved.
+    /// A message to `topic`: no wildcards, not empty, not reserved. Only one of Basic Ingest
+    /// ([`Ingest`]) may begin with `$`, which is not retained.
     pub fn to(
         topic: &str,
         payload: Bytes,
@@ -80,8 +82,12 @@ impl Publish {
         if topic.is_empty() || topic.len() > 65_535 || topic.contains(['+', '#', '\0']) {
             return refuse("the topic must be 1 to 65535 bytes without `+`, `#` and NUL");
         }
-        if topic.starts_with('$') {
+        let ingested = Ingest::of(topic).is_some();
+        if topic.starts_with('$') && !ingested {
             return refuse("topics that begin with `$` are reserved");
+        }
+        if ingested && retain {
+            return refuse("nothing is retained on topics of Basic Ingest");
         }
         if qos == QoS::ExactlyOnce {
             return refuse("`qos` must be 0 or 1");
@@ -91,8 +97,7 @@ impl Publish {
 
     /// Refuses a message that no client could send or be sent.
     pub(crate) fn within(&self, limits: &broker::Limits) -> Result<(), ApiError> {
-        let levels = self.topic.split('/').count();
-        if self.topic.len() > limits.topic_bytes_max || levels > limits.topic_levels_max {
+        if !broker::is_topic_name(&self.topic, limits) {
             let (bytes, levels) = (limits.topic_bytes_max, limits.topic_levels_max);
             let message = format!("a topic has at most {bytes} bytes and {levels} levels");
             return Err(ApiError::new(INVALID, message));
@@ -241,6 +246,8 @@ mod tests {
             (r#"{"topic":"a","messageExpiry":-1}"#, "messageExpiry"),
             (r#"{"topic":"a","colour":"red"}"#, "colour"),
             (r#"{"topic":"$aws/x"}"#, "reserved"),
+            (r#"{"topic":"$aws/rules/"}"#, "reserved"),
+            (r#"{"topic":"$aws/rules/r/a","retain":true}"#, "retained"),
             (r#"{"topic":"a/+"}"#, "topic"),
             (r"{}", "topic"),
         ] {

@@ -306,6 +306,11 @@ fn log(report: &Report, warnings: &Warnings) {
         Report::RuleFailed { rule, topic, why } => {
             tracing::warn!("rule `{rule}` failed for a message on `{topic}`: {why}");
         }
+        Report::RuleNotFound { rule, topic, why } => {
+            let key = format!("{rule} {why}");
+            let text = format_args!("a message on `{topic}` reached no rule `{rule}`: {why}");
+            warnings.warn("rule not found", &key, text);
+        }
         Report::AnswerRefused { rule, device, operation, why } => {
             tracing::warn!("rule `{rule}`: answer of `{device}` to `{operation}` not taken: {why}");
         }

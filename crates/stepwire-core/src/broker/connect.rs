@@ -14,6 +14,7 @@ use super::write::Write;
 use super::{Action, Asked, Broker, ConnectAttributes, ConnectionId, Limits, Refusal, Turn};
 use crate::message::{Client, Profile, QoS};
 use crate::mqtt::{ConnAck, Connect, Packet, ReasonCode, Version, Will};
+use crate::rules::Ingest;
 
 impl Broker {
     pub(super) fn connect(
@@ -276,7 +277,9 @@ pub(super) fn may_publish_will(
     turn: &Turn<'_>,
 ) -> Result<(), Action> {
     let allows = |action| turn.authorize.allows(client, action, &will.topic);
-    if is_reserved(&will.topic) || !allows(Action::Publish) {
+    // AWS takes no wills for topics that begin with `$aws`, those of Basic Ingest among them.
+    let reserved = is_reserved(&will.topic) || Ingest::of(&will.topic).is_some();
+    if reserved || !allows(Action::Publish) {
         return Err(Action::Publish);
     }
     if will.retain && !allows(Action::RetainPublish) {

@@ -61,6 +61,7 @@ use crate::message::{Message, Origin};
 use crate::mqtt::{Connect, Packet, ReasonCode};
 use crate::rate::Bucket;
 use crate::record::Space;
+use crate::rules::Ingest;
 use crate::settings::Settings;
 use api::{Awaited, Confirmation};
 use ending::Ending;
@@ -360,8 +361,11 @@ impl Broker {
     }
 
     /// Takes a message in: retains it if asked to, and routes it. The caller adds it to
-    /// `out.messages`. Whether somebody got it, or will.
+    /// `out.messages`. Whether somebody got it, or will; one of Basic Ingest is for its rule alone.
     fn accept(&mut self, message: &Message, from: Option<SessionId>, turn: &mut Turn<'_>) -> bool {
+        if Ingest::of(&message.topic).is_some() {
+            return true;
+        }
         if message.retain {
             self.retain(message, turn);
         }

@@ -10,6 +10,7 @@ use super::write::Write;
 use super::{Action, Broker, Cause, Limits, Overrun, Turn};
 use crate::message::{Client, Message, Origin, QoS};
 use crate::mqtt::{Ack, Packet, PacketId, Publish, ReasonCode, Version};
+use crate::rules::Ingest;
 
 impl Broker {
     pub(super) fn client_publish(
@@ -210,6 +211,9 @@ fn permit(
     }
     if !allows(Action::Publish) {
         return Err((Action::Publish, "not authorized"));
+    }
+    if publish.retain && Ingest::of(&publish.topic).is_some() {
+        return Err((Action::RetainPublish, "nothing is retained on topics of Basic Ingest"));
     }
     if publish.retain && !allows(Action::RetainPublish) {
         return Err((Action::RetainPublish, "not authorized"));

@@ -11,6 +11,7 @@ use crate::mqtt::{
     Packet, PacketId, ReasonCode, RetainHandling, SubAck, Subscribe, SubscriptionOptions,
     Unsubscribe, Version, varint_len,
 };
+use crate::rules::Ingest;
 
 impl Broker {
     pub(super) fn client_subscribe(
@@ -90,8 +91,12 @@ impl Broker {
         let session = self.sessions.get(id).ok_or(ReasonCode::UnspecifiedError)?;
         let client = &session.record.client;
         let limits = turn.limits_of(client.profile);
-        if Filter::parse(filter, limits).is_none() {
+        let Some(Filter { path, .. }) = Filter::parse(filter, limits) else {
             return Err(ReasonCode::TopicFilterInvalid);
+        };
+        if Ingest::covers(path) {
+            turn.refuse(&client.id, Action::Subscribe, filter, "Basic Ingest delivers to nobody");
+            return Err(ReasonCode::NotAuthorized);
         }
         if !turn.authorize.allows(client, Action::Subscribe, filter) {
             turn.refuse(&client.id, Action::Subscribe, filter, "not authorized");

@@ -1,6 +1,7 @@
 //! Topic names and topic filters (MQTT 5.0, 4.7).
 
 use super::limits::Limits;
+use crate::rules::Ingest;
 
 /// A topic filter taken apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,15 +107,14 @@ fn fits(text: &str, counted: &str, limits: &Limits) -> bool {
 
 /// The topic without `$aws/rules/<rule>/` (Basic Ingest).
 fn without_rule(topic: &str) -> &str {
-    let rest = topic.strip_prefix("$aws/rules/").and_then(|rest| rest.split_once('/'));
-    rest.map_or(topic, |(_, rest)| rest)
+    Ingest::of(topic).map_or(topic, |ingest| ingest.topic)
 }
 
-/// Whether only the service may publish to `topic`.
+/// Whether only the service may publish to `topic`. To those of Basic Ingest anybody may.
 pub(super) fn is_reserved(topic: &str) -> bool {
     let Some(rest) = topic.strip_prefix('$') else { return false };
     let first = rest.split('/').next().unwrap_or(rest);
-    matches!(first, "aws" | "SYS" | "share")
+    matches!(first, "aws" | "SYS" | "share") && Ingest::of(topic).is_none()
 }
 
 #[cfg(test)]
@@ -221,6 +221,8 @@ mod tests {
     fn clients_cannot_publish_to_topics_of_the_service() {
         assert!(is_reserved("$aws/events/presence/connected/x"));
         assert!(is_reserved("$SYS"));
+        assert!(is_reserved("$aws/rules/"));
+        assert!(!is_reserved("$aws/rules/a_rule/b"));
         assert!(!is_reserved("$TopicA/B"));
         assert!(!is_reserved("aws/x"));
     }

@@ -35,7 +35,7 @@ use crate::registry::Registry;
 use crate::registry::search::Run;
 use crate::rules::destinations::Destinations;
 use crate::rules::jobs::{Evaluation, Jobs};
-use crate::rules::{Rules, Taken};
+use crate::rules::{RuleNotFound, Rules, Taken};
 use crate::settings::Settings;
 use crate::tables::Tables;
 use crate::test_state::Trials;
@@ -564,7 +564,12 @@ impl Kernel {
             let mut taken = Taken::default();
             self.salt = self.salt.wrapping_add(1);
             let salt = self.salt ^ (message.at.0 as u64).rotate_left(20);
-            self.rules.evaluate(&message, &self.settings, salt, &self.jobs, &mut taken);
+            let evaluated =
+                self.rules.evaluate(&message, &self.settings, salt, &self.jobs, &mut taken);
+            if let Err(RuleNotFound { rule, why }) = evaluated {
+                let topic = Arc::clone(&message.topic);
+                step.effects.push(Effect::Report(Report::RuleNotFound { rule, topic, why }));
+            }
             let Taken { matched, asking } = taken;
             if matched.is_empty() && asking.is_empty() {
                 continue;

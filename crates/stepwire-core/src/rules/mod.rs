@@ -5,6 +5,7 @@
 
 mod action;
 pub mod destinations;
+mod ingest;
 pub mod jobs;
 mod request;
 pub mod sql;
@@ -12,6 +13,7 @@ pub mod template;
 mod tree;
 mod view;
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -20,6 +22,7 @@ use stepwire_asl::{Json, Timestamp};
 
 pub use action::http::{Batch, HttpDelivery, Sign};
 pub use action::{Action, Failure, Outcome, Resolved};
+pub use ingest::Ingest;
 pub use request::Request;
 pub use view::answer;
 
@@ -79,6 +82,30 @@ pub(crate) struct Rule {
     error_action: Option<Action>,
 }
 
+/// A rule in the tree of filters: it is the same, and in order, by its name.
+#[derive(Debug, Clone)]
+struct Filed(Arc<Rule>);
+
+impl PartialEq for Filed {
+    fn eq(&self, other: &Filed) -> bool {
+        self.0.name == other.0.name
+    }
+}
+
+impl Eq for Filed {}
+
+impl PartialOrd for Filed {
+    fn partial_cmp(&self, other: &Filed) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Filed {
+    fn cmp(&self, other: &Filed) -> Ordering {
+        self.0.name.cmp(&other.0.name)
+    }
+}
+
 /// One rule's run on one message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Run {
@@ -131,7 +158,7 @@ pub struct Rules {
     records: BTreeMap<Arc<str>, RuleRecord>,
     /// Derived from `records`: those that are not disabled.
     active: BTreeMap<Arc<str>, Arc<Rule>>,
-    filters: FilterTree,
+    filters: FilterTree<Filed>,
 }
 
 impl Rules {
@@ -145,16 +172,17 @@ impl Rules {
         if let Some(rule) = self.active.remove(name)
             && let Some(filter) = &rule.statement.from
         {
-            self.filters.remove(filter, name);
+            self.filters.remove(filter, &Filed(Arc::clone(&rule)));
         }
         let Some(record) = record else { return };
         self.records.insert(Arc::clone(name), record.clone());
         // A payload is checked before it is recorded.
         if let (false, Ok(rule)) = (record.disabled, Rule::compile(name, &record.payload)) {
+            let rule = Arc::new(rule);
             if let Some(filter) = &rule.statement.from {
-                self.filters.insert(filter, name);
+                self.filters.insert(filter, Filed(Arc::clone(&rule)));
             }
-            self.active.insert(Arc::clone(name), Arc::new(rule));
+            self.active.insert(Arc::clone(name), rule);
         }
     }
 
@@ -229,7 +257,11 @@ impl Rules {
         Ok(Json::Object(Arc::default()))
     }
 
-    /// What the rules make of a message: costs what the matching ones cost.
+    /// What the rules make of a message: costs what the matching ones cost, and allocates nothing
+    /// when there are none.
+    ///
+    /// A message of Basic Ingest is for the rule that it names, whatever that one's filter, and is
+    /// refused if there is none that is enabled.
     pub(crate) fn evaluate(
         &self,
         message: &Message,
@@ -237,36 +269,48 @@ impl Rules {
         salt: u64,
         jobs: &Jobs,
         out: &mut Taken,
-    ) {
-        let ingested = message.topic.strip_prefix("$aws/rules/");
-        let names = match ingested {
-            // Basic Ingest names its rule.
-            Some(rest) => {
-                let name = rest.split('/').next().unwrap_or_default();
-                self.active
-                    .get_key_value(name)
-                    .map(|(name, _)| Arc::clone(name))
-                    .into_iter()
-                    .collect()
-            }
-            None => self.filters.matching(&message.topic),
+    ) -> Result<(), RuleNotFound> {
+        let named;
+        let matching;
+        let rules: &[&Filed] = if let Some(ingest) = Ingest::of(&message.topic) {
+            let rule = self.active.get(ingest.rule).ok_or_else(|| self.not_found(ingest.rule))?;
+            named = Filed(Arc::clone(rule));
+            &[&named]
+        } else {
+            matching = self.filters.matching(&message.topic);
+            &matching
         };
-        if names.is_empty() {
-            return;
+        if rules.is_empty() {
+            return Ok(());
         }
         let payload = Json::parse_bytes(&message.payload).ok();
-        for (at, name) in names.iter().enumerate() {
-            let Some(rule) = self.active.get(name) else { continue };
+        for (at, Filed(rule)) in rules.iter().enumerate() {
             let salt = salt.wrapping_add((at as u64) << 40);
             let facts = Facts::new(message, payload.as_ref(), settings, salt).asking(&NotYet);
             let matched = rule.run(&facts);
-            if facts.open().is_empty() && !jobs.is_waited_for(name, message) {
+            if facts.open().is_empty() && !jobs.is_waited_for(&rule.name, message) {
                 out.matched.extend(matched);
             } else {
                 out.asking.push((Arc::clone(rule), salt));
             }
         }
+        Ok(())
     }
+
+    fn not_found(&self, rule: &str) -> RuleNotFound {
+        let why = if self.has(rule) { "it is disabled" } else { "there is no rule of this name" };
+        RuleNotFound { rule: rule.into(), why }
+    }
+}
+
+/// A message of Basic Ingest names a rule that does not run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub struct RuleNotFound {
+    /// The rule.
+    pub rule: Arc<str>,
+    /// Why it does not run.
+    pub why: &'static str,
 }
 
 impl Rules {

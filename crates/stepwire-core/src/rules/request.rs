@@ -164,12 +164,16 @@ fn named(params: &Params<'_>) -> Result<Arc<str>, ApiError> {
 /// `[a-zA-Z0-9_]{1,128}`
 fn rule_name(params: &Params<'_>) -> Result<Arc<str>, ApiError> {
     let name = params.text("ruleName")?;
-    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    if name.is_empty() || name.len() > 128 || !name.chars().all(fits) {
+    if !is_rule_name(name) {
         let why = "it must match [a-zA-Z0-9_]+ and have at most 128 characters";
         return Err(params.invalid("ruleName", why));
     }
     Ok(name.into())
+}
+
+fn is_rule_name(text: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    !text.is_empty() && text.len() <= 128 && text.chars().all(fits)
 }
 
 fn list(params: &Params<'_>) -> Result<Request, ApiError> {
@@ -179,11 +183,15 @@ fn list(params: &Params<'_>) -> Result<Request, ApiError> {
         Some(limit @ 1..=10_000) => limit as usize,
         Some(_) => return Err(params.invalid("maxResults", "it must be 1 to 10000")),
     };
+    let after = params.optional_text("nextToken")?;
+    if after.is_some_and(|after| !is_rule_name(after)) {
+        return Err(params.invalid("nextToken", "it is not one that was given out"));
+    }
     Ok(Request::List {
         topic: params.optional_text("topic")?.map(Arc::from),
         disabled: params.optional_bool("ruleDisabled")?,
         limit,
-        after: params.optional_text("nextToken")?.map(Arc::from),
+        after: after.map(Arc::from),
     })
 }
 

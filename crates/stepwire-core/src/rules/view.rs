@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use stepwire_asl::Json;
 
-use super::tree::FilterTree;
 use super::{Request, RuleRecord, destinations, rule_key, stored};
 use crate::error::ApiError;
-use crate::read::{Range, Read};
+use crate::read::{Key, Range, Read};
 use crate::record::{Corrupt, KeyBuilder, Space};
 use crate::settings::Settings;
 
@@ -16,12 +15,11 @@ pub fn answer(request: &Request, read: &dyn Read, settings: &Settings) -> Result
     match request {
         Request::Get(name) => get(name, read, settings),
         Request::List { topic, disabled, limit, after } => {
-            let mut rules = all(read)?;
-            rules.retain(|rule| {
+            let wanted = |rule: &RuleRecord| {
                 disabled.is_none_or(|disabled| rule.disabled == disabled)
-                    && after.as_ref().is_none_or(|after| rule.name > *after)
                     && topic.as_ref().is_none_or(|topic| listens_to(rule, topic))
-            });
+            };
+            let mut rules = page(after.as_deref(), limit + 1, wanted, read)?;
             let next = (rules.len() > *limit).then(|| Arc::clone(&rules[limit - 1].name));
             rules.truncate(*limit);
             let items = rules.iter().map(|rule| summary(rule, settings));
@@ -34,10 +32,41 @@ pub fn answer(request: &Request, read: &dyn Read, settings: &Settings) -> Result
     }
 }
 
-fn all(read: &dyn Read) -> Result<Vec<RuleRecord>, ApiError> {
-    let range = Range::prefix(&KeyBuilder::new(Space::Rule).build());
-    let rules = read.range(&range).into_iter().map(|(key, value)| stored(&key, &value));
-    rules.collect::<Result<_, _>>().map_err(internal)
+/// Records read at a time.
+const CHUNK: usize = 500;
+
+/// The first rules after a name that are wanted, at most so many. Reads no others again.
+fn page(
+    after: Option<&str>,
+    limit: usize,
+    wanted: impl Fn(&RuleRecord) -> bool,
+    read: &dyn Read,
+) -> Result<Vec<RuleRecord>, ApiError> {
+    let mut range = Range::prefix(&KeyBuilder::new(Space::Rule).build()).limit(CHUNK);
+    if let Some(after) = after {
+        range.from = following(rule_key(after));
+    }
+    let mut found = Vec::new();
+    while found.len() < limit {
+        let entries = read.range(&range);
+        for (key, value) in &entries {
+            let rule = stored(key, value).map_err(internal)?;
+            if wanted(&rule) && found.len() < limit {
+                found.push(rule);
+            }
+        }
+        match entries.into_iter().next_back() {
+            Some((key, _)) => range.from = following(key),
+            None => break,
+        }
+    }
+    Ok(found)
+}
+
+/// The key that follows directly.
+fn following(mut key: Key) -> Key {
+    key.push(0);
+    key
 }
 
 fn get(name: &str, read: &dyn Read, settings: &Settings) -> Result<Json, ApiError> {
@@ -81,11 +110,7 @@ fn filter_of(rule: &RuleRecord) -> Option<Arc<str>> {
 }
 
 fn listens_to(rule: &RuleRecord, topic: &str) -> bool {
-    let mut tree = FilterTree::default();
-    if let Some(filter) = filter_of(rule) {
-        tree.insert(&filter, &rule.name);
-    }
-    !tree.matching(topic).is_empty()
+    super::request::statement(&rule.payload).is_ok_and(|statement| statement.listens_to(topic))
 }
 
 fn internal(corrupt: Corrupt) -> ApiError {

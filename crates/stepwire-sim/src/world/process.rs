@@ -245,6 +245,7 @@ impl World {
             | Report::Refused { .. }
             | Report::CutOff(_)
             | Report::RuleFailed { .. }
+            | Report::RuleNotFound { .. }
             | Report::Undelivered { .. } => {}
             Report::Unreadable { why } => self.checks.problem(format!("unreadable: {why}")),
         }

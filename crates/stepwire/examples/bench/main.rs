@@ -3,6 +3,7 @@
 //! ```text
 //! ./x bench [w2|w3]                             workflows
 //! ./x bench idle|fan-in|fan-out|storm           devices
+//! ./x bench rules                               topic rules
 //! ./x bench                                     all of them
 //! ```
 //!
@@ -11,6 +12,8 @@
 //! store without an engine: parse the request, commit a 1.5 KB record in a group, answer.
 //!
 //! `idle`: connections over mutual TLS with one subscription each, and the memory they take.
+//! `rules`: messages beside 1, 100 and 10,000 topic rules, none or one of which matches: the engine
+//! alone, and QoS 1 publishers through a node.
 //! `fan-in`: QoS 1 publishers to one subscriber. `fan-out`: one QoS 1 publisher to many subscribers.
 //! `storm`: devices that all connect over mutual TLS at once, beside bare handshakes with the same
 //! TLS configuration. See `devices`, `messages` and [`Plan`] for their options.
@@ -34,6 +37,7 @@ mod handshakes;
 mod http;
 mod messages;
 mod plan;
+mod rules;
 mod server;
 mod workflows;
 
@@ -64,6 +68,9 @@ async fn bench(plan: &Plan) {
     }
     if plan.wants("fan-out") {
         messages::fan_out(plan).await;
+    }
+    if plan.wants("rules") {
+        rules::rules(plan).await;
     }
     if plan.wants("storm") {
         devices::storm(plan).await;

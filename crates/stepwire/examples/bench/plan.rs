@@ -17,13 +17,13 @@ pub(crate) struct Plan {
     pub(crate) devices: usize,
     /// `idle`, `storm`: devices that are connecting at a time.
     pub(crate) handshakes: usize,
-    /// `fan-in`, `fan-out`: messages published in a round.
+    /// `fan-in`, `fan-out`, `rules`: messages published in a round.
     pub(crate) messages: usize,
-    /// `fan-in`: publishers.
+    /// `fan-in`, `rules`: publishers.
     pub(crate) publishers: usize,
     /// `fan-out`: subscribers.
     pub(crate) subscribers: usize,
-    /// `fan-in`, `fan-out`: messages of a publisher that are not acknowledged yet.
+    /// `fan-in`, `fan-out`, `rules`: messages of a publisher that are not acknowledged yet.
     pub(crate) window: usize,
     /// `fan-in`, `fan-out`: bytes of a payload.
     pub(crate) bytes: usize,

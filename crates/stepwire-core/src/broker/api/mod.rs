@@ -17,6 +17,7 @@ use crate::error::ApiError;
 use crate::message::{Properties, QoS};
 use crate::params::Params;
 use crate::publish::{self, Publish};
+use crate::rules::Ingest;
 
 pub use call::Answer;
 pub(super) use call::{Awaited, Confirmation};
@@ -158,9 +159,13 @@ impl DirectMessage {
             return Err(p.invalid("timeout", "it must be 1 to 15 seconds"));
         }
         let qos = if confirmed { QoS::AtLeastOnce } else { QoS::AtMostOnce };
+        let topic = p.text("topic")?;
+        if Ingest::of(topic).is_some() {
+            return Err(p.invalid("topic", "topics of Basic Ingest are delivered to nobody"));
+        }
         Ok(Request::SendDirectMessage(Box::new(DirectMessage {
             client: client_id(p)?,
-            publish: Publish::to(p.text("topic")?, payload, qos, false, properties)?,
+            publish: Publish::to(topic, payload, qos, false, properties)?,
             confirm_within_ms: confirmed.then_some(seconds * 1_000),
         })))
     }

@@ -5,6 +5,7 @@ mod api;
 mod delivery;
 mod guard;
 mod held;
+mod ingest;
 mod policy;
 mod presence;
 mod profile;

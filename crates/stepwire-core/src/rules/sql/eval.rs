@@ -171,6 +171,10 @@ impl Sub {
         };
         let mut found = Vec::new();
         for item in items {
+            // each costs, also when what is selected of it costs nothing
+            if !facts.spend(1) {
+                return None;
+            }
             let inner = row.within(self.alias.as_deref(), item);
             if self.filter.as_ref().is_none_or(|filter| filter.holds(&inner, facts)) {
                 found.push(self.select.picked(&inner, facts, Numbers::Kept));

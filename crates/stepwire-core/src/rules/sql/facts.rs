@@ -10,6 +10,7 @@ use super::functions::Patterns;
 use super::outside::{Answered, Nobody, Outside, Question};
 use super::{Value, Version};
 use crate::message::{Client, Message, Origin};
+use crate::rules::Ingest;
 use crate::settings::Settings;
 
 /// Steps an evaluation may take; beyond that everything is Undefined.
@@ -152,10 +153,7 @@ impl<'a> Facts<'a> {
     /// The topic as `topic()` counts it: without a Basic Ingest prefix.
     pub(super) fn topic(&self) -> &str {
         let topic = self.message.topic.as_ref();
-        match topic.strip_prefix("$aws/rules/") {
-            Some(rest) => rest.split_once('/').map_or("", |(_, topic)| topic),
-            None => topic,
-        }
+        Ingest::of(topic).map_or(topic, |ingest| ingest.topic)
     }
 }
 

@@ -174,6 +174,15 @@ impl fmt::Display for Error {
     }
 }
 
+/// Every function: its name, and the fewest and most arguments that it takes.
+pub fn functions() -> impl Iterator<Item = (&'static str, usize, usize)> {
+    let all = Function::names().iter().filter_map(|name| Some((*name, Function::named(name)?)));
+    all.map(|(name, function)| {
+        let (least, most) = function.arity();
+        (name, least, most)
+    })
+}
+
 impl Statement {
     /// The statement that `text` writes in this version of the language.
     pub fn parse(text: &str, version: Version) -> Result<Statement, Error> {
@@ -189,7 +198,7 @@ impl Statement {
     pub fn listens_to(&self, topic: &str) -> bool {
         let mut filters = super::tree::FilterTree::default();
         if let Some(filter) = &self.from {
-            filters.insert(filter, &"".into());
+            filters.insert(filter, ());
         }
         !filters.matching(topic).is_empty()
     }
