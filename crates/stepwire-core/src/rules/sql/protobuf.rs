@@ -4,11 +4,15 @@
 //! that of the Protocol Buffers documentation, "ProtoJSON Format".
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use prost_reflect::prost::Message as _;
-use prost_reflect::prost_types::{FileDescriptorProto, FileDescriptorSet};
+use prost_reflect::prost_types::field_descriptor_proto::{Label, Type};
+use prost_reflect::prost_types::{
+    DescriptorProto, FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet,
+};
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, SerializeOptions};
 use stepwire_asl::Json;
 
@@ -81,7 +85,7 @@ impl Descriptor {
     /// base64, integers of 64 bits as strings, fields at their default value left out. `None` when
     /// the bytes are no such message, or its JSON is longer than 128 KiB.
     pub fn read(&self, message: &[u8]) -> Option<Json> {
-        let message = DynamicMessage::decode(self.0.clone(), message).ok()?;
+        let message = caught(|| DynamicMessage::decode(self.0.clone(), message).ok())?;
         let mut text = Bounded(Vec::new());
         let mut serializer = serde_json::Serializer::new(&mut text);
         message.serialize_with_options(&mut serializer, &SerializeOptions::new()).ok()?;
@@ -106,11 +110,36 @@ fn pool(set: &Bytes) -> Option<DescriptorPool> {
 
 fn read(set: &Bytes) -> Option<DescriptorPool> {
     let files = FileDescriptorSet::decode(set.as_ref()).ok()?.file;
-    // The library stumbles over any other syntax, `editions` among them.
-    let is_known = |file: &FileDescriptorProto| {
-        matches!(file.syntax.as_deref(), None | Some("proto2" | "proto3"))
+    if !files.iter().all(is_sound) {
+        return None;
+    }
+    caught(|| DescriptorPool::decode(set.as_ref()).ok())
+}
+
+/// Whether the library does not stumble over a file: it does over any other syntax, `editions`
+/// among them, and over maps whose keys cannot be keys.
+fn is_sound(file: &FileDescriptorProto) -> bool {
+    matches!(file.syntax.as_deref(), None | Some("proto2" | "proto3"))
+        && file.message_type.iter().all(has_sound_maps)
+}
+
+fn has_sound_maps(message: &DescriptorProto) -> bool {
+    let is_map = message.options.as_ref().is_some_and(|options| options.map_entry());
+    let field = |number| message.field.iter().find(|field| field.number == Some(number));
+    let is_single = |field: &FieldDescriptorProto| field.label() != Label::Repeated;
+    let is_key = |field: &FieldDescriptorProto| {
+        use Type::{Bytes, Double, Enum, Float, Group, Message};
+        !matches!(field.r#type(), Double | Float | Bytes | Enum | Message | Group)
     };
-    files.iter().all(is_known).then(|| DescriptorPool::decode(set.as_ref()).ok()).flatten()
+    let is_sound = field(1).is_some_and(|key| is_key(key) && is_single(key))
+        && field(2).is_some_and(is_single);
+    (!is_map || is_sound) && message.nested_type.iter().all(has_sound_maps)
+}
+
+/// What the library makes of a set: nothing where it panics, as it may for one that no compiler
+/// has written.
+fn caught<T>(read: impl FnOnce() -> Option<T>) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(read)).ok().flatten()
 }
 
 /// Text up to the most that is allowed.
