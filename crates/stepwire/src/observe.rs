@@ -8,11 +8,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 use stepwire_asl::history::Detail;
 use stepwire_asl::{HistoryEvent, Timestamp};
-use stepwire_core::effect::Report;
+use stepwire_core::effect::{Report, Seen};
 use stepwire_core::executions::{self, ExecutionId};
 use stepwire_core::mqtt::Packet;
 use stepwire_core::{Effect, Write, broker};
 use tokio::sync::mpsc;
+
+use crate::recorded::{self, Recorded};
 
 /// Observations that may wait for one who watches; who falls further behind is cut off.
 const BEHIND_MAX: usize = 65_536;
@@ -99,10 +101,11 @@ pub enum Observation {
 /// Finds the ARN of an execution that is stored.
 type ArnOf = Box<dyn Fn(ExecutionId) -> Option<Arc<str>> + Send>;
 
-/// Those who watch a node. Costs nothing while nobody does.
+/// Those who watch a node. Costs nothing while nobody does, but for what is recorded.
 pub struct Observers {
     watched: AtomicBool,
     state: Mutex<Watching>,
+    recorded: Recorded,
 }
 
 struct Watching {
@@ -114,11 +117,16 @@ struct Watching {
 }
 
 impl Observers {
-    /// Nobody, yet. `arn_of` finds the ARN of a stored execution.
-    pub fn new(arn_of: impl Fn(ExecutionId) -> Option<Arc<str>> + Send + 'static) -> Observers {
+    /// Nobody, yet. `arn_of` finds the ARN of a stored execution; `recorded` is what is kept of
+    /// messages that the rules see.
+    pub fn new(
+        arn_of: impl Fn(ExecutionId) -> Option<Arc<str>> + Send + 'static,
+        recorded: recorded::Limits,
+    ) -> Observers {
         let state =
             Watching { senders: Vec::new(), open: HashMap::new(), arn_of: Box::new(arn_of) };
-        Observers { watched: AtomicBool::new(false), state: Mutex::new(state) }
+        let recorded = Recorded::new(recorded);
+        Observers { watched: AtomicBool::new(false), state: Mutex::new(state), recorded }
     }
 
     /// One more who watches, from now on; until it falls too far behind.
@@ -127,6 +135,16 @@ impl Observers {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).senders.push(sender);
         self.watched.store(true, Ordering::Release);
         receiver
+    }
+
+    /// Keeps a message that the rules have seen.
+    pub fn record(&self, seen: Seen) {
+        self.recorded.add(seen);
+    }
+
+    /// The latest messages that the rules have seen.
+    pub(crate) fn recorded(&self) -> &Recorded {
+        &self.recorded
     }
 
     /// Tells what has become durable at `at`.

@@ -15,7 +15,7 @@ use crate::acts::refuse;
 use crate::answers::Answers;
 use crate::asking::{Asker, reply_to};
 use crate::broker::{self, Broker};
-use crate::effect::{Effect, Report};
+use crate::effect::{Effect, Report, Seen};
 use crate::events::Events;
 use crate::executions::map_runs::gather::File;
 use crate::executions::{ExecutionId, Executions, Parent, TaskToken};
@@ -549,8 +549,17 @@ impl Kernel {
             self.salt = self.salt.wrapping_add(1);
             let salt = self.salt ^ (message.at.0 as u64).rotate_left(20);
             self.rules.evaluate(&message, &self.settings, salt, &mut outcomes);
+            let seen = self.settings.shows_messages.then(|| {
+                let mut rules: Vec<Arc<str>> =
+                    outcomes.iter().map(|outcome| Arc::clone(&outcome.rule)).collect();
+                rules.dedup();
+                rules
+            });
             for outcome in outcomes {
                 self.act(outcome, &message, hops, step);
+            }
+            if let Some(rules) = seen {
+                step.effects.push(Effect::Seen(Seen { message: Arc::new(message), rules }));
             }
         }
     }

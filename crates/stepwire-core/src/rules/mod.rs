@@ -5,6 +5,7 @@
 
 mod action;
 pub mod destinations;
+pub mod evaluate;
 pub mod jobs;
 mod request;
 pub mod sql;
