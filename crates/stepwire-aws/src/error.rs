@@ -10,11 +10,13 @@ pub fn status(service: &str, code: &str) -> u16 {
     }
     match code {
         "NotFound" | "ResourceNotFound" if service == "sns" => 404,
+        "ResourceNotFound" | "ResourceNotFoundException" if service == "monitoring" => 404,
         "InternalFailure"
         | "InternalError"
         | "InternalServerError"
         | "InternalFailureException"
-        | "InternalException" => 500,
+        | "InternalException"
+        | "InternalServiceFault" => 500,
         "ServiceUnavailable" | "ServiceUnavailableException" => 503,
         "GatewayTimeoutException" => 504,
         "RequestEntityTooLarge" | "RequestEntityTooLargeException" => 413,
@@ -97,6 +99,7 @@ pub fn qualified(service: &str, code: &str) -> String {
         }
         ("dynamodb", code) => format!("com.amazonaws.dynamodb.v20120810#{code}"),
         ("sqs", code) => format!("com.amazonaws.sqs#{code}"),
+        ("monitoring", code) => format!("com.amazonaws.cloudwatch#{code}"),
         (_, code) => code.to_owned(),
     }
 }

@@ -1,5 +1,6 @@
 //! What the world tells a kernel.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use stepwire_asl::{EventId, Failure, Json, Timestamp};
@@ -12,6 +13,7 @@ use crate::executions::{ExecutionId, Parent, Status};
 use crate::functions::{Invoked, InvokedBy};
 use crate::integrations::Hosted;
 use crate::message::Message;
+use crate::metrics::{Place, Point};
 use crate::request::Request;
 use crate::rules::jobs::NotDelivered;
 
@@ -147,6 +149,12 @@ pub enum Follow {
     Abandon(ExecutionId),
     /// Log events that are no longer to be kept go.
     TidyLogs(Timestamp),
+    /// What was put into metrics is added to their data points.
+    Measure(BTreeMap<Place, Point>),
+    /// The state of these alarms may have changed.
+    Watch(Timestamp, Vec<Arc<str>>),
+    /// Data points that are no longer to be kept go.
+    TidyMetrics(Timestamp),
     /// Executions that have been kept long enough go.
     Sweep(Timestamp),
     /// Somebody waits for a message of the queue of this number, and there is one.

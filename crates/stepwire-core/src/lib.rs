@@ -7,6 +7,7 @@
 //! module.
 
 mod acts;
+pub mod alarms;
 mod announce;
 pub mod answers;
 mod asking;
@@ -22,7 +23,9 @@ pub mod integrations;
 mod kernel;
 pub mod logs;
 pub mod message;
+pub mod metrics;
 pub mod mocks;
+mod monitoring;
 pub mod mqtt;
 pub mod objects;
 pub mod overlay;

@@ -33,6 +33,12 @@ pub struct Quotas {
     pub activities_max: u64,
     /// Bytes of messages that a log group keeps; the oldest go first. AWS keeps all.
     pub log_group_bytes_max: u64,
+    /// Most metrics; AWS has no bound.
+    pub metrics_max: u64,
+    /// How long the data points of minutes are kept; seconds. AWS adds them up to longer ones.
+    pub metric_retention_seconds: u64,
+    /// Most alarms.
+    pub alarms_max: u64,
     /// Most jobs of rules that are not done with: deliveries, and evaluations that ask a function.
     pub rule_jobs_max: u64,
     /// Most bytes that their records may have together.
@@ -63,6 +69,12 @@ impl Quotas {
         Quota { key: "machines-max", field: |quotas| &mut quotas.machines_max },
         Quota { key: "activities-max", field: |quotas| &mut quotas.activities_max },
         Quota { key: "log-group-bytes-max", field: |quotas| &mut quotas.log_group_bytes_max },
+        Quota { key: "metrics-max", field: |quotas| &mut quotas.metrics_max },
+        Quota {
+            key: "metric-retention-seconds",
+            field: |quotas| &mut quotas.metric_retention_seconds,
+        },
+        Quota { key: "alarms-max", field: |quotas| &mut quotas.alarms_max },
         Quota { key: "rule-jobs-max", field: |quotas| &mut quotas.rule_jobs_max },
         Quota { key: "rule-job-bytes-max", field: |quotas| &mut quotas.rule_job_bytes_max },
     ];
@@ -120,6 +132,9 @@ impl Default for Quotas {
             machines_max: 100_000,
             activities_max: 100_000,
             log_group_bytes_max: 1 << 30,
+            metrics_max: 100_000,
+            metric_retention_seconds: 15 * 24 * 3_600,
+            alarms_max: 5_000,
             rule_jobs_max: 100_000,
             rule_job_bytes_max: 128 << 20,
         }

@@ -93,6 +93,14 @@ pub enum Space {
     LogStream = 0x51,
     /// Log events.
     LogEvent = 0x52,
+    /// Metrics, and their counter.
+    Metric = 0x58,
+    /// Alarms on metrics.
+    Alarm = 0x59,
+    /// What happened to alarms.
+    AlarmHistory = 0x5A,
+    /// Data points of metrics.
+    MetricPoint = 0x5B,
     /// S3 buckets, and the counter of objects' bodies.
     Bucket = 0x60,
     /// S3 objects: one summary each.

@@ -10,7 +10,8 @@ pub use crate::publish::Publish;
 use crate::read::Read;
 use crate::settings::Settings;
 use crate::{
-    broker, events, executions, functions, logs, objects, queues, registry, rules, tables, topics,
+    alarms, broker, events, executions, functions, logs, metrics, objects, queues, registry, rules,
+    tables, topics,
 };
 
 /// An AWS service we host.
@@ -36,6 +37,8 @@ pub enum Service {
     Sns,
     /// Amazon EventBridge.
     Events,
+    /// Amazon CloudWatch: metrics and alarms.
+    CloudWatch,
 }
 
 /// A request to one of the services.
@@ -67,6 +70,10 @@ pub enum Request {
     Topics(topics::Request),
     /// EventBridge.
     Events(events::Request),
+    /// CloudWatch, metrics.
+    Metrics(metrics::Request),
+    /// CloudWatch, alarms.
+    Alarms(alarms::Request),
 }
 
 impl Request {
@@ -98,6 +105,9 @@ impl Request {
             Service::Sqs => Some(queues::Request::parse(operation, body)?.map(Request::Queues)),
             Service::Sns => Some(topics::Request::parse(operation, body)?.map(Request::Topics)),
             Service::Events => Some(events::Request::parse(operation, body)?.map(Request::Events)),
+            Service::CloudWatch => metrics::Request::parse(operation, body)
+                .map(|parsed| parsed.map(Request::Metrics))
+                .or_else(|| Some(alarms::Request::parse(operation, body)?.map(Request::Alarms))),
         }
     }
 
@@ -115,6 +125,8 @@ impl Request {
             Request::Queues(request) => request.is_read(),
             Request::Topics(request) => request.is_read(),
             Request::Events(request) => request.is_read(),
+            Request::Metrics(request) => request.is_read(),
+            Request::Alarms(request) => request.is_read(),
         }
     }
 
@@ -133,6 +145,8 @@ impl Request {
             | Request::Objects(_)
             | Request::Topics(_)
             | Request::Events(_)
+            | Request::Metrics(_)
+            | Request::Alarms(_)
             | Request::Functions(_) => false,
         }
     }
@@ -149,6 +163,8 @@ impl Request {
             Request::Queues(request) => queues::answer(request, read, settings),
             Request::Topics(request) => topics::answer(request, read, settings),
             Request::Events(request) => events::answer(request, read, settings),
+            Request::Metrics(request) => metrics::answer(request, read),
+            Request::Alarms(request) => alarms::answer(request, read, settings),
             Request::Publish(_) | Request::PublishBy(..) | Request::Broker(_) => {
                 let why = "only the kernel answers this";
                 Err(ApiError::new("InvalidRequestException", why))

@@ -3,8 +3,8 @@
 use crate::answers::Answer;
 use crate::record::Entry;
 use crate::{
-    answers, broker, events, executions, functions, logs, objects, queues, registry, rules, tables,
-    topics,
+    alarms, answers, broker, events, executions, functions, logs, metrics, objects, queues,
+    registry, rules, tables, topics,
 };
 
 /// One durable change. Absolute: the last write of a key wins, and applying one twice changes
@@ -39,6 +39,10 @@ pub enum Write {
     Topics(topics::Write),
     /// Event buses and their rules.
     Events(events::Write),
+    /// Metrics and their data points.
+    Metrics(metrics::Write),
+    /// Alarms and their histories.
+    Alarms(alarms::Write),
 }
 
 impl Write {
@@ -59,6 +63,8 @@ impl Write {
             Write::Queues(write) => write.entry(),
             Write::Topics(write) => write.entry(),
             Write::Events(write) => write.entry(),
+            Write::Metrics(write) => write.entry(),
+            Write::Alarms(write) => write.entry(),
         }
     }
 }

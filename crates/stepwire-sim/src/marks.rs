@@ -216,6 +216,8 @@ fn kind(write: &Write) -> &'static str {
         Write::Queues(..) => "a message in a queue",
         Write::Topics(..) | Write::Events(..) => "an event",
         Write::Logs(..) => "a log",
+        Write::Metrics(..) => "a metric",
+        Write::Alarms(..) => "an alarm",
         Write::Functions(write) => match write {
             functions::Write::Function(..) | functions::Write::Code { .. } => "a function",
             functions::Write::Invocation(..) => "an invocation",

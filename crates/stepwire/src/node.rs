@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use stepwire_asl::Json;
+use stepwire_asl::{Json, Timestamp};
 use stepwire_core::functions::{Invoke, Invoked};
 use stepwire_core::mocks::Mocks;
 use stepwire_core::{ApiError, Input, Request, Settings, broker, executions};
@@ -20,6 +20,7 @@ use crate::aws_task::AwsTasks;
 use crate::ca::Authority;
 use crate::clock::Clock;
 use crate::config::{Config, Listener, Storage};
+use crate::counters::Counters;
 use crate::deliver::Deliveries;
 use crate::driver::{self, Driver, Inputs};
 use crate::effects::{Caller, Replies, Workers, World};
@@ -56,6 +57,7 @@ struct Inner {
     replies: Arc<Replies>,
     functions: Arc<Functions>,
     observers: Arc<Observers>,
+    clock: Clock,
     connections: Arc<mqtt::Connections>,
     warnings: Arc<Warnings>,
     authority: Authority,
@@ -164,7 +166,8 @@ impl Node {
             clock.clone(),
             failure,
         );
-        let started = Driver::start(Arc::clone(&store), shard, settings.clone(), clock, world);
+        let started =
+            Driver::start(Arc::clone(&store), shard, settings.clone(), clock.clone(), world);
         let driver = started.map_err(|error| match error {
             driver::Error::Store(error) => NodeError::store(error),
             driver::Error::Corrupt(corrupt) => {
@@ -180,6 +183,7 @@ impl Node {
             replies,
             functions,
             observers,
+            clock,
             connections,
             warnings,
             authority,
@@ -296,6 +300,21 @@ impl Node {
     /// Devices connected now.
     pub fn connected(&self) -> usize {
         self.0.connections.len()
+    }
+
+    /// Messages that devices have published since it started.
+    pub(crate) fn published(&self) -> u64 {
+        self.0.connections.published()
+    }
+
+    /// The time on the node's clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    /// What it has done since it started, as numbers.
+    pub(crate) fn counters(&self) -> &Counters {
+        self.0.observers.counters()
     }
 
     /// Answers a request. A read sees everything that was acknowledged before and nothing that is

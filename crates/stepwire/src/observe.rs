@@ -14,6 +14,7 @@ use stepwire_core::mqtt::Packet;
 use stepwire_core::{Effect, Write, broker};
 use tokio::sync::mpsc;
 
+use crate::counters::Counters;
 use crate::recorded::{self, Recorded};
 
 /// Observations that may wait for one who watches; who falls further behind is cut off.
@@ -101,8 +102,9 @@ pub enum Observation {
 /// Finds the ARN of an execution that is stored.
 type ArnOf = Box<dyn Fn(ExecutionId) -> Option<Arc<str>> + Send>;
 
-/// Those who watch a node. Costs nothing while nobody does, but for what is recorded.
+/// Those who watch a node. While nobody does, there is counting alone, and what is recorded.
 pub struct Observers {
+    counters: Counters,
     watched: AtomicBool,
     state: Mutex<Watching>,
     recorded: Recorded,
@@ -125,8 +127,13 @@ impl Observers {
     ) -> Observers {
         let state =
             Watching { senders: Vec::new(), open: HashMap::new(), arn_of: Box::new(arn_of) };
-        let recorded = Recorded::new(recorded);
-        Observers { watched: AtomicBool::new(false), state: Mutex::new(state), recorded }
+        let (counters, recorded) = (Counters::default(), Recorded::new(recorded));
+        Observers { counters, watched: AtomicBool::new(false), state: Mutex::new(state), recorded }
+    }
+
+    /// What was seen, as numbers.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// One more who watches, from now on; until it falls too far behind.
@@ -149,6 +156,7 @@ impl Observers {
 
     /// Tells what has become durable at `at`.
     pub fn writes(&self, writes: &[Write], at: Timestamp) {
+        self.counters.writes(writes);
         if let Some(mut watching) = self.watching() {
             writes.iter().for_each(|write| watching.write(write, at));
             self.watched.store(!watching.senders.is_empty(), Ordering::Release);
@@ -157,6 +165,7 @@ impl Observers {
 
     /// Tells of a message that leaves, or a device that is cut off, at `at`.
     pub fn effect(&self, effect: &Effect, at: Timestamp) {
+        self.counters.effect(effect);
         if let Effect::Send { packet: Packet::Publish(publish), .. } = effect
             && !publish.topic.starts_with('$')
             && let Some(mut watching) = self.watching()

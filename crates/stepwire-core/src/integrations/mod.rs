@@ -7,6 +7,7 @@ mod iot;
 mod lambda;
 mod messaging;
 mod metadata;
+mod monitoring;
 mod names;
 mod s3;
 mod states;
@@ -177,6 +178,7 @@ fn hosted(service: &str) -> Option<Hosted> {
         "sqs" => v1(Service::Sqs, "SQS", "AmazonSQSException", "AmazonSQS"),
         "aws-sdk:sns" => v2(Service::Sns, "Sns", "SnsException"),
         "sns" => v1(Service::Sns, "SNS", "AmazonSNSException", "AmazonSNS"),
+        "aws-sdk:cloudwatch" => v2(Service::CloudWatch, "CloudWatch", "CloudWatchException"),
         "aws-sdk:eventbridge" => v2(Service::Events, "EventBridge", "EventBridgeException"),
         "events" => {
             v1(Service::Events, "EventBridge", "AmazonEventBridgeException", "AmazonEventBridge")
@@ -226,7 +228,7 @@ impl Hosted {
                 let request = messaging::request(self.service, &pascal(api), parameters);
                 request.unwrap_or_else(unknown)
             }
-            Service::DynamoDb | Service::Lambda => {
+            Service::DynamoDb | Service::Lambda | Service::CloudWatch => {
                 Request::parse(self.service, &pascal(api), parameters).unwrap_or_else(unknown)
             }
         };
@@ -266,6 +268,7 @@ impl Hosted {
             | Service::Sns
             | Service::Events
             | Service::Lambda => answer.clone(),
+            Service::CloudWatch => monitoring::output(answer),
         }
     }
 
@@ -278,6 +281,7 @@ impl Hosted {
             Service::Sqs | Service::Sns | Service::Events => {
                 messaging::exception(self.service, code)
             }
+            Service::CloudWatch => monitoring::exception(code),
             Service::Iot
             | Service::IotData
             | Service::DynamoDb

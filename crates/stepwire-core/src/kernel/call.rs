@@ -148,6 +148,8 @@ impl Kernel {
             }
             Request::Topics(request) => self.call_topics(now, request, step),
             Request::Events(request) => self.call_events(now, request, step),
+            Request::Metrics(request) => self.call_metrics(now, request, reads, step),
+            Request::Alarms(request) => self.call_alarms(now, request, step),
             // These may have to wait: see `call`.
             Request::Queues(_) | Request::Broker(_) => {
                 Err(ApiError::new("InternalFailure", "not answered at once"))

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use stepwire_asl::{Json, Rejected, Stimulus, Timestamp};
 
 use crate::acts::refuse;
+use crate::alarms::Alarms;
 use crate::answers::Answers;
 use crate::asking::{Asker, reply_to};
 use crate::broker::{self, Broker};
@@ -24,6 +25,7 @@ use crate::input::{Follow, Input};
 use crate::integrations::Call;
 use crate::logs::Logs;
 use crate::message::Message;
+use crate::metrics::Metrics;
 use crate::objects::Objects;
 use crate::overlay::{Changes, Layered};
 use crate::queues::Queues;
@@ -77,6 +79,8 @@ pub struct Kernel {
     pub(crate) queues: Queues,
     pub(crate) topics: Topics,
     pub(crate) events: Events,
+    pub(crate) metrics: Metrics,
+    pub(crate) alarms: Alarms,
     /// States under test.
     pub(crate) trials: Trials,
     /// Who waits for a device's acknowledgement, by the broker's number. Not durable, as `waiting`.
@@ -124,6 +128,8 @@ impl Kernel {
             queues: Queues::default(),
             topics: Topics::default(),
             events: Events::default(),
+            metrics: Metrics::default(),
+            alarms: Alarms::default(),
             trials: Trials::default(),
             confirmations: BTreeMap::new(),
             searches: VecDeque::new(),
@@ -172,7 +178,7 @@ impl Kernel {
 
     fn load(&mut self, read: &dyn Read) -> Result<(), Corrupt> {
         type Load = fn(&mut Kernel, &[u8], &[u8]) -> Result<(), Corrupt>;
-        let parts: [(&[Space], Load); 14] = [
+        let parts: [(&[Space], Load); 16] = [
             (Registry::SPACES, |kernel, key, value| kernel.registry.load(key, value)),
             (Rules::SPACES, |kernel, key, value| kernel.rules.load(key, value)),
             (Destinations::SPACES, |kernel, key, value| kernel.destinations.load(key, value)),
@@ -185,6 +191,8 @@ impl Kernel {
             (Queues::SPACES, |kernel, key, value| kernel.queues.load(key, value)),
             (Topics::SPACES, |kernel, key, value| kernel.topics.load(key, value)),
             (Events::SPACES, |kernel, key, value| kernel.events.load(key, value)),
+            (Metrics::SPACES, |kernel, key, value| kernel.metrics.load(key, value)),
+            (Alarms::SPACES, |kernel, key, value| kernel.alarms.load(key, value)),
             (Broker::SPACES, |kernel, key, value| kernel.broker.load(key, value)),
             (Logs::SPACES, |kernel, key, value| kernel.logs.load(key, value)),
         ];
@@ -221,6 +229,8 @@ impl Kernel {
         same("queues or messages in them", self.queues == stored.queues)?;
         same("topics or subscriptions", self.topics == stored.topics)?;
         same("event buses or their rules", self.events == stored.events)?;
+        same("metrics", self.metrics == stored.metrics)?;
+        same("alarms", self.alarms.durable() == stored.alarms.durable())?;
         self.executions.check(&stored.executions, read)
     }
 
@@ -246,9 +256,11 @@ impl Kernel {
         let (queues, trials) = (self.queues.due(), self.trials.due());
         let groups = self.registry.groups.are_to_be_swept().then_some(Timestamp(0));
         let rules = [self.jobs.due(), self.destinations.due()];
+        let retention_seconds = self.settings.quotas.metric_retention_seconds;
+        let monitoring = [self.metrics.due(retention_seconds), self.alarms.due()];
         let broker = self.broker.due();
         let all = [broker, executions, answers, functions, queues, sweep, logs, trials, groups];
-        rules.into_iter().chain(all).flatten().min()
+        rules.into_iter().chain(monitoring).chain(all).flatten().min()
     }
 
     /// Steps `input` and everything that follows from it, over what `changes` and `base` hold.
@@ -433,6 +445,9 @@ impl Kernel {
                 self.logs.tidy(now, bytes_max, reads, &mut writes);
                 step.writes.extend(writes.into_iter().map(Write::Logs));
             }
+            Follow::Measure(points) => self.measure(points, reads, step),
+            Follow::Watch(now, names) => self.watch(now, &names, reads, step),
+            Follow::TidyMetrics(now) => self.tidy_metrics(now, reads, step),
             Follow::Sweep(now) => {
                 let ran = self.executions.sweep(now, &self.settings, reads);
                 step.writes.extend(ran.writes.into_iter().map(Write::Executions));
@@ -582,6 +597,7 @@ impl Kernel {
         self.go_on_with_destinations(now, step);
         self.go_on_with_jobs(now, step);
         self.look_at_waiting(now, step);
+        self.look_at_alarms(now, step);
         for id in self.trials.overdue(now) {
             self.trials.step(now, id, Stimulus::Timer, &self.settings);
             self.end_trial(now, id, step);
@@ -603,6 +619,9 @@ impl Kernel {
         }
         if is_due(self.logs.due(self.settings.quotas.log_group_bytes_max)) {
             step.then.push(Input::Follow(Follow::TidyLogs(now)));
+        }
+        if is_due(self.metrics.due(self.settings.quotas.metric_retention_seconds)) {
+            step.then.push(Input::Follow(Follow::TidyMetrics(now)));
         }
     }
 

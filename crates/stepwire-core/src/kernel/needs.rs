@@ -4,6 +4,7 @@ use super::Kernel;
 use crate::executions::{self, Executions};
 use crate::functions::InvokedBy;
 use crate::input::{Follow, Input};
+use crate::metrics::Metrics;
 use crate::objects::Objects;
 use crate::queues;
 use crate::read::{Need, Read, Reads};
@@ -61,6 +62,14 @@ impl Kernel {
                     let bytes_max = self.settings.quotas.log_group_bytes_max;
                     self.logs.prefetch_tidy(*now, bytes_max, reads);
                 }
+                Follow::Measure(points) => Metrics::touch(points.keys(), reads),
+                Follow::Watch(now, names) => {
+                    self.alarms.prefetch(*now, names, &self.metrics, reads);
+                }
+                Follow::TidyMetrics(now) => {
+                    let kept = self.settings.quotas.metric_retention_seconds;
+                    self.metrics.prefetch_tidy(*now, kept, reads);
+                }
                 Follow::Sweep(now) => {
                     self.executions.prefetch_sweep(*now, &self.settings, reads);
                 }
@@ -94,6 +103,7 @@ impl Kernel {
                     self.queues.prefetch(queue.number, reads);
                 }
             }
+            Request::Metrics(request) => Metrics::prefetch(request, reads),
             // What these change is in memory whole.
             Request::Registry(_)
             | Request::Rules(_)
@@ -104,6 +114,7 @@ impl Kernel {
             | Request::Queues(_)
             | Request::Topics(_)
             | Request::Events(_)
+            | Request::Alarms(_)
             | Request::Functions(_) => {}
         }
     }

@@ -2,6 +2,7 @@
 
 mod certificates;
 mod chunked;
+mod cloudwatch;
 pub(crate) mod confirm;
 pub(crate) mod device;
 mod iot;
@@ -22,7 +23,7 @@ use stepwire_asl::Json;
 use stepwire_asl::json::Object;
 use stepwire_aws::error::{qualified, status};
 use stepwire_aws::sigv4::{Signature, Signed};
-use stepwire_core::{ApiError, queues};
+use stepwire_core::{ApiError, metrics, queues};
 
 use crate::access_key::AccessKey;
 use crate::node::Node;
@@ -49,6 +50,8 @@ enum Protocol {
     RestXml,
     /// The operation in a form field, XML back.
     Query,
+    /// The operation in the path, CBOR in the body.
+    Cbor,
 }
 
 /// Answers one AWS request.
@@ -64,10 +67,15 @@ pub(crate) async fn answer(
     };
     let service = signature.service.as_str();
     let protocol = Protocol::of(parts, service);
+    let body = match cloudwatch::inflated(service, parts, body) {
+        Ok(body) => body,
+        Err(error) => return refused(service, protocol, &error),
+    };
     let result = match protocol {
         Protocol::Target => target::answer(node, service, parts, &body).await,
         Protocol::Rest if service == "lambda" => return lambda::answer(node, parts, &body).await,
         Protocol::Rest => rest::answer(node, service, parts, &body).await,
+        Protocol::Cbor => return cloudwatch::answer(node, service, parts, &body).await,
         Protocol::RestXml => return s3::answer(node, parts, body).await,
         Protocol::Query => match query::answer(node, service, &body).await {
             Ok(answer) => return answer,
@@ -77,6 +85,16 @@ pub(crate) async fn answer(
     match result {
         Ok(answer) => success(service, protocol, &answer),
         Err(error) => refused(service, protocol, &error),
+    }
+}
+
+/// Lets in a request for a page: on loopback anybody, else who signs it. The error is the answer.
+pub(crate) fn admit(keys: Option<&AccessKey>, parts: &Parts) -> Result<(), Response> {
+    match keys.map(|keys| signed(Some(keys), parts, b"")) {
+        Some(Err(error)) => {
+            Err(shaped(StatusCode::FORBIDDEN, AWS_JSON, Some(error.code.to_string()), &error))
+        }
+        None | Some(Ok(_)) => Ok(()),
     }
 }
 
@@ -93,7 +111,9 @@ impl Protocol {
             .headers
             .get(header::CONTENT_TYPE)
             .is_some_and(|kind| kind.as_bytes().starts_with(b"application/x-www-form-urlencoded"));
-        if parts.headers.contains_key("x-amz-target") {
+        if cloudwatch::is_cbor(parts) {
+            Protocol::Cbor
+        } else if parts.headers.contains_key("x-amz-target") {
             Protocol::Target
         } else if form && parts.uri.path() == "/" {
             Protocol::Query
@@ -174,17 +194,26 @@ fn refused(service: &str, protocol: Protocol, error: &ApiError) -> Response {
         Protocol::Target => {
             let mut response =
                 shaped(status, aws_json(service), Some(qualified(service, &error.code)), error);
-            let older = format!("{};Sender", queues::older_code(&error.code));
-            if service == "sqs"
-                && let Ok(older) = HeaderValue::try_from(older)
-            {
+            if let Some(older) = query_error(service, status, &error.code) {
                 response.headers_mut().insert("x-amzn-query-error", older);
             }
             response
         }
         Protocol::Rest | Protocol::RestXml => shaped(status, "application/json", None, error),
         Protocol::Query => query::refused(service, error),
+        Protocol::Cbor => cloudwatch::refused(service, status, error),
     }
+}
+
+/// What an error is called where a service spoke the query protocol before: SDKs still know it so.
+fn query_error(service: &str, status: StatusCode, code: &str) -> Option<HeaderValue> {
+    let older = match service {
+        "sqs" => queues::older_code(code),
+        "monitoring" => metrics::older_code(code).into(),
+        _ => return None,
+    };
+    let fault = if status.is_server_error() { "Receiver" } else { "Sender" };
+    HeaderValue::try_from(format!("{older};{fault}")).ok()
 }
 
 /// A refusal of what never became a request, in the shape of AWS's errors.

@@ -9,8 +9,9 @@ use stepwire_asl::Json;
 use stepwire_asl::json::{Number, Object};
 use stepwire_aws::error::status;
 use stepwire_aws::rest;
-use stepwire_core::{ApiError, Request, Service, queues};
+use stepwire_core::{ApiError, Request, Service, metrics, queues};
 
+use super::cloudwatch;
 use super::xml::{self, Lists};
 use super::{not_available, not_served};
 use crate::node::Node;
@@ -30,6 +31,8 @@ struct Dialect {
     integers: &'static [&'static str],
     /// Members of answers that stand in XML under another name.
     elements: &'static [(&'static str, &'static str)],
+    /// Whether a member of answers is a time: seconds here, ISO 8601 in XML.
+    is_time: fn(&str) -> bool,
 }
 
 /// Source: the service model of Amazon SNS.
@@ -40,6 +43,7 @@ const SNS: Dialect = Dialect {
     maps: &[("Attributes", "key", "value"), ("MessageAttributes", "Name", "Value")],
     integers: &[],
     elements: &[],
+    is_time: |_| false,
 };
 
 /// Source: the service model of Amazon SQS before it spoke JSON; its lists are flat.
@@ -80,6 +84,18 @@ const SQS: Dialect = Dialect {
         ("QueueUrls", "QueueUrl"),
         ("Tags", "Tag"),
     ],
+    is_time: |_| false,
+};
+
+/// Source: the service model of Amazon CloudWatch.
+const CLOUDWATCH: Dialect = Dialect {
+    service: Service::CloudWatch,
+    namespace: "http://monitoring.amazonaws.com/doc/2010-08-01/",
+    fields: &[],
+    maps: &[],
+    integers: &[],
+    elements: &[],
+    is_time: cloudwatch::is_time,
 };
 
 /// Answers a request whose form names the operation.
@@ -88,6 +104,7 @@ pub(super) async fn answer(node: &Node, service: &str, body: &[u8]) -> Result<Re
         "sts" => return caller(node, body),
         "sns" => &SNS,
         "sqs" => &SQS,
+        "monitoring" => &CLOUDWATCH,
         _ => return Err(not_served(service)),
     };
     let form = String::from_utf8_lossy(body).into_owned();
@@ -121,6 +138,7 @@ pub(super) fn refused(service: &str, error: &ApiError) -> Response {
     let status = status.unwrap_or(StatusCode::BAD_REQUEST);
     let code = match service {
         "sqs" => queues::older_code(&error.code),
+        "monitoring" => metrics::older_code(&error.code).into(),
         _ => error.code.as_ref().into(),
     };
     let fault = if status.is_server_error() { "Receiver" } else { "Sender" };
@@ -216,6 +234,7 @@ impl Dialect {
                             };
                             Json::array(pairs.iter().map(pair))
                         }
+                        (_, value) if (self.is_time)(name) => cloudwatch::written(value),
                         (_, value) => self.shown(value, operation),
                     };
                     (self.element(name, operation), value)

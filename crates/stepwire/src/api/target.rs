@@ -22,7 +22,12 @@ pub(super) async fn answer(
         "AmazonSQS" => Service::Sqs,
         "AWSEvents" => Service::Events,
         "Logs_20140328" => Service::Logs,
-        _ if matches!(signed_for, "states" | "dynamodb" | "sqs" | "events" | "logs") => {
+        "GraniteServiceVersion20100801" => Service::CloudWatch,
+        _ if matches!(
+            signed_for,
+            "states" | "dynamodb" | "sqs" | "events" | "logs" | "monitoring"
+        ) =>
+        {
             let message = format!("`{prefix}` in `X-Amz-Target` is not available in stepwire");
             return Err(ApiError::new("UnknownOperationException", message));
         }

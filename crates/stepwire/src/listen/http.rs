@@ -28,6 +28,7 @@ use crate::api;
 use crate::console;
 use crate::events;
 use crate::functions::request_id;
+use crate::metrics_page;
 use crate::node::Node;
 use crate::rule_tester;
 
@@ -172,6 +173,13 @@ impl Connection {
 async fn answer(connection: &Connection, parts: &Parts, body: Body) -> Response {
     let Rim { node, warnings, .. } = connection.port.rim.as_ref();
     let page = parts.method == Method::GET && !parts.headers.contains_key(header::AUTHORIZATION);
+    if parts.method == Method::GET && parts.uri.path() == "/-/metrics" {
+        // Off loopback it is for those who have the key.
+        return match api::admit(connection.port.options.keys.as_ref(), parts) {
+            Ok(()) => metrics_page::page(node).await,
+            Err(refused) => refused,
+        };
+    }
     if page {
         match parts.uri.path() {
             "/-/ready" => return ready(node),

@@ -37,6 +37,8 @@ pub struct Connections {
     room: Room,
     /// Bytes of all that hold more than a little.
     held: Arc<AtomicUsize>,
+    /// Messages that devices have published.
+    published: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -83,6 +85,16 @@ impl Connections {
         if let Some(outbox) = self.remove(connection) {
             outbox.end(End::Closed(reason));
         }
+    }
+
+    /// A device has published so many messages more.
+    pub fn count_published(&self, messages: u64) {
+        self.published.fetch_add(messages, Ordering::Relaxed);
+    }
+
+    /// Messages that devices have published.
+    pub fn published(&self) -> u64 {
+        self.published.load(Ordering::Relaxed)
     }
 
     /// Connections that are open.

@@ -86,6 +86,7 @@ pub async fn serve_stream<S: Transport>(
         ticket,
         reading: Patience::default(),
         is_inbound_noted: false,
+        published: 0,
         writing: Patience::default(),
         pause: None,
     };
@@ -212,6 +213,8 @@ struct Session<S> {
     reading: Patience,
     /// Whether the outbox knows how much was read of it.
     is_inbound_noted: bool,
+    /// Messages that were read and not counted yet.
+    published: u64,
     /// For the client to read on.
     writing: Patience,
     /// Nothing is read until then.
@@ -238,6 +241,9 @@ impl<S: Transport> Session<S> {
 
     /// Counts what was read: a client that sends too fast is not read from for a while.
     fn settle(&mut self, limits: &Limits, connections: &Connections) {
+        if self.published > 0 {
+            connections.count_published(std::mem::take(&mut self.published));
+        }
         if let Some(pause) = self.pace.pause(limits.rates, self.ticket.now()) {
             self.ticket.slowed(self.outbox.client());
             self.pause = Some(Box::pin(time::sleep(pause)));
@@ -274,6 +280,7 @@ impl<S: Transport> Session<S> {
                 Ok(Some((bytes, packet))) => {
                     done += bytes;
                     self.pace.count(&packet, bytes);
+                    self.published += u64::from(matches!(packet, Packet::Publish(_)));
                     packets.push(Input::Packet { connection: self.connection, packet });
                 }
                 Ok(None) => break,
