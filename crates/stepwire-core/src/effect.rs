@@ -10,6 +10,7 @@ use crate::executions::ExecutionId;
 use crate::executions::map_runs::files::Ask;
 use crate::functions::{Invoke, InvokedBy};
 use crate::input::ReplyId;
+use crate::message::Message;
 use crate::mqtt::{Packet, ReasonCode};
 use crate::rules::destinations::Confirmation;
 use crate::rules::jobs::Delivery;
@@ -81,6 +82,9 @@ pub enum Effect {
         /// What.
         ask: Ask,
     },
+    /// Show those who test rules what the rules have seen: see
+    /// [`Settings::shows_messages`](crate::Settings::shows_messages).
+    Seen(Seen),
     /// Tell the operator.
     Report(Report),
     /// Run a function; its end comes back as
@@ -107,6 +111,15 @@ impl Effect {
     pub(crate) fn confirm(confirmation: Confirmation) -> Effect {
         Effect::Confirm(Box::new(confirmation))
     }
+}
+
+/// A message that the rules have seen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seen {
+    /// The message.
+    pub message: Arc<Message>,
+    /// The rules that took it and had something to do, in order of their names.
+    pub rules: Vec<Arc<str>>,
 }
 
 /// Something an operator should know of.

@@ -34,6 +34,8 @@ pub struct Settings {
     pub items_folders: BTreeSet<Arc<str>>,
     /// Test cases that answer tasks in place of services.
     pub mocks: Arc<Mocks>,
+    /// Whether every message that the rules see is shown, by [`Effect::Seen`](crate::Effect::Seen).
+    pub shows_messages: bool,
 }
 
 impl Settings {
@@ -66,6 +68,7 @@ impl Default for Settings {
             quotas: Quotas::default(),
             items_folders: BTreeSet::new(),
             mocks: Arc::default(),
+            shows_messages: false,
         }
     }
 }

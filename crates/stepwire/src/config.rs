@@ -9,6 +9,7 @@ use stepwire_core::message::Profile;
 use stepwire_core::{Quota, Quotas};
 
 use crate::mqtt_limits::MqttLimits;
+use crate::recorded;
 
 /// Everything that can be configured about a node.
 #[derive(Debug, Clone)]
@@ -54,6 +55,9 @@ pub struct Config {
     pub quotas: Quotas,
     /// What devices may take.
     pub mqtt_limits: MqttLimits,
+    /// How many messages that the rules saw are kept in memory for those who test rules. Default: the
+    /// latest 1,000 within 8 MiB.
+    pub recorded: recorded::Limits,
     /// AWS region in every ARN. Default: `us-east-1`.
     pub region: String,
     /// AWS account in every ARN, twelve digits. Default: `000000000000`.
@@ -121,6 +125,7 @@ impl Default for Config {
             names: Vec::new(),
             quotas: Quotas::default(),
             mqtt_limits: MqttLimits::default(),
+            recorded: recorded::Limits::default(),
             region: "us-east-1".to_owned(),
             account: "000000000000".to_owned(),
         }

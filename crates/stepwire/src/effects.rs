@@ -274,6 +274,7 @@ impl Rim for World {
                     inputs.send(Input::ItemsRead { map_run, ask, answer }).await;
                 });
             }
+            Effect::Seen(seen) => self.observers.record(seen),
             Effect::Report(report) => log(&report, &self.warnings),
         }
     }

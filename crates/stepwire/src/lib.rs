@@ -31,6 +31,8 @@ pub mod node_error;
 pub mod node_file;
 pub mod observe;
 pub mod port_holder;
+pub mod recorded;
+mod rule_tester;
 pub mod runner;
 pub mod secrets;
 pub mod shard;

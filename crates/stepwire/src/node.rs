@@ -35,6 +35,7 @@ use crate::listen::port::{Options, Port, Rim, Role};
 use crate::node_error::{NodeError, plain};
 use crate::node_file::NodeFile;
 use crate::observe::{Observation, Observers};
+use crate::recorded::Recorded;
 use crate::runner::{self, Runner};
 use crate::secrets::Secrets;
 use crate::shard::{self, Shard, ShardRead};
@@ -139,9 +140,9 @@ impl Node {
         let replies = Arc::new(Replies::default());
         let observers = {
             let (store, settings) = (Arc::clone(&store), settings.clone());
-            Arc::new(Observers::new(move |id| {
-                executions::arn_of(id, &ShardRead::new(store.as_ref(), shard), &settings)
-            }))
+            let arn_of =
+                move |id| executions::arn_of(id, &ShardRead::new(store.as_ref(), shard), &settings);
+            Arc::new(Observers::new(arn_of, config.recorded))
         };
         let about = runner::About {
             region: config.region.clone(),
@@ -361,6 +362,11 @@ impl Node {
         self.0.observers.add()
     }
 
+    /// The latest messages that the rules have seen.
+    pub(crate) fn recorded(&self) -> &Recorded {
+        self.0.observers.recorded()
+    }
+
     /// Done when the node cannot go on: the store failed.
     pub async fn failed(&self) -> NodeError {
         let mut failure = self.0.failure.clone();
@@ -480,6 +486,7 @@ fn settings(config: &Config) -> Result<Settings, NodeError> {
             ..config.mqtt_limits.client.clone()
         },
         budget: config.mqtt_limits.all.clone(),
+        shows_messages: config.recorded.keeps_any(),
         ..Settings::default()
     })
 }

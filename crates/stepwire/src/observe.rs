@@ -8,13 +8,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 use stepwire_asl::history::Detail;
 use stepwire_asl::{HistoryEvent, Timestamp};
-use stepwire_core::effect::Report;
+use stepwire_core::effect::{Report, Seen};
 use stepwire_core::executions::{self, ExecutionId};
 use stepwire_core::mqtt::Packet;
 use stepwire_core::{Effect, Write, broker};
 use tokio::sync::mpsc;
 
 use crate::counters::Counters;
+use crate::recorded::{self, Recorded};
 
 /// Observations that may wait for one who watches; who falls further behind is cut off.
 const BEHIND_MAX: usize = 65_536;
@@ -101,11 +102,12 @@ pub enum Observation {
 /// Finds the ARN of an execution that is stored.
 type ArnOf = Box<dyn Fn(ExecutionId) -> Option<Arc<str>> + Send>;
 
-/// Those who watch a node. While nobody does, there is counting alone.
+/// Those who watch a node. While nobody does, there is counting alone, and what is recorded.
 pub struct Observers {
     counters: Counters,
     watched: AtomicBool,
     state: Mutex<Watching>,
+    recorded: Recorded,
 }
 
 struct Watching {
@@ -117,12 +119,16 @@ struct Watching {
 }
 
 impl Observers {
-    /// Nobody, yet. `arn_of` finds the ARN of a stored execution.
-    pub fn new(arn_of: impl Fn(ExecutionId) -> Option<Arc<str>> + Send + 'static) -> Observers {
+    /// Nobody, yet. `arn_of` finds the ARN of a stored execution; `recorded` is what is kept of
+    /// messages that the rules see.
+    pub fn new(
+        arn_of: impl Fn(ExecutionId) -> Option<Arc<str>> + Send + 'static,
+        recorded: recorded::Limits,
+    ) -> Observers {
         let state =
             Watching { senders: Vec::new(), open: HashMap::new(), arn_of: Box::new(arn_of) };
-        let counters = Counters::default();
-        Observers { counters, watched: AtomicBool::new(false), state: Mutex::new(state) }
+        let (counters, recorded) = (Counters::default(), Recorded::new(recorded));
+        Observers { counters, watched: AtomicBool::new(false), state: Mutex::new(state), recorded }
     }
 
     /// What was seen, as numbers.
@@ -136,6 +142,16 @@ impl Observers {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).senders.push(sender);
         self.watched.store(true, Ordering::Release);
         receiver
+    }
+
+    /// Keeps a message that the rules have seen.
+    pub fn record(&self, seen: Seen) {
+        self.recorded.add(seen);
+    }
+
+    /// The latest messages that the rules have seen.
+    pub(crate) fn recorded(&self) -> &Recorded {
+        &self.recorded
     }
 
     /// Tells what has become durable at `at`.

@@ -205,3 +205,111 @@ fn a_policy_that_is_no_json_is_shown_where_it_breaks() {
     assert_eq!(output.status.code(), Some(4));
     assert!(stdout(&output).contains(" --> -:5:3\n"), "{}", stdout(&output));
 }
+
+const RULE: &str = r#"{
+  "ruleName": "hot",
+  "topicRulePayload": {
+    "sql": "SELECT temp FROM 'devices/+/data' WHERE temp > 30",
+    "awsIotSqlVersion": "2016-03-23",
+    "actions": [
+      {"republish": {"topic": "alarms/${topic(2)}", "roleArn": "arn:aws:iam::000000000000:role/r"}}
+    ]
+  }
+}
+"#;
+
+#[test]
+fn a_rule_is_checked_as_the_aws_cli_takes_it() {
+    let output = run(&["check", "--rule", "-"], RULE);
+    assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
+    assert_eq!(stdout(&output), "-: 1 action: fine\n");
+    let output = run(&["check", "--rule", "-"], &RULE.replace("republish", "iotSiteWise"));
+    assert_eq!(output.status.code(), Some(4));
+    assert!(stdout(&output).contains("iotSiteWise"), "{}", stdout(&output));
+}
+
+#[test]
+fn a_statement_that_is_refused_is_shown_with_a_caret_and_a_hint() {
+    let output = run(&["check", "--rule", "-"], "SELECT *\nFROM 'a' WERE b > 1\n");
+    assert_eq!(output.status.code(), Some(4));
+    let shown = stdout(&output);
+    let expected = "error: unexpected `WERE`\n --> -:2:10\n  |\n2 | FROM 'a' WERE b > 1\n  |          ^^^^\n  |\nhint: ";
+    assert!(shown.starts_with(expected), "{shown}");
+    assert!(shown.ends_with("\n-: 1 error\n"), "{shown}");
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(told, "error: 1 rule would be refused\n");
+}
+
+#[test]
+fn a_rule_that_does_not_match_says_why() {
+    let message =
+        ["check", "--rule", "-", "--topic", "devices/gw-1/data", "--message", r#"{"temp": 20}"#];
+    let output = run(&message, RULE);
+    assert_eq!(output.status.code(), Some(1));
+    let shown = stdout(&output);
+    let why = "-: it does not match: WHERE does not hold: `temp > 30` is false: `temp` is 20\n";
+    assert!(shown.starts_with(why), "{shown}");
+    assert!(shown.ends_with("\n-: 1 action: fine, it does not match\n"), "{shown}");
+}
+
+#[test]
+fn a_rule_that_matches_shows_what_its_actions_would_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let payload = folder.path().join("m.json");
+    std::fs::write(&payload, r#"{"temp": 40}"#).unwrap();
+    let file = format!("@{}", payload.display());
+    let message = [
+        "check",
+        "--rule",
+        "-",
+        "--topic",
+        "devices/gw-1/data",
+        "--message",
+        &file,
+        "--message",
+        r#"{"temp": 50}"#,
+        "--client-id",
+        "gw-1",
+    ];
+    let output = run(&message, RULE);
+    let shown = stdout(&output);
+    assert_eq!(output.status.code(), Some(0), "{shown}");
+    assert!(shown.contains(r#"action `republish` would be {"topic":"alarms/gw-1""#), "{shown}");
+    assert!(shown.ends_with("\n-: 1 action: fine, it matches all 2 messages\n"), "{shown}");
+}
+
+#[test]
+fn a_statement_is_tried_on_a_message_in_json() {
+    let message = [
+        "check",
+        "-o",
+        "json",
+        "--sql",
+        "SELECT a, 5.0 AS n FROM 'x'",
+        "--topic",
+        "x",
+        "--message",
+        "-",
+        "--sql-version",
+        "2015-10-08",
+    ];
+    let output = run(&message, r#"{"a": 1}"#);
+    assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(told[0]["messages"][0]["matches"], true);
+    let result = &told[0]["messages"][0]["select"]["result"]["json"];
+    assert_eq!(*result, serde_json::json!({"a": 1, "n": 5.0}));
+    assert_eq!(told[0]["errors"], serde_json::json!([]));
+}
+
+#[test]
+fn options_of_rules_are_for_rules() {
+    assert_eq!(
+        run(&["check", "--topic", "a", "--message", "{}", "-"], RULE).status.code(),
+        Some(2)
+    );
+    assert_eq!(run(&["check", "--rule", "--topic", "a", "-"], RULE).status.code(), Some(2));
+    let wild = run(&["check", "--rule", "--topic", "a/+", "--message", "{}", "-"], RULE);
+    assert_eq!(wild.status.code(), Some(2));
+    assert_eq!(run(&["check", "--rule", "-"], "{").status.code(), Some(4));
+}

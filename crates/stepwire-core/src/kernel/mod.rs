@@ -16,7 +16,7 @@ use crate::alarms::Alarms;
 use crate::answers::Answers;
 use crate::asking::{Asker, reply_to};
 use crate::broker::{self, Broker};
-use crate::effect::{Effect, Report};
+use crate::effect::{Effect, Report, Seen};
 use crate::events::Events;
 use crate::executions::map_runs::gather::File;
 use crate::executions::{ExecutionId, Executions, Parent, TaskToken};
@@ -571,10 +571,17 @@ impl Kernel {
                 step.effects.push(Effect::Report(Report::RuleNotFound { rule, topic, why }));
             }
             let Taken { matched, asking } = taken;
-            if matched.is_empty() && asking.is_empty() {
+            let is_seen = self.settings.shows_messages;
+            if matched.is_empty() && asking.is_empty() && !is_seen {
                 continue;
             }
             let message = Arc::new(message);
+            if is_seen {
+                let matched = matched.iter().map(|matched| Arc::clone(&matched.rule));
+                let asking = asking.iter().map(|(rule, _)| Arc::clone(&rule.name));
+                let rules = matched.chain(asking).collect();
+                step.effects.push(Effect::Seen(Seen { message: Arc::clone(&message), rules }));
+            }
             step.then.extend(matched.into_iter().map(|matched| {
                 let acting = Acting::of(matched, &message, hops);
                 Input::Follow(Follow::Act(Box::new(acting)))

@@ -5,6 +5,7 @@
 
 mod action;
 pub mod destinations;
+pub mod evaluate;
 mod ingest;
 pub mod jobs;
 mod request;

@@ -218,6 +218,8 @@ impl World {
                 let takes = self.dice.between(1, 30);
                 self.at(takes, Event::Returned(self.life, Box::new(read)));
             }
+            // Nobody watches.
+            Effect::Seen(_) => {}
             Effect::Report(report) => self.reported(report),
         }
     }

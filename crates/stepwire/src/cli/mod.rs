@@ -35,7 +35,7 @@ enum Verb {
     Demo(demo::Demo),
     /// Run a node
     Serve(Box<serve::Serve>),
-    /// Tell what is wrong with workflow definitions
+    /// Tell what is wrong with workflow definitions, policies and topic rules
     Check(check::Check),
     /// Tell what a code means
     Explain(explain::Explain),

@@ -20,6 +20,7 @@ use crate::mqtt_limits::{self, MqttLimit, MqttLimits};
 use crate::node::Node;
 use crate::node_error::NodeError;
 use crate::node_file::reachable;
+use crate::recorded;
 
 /// Runs a node until it is asked to stop (SIGTERM or Ctrl-C).
 #[derive(Debug, Args)]
@@ -71,6 +72,12 @@ pub(super) struct Serve {
     /// Change what devices may take, such as `connections-max=20000`; repeatable
     #[arg(long, value_name = "KEY=NUMBER", value_parser = mqtt_limits::parse)]
     mqtt_limit: Vec<(MqttLimit, u64)>,
+    /// Keep the latest messages that the rules saw in memory, for the rule tester: how many; 0 for none
+    #[arg(long, value_name = "COUNT", default_value_t = recorded::Limits::default().messages_max)]
+    recorded_messages: usize,
+    /// How many bytes they may take
+    #[arg(long, value_name = "BYTES", default_value_t = recorded::Limits::default().bytes_max)]
+    recorded_bytes: usize,
     /// JSON file with connections of HTTP tasks and AWS services outside, readable by you alone
     #[arg(long, value_name = "FILE")]
     secrets: Option<PathBuf>,
@@ -139,6 +146,10 @@ impl Serve {
             names: self.name,
             quotas,
             mqtt_limits: limits.consistent(),
+            recorded: recorded::Limits {
+                messages_max: self.recorded_messages,
+                bytes_max: self.recorded_bytes,
+            },
             ..Config::default()
         }
     }

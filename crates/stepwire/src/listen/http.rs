@@ -30,6 +30,7 @@ use crate::events;
 use crate::functions::request_id;
 use crate::metrics_page;
 use crate::node::Node;
+use crate::rule_tester;
 
 /// Longest time for the head of a request to arrive, and for a connection to have none.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -186,6 +187,10 @@ async fn answer(connection: &Connection, parts: &Parts, body: Body) -> Response 
             "/-/events" => {
                 return connection.on_loopback().unwrap_or_else(|| events::stream(node));
             }
+            "/-/rules/messages" => {
+                let refused = connection.on_loopback();
+                return refused.unwrap_or_else(|| rule_tester::messages(node, &parts.uri));
+            }
             "/" if accepts_html(parts) => {
                 return match connection.on_loopback() {
                     Some(refused) => refused,
@@ -195,9 +200,14 @@ async fn answer(connection: &Connection, parts: &Parts, body: Body) -> Response 
             _ => {}
         }
     }
+    let tests_rules = is_rule_test(parts);
+    if tests_rules && let Some(refused) = connection.on_loopback() {
+        return refused;
+    }
     let body_max = api::body_max(parts.uri.path());
     let read = tokio::time::timeout(REQUEST_TIMEOUT, to_bytes(body, body_max)).await;
     match read {
+        Ok(Ok(body)) if tests_rules => rule_tester::evaluate(node, &body).await,
         Ok(Ok(body)) => match connection.caller(parts) {
             Some(caller) => api::device::answer(node, warnings, caller, parts, &body).await,
             None => api::answer(node, connection.port.options.keys.as_ref(), parts, body).await,
@@ -261,6 +271,12 @@ fn is_loopback(host: &str) -> bool {
     name.eq_ignore_ascii_case("localhost")
         || name.ends_with(".localhost")
         || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+fn is_rule_test(parts: &Parts) -> bool {
+    parts.method == Method::POST
+        && parts.uri.path() == "/-/rules/evaluate"
+        && !parts.headers.contains_key(header::AUTHORIZATION)
 }
 
 fn accepts_html(parts: &Parts) -> bool {

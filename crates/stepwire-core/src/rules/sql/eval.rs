@@ -58,7 +58,12 @@ impl Statement {
         self.prepare(facts);
         let row = Row::of(facts.payload);
         let holds = self.filter.as_ref().is_none_or(|filter| filter.holds(&row, facts));
-        holds.then(|| match self.select.value(&row, facts) {
+        holds.then(|| self.selected(&row, facts))
+    }
+
+    /// What it selects, whether or not its `WHERE` holds.
+    pub(super) fn selected(&self, row: &Row<'_>, facts: &Facts<'_>) -> Value {
+        match self.select.value(row, facts) {
             // Arrays are results since 2016-03-23.
             Value::Json(Json::Array(_))
                 if self.version == Version::V2015 && matches!(self.select, Select::Value(_)) =>
@@ -66,7 +71,7 @@ impl Statement {
                 Value::Undefined
             }
             value => value,
-        })
+        }
     }
 }
 

@@ -137,6 +137,12 @@ fn number(text: &str) -> Option<Number> {
     digits.filter(|number| super::Number::of(number).is_some())
 }
 
+/// Whether `text` is one word.
+pub(super) fn is_word(text: &str) -> bool {
+    let begins = |c: char| c.is_alphabetic() || c == '_' || c == '@' || c == '$';
+    text.starts_with(begins) && text.chars().all(|c| c.is_alphanumeric() || "_@$".contains(c))
+}
+
 /// The text in quotes at the beginning of `rest`, and how many bytes it takes. A doubled quote or
 /// one after a backslash stands for itself.
 fn quoted(rest: &str) -> Option<(String, usize)> {

@@ -5,7 +5,9 @@
 //!
 //! Source: AWS IoT developer guide, "AWS IoT SQL reference".
 
+mod display;
 mod eval;
+mod explain;
 mod facts;
 mod functions;
 mod lex;
@@ -23,6 +25,8 @@ use std::sync::Arc;
 use stepwire_asl::Json;
 
 pub use eval::Row;
+pub use explain::{Part, Picked, Trace};
+pub(crate) use explain::{brief, kind};
 pub use facts::Facts;
 pub use number::Number;
 pub use outside::{Answered, Asks, Outside, Question};

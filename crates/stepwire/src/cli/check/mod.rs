@@ -1,31 +1,36 @@
-//! `stepwire check`: what is wrong with workflow definitions and device policies, and where.
+//! `stepwire check`: what is wrong with workflow definitions, device policies and topic rules, and
+//! where; and what rules make of messages.
 
 mod examine;
 mod policy;
 mod render;
+mod rule;
 
 use std::io::{IsTerminal, Read};
 
 use clap::{Args, ValueEnum};
 use stepwire_asl::Severity;
 use stepwire_core::executions::Kind;
+use stepwire_core::rules::evaluate::Sample;
 
 use self::examine::Examined;
 use super::failure::{Exit, Failure};
 use super::print;
 
-/// Tells what is wrong with workflow definitions or device policies: line, column and what to do about it.
+/// Tells what is wrong with workflow definitions, device policies or topic rules: line, column and what to do about it.
 ///
-/// Errors are what CreateStateMachine or CreatePolicy refuses; warnings are what it accepts and may still disappoint.
+/// Errors are what CreateStateMachine, CreatePolicy or CreateTopicRule refuses; warnings are what it accepts and may still disappoint. With `--rule` and a message it tells what a rule makes of that, and why it does not match.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit code: 0 without errors, 4 with
+A rule is a file with its statement alone, with a topicRulePayload as the AWS CLI takes it, or with
+resources of CloudFormation; JSON or YAML.
+Exit code: 0 without errors, 4 with; 1 when a rule does not match a message
 Examples:
   stepwire check statemachine/*.asl.json
-  stepwire check --policy device-policy.json")]
+  stepwire check --sql \"SELECT * FROM 'a/+' WHERE t > 30\" --topic a/b --message '{\"t\": 20}'")]
 pub(super) struct Check {
-    /// Definitions in the States Language, or policies; `-` is standard input
-    #[arg(value_name = "FILE", required = true)]
+    /// Definitions in the States Language, policies or rules; `-` is standard input
+    #[arg(value_name = "FILE", required_unless_present = "sql")]
     files: Vec<String>,
     /// What the definitions are for
     #[arg(long = "type", value_name = "TYPE", default_value = "standard")]
@@ -33,6 +38,24 @@ pub(super) struct Check {
     /// The files are policies of AWS IoT
     #[arg(long, conflicts_with = "kind")]
     policy: bool,
+    /// The files are topic rules
+    #[arg(long, conflicts_with_all = ["kind", "policy"])]
+    rule: bool,
+    /// A topic rule's statement, in place of a file
+    #[arg(long, value_name = "STATEMENT", conflicts_with_all = ["files", "kind", "policy"])]
+    sql: Option<String>,
+    /// The version of SQL to read rules in, such as `2016-03-23`; else as each says
+    #[arg(long, value_name = "VERSION")]
+    sql_version: Option<String>,
+    /// The topic of the messages to try rules on
+    #[arg(long, requires = "message")]
+    topic: Option<String>,
+    /// A message to try rules on: its payload, `@FILE`, or `-` for standard input; repeatable
+    #[arg(long, value_name = "PAYLOAD", requires = "topic", allow_hyphen_values = true)]
+    message: Vec<String>,
+    /// The client that publishes the messages; else none does
+    #[arg(long, value_name = "ID", requires = "message")]
+    client_id: Option<String>,
     /// How to tell
     #[arg(short, long, value_name = "FORM", default_value = "text")]
     output: Form,
@@ -62,6 +85,15 @@ enum Color {
 
 impl Check {
     pub(super) fn run(&self) -> Result<(), Failure> {
+        if self.rule || self.sql.is_some() {
+            return self.rules();
+        }
+        let lone =
+            [("--topic", self.topic.is_some()), ("--sql-version", self.sql_version.is_some())];
+        if let Some((option, _)) = lone.into_iter().find(|(_, given)| *given) {
+            let why = format!("`{option}` is for topic rules");
+            return Err(Failure::new(Exit::Usage, why).hint("add `--rule`, or `--sql STATEMENT`"));
+        }
         if self.policy { self.policies() } else { self.definitions() }
     }
 
@@ -108,6 +140,53 @@ impl Check {
         Err(Failure::new(Exit::Rejected, message))
     }
 
+    fn rules(&self) -> Result<(), Failure> {
+        let samples = self.samples()?;
+        let rejected = |why: String| Failure::new(Exit::Rejected, why);
+        let mut given = Vec::new();
+        given.extend(self.sql.as_ref().map(|sql| rule::Given::statement("--sql", sql)));
+        for file in &self.files {
+            let rules = rule::rules_in(file, &read(file)?);
+            given.extend(rules.map_err(|why| rejected(format!("`{file}` has no rule: {why}")))?);
+        }
+        let mut examined = Vec::new();
+        for rule in given {
+            let rule = rule.in_version(self.sql_version.as_deref());
+            let told = rule.examine(&samples);
+            examined.push(told.map_err(|error| Failure::new(Exit::Usage, error.message))?);
+        }
+        match self.output {
+            Form::Json => print(&rule::json(&examined)),
+            Form::Text => examined.iter().for_each(|rule| print(&rule.told(self.is_colored()))),
+        }
+        let malformed = examined.iter().filter(|rule| rule.is_malformed()).count();
+        let unmatched: usize = examined.iter().map(rule::Examined::unmatched).sum();
+        match (malformed, unmatched) {
+            (0, 0) => Ok(()),
+            (0, 1) => Err(Failure::new(Exit::Failed, "1 message is not matched")),
+            (0, _) => {
+                Err(Failure::new(Exit::Failed, format!("{unmatched} messages are not matched")))
+            }
+            (1, _) => Err(rejected("1 rule would be refused".to_owned())),
+            _ => Err(rejected(format!("{malformed} rules would be refused"))),
+        }
+    }
+
+    /// The messages to try rules on.
+    fn samples(&self) -> Result<Vec<Sample>, Failure> {
+        let Some(topic) = &self.topic else { return Ok(Vec::new()) };
+        let sample = |payload: &String| {
+            let payload = match payload.strip_prefix('@') {
+                Some(file) => read_bytes(file)?,
+                None if payload == "-" => read_bytes("-")?,
+                None => payload.clone().into_bytes(),
+            };
+            let client_id = self.client_id.as_deref().map(Into::into);
+            Ok(Sample { client_id, ..Sample::new(topic, payload) })
+        };
+        self.message.iter().map(sample).collect()
+    }
+
     fn told(&self, file: &Examined) -> String {
         render::text(file, self.is_colored())
     }
@@ -126,21 +205,24 @@ impl Check {
 }
 
 fn read(file: &str) -> Result<String, Failure> {
+    String::from_utf8(read_bytes(file)?).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        Failure::new(Exit::Rejected, format!("`{file}` is not UTF-8: byte {at}"))
+    })
+}
+
+fn read_bytes(file: &str) -> Result<Vec<u8>, Failure> {
     let bytes = if file == "-" {
         let mut bytes = Vec::new();
         std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
     } else {
         std::fs::read(file)
     };
-    let bytes = bytes.map_err(|error| {
+    bytes.map_err(|error| {
         let exit = match error.kind() {
             std::io::ErrorKind::NotFound => Exit::NotFound,
             _ => Exit::Failed,
         };
         Failure::new(exit, format!("cannot read `{file}`: {error}"))
-    })?;
-    String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        Failure::new(Exit::Rejected, format!("`{file}` is not UTF-8: byte {at}"))
     })
 }

@@ -256,7 +256,7 @@ impl Parser<'_> {
 }
 
 /// The member a value goes to when it is given no name: its last one, or the function's.
-fn last_name(expr: &Expr) -> Arc<str> {
+pub(in crate::rules::sql) fn last_name(expr: &Expr) -> Arc<str> {
     match expr {
         Expr::Name(name) => Arc::clone(name),
         Expr::Variable(name) => name.trim_start_matches('@').into(),

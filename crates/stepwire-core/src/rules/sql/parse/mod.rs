@@ -1,7 +1,7 @@
 //! From text to a statement.
 
 mod calls;
-mod clauses;
+pub(super) mod clauses;
 mod expressions;
 mod foreign;
 
