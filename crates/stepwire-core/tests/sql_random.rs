@@ -77,6 +77,15 @@ const FUNCTIONS: &[&str] = &[
     "upper",
     "accountid",
     "topic",
+    "aws_lambda",
+    "get_dynamodb",
+    "get_mqtt_property",
+    "get_thing_shadow",
+    "get_user_properties",
+    "md2",
+    "parse_time",
+    "time_to_epoch",
+    "transform",
 ];
 
 fn parse(text: &str) -> Result<Statement, Error> {

@@ -75,7 +75,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<(Token, usize)>, Fault> {
             let from = open == 0 && rest[..end].eq_ignore_ascii_case("FROM") && !named(&tokens);
             tokens.push((Token::Word(rest[..end].to_owned()), at));
             at += end;
-            if let (true, Some((filter, begin))) = (from, bare_filter(text, at)) {
+            if from && let Some((filter, begin)) = bare_filter(text, at) {
                 at = begin + filter.len();
                 tokens.push((Token::Bare(filter.to_owned()), begin));
             }
@@ -117,10 +117,13 @@ fn foreign(rest: &str) -> Option<&'static (&'static str, &'static str, &'static 
 fn bare_filter(text: &str, after: usize) -> Option<(&str, usize)> {
     let rest = text[after..].trim_start();
     let begin = text.len() - rest.len();
+    // Only what is a filter is looked through: a text may be full of `FROM`.
+    if begin == after || rest.is_empty() || rest.starts_with(['\'', '"']) {
+        return None;
+    }
     let filter = rest.split(char::is_whitespace).next()?;
-    let quoted = filter.is_empty() || filter.starts_with(['\'', '"']);
     let keyword = filter.eq_ignore_ascii_case("WHERE") || filter.eq_ignore_ascii_case("SELECT");
-    (!quoted && !keyword && begin > after).then_some((filter, begin))
+    (!keyword).then_some((filter, begin))
 }
 
 /// The number that a literal writes, when there is such a number. `007` is 7.
