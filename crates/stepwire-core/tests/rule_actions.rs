@@ -106,20 +106,20 @@ fn a_message_is_one_attribute_under_its_keys() {
     let mut node = Node::new();
     table(&mut node, "S", Some("N"));
     let action = r#"{"dynamoDB":{"tableName":"${table}","hashKeyField":"k","hashKeyValue":"${topic(2)}",
-        "rangeKeyField":"s","rangeKeyValue":"${n}","rangeKeyType":"NUMBER","payloadField":"${as}",
+        "rangeKeyField":"s","rangeKeyValue":"${n}","rangeKeyType":"NUMBER","payloadField":"${field}",
         "operation":"${do}"}}"#;
     rule(&mut node, "SELECT v FROM 'in/+'", action, "").unwrap();
     publish(
         &mut node,
         "in/a",
-        r#"{"table":"tab","n":1.5,"as":"p","do":"INSERT","v":{"x":[1,"y",null]}}"#,
+        r#"{"table":"tab","n":1.5,"field":"p","do":"INSERT","v":{"x":[1,"y",null]}}"#,
     );
     let stored = r#"[{"k":{"S":"a"},"p":{"M":{"v":{"M":{"x":{"L":[{"N":"1"},{"S":"y"},{"NULL":true}]}}}}},"s":{"N":"1.5"}}]"#;
     assert_eq!(items(&mut node), stored);
-    publish(&mut node, "in/a", r#"{"table":"tab","n":1.5,"as":"more","do":"UPDATE","v":true}"#);
+    publish(&mut node, "in/a", r#"{"table":"tab","n":1.5,"field":"more","do":"UPDATE","v":true}"#);
     let updated = items(&mut node);
     assert!(updated.contains(r#""more":{"M":{"v":{"BOOL":true}}}"#) && updated.contains(r#""p":"#));
-    publish(&mut node, "in/a", r#"{"table":"tab","n":1.5,"as":"p","do":"DELETE"}"#);
+    publish(&mut node, "in/a", r#"{"table":"tab","n":1.5,"field":"p","do":"DELETE"}"#);
     assert_eq!((items(&mut node).as_str(), reports(&mut node)), ("[]", Vec::new()));
     node.kill();
     node.check();
