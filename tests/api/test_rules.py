@@ -116,12 +116,11 @@ def test_a_bad_statement_is_refused_with_its_place(node, name, sql, place):
 @pytest.mark.parametrize(
     "action, what",
     [
-        ({"sns": {"targetArn": "a", "roleArn": ROLE}}, "action `sns` is not available yet"),
-        ({"s3": {"bucketName": "a", "key": "b", "roleArn": ROLE}}, "action `s3`"),
+        ({"kinesis": {"streamName": "a", "roleArn": ROLE}}, "action `kinesis` is not available"),
         ({"republish": {"topic": "${nope()}", "roleArn": ROLE}}, "unknown function `nope`"),
         ({"republish": {"topic": "${a", "roleArn": ROLE}}, "not closed"),
         ({"republish": {"topic": "a", "roleArn": ROLE, "qos": 2}}, "`qos`"),
-        ({"republish": {"topic": "a", "roleArn": ROLE, "headers": {}}}, "`headers`"),
+        ({"republish": {"topic": "a", "roleArn": ROLE, "headers": {"messageExpiry": "a"}}}, "`a`"),
         ({"republish": {"topic": "$$aws/things/a/shadow/update", "roleArn": ROLE}}, "reserved topic"),
         ({"stepFunctions": {"stateMachineName": "a", "roleArn": ROLE, "executionNamePrefix": "a/b"}},
          "`executionNamePrefix`"),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use stepwire_asl::{EventId, Failure, Json, Timestamp};
 
+use crate::acts::Acting;
 use crate::answers::Answer;
 use crate::broker;
 use crate::error::ApiError;
@@ -12,7 +13,6 @@ use crate::executions::map_runs::files::{self, Ask};
 use crate::executions::{ExecutionId, Parent, Status};
 use crate::functions::{Invoked, InvokedBy};
 use crate::integrations::Hosted;
-use crate::message::Message;
 use crate::metrics::{Place, Point};
 use crate::request::Request;
 use crate::rules::jobs::NotDelivered;
@@ -119,17 +119,8 @@ pub enum Follow {
         /// What comes of it.
         result: Result<Json, Failure>,
     },
-    /// A rule stores an item.
-    Store {
-        /// The rule.
-        rule: Arc<str>,
-        /// The message that matched.
-        message: Box<Message>,
-        /// How often rules have republished it.
-        hops: u8,
-        /// What is stored.
-        request: Request,
-    },
+    /// A rule acts on a message.
+    Act(Box<Acting>),
     /// An answer looks for its task; with a number when it has been waiting.
     Complete(Option<u64>, Answer),
     /// Deadlines of these executions have passed.
@@ -165,5 +156,5 @@ pub enum Follow {
     Resume(ExecutionId),
 }
 
-/// A message that rules republished this many times in a row is dropped, with a report.
+/// A message that rules republished this many times in a row is not republished again: that fails.
 pub const HOPS_MAX: u8 = 16;

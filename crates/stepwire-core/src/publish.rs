@@ -14,7 +14,7 @@ use crate::params::Params;
 
 const INVALID: &str = "InvalidRequestException";
 /// What a message expiry may be, in seconds; others are taken for the nearest of these, as on AWS.
-const EXPIRY_S: std::ops::RangeInclusive<i64> = 1..=604_800;
+pub(crate) const EXPIRY_S: std::ops::RangeInclusive<i64> = 1..=604_800;
 
 /// A message to publish from the service side, or by a device over HTTP.
 #[derive(Debug, Clone, PartialEq)]

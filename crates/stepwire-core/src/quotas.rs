@@ -31,6 +31,8 @@ pub struct Quotas {
     pub machines_max: u64,
     /// Most activities.
     pub activities_max: u64,
+    /// Most topic rules. AWS allows 1,000 and more on request.
+    pub rules_max: u64,
     /// Bytes of messages that a log group keeps; the oldest go first. AWS keeps all.
     pub log_group_bytes_max: u64,
     /// Most metrics; AWS has no bound.
@@ -68,6 +70,7 @@ impl Quotas {
         Quota { key: "map-runs-max", field: |quotas| &mut quotas.map_runs_max },
         Quota { key: "machines-max", field: |quotas| &mut quotas.machines_max },
         Quota { key: "activities-max", field: |quotas| &mut quotas.activities_max },
+        Quota { key: "rules-max", field: |quotas| &mut quotas.rules_max },
         Quota { key: "log-group-bytes-max", field: |quotas| &mut quotas.log_group_bytes_max },
         Quota { key: "metrics-max", field: |quotas| &mut quotas.metrics_max },
         Quota {
@@ -131,6 +134,7 @@ impl Default for Quotas {
             map_runs_max: 1_000,
             machines_max: 100_000,
             activities_max: 100_000,
+            rules_max: 100_000,
             log_group_bytes_max: 1 << 30,
             metrics_max: 100_000,
             metric_retention_seconds: 15 * 24 * 3_600,

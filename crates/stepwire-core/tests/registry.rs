@@ -36,7 +36,7 @@ fn a_thing_and_what_its_event_starts_are_in_one_commit() {
         "CreateTopicRule",
         r#"{"ruleName":"r","topicRulePayload":{
             "sql":"SELECT thingName FROM '$aws/events/thing/+/created'",
-            "actions":[{"stepFunctions":{"stateMachineName":"m","roleArn":"x"}}]}}"#,
+            "actions":[{"stepFunctions":{"stateMachineName":"m","roleArn":"arn:aws:iam::000000000000:role/x"}}]}}"#,
     );
     iot(&mut node, "CreateThing", r#"{"thingName":"before"}"#);
     assert_eq!(executions(&mut node, &machine), 0);

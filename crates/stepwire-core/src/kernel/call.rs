@@ -23,7 +23,7 @@ use crate::write::Write;
 impl Kernel {
     /// Carries out a request of a caller, a workflow or a rule. `None`: the answer comes later, by
     /// [`reply_to`](crate::asking::reply_to) in another step, and who waits for it is kept by what will give it.
-    pub(super) fn call(
+    pub(crate) fn call(
         &mut self,
         now: Timestamp,
         asker: Asker,
@@ -122,7 +122,7 @@ impl Kernel {
             }
             Request::Rules(request) => {
                 let mut writes = Vec::new();
-                let answer = self.rules.call(now, request, &mut writes)?;
+                let answer = self.rules.call(now, request, &self.settings.quotas, &mut writes)?;
                 step.writes.extend(writes.into_iter().map(Write::Rules));
                 self.want_destinations(now, &request.confirmation_urls(), step);
                 if let Some((rule, tags)) = request.retagged() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use stepwire_asl::Timestamp;
 
 use super::{Kernel, Step};
-use crate::message::Message;
+use crate::rules::Run;
 use crate::rules::jobs::{Delivery, Job, NotDelivered, Place, Stage};
 use crate::write::Write;
 
@@ -13,17 +13,14 @@ impl Kernel {
     /// Has the result of an action of a rule delivered, in order with the others of its kind.
     pub(crate) fn owe(
         &mut self,
-        rule: &Arc<str>,
+        run: &Run,
         place: Place,
         delivery: Delivery,
-        message: &Message,
-        hops: u8,
         step: &mut Step,
     ) -> Result<(), String> {
-        let payload = self.rules.payload(rule).ok_or("the rule is gone")?;
+        let payload = self.rules.payload(&run.rule).ok_or("the rule is gone")?;
         let stage = Stage::Deliver { place, delivery, failed: 0, due: None };
-        let (rule, message) = (Arc::clone(rule), Arc::new(message.clone()));
-        self.add_job(Job { rule, payload, message, hops, stage }, step)
+        self.add_job(Job { run: run.clone(), payload, stage }, step)
     }
 
     fn add_job(&mut self, job: Job, step: &mut Step) -> Result<(), String> {

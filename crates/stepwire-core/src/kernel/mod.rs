@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use stepwire_asl::{Json, Rejected, Stimulus, Timestamp};
 
-use crate::acts::refuse;
+use crate::acts::{Acting, refuse};
 use crate::alarms::Alarms;
 use crate::answers::Answers;
 use crate::asking::{Asker, reply_to};
@@ -91,6 +91,8 @@ pub struct Kernel {
     indexing: bool,
     /// Tasks left for the next turn. Not durable: after a restart executions ask again.
     postponed: VecDeque<Input>,
+    /// Messages that rules have republished in this turn.
+    pub(crate) republished: usize,
     /// Messages seen by the rules since the start: makes their random values differ.
     salt: u64,
 }
@@ -135,6 +137,7 @@ impl Kernel {
             searches: VecDeque::new(),
             indexing: false,
             postponed: VecDeque::new(),
+            republished: 0,
             salt: 0,
         }
     }
@@ -284,6 +287,7 @@ impl Kernel {
         base: &dyn Read,
     ) -> Step {
         first.writes.iter().for_each(|write| changes.push(write.entry()));
+        self.republished = 0;
         let mut queue: VecDeque<Input> = first.then.drain(..).collect();
         let mut tasks = 0;
         while let Some(input) = queue.pop_front() {
@@ -413,12 +417,7 @@ impl Kernel {
                     let _ = self.stimulate(now, execution, stimulus, reads, step);
                 }
             }
-            Follow::Store { rule, message, hops, request } => {
-                if let Some(Err(error)) = self.call(now, Asker::Rule, &request, reads, step) {
-                    let (kind, why) = ("DynamoDBv2Action", error.to_string());
-                    self.failed(&rule, kind, why, &message, hops, step);
-                }
-            }
+            Follow::Act(acting) => self.act(now, acting, reads, step),
             Follow::Complete(kept, answer) => self.complete(now, kept, answer, reads, step),
             Follow::Timers(ids) => {
                 for id in ids {
@@ -560,13 +559,18 @@ impl Kernel {
         let cut_offs = out.cut_offs.into_iter();
         step.effects.extend(cut_offs.map(|cut_off| Effect::Report(Report::CutOff(cut_off))));
         for message in out.messages {
-            let mut outcomes = Vec::new();
+            let mut matched = Vec::new();
             self.salt = self.salt.wrapping_add(1);
             let salt = self.salt ^ (message.at.0 as u64).rotate_left(20);
-            self.rules.evaluate(&message, &self.settings, salt, &mut outcomes);
-            for outcome in outcomes {
-                self.act(outcome, &message, hops, step);
+            self.rules.evaluate(&message, &self.settings, salt, &mut matched);
+            if matched.is_empty() {
+                continue;
             }
+            let message = Arc::new(message);
+            step.then.extend(matched.into_iter().map(|matched| {
+                let acting = Acting::of(matched, &message, hops);
+                Input::Follow(Follow::Act(Box::new(acting)))
+            }));
         }
     }
 

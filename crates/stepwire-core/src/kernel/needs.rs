@@ -51,7 +51,11 @@ impl Kernel {
                     self.executions.touch(*execution, reads);
                 }
                 Follow::Mocked { execution, .. } => self.executions.touch(*execution, reads),
-                Follow::Store { request, .. } => self.touch(request, reads),
+                Follow::Act(acting) => {
+                    if let Some(request) = acting.request() {
+                        self.touch(request, reads);
+                    }
+                }
                 Follow::Complete(_, answer) => self.touch_answer(answer, reads),
                 Follow::Timers(ids) => ids.iter().for_each(|id| self.executions.touch(*id, reads)),
                 Follow::Ended(child, parent) => {

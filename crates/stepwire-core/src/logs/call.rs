@@ -26,7 +26,8 @@ pub struct Logged {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Maker {
     Caller,
-    Executions,
+    /// Executions or rules; it goes with its last event.
+    Node,
 }
 
 impl Logs {
@@ -96,14 +97,41 @@ impl Logs {
         let Some((first, _)) = logged.events.first() else { return };
         let now = logged.events.last().map_or(*first, |(last, _)| *last);
         // A stream takes what a state machine logs in an hour.
-        let hour = first.rfc3339();
-        let hour = hour.get(..13).unwrap_or_default().replace('T', "-");
-        let name = format!("states/{}/{hour}-00/{:08x}", logged.machine, logged.mark as u32);
-        let stream = match self.by_name.get(&(group.number, Arc::from(name.as_str()))) {
-            Some(stream) => *stream,
-            None => self.create_stream(now, &group, &name.into(), Maker::Executions, out),
-        };
+        let (machine, mark) = (&logged.machine, logged.mark as u32);
+        let name = format!("states/{machine}/{}/{mark:08x}", hour(*first)).into();
+        let stream = self.own_stream(now, &group, &name, out);
         self.append(now, group.number, stream, &logged.events, out);
+    }
+
+    /// Takes what a rule logs, events in order of time.
+    pub(crate) fn log_of_rule(
+        &mut self,
+        now: Timestamp,
+        group: &str,
+        rule: &str,
+        events: &[(Timestamp, Arc<str>)],
+        out: &mut Vec<Write>,
+    ) -> Result<(), ApiError> {
+        let group = self.group(group)?;
+        // A stream takes what a rule logs in an hour.
+        let name = format!("rules/{rule}/{}", hour(now)).into();
+        let stream = self.own_stream(now, &group, &name, out);
+        self.append(now, group.number, stream, events, out);
+        Ok(())
+    }
+
+    /// The stream of this name, which is made if there is none.
+    fn own_stream(
+        &mut self,
+        now: Timestamp,
+        group: &Arc<GroupRecord>,
+        name: &Arc<str>,
+        out: &mut Vec<Write>,
+    ) -> u64 {
+        match self.by_name.get(&(group.number, Arc::clone(name))) {
+            Some(stream) => *stream,
+            None => self.create_stream(now, group, name, Maker::Node, out),
+        }
     }
 
     fn create_group(
@@ -170,7 +198,7 @@ impl Logs {
             ingested: None,
             next: 0,
             bytes: 0,
-            own: maker == Maker::Executions,
+            own: maker == Maker::Node,
         };
         self.record(Write::Stream(group.number, number, Some(Arc::new(record))), out);
         number
@@ -207,6 +235,12 @@ impl Logs {
         let stream = self.by_name.get(&(group.number, Arc::clone(name))).copied();
         stream.ok_or_else(no_stream)
     }
+}
+
+/// `2026-11-29-17-00`
+fn hour(at: Timestamp) -> String {
+    let at = at.rfc3339();
+    format!("{}-00", at.get(..13).unwrap_or_default().replace('T', "-"))
 }
 
 pub(super) fn no_group() -> ApiError {

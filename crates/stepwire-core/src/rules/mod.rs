@@ -19,15 +19,18 @@ use serde::{Deserialize, Serialize};
 use stepwire_asl::{Json, Timestamp};
 
 pub use action::http::{HttpDelivery, Sign};
-pub use action::{Action, Resolved};
+pub use action::{Action, Failure, Outcome, Resolved};
 pub use request::Request;
 pub use view::answer;
 
 use crate::error::ApiError;
+use crate::executions::derived_uuid;
 use crate::message::Message;
+use crate::quotas::Quotas;
 use crate::read::Key;
 use crate::record::{Corrupt, Entry, KeyBuilder, Space, decode, encode};
 use crate::settings::Settings;
+use jobs::Place;
 use sql::{Facts, Statement};
 use tree::FilterTree;
 
@@ -74,17 +77,28 @@ struct Rule {
     error_action: Option<Action>,
 }
 
-/// One action that a message leads to.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Outcome {
+/// One rule's run on one message.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Run {
     /// The rule.
     pub rule: Arc<str>,
-    /// The kind of action, as error documents name it.
-    pub kind: &'static str,
-    /// Which of the rule's actions.
-    pub place: jobs::Place,
-    /// What to do.
-    pub action: Resolved,
+    /// The message that it took.
+    pub message: Arc<Message>,
+    /// How often rules have republished the message.
+    pub hops: u8,
+    /// Distinguishes the random values of this run from those of others.
+    pub salt: u64,
+}
+
+/// What a rule makes of a message.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Matched {
+    /// The rule.
+    pub rule: Arc<str>,
+    /// See [`Run::salt`].
+    pub salt: u64,
+    /// What its actions come to, in order; never empty.
+    pub outcomes: Vec<Outcome>,
 }
 
 /// The rules of a shard.
@@ -144,6 +158,7 @@ impl Rules {
         &mut self,
         now: Timestamp,
         request: &Request,
+        quotas: &Quotas,
         out: &mut Vec<Write>,
     ) -> Result<Json, ApiError> {
         let missing = |name: &str| {
@@ -154,6 +169,11 @@ impl Rules {
                 if self.records.contains_key(name) {
                     let why = format!("Rule with name {name} already exists");
                     return Err(ApiError::new("ResourceAlreadyExistsException", why));
+                }
+                let max = quotas.rules_max;
+                if self.records.len() as u64 >= max {
+                    let why = format!("there are {max} rules, as many as `rules-max` allows");
+                    return Err(ApiError::new("InvalidRequestException", why));
                 }
                 Some(RuleRecord {
                     name: Arc::clone(name),
@@ -196,7 +216,7 @@ impl Rules {
         message: &Message,
         settings: &Settings,
         salt: u64,
-        out: &mut Vec<Outcome>,
+        out: &mut Vec<Matched>,
     ) {
         let ingested = message.topic.strip_prefix("$aws/rules/");
         let names = match ingested {
@@ -219,28 +239,27 @@ impl Rules {
             let Some(rule) = self.active.get(name) else { continue };
             let salt = salt.wrapping_add((at as u64) << 40);
             let facts = Facts::new(message, payload.as_ref(), settings, salt);
-            rule.run(&facts, out);
+            out.extend(rule.run(&facts));
         }
     }
 }
 
 impl Rules {
-    /// What a rule does about an action of this kind that failed for `message`, if it says.
+    /// What the rule of a run does about actions that failed, if it says.
     pub(crate) fn on_error(
         &self,
-        rule: &str,
-        failed: &str,
-        why: &str,
-        message: &Message,
+        run: &Run,
+        failures: &[Failure],
         settings: &Settings,
-    ) -> Option<Resolved> {
-        let rule = self.active.get(rule)?;
+    ) -> Option<Outcome> {
+        let rule = self.active.get(&run.rule)?;
         let action = rule.error_action.as_ref()?;
-        let payload = Json::parse_bytes(&message.payload).ok();
-        let facts = Facts::new(message, payload.as_ref(), settings, 0);
+        let payload = Json::parse_bytes(&run.message.payload).ok();
+        let facts = Facts::new(&run.message, payload.as_ref(), settings, run.salt).again();
         rule.statement.prepare(&facts);
-        let document = action::error_document(&rule.name, &facts, failed, why);
-        Some(action.resolve(&facts, &document.into()))
+        let trace = derived_uuid(&settings.secret, "trace", &[run.salt]);
+        let document = action::error_document(&rule.name, trace, &facts, failures);
+        Some(action.resolve(Place::Error, &facts, &document.into()))
     }
 }
 
@@ -250,14 +269,14 @@ impl Rule {
         Ok(Rule { name: Arc::clone(name), statement, actions, error_action })
     }
 
-    fn run(&self, facts: &Facts<'_>, out: &mut Vec<Outcome>) {
-        let Some(result) = self.statement.run(facts) else { return };
-        out.extend((0..).zip(&self.actions).map(|(at, action)| Outcome {
-            rule: Arc::clone(&self.name),
-            kind: action.kind(),
-            place: jobs::Place::Action(at),
-            action: action.resolve(facts, &result),
-        }));
+    fn run(&self, facts: &Facts<'_>) -> Option<Matched> {
+        let result = self.statement.run(facts)?;
+        let places = (0..).map(Place::Action);
+        let outcomes = places.zip(&self.actions);
+        let outcomes: Vec<Outcome> =
+            outcomes.map(|(place, action)| action.resolve(place, facts, &result)).collect();
+        let (rule, salt) = (Arc::clone(&self.name), facts.salt);
+        (!outcomes.is_empty()).then_some(Matched { rule, salt, outcomes })
     }
 }
 

@@ -14,6 +14,8 @@ use crate::registry::tags::{self, Tag, Tags};
 
 /// Most actions of a rule.
 const ACTIONS_MAX: usize = 10;
+/// Longest payload of a rule, bytes of JSON.
+const RULE_BYTES_MAX: usize = 256 << 10;
 
 /// A request on topic rules.
 #[derive(Debug, Clone, PartialEq)]
@@ -146,6 +148,10 @@ fn replace(params: &Params<'_>) -> Result<Request, ApiError> {
 fn with_payload(params: &Params<'_>) -> Result<(Arc<str>, Json), ApiError> {
     let payload = params.get("topicRulePayload").cloned();
     let payload = payload.ok_or_else(|| params.invalid("topicRulePayload", "it is missing"))?;
+    if payload.to_text().len() > RULE_BYTES_MAX {
+        let why = format!("it has more than {RULE_BYTES_MAX} bytes");
+        return Err(params.invalid("topicRulePayload", &why));
+    }
     compile(&payload)?;
     Ok((rule_name(params)?, payload))
 }
@@ -220,6 +226,10 @@ pub(super) fn compile(
         return Err(params.invalid("actions", &format!("at most {ACTIONS_MAX}")));
     }
     let actions = actions.iter().map(Action::parse).collect::<Result<Vec<_>, _>>()?;
+    if params.get("errorAction").is_some_and(|action| !template::asks(action).is_none()) {
+        let why = "it cannot use functions that ask others, such as `get_dynamodb`, as on AWS";
+        return Err(params.invalid("errorAction", why));
+    }
     let error_action = params.get("errorAction").map(Action::parse).transpose()?;
     Ok((statement, actions, error_action))
 }

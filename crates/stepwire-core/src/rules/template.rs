@@ -7,7 +7,7 @@ use super::sql::{Asks, Expression, Facts, Statement};
 /// Text with expressions in it. Expressions see the original payload and the variables of the rule's
 /// statement, never its aliases.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Template(Vec<Part>);
+pub(crate) struct Template(Vec<Part>);
 
 #[derive(Debug, Clone, PartialEq)]
 enum Part {
@@ -84,6 +84,18 @@ pub(super) fn check(action: Option<&Json>, statement: &Statement) -> Result<(), 
             members.values().try_for_each(|value| check(Some(value), statement))
         }
         _ => Ok(()),
+    }
+}
+
+/// Whom the templates in an action may ask.
+pub(super) fn asks(action: &Json) -> Asks {
+    match action {
+        Json::String(text) if text.contains("${") => {
+            Template::parse(text).map_or_else(|_| Asks::default(), |template| template.asks())
+        }
+        Json::Array(items) => items.iter().map(asks).fold(Asks::default(), Asks::and),
+        Json::Object(members) => members.values().map(asks).fold(Asks::default(), Asks::and),
+        _ => Asks::default(),
     }
 }
 

@@ -7,7 +7,7 @@ use stepwire_asl::{Json, Timestamp};
 
 use crate::message::{Message, Origin};
 use crate::record::{Corrupt, Entry, KeyBuilder, Space, decode, encode};
-use crate::rules::HttpDelivery;
+use crate::rules::{HttpDelivery, Run};
 
 const FORMAT: u8 = 1;
 
@@ -15,14 +15,10 @@ const FORMAT: u8 = 1;
 /// on what has become of the rule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {
-    /// The rule's name.
-    pub rule: Arc<str>,
-    /// Its `topicRulePayload` when it took the message.
+    /// The rule and the message.
+    pub run: Run,
+    /// The rule's `topicRulePayload` when it took the message.
     pub payload: Json,
-    /// The message.
-    pub message: Arc<Message>,
-    /// How often rules have republished it.
-    pub hops: u8,
     /// How far it is.
     pub stage: Stage,
 }
@@ -75,6 +71,13 @@ impl Delivery {
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Delivery::Http(_) => "HttpAction",
+        }
+    }
+
+    /// Where it goes, as error documents name it: a query may hold secrets.
+    pub(crate) fn resource(&self) -> Arc<str> {
+        match self {
+            Delivery::Http(http) => http.url.split('?').next().unwrap_or_default().into(),
         }
     }
 
@@ -137,7 +140,7 @@ impl Job {
         let place = match &self.stage {
             Stage::Deliver { place, .. } => *place,
         };
-        Lane::of(&self.rule, place, &self.message)
+        Lane::of(&self.run.rule, place, &self.run.message)
     }
 
     /// When it goes on, if it waits for that.

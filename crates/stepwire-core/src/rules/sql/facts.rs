@@ -73,6 +73,13 @@ impl<'a> Facts<'a> {
         self
     }
 
+    /// The same for another evaluation: its random values are not those of the first.
+    #[must_use]
+    pub(crate) fn again(self) -> Facts<'a> {
+        self.drawn.set(1 << 32);
+        self
+    }
+
     /// The questions that were answered [`Answered::Later`]: unless there are none, what has been
     /// evaluated means nothing, and must be evaluated again with their answers.
     pub fn open(&self) -> Vec<Question> {

@@ -1,0 +1,324 @@
+//! What rules do: their actions, one after the other, and the error action for those that fail.
+//!
+//! A run of a rule on a message is a chain of follow-up inputs of the same commit. Each of them carries
+//! out actions until one has asked a service: what the next one reads is read after that.
+
+mod complete;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use stepwire_asl::{Json, Timestamp};
+
+pub(crate) use complete::refuse;
+
+use crate::answers::Answer;
+use crate::asking::Asker;
+use crate::effect::{Effect, Report};
+use crate::error::ApiError;
+use crate::executions::Begin;
+use crate::executions::machines::MachineArn;
+use crate::functions::{self, FunctionName};
+use crate::input::{Follow, HOPS_MAX, Input};
+use crate::kernel::{Kernel, Step};
+use crate::message::{Message, Properties, QoS};
+use crate::read::Reads;
+use crate::request::{Publish, Request, Service};
+use crate::rules::jobs::{Job, Place, Stage};
+use crate::rules::{Failure, Matched, Outcome, Resolved, Run};
+use crate::write::Write;
+
+/// Most messages that rules republish because of one input. Rules that multiply messages in a loop
+/// would never let a turn end.
+const REPUBLISHED_MAX: usize = 1_000;
+
+/// What the operator reads in front of the failure of an error action, which has none of its own.
+const ERROR_ACTION: &str = "its error action failed too: ";
+
+/// What is left to do of a rule's run on a message.
+#[derive(Debug)]
+pub struct Acting {
+    run: Run,
+    part: Part,
+    left: VecDeque<Deed>,
+    failures: Vec<Failure>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Actions,
+    ErrorAction,
+}
+
+/// An action, ready to be carried out.
+#[derive(Debug)]
+struct Deed {
+    place: Place,
+    kind: &'static str,
+    resource: Arc<str>,
+    what: What,
+}
+
+#[derive(Debug)]
+enum What {
+    /// Ask a service, which reads.
+    Ask(Box<Request>),
+    /// Anything else.
+    Do(Resolved),
+}
+
+impl Acting {
+    /// What follows from what a rule made of `message`.
+    pub(crate) fn of(matched: Matched, message: &Arc<Message>, hops: u8) -> Acting {
+        let Matched { rule, salt, outcomes } = matched;
+        let run = Run { rule, message: Arc::clone(message), hops, salt };
+        Acting::new(run, Part::Actions, outcomes)
+    }
+
+    fn new(run: Run, part: Part, outcomes: impl IntoIterator<Item = Outcome>) -> Acting {
+        let left = outcomes.into_iter().map(Deed::of).collect();
+        Acting { run, part, left, failures: Vec::new() }
+    }
+
+    /// The request of the next action that makes one.
+    pub(crate) fn request(&self) -> Option<&Request> {
+        self.left.iter().find_map(|deed| match &deed.what {
+            What::Ask(request) => Some(request.as_ref()),
+            What::Do(_) => None,
+        })
+    }
+}
+
+impl Deed {
+    fn of(outcome: Outcome) -> Deed {
+        let Outcome { place, kind, resource, action } = outcome;
+        let asked = match &action {
+            Resolved::Request { service, operation, body } => {
+                Some(Request::parse(*service, operation, body))
+            }
+            Resolved::Object { bucket, key, acl, bytes } => {
+                let text = |text: &Arc<str>| Json::String(Arc::clone(text));
+                let mut body = vec![("Bucket", text(bucket)), ("Key", text(key))];
+                body.extend(acl.as_ref().map(|acl| ("ACL", text(acl))));
+                let put = Request::parse(Service::S3, "PutObject", &Json::object(body));
+                Some(put.map(|put| put.map(|put| with_bytes(put, bytes))))
+            }
+            Resolved::StepFunctions { .. }
+            | Resolved::Republish { .. }
+            | Resolved::Log { .. }
+            | Resolved::CompleteTask { .. }
+            | Resolved::Lambda { .. }
+            | Resolved::Deliver(_)
+            | Resolved::Failed { .. } => None,
+        };
+        let failed = |why: String| What::Do(Resolved::Failed { why });
+        let what = match asked {
+            None => What::Do(action),
+            Some(Some(Ok(request))) => What::Ask(Box::new(request)),
+            Some(Some(Err(error))) => failed(error.to_string()),
+            Some(None) => failed("the service does not have this operation".to_owned()),
+        };
+        Deed { place, kind, resource, what }
+    }
+}
+
+fn with_bytes(request: Request, bytes: &bytes::Bytes) -> Request {
+    match request {
+        Request::Objects(put) => Request::Objects(put.with_body(bytes.clone())),
+        other => other,
+    }
+}
+
+impl Kernel {
+    /// Carries out actions until one has asked a service, and leaves the rest to follow.
+    pub(crate) fn act(
+        &mut self,
+        now: Timestamp,
+        mut acting: Box<Acting>,
+        reads: &Reads,
+        step: &mut Step,
+    ) {
+        while let Some(Deed { place, kind, resource, what }) = acting.left.pop_front() {
+            let asks = matches!(what, What::Ask(_));
+            let done = match what {
+                What::Ask(request) => self.ask_service(now, &request, reads, step),
+                What::Do(action) => self.carry_out(now, &acting.run, place, action, step),
+            };
+            if let Err(why) = done {
+                let (action, why) = (kind.into(), why.into());
+                acting.failures.push(Failure { action, resource, why });
+            }
+            if asks && acting.request().is_some() {
+                step.then.push(Input::Follow(Follow::Act(acting)));
+                return;
+            }
+        }
+        let Acting { run, part, failures, .. } = *acting;
+        match part {
+            Part::Actions => self.failed(run, &failures, step),
+            Part::ErrorAction => report(&run, ERROR_ACTION, &failures, step),
+        }
+    }
+
+    /// Actions of a rule have failed, if `failures` says so: that is reported, and the rule's error
+    /// action follows, once for all of them.
+    pub(crate) fn failed(&mut self, run: Run, failures: &[Failure], step: &mut Step) {
+        if failures.is_empty() {
+            return;
+        }
+        report(&run, "", failures, step);
+        if let Some(outcome) = self.rules.on_error(&run, failures, &self.settings) {
+            let acting = Acting::new(run, Part::ErrorAction, [outcome]);
+            step.then.push(Input::Follow(Follow::Act(Box::new(acting))));
+        }
+    }
+
+    /// What a job was for has failed for good.
+    pub(crate) fn give_up(&mut self, job: &Job, why: &str, step: &mut Step) {
+        let Stage::Deliver { place, delivery, .. } = &job.stage;
+        let (action, resource) = (delivery.kind().into(), delivery.resource());
+        let failures = [Failure { action, resource, why: why.into() }];
+        match place {
+            Place::Error => report(&job.run, ERROR_ACTION, &failures, step),
+            Place::Statement | Place::Action(_) => self.failed(job.run.clone(), &failures, step),
+        }
+    }
+
+    fn ask_service(
+        &mut self,
+        now: Timestamp,
+        request: &Request,
+        reads: &Reads,
+        step: &mut Step,
+    ) -> Result<(), String> {
+        let answer = self.call(now, Asker::Rule, request, reads, step);
+        answer.transpose().map(drop).map_err(|error| error.to_string())
+    }
+
+    fn carry_out(
+        &mut self,
+        now: Timestamp,
+        run: &Run,
+        place: Place,
+        action: Resolved,
+        step: &mut Step,
+    ) -> Result<(), String> {
+        match action {
+            Resolved::StepFunctions { state_machine_name, execution_name_prefix, input } => {
+                self.begin(now, &state_machine_name, &execution_name_prefix, &input, step)
+            }
+            Resolved::Republish { topic, qos, payload, properties } => {
+                self.republish(run, &topic, payload, (qos, *properties), step)
+            }
+            Resolved::Log { group, events } => {
+                let mut writes = Vec::new();
+                let logged = self.logs.log_of_rule(now, &group, &run.rule, &events, &mut writes);
+                step.writes.extend(writes.into_iter().map(Write::Logs));
+                logged.map_err(|error| error.to_string())
+            }
+            Resolved::CompleteTask {
+                table,
+                operation_id,
+                device_id,
+                attributes,
+                output,
+                publisher,
+            } => {
+                let answer = Answer {
+                    rule: Arc::clone(&run.rule),
+                    table,
+                    operation: operation_id,
+                    device: device_id,
+                    publisher,
+                    attributes,
+                    output,
+                    at: run.message.at,
+                };
+                step.then.push(Input::Follow(Follow::Complete(None, answer)));
+                Ok(())
+            }
+            Resolved::Lambda { function_arn, payload } => {
+                let function = FunctionName::parse(&function_arn).map_err(|error| error.message)?;
+                let request = functions::Request::Enqueue { function, payload };
+                let mut writes = Vec::new();
+                let (functions, settings) = (&mut self.functions, &self.settings);
+                let queued = functions.call(now, &request, settings, &mut writes);
+                step.writes.extend(writes.into_iter().map(Write::Functions));
+                queued.map(drop).map_err(|error| error.to_string())
+            }
+            Resolved::Deliver(delivery) => self.owe(run, place, delivery, step),
+            Resolved::Failed { why } => Err(why),
+            Resolved::Request { .. } | Resolved::Object { .. } => {
+                Err("a request was not made".to_owned())
+            }
+        }
+    }
+
+    fn republish(
+        &mut self,
+        run: &Run,
+        topic: &Arc<str>,
+        payload: bytes::Bytes,
+        (qos, properties): (QoS, Properties),
+        step: &mut Step,
+    ) -> Result<(), String> {
+        if run.hops >= HOPS_MAX {
+            return Err(format!("RepublishLoop: a republish loop: {HOPS_MAX} rules in a row"));
+        }
+        if self.republished >= REPUBLISHED_MAX {
+            let why = "messages were republished because of one";
+            return Err(format!("RepublishLoop: a republish loop: {REPUBLISHED_MAX} {why}"));
+        }
+        let message = |error: ApiError| error.to_string();
+        let again = if topic.starts_with('$') {
+            // Which of these may be is decided by the action.
+            let whole = topic.strip_prefix('$').unwrap_or(topic);
+            let checked = Publish::to(whole, payload, qos, false, properties).map_err(message)?;
+            Publish { topic: Arc::clone(topic), ..checked }
+        } else {
+            Publish::to(topic, payload, qos, false, properties).map_err(message)?
+        };
+        again.within(&self.settings.mqtt).map_err(message)?;
+        self.republished += 1;
+        self.publish(again.message(run.message.at), run.hops + 1, step);
+        Ok(())
+    }
+
+    /// Starts an execution under a name that no other start has.
+    fn begin(
+        &mut self,
+        now: Timestamp,
+        machine: &str,
+        prefix: &str,
+        input: &Json,
+        step: &mut Step,
+    ) -> Result<(), String> {
+        let arn = MachineArn::of(&machine.into());
+        let target = self.executions.target(&arn, &self.settings).map_err(|e| e.to_string())?;
+        let name = format!("{prefix}{}", self.executions.made_up_name(&self.settings)).into();
+        let input = input.to_text();
+        let max = self.settings.quotas.payload_bytes();
+        if input.len() > max {
+            return Err(format!("the input has {} bytes, at most {max}", input.len()));
+        }
+        let input = input.into();
+        let begin =
+            Begin { target, name, input, trace_header: None, parent: None, test_case: None };
+        let refused = || format!("the definition of `{machine}` is not valid in this version");
+        let (id, ran) = self.executions.begin(now, begin, &self.settings).ok_or_else(refused)?;
+        self.ask(now, id, ran, step);
+        Ok(())
+    }
+}
+
+/// Tells the operator of each failure.
+fn report(run: &Run, prefix: &str, failures: &[Failure], step: &mut Step) {
+    step.effects.extend(failures.iter().map(|failure| {
+        let Failure { action, resource, why } = failure;
+        Effect::Report(Report::RuleFailed {
+            rule: Arc::clone(&run.rule),
+            topic: Arc::clone(&run.message.topic),
+            why: format!("{prefix}{action} on `{resource}`: {why}").into(),
+        })
+    }));
+}
