@@ -564,3 +564,56 @@ fn a_replaced_rule_takes_over_between_two_messages() {
         assert_eq!(received(&mut node, "q").len(), taken, "{operation}");
     }
 }
+
+#[test]
+fn metrics_and_alarms_follow_messages_in_the_same_commit() {
+    let mut node = Node::new();
+    queue(&mut node, "q");
+    let alarm = r#"{"AlarmName":"hot","Namespace":"Fleet","MetricName":"Temperature",
+        "Statistic":"Maximum","Period":60,"EvaluationPeriods":1,"Threshold":80,
+        "ComparisonOperator":"GreaterThanThreshold"}"#;
+    done(&mut node, Service::CloudWatch, "PutMetricAlarm", alarm);
+    let actions = r#"{"cloudwatchMetric":{"metricNamespace":"Fleet","metricName":"Temperature",
+            "metricValue":"${t}","metricUnit":"None"}},
+        {"cloudwatchAlarm":{"alarmName":"hot","stateReason":"said by ${topic(2)}",
+            "stateValue":"${state}"}}"#;
+    rule(&mut node, "SELECT * FROM 'in/+'", actions, "").unwrap();
+    publish(&mut node, "in/d1", r#"{"t":81.5,"state":"ALARM"}"#);
+    let body = r#"{"Namespace":"Fleet","MetricName":"Temperature","StartTime":1799999940,
+        "EndTime":1800000060,"Period":60,"Statistics":["Sum","SampleCount"]}"#;
+    let answer = done(&mut node, Service::CloudWatch, "GetMetricStatistics", body);
+    assert_eq!(
+        answer.member("Datapoints").unwrap().to_text(),
+        r#"[{"Timestamp":1800000000,"Sum":81.5,"SampleCount":1,"Unit":"None"}]"#
+    );
+    let answer = done(&mut node, Service::CloudWatch, "DescribeAlarms", "{}");
+    let alarm = &answer.member("MetricAlarms").unwrap().as_array().unwrap()[0];
+    assert_eq!(text(alarm, "StateValue"), "ALARM");
+    assert_eq!(text(alarm, "StateReason"), "said by d1");
+    assert_eq!(reports(&mut node), [""; 0]);
+}
+
+#[test]
+fn what_cloudwatch_does_not_take_goes_to_the_error_action() {
+    let mut node = Node::new();
+    queue(&mut node, "q");
+    let actions = r#"{"cloudwatchAlarm":{"alarmName":"none","stateReason":"r","stateValue":"OK"}},
+        {"cloudwatchMetric":{"metricNamespace":"Fleet","metricName":"m","metricValue":"${t}",
+            "metricUnit":"${u}","metricTimestamp":"${at}"}}"#;
+    let more = format!(r#","errorAction":{TO_QUEUE}"#);
+    rule(&mut node, "SELECT * FROM 'in'", actions, &more).unwrap();
+    publish(&mut node, "in", r#"{"t":"warm","u":"Percent","at":1800000000}"#);
+    publish(&mut node, "in", r#"{"t":1,"u":"Kelvin","at":1800000000}"#);
+    publish(&mut node, "in", r#"{"t":1,"u":"Percent","at":1}"#);
+    for (body, metric) in received(&mut node, "q").iter().zip(["number", "Unit", "two weeks"]) {
+        let document = Json::parse(body).unwrap();
+        let failures = document.member("failures").unwrap().as_array().unwrap();
+        assert_eq!(text(&failures[0], "failedAction"), "CloudwatchAlarmAction");
+        assert_eq!(text(&failures[0], "failedResource"), "none");
+        assert!(text(&failures[0], "errorMessage").starts_with("ResourceNotFound"), "{body}");
+        assert_eq!(text(&failures[1], "failedAction"), "CloudwatchMetricAction");
+        assert!(text(&failures[1], "errorMessage").contains(metric), "{metric}: {body}");
+    }
+    let listed = done(&mut node, Service::CloudWatch, "ListMetrics", "{}");
+    assert_eq!(listed.to_text(), r#"{"Metrics":[]}"#);
+}

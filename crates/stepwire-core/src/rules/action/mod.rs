@@ -5,6 +5,7 @@
 //!
 //! Source: AWS IoT developer guide, "AWS IoT rule actions"; service model `iot`.
 
+mod cloudwatch;
 mod complete_task;
 mod dynamodb;
 mod field;
@@ -56,14 +57,16 @@ pub enum Action {
     S3(s3::S3),
     /// `cloudwatchLogs`
     Logs(logs::Logs),
+    /// `cloudwatchMetric`
+    Metric(Box<cloudwatch::Metric>),
+    /// `cloudwatchAlarm`
+    Alarm(cloudwatch::Alarm),
     /// `completeTask`
     CompleteTask(complete_task::CompleteTask),
 }
 
 /// Actions of AWS that are not carried out, and what to write instead.
-const REFUSED: [(&str, &str); 15] = [
-    ("cloudwatchAlarm", "`cloudwatchLogs` or `sns`"),
-    ("cloudwatchMetric", "`cloudwatchLogs`"),
+const REFUSED: [(&str, &str); 13] = [
     ("elasticsearch", "`s3` or `sqs`"),
     ("firehose", "`s3`"),
     ("http", "`lambda`"),
@@ -98,6 +101,8 @@ impl Action {
             "sqs" => Action::Sqs(sqs::parse(fields)?),
             "s3" => Action::S3(s3::parse(fields)?),
             "cloudwatchLogs" => Action::Logs(logs::parse(fields)?),
+            "cloudwatchMetric" => Action::Metric(Box::new(cloudwatch::parse_metric(fields)?)),
+            "cloudwatchAlarm" => Action::Alarm(cloudwatch::parse_alarm(fields)?),
             "completeTask" => Action::CompleteTask(complete_task::parse(fields)?),
             other => return Err(unavailable(other)),
         })
@@ -114,6 +119,8 @@ impl Action {
             Action::Sqs(kind) => kind,
             Action::S3(kind) => kind,
             Action::Logs(kind) => kind,
+            Action::Metric(kind) => kind.as_ref(),
+            Action::Alarm(kind) => kind,
             Action::CompleteTask(kind) => kind,
         }
     }
