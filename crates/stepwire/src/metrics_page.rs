@@ -22,6 +22,8 @@ const KIND: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const METRICS_MAX: usize = 10_000;
 
 type Labels = Vec<(String, String)>;
+/// A value of a metric.
+type Value = fn(&Recent) -> f64;
 type Values = Family<Labels, Gauge<f64, AtomicU64>>;
 
 /// The page.
@@ -56,7 +58,7 @@ fn present(node: &Node, recent: &[Recent]) -> Registry {
     published.inc_by(node.published());
     let help = "Messages that devices have published";
     registry.register("mqtt_messages_received", help, published);
-    let all: [(&str, &str, fn(&Recent) -> f64); 4] = [
+    let all: [(&str, &str, Value); 4] = [
         ("metric_samples", "Values that were put in", |recent| recent.point.count),
         ("metric_sum", "Their sum", |recent| recent.point.sum),
         ("metric_minimum", "The smallest of them", |recent| recent.point.minimum),

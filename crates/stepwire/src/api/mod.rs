@@ -88,14 +88,10 @@ pub(crate) async fn answer(
     }
 }
 
-/// Lets in a request for a page: on loopback anybody, else who signs it. The error is the answer.
-pub(crate) fn admit(keys: Option<&AccessKey>, parts: &Parts) -> Result<(), Response> {
-    match keys.map(|keys| signed(Some(keys), parts, b"")) {
-        Some(Err(error)) => {
-            Err(shaped(StatusCode::FORBIDDEN, AWS_JSON, Some(error.code.to_string()), &error))
-        }
-        None | Some(Ok(_)) => Ok(()),
-    }
+/// The refusal of a request for a page, if it is not let in: on loopback anybody is, else who signs it.
+pub(crate) fn turn_away(keys: Option<&AccessKey>, parts: &Parts) -> Option<Response> {
+    let error = signed(Some(keys?), parts, b"").err()?;
+    Some(shaped(StatusCode::FORBIDDEN, AWS_JSON, Some(error.code.to_string()), &error))
 }
 
 /// A refusal of a request that does not say, or not truly, for which service it is.
