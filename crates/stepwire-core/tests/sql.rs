@@ -9,9 +9,12 @@
 //! - ```` ```refused ````: a statement, a line with a caret under the fault and what is said of it.
 //! - ```` ```warned ````: the same for what is accepted with a warning.
 //!
-//! ```` ```version NAME ```` sets the version of the language for what is behind it.
+//! ```` ```version NAME ```` sets the version of the language for what is behind it, and
+//! ```` ```outside ```` what others answer. ```` ```properties ```` are those of the message before.
 
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests, which read pages")]
+
+mod sql_answers;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -21,6 +24,8 @@ use stepwire_asl::{Json, Timestamp};
 use stepwire_core::Settings;
 use stepwire_core::message::{Client, Identity, Message, Origin, Profile, Properties, QoS};
 use stepwire_core::rules::sql::{Error, Facts, Statement, Value, Version};
+
+use sql_answers::Answers;
 
 /// A message from device `gw-1`.
 fn message(topic: &str, payload: &str) -> Message {
@@ -53,7 +58,7 @@ fn result(statement: &str, about: &About) -> String {
     };
     let payload = Json::parse_bytes(&message.payload).ok();
     let settings = Settings::default();
-    let facts = Facts::new(message, payload.as_ref(), &settings, 1);
+    let facts = Facts::new(message, payload.as_ref(), &settings, 1).asking(&about.answers);
     match statement.run(&facts) {
         None => "no match".to_owned(),
         Some(Value::Undefined) => "undefined".to_owned(),
@@ -87,6 +92,7 @@ fn caret(error: &Error) -> String {
 struct About {
     message: Message,
     version: Version,
+    answers: Answers,
 }
 
 /// The parts of a block: each a text and what is expected of it.
@@ -147,12 +153,18 @@ impl Failures {
 
 fn page(path: &Path, failures: &mut Failures) {
     let text = std::fs::read_to_string(path).unwrap();
-    let mut about = About { message: message("x", "{}"), version: Version::V2016 };
+    let mut about =
+        About { message: message("x", "{}"), version: Version::V2016, answers: Answers::default() };
     for fenced in text.split("\n```").skip(1).step_by(2) {
         let (head, block) = fenced.split_once('\n').unwrap();
         match head.split_once(' ') {
             Some(("message", topic)) => about.message = message(topic, block),
             Some(("version", name)) => about.version = Version::named(name).unwrap(),
+            None if head == "outside" => about.answers = Answers::of(block),
+            None if head == "properties" => {
+                about.message.properties = sql_answers::properties(block);
+            }
+            None if head == "proto" => {}
             _ => failures.block(head, block, &about),
         }
     }

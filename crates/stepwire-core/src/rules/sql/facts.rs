@@ -4,9 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use regex::Regex;
 use stepwire_asl::Json;
 
+use super::functions::Patterns;
 use super::outside::{Answered, Nobody, Outside, Question};
 use super::{Value, Version};
 use crate::message::{Client, Message, Origin};
@@ -40,8 +40,8 @@ pub struct Facts<'a> {
     answers: RefCell<BTreeMap<Question, Answered>>,
     pub(super) steps: Cell<u32>,
     pub(super) drawn: Cell<u64>,
-    /// Patterns that were compiled; `None` for those that are none.
-    pub(super) patterns: RefCell<BTreeMap<String, Option<Regex>>>,
+    /// Patterns that were compiled.
+    pub(super) patterns: RefCell<Patterns>,
 }
 
 impl<'a> Facts<'a> {

@@ -117,10 +117,13 @@ fn foreign(rest: &str) -> Option<&'static (&'static str, &'static str, &'static 
 fn bare_filter(text: &str, after: usize) -> Option<(&str, usize)> {
     let rest = text[after..].trim_start();
     let begin = text.len() - rest.len();
+    // Only what is a filter is looked through: a text may be full of `FROM`.
+    if begin == after || rest.is_empty() || rest.starts_with(['\'', '"']) {
+        return None;
+    }
     let filter = rest.split(char::is_whitespace).next()?;
-    let quoted = filter.is_empty() || filter.starts_with(['\'', '"']);
     let keyword = filter.eq_ignore_ascii_case("WHERE") || filter.eq_ignore_ascii_case("SELECT");
-    (!quoted && !keyword && begin > after).then_some((filter, begin))
+    (!keyword).then_some((filter, begin))
 }
 
 /// The number that a literal writes, when there is such a number. `007` is 7.

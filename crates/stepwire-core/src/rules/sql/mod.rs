@@ -13,6 +13,7 @@ mod number;
 mod operators;
 pub mod outside;
 mod parse;
+pub mod protobuf;
 mod value;
 mod version;
 

@@ -1,8 +1,11 @@
 //! Arrays, objects, and what is missing.
 
-use stepwire_asl::Json;
+use std::sync::Arc;
 
-use super::text::bounded;
+use stepwire_asl::Json;
+use stepwire_asl::json::Object;
+
+use super::text::{TEXT_MAX, bounded};
 use super::{Call, Found};
 use crate::rules::sql::value::Value;
 
@@ -27,11 +30,11 @@ pub(super) fn concat(call: &Call<'_>) -> Found {
     bounded(texts?.concat())
 }
 
+/// An item by its index, from 0, a character likewise, or a member by its name, which is text.
 pub(super) fn get(call: &Call<'_>) -> Found {
-    let (of, key) = (call.value(0)?, call.value(1)?);
-    let index = || usize::try_from(key.int()?).ok();
-    let found = match of.json()? {
-        Json::Object(members) => members.get(key.text()?.as_str())?.clone(),
+    let index = || usize::try_from(call.int(1)?).ok();
+    let found = match call.value(0)?.json()? {
+        Json::Object(members) => members.get(call.value(1)?.json()?.as_str()?)?.clone(),
         Json::Array(items) => items.get(index()?)?.clone(),
         Json::String(text) => Json::from(text.chars().nth(index()?)?.to_string()),
         Json::Null | Json::Bool(_) | Json::Number(_) => return None,
@@ -39,10 +42,11 @@ pub(super) fn get(call: &Call<'_>) -> Found {
     Some(found.into())
 }
 
-pub(super) fn get_or_default(call: &Call<'_>) -> Found {
+/// The first argument unless it is Null or Undefined, else the second.
+pub(super) fn or_other(call: &Call<'_>) -> Found {
     let value = call.value(0)?;
     let none = value.is_null() || *value == Value::Undefined;
-    Some(if none { call.value(1)?.clone() } else { value.clone() })
+    if none { call.value(1).cloned() } else { Some(value.clone()) }
 }
 
 pub(super) fn isnull(call: &Call<'_>) -> Found {
@@ -51,4 +55,29 @@ pub(super) fn isnull(call: &Call<'_>) -> Found {
 
 pub(super) fn isundefined(call: &Call<'_>) -> Found {
     Some((*call.value(0)? == Value::Undefined).into())
+}
+
+/// `transform("enrichArray", object, array)`: each object of the array with the members of the
+/// object, which replace its own of that name.
+pub(super) fn transform(call: &Call<'_>) -> Found {
+    let mode = call.value(0)?.json()?.as_str()?;
+    let (Json::Object(added), Json::Array(items)) =
+        (call.value(1)?.json()?, call.value(2)?.json()?)
+    else {
+        return None;
+    };
+    let grows = call.value(1)?.text()?.len().saturating_mul(items.len());
+    if mode != "enrichArray" || grows + call.value(2)?.text()?.len() > TEXT_MAX {
+        return None;
+    }
+    let enriched: Option<Vec<Json>> = items
+        .iter()
+        .map(|item| {
+            let Json::Object(members) = item else { return None };
+            let mut members = Object::clone(members);
+            members.extend(added.iter().map(|(name, value)| (Arc::clone(name), value.clone())));
+            Some(Json::Object(Arc::new(members)))
+        })
+        .collect();
+    Some(Json::array(enriched?).into())
 }

@@ -1,6 +1,10 @@
 //! What is known of the message, and draws.
 
-use stepwire_asl::Entropy;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use stepwire_asl::{Entropy, Json};
 
 use super::{Call, Found};
 use crate::executions::derived_uuid;
@@ -15,6 +19,7 @@ pub(super) fn topic(call: &Call<'_>) -> Found {
     Some(topic.split('/').nth(at)?.to_owned().into())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as all functions")]
 pub(super) fn clientid(call: &Call<'_>) -> Found {
     let client = call.facts.client().map_or("n/a", |client| client.id.as_ref());
     Some(client.to_owned().into())
@@ -28,19 +33,52 @@ pub(super) fn sourceip(call: &Call<'_>) -> Found {
     Some(call.facts.message.origin.publisher()?.1.to_string().into())
 }
 
+/// Undefined unless the message came by MQTT.
 pub(super) fn traceid(call: &Call<'_>) -> Found {
-    call.facts.message.origin.publisher()?;
     let facts = call.facts;
+    facts.client()?;
     Some(derived_uuid(&facts.settings.secret, "trace", &[facts.salt]).into())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as all functions")]
 pub(super) fn accountid(call: &Call<'_>) -> Found {
     Some(call.facts.settings.account.to_string().into())
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "as all functions")]
-pub(super) fn sql_version(_: &Call<'_>) -> Found {
-    Some("2016-03-23".to_owned().into())
+pub(super) fn sql_version(call: &Call<'_>) -> Found {
+    Some(call.facts.version().name().to_owned().into())
+}
+
+/// A property of MQTT 5 by its name in the reference.
+pub(super) fn get_mqtt_property(call: &Call<'_>) -> Found {
+    let properties = &call.facts.message.properties;
+    let text = |text: &Option<Arc<str>>| Some(text.as_deref()?.to_owned());
+    let found = match call.value(0)?.json()?.as_str()? {
+        "content_type" => text(&properties.content_type),
+        "response_topic" => text(&properties.response_topic),
+        "correlation_data" => Some(STANDARD.encode(properties.correlation_data.as_ref()?)),
+        "format_indicator" => {
+            let is_utf8 = properties.payload_is_utf8 == Some(true);
+            Some(if is_utf8 { "UTF8_DATA" } else { "UNSPECIFIED_BYTES" }.to_owned())
+        }
+        _ => None,
+    };
+    Some(found?.into())
+}
+
+/// All values of a user property; without a name all properties, an object each.
+pub(super) fn get_user_properties(call: &Call<'_>) -> Found {
+    let properties = call.facts.message.properties.user_properties.iter();
+    if call.values.is_empty() {
+        let all = properties
+            .map(|(name, value)| Json::object([(Arc::clone(name), Json::from(value.to_string()))]));
+        return Some(Json::array(all).into());
+    }
+    let wanted = call.text(0)?;
+    let values = properties.filter(|(name, _)| **name == *wanted);
+    let values: Vec<Json> = values.map(|(_, value)| Json::from(value.to_string())).collect();
+    (!values.is_empty()).then(|| Json::array(values).into())
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "as all functions")]

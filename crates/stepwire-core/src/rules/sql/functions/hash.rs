@@ -4,6 +4,10 @@ use ::md5::Digest;
 
 use super::{Call, Found};
 
+pub(super) fn md2(call: &Call<'_>) -> Found {
+    digest::<::md2::Md2>(call)
+}
+
 pub(super) fn md5(call: &Call<'_>) -> Found {
     digest::<::md5::Md5>(call)
 }

@@ -1,43 +1,41 @@
 //! Numbers.
 
 use super::{Call, Found};
-use crate::rules::sql::value::{Value, double};
+use crate::rules::sql::value::double;
+
+/// Most places behind the point.
+const PLACES_MAX: i64 = 34;
 
 pub(super) fn abs(call: &Call<'_>) -> Found {
-    match int_or_double(call.values)? {
-        (Some(int), _) => Some(int.checked_abs()?.into()),
-        (None, value) => Some(double(Some(value.abs()))),
-    }
+    Some(call.number(0)?.abs().into())
 }
 
 pub(super) fn sign(call: &Call<'_>) -> Found {
-    let value = call.double(0)?;
-    Some(Value::from(if value > 0.0 { 1 } else { i64::from(value < 0.0).wrapping_neg() }))
+    Some(call.number(0)?.sign().into())
 }
 
 pub(super) fn ceil(call: &Call<'_>) -> Found {
-    math(call, f64::ceil)
+    Some(call.number(0)?.ceil().into())
 }
 
 pub(super) fn floor(call: &Call<'_>) -> Found {
-    math(call, f64::floor)
+    Some(call.number(0)?.floor().into())
 }
 
+/// Of two nearest the one away from zero.
 pub(super) fn round(call: &Call<'_>) -> Found {
-    math(call, f64::round)
+    Some(call.number(0)?.round().into())
 }
 
+/// The second argument must be a number as it is: text is none here.
 pub(super) fn trunc(call: &Call<'_>) -> Found {
-    let places = call.int(1)?.clamp(0, 34);
-    let scale = 10_f64.powi(i32::try_from(places).ok()?);
-    Some(double(Some((call.double(0)? * scale).trunc() / scale)))
+    call.value(1)?.json()?.as_f64()?;
+    let places = u32::try_from(call.clamped(1, PLACES_MAX)?).ok()?;
+    Some(call.number(0)?.with_places(places).into())
 }
 
 pub(super) fn remainder(call: &Call<'_>) -> Found {
-    match (call.int(0)?, call.int(1)?, int_or_double(call.values)?) {
-        (a, b, (Some(_), _)) => Some(a.checked_rem(b)?.into()),
-        _ => Some(double(Some(call.double(0)? % call.double(1)?))),
-    }
+    Some(call.number(0)?.modulo(&call.number(1)?)?.into())
 }
 
 pub(super) fn acos(call: &Call<'_>) -> Found {
@@ -101,30 +99,26 @@ pub(super) fn power(call: &Call<'_>) -> Found {
 }
 
 pub(super) fn bitand(call: &Call<'_>) -> Found {
-    Some((call.int(0)? & call.int(1)?).into())
+    Some((bits(call, 0)? & bits(call, 1)?).into())
 }
 
 pub(super) fn bitor(call: &Call<'_>) -> Found {
-    Some((call.int(0)? | call.int(1)?).into())
+    Some((bits(call, 0)? | bits(call, 1)?).into())
 }
 
 pub(super) fn bitxor(call: &Call<'_>) -> Found {
-    Some((call.int(0)? ^ call.int(1)?).into())
+    Some((bits(call, 0)? ^ bits(call, 1)?).into())
 }
 
 pub(super) fn bitnot(call: &Call<'_>) -> Found {
-    Some((!call.int(0)?).into())
+    Some((!bits(call, 0)?).into())
+}
+
+/// An integer of 64 bits; what is none is rounded down, text, too.
+fn bits(call: &Call<'_>, at: usize) -> Option<i64> {
+    call.number(at)?.floor().as_i64()
 }
 
 fn math(call: &Call<'_>, result: fn(f64) -> f64) -> Found {
     Some(double(Some(result(call.double(0)?))))
-}
-
-/// The first value as an integer where it is one, and as a double; all must be numbers.
-fn int_or_double(values: &[Value]) -> Option<(Option<i64>, f64)> {
-    let numbers: Option<Vec<_>> = values.iter().map(Value::number).collect();
-    let numbers = numbers?;
-    let first = numbers.first()?;
-    let ints = numbers.iter().all(|number| number.as_i64().is_some());
-    Some((first.as_i64().filter(|_| ints), first.as_f64()))
 }

@@ -1,62 +1,140 @@
-//! Regular expressions.
+//! Regular expressions of Java.
+//!
+//! What the linear engine can do, it does. Look-around, back-references, atomic groups and
+//! possessive quantifiers take the other one, whose steps are bounded: a search that needs more is
+//! Undefined, as is what is no pattern of Java.
 
-use ::regex::{Regex, RegexBuilder};
+mod java;
 
-use super::text::bounded;
+use std::collections::BTreeMap;
+
+use java::Replacement;
+
+use super::text::{TEXT_MAX, bounded};
 use super::{Call, Found};
-use crate::rules::sql::eval::Facts;
 
 /// The steps that compiling a pattern takes.
 const PATTERN_STEPS: u32 = 2_000;
+/// The steps that a search takes which may go back.
+const BACKTRACKING_STEPS: u32 = 10_000;
+/// How often such a search may go back.
+const BACKTRACKS_MAX: usize = 50_000;
+/// Bytes of a compiled pattern.
+const SIZE_MAX: usize = 1 << 20;
+
+/// Patterns of an evaluation, by their text and whether the searched text ends a line; `None` for
+/// those that are none.
+pub(in crate::rules::sql) type Patterns = BTreeMap<(String, bool), Option<Pattern>>;
+
+/// A compiled pattern.
+#[derive(Debug, Clone)]
+pub(in crate::rules::sql) enum Pattern {
+    Linear(regex::Regex),
+    Backtracking(fancy_regex::Regex),
+}
+
+/// The places of a match, and of its groups.
+type Places = Vec<Option<(usize, usize)>>;
 
 pub(super) fn matches(call: &Call<'_>) -> Found {
-    let pattern = pattern(&call.text(1)?, call.facts)?;
-    Some(pattern.is_match(&call.text(0)?).into())
+    let text = call.text(0)?;
+    Some((!Pattern::of(call, &text)?.first(call, &text)?.is_empty()).into())
 }
 
 pub(super) fn replace(call: &Call<'_>) -> Found {
-    let (source, pattern) = (call.text(0)?, pattern(&call.text(1)?, call.facts)?);
-    bounded(pattern.replace_all(&source, java_groups(&call.text(2)?)).into_owned())
+    let text = call.text(0)?;
+    let pattern = Pattern::of(call, &text)?;
+    let replacement = Replacement::parse(&call.text(2)?, &pattern.names())?;
+    let mut made = String::new();
+    let mut after = 0;
+    for places in pattern.all(call, &text)? {
+        let (start, end) = (*places.first()?)?;
+        made.push_str(text.get(after..start)?);
+        replacement.write(&mut made, &text, &places);
+        after = end;
+        if made.len() > TEXT_MAX {
+            return None;
+        }
+    }
+    made.push_str(text.get(after..)?);
+    bounded(made)
 }
 
 pub(super) fn substr(call: &Call<'_>) -> Found {
-    let source = call.text(0)?;
-    Some(pattern(&call.text(1)?, call.facts)?.find(&source)?.as_str().to_owned().into())
+    let text = call.text(0)?;
+    let found = Pattern::of(call, &text)?.first(call, &text)?;
+    let (start, end) = (*found.first()?.first()?)?;
+    Some(text.get(start..end)?.to_owned().into())
 }
 
-/// A pattern, compiled once for all rows of a message.
-fn pattern(source: &str, facts: &Facts<'_>) -> Option<Regex> {
-    let mut known = facts.patterns.borrow_mut();
-    if let Some(pattern) = known.get(source) {
-        return pattern.clone();
+impl Pattern {
+    /// The second argument, compiled once for all rows of a message.
+    fn of(call: &Call<'_>, text: &str) -> Option<Pattern> {
+        let ends_line = text.ends_with(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']);
+        let key = (call.text(1)?, ends_line);
+        let mut known = call.facts.patterns.borrow_mut();
+        if let Some(pattern) = known.get(&key) {
+            return pattern.clone();
+        }
+        if !call.facts.spend(PATTERN_STEPS) {
+            return None;
+        }
+        let pattern = Pattern::compile(&key.0, ends_line);
+        known.insert(key, pattern.clone());
+        pattern
     }
-    if !facts.spend(PATTERN_STEPS) {
-        return None;
-    }
-    let compiled = RegexBuilder::new(source).size_limit(1 << 20).build().ok();
-    known.insert(source.to_owned(), compiled.clone());
-    compiled
-}
 
-/// Java writes `$1` where the regex crate wants `${1}`.
-fn java_groups(replacement: &str) -> String {
-    let mut made = String::new();
-    let mut chars = replacement.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '$' if chars.peek().is_some_and(char::is_ascii_digit) => {
-                made.push_str("${");
-                made.extend(chars.next());
-                made.push('}');
+    fn compile(source: &str, ends_line: bool) -> Option<Pattern> {
+        let translated = java::translate(source, ends_line)?;
+        if translated.goes_back {
+            let mut builder = fancy_regex::RegexBuilder::new(&translated.text);
+            builder.backtrack_limit(BACKTRACKS_MAX).delegate_size_limit(SIZE_MAX);
+            return Some(Pattern::Backtracking(builder.build().ok()?));
+        }
+        let mut builder = regex::RegexBuilder::new(&translated.text);
+        Some(Pattern::Linear(builder.size_limit(SIZE_MAX).build().ok()?))
+    }
+
+    /// The first match without its groups, if there is one; `None` when the steps are gone.
+    fn first(&self, call: &Call<'_>, text: &str) -> Option<Vec<Places>> {
+        let place = match self {
+            Pattern::Linear(pattern) => {
+                pattern.find(text).map(|found| (found.start(), found.end()))
             }
-            '$' => made.push_str("$$"),
-            '\\' => match chars.next() {
-                Some('$') => made.push_str("$$"),
-                Some(c) => made.push(c),
-                None => {}
-            },
-            c => made.push(c),
+            Pattern::Backtracking(pattern) => {
+                call.facts.spend(BACKTRACKING_STEPS).then_some(())?;
+                pattern.find(text).ok()?.map(|found| (found.start(), found.end()))
+            }
+        };
+        Some(place.into_iter().map(|place| vec![Some(place)]).collect())
+    }
+
+    /// All matches; `None` when the steps are gone.
+    fn all(&self, call: &Call<'_>, text: &str) -> Option<Vec<Places>> {
+        match self {
+            Pattern::Linear(pattern) => {
+                let place = |group: Option<regex::Match<'_>>| Some((group?.start(), group?.end()));
+                let found = pattern.captures_iter(text);
+                Some(found.map(|groups| groups.iter().map(place).collect()).collect())
+            }
+            Pattern::Backtracking(pattern) => {
+                let place =
+                    |group: Option<fancy_regex::Match<'_>>| Some((group?.start(), group?.end()));
+                let mut all = Vec::new();
+                for groups in pattern.captures_iter(text) {
+                    call.facts.spend(BACKTRACKING_STEPS).then_some(())?;
+                    all.push(groups.ok()?.iter().map(place).collect());
+                }
+                Some(all)
+            }
         }
     }
-    made
+
+    /// The names of its groups, with that of the whole first.
+    fn names(&self) -> Vec<Option<&str>> {
+        match self {
+            Pattern::Linear(pattern) => pattern.capture_names().collect(),
+            Pattern::Backtracking(pattern) => pattern.capture_names().collect(),
+        }
+    }
 }

@@ -4,11 +4,14 @@ use super::{Call, Found};
 use crate::rules::sql::value::Value;
 
 /// Longest text a function makes, bytes.
-const TEXT_MAX: usize = 131_072;
+pub(super) const TEXT_MAX: usize = 131_072;
+/// Most blanks that are added.
+const BLANKS_MAX: i64 = 1_000;
 
+/// A character of ASCII.
 pub(super) fn chr(call: &Call<'_>) -> Found {
-    let code = u32::try_from(call.int(0)?).ok()?;
-    Some(char::from_u32(code)?.to_string().into())
+    let code = u8::try_from(call.int(0)?).ok()?;
+    code.is_ascii().then(|| char::from(code).to_string().into())
 }
 
 pub(super) fn length(call: &Call<'_>) -> Found {
@@ -40,11 +43,11 @@ pub(super) fn rtrim(call: &Call<'_>) -> Found {
 }
 
 pub(super) fn lpad(call: &Call<'_>) -> Found {
-    Some((blanks(call.int(1)?) + &call.text(0)?).into())
+    bounded(blanks(call)? + &call.text(0)?)
 }
 
 pub(super) fn rpad(call: &Call<'_>) -> Found {
-    Some((call.text(0)? + &blanks(call.int(1)?)).into())
+    bounded(call.text(0)? + &blanks(call)?)
 }
 
 pub(super) fn startswith(call: &Call<'_>) -> Found {
@@ -62,14 +65,19 @@ pub(super) fn indexof(call: &Call<'_>) -> Found {
 }
 
 pub(super) fn replace(call: &Call<'_>) -> Found {
-    bounded(call.text(0)?.replace(&call.text(1)?, &call.text(2)?))
+    let (text, part, with) = (call.text(0)?, call.text(1)?, call.text(2)?);
+    let count = text.matches(&part).count();
+    if text.len() + count.saturating_mul(with.len()) > TEXT_MAX + count * part.len() {
+        return None;
+    }
+    Some(text.replace(&part, &with).into())
 }
 
 pub(super) fn substring(call: &Call<'_>) -> Found {
     let whole: Vec<char> = call.text(0)?.chars().collect();
-    let place = |at: i64| usize::try_from(at).unwrap_or(0).min(whole.len());
-    let from = place(call.int(1)?);
-    let to = if call.values.len() > 2 { place(call.int(2)?) } else { whole.len() };
+    let place = |at: usize| usize::try_from(call.clamped(at, whole.len() as i64)?).ok();
+    let from = place(1)?;
+    let to = if call.values.len() > 2 { place(2)? } else { whole.len() };
     Some(whole.get(from..to.max(from))?.iter().collect::<String>().into())
 }
 
@@ -78,7 +86,6 @@ pub(super) fn bounded(text: String) -> Found {
     (text.len() <= TEXT_MAX).then(|| Value::from(text))
 }
 
-/// At most a thousand; for a negative count none.
-fn blanks(count: i64) -> String {
-    " ".repeat(usize::try_from(count.clamp(0, 1_000)).unwrap_or(0))
+fn blanks(call: &Call<'_>) -> Option<String> {
+    Some(" ".repeat(usize::try_from(call.clamped(1, BLANKS_MAX)?).ok()?))
 }

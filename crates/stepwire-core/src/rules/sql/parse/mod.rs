@@ -16,6 +16,8 @@ use super::{Asks, Error, Expr, Statement, Version};
 const DEPTH_MAX: usize = 64;
 /// Operators and member names that follow each other, in a whole statement.
 const CHAIN_MAX: usize = 1_000;
+/// Warnings about one statement; there may be more to warn of.
+const WARNINGS_MAX: usize = 20;
 /// Longest statement, bytes.
 const LENGTH_MAX: usize = 262_144;
 
@@ -126,6 +128,9 @@ impl<'a> Parser<'a> {
     }
 
     fn warn(&mut self, at: usize, message: &str, hint: &str) {
+        if self.warnings.len() >= WARNINGS_MAX {
+            return;
+        }
         let warning = Error { hint: Some(hint.to_owned()), ..self.error_at(at, message) };
         self.warnings.push(warning);
     }

@@ -1,0 +1,57 @@
+//! What can be told of arguments before there is a message.
+
+use stepwire_asl::Json;
+
+use super::Function;
+use crate::rules::sql::Expr;
+
+/// What the registry can be asked for.
+const REGISTRY: [&str; 2] = ["DescribeThing", "ListThingGroupsForThing"];
+
+impl Function {
+    /// Whether it takes so many arguments.
+    pub(super) fn takes(self, count: usize) -> bool {
+        let (least, most) = self.arity();
+        match self {
+            Function::Decode | Function::GetDynamodb => count == least || count == most,
+            _ => (least..=most).contains(&count),
+        }
+    }
+
+    /// What is wrong with so many arguments, as it follows the name of the function.
+    pub(in crate::rules::sql) fn count_fault(self, count: usize) -> Option<String> {
+        if self.takes(count) {
+            return None;
+        }
+        let (least, most) = self.arity();
+        let takes = match self {
+            Function::Decode | Function::GetDynamodb => format!("{least} or {most} arguments"),
+            _ if (least, most) == (1, 1) => "1 argument".to_owned(),
+            _ if least == most => format!("{least} arguments"),
+            _ => format!("{least} to {most} arguments"),
+        };
+        Some(format!("takes {takes}, not {count}"))
+    }
+
+    /// What is wrong with the arguments themselves.
+    pub(in crate::rules::sql) fn argument_fault(self, arguments: &[Expr]) -> Option<&'static str> {
+        let word = |at: usize| match arguments.get(at) {
+            Some(Expr::Literal(Json::String(text))) => Some(text.as_ref()),
+            _ => None,
+        };
+        match self {
+            Function::Encode => (word(1) != Some("base64")).then_some("takes 'base64' second"),
+            Function::Decode => match (word(1), arguments.len()) {
+                (Some("base64"), 6) => Some("with 'base64' takes 2 arguments, not 6"),
+                (Some("proto"), 2) => Some("with 'proto' takes bucket, key, file and message, too"),
+                (Some("base64" | "proto"), _) => None,
+                _ => Some("takes 'base64' or 'proto' second"),
+            },
+            Function::GetRegistryData => {
+                let known = word(0).is_some_and(|api| REGISTRY.contains(&api));
+                (!known).then_some("takes 'DescribeThing' or 'ListThingGroupsForThing' first")
+            }
+            _ => None,
+        }
+    }
+}

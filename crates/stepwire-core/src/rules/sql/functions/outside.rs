@@ -1,0 +1,29 @@
+//! What others are asked: tables, the registry, shadows, functions. The answer to a question that
+//! cannot be asked is Undefined, as is one that there is not.
+
+use super::{Call, Found};
+use crate::rules::sql::outside::Question;
+
+/// `get_dynamodb(table, partitionKeyName, partitionKeyValue[, sortKeyName, sortKeyValue], roleArn)`
+pub(super) fn get_dynamodb(call: &Call<'_>) -> Found {
+    let key = |at: usize| Some((call.name(at)?, call.value(at + 1)?.json()?.clone()));
+    let sort = if call.values.len() > 4 { Some(key(3)?) } else { None };
+    Some(call.facts.ask(&Question::Item { table: call.name(0)?, partition: key(1)?, sort }))
+}
+
+/// `get_registry_data(api, thingName, roleArn)`
+pub(super) fn get_registry_data(call: &Call<'_>) -> Found {
+    Some(call.facts.ask(&Question::Registry { api: call.name(0)?, thing: call.name(1)? }))
+}
+
+/// `get_thing_shadow(thingName[, shadowName], roleArn)`
+pub(super) fn get_thing_shadow(call: &Call<'_>) -> Found {
+    let name = if call.values.len() > 2 { Some(call.name(1)?) } else { None };
+    Some(call.facts.ask(&Question::Shadow { thing: call.name(0)?, name }))
+}
+
+/// `aws_lambda(functionArn, inputJson)`
+pub(super) fn aws_lambda(call: &Call<'_>) -> Found {
+    let payload = call.value(1)?.clone().into_json()?.to_text().into();
+    Some(call.facts.ask(&Question::Lambda { function: call.name(0)?, payload }))
+}
