@@ -61,7 +61,7 @@ fn table(node: &mut Node, kind: &str, sort: Option<&str>) {
     let mut names = format!(r#"{{"AttributeName":"k","AttributeType":"{kind}"}}"#);
     let mut schema = r#"{"AttributeName":"k","KeyType":"HASH"}"#.to_owned();
     if let Some(sort) = sort {
-        names.push_str(&format!(r#",{{"AttributeName":"s","AttributeType":"{sort}"}}"#));
+        names += &[r#",{"AttributeName":"s","AttributeType":""#, sort, r#""}"#].concat();
         schema.push_str(r#",{"AttributeName":"s","KeyType":"RANGE"}"#);
     }
     let body = format!(
@@ -382,7 +382,7 @@ fn an_error_action_is_no_way_out_of_a_loop() {
 #[test]
 fn rules_that_multiply_messages_in_a_loop_come_to_an_end() {
     let mut node = Node::new();
-    let again = vec![r#"{"republish":{"topic":"a"}}"#; 10].join(",");
+    let again = [r#"{"republish":{"topic":"a"}}"#; 10].join(",");
     rule(&mut node, "SELECT * FROM 'a'", &again, "").unwrap();
     publish(&mut node, "a", "{}");
     let reports = reports(&mut node);
@@ -513,13 +513,13 @@ fn a_rule_is_bounded_and_so_is_their_number() {
     let long = format!("SELECT '{}' AS x FROM 'a'", "x".repeat(256 << 10));
     let refused = rule(&mut node, &long, TO_QUEUE, "").unwrap_err();
     assert!(refused.contains("InvalidRequestException") && refused.contains("262144"), "{refused}");
-    let eleven = vec![TO_QUEUE; 11].join(",");
+    let eleven = [TO_QUEUE; 11].join(",");
     let refused = rule(&mut node, "SELECT * FROM 'a'", &eleven, "").unwrap_err();
     assert!(
         refused.contains("InvalidRequestException") && refused.contains("at most 10"),
         "{refused}"
     );
-    rule(&mut node, "SELECT * FROM 'a'", &vec![TO_QUEUE; 10].join(","), "").unwrap();
+    rule(&mut node, "SELECT * FROM 'a'", &[TO_QUEUE; 10].join(","), "").unwrap();
     let second = r#"{"ruleName":"s","topicRulePayload":{"sql":"SELECT * FROM 'a'","actions":[]}}"#;
     let refused = call(&mut node, Service::Iot, "CreateTopicRule", second).unwrap_err();
     assert!(refused.contains("rules-max"), "{refused}");

@@ -143,10 +143,10 @@ impl Owed {
                     marks.sometimes("delivery refused for good");
                 }
             }
-            Input::FunctionReturned { caller: InvokedBy::Rule { .. }, result, .. } => {
-                if result.as_ref().is_ok_and(|invoked| invoked.failed) {
-                    marks.sometimes("function had no answer for a rule");
-                }
+            Input::FunctionReturned {
+                caller: InvokedBy::Rule { .. }, result: Ok(invoked), ..
+            } if invoked.failed => {
+                marks.sometimes("function had no answer for a rule");
             }
             _ => {}
         }

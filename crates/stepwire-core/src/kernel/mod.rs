@@ -578,7 +578,7 @@ impl Kernel {
             let message = Arc::new(message);
             if is_seen {
                 let matched = matched.iter().map(|matched| Arc::clone(&matched.rule));
-                let asking = asking.iter().map(|(rule, _)| Arc::clone(&rule.name));
+                let asking = asking.iter().map(|(rule, _)| Arc::clone(rule.name()));
                 let rules = matched.chain(asking).collect();
                 step.effects.push(Effect::Seen(Seen { message: Arc::clone(&message), rules }));
             }

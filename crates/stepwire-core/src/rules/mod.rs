@@ -137,9 +137,9 @@ pub struct Matched {
 
 /// What the rules make of a message.
 #[derive(Debug, Default)]
-pub(crate) struct Taken {
+pub struct Taken {
     /// What is decided.
-    pub(crate) matched: Vec<Matched>,
+    pub matched: Vec<Matched>,
     /// Rules that ask others first, or wait for earlier messages; each with its [`Run::salt`].
     pub(crate) asking: Vec<(Arc<Rule>, u64)>,
 }
@@ -263,7 +263,7 @@ impl Rules {
     ///
     /// A message of Basic Ingest is for the rule that it names, whatever that one's filter, and is
     /// refused if there is none that is enabled.
-    pub(crate) fn evaluate(
+    pub fn evaluate(
         &self,
         message: &Message,
         settings: &Settings,
@@ -341,6 +341,11 @@ impl Rules {
 }
 
 impl Rule {
+    /// Its name.
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
     /// A run of it on `message`.
     pub(crate) fn taking(&self, message: &Arc<Message>, hops: u8, salt: u64) -> Run {
         let (rule, payload) = (Arc::clone(&self.name), self.payload.clone());

@@ -17,7 +17,7 @@ enum Part {
 
 impl Template {
     /// The template that `text` writes; else what is wrong with it.
-    pub(crate) fn parse(text: &str) -> Result<Template, String> {
+    pub fn parse(text: &str) -> Result<Template, String> {
         let mut parts = Vec::new();
         let mut rest = text;
         while let Some(at) = rest.find("${") {
@@ -39,7 +39,7 @@ impl Template {
     }
 
     /// Whom it may ask when it is evaluated.
-    pub(crate) fn asks(&self) -> Asks {
+    pub fn asks(&self) -> Asks {
         self.expressions().map(Expression::asks).fold(Asks::default(), Asks::and)
     }
 
@@ -51,7 +51,7 @@ impl Template {
     }
 
     /// The text it makes of a message; else which expression has no value.
-    pub(crate) fn text(&self, facts: &Facts<'_>) -> Result<String, String> {
+    pub fn text(&self, facts: &Facts<'_>) -> Result<String, String> {
         let mut text = String::new();
         for part in &self.0 {
             match part {

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use stepwire_asl::{Json, Timestamp};
 use stepwire_core::Settings;
 use stepwire_core::message::Message;
-use stepwire_core::rules::{RuleRecord, Rules, Write};
+use stepwire_core::rules::jobs::Jobs;
+use stepwire_core::rules::{RuleRecord, Rules, Taken, Write};
 use tokio::task::JoinSet;
 
 use crate::client::{Client, Door, Life, Packet};
@@ -100,13 +101,13 @@ fn run(rules: &Rules, meets: Meets, messages: usize) -> f64 {
     let topics: Vec<_> = (0..1_000)
         .map(|at| Message::service(meets.topic(at), PAYLOAD, Timestamp(1_700_000_000_000)))
         .collect();
-    let mut out = Vec::new();
+    let (jobs, mut out) = (Jobs::default(), Taken::default());
     let begin = Instant::now();
     for at in 0..messages {
         let message = &topics[at % topics.len()];
-        rules.evaluate(black_box(message), &settings, at as u64, &mut out).unwrap();
-        assert_eq!(out.len(), usize::from(meets == Meets::One));
-        out.clear();
+        rules.evaluate(black_box(message), &settings, at as u64, &jobs, &mut out).unwrap();
+        assert_eq!(out.matched.len(), usize::from(meets == Meets::One));
+        out.matched.clear();
     }
     begin.elapsed().as_secs_f64() * 1e9 / messages as f64
 }

@@ -252,13 +252,16 @@ impl HttpDelivery {
     }
 }
 
+/// Names and values.
+type Headers = Vec<(Arc<str>, Arc<str>)>;
+
 impl Http {
     /// Whether its messages share requests.
     pub(super) fn batches(&self) -> bool {
         self.batch.is_some()
     }
 
-    fn header_values(&self, facts: &Facts<'_>) -> Result<Vec<(Arc<str>, Arc<str>)>, String> {
+    fn header_values(&self, facts: &Facts<'_>) -> Result<Headers, String> {
         let value = |(key, value): &(Arc<str>, Field)| {
             let value = value.text(facts)?;
             if !is_value(&value) {

@@ -79,7 +79,7 @@ mod tests {
         }
         for filter in &filters {
             let mut tree = FilterTree::default();
-            tree.insert(filter, &"rule".into());
+            tree.insert(filter, "rule");
             for topic in &topics {
                 let takes = !tree.matching(topic).is_empty();
                 assert_eq!(fault(filter, topic).is_none(), takes, "{filter} {topic}");

@@ -141,7 +141,7 @@ fn planned(of: &Planned) -> Json {
     let mut members = vec![("action", Json::from(of.kind.as_str()))];
     match &of.would {
         Ok(fields) => {
-            members.push(("would", bounded(fields, RESULT_MAX, ("type", "object".into()))))
+            members.push(("would", bounded(fields, RESULT_MAX, ("type", "object".into()))));
         }
         Err(why) => members.push(("fails", why.as_str().into())),
     }

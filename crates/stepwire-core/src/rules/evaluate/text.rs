@@ -45,9 +45,9 @@ fn picked(picked: &Picked, f: &mut Formatter<'_>) -> fmt::Result {
         return writeln!(f, "  *");
     }
     if name == part.sql {
-        write!(f, "  {name}")?
+        write!(f, "  {name}")?;
     } else {
-        write!(f, "  {name}: {}", part.sql)?
+        write!(f, "  {name}: {}", part.sql)?;
     }
     value(part, f)?;
     if part.is_undefined() && picked.name.is_some() {

@@ -76,7 +76,7 @@ fn a_delivery_is_tried_three_times_with_growing_pauses() {
     let now = Timestamp(10_000);
     assert!(desk.turn(|jobs, _, out| jobs.try_again(0, now, out)));
     assert_eq!(desk.jobs.due(), Some(Timestamp(11_000)));
-    assert_eq!(desk.jobs.overdue(Timestamp(10_999)), []);
+    assert_eq!(desk.jobs.overdue(Timestamp(10_999)), Vec::<u64>::new());
     assert_eq!(desk.jobs.overdue(Timestamp(11_000)), [0]);
     assert!(desk.turn(|jobs, _, out| jobs.begin(0, out)).is_some());
     assert_eq!(desk.jobs.due(), None);
@@ -122,7 +122,8 @@ fn bytes_are_bounded_too() {
 fn batched(topic: &str, body: &str) -> Job {
     let mut job = job(topic, body);
     if let Stage::Deliver { delivery: Delivery::Http(http), .. } = &mut job.stage {
-        http.batch = Some(Batch { open_ms: 20, messages_max: 2, bytes_max: 100, across_topics: false });
+        http.batch =
+            Some(Batch { open_ms: 20, messages_max: 2, bytes_max: 100, across_topics: false });
     }
     job
 }
@@ -134,8 +135,7 @@ impl Desk {
 
     /// The body of the request that begins with this job.
     fn sent(&mut self, number: u64) -> String {
-        let Delivery::Http(http) =
-            self.turn(|jobs, _, out| jobs.begin(number, out)).unwrap();
+        let Delivery::Http(http) = self.turn(|jobs, _, out| jobs.begin(number, out)).unwrap();
         String::from_utf8(http.body.to_vec()).unwrap()
     }
 }

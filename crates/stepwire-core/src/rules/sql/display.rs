@@ -108,9 +108,9 @@ impl Display for Expr {
                 // `5.a` would read as a number.
                 let number = matches!(**of, Expr::Literal(Json::Number(_)));
                 if number {
-                    write!(f, "({of})")?
+                    write!(f, "({of})")?;
                 } else {
-                    within(of, Level::Primary, f)?
+                    within(of, Level::Primary, f)?;
                 }
                 f.write_str(".")?;
                 dotted(names, f)

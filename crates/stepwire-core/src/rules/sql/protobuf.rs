@@ -124,7 +124,8 @@ fn is_sound(file: &FileDescriptorProto) -> bool {
 }
 
 fn has_sound_maps(message: &DescriptorProto) -> bool {
-    let is_map = message.options.as_ref().is_some_and(|options| options.map_entry());
+    let is_map =
+        message.options.as_ref().is_some_and(prost_reflect::prost_types::MessageOptions::map_entry);
     let field = |number| message.field.iter().find(|field| field.number == Some(number));
     let is_single = |field: &FieldDescriptorProto| field.label() != Label::Repeated;
     let is_key = |field: &FieldDescriptorProto| {
