@@ -1,6 +1,7 @@
 //! Why a topic filter does not take a topic.
 
-/// At which level `filter` does not take `topic`; nothing if it does (MQTT 5.0, 4.7).
+/// At which level `filter` does not take `topic`; nothing if it does. As in AWS IoT rules, `#` wants a
+/// level at least.
 pub(super) fn fault(filter: &str, topic: &str) -> Option<String> {
     let (wanted, levels): (Vec<&str>, Vec<&str>) =
         (filter.split('/').collect(), topic.split('/').collect());
@@ -12,7 +13,7 @@ pub(super) fn fault(filter: &str, topic: &str) -> Option<String> {
     }
     for (at, want) in wanted.iter().enumerate() {
         match (*want, levels.get(at)) {
-            ("#", _) => return None,
+            ("#", Some(_)) => return None,
             ("+", Some(_)) => {}
             (want, Some(level)) if want == *level => {}
             (want, Some(level)) => {
