@@ -156,6 +156,13 @@ pub enum Report {
         /// Why it does not run.
         why: &'static str,
     },
+    /// A rule was made whose statement does what is perhaps not meant.
+    RuleDoubted {
+        /// The rule.
+        rule: Arc<str>,
+        /// What, and where in the statement.
+        what: Arc<str>,
+    },
     /// An answer completed no task.
     AnswerRefused {
         /// The rule that took it.

@@ -305,13 +305,16 @@ fn log(report: &Report, warnings: &Warnings) {
         }
         Report::CutOff(cut_off) => warnings.cut_off(cut_off),
         Report::RuleFailed { rule, topic, why } => {
-            tracing::warn!("rule `{rule}` failed for a message on `{topic}`: {why}");
+            let key = format!("{rule} {why}");
+            let text = format_args!("rule `{rule}` failed for a message on `{topic}`: {why}");
+            warnings.warn("rule failed", &key, text);
         }
         Report::RuleNotFound { rule, topic, why } => {
             let key = format!("{rule} {why}");
             let text = format_args!("a message on `{topic}` reached no rule `{rule}`: {why}");
             warnings.warn("rule not found", &key, text);
         }
+        Report::RuleDoubted { rule, what } => tracing::warn!("rule `{rule}`: {what}"),
         Report::AnswerRefused { rule, device, operation, why } => {
             tracing::warn!("rule `{rule}`: answer of `{device}` to `{operation}` not taken: {why}");
         }

@@ -313,3 +313,13 @@ fn options_of_rules_are_for_rules() {
     assert_eq!(wild.status.code(), Some(2));
     assert_eq!(run(&["check", "--rule", "-"], "{").status.code(), Some(4));
 }
+
+#[test]
+fn what_a_statement_may_not_mean_is_a_warning() {
+    let output = run(&["check", "--sql", "SELECT upper(a, b) FROM 'a'"], "");
+    assert_eq!(output.status.code(), Some(0));
+    let shown = stdout(&output);
+    assert!(shown.starts_with("warning: ") && shown.contains("`upper`"), "{shown}");
+    assert!(shown.contains("\nSELECT upper(a, b) FROM 'a'\n       ^"), "{shown}");
+    assert!(shown.ends_with("\n--sql: 0 actions: fine\n"), "{shown}");
+}

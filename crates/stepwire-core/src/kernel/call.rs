@@ -125,6 +125,12 @@ impl Kernel {
                 let answer = self.rules.call(now, request, &self.settings.quotas, &mut writes)?;
                 step.writes.extend(writes.into_iter().map(Write::Rules));
                 self.want_destinations(now, &request.confirmation_urls(), step);
+                if let Some((rule, doubts)) = request.doubts() {
+                    step.effects.extend(doubts.into_iter().map(|doubt| {
+                        let (rule, what) = (Arc::clone(rule), doubt.to_string().into());
+                        Effect::Report(Report::RuleDoubted { rule, what })
+                    }));
+                }
                 if let Some((rule, tags)) = request.retagged() {
                     let mut out = registry::Out::default();
                     self.registry.tag_rule(now, rule, tags, &self.settings, &mut out);

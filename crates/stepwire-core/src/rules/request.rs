@@ -6,7 +6,7 @@ use stepwire_asl::Json;
 
 use super::action::{Action, http};
 use super::destinations;
-use super::sql::{Statement, Version};
+use super::sql::{Error, Statement, Version};
 use super::template;
 use crate::error::ApiError;
 use crate::params::Params;
@@ -93,6 +93,15 @@ impl Request {
             | Request::Delete(_)
             | Request::Enable { .. } => false,
         }
+    }
+
+    /// What the statement of the rule that it makes does that is perhaps not meant.
+    pub(crate) fn doubts(&self) -> Option<(&Arc<str>, Vec<Error>)> {
+        let (Request::Create { name, payload, .. } | Request::Replace { name, payload }) = self
+        else {
+            return None;
+        };
+        Some((name, statement(payload).ok()?.warnings))
     }
 
     /// The rule whose tags it sets, and to what.

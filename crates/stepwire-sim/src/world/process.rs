@@ -248,6 +248,7 @@ impl World {
             | Report::CutOff(_)
             | Report::RuleFailed { .. }
             | Report::RuleNotFound { .. }
+            | Report::RuleDoubted { .. }
             | Report::Undelivered { .. } => {}
             Report::Unreadable { why } => self.checks.problem(format!("unreadable: {why}")),
         }

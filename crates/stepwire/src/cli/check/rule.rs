@@ -128,7 +128,10 @@ impl Examined {
         match &self.outcome {
             Ok((tested, explained)) => {
                 let told = explained.iter().map(|told| format!("{}: {told}\n\n", self.name));
-                let told: String = told.collect();
+                let doubts = tested.warnings().iter().map(|doubt| format!("warning: {doubt}\n\n"));
+                // What is told of a message has them too.
+                let doubts = doubts.filter(|_| explained.is_empty());
+                let told: String = doubts.chain(told).collect();
                 let actions = counted(tested.action_count(), "action");
                 format!("{told}{}: {actions}: {}", self.name, self.summary())
             }
@@ -181,17 +184,29 @@ impl Faulty {
     }
 }
 
-/// What is said of all rules, as one JSON array: `rule`, `errors`, and of each message what the
+/// What is said of all rules, as one JSON array: `rule`, `errors`, `warnings`, and of each message what the
 /// rule tester of a node says.
 pub(super) fn json(rules: &[Examined]) -> String {
     let told = rules.iter().map(|examined| match &examined.outcome {
-        Ok((_, explained)) => {
+        Ok((tested, explained)) => {
+            let doubts = tested.warnings().iter().map(|doubt| {
+                json!({
+                    "message": doubt.message,
+                    "hint": doubt.hint,
+                    "start": { "line": doubt.line, "column": doubt.column },
+                })
+            });
+            let doubts: Vec<_> = doubts.collect();
             let messages = explained.iter().map(|told| serde_json::to_value(told.to_json()));
             let messages: Vec<_> = messages.map(Result::unwrap_or_default).collect();
-            json!({ "rule": examined.name, "errors": [], "messages": messages })
+            json!({
+                "rule": examined.name, "errors": [], "warnings": doubts, "messages": messages
+            })
         }
         Err(faulty) => {
-            json!({ "rule": examined.name, "errors": [faulty.json()], "messages": [] })
+            json!({
+                "rule": examined.name, "errors": [faulty.json()], "warnings": [], "messages": []
+            })
         }
     });
     format!("{:#}", serde_json::Value::Array(told.collect()))
