@@ -344,6 +344,19 @@ fn a_long_chain_that_is_allowed_runs() {
     assert_eq!(value.and_then(Value::into_json), Some(Json::from(900)));
 }
 
+/// Otherwise a pattern of one character finds as many as a payload has, for each row of a list.
+#[test]
+fn the_matches_of_a_pattern_are_paid_for() {
+    let sql = "SELECT VALUE (SELECT VALUE regexp_replace(big, 'x', 'y') FROM list) FROM 'a'";
+    let statement = Statement::parse(sql, Version::V2016).expect("a statement");
+    for (rows, done) in [(4, true), (40, false)] {
+        let list = vec!["0"; rows].join(",");
+        let payload = format!("{{\"list\":[{list}],\"big\":\"{}\"}}", "x".repeat(60_000));
+        let value = evaluate(&statement, payload.as_bytes());
+        assert_eq!(value != Some(Value::Undefined), done, "{rows} rows");
+    }
+}
+
 /// Work and memory are bounded: what would take too much is Undefined.
 #[test]
 fn a_statement_that_would_multiply_its_payload_gives_up() {
@@ -368,6 +381,7 @@ fn a_statement_that_would_multiply_its_payload_gives_up() {
         format!("SELECT [{}] AS r FROM 'a'", many("[*, *, *, *]", 200)),
         format!("SELECT concat({}) AS r FROM 'a'", many("big", 90)),
         "SELECT (SELECT VALUE regexp_replace(big, 'x', big) FROM list) AS r FROM 'a'".to_owned(),
+        "SELECT (SELECT VALUE regexp_replace(big, '((((x))))', '') FROM list) AS r FROM 'a'".to_owned(),
         "SELECT (SELECT VALUE replace(big, 'x', big) FROM list) AS r FROM 'a'".to_owned(),
         "SELECT (SELECT VALUE lpad(big, 100000) FROM list) AS r FROM 'a'".to_owned(),
         "SELECT power(n, n) AS a, exp(n) AS b, n * n * n AS c, cast(n AS String) AS d FROM 'a'".to_owned(),

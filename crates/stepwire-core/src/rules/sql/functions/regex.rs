@@ -114,8 +114,12 @@ impl Pattern {
         match self {
             Pattern::Linear(pattern) => {
                 let place = |group: Option<regex::Match<'_>>| Some((group?.start(), group?.end()));
-                let found = pattern.captures_iter(text);
-                Some(found.map(|groups| groups.iter().map(place).collect()).collect())
+                // each match takes a step for each of its groups
+                let groups = u32::try_from(pattern.captures_len()).ok()?;
+                let found = pattern.captures_iter(text).map(|found| {
+                    call.facts.spend(groups).then(|| found.iter().map(place).collect())
+                });
+                found.collect()
             }
             Pattern::Backtracking(pattern) => {
                 let place =
