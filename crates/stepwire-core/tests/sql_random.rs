@@ -349,11 +349,33 @@ fn a_long_chain_that_is_allowed_runs() {
 fn the_matches_of_a_pattern_are_paid_for() {
     let sql = "SELECT VALUE (SELECT VALUE regexp_replace(big, 'x', 'y') FROM list) FROM 'a'";
     let statement = Statement::parse(sql, Version::V2016).expect("a statement");
-    for (rows, done) in [(4, true), (40, false)] {
+    for (rows, done) in [(1, true), (40, false)] {
         let list = vec!["0"; rows].join(",");
         let payload = format!("{{\"list\":[{list}],\"big\":\"{}\"}}", "x".repeat(60_000));
         let value = evaluate(&statement, payload.as_bytes());
         assert_eq!(value != Some(Value::Undefined), done, "{rows} rows");
+    }
+}
+
+/// A large pattern is looked at for each byte of the text.
+#[test]
+fn a_search_is_paid_for_by_the_size_of_its_pattern() {
+    let payload = |rows: usize| {
+        let (list, big) = (vec!["0"; rows].join(","), "abbab".repeat(12_000));
+        format!("{{\"list\":[{list}],\"big\":\"{big}\"}}")
+    };
+    for (pattern, rows, done) in [
+        ("a[ab]*c", 4, true),
+        ("a[ab]*c", 40, false),
+        ("[ab]*a[ab]{400}[^ab]", 1, true),
+        ("[ab]*a[ab]{400}[^ab]", 20, false),
+    ] {
+        let sql = format!(
+            "SELECT VALUE (SELECT VALUE regexp_matches(big, '{pattern}') FROM list) FROM 'a'"
+        );
+        let statement = Statement::parse(&sql, Version::V2016).expect("a statement");
+        let value = evaluate(&statement, payload(rows).as_bytes());
+        assert_eq!(value != Some(Value::Undefined), done, "{pattern} {rows}");
     }
 }
 

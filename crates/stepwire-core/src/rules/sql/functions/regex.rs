@@ -13,22 +13,33 @@ use java::Replacement;
 use super::text::{TEXT_MAX, bounded};
 use super::{Call, Found};
 
-/// The steps that compiling a pattern takes.
-const PATTERN_STEPS: u32 = 2_000;
+/// The steps that compiling a pattern of the least size takes; a larger one takes more in proportion.
+const PATTERN_STEPS: u64 = 2_000;
 /// The steps that a search takes which may go back.
 const BACKTRACKING_STEPS: u32 = 10_000;
 /// How often such a search may go back.
 const BACKTRACKS_MAX: usize = 50_000;
-/// Bytes of a compiled pattern.
-const SIZE_MAX: usize = 1 << 20;
+/// Bytes of a compiled pattern: the least size within these is what a search is charged by, since
+/// the worst of them looks at all of a pattern for each byte of the text.
+const SIZES: [usize; 4] = [1 << 14, 1 << 16, 1 << 18, 1 << 20];
+/// Bytes of text times bytes of pattern that a search does in a step.
+const SEARCH_PER_STEP: u64 = 1 << 15;
+/// The same of each further match: the engine is rarely at its worst again.
+const NEXT_PER_STEP: u64 = 1 << 27;
 
 /// Patterns of an evaluation, by their text and whether the searched text ends a line; `None` for
 /// those that are none.
 pub(in crate::rules::sql) type Patterns = BTreeMap<(String, bool), Option<Pattern>>;
 
-/// A compiled pattern.
+/// A compiled pattern, and the size it has at most.
 #[derive(Debug, Clone)]
-pub(in crate::rules::sql) enum Pattern {
+pub(in crate::rules::sql) struct Pattern {
+    engine: Engine,
+    size: u64,
+}
+
+#[derive(Debug, Clone)]
+enum Engine {
     Linear(regex::Regex),
     Backtracking(fancy_regex::Regex),
 }
@@ -67,6 +78,10 @@ pub(super) fn substr(call: &Call<'_>) -> Found {
     Some(text.get(start..end)?.to_owned().into())
 }
 
+fn steps(many: u64) -> u32 {
+    u32::try_from(many).unwrap_or(u32::MAX)
+}
+
 impl Pattern {
     /// The second argument, compiled once for all rows of a message.
     fn of(call: &Call<'_>, text: &str) -> Option<Pattern> {
@@ -76,33 +91,59 @@ impl Pattern {
         if let Some(pattern) = known.get(&key) {
             return pattern.clone();
         }
-        if !call.facts.spend(PATTERN_STEPS) {
+        if !call.facts.spend(steps(PATTERN_STEPS)) {
             return None;
         }
         let pattern = Pattern::compile(&key.0, ends_line);
+        let size = pattern.as_ref().map_or(SIZES[0] as u64, |pattern| pattern.size);
+        if !call.facts.spend(steps(PATTERN_STEPS * (size / SIZES[0] as u64 - 1))) {
+            return None;
+        }
         known.insert(key, pattern.clone());
         pattern
     }
 
     fn compile(source: &str, ends_line: bool) -> Option<Pattern> {
         let translated = java::translate(source, ends_line)?;
-        if translated.goes_back {
-            let mut builder = fancy_regex::RegexBuilder::new(&translated.text);
-            builder.backtrack_limit(BACKTRACKS_MAX).delegate_size_limit(SIZE_MAX);
-            return Some(Pattern::Backtracking(builder.build().ok()?));
-        }
-        let mut builder = regex::RegexBuilder::new(&translated.text);
-        Some(Pattern::Linear(builder.size_limit(SIZE_MAX).build().ok()?))
+        let within = |size: usize| {
+            if translated.goes_back {
+                let mut builder = fancy_regex::RegexBuilder::new(&translated.text);
+                builder.backtrack_limit(BACKTRACKS_MAX).delegate_size_limit(size);
+                return Some(Engine::Backtracking(builder.build().ok()?));
+            }
+            let mut builder = regex::RegexBuilder::new(&translated.text);
+            Some(Engine::Linear(builder.size_limit(size).build().ok()?))
+        };
+        SIZES.iter().find_map(|size| Some(Pattern { engine: within(*size)?, size: *size as u64 }))
+    }
+
+    /// Pays for a search of all of `text`.
+    fn begin(&self, call: &Call<'_>, text: &str) -> Option<()> {
+        let search = text.len() as u64 * self.size / SEARCH_PER_STEP;
+        let back = match self.engine {
+            Engine::Linear(_) => 0,
+            Engine::Backtracking(_) => BACKTRACKING_STEPS,
+        };
+        call.facts.spend(steps(search).saturating_add(back)).then_some(())
+    }
+
+    /// Pays for the search that goes on behind a match that begins at `start` and has this many groups.
+    fn go_on(&self, call: &Call<'_>, text: &str, start: usize, groups: usize) -> Option<()> {
+        let search = text.len().saturating_sub(start) as u64 * self.size / NEXT_PER_STEP;
+        let back = match self.engine {
+            Engine::Linear(_) => 0,
+            Engine::Backtracking(_) => BACKTRACKING_STEPS,
+        };
+        let groups = steps(groups as u64);
+        call.facts.spend(steps(search).saturating_add(groups).saturating_add(back)).then_some(())
     }
 
     /// The first match without its groups, if there is one; `None` when the steps are gone.
     fn first(&self, call: &Call<'_>, text: &str) -> Option<Vec<Places>> {
-        let place = match self {
-            Pattern::Linear(pattern) => {
-                pattern.find(text).map(|found| (found.start(), found.end()))
-            }
-            Pattern::Backtracking(pattern) => {
-                call.facts.spend(BACKTRACKING_STEPS).then_some(())?;
+        self.begin(call, text)?;
+        let place = match &self.engine {
+            Engine::Linear(pattern) => pattern.find(text).map(|found| (found.start(), found.end())),
+            Engine::Backtracking(pattern) => {
                 pattern.find(text).ok()?.map(|found| (found.start(), found.end()))
             }
         };
@@ -111,34 +152,32 @@ impl Pattern {
 
     /// All matches; `None` when the steps are gone.
     fn all(&self, call: &Call<'_>, text: &str) -> Option<Vec<Places>> {
-        match self {
-            Pattern::Linear(pattern) => {
+        self.begin(call, text)?;
+        let paid = |places: Places| {
+            let (start, _) = (*places.first()?)?;
+            self.go_on(call, text, start, places.len())?;
+            Some(places)
+        };
+        match &self.engine {
+            Engine::Linear(pattern) => {
                 let place = |group: Option<regex::Match<'_>>| Some((group?.start(), group?.end()));
-                // each match takes a step for each of its groups
-                let groups = u32::try_from(pattern.captures_len()).ok()?;
-                let found = pattern.captures_iter(text).map(|found| {
-                    call.facts.spend(groups).then(|| found.iter().map(place).collect())
-                });
-                found.collect()
+                let found = pattern.captures_iter(text);
+                found.map(|found| paid(found.iter().map(place).collect())).collect()
             }
-            Pattern::Backtracking(pattern) => {
+            Engine::Backtracking(pattern) => {
                 let place =
                     |group: Option<fancy_regex::Match<'_>>| Some((group?.start(), group?.end()));
-                let mut all = Vec::new();
-                for groups in pattern.captures_iter(text) {
-                    call.facts.spend(BACKTRACKING_STEPS).then_some(())?;
-                    all.push(groups.ok()?.iter().map(place).collect());
-                }
-                Some(all)
+                let found = pattern.captures_iter(text);
+                found.map(|found| paid(found.ok()?.iter().map(place).collect())).collect()
             }
         }
     }
 
     /// The names of its groups, with that of the whole first.
     fn names(&self) -> Vec<Option<&str>> {
-        match self {
-            Pattern::Linear(pattern) => pattern.capture_names().collect(),
-            Pattern::Backtracking(pattern) => pattern.capture_names().collect(),
+        match &self.engine {
+            Engine::Linear(pattern) => pattern.capture_names().collect(),
+            Engine::Backtracking(pattern) => pattern.capture_names().collect(),
         }
     }
 }
