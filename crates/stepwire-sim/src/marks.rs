@@ -73,6 +73,18 @@ pub const ALL: &[&str] = &[
     "message waited for an earlier one of its device",
     "function had no answer for a rule",
     "function asked again by a rule after a crash",
+    "destination confirmed",
+    "destination confirmed, and that was never heard",
+    "destination asked again",
+    "destination could not be asked",
+    "destination disabled",
+    "delivery tried again",
+    "delivery attempted again",
+    "delivery repeated after a crash",
+    "delivery refused for good",
+    "delivery failed each time",
+    "delivery arrived, and that was never heard",
+    "delivery had no enabled destination",
 ];
 
 /// Kinds of records: a crash must hit the commit of each, before it and after it.
@@ -87,6 +99,7 @@ pub const KINDS: &[&str] = &[
     "a registry change",
     "a rule",
     "a job of a rule",
+    "a destination of rules",
     "a table",
     "an item",
     "a kept answer",

@@ -9,12 +9,18 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use stepwire_core::rules::jobs::{self, Job, NotDelivered, Stage};
+use stepwire_asl::Json;
+use stepwire_core::message::QoS;
+use stepwire_core::rules::destinations::{self, Status};
+use stepwire_core::rules::jobs::{self, Delivery, Job, NotDelivered, Stage};
 use stepwire_core::tables::{self, Item};
 use stepwire_core::{Effect, Input, Write, functions::InvokedBy};
 
-use crate::chatter::number;
+use crate::chatter::{number, qos};
 use crate::marks::Marks;
+
+/// How often a delivery is tried.
+const ATTEMPTS_MAX: u8 = 3;
 
 /// The picture that records, effects and answers give.
 #[derive(Debug, Default)]
@@ -27,10 +33,20 @@ pub struct Owed {
     delivering: VecDeque<(u64, u16)>,
     /// Questions and deliveries that have left, by job.
     left: BTreeSet<u64>,
-    /// Whether the last attempt that the process heard of failed, by job.
-    failed: BTreeMap<u64, bool>,
+    /// Attempts that are under way in this life of the process, by job.
+    under_way: BTreeSet<u64>,
+    /// Deliveries whose next attempt has to wait for its time, by job.
+    pausing: BTreeSet<u64>,
+    /// What became of the last attempt, as this life of the process heard it, by job.
+    heard: BTreeMap<u64, Heard>,
     /// Attempts that failed and may be made again, by job.
-    attempts: BTreeMap<u64, u32>,
+    attempts: BTreeMap<u64, u8>,
+    /// Messages in the order in which their delivery was first attempted.
+    first_left: Vec<u16>,
+    /// Whether the destination is enabled.
+    enabled: bool,
+    /// Whether it was at some time since the batch before.
+    admits: bool,
     /// Messages whose result has been stored.
     stored: BTreeSet<u16>,
     /// Messages that arrived.
@@ -39,12 +55,40 @@ pub struct Owed {
     given_up: BTreeMap<u16, [u32; 2]>,
 }
 
+/// What became of an attempt to deliver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Heard {
+    /// It arrived.
+    Arrived,
+    /// It failed, and another may do better.
+    Failed,
+    /// It failed for good.
+    Refused,
+}
+
 impl Owed {
+    /// The process died: what it had heard and not recorded is forgotten.
+    pub fn crashed(&mut self) {
+        self.heard.clear();
+        self.under_way.clear();
+    }
+
     /// Writes that have just become durable; what does not hold.
     pub fn durable(&mut self, writes: &[Write], marks: &mut Marks) -> Vec<String> {
         let mut problems = Vec::new();
+        self.admits = self.enabled;
         for write in writes {
             match write {
+                Write::Destinations(destinations::Write::Destination(_, Some(destination))) => {
+                    self.enabled = destination.status == Status::Enabled;
+                    self.admits |= self.enabled;
+                    match destination.status {
+                        Status::Enabled => marks.sometimes("destination confirmed"),
+                        Status::Disabled => marks.sometimes("destination disabled"),
+                        Status::Error => marks.sometimes("destination could not be asked"),
+                        Status::InProgress => {}
+                    }
+                }
                 Write::RuleJob(jobs::Write::Job(job, Some(record))) => {
                     self.recorded(*job, record, marks);
                 }
@@ -61,6 +105,14 @@ impl Owed {
             problems.push(format!("P1: evaluated and not stored: {:?}", self.evaluated));
             self.evaluated.clear();
         }
+        for (message, [times, documents]) in &mut self.given_up {
+            if times != documents {
+                problems.push(format!(
+                    "P1: message {message} given up {times} times, {documents} error documents"
+                ));
+                *documents = *times;
+            }
+        }
         problems
     }
 
@@ -68,9 +120,15 @@ impl Owed {
         let Some(message) = number(&record.run.message.payload) else { return };
         let queue = match &record.stage {
             Stage::Evaluate { .. } => &mut self.evaluating,
-            Stage::Deliver { failed, .. } => {
-                if *failed > 0 && self.attempts.insert(job, u32::from(*failed)).is_none() {
+            Stage::Deliver { failed, due, .. } => {
+                if *failed > 0 && self.attempts.insert(job, *failed).is_none() {
                     marks.sometimes("delivery tried again");
+                }
+                self.heard.remove(&job);
+                if due.is_some() {
+                    self.pausing.insert(job);
+                } else {
+                    self.pausing.remove(&job);
                 }
                 &mut self.delivering
             }
@@ -91,17 +149,33 @@ impl Owed {
         let Some((_, message)) = self.delivering.pop_front_if(|(first, _)| *first == job) else {
             return Some(format!("P1: job {job} ended before earlier ones"));
         };
-        match self.failed.remove(&job) {
-            Some(false) => {
+        self.left.remove(&job);
+        self.pausing.remove(&job);
+        let failed = self.attempts.remove(&job).unwrap_or_default();
+        let problem = match self.heard.remove(&job) {
+            Some(Heard::Arrived) => {
                 self.arrived.insert(message);
+                return None;
             }
-            Some(true) => {
-                marks.sometimes("delivery given up");
-                self.given_up.entry(message).or_default()[0] += 1;
+            Some(Heard::Failed) if failed + 1 < ATTEMPTS_MAX => {
+                Some(format!("P1: job {job} given up after {} attempts", failed + 1))
             }
-            None => return Some(format!("P1: job {job} ended and nobody said so")),
-        }
-        None
+            Some(Heard::Failed) => {
+                marks.sometimes("delivery failed each time");
+                None
+            }
+            Some(Heard::Refused) => {
+                marks.sometimes("delivery refused for good");
+                None
+            }
+            None if self.enabled => Some(format!("P1: job {job} ended and nobody said so")),
+            None => {
+                marks.sometimes("delivery had no enabled destination");
+                None
+            }
+        };
+        self.given_up.entry(message).or_default()[0] += 1;
+        problem
     }
 
     /// An item of the rule's table, or of its error action's.
@@ -118,30 +192,68 @@ impl Owed {
 
     /// An effect that leaves the process now; what does not hold.
     pub fn leaves(&mut self, effect: &Effect, marks: &mut Marks) -> Option<String> {
+        let mut problem = None;
         let (job, first, again) = match effect {
             Effect::Invoke { caller: InvokedBy::Rule { job, .. }, .. } => {
                 (*job, self.evaluating.front(), "function asked again by a rule after a crash")
             }
-            Effect::Deliver { job, .. } => {
-                (*job, self.delivering.front(), "delivery repeated after a crash or a failure")
+            Effect::Deliver { job, delivery } => {
+                let first = self.delivering.front().copied();
+                problem = self.attempted(*job, first, delivery, marks);
+                (*job, self.delivering.front(), "delivery attempted again")
             }
             _ => return None,
         };
         if !self.left.insert(job) {
             marks.sometimes(again);
         }
-        (first.map(|(first, _)| *first) != Some(job))
-            .then(|| format!("P2: job {job} left before it was durable, or before {first:?}"))
+        if first.map(|(first, _)| *first) == Some(job) {
+            return problem;
+        }
+        Some(format!("P2: job {job} left before it was durable, or before {first:?}"))
+    }
+
+    /// An attempt to deliver begins; what does not hold.
+    fn attempted(
+        &mut self,
+        job: u64,
+        first: Option<(u64, u16)>,
+        delivery: &Delivery,
+        marks: &mut Marks,
+    ) -> Option<String> {
+        let Delivery::Http(http) = delivery;
+        let body = Json::parse_bytes(&http.body).unwrap_or_default();
+        let data = body.member("data").and_then(Json::as_str).unwrap_or_default();
+        let message = number(&STANDARD.decode(data).unwrap_or_default());
+        if !self.left.contains(&job) {
+            self.first_left.extend(message);
+        } else if !self.attempts.contains_key(&job) {
+            marks.sometimes("delivery repeated after a crash");
+        }
+        if !self.under_way.insert(job) {
+            return Some(format!("P2: job {job} left while it was under way"));
+        }
+        if self.pausing.contains(&job) {
+            return Some(format!("P2: job {job} left before its time"));
+        }
+        if !self.admits {
+            return Some(format!("P2: job {job} left, and its destination is not enabled"));
+        }
+        let own = first.filter(|(first, _)| *first == job).map(|(_, message)| message);
+        (own != message).then(|| format!("P2: job {job} of message {own:?} carries {message:?}"))
     }
 
     /// What the process now hears.
     pub fn hears(&mut self, input: &Input, marks: &mut Marks) {
         match input {
             Input::Delivered { job, result } => {
-                self.failed.insert(*job, result.is_err());
-                if matches!(result, Err(NotDelivered { again: false, .. })) {
-                    marks.sometimes("delivery refused for good");
-                }
+                self.under_way.remove(job);
+                let heard = match result {
+                    Ok(()) => Heard::Arrived,
+                    Err(NotDelivered { again: true, .. }) => Heard::Failed,
+                    Err(NotDelivered { again: false, .. }) => Heard::Refused,
+                };
+                self.heard.insert(*job, heard);
             }
             Input::FunctionReturned {
                 caller: InvokedBy::Rule { .. }, result: Ok(invoked), ..
@@ -153,8 +265,8 @@ impl Owed {
     }
 
     /// At the end of a world: nothing is owed, and each of these messages was stored and arrived
-    /// or was given up, with an error document for each time.
-    pub fn problems(&self, acknowledged: impl Iterator<Item = u16>, delivers: bool) -> Vec<String> {
+    /// or was given up. First attempts were made in the order in which the messages were taken.
+    pub fn problems(&self, acknowledged: impl Iterator<Item = u16>) -> Vec<String> {
         let mut problems = Vec::new();
         if !self.evaluating.is_empty() || !self.delivering.is_empty() {
             let left = (&self.evaluating, &self.delivering);
@@ -165,16 +277,19 @@ impl Owed {
                 problems.push(format!("P1: no rule stored message {message}"));
             }
             let told = self.arrived.contains(&message) || self.given_up.contains_key(&message);
-            if delivers && !told {
+            if !told {
                 problems.push(format!("P1: message {message} was never delivered"));
             }
         }
-        for (message, [times, documents]) in &self.given_up {
-            if times != documents {
-                problems.push(format!(
-                    "P1: message {message} given up {times} times, {documents} error documents"
-                ));
+        for of in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+            let mut seen = BTreeSet::new();
+            let firsts = self.first_left.iter().filter(|n| qos(**n) == of && seen.insert(**n));
+            if !firsts.is_sorted() {
+                problems.push(format!("P1: {of:?} delivered out of order: {:?}", self.first_left));
             }
+        }
+        if !self.enabled {
+            problems.push("P1: the destination was confirmed and is not enabled".to_owned());
         }
         problems
     }

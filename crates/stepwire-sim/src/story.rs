@@ -189,6 +189,7 @@ pub fn deployment(members: &[Member<'_>], dawdles: bool) -> Vec<(Service, &'stat
         (Service::Iot, "CreateTopicRule", rule("CompleteConfiguration", parsed(ANSWER_RULE))),
         (Service::Iot, "CreateTopicRule", rule("Audit", audit_rule())),
         (Service::DynamoDb, "CreateTable", keyed("Weighed", "data")),
+        (Service::DynamoDb, "CreateTable", keyed("Undelivered", "base64OriginalPayload")),
         (Service::Iot, "CreateTopicRule", rule("Weigh", weigh_rule())),
     ];
     requests.extend(members.iter().copied().flat_map(member));
@@ -343,16 +344,17 @@ fn audit_rule() -> Json {
     )
 }
 
-/// Whether the rule that asks a function has its result delivered outside, too.
-pub const DELIVERS: bool = false;
-
-/// What a function says of a message is stored.
+/// What a function says of a message is stored, and delivered to a server outside. What cannot be
+/// delivered is stored, too.
 fn weigh_rule() -> Json {
     parsed(
         r#"{"sql": "SELECT encode(*, 'base64') AS data, aws_lambda('arn:aws:lambda:us-east-1:000000000000:function:echo', *) AS weight FROM 'chatter/message'",
             "awsIotSqlVersion": "2016-03-23", "actions": [
               {"dynamoDBv2": {"putItem": {"tableName": "Weighed"},
-                "roleArn": "arn:aws:iam::000000000000:role/story"}}]}"#,
+                "roleArn": "arn:aws:iam::000000000000:role/story"}},
+              {"http": {"url": "https://scales.example/weights", "confirmationUrl": "https://scales.example/"}}],
+            "errorAction": {"dynamoDBv2": {"putItem": {"tableName": "Undelivered"},
+              "roleArn": "arn:aws:iam::000000000000:role/story"}}}"#,
     )
 }
 

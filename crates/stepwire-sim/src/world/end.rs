@@ -206,7 +206,7 @@ impl World {
     fn check_owed(&mut self) {
         let acknowledged = self.writer.acknowledged.iter().map(|(number, _)| *number);
         let taken = acknowledged.filter(|number| !chatter::is_retained(*number));
-        let mut problems = self.checks.owed.problems(taken, story::DELIVERS);
+        let mut problems = self.checks.owed.problems(taken);
         let left = self.disk.keys().filter(|key| key.first() == Some(&(Space::RuleJob as u8)));
         let left = left.count();
         if left > 0 {

@@ -4,12 +4,13 @@ mod end;
 mod errands;
 mod fleet;
 mod network;
+mod outside;
 mod people;
 mod process;
 mod talk;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::hash::{DefaultHasher, Hash};
 use std::sync::Arc;
 
@@ -179,6 +180,10 @@ enum Event {
     Vanish(usize, u64),
     /// The next request of the deployment.
     Deploy,
+    /// The server outside brings the token of a confirmation request back.
+    Visit(Arc<str>),
+    /// Somebody sets the status of a destination, by its ARN.
+    Set(Arc<str>, &'static str),
     /// The keeper does something.
     Keep,
     /// The policy of a device is taken away.
@@ -234,6 +239,10 @@ enum Caller {
     Errand(usize),
     Flash,
     Stopper(usize),
+    /// With its token.
+    Visitor(Arc<str>),
+    /// With the destination and its status.
+    Setter(Arc<str>, &'static str),
     /// Which, and in which life of it.
     Worker(usize, u64),
     /// The same, with token and output.
@@ -283,6 +292,8 @@ pub struct World {
     ledger: Ledger,
     /// ARNs of Express executions that were acknowledged.
     flashes: Vec<Arc<str>>,
+    /// Challenges of destinations that have left.
+    challenges: BTreeSet<(Arc<str>, u32)>,
     keeper: Keeper,
     /// Whether each device may connect, by what the keeper did.
     rights: Vec<Right>,
@@ -361,6 +372,7 @@ impl World {
             workers: (0..plan.errands.min(2)).map(|_| Worker::default()).collect(),
             ledger: Ledger::default(),
             flashes: Vec::new(),
+            challenges: BTreeSet::new(),
             plan,
             settings,
             stays_to_be_forgotten: dice.one_in(8),
@@ -483,6 +495,8 @@ impl World {
             Event::Work(worker, life, token, output) => self.work(worker, life, token, output),
             Event::Vanish(worker, life) => self.vanish(worker, life),
             Event::Deploy => self.deploy(),
+            Event::Visit(token) => self.visit(token),
+            Event::Set(destination, status) => self.set(destination, status),
             Event::Keep => self.keep(),
             Event::Revoke => self.revoke(),
             Event::Dial(talker) => self.dial(talker),

@@ -99,6 +99,10 @@ impl World {
         match caller {
             Caller::Deployer => self.at(pause, Event::Deploy),
             Caller::Revoker => self.at(pause, Event::Revoke),
+            Caller::Visitor(token) => self.at(pause, Event::Visit(token)),
+            Caller::Setter(destination, status) => {
+                self.at(pause, Event::Set(destination, status));
+            }
             Caller::Keeper => self.at(pause, Event::Keep),
             Caller::Errand(number) => self.at(pause, Event::Errand(number)),
             Caller::Flash => self.at(pause, Event::Flash),
@@ -163,6 +167,8 @@ impl World {
                 self.at(100, Event::Operate(job));
             }
             Caller::Completion(job, token, output) => self.completed(job, token, output, answer),
+            Caller::Visitor(token) => self.visited(&token, answer),
+            Caller::Setter(destination, status) => self.status_set(destination, status, answer),
             Caller::Keeper => self.kept(answer),
             Caller::Errand(number) => self.errand_sent(number, answer),
             Caller::Flash => self.flash_started(answer),

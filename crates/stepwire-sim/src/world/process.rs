@@ -7,8 +7,6 @@ use stepwire_core::effect::Report;
 use stepwire_core::executions::map_runs::files::Found;
 use stepwire_core::functions::{Invoked, InvokedBy};
 use stepwire_core::record::Space;
-use stepwire_core::rules::destinations::Confirmation;
-use stepwire_core::rules::jobs::NotDelivered;
 use stepwire_core::{Effect, Input};
 
 use super::{Crashes, Event, Way, World};
@@ -125,6 +123,7 @@ impl World {
         self.down_since = self.down_since.or(Some(self.now));
         self.server = None;
         self.ticking = None;
+        self.checks.owed.crashed();
         for (_, caller) in std::mem::take(&mut self.callers) {
             self.unknown(caller);
         }
@@ -193,12 +192,7 @@ impl World {
                 let returned = Input::FunctionReturned { caller, request_id, result };
                 self.at(takes, Event::Returned(self.life, Box::new(returned)));
             }
-            Effect::Confirm(confirmation) => {
-                let Confirmation { destination, challenge, .. } = *confirmation;
-                let takes = self.dice.between(5, 50);
-                let sent = Input::Confirmed { destination, challenge, result: Ok(()) };
-                self.at(takes, Event::Returned(self.life, Box::new(sent)));
-            }
+            Effect::Confirm(confirmation) => self.challenged(*confirmation),
             Effect::Deliver { job, .. } => {
                 let (takes, result) = self.served();
                 let returned = Input::Delivered { job, result };
@@ -221,19 +215,6 @@ impl World {
             // Nobody watches.
             Effect::Seen(_) => {}
             Effect::Report(report) => self.reported(report),
-        }
-    }
-
-    /// What a server makes of a delivery, and how long that takes.
-    fn served(&mut self) -> (i64, Result<(), NotDelivered>) {
-        let takes = self.dice.between(5, 50);
-        let failed = |why: &str, again| Err(NotDelivered { why: why.into(), again });
-        match self.dice.between(0, 9) {
-            0 | 1 => (takes, failed("503 Service Unavailable", true)),
-            2 => (takes, failed("404 Not Found", false)),
-            // It arrived, but that is never heard.
-            3 => (3_000, failed("no answer within 3 s", true)),
-            _ => (takes, Ok(())),
         }
     }
 
