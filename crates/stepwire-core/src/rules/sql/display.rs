@@ -73,9 +73,11 @@ impl Display for Item {
             Item::All => f.write_str("*"),
             Item::One(expr, path) => {
                 let named = path.as_slice() == [last_name(expr)];
-                match expr {
-                    Expr::All if named => return f.write_str("(*)"),
-                    expr => write!(f, "{expr}")?,
+                let text = expr.to_string();
+                match text.strip_prefix('*') {
+                    // A star in front would be an item of its own.
+                    Some(rest) if named || !rest.is_empty() => write!(f, "(*){rest}")?,
+                    _ => f.write_str(&text)?,
                 }
                 if !named {
                     f.write_str(" AS ")?;
