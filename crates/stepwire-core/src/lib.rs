@@ -41,6 +41,7 @@ pub mod registry;
 pub mod request;
 pub mod rules;
 pub mod settings;
+pub mod shadows;
 mod shape;
 pub mod tables;
 pub mod test_state;

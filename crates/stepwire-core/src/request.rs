@@ -11,7 +11,7 @@ use crate::read::Read;
 use crate::settings::Settings;
 use crate::{
     alarms, broker, events, executions, functions, logs, metrics, objects, queues, registry, rules,
-    tables, topics,
+    shadows, tables, topics,
 };
 
 /// An AWS service we host.
@@ -60,6 +60,8 @@ pub enum Request {
     PublishBy(Arc<Caller>, Publish),
     /// The rest of `iot-data`: connections and retained messages.
     Broker(broker::Request),
+    /// Device shadows.
+    Shadows(shadows::Request),
     /// Lambda.
     Functions(functions::Request),
     /// S3.
@@ -97,7 +99,9 @@ impl Request {
             Service::IotData if operation == "Publish" => {
                 Some(Publish::parse(body).map(Request::Publish))
             }
-            Service::IotData => Some(broker::Request::parse(operation, body)?.map(Request::Broker)),
+            Service::IotData => shadows::Request::parse(operation, body)
+                .map(|parsed| parsed.map(Request::Shadows))
+                .or_else(|| Some(broker::Request::parse(operation, body)?.map(Request::Broker))),
             Service::Lambda => {
                 Some(functions::Request::parse(operation, body)?.map(Request::Functions))
             }
@@ -119,7 +123,10 @@ impl Request {
             Request::Rules(request) => request.is_read(),
             Request::Tables(request) => request.is_read(),
             Request::Logs(request) => request.is_read(),
-            Request::Publish(_) | Request::PublishBy(..) | Request::Broker(_) => false,
+            Request::Publish(_)
+            | Request::PublishBy(..)
+            | Request::Broker(_)
+            | Request::Shadows(_) => false,
             Request::Functions(request) => request.is_read(),
             Request::Objects(request) => request.is_read(),
             Request::Queues(request) => request.is_read(),
@@ -147,6 +154,7 @@ impl Request {
             | Request::Events(_)
             | Request::Metrics(_)
             | Request::Alarms(_)
+            | Request::Shadows(_)
             | Request::Functions(_) => false,
         }
     }
@@ -165,7 +173,10 @@ impl Request {
             Request::Events(request) => events::answer(request, read, settings),
             Request::Metrics(request) => metrics::answer(request, read),
             Request::Alarms(request) => alarms::answer(request, read, settings),
-            Request::Publish(_) | Request::PublishBy(..) | Request::Broker(_) => {
+            Request::Publish(_)
+            | Request::PublishBy(..)
+            | Request::Broker(_)
+            | Request::Shadows(_) => {
                 let why = "only the kernel answers this";
                 Err(ApiError::new("InvalidRequestException", why))
             }

@@ -86,6 +86,7 @@ impl Kernel {
                 Follow::Announce(id, _) => {
                     let _ = executions::described(*id, reads, &self.settings);
                 }
+                Follow::Shadow { message, .. } => Kernel::touch_shadow_asked(message, reads),
                 Follow::Abandon(id) | Follow::Resume(id) => self.executions.touch(*id, reads),
             },
         }
@@ -110,6 +111,7 @@ impl Kernel {
                 }
             }
             Request::Metrics(request) => Metrics::prefetch(request, reads),
+            Request::Shadows(request) => Kernel::touch_shadows(request, reads),
             // What these change is in memory whole.
             Request::Registry(_)
             | Request::Rules(_)
