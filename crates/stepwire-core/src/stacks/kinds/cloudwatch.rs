@@ -61,7 +61,8 @@ const PROPERTIES: &[Property] = &[
     text("TreatMissingData"),
     text("Unit"),
     tags(),
-    text("EvaluateLowSampleCountPercentile").refused("alarms are not on percentiles; use `Statistic`"),
+    text("EvaluateLowSampleCountPercentile")
+        .refused("alarms are not on percentiles; use `Statistic`"),
     text("ExtendedStatistic").refused("alarms are not on percentiles; use `Statistic`"),
     objects("Metrics", &[]).refused(METRIC_MATH),
     text("ThresholdMetricId").refused(METRIC_MATH),

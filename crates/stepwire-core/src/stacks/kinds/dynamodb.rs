@@ -5,9 +5,7 @@ use std::sync::Arc;
 use stepwire_asl::Json;
 use stepwire_asl::json::Object;
 
-use super::property::{
-    Property, boolean, document, integer, object, objects, tags, text, texts,
-};
+use super::property::{Property, boolean, document, integer, object, objects, tags, text, texts};
 use super::resource::{Resource, ask, body, deep, listed, made, s};
 use super::{Ask, Kind, Update};
 use crate::request::Service::DynamoDb;
@@ -27,19 +25,20 @@ const THROUGHPUT: Property = object(
     &[integer("ReadCapacityUnits").required(), integer("WriteCapacityUnits").required()],
 )
 .shown(NO_THROUGHPUT);
-const ON_DEMAND: Property =
-    object("OnDemandThroughput", &[integer("MaxReadRequestUnits"), integer("MaxWriteRequestUnits")])
-        .without_effect(NO_THROUGHPUT);
+const ON_DEMAND: Property = object(
+    "OnDemandThroughput",
+    &[integer("MaxReadRequestUnits"), integer("MaxWriteRequestUnits")],
+)
+.without_effect(NO_THROUGHPUT);
 const WARM: Property =
     object("WarmThroughput", &[integer("ReadUnitsPerSecond"), integer("WriteUnitsPerSecond")])
         .without_effect(NO_THROUGHPUT);
-const INSIGHTS: Property = object("ContributorInsightsSpecification", &[boolean("Enabled"), text("Mode")])
-    .without_effect("there are no contributor insights");
-const KEYS: Property = objects(
-    "KeySchema",
-    &[text("AttributeName").required(), text("KeyType").required()],
-)
-.required();
+const INSIGHTS: Property =
+    object("ContributorInsightsSpecification", &[boolean("Enabled"), text("Mode")])
+        .without_effect("there are no contributor insights");
+const KEYS: Property =
+    objects("KeySchema", &[text("AttributeName").required(), text("KeyType").required()])
+        .required();
 const PROJECTION: Property =
     object("Projection", &[texts("NonKeyAttributes"), text("ProjectionType")]).required();
 
@@ -71,7 +70,8 @@ const TABLE: Kind = Kind {
     },
     made: |table, answers| {
         let name = table.name_or("TableName", 255);
-        let mut made = made(name.clone(), [("Arn", table.arn("dynamodb", &format!("table/{name}")))]);
+        let mut made =
+            made(name.clone(), [("Arn", table.arn("dynamodb", &format!("table/{name}")))]);
         if let Some(arn) = deep(answers, 0, &["TableDescription", "LatestStreamArn"]) {
             made.attributes.insert("StreamArn".to_owned(), arn.clone());
         }
@@ -80,9 +80,8 @@ const TABLE: Kind = Kind {
     update,
     updated: |update, answers| {
         let mut made = update.made.clone();
-        let arns = (0..answers.len()).filter_map(|index| {
-            deep(answers, index, &["TableDescription", "LatestStreamArn"])
-        });
+        let arns = (0..answers.len())
+            .filter_map(|index| deep(answers, index, &["TableDescription", "LatestStreamArn"]));
         if let Some(arn) = arns.last() {
             made.attributes.insert("StreamArn".to_owned(), arn.clone());
         }
@@ -102,9 +101,9 @@ const TABLE: Kind = Kind {
         };
         let (old, new) = (kinds(old), kinds(new));
         change.property == "AttributeDefinitions"
-            && new.iter().any(|(name, kind)| {
-                old.iter().any(|(before, was)| before == name && was != kind)
-            })
+            && new
+                .iter()
+                .any(|(name, kind)| old.iter().any(|(before, was)| before == name && was != kind))
     },
     ..Kind::new(
         "AWS::DynamoDB::Table",
@@ -114,12 +113,9 @@ const TABLE: Kind = Kind {
                 "AttributeDefinitions",
                 &[text("AttributeName").required(), text("AttributeType").required()],
             ),
-            objects(
-                "KeySchema",
-                &[text("AttributeName").required(), text("KeyType").required()],
-            )
-            .required()
-            .replaces(),
+            objects("KeySchema", &[text("AttributeName").required(), text("KeyType").required()])
+                .required()
+                .replaces(),
             text("BillingMode").shown("the billing mode is kept and shown; nothing is billed"),
             THROUGHPUT,
             objects(
@@ -151,7 +147,10 @@ const TABLE: Kind = Kind {
             )
             .shown("tables are not encrypted"),
             text("TableClass").shown("there is one class of tables"),
-            object("TimeToLiveSpecification", &[text("AttributeName"), boolean("Enabled").required()]),
+            object(
+                "TimeToLiveSpecification",
+                &[text("AttributeName"), boolean("Enabled").required()],
+            ),
             boolean("DeletionProtectionEnabled"),
             tags(),
             INSIGHTS,
@@ -234,7 +233,8 @@ fn update(update: &Update<'_>, _: &[Json]) -> Result<Vec<Ask>, String> {
         if wanted.is_none() || attribute(before) != attribute(wanted) {
             let on = before.filter(|it| it.member("Enabled").and_then(Json::as_bool) == Some(true));
             asks.extend(on.map(|before| {
-                let off = [("AttributeName", attribute(Some(before))), ("Enabled", Some(false.into()))];
+                let off =
+                    [("AttributeName", attribute(Some(before))), ("Enabled", Some(false.into()))];
                 live(name.clone(), &body(off))
             }));
         }
@@ -258,7 +258,8 @@ fn indexes(update: &Update<'_>) -> Vec<Ask> {
     const LIST: &str = "GlobalSecondaryIndexes";
     let named = |index: &Json| index.member("IndexName").cloned();
     let (before, there) = (update.old.items(LIST), update.new.items(LIST));
-    let shape = |index: &Json| (index.member("KeySchema").cloned(), index.member("Projection").cloned());
+    let shape =
+        |index: &Json| (index.member("KeySchema").cloned(), index.member("Projection").cloned());
     let same = |a: &Json, b: &Json| named(a) == named(b) && shape(a) == shape(b);
     let change = |kind: &'static str, members: Json| {
         let asked = [
@@ -274,7 +275,10 @@ fn indexes(update: &Update<'_>) -> Vec<Ask> {
     for index in there {
         match before.iter().find(|other| same(index, other)) {
             None => asks.push(change("Create", index.clone())),
-            Some(other) if other.member("ProvisionedThroughput") != index.member("ProvisionedThroughput") => {
+            Some(other)
+                if other.member("ProvisionedThroughput")
+                    != index.member("ProvisionedThroughput") =>
+            {
                 let throughput = index.member("ProvisionedThroughput").cloned();
                 let members = [("IndexName", named(index)), ("ProvisionedThroughput", throughput)];
                 asks.push(change("Update", body(members)));

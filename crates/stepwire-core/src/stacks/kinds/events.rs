@@ -26,7 +26,10 @@ pub(super) const KINDS: &[Kind] = &[
     Kind::refused("AWS::Events::Endpoint", "there is one region"),
     Kind::refused("AWS::Pipes::Pipe", "use AWS::Lambda::EventSourceMapping or a rule"),
     Kind::refused("AWS::Scheduler::Schedule", "use AWS::Events::Rule with a `ScheduleExpression`"),
-    Kind::refused("AWS::Scheduler::ScheduleGroup", "use AWS::Events::Rule with a `ScheduleExpression`"),
+    Kind::refused(
+        "AWS::Scheduler::ScheduleGroup",
+        "use AWS::Events::Rule with a `ScheduleExpression`",
+    ),
 ];
 
 const ELSEWHERE: &str = "target a function, a state machine, a queue or a topic";

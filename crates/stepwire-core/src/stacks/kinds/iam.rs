@@ -19,7 +19,9 @@ pub(super) const KINDS: &[Kind] = &[
     ROLE_POLICY,
     INSTANCE_PROFILE,
     Kind {
-        made: |role, _| made(role.str("AWSServiceName"), [("RoleName", role.str("AWSServiceName").to_owned())]),
+        made: |role, _| {
+            made(role.str("AWSServiceName"), [("RoleName", role.str("AWSServiceName").to_owned())])
+        },
         attributes: &["RoleName"],
         ..Kind::without_effect("AWS::IAM::ServiceLinkedRole", "services need no roles here")
     },
@@ -36,10 +38,17 @@ pub(super) const KINDS: &[Kind] = &[
 /// The ARN of something of IAM, which is in no region.
 fn arn(resource: &Resource<'_>, kind: &str, name: &str) -> String {
     let path = resource.text("Path").unwrap_or("/");
-    format!("arn:{}:iam::{}:{kind}{path}{name}", resource.context.partition, resource.context.account)
+    format!(
+        "arn:{}:iam::{}:{kind}{path}{name}",
+        resource.context.partition, resource.context.account
+    )
 }
 
-fn tag_asks(update: &Update<'_>, of: [(&'static str, Option<Json>); 1], names: [&'static str; 2]) -> Vec<Ask> {
+fn tag_asks(
+    update: &Update<'_>,
+    of: [(&'static str, Option<Json>); 1],
+    names: [&'static str; 2],
+) -> Vec<Ask> {
     let tags = update.retagged();
     let [(member, id)] = of;
     let mut asks = Vec::new();
@@ -292,11 +301,12 @@ const POLICY: Kind = Kind {
         let there: Vec<&str> = new.texts("Roles").collect();
         let renamed = update.changes("PolicyName");
         let gone = old.texts("Roles").filter(|role| renamed || !there.contains(role));
-        let mut asks: Vec<Ask> =
-            gone.map(|role| unput(s(role), old.take("PolicyName"))).collect();
-        asks.extend(there.iter().map(|role| {
-            put(s(*role), new.take("PolicyName"), new.document("PolicyDocument"))
-        }));
+        let mut asks: Vec<Ask> = gone.map(|role| unput(s(role), old.take("PolicyName"))).collect();
+        asks.extend(
+            there
+                .iter()
+                .map(|role| put(s(*role), new.take("PolicyName"), new.document("PolicyDocument"))),
+        );
         Ok(asks)
     },
     delete: |policy, _, _| {
@@ -377,6 +387,10 @@ const INSTANCE_PROFILE: Kind = Kind {
     },
     ..Kind::new(
         "AWS::IAM::InstanceProfile",
-        &[text("InstanceProfileName").replaces(), text("Path").replaces(), texts("Roles").required()],
+        &[
+            text("InstanceProfileName").replaces(),
+            text("Path").replaces(),
+            texts("Roles").required(),
+        ],
     )
 };

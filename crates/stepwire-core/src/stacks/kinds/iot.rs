@@ -2,9 +2,7 @@
 
 use stepwire_asl::Json;
 
-use super::property::{
-    Property, boolean, integer, map, object, objects, tags, text, texts,
-};
+use super::property::{Property, boolean, integer, map, object, objects, tags, text, texts};
 use super::resource::{Resource, ask, body, camel, made, nothing, s, told};
 use super::{Ask, Kind, Made, Update};
 use crate::request::Service::Iot;
@@ -110,10 +108,7 @@ pub(super) const KINDS: &[Kind] = &[
         "fleet provisioning is not available in stepwire yet; make things and certificates with the \
          API",
     ),
-    Kind::refused(
-        "AWS::IoT::RoleAlias",
-        "the credentials provider is not available in stepwire",
-    ),
+    Kind::refused("AWS::IoT::RoleAlias", "the credentials provider is not available in stepwire"),
     Kind::refused("AWS::IoT::SoftwarePackage", NO_JOBS),
     Kind::refused("AWS::IoT::SoftwarePackageVersion", NO_JOBS),
     Kind::refused("AWS::IoT::Command", NO_JOBS),
@@ -129,7 +124,8 @@ fn attributes_of(properties: Option<&Json>) -> Option<Json> {
 
 /// The attributes that are to be there alone.
 fn all_attributes(properties: Option<&Json>) -> Option<Json> {
-    let attributes = properties.and_then(|all| all.member("AttributePayload")?.member("Attributes"));
+    let attributes =
+        properties.and_then(|all| all.member("AttributePayload")?.member("Attributes"));
     let attributes = attributes.cloned().unwrap_or_else(nothing);
     Some(body([("attributes", Some(attributes)), ("merge", Some(false.into()))]))
 }
@@ -242,8 +238,7 @@ fn group_properties(group: &Resource<'_>, all: bool) -> Option<Json> {
     let given = group.get("ThingGroupProperties");
     let description = given.and_then(|given| given.member("ThingGroupDescription")).cloned();
     let payload = if all { all_attributes(given) } else { attributes_of(given) };
-    let properties =
-        body([("thingGroupDescription", description), ("attributePayload", payload)]);
+    let properties = body([("thingGroupDescription", description), ("attributePayload", payload)]);
     (all || given.is_some()).then_some(properties)
 }
 
@@ -321,7 +316,8 @@ const CERTIFICATE: Kind = Kind {
     attributes: &["Arn", "Id"],
     create: |certificate, _| {
         let Some(pem) = certificate.take("CertificatePem") else {
-            let hint = "give a `CertificatePem`, or make one with `aws iot create-keys-and-certificate`";
+            let hint =
+                "give a `CertificatePem`, or make one with `aws iot create-keys-and-certificate`";
             return Err(format!(
                 "Model validation failed (#: required key [CertificatePem] not found)\nhint: {hint}"
             ));
@@ -445,13 +441,17 @@ const POLICY: Kind = Kind {
 
 const POLICY_ATTACHMENT: Kind = Kind {
     create: |attachment, _| {
-        let asked =
-            [("policyName", attachment.take("PolicyName")), ("target", attachment.take("Principal"))];
+        let asked = [
+            ("policyName", attachment.take("PolicyName")),
+            ("target", attachment.take("Principal")),
+        ];
         Ok(vec![ask(Iot, "AttachPolicy", asked)])
     },
     delete: |attachment, _, _| {
-        let asked =
-            [("policyName", attachment.take("PolicyName")), ("target", attachment.take("Principal"))];
+        let asked = [
+            ("policyName", attachment.take("PolicyName")),
+            ("target", attachment.take("Principal")),
+        ];
         vec![ask(Iot, "DetachPolicy", asked).or(GONE)]
     },
     ..Kind::new(
@@ -470,8 +470,10 @@ const THING_ATTACHMENT: Kind = Kind {
         Ok(vec![ask(Iot, "AttachThingPrincipal", asked)])
     },
     delete: |attachment, _, _| {
-        let asked =
-            [("thingName", attachment.take("ThingName")), ("principal", attachment.take("Principal"))];
+        let asked = [
+            ("thingName", attachment.take("ThingName")),
+            ("principal", attachment.take("Principal")),
+        ];
         vec![ask(Iot, "DetachThingPrincipal", asked).or(GONE)]
     },
     ..Kind::new(
@@ -486,10 +488,8 @@ const THING_ATTACHMENT: Kind = Kind {
 
 fn rule_name(rule: &Resource<'_>) -> String {
     let fits = |letter: char| if letter.is_ascii_alphanumeric() { letter } else { '_' };
-    rule.text("RuleName").map_or_else(
-        || rule.context.generated_name(128).chars().map(fits).collect(),
-        str::to_owned,
-    )
+    rule.text("RuleName")
+        .map_or_else(|| rule.context.generated_name(128).chars().map(fits).collect(), str::to_owned)
 }
 
 /// The payload with the API's names.
@@ -572,10 +572,7 @@ const ACTION: &[Property] = &[
             ROLE,
         ],
     ),
-    object(
-        "CloudwatchLogs",
-        &[text("LogGroupName").required(), boolean("BatchMode"), ROLE],
-    ),
+    object("CloudwatchLogs", &[text("LogGroupName").required(), boolean("BatchMode"), ROLE]),
     object(
         "CloudwatchMetric",
         &[
@@ -652,10 +649,7 @@ const ACTION: &[Property] = &[
             ROLE,
         ],
     ),
-    object(
-        "S3",
-        &[text("BucketName").required(), text("Key").required(), text("CannedAcl"), ROLE],
-    ),
+    object("S3", &[text("BucketName").required(), text("Key").required(), text("CannedAcl"), ROLE]),
     object("Sns", &[text("TargetArn").required(), text("MessageFormat"), ROLE]),
     object("Sqs", &[text("QueueUrl").required(), boolean("UseBase64"), ROLE]),
     object(

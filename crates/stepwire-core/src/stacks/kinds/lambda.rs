@@ -33,7 +33,10 @@ pub(super) const KINDS: &[Kind] = &[
             made(arn.clone(), [("CodeSigningConfigArn", arn), ("CodeSigningConfigId", id)])
         },
         attributes: &["CodeSigningConfigArn", "CodeSigningConfigId"],
-        ..Kind::without_effect("AWS::Lambda::CodeSigningConfig", "signatures of code are not checked")
+        ..Kind::without_effect(
+            "AWS::Lambda::CodeSigningConfig",
+            "signatures of code are not checked",
+        )
     },
     Kind::refused(
         "AWS::Lambda::Url",
@@ -130,7 +133,9 @@ const FUNCTION: Kind = Kind {
         made(name, [("Arn", arn)])
     },
     update: update_function,
-    delete: |_, made, _| vec![ask(Lambda, "DeleteFunction", [("FunctionName", made.id())]).or(GONE)],
+    delete: |_, made, _| {
+        vec![ask(Lambda, "DeleteFunction", [("FunctionName", made.id())]).or(GONE)]
+    },
     ..Kind::new(
         "AWS::Lambda::Function",
         &[
@@ -177,13 +182,20 @@ const FUNCTION: Kind = Kind {
             text("CodeSigningConfigArn").without_effect("signatures of code are not checked"),
             object(
                 "VpcConfig",
-                &[boolean("Ipv6AllowedForDualStack"), texts("SecurityGroupIds"), texts("SubnetIds")],
+                &[
+                    boolean("Ipv6AllowedForDualStack"),
+                    texts("SecurityGroupIds"),
+                    texts("SubnetIds"),
+                ],
             )
             .without_effect("functions use this machine's network"),
             object("SnapStart", &[text("ApplyOn")]).without_effect(NOT_HERE),
             text("RecursiveLoop").without_effect("loops are not looked for"),
-            object("RuntimeManagementConfig", &[text("RuntimeVersionArn"), text("UpdateRuntimeOn")])
-                .without_effect("the runtime is this machine's"),
+            object(
+                "RuntimeManagementConfig",
+                &[text("RuntimeVersionArn"), text("UpdateRuntimeOn")],
+            )
+            .without_effect("the runtime is this machine's"),
             boolean("PublishToLatestPublished").without_effect(NOT_HERE),
             object("FunctionScalingConfig", &[]).without_effect(NOT_HERE),
             object("CapacityProviderConfig", &[]).refused(NOT_HERE),
@@ -202,7 +214,9 @@ fn update_function(update: &Update<'_>, _: &[Json]) -> Result<Vec<Ask>, String> 
     if update.changes("Code") || (inline && update.changes("Runtime")) {
         let mut members = Object::new();
         members.insert("FunctionName".into(), name.clone().unwrap_or_default());
-        members.extend(code(new)?.as_object().into_iter().flatten().map(|(k, v)| (Arc::clone(k), v.clone())));
+        members.extend(
+            code(new)?.as_object().into_iter().flatten().map(|(k, v)| (Arc::clone(k), v.clone())),
+        );
         if let Some(architectures) = new.take("Architectures") {
             members.insert("Architectures".into(), architectures);
         }
@@ -265,8 +279,7 @@ const PERMISSION: Kind = Kind {
         made(id.clone(), [("Id", id)])
     },
     delete: |permission, made, _| {
-        let asked =
-            [("FunctionName", permission.take("FunctionName")), ("StatementId", made.id())];
+        let asked = [("FunctionName", permission.take("FunctionName")), ("StatementId", made.id())];
         vec![ask(Lambda, "RemovePermission", asked).or(GONE)]
     },
     ..Kind::new(
@@ -306,8 +319,10 @@ const VERSION: Kind = Kind {
         made(arn, [("FunctionArn", arn.to_owned()), ("Version", number.to_owned())])
     },
     delete: |version, made, _| {
-        let asked =
-            [("FunctionName", version.take("FunctionName")), ("Qualifier", s(made.attribute("Version")))];
+        let asked = [
+            ("FunctionName", version.take("FunctionName")),
+            ("Qualifier", s(made.attribute("Version"))),
+        ];
         vec![ask(Lambda, "DeleteFunction", asked).or(GONE)]
     },
     ..Kind::new(
@@ -388,7 +403,8 @@ const ALIAS: Kind = Kind {
 const LAYER_VERSION: Kind = Kind {
     attributes: &["LayerVersionArn"],
     create: |layer, _| {
-        let name = layer.text("LayerName").map_or_else(|| layer.context.short_name(140), str::to_owned);
+        let name =
+            layer.text("LayerName").map_or_else(|| layer.context.short_name(140), str::to_owned);
         let asked = [
             ("LayerName", s(name)),
             ("Content", layer.take("Content")),
@@ -420,7 +436,8 @@ const LAYER_VERSION: Kind = Kind {
                     text("S3Bucket").required(),
                     text("S3Key").required(),
                     text("S3ObjectVersion"),
-                    text("S3ObjectStorageMode").without_effect("layers are copied out of the bucket"),
+                    text("S3ObjectStorageMode")
+                        .without_effect("layers are copied out of the bucket"),
                 ],
             )
             .required()
@@ -505,7 +522,8 @@ const EVENT_SOURCE_MAPPING: Kind = Kind {
             integer("TumblingWindowInSeconds"),
             tags().replaces(),
             text("KmsKeyArn").without_effect("filters are not encrypted"),
-            object("LoggingConfig", &[text("SystemLogLevel")]).without_effect("the node has one log"),
+            object("LoggingConfig", &[text("SystemLogLevel")])
+                .without_effect("the node has one log"),
             object("MetricsConfig", &[texts("Metrics")]).without_effect("mappings have no metrics"),
             object("ProvisionedPollerConfig", &[]).without_effect("nothing polls"),
             object("AmazonManagedKafkaEventSourceConfig", &[]).refused(NO_KAFKA),

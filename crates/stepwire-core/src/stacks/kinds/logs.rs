@@ -17,7 +17,10 @@ pub(super) const KINDS: &[Kind] = &[
     SUBSCRIPTION_FILTER,
     Kind {
         made: |policy, _| made(policy.name_or("PolicyName", 255), []),
-        ..Kind::without_effect("AWS::Logs::ResourcePolicy", "policies of log groups are not enforced")
+        ..Kind::without_effect(
+            "AWS::Logs::ResourcePolicy",
+            "policies of log groups are not enforced",
+        )
     },
     Kind {
         attributes: &["QueryDefinitionId"],
@@ -27,7 +30,10 @@ pub(super) const KINDS: &[Kind] = &[
         },
         ..Kind::without_effect("AWS::Logs::QueryDefinition", "queries are not kept")
     },
-    Kind::refused("AWS::Logs::Destination", "subscribe a function with AWS::Logs::SubscriptionFilter"),
+    Kind::refused(
+        "AWS::Logs::Destination",
+        "subscribe a function with AWS::Logs::SubscriptionFilter",
+    ),
     Kind::refused("AWS::Logs::Delivery", "read the log groups with the API"),
 ];
 
@@ -81,7 +87,8 @@ const GROUP: Kind = Kind {
             text("KmsKeyId").without_effect("log groups are not encrypted"),
             text("LogGroupClass").without_effect("there is one class of log groups"),
             any("ResourcePolicyDocument").without_effect("policies of log groups are not enforced"),
-            boolean("BearerTokenAuthenticationEnabled").without_effect("there are no bearer tokens"),
+            boolean("BearerTokenAuthenticationEnabled")
+                .without_effect("there are no bearer tokens"),
             boolean("DeletionProtectionEnabled")
                 .without_effect("log groups are not protected; `DeletionPolicy: Retain` keeps one"),
             any("DataProtectionPolicy").refused("log events are not masked"),
@@ -153,7 +160,8 @@ const METRIC_FILTER: Kind = Kind {
             )
             .required(),
             boolean("ApplyOnTransformedLogs").without_effect("log events are not transformed"),
-            texts("EmitSystemFieldDimensions").refused("metrics have the dimensions that are named"),
+            texts("EmitSystemFieldDimensions")
+                .refused("metrics have the dimensions that are named"),
             text("FieldSelectionCriteria").refused("write it into `FilterPattern`"),
         ],
     )

@@ -134,7 +134,7 @@ impl Update<'_> {
         self.old.get(property) != self.new.get(property)
     }
 
-        /// Whether one of the properties differs.
+    /// Whether one of the properties differs.
     fn changes_any(&self, properties: &[&str]) -> bool {
         properties.iter().any(|property| self.changes(property))
     }

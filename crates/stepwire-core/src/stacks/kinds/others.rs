@@ -15,7 +15,8 @@ const NO_ANALYTICS: &str = "let rules write to AWS::DynamoDB::Table or AWS::S3::
 const NO_DETECTORS: &str = "use AWS::StepFunctions::StateMachine, started by rules";
 const NO_MODELS: &str = "call the service outside from a function or with `http:invoke`";
 const NO_DATABASE: &str = "use AWS::DynamoDB::Table";
-const NO_SECRETS: &str = "use AWS::SSM::Parameter, or the file that `stepwire serve --secrets` names";
+const NO_SECRETS: &str =
+    "use AWS::SSM::Parameter, or the file that `stepwire serve --secrets` names";
 const NO_CONTAINERS: &str = "use AWS::Lambda::Function, or an activity's worker";
 const NO_DELIVERY: &str = "run it where the code is; it deploys with `stepwire deploy`";
 

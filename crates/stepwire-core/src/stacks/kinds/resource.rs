@@ -206,10 +206,13 @@ pub(super) fn pairs<'a>(
 }
 
 /// Pairs as a list of objects with two such members.
-pub(super) fn listed(pairs: Vec<(Arc<str>, Json)>, name: &'static str, value: &'static str) -> Json {
-    let of = |(key, text): (Arc<str>, Json)| {
-        Json::object([(name, Json::String(key)), (value, text)])
-    };
+pub(super) fn listed(
+    pairs: Vec<(Arc<str>, Json)>,
+    name: &'static str,
+    value: &'static str,
+) -> Json {
+    let of =
+        |(key, text): (Arc<str>, Json)| Json::object([(name, Json::String(key)), (value, text)]);
     Json::array(pairs.into_iter().map(of))
 }
 

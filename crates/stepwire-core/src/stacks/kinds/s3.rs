@@ -177,10 +177,7 @@ fn lifecycle(given: &Json) -> Json {
         let noncurrent = of("NoncurrentVersionExpiration")
             .or_else(|| days("NoncurrentVersionExpirationInDays", "NoncurrentDays"));
         let transition = |transition: &Json| {
-            let names = [
-                ("TransitionInDays", "Days"),
-                ("TransitionDate", "Date"),
-            ];
+            let names = [("TransitionInDays", "Days"), ("TransitionDate", "Date")];
             Json::Object(Arc::new(renamed(transition, &names)))
         };
         let transitions = |many: &str, one: &str, days: &'static str| {
@@ -266,9 +263,8 @@ fn notifications(given: &Json) -> Json {
         made.insert(to.into(), all);
     }
     let bridge = given.member("EventBridgeConfiguration");
-    let off = |bridge: &Json| {
-        bridge.member("EventBridgeEnabled").and_then(Json::as_bool) == Some(false)
-    };
+    let off =
+        |bridge: &Json| bridge.member("EventBridgeEnabled").and_then(Json::as_bool) == Some(false);
     if bridge.is_some_and(|bridge| !off(bridge)) {
         made.insert("EventBridgeConfiguration".into(), nothing());
     }
@@ -390,7 +386,10 @@ const PROPERTIES: &[Property] = &[
                         &[integer("NewerNoncurrentVersions"), integer("NoncurrentDays").required()],
                     ),
                     integer("NoncurrentVersionExpirationInDays"),
-                    object("AbortIncompleteMultipartUpload", &[integer("DaysAfterInitiation").required()]),
+                    object(
+                        "AbortIncompleteMultipartUpload",
+                        &[integer("DaysAfterInitiation").required()],
+                    ),
                     object("Transition", TRANSITION),
                     objects("Transitions", TRANSITION),
                     object("NoncurrentVersionTransition", TRANSITION),

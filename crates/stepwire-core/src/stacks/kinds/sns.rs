@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use stepwire_asl::Json;
 
-use super::property::{
-    Property, any, boolean, document, integer, objects, tags, text, texts,
-};
+use super::property::{Property, any, boolean, document, integer, objects, tags, text, texts};
 use super::resource::{Resource, ask, deep, document_text, listed, made, s, told};
 use super::{Ask, Kind, Update};
 use crate::request::Service::Sns;
@@ -17,8 +15,13 @@ const GONE: &[&str] = &["NotFound", "NotFoundException"];
 pub(super) const KINDS: &[Kind] = &[TOPIC, SUBSCRIPTION, TOPIC_POLICY, TOPIC_INLINE_POLICY];
 
 /// Properties of a topic that are attributes of the same name.
-const ATTRIBUTES: [&str; 5] =
-    ["ContentBasedDeduplication", "DisplayName", "FifoThroughputScope", "FifoTopic", "KmsMasterKeyId"];
+const ATTRIBUTES: [&str; 5] = [
+    "ContentBasedDeduplication",
+    "DisplayName",
+    "FifoThroughputScope",
+    "FifoTopic",
+    "KmsMasterKeyId",
+];
 
 fn name(topic: &Resource<'_>) -> String {
     match topic.text("TopicName") {
@@ -109,9 +112,9 @@ fn update_topic(update: &Update<'_>, answers: &[Json]) -> Result<Vec<Ask>, Strin
     let changed = ATTRIBUTES.iter().filter(|name| update.changes(name));
     asks.extend(changed.map(|name| {
         let value = new.get(name).map(document_text);
-        let value = value.or_else(|| s(if *name == "ContentBasedDeduplication" { "false" } else { "" }));
-        let asked =
-            [("TopicArn", s(arn)), ("AttributeName", s(*name)), ("AttributeValue", value)];
+        let value =
+            value.or_else(|| s(if *name == "ContentBasedDeduplication" { "false" } else { "" }));
+        let asked = [("TopicArn", s(arn)), ("AttributeName", s(*name)), ("AttributeValue", value)];
         ask(Sns, "SetTopicAttributes", asked)
     }));
     let come = there.iter().filter(|given| !before.contains(given));
@@ -139,9 +142,9 @@ const OF_SUBSCRIPTION: [(&str, &str); 5] = [
 const SUBSCRIPTION: Kind = Kind {
     attributes: &["Arn"],
     create: |subscription, _| {
-        let given = OF_SUBSCRIPTION.iter().filter_map(|(name, _)| {
-            Some((Arc::<str>::from(*name), subscription.document(name)?))
-        });
+        let given = OF_SUBSCRIPTION
+            .iter()
+            .filter_map(|(name, _)| Some((Arc::<str>::from(*name), subscription.document(name)?)));
         let asked = [
             ("TopicArn", subscription.take("TopicArn")),
             ("Protocol", subscription.take("Protocol")),
@@ -175,9 +178,7 @@ const SUBSCRIPTION: Kind = Kind {
         }
         Ok(asks)
     },
-    delete: |_, made, _| {
-        vec![ask(Sns, "Unsubscribe", [("SubscriptionArn", made.id())]).or(GONE)]
-    },
+    delete: |_, made, _| vec![ask(Sns, "Unsubscribe", [("SubscriptionArn", made.id())]).or(GONE)],
     ..Kind::new(
         "AWS::SNS::Subscription",
         &[
@@ -200,8 +201,7 @@ const SUBSCRIPTION: Kind = Kind {
 const OWN: &str = r#"{"Version":"2008-10-17","Id":"__default_policy_ID","Statement":[]}"#;
 
 fn set_policy(topic: Option<Json>, policy: Option<Json>) -> Ask {
-    let asked =
-        [("TopicArn", topic), ("AttributeName", s("Policy")), ("AttributeValue", policy)];
+    let asked = [("TopicArn", topic), ("AttributeName", s("Policy")), ("AttributeValue", policy)];
     ask(Sns, "SetTopicAttributes", asked)
 }
 
@@ -239,8 +239,5 @@ const TOPIC_INLINE_POLICY: Kind = Kind {
     made: |policy, _| made(policy.str("TopicArn"), []),
     update: |update, _| Ok(vec![set_policy(update.id(), update.new.document("PolicyDocument"))]),
     delete: |_, made, _| vec![set_policy(made.id(), s(OWN)).or(GONE)],
-    ..Kind::new(
-        "AWS::SNS::TopicInlinePolicy",
-        &[DOCUMENT, text("TopicArn").required().replaces()],
-    )
+    ..Kind::new("AWS::SNS::TopicInlinePolicy", &[DOCUMENT, text("TopicArn").required().replaces()])
 };

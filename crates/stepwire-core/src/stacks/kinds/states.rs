@@ -2,16 +2,13 @@
 
 use stepwire_asl::Json;
 
-use super::property::{
-    Property, any, boolean, integer, object, objects, tags, text, texts,
-};
+use super::property::{Property, any, boolean, integer, object, objects, tags, text, texts};
 use super::resource::{Resource, ask, body, camel, listed, made, s, told};
 use super::{Ask, Kind, Update};
 use crate::request::Service::{S3, States};
 
 /// Errors of what is not there.
-const GONE: &[&str] =
-    &["StateMachineDoesNotExist", "ActivityDoesNotExist", "ResourceNotFound"];
+const GONE: &[&str] = &["StateMachineDoesNotExist", "ActivityDoesNotExist", "ResourceNotFound"];
 
 pub(super) const KINDS: &[Kind] = &[STATE_MACHINE, ACTIVITY, VERSION, ALIAS];
 
@@ -26,12 +23,15 @@ fn source(machine: &Resource<'_>) -> Result<Option<Ask>, String> {
     let given = ["Definition", "DefinitionS3Location", "DefinitionString"];
     let given: Vec<&str> = given.into_iter().filter(|name| machine.get(name).is_some()).collect();
     match given.as_slice() {
-        [] => Err("Property validation failure: [Encountered unsupported properties in {/}: one of \
+        [] => {
+            Err("Property validation failure: [Encountered unsupported properties in {/}: one of \
                    Definition, DefinitionString or DefinitionS3Location is required]"
-            .to_owned()),
+                .to_owned())
+        }
         ["DefinitionS3Location"] => {
             let of = |name: &str| machine.get("DefinitionS3Location")?.member(name).cloned();
-            let asked = [("Bucket", of("Bucket")), ("Key", of("Key")), ("VersionId", of("Version"))];
+            let asked =
+                [("Bucket", of("Bucket")), ("Key", of("Key")), ("VersionId", of("Version"))];
             Ok(Some(ask(S3, "GetObject", asked)))
         }
         [_] => Ok(None),
@@ -49,7 +49,8 @@ fn definition(machine: &Resource<'_>, object: Option<&Json>) -> Result<String, S
         (_, _, Some(object)) => from_object(object)?,
         _ => String::new(),
     };
-    let Some(substitutions) = machine.get("DefinitionSubstitutions").and_then(Json::as_object) else {
+    let Some(substitutions) = machine.get("DefinitionSubstitutions").and_then(Json::as_object)
+    else {
         return Ok(text);
     };
     let mut made = String::with_capacity(text.len());
@@ -165,9 +166,8 @@ const STATE_MACHINE: Kind = Kind {
                 return Ok(source.into_iter().collect());
             }
             let object = answers.first().filter(|_| source.is_some());
-            let off = || {
-                update.changes("LoggingConfiguration").then(|| body([("level", s("OFF"))]))
-            };
+            let off =
+                || update.changes("LoggingConfiguration").then(|| body([("level", s("OFF"))]));
             let untraced = || {
                 let changes = update.changes("TracingConfiguration");
                 changes.then(|| body([("enabled", Some(false.into()))]))
@@ -244,9 +244,7 @@ const ACTIVITY: Kind = Kind {
         made(arn.clone(), [("Arn", arn), ("Name", name)])
     },
     update: |update, _| Ok(retag(update)),
-    delete: |_, made, _| {
-        vec![ask(States, "DeleteActivity", [("activityArn", made.id())]).or(GONE)]
-    },
+    delete: |_, made, _| vec![ask(States, "DeleteActivity", [("activityArn", made.id())]).or(GONE)],
     ..Kind::new(
         "AWS::StepFunctions::Activity",
         &[text("Name").required().replaces(), ENCRYPTION.replaces(), tags()],
@@ -299,7 +297,10 @@ const ALIAS: Kind = Kind {
     attributes: &["Arn"],
     create: |alias, _| {
         let asked = [
-            ("name", s(alias.text("Name").map_or_else(|| alias.context.short_name(80), str::to_owned))),
+            (
+                "name",
+                s(alias.text("Name").map_or_else(|| alias.context.short_name(80), str::to_owned)),
+            ),
             ("description", alias.take("Description")),
             ("routingConfiguration", routes(alias)),
         ];
