@@ -44,7 +44,10 @@ mod tests {
     fn blocks_are_cut_one_after_another() {
         let blocks = cut("10.0.0.0/16", 3, 8).expect("fits");
         assert_eq!(blocks, ["10.0.0.0/24", "10.0.1.0/24", "10.0.2.0/24"]);
-        assert_eq!(cut("2001:db8::/56", 2, 64).expect("fits"), ["2001:db8::/64", "2001:db8:0:1::/64"]);
+        assert_eq!(
+            cut("2001:db8::/56", 2, 64).expect("fits"),
+            ["2001:db8::/64", "2001:db8:0:1::/64"]
+        );
         assert!(cut("10.0.0.0/24", 3, 7).is_err());
         assert!(cut("::/0", 256, 128).is_err());
     }

@@ -106,9 +106,9 @@ pub fn compare(old: &IndexMap<String, Resource>, new: &IndexMap<String, Resource
         }
         changes.push(one);
     }
-    let gone = old.values().filter(|before| {
-        new.get(&before.logical_id).is_none_or(|after| after.kind != before.kind)
-    });
+    let gone = old
+        .values()
+        .filter(|before| new.get(&before.logical_id).is_none_or(|after| after.kind != before.kind));
     changes.extend(gone.map(|before| change(before, Action::Remove)));
     changes
 }
@@ -146,8 +146,11 @@ fn differing(before: &Resource, after: &Resource) -> Option<Change> {
     .into_iter()
     .filter_map(|(name, differs)| differs.then_some(name))
     .collect();
-    (!properties.is_empty() || !attributes.is_empty())
-        .then(|| Change { properties, attributes, ..change(after, Action::Modify) })
+    (!properties.is_empty() || !attributes.is_empty()).then(|| Change {
+        properties,
+        attributes,
+        ..change(after, Action::Modify)
+    })
 }
 
 /// The properties that refer to something in `touched` which was there before, and to what.
@@ -202,7 +205,18 @@ mod tests {
         let changes = compare(&old, &new);
         let told: Vec<String> = changes
             .iter()
-            .map(|one| format!("{:?} {} {:?}", one.action, one.logical_id, one.properties.first().map(|p| (&*p.name, p.evaluation, p.causing_entity.as_deref()))))
+            .map(|one| {
+                format!(
+                    "{:?} {} {:?}",
+                    one.action,
+                    one.logical_id,
+                    one.properties.first().map(|p| (
+                        &*p.name,
+                        p.evaluation,
+                        p.causing_entity.as_deref()
+                    ))
+                )
+            })
             .collect();
         assert_eq!(
             told,

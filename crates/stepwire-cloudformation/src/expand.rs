@@ -138,7 +138,6 @@ pub struct Output {
     pub place: Place,
 }
 
-
 impl Expanded {
     /// The template as GetTemplate shows it at stage `Processed`.
     pub fn to_json(&self) -> Json {
@@ -255,8 +254,12 @@ pub(crate) fn iam_name(kind: &str) -> Option<&'static str> {
         "AWS::IAM::Group" => "GroupName",
         "AWS::IAM::User" => "UserName",
         // The names of these are no matter of capabilities.
-        "AWS::IAM::Policy" | "AWS::IAM::AccessKey" | "AWS::IAM::UserToGroupAddition"
-        | "AWS::IAM::RolePolicy" | "AWS::IAM::UserPolicy" | "AWS::IAM::GroupPolicy" => "",
+        "AWS::IAM::Policy"
+        | "AWS::IAM::AccessKey"
+        | "AWS::IAM::UserToGroupAddition"
+        | "AWS::IAM::RolePolicy"
+        | "AWS::IAM::UserPolicy"
+        | "AWS::IAM::GroupPolicy" => "",
         _ => return None,
     })
 }
@@ -378,7 +381,10 @@ pub(crate) fn run(template: &Template, given: &Given) -> Result<Expanded, Vec<Di
         }
         let size: usize = expanded.resources.values().map(|one| one.properties.size()).sum();
         if size > BYTES_MAX {
-            problems.push(Diagnostic::new(root.place, "Template format error: resources come to more than 32 MB"));
+            problems.push(Diagnostic::new(
+                root.place,
+                "Template format error: resources come to more than 32 MB",
+            ));
         }
     }
     if problems.is_empty() {
@@ -392,7 +398,10 @@ pub(crate) fn run(template: &Template, given: &Given) -> Result<Expanded, Vec<Di
     Err(problems)
 }
 
-fn members<'a>(root: &'a Value, section: &str) -> impl Iterator<Item = (&'a std::sync::Arc<str>, &'a Value)> {
+fn members<'a>(
+    root: &'a Value,
+    section: &str,
+) -> impl Iterator<Item = (&'a std::sync::Arc<str>, &'a Value)> {
     root.member(section).and_then(Value::as_map).into_iter().flatten()
 }
 
@@ -481,8 +490,11 @@ fn unrolled(template: &Template, known: &Known<'_>) -> Result<Value, Vec<Diagnos
     let Some(place) = first else { return Ok(root.clone()) };
     if !known.is_extended {
         return Err(vec![
-            Diagnostic::new(place, "Template format error: Fn::ForEach needs AWS::LanguageExtensions")
-                .hint("declare `Transform: AWS::LanguageExtensions`"),
+            Diagnostic::new(
+                place,
+                "Template format error: Fn::ForEach needs AWS::LanguageExtensions",
+            )
+            .hint("declare `Transform: AWS::LanguageExtensions`"),
         ]);
     }
     let mut evaluator = Evaluator::new(known);
@@ -509,7 +521,8 @@ fn unrolled(template: &Template, known: &Known<'_>) -> Result<Value, Vec<Diagnos
 
 /// Which conditions hold.
 fn conditions(root: &Value, known: &Known<'_>) -> Result<BTreeMap<String, bool>, Vec<Diagnostic>> {
-    let declared: IndexSet<String> = members(root, "Conditions").map(|(name, _)| name.to_string()).collect();
+    let declared: IndexSet<String> =
+        members(root, "Conditions").map(|(name, _)| name.to_string()).collect();
     let mut needs = BTreeMap::new();
     for (name, value) in members(root, "Conditions") {
         let mut named = BTreeSet::new();
@@ -523,7 +536,10 @@ fn conditions(root: &Value, known: &Known<'_>) -> Result<BTreeMap<String, bool>,
             .map_or(root.place, Value::pointer);
         vec![Diagnostic::new(
             place,
-            format!("Template format error: Circular dependency between conditions: [{}]", circle.join(", ")),
+            format!(
+                "Template format error: Circular dependency between conditions: [{}]",
+                circle.join(", ")
+            ),
         )]
     })?;
     let mut stage = Known {
@@ -535,7 +551,9 @@ fn conditions(root: &Value, known: &Known<'_>) -> Result<BTreeMap<String, bool>,
     };
     let mut problems = Vec::new();
     for name in order {
-        let Some(value) = root.member("Conditions").and_then(|all| all.member(&name)) else { continue };
+        let Some(value) = root.member("Conditions").and_then(|all| all.member(&name)) else {
+            continue;
+        };
         let mut evaluator = Evaluator::new(&stage);
         let holds = evaluator.decide(value);
         problems.append(&mut evaluator.problems);
@@ -570,7 +588,8 @@ fn condition_names(value: &Value, names: &mut BTreeSet<String>) {
 /// The rules' assertions, each of which must hold.
 fn rules(root: &Value, evaluator: &mut Evaluator<'_>) {
     for (name, rule) in members(root, "Rules") {
-        let applies = rule.member("RuleCondition").is_none_or(|condition| evaluator.decide(condition));
+        let applies =
+            rule.member("RuleCondition").is_none_or(|condition| evaluator.decide(condition));
         let assertions = rule.member("Assertions").and_then(Value::as_list).unwrap_or_default();
         for assertion in assertions.iter().filter(|_| applies) {
             let holds = assertion.member("Assert").is_some_and(|assert| evaluator.decide(assert));
@@ -634,7 +653,9 @@ fn resource(
             evaluator.problems.push(
                 Diagnostic::new(
                     at.pointer(),
-                    format!("Template format error: Unrecognized {member} {named} for resource {name}"),
+                    format!(
+                        "Template format error: Unrecognized {member} {named} for resource {name}"
+                    ),
                 )
                 .hint("it is Delete, Retain, RetainExceptOnCreate or Snapshot"),
             );
@@ -747,7 +768,11 @@ fn output(name: &str, value: &Value, evaluator: &mut Evaluator<'_>, expanded: &m
 }
 
 /// What needs what; the order; what does not exist.
-fn link(expanded: &mut Expanded, absent: &BTreeMap<String, String>, root: &Value) -> Vec<Diagnostic> {
+fn link(
+    expanded: &mut Expanded,
+    absent: &BTreeMap<String, String>,
+    root: &Value,
+) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
     let names: IndexSet<String> = expanded.resources.keys().cloned().collect();
     let mut needs: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -769,7 +794,8 @@ fn link(expanded: &mut Expanded, absent: &BTreeMap<String, String>, root: &Value
             if names.contains(&reference.resource) {
                 needed.insert(reference.resource);
             } else {
-                let place = if reference.place.is_nowhere() { resource.place } else { reference.place };
+                let place =
+                    if reference.place.is_nowhere() { resource.place } else { reference.place };
                 lost.push(Reference { place, ..reference });
             }
         }
@@ -820,12 +846,17 @@ fn unresolved(
     let mut hints: Vec<String> = Vec::new();
     for name in distinct.iter().take(5) {
         if let Some(condition) = absent.get(*name) {
-            hints.push(format!("{name} is not made, since its condition {condition} does not hold"));
+            hints
+                .push(format!("{name} is not made, since its condition {condition} does not hold"));
         } else if let Some(near) = nearest(name, names.iter().map(String::as_str)) {
             hints.push(format!("for {name}, did you mean `{near}`?"));
         }
     }
-    let others: IndexSet<u32> = lost.iter().map(|other| other.place.line).filter(|line| *line != first.place.line && *line > 0).collect();
+    let others: IndexSet<u32> = lost
+        .iter()
+        .map(|other| other.place.line)
+        .filter(|line| *line != first.place.line && *line > 0)
+        .collect();
     if !others.is_empty() {
         let lines: Vec<String> = others.iter().take(10).map(u32::to_string).collect();
         hints.push(format!("also in line {}", lines.join(", ")));

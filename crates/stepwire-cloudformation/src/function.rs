@@ -89,7 +89,8 @@ impl<'a> Evaluator<'a> {
                     let place = if result.place.is_nowhere() { value.place } else { result.place };
                     return Some(Value { place, key: value.key, ..result });
                 }
-                if let Some((name, at)) = members.iter().find(|(name, _)| name.starts_with("Fn::")) {
+                if let Some((name, at)) = members.iter().find(|(name, _)| name.starts_with("Fn::"))
+                {
                     let told = self.beside(name, at.pointer());
                     return Some(told);
                 }
@@ -149,7 +150,10 @@ impl<'a> Evaluator<'a> {
                 format!("Template format error: {name} is not taken here"),
                 "declare `Transform: AWS::LanguageExtensions`".to_owned(),
             ),
-            _ => self.wrong(place, format!("Template error: {name} is not a function of CloudFormation")),
+            _ => self.wrong(
+                place,
+                format!("Template error: {name} is not a function of CloudFormation"),
+            ),
         };
         self.spend(&result, place);
         Some(result)
@@ -200,7 +204,8 @@ impl<'a> Evaluator<'a> {
         let parts: Option<(Arc<str>, Arc<str>)> = match &argument.data {
             Data::String(text) => text.split_once('.').map(|(a, b)| (a.into(), b.into())),
             Data::List(items) => {
-                let items: Vec<Value> = items.iter().filter_map(|item| self.evaluate(item)).collect();
+                let items: Vec<Value> =
+                    items.iter().filter_map(|item| self.evaluate(item)).collect();
                 if let [resource, attribute] = &*items
                     && resource.as_str().is_some()
                     && attribute.is_open()
@@ -229,21 +234,28 @@ impl<'a> Evaluator<'a> {
             Found::Is(value) => value,
             Found::Nothing | Found::Later => of(
                 "Fn::GetAtt",
-                Value::list([Value::string(resource).at(place), Value::string(attribute).at(place)]),
+                Value::list([
+                    Value::string(resource).at(place),
+                    Value::string(attribute).at(place),
+                ]),
             ),
             Found::Missing => self.wrong(
                 place,
-                format!("Template error: resource {resource} does not have the attribute {attribute}"),
+                format!(
+                    "Template error: resource {resource} does not have the attribute {attribute}"
+                ),
             ),
         }
     }
 
     fn choose(&mut self, argument: &Value, place: Place) -> Option<Value> {
         let Some([condition, yes, no]) = argument.as_list() else {
-            return Some(self.wrong(
-                place,
-                "Template error: Fn::If requires a list argument with 3 elements",
-            ));
+            return Some(
+                self.wrong(
+                    place,
+                    "Template error: Fn::If requires a list argument with 3 elements",
+                ),
+            );
         };
         let Some(name) = condition.as_str().or_else(|| condition.member("Condition")?.as_str())
         else {
@@ -359,7 +371,9 @@ impl<'a> Evaluator<'a> {
                 Found::Missing => {
                     self.wrong(
                         place,
-                        format!("Template error: Fn::Sub refers to ${{{name}}}, which does not exist"),
+                        format!(
+                            "Template error: Fn::Sub refers to ${{{name}}}, which does not exist"
+                        ),
                     );
                 }
             }
@@ -429,20 +443,25 @@ impl<'a> Evaluator<'a> {
         let [map, first, second] = &*texts else { return None };
         let default = options.and_then(|options| options.member("DefaultValue"));
         if options.is_some() && (default.is_none() || !self.names.is_extended()) {
-            return Some(self.wrong_with(
-                place,
-                "Template error: a fourth parameter of Fn::FindInMap is its DefaultValue".to_owned(),
-                "declare `Transform: AWS::LanguageExtensions` and write `DefaultValue: …`".to_owned(),
-            ));
+            return Some(
+                self.wrong_with(
+                    place,
+                    "Template error: a fourth parameter of Fn::FindInMap is its DefaultValue"
+                        .to_owned(),
+                    "declare `Transform: AWS::LanguageExtensions` and write `DefaultValue: …`"
+                        .to_owned(),
+                ),
+            );
         }
-        let found = self
-            .names
-            .mapping(map)
-            .and_then(|map| map.member(first)?.member(second))
-            .cloned();
+        let found =
+            self.names.mapping(map).and_then(|map| map.member(first)?.member(second)).cloned();
         if let Some(found) = found {
             self.spend(&found, place);
-            return if self.is_spent() { Some(Value::string("")) } else { Some(Value { place, ..found }) };
+            return if self.is_spent() {
+                Some(Value::string(""))
+            } else {
+                Some(Value { place, ..found })
+            };
         }
         if let Some(default) = default {
             return self.evaluate(default);
@@ -482,7 +501,9 @@ impl<'a> Evaluator<'a> {
         Some(items.get(number).cloned().unwrap_or_else(|| {
             self.wrong(
                 place,
-                format!("Template error: Fn::Select cannot select nonexistent value at index {number}"),
+                format!(
+                    "Template error: Fn::Select cannot select nonexistent value at index {number}"
+                ),
             )
         }))
     }
@@ -536,7 +557,9 @@ impl<'a> Evaluator<'a> {
             _ => Err("it takes a block, a number of 1 to 256, and host bits".to_owned()),
         };
         match blocks {
-            Ok(blocks) => Value::list(blocks.into_iter().map(|block| Value::string(block).at(place))),
+            Ok(blocks) => {
+                Value::list(blocks.into_iter().map(|block| Value::string(block).at(place)))
+            }
             Err(why) => self.wrong(place, format!("Template error: Fn::Cidr: {why}")),
         }
     }
@@ -680,7 +703,10 @@ impl<'a> Evaluator<'a> {
             "Fn::Not" => match argument.as_list() {
                 Some([one]) => !self.decide(one),
                 _ => {
-                    self.wrong(value.place, "Template error: Fn::Not requires a list argument with one element");
+                    self.wrong(
+                        value.place,
+                        "Template error: Fn::Not requires a list argument with one element",
+                    );
                     false
                 }
             },
@@ -704,7 +730,10 @@ impl<'a> Evaluator<'a> {
             "Fn::Equals" => self.equal(argument, value.place),
             "Fn::Contains" => {
                 let Some([list, wanted]) = argument.as_list() else {
-                    self.wrong(value.place, "Template error: Fn::Contains requires a list and a text");
+                    self.wrong(
+                        value.place,
+                        "Template error: Fn::Contains requires a list and a text",
+                    );
                     return false;
                 };
                 let (list, wanted) = (self.evaluate(list), self.evaluate(wanted));
@@ -728,7 +757,10 @@ impl<'a> Evaluator<'a> {
 
     fn equal(&mut self, argument: &Value, place: Place) -> bool {
         let Some([one, other]) = argument.as_list() else {
-            self.wrong(place, "Template error: Fn::Equals requires a list argument with two elements");
+            self.wrong(
+                place,
+                "Template error: Fn::Equals requires a list argument with two elements",
+            );
             return false;
         };
         let (one, other) = (self.evaluate(one), self.evaluate(other));

@@ -68,7 +68,9 @@ impl Unroller<'_, '_> {
     fn turn(&mut self, argument: &Value, out: &mut Map) {
         let place = argument.pointer();
         let parts = match argument.as_list() {
-            Some([name, collection, body]) => name.as_str().zip(body.as_map()).map(|(n, b)| (n, collection, b)),
+            Some([name, collection, body]) => {
+                name.as_str().zip(body.as_map()).map(|(n, b)| (n, collection, b))
+            }
             _ => None,
         };
         let Some((identifier, collection, body)) = parts else {
@@ -79,18 +81,23 @@ impl Unroller<'_, '_> {
             return;
         };
         let collection = self.evaluator.evaluate(collection).unwrap_or_default();
-        let items: Option<Vec<Arc<str>>> = collection
-            .as_list()
-            .map(|items| items.iter().filter_map(Value::text).collect());
+        let items: Option<Vec<Arc<str>>> =
+            collection.as_list().map(|items| items.iter().filter_map(Value::text).collect());
         let Some(items) = items.filter(|_| !collection.is_open()) else {
-            self.wrong(place, "Template error: Fn::ForEach takes a list that is known before resources exist");
+            self.wrong(
+                place,
+                "Template error: Fn::ForEach takes a list that is known before resources exist",
+            );
             return;
         };
         for item in items {
             let size: usize = body.values().map(|value| weight(value, item.len())).sum();
             if self.count.saturating_add(size) > VALUES_MAX {
                 self.count = VALUES_MAX + 1;
-                self.wrong(place, &format!("Template format error: loops come to more than {VALUES_MAX} values"));
+                self.wrong(
+                    place,
+                    &format!("Template format error: loops come to more than {VALUES_MAX} values"),
+                );
                 return;
             }
             let marks = [format!("${{{identifier}}}"), format!("&{{{identifier}}}")];
@@ -100,7 +107,8 @@ impl Unroller<'_, '_> {
                 .iter()
                 .map(|(name, value)| {
                     // `&{X}` in a name is the value without what a name cannot have.
-                    let name = name.replace(&filling.marks[1], &letters).replace(&filling.marks[0], &item);
+                    let name =
+                        name.replace(&filling.marks[1], &letters).replace(&filling.marks[0], &item);
                     (name.into(), filling.value(value))
                 })
                 .collect();
@@ -140,7 +148,9 @@ impl Filling<'_> {
         }
         let data = match &value.data {
             Data::String(text) => Data::String(self.text(text)),
-            Data::List(items) => Data::List(Arc::new(items.iter().map(|i| self.value(i)).collect())),
+            Data::List(items) => {
+                Data::List(Arc::new(items.iter().map(|i| self.value(i)).collect()))
+            }
             Data::Map(members) => Data::Map(Arc::new(
                 members.iter().map(|(name, value)| (self.text(name), self.value(value))).collect(),
             )),

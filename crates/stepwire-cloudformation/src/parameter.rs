@@ -13,8 +13,17 @@ const BYTES_MAX: usize = 4096;
 
 /// Members of a parameter's declaration.
 const MEMBERS: &[&str] = &[
-    "AllowedPattern", "AllowedValues", "ConstraintDescription", "Default", "Description", "MaxLength",
-    "MaxValue", "MinLength", "MinValue", "NoEcho", "Type",
+    "AllowedPattern",
+    "AllowedValues",
+    "ConstraintDescription",
+    "Default",
+    "Description",
+    "MaxLength",
+    "MaxValue",
+    "MinLength",
+    "MinValue",
+    "NoEcho",
+    "Type",
 ];
 
 /// A parameter's declaration.
@@ -104,27 +113,30 @@ fn within<'a>(name: &'a str, start: &str) -> Option<&'a str> {
 
 impl Parameter {
     /// The declaration that `value` writes under `name`.
-    pub(crate) fn parse(name: &str, value: &Value, problems: &mut Vec<Diagnostic>) -> Option<Parameter> {
+    pub(crate) fn parse(
+        name: &str,
+        value: &Value,
+        problems: &mut Vec<Diagnostic>,
+    ) -> Option<Parameter> {
         let mut wrong = |place, message: String| problems.push(Diagnostic::new(place, message));
         let Some(members) = value.as_map() else {
             wrong(
                 value.pointer(),
-                "Template format error: Every Parameters object must contain a Type member.".to_owned(),
+                "Template format error: Every Parameters object must contain a Type member."
+                    .to_owned(),
             );
             return None;
         };
         for (member, at) in members {
             if !MEMBERS.contains(&&**member) {
-                wrong(
-                    at.pointer(),
-                    format!("Invalid template parameter property '{member}'"),
-                );
+                wrong(at.pointer(), format!("Invalid template parameter property '{member}'"));
             }
         }
         let Some(kind) = value.member("Type").and_then(Value::text) else {
             wrong(
                 value.pointer(),
-                "Template format error: Every Parameters object must contain a Type member.".to_owned(),
+                "Template format error: Every Parameters object must contain a Type member."
+                    .to_owned(),
             );
             return None;
         };
@@ -159,7 +171,9 @@ impl Parameter {
         {
             wrong(
                 at.pointer(),
-                format!("Template format error: AllowedPattern of {name} is not a regular expression"),
+                format!(
+                    "Template format error: AllowedPattern of {name} is not a regular expression"
+                ),
             );
         }
         Some(Parameter {
@@ -194,7 +208,8 @@ impl Parameter {
                     return Err(format!("Parameter '{name}' must be a number."));
                 }
                 self.check(name, trimmed)?;
-                Ok(number(trimmed).map_or_else(Value::default, |data| Value::new(data, Place::NOWHERE)))
+                Ok(number(trimmed)
+                    .map_or_else(Value::default, |data| Value::new(data, Place::NOWHERE)))
             }
             ParameterType::NumberList => {
                 for item in items() {
@@ -241,7 +256,8 @@ impl Parameter {
                 **allowed == *text || (is_number && allowed.parse::<f64>().ok() == value)
             }) {
             format!("Parameter '{name}' must be one of AllowedValues")
-        } else if let Some(pattern) = self.allowed_pattern.as_deref().filter(|p| !matches(p, text)) {
+        } else if let Some(pattern) = self.allowed_pattern.as_deref().filter(|p| !matches(p, text))
+        {
             format!("Parameter '{name}' must match pattern {pattern}")
         } else if let Some(min) = self.length.0.filter(|min| letters < *min) {
             format!("Parameter '{name}' must contain at least {min} characters")

@@ -18,12 +18,32 @@ pub(crate) const SERVERLESS: &str = "AWS::Serverless-2016-10-31";
 pub(crate) const EXTENSIONS: &str = "AWS::LanguageExtensions";
 
 const SECTIONS: &[&str] = &[
-    "AWSTemplateFormatVersion", "Conditions", "Description", "Globals", "Hooks", "Mappings",
-    "Metadata", "Outputs", "Parameters", "Resources", "Rules", "Transform",
+    "AWSTemplateFormatVersion",
+    "Conditions",
+    "Description",
+    "Globals",
+    "Hooks",
+    "Mappings",
+    "Metadata",
+    "Outputs",
+    "Parameters",
+    "Resources",
+    "Rules",
+    "Transform",
 ];
 const ATTRIBUTES: &[&str] = &[
-    "Condition", "Connectors", "CreationPolicy", "DeletionPolicy", "DependsOn", "IgnoreGlobals",
-    "Metadata", "Properties", "Type", "UpdatePolicy", "UpdateReplacePolicy", "Version",
+    "Condition",
+    "Connectors",
+    "CreationPolicy",
+    "DeletionPolicy",
+    "DependsOn",
+    "IgnoreGlobals",
+    "Metadata",
+    "Properties",
+    "Type",
+    "UpdatePolicy",
+    "UpdateReplacePolicy",
+    "Version",
 ];
 /// CloudFormation's quotas.
 const RESOURCES_MAX: usize = 500;
@@ -101,11 +121,10 @@ impl Template {
     pub(crate) fn of(root: Value) -> Result<Template, Vec<Diagnostic>> {
         let mut check = Check { problems: Vec::new() };
         let Some(sections) = root.as_map() else {
-            return Err(vec![Diagnostic::new(
-                root.place,
-                "Template format error: unsupported structure.",
-            )
-            .hint("a template is an object with a member Resources")]);
+            return Err(vec![
+                Diagnostic::new(root.place, "Template format error: unsupported structure.")
+                    .hint("a template is an object with a member Resources"),
+            ]);
         };
         let transforms = check.transforms(root.member("Transform"));
         let is_serverless = transforms.iter().any(|(name, _)| &**name == SERVERLESS);
@@ -171,10 +190,9 @@ impl Template {
             let kind = value.member("Type").and_then(Value::as_str).unwrap_or_default();
             let properties = value.member("Properties");
             let has = |property: &str| properties.is_some_and(|p| p.member(property).is_some());
-            let makes_role = matches!(
-                kind,
-                "AWS::Serverless::Function" | "AWS::Serverless::StateMachine"
-            ) && !has("Role");
+            let makes_role =
+                matches!(kind, "AWS::Serverless::Function" | "AWS::Serverless::StateMachine")
+                    && !has("Role");
             match expand::iam_name(kind) {
                 Some(property) if has(property) => named.push((name.to_string(), kind.to_owned())),
                 Some(_) => roles.push((name.to_string(), kind.to_owned())),
@@ -223,9 +241,8 @@ impl Template {
             let kind = value.member("Type").and_then(Value::as_str).unwrap_or_default();
             let own = |property: &str| value.member("Properties")?.member(property);
             for property in artifact_properties(kind) {
-                let shared = shared.filter(|_| {
-                    kind == "AWS::Serverless::Function" && own("InlineCode").is_none()
-                });
+                let shared = shared
+                    .filter(|_| kind == "AWS::Serverless::Function" && own("InlineCode").is_none());
                 look(name, kind, own(property).or(shared), *property);
             }
         }
@@ -347,11 +364,13 @@ impl Check {
                 Some(name) => {
                     let told =
                         Diagnostic::new(item.place, format!("No transform named {name} found."));
-                    self.problems.push(told.hint(format!(
-                        "stepwire knows {SERVERLESS} and {EXTENSIONS}"
-                    )));
+                    self.problems
+                        .push(told.hint(format!("stepwire knows {SERVERLESS} and {EXTENSIONS}")));
                 }
-                None => self.wrong(item.place, "Template format error: Transform must be a name or a list of names"),
+                None => self.wrong(
+                    item.place,
+                    "Template format error: Transform must be a name or a list of names",
+                ),
             }
         }
         transforms
@@ -398,7 +417,12 @@ impl Check {
     }
 
     /// The members of a section that is an object of objects.
-    fn section<'a>(&mut self, root: &'a Value, name: &str, max: usize) -> Vec<(&'a Arc<str>, &'a Value)> {
+    fn section<'a>(
+        &mut self,
+        root: &'a Value,
+        name: &str,
+        max: usize,
+    ) -> Vec<(&'a Arc<str>, &'a Value)> {
         let Some(section) = root.member(name) else { return Vec::new() };
         let Some(members) = section.as_map() else {
             self.wrong(
@@ -428,7 +452,9 @@ impl Check {
             Data::Null => {
                 let told = Diagnostic::new(
                     value.pointer(),
-                    format!("Template format error: [{path}] 'null' values are not allowed in templates"),
+                    format!(
+                        "Template format error: [{path}] 'null' values are not allowed in templates"
+                    ),
                 );
                 self.problems.push(told.hint("give a value, or leave the name away"));
             }
@@ -440,7 +466,8 @@ impl Check {
             Data::Map(members) => {
                 for (name, value) in members.iter() {
                     let may = matches!(&**name, "Metadata" | "Default")
-                        || (matches!(&**name, "Properties" | "Events" | "Description") && value.data == Data::Null);
+                        || (matches!(&**name, "Properties" | "Events" | "Description")
+                            && value.data == Data::Null);
                     if !may {
                         self.nulls(value, &format!("{path}/{name}"));
                     }
@@ -468,7 +495,9 @@ impl Check {
             for (_, keys) in mapping.as_map().into_iter().flatten() {
                 for (key, value) in keys.as_map().into_iter().flatten() {
                     let is_text = value.text().is_some()
-                        || value.as_list().is_some_and(|items| items.iter().all(|i| i.text().is_some()));
+                        || value
+                            .as_list()
+                            .is_some_and(|items| items.iter().all(|i| i.text().is_some()));
                     if !is_text {
                         self.wrong(
                             value.pointer(),
@@ -481,7 +510,9 @@ impl Check {
                 if keys.as_map().is_none() {
                     self.wrong(
                         keys.pointer(),
-                        format!("Template format error: Every Mappings member {name} must be a map"),
+                        format!(
+                            "Template format error: Every Mappings member {name} must be a map"
+                        ),
                     );
                 }
             }
@@ -507,8 +538,12 @@ impl Check {
                 continue;
             }
             if name.starts_with("Fn::") {
-                let told = Diagnostic::new(resource.pointer(), format!("{name} is not supported in Resources"));
-                self.problems.push(told.hint("write what the transform would give into the template"));
+                let told = Diagnostic::new(
+                    resource.pointer(),
+                    format!("{name} is not supported in Resources"),
+                );
+                self.problems
+                    .push(told.hint("write what the transform would give into the template"));
                 continue;
             }
             self.alphanumeric("Resource", name, resource);
@@ -520,7 +555,9 @@ impl Check {
         let Some(members) = resource.as_map() else {
             self.wrong(
                 resource.pointer(),
-                format!("Template format error: [/Resources/{name}] resource definition is malformed"),
+                format!(
+                    "Template format error: [/Resources/{name}] resource definition is malformed"
+                ),
             );
             return;
         };

@@ -242,7 +242,9 @@ impl Value {
             Data::Number(number) => number.text_len(),
             Data::String(text) => text.len(),
             Data::List(items) => items.iter().map(Value::size).sum(),
-            Data::Map(members) => members.iter().map(|(name, value)| name.len() + value.size()).sum(),
+            Data::Map(members) => {
+                members.iter().map(|(name, value)| name.len() + value.size()).sum()
+            }
         }
     }
 

@@ -31,7 +31,9 @@ pub(super) fn declared(sam: &mut Sam<'_>, origin: &Resource) {
 
 /// An event `Api` of a function.
 pub(super) fn rest_event(sam: &mut Sam<'_>, event: &Event<'_>, target: &Target) {
-    let (Some(path), Some(method)) = (event.must(sam, "Path"), event.must(sam, "Method")) else { return };
+    let (Some(path), Some(method)) = (event.must(sam, "Path"), event.must(sam, "Method")) else {
+        return;
+    };
     let (api, suffix) = rest_api(sam, event);
     let path = path.text().unwrap_or_default();
     let method = method.text().unwrap_or_default().to_uppercase();
@@ -76,7 +78,8 @@ fn rest_api(sam: &mut Sam<'_>, event: &Event<'_>) -> (Value, String) {
             let stage = api
                 .as_reference()
                 .and_then(|id| sam.source.get(id)?.properties.member("StageName")?.text());
-            let is_name = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric());
+            let is_name =
+                |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric());
             let suffix = match stage {
                 Some(stage) if is_name(&stage) => stage.to_string(),
                 Some(_) => "Stage".to_owned(),
@@ -99,7 +102,11 @@ pub(super) fn http_event(sam: &mut Sam<'_>, event: &Event<'_>, target: &Target) 
         }
     };
     let path = event.get("Path").and_then(Value::text).unwrap_or_else(|| "$default".into());
-    let tail = if &*path == "$default" { "/*/$default".to_owned() } else { format!("/*/*{}", wild(&path, true)) };
+    let tail = if &*path == "$default" {
+        "/*/$default".to_owned()
+    } else {
+        format!("/*/*{}", wild(&path, true))
+    };
     let source = source(sam, &api, &tail);
     push::permit(
         sam,
@@ -156,23 +163,24 @@ pub(super) fn finish(sam: &mut Sam<'_>) {
         .filter(|one| matches!(&*one.kind, "AWS::Serverless::Api" | "AWS::Serverless::HttpApi"))
         .cloned()
         .collect();
-    let implied = [(apis.rest, REST, "AWS::Serverless::Api"), (apis.http, HTTP, "AWS::Serverless::HttpApi")]
-        .into_iter()
-        .filter_map(|(origin, id, kind)| {
-            let origin = origin?;
-            (!sam.source.contains_key(id)).then(|| {
-                Resource {
-                    logical_id: id.to_owned(),
-                    kind: kind.to_owned(),
-                    properties: Value::map::<&str>([]),
-                    depends_on: Vec::new(),
-                    metadata: None,
-                    condition: None,
-                    ..origin
-                }
-                .without_policies()
-            })
-        });
+    let implied =
+        [(apis.rest, REST, "AWS::Serverless::Api"), (apis.http, HTTP, "AWS::Serverless::HttpApi")]
+            .into_iter()
+            .filter_map(|(origin, id, kind)| {
+                let origin = origin?;
+                (!sam.source.contains_key(id)).then(|| {
+                    Resource {
+                        logical_id: id.to_owned(),
+                        kind: kind.to_owned(),
+                        properties: Value::map::<&str>([]),
+                        depends_on: Vec::new(),
+                        metadata: None,
+                        condition: None,
+                        ..origin
+                    }
+                    .without_policies()
+                })
+            });
     let all: Vec<Resource> = declared.into_iter().chain(implied.collect::<Vec<_>>()).collect();
     for api in all {
         let paths = apis.paths.get(&api.logical_id).map(Vec::as_slice).unwrap_or_default();

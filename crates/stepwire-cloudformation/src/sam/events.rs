@@ -21,7 +21,12 @@ pub(super) struct Event<'a> {
 
 impl<'a> Event<'a> {
     /// The events of `origin`, in their order.
-    pub(super) fn all(sam: &mut Sam<'_>, origin: &Resource, events: &'a Value, none: &'a Value) -> Vec<Event<'a>> {
+    pub(super) fn all(
+        sam: &mut Sam<'_>,
+        origin: &Resource,
+        events: &'a Value,
+        none: &'a Value,
+    ) -> Vec<Event<'a>> {
         let mut found = Vec::new();
         if events.as_map().is_none() && events.data != Data::Null {
             sam.wrong(origin, events.pointer(), "Property 'Events' should be a map.");
@@ -67,7 +72,8 @@ impl<'a> Event<'a> {
     pub(super) fn only(&self, sam: &mut Sam<'_>, known: &[&str]) {
         for (name, value) in self.properties.as_map().into_iter().flatten() {
             if !known.contains(&&**name) {
-                let what = format!("property {name} not defined for resource of type {}", self.kind);
+                let what =
+                    format!("property {name} not defined for resource of type {}", self.kind);
                 self.wrong(sam, value.pointer(), &what);
                 if let Some(near) = stepwire_asl::diagnostic::nearest(name, known.iter().copied()) {
                     sam.hint(&format!("did you mean `{near}`?"));

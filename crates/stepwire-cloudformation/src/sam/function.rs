@@ -7,23 +7,74 @@ use crate::expand::{Policy, Resource};
 use crate::value::{Data, Map, Value};
 
 const PROPERTIES: &[&str] = &[
-    "Architectures", "AssumeRolePolicyDocument", "AutoPublishAlias", "AutoPublishAliasAllProperties",
-    "AutoPublishCodeSha256", "CodeSigningConfigArn", "CodeUri", "DeadLetterQueue",
-    "DeploymentPreference", "Description", "Environment", "EphemeralStorage", "EventInvokeConfig",
-    "Events", "FileSystemConfigs", "FunctionName", "FunctionUrlConfig", "Handler", "ImageConfig",
-    "ImageUri", "InlineCode", "KmsKeyArn", "Layers", "LoggingConfig", "MemorySize", "PackageType",
-    "PermissionsBoundary", "Policies", "PropagateTags", "ProvisionedConcurrencyConfig",
-    "RecursiveLoop", "ReservedConcurrentExecutions", "Role", "RolePath", "Runtime",
-    "RuntimeManagementConfig", "SnapStart", "SourceKMSKeyArn", "Tags", "Timeout", "Tracing",
-    "VersionDeletionPolicy", "VersionDescription", "VpcConfig",
+    "Architectures",
+    "AssumeRolePolicyDocument",
+    "AutoPublishAlias",
+    "AutoPublishAliasAllProperties",
+    "AutoPublishCodeSha256",
+    "CodeSigningConfigArn",
+    "CodeUri",
+    "DeadLetterQueue",
+    "DeploymentPreference",
+    "Description",
+    "Environment",
+    "EphemeralStorage",
+    "EventInvokeConfig",
+    "Events",
+    "FileSystemConfigs",
+    "FunctionName",
+    "FunctionUrlConfig",
+    "Handler",
+    "ImageConfig",
+    "ImageUri",
+    "InlineCode",
+    "KmsKeyArn",
+    "Layers",
+    "LoggingConfig",
+    "MemorySize",
+    "PackageType",
+    "PermissionsBoundary",
+    "Policies",
+    "PropagateTags",
+    "ProvisionedConcurrencyConfig",
+    "RecursiveLoop",
+    "ReservedConcurrentExecutions",
+    "Role",
+    "RolePath",
+    "Runtime",
+    "RuntimeManagementConfig",
+    "SnapStart",
+    "SourceKMSKeyArn",
+    "Tags",
+    "Timeout",
+    "Tracing",
+    "VersionDeletionPolicy",
+    "VersionDescription",
+    "VpcConfig",
 ];
 
 /// Those that `AWS::Lambda::Function` has under the same name and form.
 const SAME: &[&str] = &[
-    "FunctionName", "Handler", "Runtime", "Description", "MemorySize", "Timeout", "VpcConfig",
-    "Environment", "KmsKeyArn", "ReservedConcurrentExecutions", "Layers", "FileSystemConfigs",
-    "PackageType", "Architectures", "SnapStart", "EphemeralStorage", "CodeSigningConfigArn",
-    "RuntimeManagementConfig", "LoggingConfig", "RecursiveLoop",
+    "FunctionName",
+    "Handler",
+    "Runtime",
+    "Description",
+    "MemorySize",
+    "Timeout",
+    "VpcConfig",
+    "Environment",
+    "KmsKeyArn",
+    "ReservedConcurrentExecutions",
+    "Layers",
+    "FileSystemConfigs",
+    "PackageType",
+    "Architectures",
+    "SnapStart",
+    "EphemeralStorage",
+    "CodeSigningConfigArn",
+    "RuntimeManagementConfig",
+    "LoggingConfig",
+    "RecursiveLoop",
 ];
 
 /// How an event's target is named: the function, or the alias that is published.
@@ -51,7 +102,11 @@ pub(super) fn expand(sam: &mut Sam<'_>, origin: &Resource) {
     let get = |name: &str| origin.properties.member(name);
     for image in ["ImageUri", "ImageConfig"] {
         if let Some(value) = get(image) {
-            sam.wrong(origin, value.pointer(), &format!("{image}: container images are not supported"));
+            sam.wrong(
+                origin,
+                value.pointer(),
+                &format!("{image}: container images are not supported"),
+            );
             sam.hint("use PackageType Zip with CodeUri, Handler and Runtime");
             return;
         }
@@ -93,10 +148,15 @@ pub(super) fn expand(sam: &mut Sam<'_>, origin: &Resource) {
         let (kind, arn) = (dead.member("Type").and_then(Value::as_str), dead.member("TargetArn"));
         match (kind, arn) {
             (Some("SQS" | "SNS"), Some(arn)) => {
-                properties.insert("DeadLetterConfig".into(), Value::map([("TargetArn", arn.clone())]));
+                properties
+                    .insert("DeadLetterConfig".into(), Value::map([("TargetArn", arn.clone())]));
             }
             (Some(_), Some(_)) => {
-                sam.wrong(origin, dead.pointer(), "'DeadLetterQueue' requires Type of ['SQS', 'SNS']");
+                sam.wrong(
+                    origin,
+                    dead.pointer(),
+                    "'DeadLetterQueue' requires Type of ['SQS', 'SNS']",
+                );
             }
             _ => sam.wrong(
                 origin,
@@ -161,7 +221,9 @@ pub(super) fn expand(sam: &mut Sam<'_>, origin: &Resource) {
     if !makes_role && let Some(policies) = get("Policies") {
         sam.note(
             policies.pointer(),
-            format!("Policies of {id} are without effect: it has a Role of its own, as SAM does it"),
+            format!(
+                "Policies of {id} are without effect: it has a Role of its own, as SAM does it"
+            ),
         );
     }
     basics(sam, origin, is_traced.is_some(), &mut role);
@@ -184,7 +246,10 @@ pub(super) fn expand(sam: &mut Sam<'_>, origin: &Resource) {
         let documents = (!role.documents.is_empty()).then(|| Value::list(role.documents));
         let assume = get("AssumeRolePolicyDocument").cloned();
         let properties = object([
-            ("AssumeRolePolicyDocument", Some(assume.unwrap_or_else(|| trust("lambda.amazonaws.com")))),
+            (
+                "AssumeRolePolicyDocument",
+                Some(assume.unwrap_or_else(|| trust("lambda.amazonaws.com"))),
+            ),
             ("ManagedPolicyArns", Some(Value::list(role.managed))),
             ("Policies", documents),
             ("Path", get("RolePath").cloned()),
@@ -303,7 +368,8 @@ fn publish(
     };
     let version_id = format!("{id}Version{hash}");
     let description = get("VersionDescription").cloned();
-    let version = object([("FunctionName", Some(Value::reference(id))), ("Description", description)]);
+    let version =
+        object([("FunctionName", Some(Value::reference(id))), ("Description", description)]);
     let mut version = sam.beside(origin, &version_id, "AWS::Lambda::Version", version);
     let wish = get("VersionDeletionPolicy").and_then(Value::text);
     version.deletion_policy = match wish.as_deref().and_then(Policy::parse) {
@@ -361,7 +427,8 @@ fn url(sam: &mut Sam<'_>, origin: &Resource, config: &Value, target: &Target) {
             extra,
         ])
     };
-    let public = everybody("lambda:InvokeFunctionUrl", ("FunctionUrlAuthType", Value::string("NONE")));
+    let public =
+        everybody("lambda:InvokeFunctionUrl", ("FunctionUrlAuthType", Value::string("NONE")));
     sam.put_beside(origin, &format!("{id}UrlPublicPermissions"), "AWS::Lambda::Permission", public);
     let by_url = everybody("lambda:InvokeFunction", ("InvokedViaFunctionUrl", Value::from(true)));
     sam.put_beside(

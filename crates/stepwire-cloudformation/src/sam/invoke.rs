@@ -80,7 +80,9 @@ pub(super) fn grant(kind: &str, logical_id: &str, arn: &Value) -> Value {
         "EventBridge" => {
             allow(format!("{logical_id}EventBridgePolicy"), "events:PutEvents", arn.clone())
         }
-        "Lambda" => allow(format!("{logical_id}LambdaPolicy"), "lambda:InvokeFunction", arn.clone()),
+        "Lambda" => {
+            allow(format!("{logical_id}LambdaPolicy"), "lambda:InvokeFunction", arn.clone())
+        }
         _ => {
             let inside = match arn.text() {
                 Some(text) => Value::string(format!("{text}/*")),

@@ -148,7 +148,8 @@ impl Sam<'_> {
 
     fn refuse(&mut self, resource: &Resource, hint: &str) {
         self.problems.push(
-            Diagnostic::new(resource.place, format!("{} is not supported", resource.kind)).hint(hint),
+            Diagnostic::new(resource.place, format!("{} is not supported", resource.kind))
+                .hint(hint),
         );
     }
 
@@ -173,7 +174,13 @@ impl Sam<'_> {
         self.put(origin, resource);
     }
 
-    fn beside(&self, origin: &Resource, logical_id: &str, kind: &str, properties: Value) -> Resource {
+    fn beside(
+        &self,
+        origin: &Resource,
+        logical_id: &str,
+        kind: &str,
+        properties: Value,
+    ) -> Resource {
         Resource {
             logical_id: logical_id.to_owned(),
             kind: kind.to_owned(),
@@ -241,7 +248,9 @@ impl Sam<'_> {
             return None;
         }
         let text = value.text().unwrap_or_default();
-        if let Some((bucket, rest)) = text.strip_prefix("s3://").and_then(|rest| rest.split_once('/')) {
+        if let Some((bucket, rest)) =
+            text.strip_prefix("s3://").and_then(|rest| rest.split_once('/'))
+        {
             let (key, query) = rest.split_once('?').unwrap_or((rest, ""));
             let version = query.split('&').find_map(|pair| pair.strip_prefix("versionId="));
             if !bucket.is_empty() && !key.is_empty() {
@@ -266,7 +275,9 @@ impl Sam<'_> {
                 "'{property}' is not a valid S3 Uri of the form 's3://bucket/key' with optional versionId query parameter."
             ),
         );
-        self.hint("`stepwire deploy`, `sam deploy` and `aws cloudformation package` upload local files");
+        self.hint(
+            "`stepwire deploy`, `sam deploy` and `aws cloudformation package` upload local files",
+        );
         None
     }
 }
@@ -351,7 +362,8 @@ impl Rewrite<'_> {
         if let Some(new) = self.renamed.get(resource) {
             return Some(format!("{new}.{rest}"));
         }
-        let (part, after) = rest.split_once('.').map_or((rest, None), |(part, after)| (part, Some(after)));
+        let (part, after) =
+            rest.split_once('.').map_or((rest, None), |(part, after)| (part, Some(after)));
         let key = self.parts.keys().find(|(owner, own)| owner == resource && *own == part)?;
         let id = self.parts.get(key)?;
         Some(after.map_or_else(|| id.clone(), |after| format!("{id}.{after}")))
@@ -367,14 +379,17 @@ impl Rewrite<'_> {
         }
         if let Some((resource, attribute)) = value.as_attribute() {
             let whole = self.name(&format!("{resource}.{attribute}"));
-            return match whole.as_deref().map(|whole| whole.split_once('.').unwrap_or((whole, ""))) {
+            return match whole.as_deref().map(|whole| whole.split_once('.').unwrap_or((whole, "")))
+            {
                 Some((resource, "")) => placed(Value::reference(resource)),
                 Some((resource, attribute)) => placed(Value::attribute(resource, attribute)),
                 None => value.clone(),
             };
         }
         let data = match &value.data {
-            Data::List(items) => Data::List(Arc::new(items.iter().map(|i| self.value(i)).collect())),
+            Data::List(items) => {
+                Data::List(Arc::new(items.iter().map(|i| self.value(i)).collect()))
+            }
             Data::Map(members) => {
                 let sub = members.get("Fn::Sub").filter(|_| members.len() == 1);
                 let members: Map = match sub {
@@ -408,7 +423,8 @@ impl Rewrite<'_> {
         match &argument.data {
             Data::List(items) => {
                 let items = items.iter().enumerate();
-                let items = items.map(|(index, i)| if index == 0 { text(i) } else { self.value(i) });
+                let items =
+                    items.map(|(index, i)| if index == 0 { text(i) } else { self.value(i) });
                 Value { data: Data::List(Arc::new(items.collect())), ..argument.clone() }
             }
             _ => text(argument),

@@ -138,10 +138,18 @@ const TEMPLATES: &[(&str, &str, &[&str])] = &[
 
 /// Policies that AWS manages under `service-role/`.
 const SERVICE_ROLES: &[&str] = &[
-    "AWSIoTLogging", "AWSIoTRuleActions", "AWSIoTThingsRegistration", "AWSLambdaBasicExecutionRole",
-    "AWSLambdaDynamoDBExecutionRole", "AWSLambdaENIManagementAccess", "AWSLambdaKinesisExecutionRole",
-    "AWSLambdaMSKExecutionRole", "AWSLambdaRole", "AWSLambdaSQSQueueExecutionRole",
-    "AWSLambdaVPCAccessExecutionRole", "AmazonAPIGatewayPushToCloudWatchLogs",
+    "AWSIoTLogging",
+    "AWSIoTRuleActions",
+    "AWSIoTThingsRegistration",
+    "AWSLambdaBasicExecutionRole",
+    "AWSLambdaDynamoDBExecutionRole",
+    "AWSLambdaENIManagementAccess",
+    "AWSLambdaKinesisExecutionRole",
+    "AWSLambdaMSKExecutionRole",
+    "AWSLambdaRole",
+    "AWSLambdaSQSQueueExecutionRole",
+    "AWSLambdaVPCAccessExecutionRole",
+    "AmazonAPIGatewayPushToCloudWatchLogs",
 ];
 
 /// Adds what `policies` says to the lists of a role: ARNs of managed policies, and documents.
@@ -185,7 +193,8 @@ pub(super) fn add(
                 Some((name, None)) if name.ends_with("Policy") => {
                     format!("the policy template {name} is not known here: write its statements")
                 }
-                _ => "it is a name, an ARN, a document with Statement, or a policy template".to_owned(),
+                _ => "it is a name, an ARN, a document with Statement, or a policy template"
+                    .to_owned(),
             });
         }
     }

@@ -9,10 +9,23 @@ use crate::value::{Data, Map, Value};
 
 /// Properties that `AWS::Lambda::EventSourceMapping` has under the same name.
 const SAME: &[&str] = &[
-    "BatchSize", "BisectBatchOnFunctionError", "DestinationConfig", "Enabled", "FilterCriteria",
-    "FunctionResponseTypes", "KmsKeyArn", "LoggingConfig", "MaximumBatchingWindowInSeconds",
-    "MaximumRecordAgeInSeconds", "MaximumRetryAttempts", "MetricsConfig", "ParallelizationFactor",
-    "ProvisionedPollerConfig", "ScalingConfig", "StartingPosition", "StartingPositionTimestamp",
+    "BatchSize",
+    "BisectBatchOnFunctionError",
+    "DestinationConfig",
+    "Enabled",
+    "FilterCriteria",
+    "FunctionResponseTypes",
+    "KmsKeyArn",
+    "LoggingConfig",
+    "MaximumBatchingWindowInSeconds",
+    "MaximumRecordAgeInSeconds",
+    "MaximumRetryAttempts",
+    "MetricsConfig",
+    "ParallelizationFactor",
+    "ProvisionedPollerConfig",
+    "ScalingConfig",
+    "StartingPosition",
+    "StartingPositionTimestamp",
     "TumblingWindowInSeconds",
 ];
 

@@ -35,7 +35,14 @@ pub(super) fn permit(
 }
 
 /// `arn:…:` of a service, then `after` with one variable in it.
-pub(super) fn arn(sam: &Sam<'_>, service: &str, before: &str, name: &str, value: &Value, after: &str) -> Value {
+pub(super) fn arn(
+    sam: &Sam<'_>,
+    service: &str,
+    before: &str,
+    name: &str,
+    value: &Value,
+    after: &str,
+) -> Value {
     let start = format!("{}{before}", sam.arn(service));
     let mut open = Map::new();
     let middle = match value.text() {
@@ -76,7 +83,11 @@ pub(super) fn iot_rule(sam: &mut Sam<'_>, event: &Event<'_>, target: &Target) {
 pub(super) fn state(sam: &mut Sam<'_>, event: &Event<'_>) -> Option<Value> {
     match (event.get("State"), event.get("Enabled")) {
         (Some(state), Some(_)) => {
-            event.wrong(sam, state.pointer(), "State and Enabled Properties cannot both be specified.");
+            event.wrong(
+                sam,
+                state.pointer(),
+                "State and Enabled Properties cannot both be specified.",
+            );
             None
         }
         (Some(state), None) => Some(state.clone()),
@@ -99,7 +110,11 @@ pub(super) fn target_id(event: &Event<'_>, suffix: &str) -> Value {
 }
 
 /// The queue for what could not be delivered, made if need be.
-pub(super) fn dead_letters(sam: &mut Sam<'_>, event: &Event<'_>, with_policy: bool) -> Option<Value> {
+pub(super) fn dead_letters(
+    sam: &mut Sam<'_>,
+    event: &Event<'_>,
+    with_policy: bool,
+) -> Option<Value> {
     let config = event.get("DeadLetterConfig")?;
     let kind = config.member("Type");
     if let Some(arn) = config.member("Arn") {
@@ -153,8 +168,17 @@ fn queue_policy(sender: Value, source: Value, queue_arn: Value, queue_url: Value
 }
 
 const SCHEDULE: &[&str] = &[
-    "DeadLetterConfig", "Description", "Enabled", "Input", "Name", "RetryPolicy", "RoleArn", "RuleName",
-    "Schedule", "State", "Target",
+    "DeadLetterConfig",
+    "Description",
+    "Enabled",
+    "Input",
+    "Name",
+    "RetryPolicy",
+    "RoleArn",
+    "RuleName",
+    "Schedule",
+    "State",
+    "Target",
 ];
 
 pub(super) fn schedule(sam: &mut Sam<'_>, event: &Event<'_>, target: &Target) {
@@ -182,8 +206,17 @@ pub(super) fn schedule(sam: &mut Sam<'_>, event: &Event<'_>, target: &Target) {
 }
 
 const RULE: &[&str] = &[
-    "DeadLetterConfig", "Enabled", "EventBusName", "Input", "InputPath", "InputTransformer", "Pattern",
-    "RetryPolicy", "RuleName", "State", "Target",
+    "DeadLetterConfig",
+    "Enabled",
+    "EventBusName",
+    "Input",
+    "InputPath",
+    "InputTransformer",
+    "Pattern",
+    "RetryPolicy",
+    "RuleName",
+    "State",
+    "Target",
 ];
 
 pub(super) fn event_bridge(sam: &mut Sam<'_>, event: &Event<'_>, target: &Target) {
@@ -215,7 +248,12 @@ fn rule(sam: &mut Sam<'_>, event: &Event<'_>, target: &Target, role: Option<Valu
 }
 
 /// The target of a rule: a function, or a state machine that it starts in `role`.
-fn rule_target(sam: &mut Sam<'_>, event: &Event<'_>, target: &Target, role: Option<Value>) -> Value {
+fn rule_target(
+    sam: &mut Sam<'_>,
+    event: &Event<'_>,
+    target: &Target,
+    role: Option<Value>,
+) -> Value {
     let suffix = if role.is_some() { "StepFunctionsTarget" } else { "LambdaTarget" };
     let dead = dead_letters(sam, event, true);
     object([
@@ -231,7 +269,12 @@ fn rule_target(sam: &mut Sam<'_>, event: &Event<'_>, target: &Target, role: Opti
 }
 
 /// A rule or schedule that starts a state machine, and the role in which it does.
-pub(super) fn starts(sam: &mut Sam<'_>, event: &Event<'_>, target: &Target, boundary: Option<&Value>) {
+pub(super) fn starts(
+    sam: &mut Sam<'_>,
+    event: &Event<'_>,
+    target: &Target,
+    boundary: Option<&Value>,
+) {
     let is_schedule = event.kind == "Schedule";
     event.only(sam, if is_schedule { SCHEDULE } else { RULE });
     let given = event.get("RoleArn").filter(|_| is_schedule);
@@ -272,9 +315,22 @@ pub(super) fn scheduler(sam: &mut Sam<'_>, event: &Event<'_>, target: &Target) {
     event.only(
         sam,
         &[
-            "DeadLetterConfig", "Description", "EndDate", "FlexibleTimeWindow", "GroupName", "Input",
-            "KmsKeyArn", "Name", "OmitName", "PermissionsBoundary", "RetryPolicy", "RoleArn",
-            "ScheduleExpression", "ScheduleExpressionTimezone", "StartDate", "State",
+            "DeadLetterConfig",
+            "Description",
+            "EndDate",
+            "FlexibleTimeWindow",
+            "GroupName",
+            "Input",
+            "KmsKeyArn",
+            "Name",
+            "OmitName",
+            "PermissionsBoundary",
+            "RetryPolicy",
+            "RoleArn",
+            "ScheduleExpression",
+            "ScheduleExpressionTimezone",
+            "StartDate",
+            "State",
         ],
     );
     let Some(expression) = event.must(sam, "ScheduleExpression") else { return };
@@ -331,7 +387,14 @@ pub(super) fn scheduler(sam: &mut Sam<'_>, event: &Event<'_>, target: &Target) {
 pub(super) fn topic(sam: &mut Sam<'_>, event: &Event<'_>, target: &Target, role: &mut Role) {
     event.only(
         sam,
-        &["FilterPolicy", "FilterPolicyScope", "RedrivePolicy", "Region", "SqsSubscription", "Topic"],
+        &[
+            "FilterPolicy",
+            "FilterPolicyScope",
+            "RedrivePolicy",
+            "Region",
+            "SqsSubscription",
+            "Topic",
+        ],
     );
     let Some(topic) = event.must(sam, "Topic") else { return };
     let subscribe = |sam: &mut Sam<'_>, protocol: &str, endpoint: Value| {
@@ -379,7 +442,8 @@ pub(super) fn topic(sam: &mut Sam<'_>, event: &Event<'_>, target: &Target, role:
         (Value::attribute(&id, "Arn"), Value::reference(&id), None, None)
     };
     let policy = queue_policy(Value::string("*"), topic.clone(), arn.clone(), url);
-    let policy_id = policy_id.map_or_else(|| format!("{}QueuePolicy", event.id), |id| id.to_string());
+    let policy_id =
+        policy_id.map_or_else(|| format!("{}QueuePolicy", event.id), |id| id.to_string());
     sam.put_beside(&event.origin, &policy_id, "AWS::SQS::QueuePolicy", policy);
     subscribe(sam, "sqs", arn.clone());
     let mapping = object([
@@ -433,7 +497,8 @@ pub(super) fn bucket(sam: &mut Sam<'_>, event: &Event<'_>, target: &Target) {
 }
 
 fn notify(bucket: &mut Resource, entries: Vec<Value>) {
-    let member = |value: Option<&Value>, name: &str| value.and_then(|value| value.member(name)).cloned();
+    let member =
+        |value: Option<&Value>, name: &str| value.and_then(|value| value.member(name)).cloned();
     let config = member(Some(&bucket.properties), "NotificationConfiguration");
     let list = member(config.as_ref(), "LambdaConfigurations");
     let mut items = list.as_ref().and_then(Value::as_list).unwrap_or_default().to_vec();

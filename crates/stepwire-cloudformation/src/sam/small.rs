@@ -9,8 +9,14 @@ pub(super) fn layer(sam: &mut Sam<'_>, origin: &Resource) {
     sam.only(
         origin,
         &[
-            "CompatibleArchitectures", "CompatibleRuntimes", "ContentUri", "Description", "LayerName",
-            "LicenseInfo", "PublishLambdaVersion", "RetentionPolicy",
+            "CompatibleArchitectures",
+            "CompatibleRuntimes",
+            "ContentUri",
+            "Description",
+            "LayerName",
+            "LicenseInfo",
+            "PublishLambdaVersion",
+            "RetentionPolicy",
         ],
     );
     let get = |name: &str| origin.properties.member(name);
@@ -66,8 +72,12 @@ pub(super) fn table(sam: &mut Sam<'_>, origin: &Resource) {
     sam.only(
         origin,
         &[
-            "PointInTimeRecoverySpecification", "PrimaryKey", "ProvisionedThroughput",
-            "SSESpecification", "TableName", "Tags",
+            "PointInTimeRecoverySpecification",
+            "PrimaryKey",
+            "ProvisionedThroughput",
+            "SSESpecification",
+            "TableName",
+            "Tags",
         ],
     );
     let get = |name: &str| origin.properties.member(name);

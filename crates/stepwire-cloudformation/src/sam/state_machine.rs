@@ -10,9 +10,23 @@ use crate::expand::{Policy, Resource};
 use crate::value::{Data, Map, Value};
 
 const PROPERTIES: &[&str] = &[
-    "AutoPublishAlias", "Definition", "DefinitionSubstitutions", "DefinitionUri",
-    "DeploymentPreference", "Events", "Logging", "Name", "PermissionsBoundary", "Policies",
-    "PropagateTags", "Role", "RolePath", "Tags", "Tracing", "Type", "UseAliasAsEventTarget",
+    "AutoPublishAlias",
+    "Definition",
+    "DefinitionSubstitutions",
+    "DefinitionUri",
+    "DeploymentPreference",
+    "Events",
+    "Logging",
+    "Name",
+    "PermissionsBoundary",
+    "Policies",
+    "PropagateTags",
+    "Role",
+    "RolePath",
+    "Tags",
+    "Tracing",
+    "Type",
+    "UseAliasAsEventTarget",
 ];
 
 pub(super) fn expand(sam: &mut Sam<'_>, origin: &Resource) {
@@ -118,11 +132,15 @@ fn publish(sam: &mut Sam<'_>, origin: &Resource) -> Option<String> {
     let preference = get("DeploymentPreference");
     let Some(alias) = get("AutoPublishAlias") else {
         for (name, value) in [
-            ("UseAliasAsEventTarget", get("UseAliasAsEventTarget").filter(|v| v.as_bool() == Some(true))),
+            (
+                "UseAliasAsEventTarget",
+                get("UseAliasAsEventTarget").filter(|v| v.as_bool() == Some(true)),
+            ),
             ("DeploymentPreference", preference),
         ] {
             if let Some(value) = value {
-                let what = format!("'{name}' requires 'AutoPublishAlias' property to be specified.");
+                let what =
+                    format!("'{name}' requires 'AutoPublishAlias' property to be specified.");
                 sam.wrong(origin, value.pointer(), &what);
             }
         }
@@ -164,8 +182,7 @@ fn events(sam: &mut Sam<'_>, origin: &Resource, alias: Option<String>) {
     let Some(events) = get("Events") else { return };
     let by_alias = get("UseAliasAsEventTarget").and_then(Value::as_bool) == Some(true);
     let id = alias.filter(|_| by_alias).unwrap_or_else(|| origin.logical_id.clone());
-    let target =
-        Target { name: Value::reference(&id), arn: Value::reference(&id), logical_id: id };
+    let target = Target { name: Value::reference(&id), arn: Value::reference(&id), logical_id: id };
     let none = Value::map::<&str>([]);
     for event in Event::all(sam, origin, events, &none) {
         match event.kind {

@@ -147,9 +147,9 @@ impl Reader<'_> {
             "true" => Data::Bool(true, "true".into()),
             "false" => Data::Bool(false, "false".into()),
             "null" => Data::Null,
-            text => Data::Number(
-                Number::from_text(text).ok_or_else(|| self.wrong("expected a value"))?,
-            ),
+            text => {
+                Data::Number(Number::from_text(text).ok_or_else(|| self.wrong("expected a value"))?)
+            }
         };
         for _ in text.chars() {
             self.bump();

@@ -77,7 +77,9 @@ mod tests {
 
     #[test]
     fn words_that_only_look_like_numbers_stay_texts() {
-        for text in ["2016-03-23", "2012-10-17", "012345678901", "0x1F", "1_000", "12:30", "+1", "1.2.3"] {
+        for text in
+            ["2016-03-23", "2012-10-17", "012345678901", "0x1F", "1_000", "12:30", "+1", "1.2.3"]
+        {
             assert_eq!(plain(text), Data::String(text.into()), "{text}");
         }
         assert!(matches!(plain("1.0"), Data::Number(number) if number.to_string() == "1.0"));

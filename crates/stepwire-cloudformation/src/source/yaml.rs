@@ -12,9 +12,30 @@ use crate::value::{Data, Map, Place, Value};
 
 /// Functions that have a short form `!Name`, except `Ref` and `Condition`.
 const SHORT: &[&str] = &[
-    "And", "Base64", "Cidr", "Contains", "EachMemberEquals", "EachMemberIn", "Equals", "FindInMap",
-    "GetAZs", "GetAtt", "If", "ImportValue", "Join", "Length", "Not", "Or", "RefAll", "Select",
-    "Split", "Sub", "ToJsonString", "Transform", "ValueOf", "ValueOfAll",
+    "And",
+    "Base64",
+    "Cidr",
+    "Contains",
+    "EachMemberEquals",
+    "EachMemberIn",
+    "Equals",
+    "FindInMap",
+    "GetAZs",
+    "GetAtt",
+    "If",
+    "ImportValue",
+    "Join",
+    "Length",
+    "Not",
+    "Or",
+    "RefAll",
+    "Select",
+    "Split",
+    "Sub",
+    "ToJsonString",
+    "Transform",
+    "ValueOf",
+    "ValueOfAll",
 ];
 
 /// So many bytes of a text count as a value.
@@ -63,17 +84,17 @@ struct Reader {
 
 pub(super) fn read(source: &str) -> Result<Value, Diagnostic> {
     let mut parser = Parser::new_from_str(source);
-    let mut reader =
-        Reader { stack: Vec::new(), anchors: BTreeMap::new(), root: None, count: 0 };
+    let mut reader = Reader { stack: Vec::new(), anchors: BTreeMap::new(), root: None, count: 0 };
     while let Some(next) = parser.next_event() {
         let (event, span) = next.map_err(|problem| {
             let marker = problem.marker();
-            let place = Place {
-                line: marker.line() as u32,
-                column: marker.col() as u32 + 1,
-                length: 1,
+            let place =
+                Place { line: marker.line() as u32, column: marker.col() as u32 + 1, length: 1 };
+            let hint = if source.contains('\t') {
+                Some("YAML is indented by blanks, not tabs")
+            } else {
+                None
             };
-            let hint = if source.contains('\t') { Some("YAML is indented by blanks, not tabs") } else { None };
             let told = Diagnostic::new(
                 place,
                 format!(
@@ -126,8 +147,7 @@ impl Reader {
                 self.open(Content::List(Vec::new()), anchor, tag.as_deref(), place)
             }
             Event::MappingStart(anchor, tag) => {
-                let content =
-                    Content::Map { members: Map::new(), merges: Vec::new(), key: None };
+                let content = Content::Map { members: Map::new(), merges: Vec::new(), key: None };
                 self.open(content, anchor, tag.as_deref(), place)
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(),
@@ -156,10 +176,7 @@ impl Reader {
     }
 
     fn expects_key(&self) -> bool {
-        matches!(
-            self.stack.last(),
-            Some(Frame { content: Content::Map { key: None, .. }, .. })
-        )
+        matches!(self.stack.last(), Some(Frame { content: Content::Map { key: None, .. }, .. }))
     }
 
     fn key(
@@ -259,7 +276,10 @@ impl Reader {
                             merges.extend(items.iter().cloned());
                         }
                         _ => {
-                            return Err(malformed(place, "`<<` takes an object or a list of objects"));
+                            return Err(malformed(
+                                place,
+                                "`<<` takes an object or a list of objects",
+                            ));
                         }
                     }
                 } else {
@@ -296,7 +316,8 @@ fn function(tag: Option<&Tag>, place: Place) -> Result<Option<Function>, Diagnos
     }
     let named = SHORT.iter().find(|name| **name == tag.suffix);
     named.map(|name| Some(Function::Named(name))).ok_or_else(|| {
-        let told = malformed(place, &format!("`!{}` is not a function of CloudFormation", tag.suffix));
+        let told =
+            malformed(place, &format!("`!{}` is not a function of CloudFormation", tag.suffix));
         let near = stepwire_asl::diagnostic::nearest(
             &tag.suffix,
             SHORT.iter().copied().chain(["Ref", "Condition"]),
