@@ -11,7 +11,9 @@ use crate::function::{Evaluator, Found, Names};
 use crate::loops;
 use crate::order::{self, Reference};
 use crate::sam;
-use crate::template::{Capability, EXTENSIONS, Needed, SERVERLESS, Template, check_resource};
+use crate::template::{
+    ATTRIBUTES, Capability, EXTENSIONS, Needed, SERVERLESS, Template, check_resource,
+};
 use crate::value::{Data, Map, Place, Value};
 
 /// What local files and folders that a template names (`CodeUri: src/`) become.
@@ -669,6 +671,14 @@ fn resource(
             expanded.notes.push(Diagnostic::new(
                 at.pointer(),
                 format!("{ignored} of {name} is without effect: nothing is waited for and updates are made at once"),
+            ));
+        }
+    }
+    for (attribute, at) in value.as_map().into_iter().flatten() {
+        if !ATTRIBUTES.contains(&&**attribute) {
+            expanded.notes.push(Diagnostic::new(
+                at.pointer(),
+                format!("{attribute} of {name} is without effect: SAM drops it"),
             ));
         }
     }

@@ -565,7 +565,7 @@ impl<'a> Evaluator<'a> {
     }
 
     fn zones(&mut self, argument: &Value, place: Place) -> Value {
-        let Some(region) = self.evaluate(argument) else { return Value::string("").at(place) };
+        let region = self.evaluate(argument).unwrap_or_default();
         if region.is_open() {
             return of("Fn::GetAZs", region);
         }

@@ -31,12 +31,13 @@ const SECTIONS: &[&str] = &[
     "Rules",
     "Transform",
 ];
-const ATTRIBUTES: &[&str] = &[
+pub(crate) const ATTRIBUTES: &[&str] = &[
     "Condition",
     "Connectors",
     "CreationPolicy",
     "DeletionPolicy",
     "DependsOn",
+    "Description",
     "IgnoreGlobals",
     "Metadata",
     "Properties",
@@ -465,7 +466,7 @@ impl Check {
             }
             Data::Map(members) => {
                 for (name, value) in members.iter() {
-                    let may = matches!(&**name, "Metadata" | "Default")
+                    let may = matches!(&**name, "Metadata" | "Default" | "Fn::GetAZs")
                         || (matches!(&**name, "Properties" | "Events" | "Description")
                             && value.data == Data::Null);
                     if !may {
@@ -569,8 +570,13 @@ impl Check {
                 ),
             );
         }
+        // SAM drops what it does not know of a resource, and says so in a note.
+        let is_serverless = members
+            .get("Type")
+            .and_then(Value::as_str)
+            .is_some_and(|kind| kind.starts_with("AWS::Serverless::"));
         for (attribute, value) in members {
-            if !ATTRIBUTES.contains(&&**attribute) {
+            if !ATTRIBUTES.contains(&&**attribute) && !is_serverless {
                 let told = Diagnostic::new(
                     value.pointer(),
                     format!("Invalid template resource property '{attribute}'"),

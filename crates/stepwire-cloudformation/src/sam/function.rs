@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Sam, events, invoke, object, policies, stable, tags, trust};
-use crate::expand::{Policy, Resource};
+use crate::expand::{Artifacts, Policy, Resource};
 use crate::value::{Data, Map, Value};
 
 const PROPERTIES: &[&str] = &[
@@ -11,6 +11,11 @@ const PROPERTIES: &[&str] = &[
     "AssumeRolePolicyDocument",
     "AutoPublishAlias",
     "AutoPublishAliasAllProperties",
+    "CapacityProviderConfig",
+    "DurableConfig",
+    "FunctionScalingConfig",
+    "PublishToLatestPublished",
+    "TenancyConfig",
     "AutoPublishCodeSha256",
     "CodeSigningConfigArn",
     "CodeUri",
@@ -75,6 +80,11 @@ const SAME: &[&str] = &[
     "RuntimeManagementConfig",
     "LoggingConfig",
     "RecursiveLoop",
+    "CapacityProviderConfig",
+    "DurableConfig",
+    "FunctionScalingConfig",
+    "PublishToLatestPublished",
+    "TenancyConfig",
 ];
 
 /// How an event's target is named: the function, or the alias that is published.
@@ -302,6 +312,10 @@ fn code(sam: &mut Sam<'_>, origin: &Resource) -> Option<Value> {
             let place = uri.place;
             let code = sam.location(origin, "CodeUri", uri)?.for_lambda();
             Value { key, place, ..code }
+        }
+        (None, None) if sam.given.artifacts == Artifacts::Local => {
+            let here = Value::string(".").at(origin.place);
+            sam.location(origin, "CodeUri", &here)?.for_lambda()
         }
         (None, None) => {
             sam.wrong(origin, origin.place, "Only one of 'InlineCode' or 'CodeUri' can be set.");

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, Tag};
 
 use super::{DEPTH_MAX, VALUES_MAX, plain, too_deep, too_much};
 use crate::diagnostic::Diagnostic;
@@ -83,38 +83,127 @@ struct Reader {
 }
 
 pub(super) fn read(source: &str) -> Result<Value, Diagnostic> {
-    let mut parser = Parser::new_from_str(source);
-    let mut reader = Reader { stack: Vec::new(), anchors: BTreeMap::new(), root: None, count: 0 };
-    while let Some(next) = parser.next_event() {
-        let (event, span) = next.map_err(|problem| {
-            let marker = problem.marker();
-            let place =
-                Place { line: marker.line() as u32, column: marker.col() as u32 + 1, length: 1 };
-            let hint = if source.contains('\t') {
-                Some("YAML is indented by blanks, not tabs")
-            } else {
-                None
-            };
-            let told = Diagnostic::new(
-                place,
-                format!(
-                    "Template format error: YAML not well-formed. (line {}, column {}): {}",
-                    place.line,
-                    place.column,
-                    problem.info()
-                ),
-            );
-            match hint {
-                Some(hint) => told.hint(hint),
-                None => told,
+    let mut attempt = Attempt { text: source.to_owned(), shifts: BTreeMap::new() };
+    let mut effort = source.len();
+    loop {
+        match attempt.run() {
+            Ok(value) => return Ok(value),
+            Err(Trouble::Told(told)) => return Err(told),
+            Err(Trouble::Scan(problem)) => {
+                effort = effort.saturating_add(source.len());
+                if effort > EFFORT_MAX || !attempt.indent(&problem) {
+                    return Err(attempt.told(&problem, source));
+                }
             }
-        })?;
-        reader.take(event, place_of(span))?;
+        }
     }
-    reader.root.ok_or_else(|| {
-        Diagnostic::new(Place::NOWHERE, "Template format error: unsupported structure.")
-            .hint("the text is empty")
-    })
+}
+
+/// Bytes that are read again, at most, for lists whose closing bracket stands too far left.
+const EFFORT_MAX: usize = 16 << 20;
+
+/// The text as it is read: what YAML 1.1 takes and 1.2 does not is indented.
+///
+/// In a list in brackets, an object in braces or a text in quotes, 1.1 does not care where a line
+/// begins; many templates have a closing bracket below the name it belongs to.
+struct Attempt {
+    text: String,
+    /// Blanks that were put before lines.
+    shifts: BTreeMap<u32, u32>,
+}
+
+enum Trouble {
+    Scan(ScanError),
+    Told(Diagnostic),
+}
+
+impl Attempt {
+    fn run(&self) -> Result<Value, Trouble> {
+        let mut parser = Parser::new_from_str(&self.text);
+        let mut reader =
+            Reader { stack: Vec::new(), anchors: BTreeMap::new(), root: None, count: 0 };
+        while let Some(next) = parser.next_event() {
+            let (event, span) = next.map_err(Trouble::Scan)?;
+            reader.take(event, self.unshifted(place_of(span))).map_err(Trouble::Told)?;
+        }
+        reader.root.ok_or_else(|| {
+            Trouble::Told(
+                Diagnostic::new(Place::NOWHERE, "Template format error: unsupported structure.")
+                    .hint("the text is empty"),
+            )
+        })
+    }
+
+    fn unshifted(&self, place: Place) -> Place {
+        let shift = self.shifts.get(&place.line).copied().unwrap_or_default();
+        Place { column: place.column.saturating_sub(shift).max(1), ..place }
+    }
+
+    /// Indents what the scanner complains of; whether that was possible.
+    fn indent(&mut self, problem: &ScanError) -> bool {
+        let line = problem.marker().line();
+        let lines = match problem.info() {
+            // Said only within brackets and braces.
+            "invalid indentation" => line..line + 1,
+            "invalid indentation in quoted scalar" => match self.quoted(problem.marker()) {
+                Some(last) => line + 1..last + 1,
+                None => return false,
+            },
+            _ => return false,
+        };
+        let deepest = self.text.lines().map(|line| line.len() - line.trim_start_matches(' ').len());
+        let blanks = deepest.max().unwrap_or_default().min(1000) + 1;
+        let mut shifted = String::with_capacity(self.text.len() + blanks);
+        let mut is_new = false;
+        for (index, text) in self.text.split_inclusive('\n').enumerate() {
+            let number = index + 1;
+            if lines.contains(&number) && !self.shifts.contains_key(&(number as u32)) {
+                shifted.push_str(&" ".repeat(blanks));
+                self.shifts.insert(number as u32, blanks as u32);
+                is_new = true;
+            }
+            shifted.push_str(text);
+        }
+        self.text = shifted;
+        is_new
+    }
+
+    /// The last line of the quoted text that begins at `start`.
+    fn quoted(&self, start: &Marker) -> Option<usize> {
+        let mut letters = self.text.chars().skip(start.index());
+        let quote = letters.next().filter(|c| matches!(c, '\'' | '"'))?;
+        let mut line = start.line();
+        let mut letters = letters.peekable();
+        loop {
+            match letters.next()? {
+                '\n' => line += 1,
+                '\\' if quote == '"' => {
+                    if letters.next()? == '\n' {
+                        line += 1;
+                    }
+                }
+                c if c == quote => {
+                    if quote == '"' || letters.peek() != Some(&quote) {
+                        return Some(line);
+                    }
+                    letters.next();
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn told(&self, problem: &ScanError, source: &str) -> Diagnostic {
+        let marker = problem.marker();
+        let column = marker.col() as u32 + 1;
+        let place = self.unshifted(Place { line: marker.line() as u32, column, length: 1 });
+        let told = malformed(place, problem.info());
+        let has_tab = source.lines().nth(marker.line().saturating_sub(1));
+        if has_tab.is_some_and(|line| line.trim_start_matches(' ').starts_with('\t')) {
+            return told.hint("YAML is indented by blanks, not tabs");
+        }
+        told
+    }
 }
 
 fn place_of(span: Span) -> Place {
