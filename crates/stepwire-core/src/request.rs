@@ -11,7 +11,7 @@ use crate::read::Read;
 use crate::settings::Settings;
 use crate::{
     alarms, broker, events, executions, functions, logs, metrics, objects, queues, registry, rules,
-    tables, topics,
+    stacks, tables, topics,
 };
 
 /// An AWS service we host.
@@ -39,6 +39,8 @@ pub enum Service {
     Events,
     /// Amazon CloudWatch: metrics and alarms.
     CloudWatch,
+    /// AWS CloudFormation.
+    CloudFormation,
 }
 
 /// A request to one of the services.
@@ -74,6 +76,8 @@ pub enum Request {
     Metrics(metrics::Request),
     /// CloudWatch, alarms.
     Alarms(alarms::Request),
+    /// CloudFormation.
+    Stacks(stacks::Request),
 }
 
 impl Request {
@@ -108,6 +112,9 @@ impl Request {
             Service::CloudWatch => metrics::Request::parse(operation, body)
                 .map(|parsed| parsed.map(Request::Metrics))
                 .or_else(|| Some(alarms::Request::parse(operation, body)?.map(Request::Alarms))),
+            Service::CloudFormation => {
+                Some(stacks::Request::parse(operation, body)?.map(Request::Stacks))
+            }
         }
     }
 
@@ -127,6 +134,7 @@ impl Request {
             Request::Events(request) => request.is_read(),
             Request::Metrics(request) => request.is_read(),
             Request::Alarms(request) => request.is_read(),
+            Request::Stacks(request) => request.is_read(),
         }
     }
 
@@ -147,6 +155,7 @@ impl Request {
             | Request::Events(_)
             | Request::Metrics(_)
             | Request::Alarms(_)
+            | Request::Stacks(_)
             | Request::Functions(_) => false,
         }
     }
@@ -165,6 +174,7 @@ impl Request {
             Request::Events(request) => events::answer(request, read, settings),
             Request::Metrics(request) => metrics::answer(request, read),
             Request::Alarms(request) => alarms::answer(request, read, settings),
+            Request::Stacks(request) => stacks::answer(request, read, settings),
             Request::Publish(_) | Request::PublishBy(..) | Request::Broker(_) => {
                 let why = "only the kernel answers this";
                 Err(ApiError::new("InvalidRequestException", why))

@@ -228,7 +228,10 @@ impl Hosted {
                 let request = messaging::request(self.service, &pascal(api), parameters);
                 request.unwrap_or_else(unknown)
             }
-            Service::DynamoDb | Service::Lambda | Service::CloudWatch => {
+            Service::DynamoDb
+            | Service::Lambda
+            | Service::CloudWatch
+            | Service::CloudFormation => {
                 Request::parse(self.service, &pascal(api), parameters).unwrap_or_else(unknown)
             }
         };
@@ -267,6 +270,7 @@ impl Hosted {
             | Service::Sqs
             | Service::Sns
             | Service::Events
+            | Service::CloudFormation
             | Service::Lambda => answer.clone(),
             Service::CloudWatch => monitoring::output(answer),
         }
@@ -286,6 +290,7 @@ impl Hosted {
             | Service::IotData
             | Service::DynamoDb
             | Service::Logs
+            | Service::CloudFormation
             | Service::Lambda => {
                 let general = ["ValidationException", "SerializationException", "InternalFailure"];
                 (!general.contains(&code)).then(|| code.to_owned())

@@ -156,6 +156,7 @@ impl Kernel {
             Request::Events(request) => self.call_events(now, request, step),
             Request::Metrics(request) => self.call_metrics(now, request, reads, step),
             Request::Alarms(request) => self.call_alarms(now, request, step),
+            Request::Stacks(request) => self.call_stacks(now, request, reads, step),
             // These may have to wait: see `call`.
             Request::Queues(_) | Request::Broker(_) => {
                 Err(ApiError::new("InternalFailure", "not answered at once"))

@@ -36,6 +36,7 @@ impl Kernel {
             | Input::ItemsRead { .. }
             | Input::Indexing => {}
             Input::Unheard(answer) => self.touch_unheard(answer, reads),
+            Input::Stack(key) => self.stacks.prefetch_work(key, reads),
             Input::MapRun(number) => {
                 self.executions.touch_map_run(*number, reads, &self.settings);
             }
@@ -55,6 +56,11 @@ impl Kernel {
                 Follow::Evaluate(job) => self.touch_evaluation(*job, reads),
                 Follow::Act(acting) => {
                     if let Some(request) = acting.request() {
+                        self.touch(request, reads);
+                    }
+                }
+                Follow::StackJob(job) => {
+                    if let Some(request) = job.request() {
                         self.touch(request, reads);
                     }
                 }
@@ -110,6 +116,7 @@ impl Kernel {
                 }
             }
             Request::Metrics(request) => Metrics::prefetch(request, reads),
+            Request::Stacks(request) => self.stacks.prefetch(request, reads, &self.settings),
             // What these change is in memory whole.
             Request::Registry(_)
             | Request::Rules(_)

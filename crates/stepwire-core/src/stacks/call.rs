@@ -269,9 +269,7 @@ impl Stacks {
         let of = For { name: &name, number, stack: Some(&stack), is_change_set: false };
         let prepared = prepare(self, of, wanted, reads, turn.settings).map_err(Refused::into_error)?;
         let whole = !matches!(stack.status, Status::CreateFailed | Status::UpdateFailed);
-        let settings = turn.settings;
-        let difference =
-            self.difference(Some(&stack), &prepared.plan, &prepared.expanded, settings);
+        let difference = self.difference(Some(&stack), &prepared.plan, &prepared.expanded);
         if whole && !difference.any {
             return Err(validation(NO_UPDATES));
         }

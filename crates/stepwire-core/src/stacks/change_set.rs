@@ -11,7 +11,7 @@ use super::make::{self, Here, recreation};
 use super::plan::{For, Prepared, Refused, prepare};
 use super::status::{Stage, Status};
 use super::{
-    CHANGE_SETS_MAX, ChangeSet, ChangeSetName, CreateChangeSet, Plan, Resource, Stack, Stacks,
+    CHANGE_SETS_MAX, ChangeSet, ChangeSetName, CreateChangeSet, Plan, Stack, Stacks,
     Template, Write, no_stack, validation,
 };
 use crate::error::ApiError;
@@ -63,9 +63,7 @@ impl Stacks {
         stack: Option<&Stack>,
         plan: &Plan,
         expanded: &Expanded,
-        settings: &Settings,
     ) -> Difference {
-        let _ = settings;
         let number = stack.map_or(0, |stack| stack.number);
         let mut coming = Coming { here: Here { stacks: self, stack: number }, made: Vec::new() };
         let (mut changes, mut any) = (Vec::new(), false);
@@ -220,7 +218,7 @@ impl Stacks {
                     (known.plan, template, Stage::Failed, Some(why.into()), Vec::new())
                 }
                 Ok(Prepared { plan, template, expanded }) => {
-                    let difference = self.difference(of.stack, &plan, &expanded, settings);
+                    let difference = self.difference(of.stack, &plan, &expanded);
                     if difference.any {
                         (plan, template, Stage::Available, None, difference.changes)
                     } else {

@@ -71,7 +71,7 @@ pub(super) fn request(
         return Ok(None);
     }
     if is_nested(&body.kind) {
-        return nested(stack, resource, deed, settings).map(|request| Some(Service::Stacks(request)));
+        return nested(stack, resource, deed).map(|request| Some(Service::Stacks(request)));
     }
     let token = body.properties.member("ServiceToken").and_then(Json::as_str);
     let token = token.ok_or("ServiceToken: a custom resource needs one, the ARN of a function")?;
@@ -139,7 +139,6 @@ fn nested(
     stack: &Stack,
     resource: &Resource,
     deed: &Deed,
-    settings: &Settings,
 ) -> Result<Request, String> {
     let (body, made) = bodies(resource, deed);
     let id = || made.map(|made| Arc::from(made.physical_id.as_str())).unwrap_or_default();

@@ -98,6 +98,20 @@ const CLOUDWATCH: Dialect = Dialect {
     is_time: cloudwatch::is_time,
 };
 
+/// Source: the service model of AWS CloudFormation. Texts that are numbers or truth values it reads
+/// itself.
+const CLOUDFORMATION: Dialect = Dialect {
+    service: Service::CloudFormation,
+    namespace: "http://cloudformation.amazonaws.com/doc/2010-05-15/",
+    fields: &[],
+    maps: &[],
+    integers: &[],
+    elements: &[],
+    is_time: |member| {
+        member.ends_with("Timestamp") || member.ends_with("Time")
+    },
+};
+
 /// Answers a request whose form names the operation.
 pub(super) async fn answer(node: &Node, service: &str, body: &[u8]) -> Result<Response, ApiError> {
     let dialect = match service {
@@ -105,6 +119,7 @@ pub(super) async fn answer(node: &Node, service: &str, body: &[u8]) -> Result<Re
         "sns" => &SNS,
         "sqs" => &SQS,
         "monitoring" => &CLOUDWATCH,
+        "cloudformation" => &CLOUDFORMATION,
         _ => return Err(not_served(service)),
     };
     let form = String::from_utf8_lossy(body).into_owned();
