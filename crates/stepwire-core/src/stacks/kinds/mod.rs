@@ -9,13 +9,9 @@
 
 mod iot;
 mod logs;
-<<<<<<< HEAD
-mod property;
-=======
 #[expect(dead_code, reason = "used by types that are still to come")]
 mod property;
 #[expect(dead_code, reason = "used by types that are still to come")]
->>>>>>> main
 mod resource;
 mod sqs;
 
@@ -125,10 +121,7 @@ impl Update<'_> {
         self.old.get(property) != self.new.get(property)
     }
 
-<<<<<<< HEAD
-=======
     #[expect(dead_code, reason = "used by types that are still to come")]
->>>>>>> main
     /// Whether one of the properties differs.
     fn changes_any(&self, properties: &[&str]) -> bool {
         properties.iter().any(|property| self.changes(property))
