@@ -10,6 +10,7 @@ pub fn status(service: &str, code: &str) -> u16 {
     }
     match code {
         "NotFound" | "ResourceNotFound" if service == "sns" => 404,
+        "ChangeSetNotFound" => 404,
         "ResourceNotFound" | "ResourceNotFoundException" if service == "monitoring" => 404,
         "InternalFailure"
         | "InternalError"

@@ -37,6 +37,7 @@ pub use record::{
 pub use request::{ChangeSetName, CreateChangeSet, Execute, Request, Source, Wanted};
 pub(crate) use run::Job;
 pub use status::{OnFailure, Policy, Stage, Status, Support};
+pub use custom::RESPONSE_PATH;
 pub use view::answer;
 
 use crate::error::ApiError;

@@ -17,7 +17,7 @@ const TAGS_MAX: usize = 50;
 const PARAMETERS_MAX: usize = 200;
 
 /// Names and values.
-pub type Pairs = Vec<(Arc<str>, Arc<str>)>;
+pub(super) type Pairs = Vec<(Arc<str>, Arc<str>)>;
 
 /// A request of the CloudFormation API. Stacks and change sets are named or given by ARN.
 #[derive(Debug, Clone, PartialEq)]
