@@ -141,6 +141,12 @@ pub enum Space {
     ChangeSet = 0xA3,
     /// Templates of stacks and change sets.
     StackTemplate = 0xA4,
+    /// IAM roles, policies, instance profiles, and the counter of their identifiers.
+    Iam = 0x90,
+    /// SSM parameters.
+    Parameter = 0x91,
+    /// Versions of SSM parameters.
+    ParameterVersion = 0x92,
 }
 
 /// Builds a [`Key`].

@@ -10,8 +10,8 @@ pub use crate::publish::Publish;
 use crate::read::Read;
 use crate::settings::Settings;
 use crate::{
-    alarms, broker, events, executions, functions, logs, metrics, objects, queues, registry, rules,
-    stacks, tables, topics,
+    alarms, broker, events, executions, functions, iam, logs, metrics, objects, parameters, queues,
+    registry, rules, stacks, tables, topics,
 };
 
 /// An AWS service we host.
@@ -41,6 +41,12 @@ pub enum Service {
     CloudWatch,
     /// AWS CloudFormation.
     CloudFormation,
+    /// AWS IAM.
+    Iam,
+    /// AWS STS.
+    Sts,
+    /// AWS Systems Manager: parameters.
+    Ssm,
 }
 
 /// A request to one of the services.
@@ -78,6 +84,12 @@ pub enum Request {
     Alarms(alarms::Request),
     /// CloudFormation.
     Stacks(stacks::Request),
+    /// IAM.
+    Iam(iam::Request),
+    /// STS.
+    Sts(iam::sts::Request),
+    /// Parameters.
+    Parameters(parameters::Request),
 }
 
 impl Request {
@@ -115,6 +127,11 @@ impl Request {
             Service::CloudFormation => {
                 Some(stacks::Request::parse(operation, body)?.map(Request::Stacks))
             }
+            Service::Iam => Some(iam::Request::parse(operation, body)?.map(Request::Iam)),
+            Service::Sts => Some(iam::sts::Request::parse(operation, body)?.map(Request::Sts)),
+            Service::Ssm => {
+                Some(parameters::Request::parse(operation, body)?.map(Request::Parameters))
+            }
         }
     }
 
@@ -135,6 +152,9 @@ impl Request {
             Request::Metrics(request) => request.is_read(),
             Request::Alarms(request) => request.is_read(),
             Request::Stacks(request) => request.is_read(),
+            Request::Iam(request) => request.is_read(),
+            Request::Sts(_) => false,
+            Request::Parameters(request) => request.is_read(),
         }
     }
 
@@ -156,6 +176,9 @@ impl Request {
             | Request::Metrics(_)
             | Request::Alarms(_)
             | Request::Stacks(_)
+            | Request::Iam(_)
+            | Request::Sts(_)
+            | Request::Parameters(_)
             | Request::Functions(_) => false,
         }
     }
@@ -175,7 +198,9 @@ impl Request {
             Request::Metrics(request) => metrics::answer(request, read),
             Request::Alarms(request) => alarms::answer(request, read, settings),
             Request::Stacks(request) => stacks::answer(request, read, settings),
-            Request::Publish(_) | Request::PublishBy(..) | Request::Broker(_) => {
+            Request::Iam(request) => iam::answer(request, read, settings),
+            Request::Parameters(request) => parameters::answer(request, read, settings),
+            Request::Publish(_) | Request::PublishBy(..) | Request::Broker(_) | Request::Sts(_) => {
                 let why = "only the kernel answers this";
                 Err(ApiError::new("InvalidRequestException", why))
             }

@@ -3,8 +3,8 @@
 use crate::answers::Answer;
 use crate::record::Entry;
 use crate::{
-    alarms, answers, broker, events, executions, functions, logs, metrics, objects, queues,
-    registry, rules, stacks, tables, topics,
+    alarms, answers, broker, events, executions, functions, iam, logs, metrics, objects,
+    parameters, queues, registry, rules, stacks, tables, topics,
 };
 
 /// One durable change. Absolute: the last write of a key wins, and applying one twice changes
@@ -45,6 +45,10 @@ pub enum Write {
     Alarms(alarms::Write),
     /// CloudFormation stacks.
     Stacks(stacks::Write),
+    /// Roles, policies, instance profiles.
+    Iam(iam::Write),
+    /// Parameters.
+    Parameters(parameters::Write),
 }
 
 impl Write {
@@ -68,6 +72,8 @@ impl Write {
             Write::Metrics(write) => write.entry(),
             Write::Alarms(write) => write.entry(),
             Write::Stacks(write) => write.entry(),
+            Write::Iam(write) => write.entry(),
+            Write::Parameters(write) => write.entry(),
         }
     }
 }

@@ -236,6 +236,7 @@ fn kind(write: &Write) -> &'static str {
         Write::Metrics(..) => "a metric",
         Write::Alarms(..) => "an alarm",
         Write::Stacks(..) => "a stack",
+        Write::Iam(..) | Write::Parameters(..) => "a setting",
         Write::Functions(write) => match write {
             functions::Write::Function(..) | functions::Write::Code { .. } => "a function",
             functions::Write::Invocation(..) => "an invocation",

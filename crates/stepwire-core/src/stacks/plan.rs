@@ -17,6 +17,7 @@ use super::{
 use crate::error::ApiError;
 use crate::objects;
 use crate::read::Read;
+use crate::request::{Request as Service, Service as Hosted};
 use crate::settings::Settings;
 
 /// Largest template in an object, bytes.
@@ -344,10 +345,12 @@ fn ssm(
     found.collect()
 }
 
-/// The value of a parameter in Parameter Store.
+/// The value of a parameter in Parameter Store, as it is.
 fn ssm_value(name: &str, read: &dyn Read, settings: &Settings) -> Option<Json> {
-    let _ = (name, read, settings);
-    None
+    let asked = Json::object([("Name", Json::from(name))]);
+    let request = Service::parse(Hosted::Ssm, "GetParameter", &asked)?.ok()?;
+    let answer = request.answer(read, settings).ok()?;
+    answer.member("Parameter")?.member("Value").cloned()
 }
 
 fn shown_parameters(source: &Source, expanded: &Expanded) -> Vec<Parameter> {
