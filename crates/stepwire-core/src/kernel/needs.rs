@@ -93,6 +93,7 @@ impl Kernel {
                 Follow::Announce(id, _) => {
                     let _ = executions::described(*id, reads, &self.settings);
                 }
+                Follow::Shadow { message, .. } => Kernel::touch_shadow_asked(message, reads),
                 Follow::Abandon(id) | Follow::Resume(id) => self.executions.touch(*id, reads),
             },
         }
@@ -117,7 +118,11 @@ impl Kernel {
                 }
             }
             Request::Metrics(request) => Metrics::prefetch(request, reads),
+<<<<<<< HEAD
             Request::Stacks(request) => self.stacks.prefetch(request, reads, &self.settings),
+=======
+            Request::Shadows(request) => Kernel::touch_shadows(request, reads),
+>>>>>>> main
             Request::Parameters(request) => parameters::prefetch(request, reads),
             // What these change is in memory whole.
             Request::Registry(_)
