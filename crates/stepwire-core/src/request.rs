@@ -11,11 +11,7 @@ use crate::read::Read;
 use crate::settings::Settings;
 use crate::{
     alarms, broker, events, executions, functions, iam, logs, metrics, objects, parameters, queues,
-<<<<<<< HEAD
-    registry, rules, stacks, tables, topics,
-=======
-    registry, rules, shadows, tables, topics,
->>>>>>> main
+    registry, rules, shadows, stacks, tables, topics,
 };
 
 /// An AWS service we host.
@@ -186,11 +182,8 @@ impl Request {
             | Request::Events(_)
             | Request::Metrics(_)
             | Request::Alarms(_)
-<<<<<<< HEAD
             | Request::Stacks(_)
-=======
             | Request::Shadows(_)
->>>>>>> main
             | Request::Iam(_)
             | Request::Sts(_)
             | Request::Parameters(_)

@@ -4,11 +4,7 @@ use crate::answers::Answer;
 use crate::record::Entry;
 use crate::{
     alarms, answers, broker, events, executions, functions, iam, logs, metrics, objects,
-<<<<<<< HEAD
-    parameters, queues, registry, rules, stacks, tables, topics,
-=======
-    parameters, queues, registry, rules, shadows, tables, topics,
->>>>>>> main
+    parameters, queues, registry, rules, shadows, stacks, tables, topics,
 };
 
 /// One durable change. Absolute: the last write of a key wins, and applying one twice changes
@@ -47,13 +43,10 @@ pub enum Write {
     Metrics(metrics::Write),
     /// Alarms and their histories.
     Alarms(alarms::Write),
-<<<<<<< HEAD
     /// CloudFormation stacks.
     Stacks(stacks::Write),
-=======
     /// Device shadows.
     Shadow(shadows::Write),
->>>>>>> main
     /// Roles, policies, instance profiles.
     Iam(iam::Write),
     /// Parameters.
@@ -80,11 +73,8 @@ impl Write {
             Write::Events(write) => write.entry(),
             Write::Metrics(write) => write.entry(),
             Write::Alarms(write) => write.entry(),
-<<<<<<< HEAD
             Write::Stacks(write) => write.entry(),
-=======
             Write::Shadow(write) => write.entry(),
->>>>>>> main
             Write::Iam(write) => write.entry(),
             Write::Parameters(write) => write.entry(),
         }

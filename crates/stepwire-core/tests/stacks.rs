@@ -100,7 +100,9 @@ impl Cloud {
     fn queues(&mut self) -> Vec<String> {
         let listed = self.service(Service::Sqs, "ListQueues", Json::object::<&str>([])).unwrap();
         let urls = listed.member("QueueUrls").and_then(Json::as_array).unwrap_or_default().to_vec();
-        urls.iter().map(|url| url.as_str().unwrap().rsplit('/').next().unwrap().to_owned()).collect()
+        urls.iter()
+            .map(|url| url.as_str().unwrap().rsplit('/').next().unwrap().to_owned())
+            .collect()
     }
 
     fn outputs(&mut self, name: &str) -> Vec<(String, String)> {
@@ -213,19 +215,24 @@ fn a_death_while_a_stack_goes_leaves_nothing_behind() {
     let id = text(listed, "StackId");
     assert_eq!(cloud.status(&id), "DELETE_COMPLETE");
     let events = cloud.events(&id);
-    let first = events.iter().find(|event| event.contains("DELETE_IN_PROGRESS") && event.starts_with('Q'));
+    let first =
+        events.iter().find(|event| event.contains("DELETE_IN_PROGRESS") && event.starts_with('Q'));
     assert_eq!(first.unwrap(), "Q9 DELETE_IN_PROGRESS");
 }
 
 #[test]
 fn what_fails_in_the_middle_takes_back_what_was_made() {
     let mut cloud = Cloud::new();
-    let taken = "Resources: {T: {Type: 'AWS::SQS::Queue', Properties: {QueueName: q5, DelaySeconds: 7}}}";
+    let taken =
+        "Resources: {T: {Type: 'AWS::SQS::Queue', Properties: {QueueName: q5, DelaySeconds: 7}}}";
     cloud.create("other", taken);
     assert_eq!(cloud.create("s", &chain(1)), "ROLLBACK_COMPLETE");
     let events = cloud.events("s");
     let failed = events.iter().find(|event| event.starts_with("Q5 CREATE_FAILED")).unwrap();
-    assert!(failed.contains("QueueNameExists") || failed.contains("QueueAlreadyExists"), "{failed}");
+    assert!(
+        failed.contains("QueueNameExists") || failed.contains("QueueAlreadyExists"),
+        "{failed}"
+    );
     assert!(events.contains(
         &"s ROLLBACK_IN_PROGRESS The following resource(s) failed to create: [Q5]. Rollback requested \
           by user."
@@ -233,7 +240,10 @@ fn what_fails_in_the_middle_takes_back_what_was_made() {
     ));
     assert_eq!(cloud.queues(), ["q5"]);
     let error = cloud.call("UpdateStack", wanted("s", &chain(1))).unwrap_err();
-    assert!(error.message.ends_with("is in ROLLBACK_COMPLETE state and can not be updated."), "{error}");
+    assert!(
+        error.message.ends_with("is in ROLLBACK_COMPLETE state and can not be updated."),
+        "{error}"
+    );
     cloud.done("DeleteStack", named("s"));
     cloud.settle();
     assert!(cloud.call("DescribeStacks", named("s")).is_err());
@@ -259,7 +269,9 @@ Resources:
     assert_eq!(cloud.update("s", after), "UPDATE_COMPLETE");
     assert_eq!(cloud.queues(), ["a", "b2", "d"]);
     let events = cloud.events("s");
-    let at = |event: &str| events.iter().position(|one| one == event).unwrap_or_else(|| panic!("{event}: {events:?}"));
+    let at = |event: &str| {
+        events.iter().position(|one| one == event).unwrap_or_else(|| panic!("{event}: {events:?}"))
+    };
     assert!(at("B UPDATE_COMPLETE") < at("s UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"));
     assert!(at("s UPDATE_COMPLETE_CLEANUP_IN_PROGRESS") < at("B DELETE_COMPLETE"));
     assert!(at("C DELETE_COMPLETE") < at("s UPDATE_COMPLETE"));
@@ -341,30 +353,40 @@ fn a_change_set_shows_what_it_does_and_does_it() {
             ("TemplateBody", template.into()),
         ])
     };
-    let of = |name: &str| {
-        Json::object([("StackName", Json::from("s")), ("ChangeSetName", name.into())])
-    };
+    let of =
+        |name: &str| Json::object([("StackName", Json::from("s")), ("ChangeSetName", name.into())]);
     let made = cloud.done("CreateChangeSet", set("first", "CREATE", QUEUE));
     assert_eq!(cloud.status("s"), "REVIEW_IN_PROGRESS");
     let by_id = Json::object([("ChangeSetName", made.member("Id").unwrap().clone())]);
     let shown = cloud.done("DescribeChangeSet", by_id);
     assert_eq!(text(&shown, "Status"), "CREATE_COMPLETE");
     assert_eq!(text(&shown, "ExecutionStatus"), "AVAILABLE");
-    let change = shown.member("Changes").unwrap().as_array().unwrap()[0].member("ResourceChange").unwrap().clone();
-    assert_eq!((text(&change, "Action"), text(&change, "ResourceType")), ("Add".into(), "AWS::SQS::Queue".into()));
+    let change = shown.member("Changes").unwrap().as_array().unwrap()[0]
+        .member("ResourceChange")
+        .unwrap()
+        .clone();
+    assert_eq!(
+        (text(&change, "Action"), text(&change, "ResourceType")),
+        ("Add".into(), "AWS::SQS::Queue".into())
+    );
     cloud.done("ExecuteChangeSet", of("first"));
     cloud.settle();
     assert_eq!(cloud.status("s"), "CREATE_COMPLETE");
     cloud.done("CreateChangeSet", set("same", "UPDATE", QUEUE));
     let shown = cloud.done("DescribeChangeSet", of("same"));
     assert_eq!(text(&shown, "Status"), "FAILED");
-    assert!(text(&shown, "StatusReason").contains("The submitted information didn't contain changes."));
+    assert!(
+        text(&shown, "StatusReason").contains("The submitted information didn't contain changes.")
+    );
     let error = cloud.call("ExecuteChangeSet", of("same")).unwrap_err();
     assert_eq!(error.code, "InvalidChangeSetStatus");
     cloud.done("DeleteChangeSet", of("same"));
     cloud.done("CreateChangeSet", set("other", "UPDATE", &QUEUE.replace("one", "two")));
     let shown = cloud.done("DescribeChangeSet", of("other"));
-    let change = shown.member("Changes").unwrap().as_array().unwrap()[0].member("ResourceChange").unwrap().clone();
+    let change = shown.member("Changes").unwrap().as_array().unwrap()[0]
+        .member("ResourceChange")
+        .unwrap()
+        .clone();
     assert_eq!(text(&change, "Replacement"), "True");
     cloud.done("ExecuteChangeSet", of("other"));
     cloud.settle();
@@ -396,7 +418,10 @@ Resources:
     assert_eq!(text(&shown, "Status"), "FAILED");
     let reason = text(&shown, "StatusReason");
     assert!(reason.contains("AWS::Timestream::Table") && reason.contains("line 4"), "{reason}");
-    let tags = Json::array([Json::object([("Key", Json::from("stepwire:allow-missing")), ("Value", "*".into())])]);
+    let tags = Json::array([Json::object([
+        ("Key", Json::from("stepwire:allow-missing")),
+        ("Value", "*".into()),
+    ])]);
     let body = Json::object([
         ("StackName", Json::from("t")),
         ("TemplateBody", template.into()),
@@ -426,7 +451,10 @@ Outputs:
     cloud.settle();
     assert_eq!(cloud.status("s"), "DELETE_FAILED");
     let reason = text(&cloud.describe("s"), "StackStatusReason");
-    assert!(reason.ends_with("Export the-queue cannot be deleted as it is in use by user"), "{reason}");
+    assert!(
+        reason.ends_with("Export the-queue cannot be deleted as it is in use by user"),
+        "{reason}"
+    );
     assert_eq!(cloud.queues(), ["one", "user"]);
     cloud.done("DeleteStack", named("user"));
     cloud.settle();

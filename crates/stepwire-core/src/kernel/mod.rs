@@ -39,11 +39,8 @@ use crate::rules::destinations::Destinations;
 use crate::rules::jobs::{Evaluation, Jobs};
 use crate::rules::{RuleNotFound, Rules, Taken};
 use crate::settings::Settings;
-<<<<<<< HEAD
-use crate::stacks::Stacks;
-=======
 use crate::shadows::RequestTopic;
->>>>>>> main
+use crate::stacks::Stacks;
 use crate::tables::Tables;
 use crate::test_state::Trials;
 use crate::topics::Topics;
@@ -279,7 +276,8 @@ impl Kernel {
         let retention_seconds = self.settings.quotas.metric_retention_seconds;
         let monitoring = [self.metrics.due(retention_seconds), self.alarms.due()];
         let (broker, stacks) = (self.broker.due(), self.stacks.due());
-        let all = [broker, executions, answers, functions, queues, sweep, logs, trials, groups, stacks];
+        let all =
+            [broker, executions, answers, functions, queues, sweep, logs, trials, groups, stacks];
         rules.into_iter().chain(monitoring).chain(all).flatten().min()
     }
 

@@ -118,11 +118,8 @@ impl Kernel {
                 }
             }
             Request::Metrics(request) => Metrics::prefetch(request, reads),
-<<<<<<< HEAD
             Request::Stacks(request) => self.stacks.prefetch(request, reads, &self.settings),
-=======
             Request::Shadows(request) => Kernel::touch_shadows(request, reads),
->>>>>>> main
             Request::Parameters(request) => parameters::prefetch(request, reads),
             // What these change is in memory whole.
             Request::Registry(_)

@@ -6,8 +6,8 @@ use stepwire_asl::{Json, Timestamp};
 
 use super::change_set::not_updatable;
 use super::events::Turn;
-use super::run::NO_UPDATES;
 use super::plan::{For, Prepared, Refused, prepare};
+use super::run::NO_UPDATES;
 use super::status::{OnFailure, Stage, Status};
 use super::{
     Doing, Execute, Plan, Request, STACKS_MAX, Stack, StackKey, Stacks, Wanted, Work, Write,
@@ -116,9 +116,8 @@ impl Stacks {
             Request::ContinueUpdateRollback { stack, skip, token } => {
                 let status = [Status::UpdateRollbackFailed];
                 let why = "is not in UPDATE_ROLLBACK_FAILED state and can not be rolled back.";
-                self.undo(turn, stack, &status, why, skip, token.as_ref()).map(|(_, key)| {
-                    (nothing(), key)
-                })
+                self.undo(turn, stack, &status, why, skip, token.as_ref())
+                    .map(|(_, key)| (nothing(), key))
             }
             Request::RollbackStack { stack, token } => {
                 let status = [Status::CreateFailed, Status::UpdateFailed];
@@ -201,7 +200,8 @@ impl Stacks {
         }
         self.has_room()?;
         let of = For { name, number: self.next.max(1), stack: None, is_change_set: false };
-        let prepared = prepare(self, of, wanted, reads, turn.settings).map_err(Refused::into_error)?;
+        let prepared =
+            prepare(self, of, wanted, reads, turn.settings).map_err(Refused::into_error)?;
         let number = self.number(turn.out);
         let mut stack = Stack::new(Arc::clone(name), number, turn.now);
         (stack.policy, stack.protected) = (wanted.policy.clone(), protected);
@@ -267,7 +267,8 @@ impl Stacks {
         }
         let (name, number) = (Arc::clone(&stack.name), stack.number);
         let of = For { name: &name, number, stack: Some(&stack), is_change_set: false };
-        let prepared = prepare(self, of, wanted, reads, turn.settings).map_err(Refused::into_error)?;
+        let prepared =
+            prepare(self, of, wanted, reads, turn.settings).map_err(Refused::into_error)?;
         let whole = !matches!(stack.status, Status::CreateFailed | Status::UpdateFailed);
         let difference = self.difference(Some(&stack), &prepared.plan, &prepared.expanded);
         if whole && !difference.any {

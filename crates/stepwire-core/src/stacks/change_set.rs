@@ -11,8 +11,8 @@ use super::make::{self, Here, recreation};
 use super::plan::{For, Prepared, Refused, prepare};
 use super::status::{Stage, Status};
 use super::{
-    CHANGE_SETS_MAX, ChangeSet, ChangeSetName, CreateChangeSet, Plan, Stack, Stacks,
-    Template, Write, no_stack, validation,
+    CHANGE_SETS_MAX, ChangeSet, ChangeSetName, CreateChangeSet, Plan, Stack, Stacks, Template,
+    Write, no_stack, validation,
 };
 use crate::error::ApiError;
 use crate::read::Reads;
@@ -81,7 +81,8 @@ impl Stacks {
             let Ok(body) = body else {
                 // What it refers to is known later only.
                 let details = vec![detail("Properties", None, "Conditionally")];
-                let modified = change("Modify", logical, physical, kind, Some("Conditional"), details);
+                let modified =
+                    change("Modify", logical, physical, kind, Some("Conditional"), details);
                 changes.push(modified);
                 continue;
             };
@@ -296,8 +297,9 @@ impl Stacks {
         };
         if change_set.stage == Stage::Executing {
             let id = change_set.id(turn.settings);
-            let message =
-                format!("ChangeSet [{id}] cannot be deleted in its current execution status of [EXECUTE_IN_PROGRESS]");
+            let message = format!(
+                "ChangeSet [{id}] cannot be deleted in its current execution status of [EXECUTE_IN_PROGRESS]"
+            );
             return Err(ApiError::new("InvalidChangeSetStatus", message));
         }
         self.drop_change_set(turn, &change_set);
@@ -382,4 +384,3 @@ fn detail(attribute: &'static str, name: Option<&str>, recreation: &'static str)
         ("ChangeSource", "DirectModification".into()),
     ])
 }
-

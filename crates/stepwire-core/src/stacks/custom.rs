@@ -20,8 +20,7 @@ use crate::request::Request as Service;
 use crate::settings::Settings;
 
 /// Why a resource that waited for its function has failed.
-pub(super) const NO_ANSWER: &str =
-    "CloudFormation did not receive a response from your Custom Resource. Please check your logs. \
+pub(super) const NO_ANSWER: &str = "CloudFormation did not receive a response from your Custom Resource. Please check your logs. \
      If you are using the Python cfn-response module, you may need to update your Lambda function \
      code so that CloudFormation can attach the updated version.";
 /// How long a function may take to answer, unless the template says; seconds.
@@ -79,10 +78,7 @@ pub(super) fn request(
         return Err(format!("ServiceToken `{token}`: only functions make custom resources here"));
     }
     let function = FunctionName::parse(token).map_err(|error| error.message)?;
-    let is_node = functions
-        .find(&function, settings)
-        .map_err(|error| error.to_string())?
-        .kind()
+    let is_node = functions.find(&function, settings).map_err(|error| error.to_string())?.kind()
         == Runtime::Node;
     let kind = match deed {
         Deed::Create(_) | Deed::Replace(_) => "Create",
@@ -102,7 +98,10 @@ pub(super) fn request(
         ("RequestType", Json::from(kind)),
         ("ResponseURL", format!("{host}{RESPONSE_PATH}{answer}").into()),
         ("StackId", stack.id(settings).into()),
-        ("RequestId", derived_uuid(&settings.secret, "request", &[stack.number, stack.events.1]).into()),
+        (
+            "RequestId",
+            derived_uuid(&settings.secret, "request", &[stack.number, stack.events.1]).into(),
+        ),
         ("ResourceType", Json::String(Arc::clone(&body.kind))),
         ("LogicalResourceId", Json::String(Arc::clone(&resource.logical))),
         ("ServiceToken", token.into()),
@@ -121,9 +120,9 @@ pub(super) fn request(
 /// Functions get every number and truth value as text.
 fn as_text(value: &Json) -> Json {
     match value {
-        Json::Object(members) => Json::object(
-            members.iter().map(|(name, value)| (Arc::clone(name), as_text(value))),
-        ),
+        Json::Object(members) => {
+            Json::object(members.iter().map(|(name, value)| (Arc::clone(name), as_text(value))))
+        }
         Json::Array(items) => Json::array(items.iter().map(as_text)),
         Json::Number(_) | Json::Bool(_) => Json::from(value.to_text()),
         Json::String(_) | Json::Null => value.clone(),
@@ -135,15 +134,16 @@ fn response_token(stack: &Stack, number: u64, settings: &Settings) -> String {
 }
 
 /// What is asked of a stack that is a resource of another.
-fn nested(
-    stack: &Stack,
-    resource: &Resource,
-    deed: &Deed,
-) -> Result<Request, String> {
+fn nested(stack: &Stack, resource: &Resource, deed: &Deed) -> Result<Request, String> {
     let (body, made) = bodies(resource, deed);
     let id = || made.map(|made| Arc::from(made.physical_id.as_str())).unwrap_or_default();
     if matches!(deed, Deed::Delete | Deed::Remove(_)) {
-        return Ok(Request::DeleteStack { stack: id(), retain: Vec::new(), force: false, token: None });
+        return Ok(Request::DeleteStack {
+            stack: id(),
+            retain: Vec::new(),
+            force: false,
+            token: None,
+        });
     }
     let text = |name: &str| body.properties.member(name).and_then(Json::as_str);
     let url = text("TemplateURL").ok_or("TemplateURL: a stack within a stack needs one")?;
@@ -232,8 +232,10 @@ pub(super) fn waiting(
         });
     }
     let timeout = body.properties.member("ServiceTimeout");
-    let timeout = timeout.and_then(|seconds| seconds.as_i64().or_else(|| seconds.as_str()?.parse().ok()));
-    let timeout_s = timeout.filter(|seconds| (1..=TIMEOUT_S).contains(seconds)).unwrap_or(TIMEOUT_S);
+    let timeout =
+        timeout.and_then(|seconds| seconds.as_i64().or_else(|| seconds.as_str()?.parse().ok()));
+    let timeout_s =
+        timeout.filter(|seconds| (1..=TIMEOUT_S).contains(seconds)).unwrap_or(TIMEOUT_S);
     Some(Waiting {
         logical,
         until: Some(now.plus_ms(timeout_s * 1_000)),

@@ -9,9 +9,7 @@ use super::events::Turn;
 use super::kinds::{self, Recreation};
 use super::run::Next;
 use super::status::{Policy, Status, Support};
-use super::{
-    Before, Body, Deed, Doing, Output, Resource, Stack, Stacks, Work, custom, plan,
-};
+use super::{Before, Body, Deed, Doing, Output, Resource, Stack, Stacks, Work, custom, plan};
 use crate::executions::derived_uuid;
 use crate::settings::Settings;
 
@@ -57,11 +55,11 @@ pub(super) fn body(
     let support = plan::support(kind, plan).map_err(|hint| {
         format!("resource type {kind} is not available in stepwire (hint: {hint})")
     })?;
-    let properties =
-        resolve(&wanted.properties, scope).map_err(|unresolved| unresolved.message)?;
-    let metadata = wanted.metadata.as_ref().map(|metadata| {
-        resolve(metadata, scope).unwrap_or_else(|_| metadata.to_json())
-    });
+    let properties = resolve(&wanted.properties, scope).map_err(|unresolved| unresolved.message)?;
+    let metadata = wanted
+        .metadata
+        .as_ref()
+        .map(|metadata| resolve(metadata, scope).unwrap_or_else(|_| metadata.to_json()));
     Ok(Body {
         kind: kind.into(),
         support,
@@ -168,13 +166,7 @@ impl Stacks {
     }
 
     /// A resource is about to be made or changed: it has its place in the stack, and the first event.
-    fn begin(
-        &mut self,
-        turn: &mut Turn<'_>,
-        stack: &mut Stack,
-        place: Placed,
-        deed: Deed,
-    ) -> Next {
+    fn begin(&mut self, turn: &mut Turn<'_>, stack: &mut Stack, place: Placed, deed: Deed) -> Next {
         let (status, reason) = match &deed {
             Deed::Create(_) => (Status::CreateInProgress, None),
             Deed::Replace(_) => (
@@ -256,9 +248,9 @@ impl Stacks {
             };
             let export = output.export.as_ref().map(text).transpose().map_err(wrong)?;
             if let Some(export) = &export {
-                let other = self.exports().find(|(other, of, _)| {
-                    **other == *export && of.number != stack.number
-                });
+                let other = self
+                    .exports()
+                    .find(|(other, of, _)| **other == *export && of.number != stack.number);
                 if let Some((_, other, _)) = other {
                     let other = &other.name;
                     return Err(format!(
@@ -293,7 +285,8 @@ impl Stacks {
             if using.is_empty() {
                 continue;
             }
-            let (using, verb) = (using.join(", "), if after.is_some() { "updated" } else { "deleted" });
+            let (using, verb) =
+                (using.join(", "), if after.is_some() { "updated" } else { "deleted" });
             return Err(format!("Export {export} cannot be {verb} as it is in use by {using}"));
         }
         Ok(())

@@ -30,6 +30,7 @@ use std::sync::Arc;
 use stepwire_asl::{Json, Timestamp};
 use stepwire_cloudformation::Expanded;
 
+pub use custom::RESPONSE_PATH;
 pub use record::{
     Awaited, Before, Body, ChangeSet, Deed, Doing, Event, Output, Parameter, Plan, Resource, Stack,
     StackKey, Template, Waiting, Work, stack_id,
@@ -37,7 +38,6 @@ pub use record::{
 pub use request::{ChangeSetName, CreateChangeSet, Execute, Request, Source, Wanted};
 pub(crate) use run::Job;
 pub use status::{OnFailure, Policy, Stage, Status, Support};
-pub use custom::RESPONSE_PATH;
 pub use view::answer;
 
 use crate::error::ApiError;

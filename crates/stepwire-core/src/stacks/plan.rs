@@ -129,13 +129,7 @@ pub(super) fn expand(
     source.expand(&given).map_err(|wrong| sentences(&wrong))
 }
 
-fn given(
-    template: &Template,
-    name: &str,
-    number: u64,
-    plan: &Plan,
-    settings: &Settings,
-) -> Given {
+fn given(template: &Template, name: &str, number: u64, plan: &Plan, settings: &Settings) -> Given {
     Given {
         parameters: template.parameters.clone(),
         region: settings.region.to_string(),
@@ -303,9 +297,9 @@ fn values(
         };
         values.insert(key.to_string(), value.to_string());
     }
-    let missing = declared.iter().filter(|(name, parameter)| {
-        parameter.default.is_none() && !values.contains_key(&***name)
-    });
+    let missing = declared
+        .iter()
+        .filter(|(name, parameter)| parameter.default.is_none() && !values.contains_key(&***name));
     let missing: Vec<_> = missing.map(|(name, _)| name.as_str()).collect();
     if !missing.is_empty() {
         let missing = missing.join(", ");

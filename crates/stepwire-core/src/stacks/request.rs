@@ -30,33 +30,99 @@ pub enum Request {
         /// The stack that it is a resource of, and as which.
         parent: Option<(StackKey, Arc<str>)>,
     },
-    UpdateStack { stack: Arc<str>, wanted: Box<Wanted> },
-    DeleteStack { stack: Arc<str>, retain: Vec<Arc<str>>, force: bool, token: Option<Arc<str>> },
+    UpdateStack {
+        stack: Arc<str>,
+        wanted: Box<Wanted>,
+    },
+    DeleteStack {
+        stack: Arc<str>,
+        retain: Vec<Arc<str>>,
+        force: bool,
+        token: Option<Arc<str>>,
+    },
     CreateChangeSet(Box<CreateChangeSet>),
     ExecuteChangeSet(Box<Execute>),
     DeleteChangeSet(ChangeSetName),
-    ContinueUpdateRollback { stack: Arc<str>, skip: Vec<Arc<str>>, token: Option<Arc<str>> },
-    RollbackStack { stack: Arc<str>, token: Option<Arc<str>> },
-    CancelUpdateStack { stack: Arc<str>, token: Option<Arc<str>> },
-    SetStackPolicy { stack: Arc<str>, policy: Arc<str> },
-    UpdateTerminationProtection { stack: Arc<str>, protected: bool },
-    DescribeStacks { stack: Option<Arc<str>>, after: Arc<str> },
-    ListStacks { statuses: Vec<Arc<str>>, after: Arc<str> },
-    DescribeStackEvents { stack: Arc<str>, after: Arc<str> },
-    DescribeStackResource { stack: Arc<str>, logical: Arc<str> },
-    DescribeStackResources { stack: Option<Arc<str>>, logical: Option<Arc<str>>, physical: Option<Arc<str>> },
-    ListStackResources { stack: Arc<str>, after: Arc<str> },
-    GetTemplate { stack: Option<Arc<str>>, change_set: Option<Arc<str>>, processed: bool },
-    GetTemplateSummary { stack: Option<Arc<str>>, source: Option<Source> },
-    ValidateTemplate { source: Source },
-    DescribeChangeSet { name: ChangeSetName, after: Arc<str> },
+    ContinueUpdateRollback {
+        stack: Arc<str>,
+        skip: Vec<Arc<str>>,
+        token: Option<Arc<str>>,
+    },
+    RollbackStack {
+        stack: Arc<str>,
+        token: Option<Arc<str>>,
+    },
+    CancelUpdateStack {
+        stack: Arc<str>,
+        token: Option<Arc<str>>,
+    },
+    SetStackPolicy {
+        stack: Arc<str>,
+        policy: Arc<str>,
+    },
+    UpdateTerminationProtection {
+        stack: Arc<str>,
+        protected: bool,
+    },
+    DescribeStacks {
+        stack: Option<Arc<str>>,
+        after: Arc<str>,
+    },
+    ListStacks {
+        statuses: Vec<Arc<str>>,
+        after: Arc<str>,
+    },
+    DescribeStackEvents {
+        stack: Arc<str>,
+        after: Arc<str>,
+    },
+    DescribeStackResource {
+        stack: Arc<str>,
+        logical: Arc<str>,
+    },
+    DescribeStackResources {
+        stack: Option<Arc<str>>,
+        logical: Option<Arc<str>>,
+        physical: Option<Arc<str>>,
+    },
+    ListStackResources {
+        stack: Arc<str>,
+        after: Arc<str>,
+    },
+    GetTemplate {
+        stack: Option<Arc<str>>,
+        change_set: Option<Arc<str>>,
+        processed: bool,
+    },
+    GetTemplateSummary {
+        stack: Option<Arc<str>>,
+        source: Option<Source>,
+    },
+    ValidateTemplate {
+        source: Source,
+    },
+    DescribeChangeSet {
+        name: ChangeSetName,
+        after: Arc<str>,
+    },
     DescribeChangeSetHooks(ChangeSetName),
-    ListChangeSets { stack: Arc<str> },
-    ListExports { after: Arc<str> },
-    ListImports { export: Arc<str> },
-    GetStackPolicy { stack: Arc<str> },
+    ListChangeSets {
+        stack: Arc<str>,
+    },
+    ListExports {
+        after: Arc<str>,
+    },
+    ListImports {
+        export: Arc<str>,
+    },
+    GetStackPolicy {
+        stack: Arc<str>,
+    },
     /// The answer of a custom resource's function, which has been given this token.
-    Respond { token: Arc<str>, answer: Json },
+    Respond {
+        token: Arc<str>,
+        answer: Json,
+    },
 }
 
 /// A change set: its name and its stack's, or its ARN alone.
@@ -411,13 +477,19 @@ impl<'a> Members<'a> {
     fn parameters(self) -> Result<Vec<(Arc<str>, Option<Arc<str>>)>, ApiError> {
         let given = self.list("Parameters")?.unwrap_or_default();
         if given.len() > PARAMETERS_MAX {
-            let constraint = format!("Member must have length less than or equal to {PARAMETERS_MAX}");
+            let constraint =
+                format!("Member must have length less than or equal to {PARAMETERS_MAX}");
             return Err(self.0.broken("parameters", None, &constraint));
         }
         let mut parameters: Vec<(Arc<str>, Option<Arc<str>>)> = Vec::new();
         for parameter in &given {
             let members = Members(Params::new(parameter, "ValidationError"));
-            members.only(&["ParameterKey", "ParameterValue", "UsePreviousValue", "ResolvedValue"])?;
+            members.only(&[
+                "ParameterKey",
+                "ParameterValue",
+                "UsePreviousValue",
+                "ResolvedValue",
+            ])?;
             let key = members.required("ParameterKey")?;
             if parameters.iter().any(|(other, _)| *other == key) {
                 return Err(validation(format!("Duplicate parameter key: {key}")));
@@ -631,7 +703,11 @@ fn create_change_set(members: Members<'_>) -> Result<Request, ApiError> {
         ("ImportExistingResources", "resources are made, not imported"),
         ("DeploymentMode", "stacks do not drift"),
     ] {
-        if members.0.get(name).is_some_and(|value| value.as_str() != Some("false") && value.as_bool() != Some(false)) {
+        if members
+            .0
+            .get(name)
+            .is_some_and(|value| value.as_str() != Some("false") && value.as_bool() != Some(false))
+        {
             return Err(not_served(name, hint));
         }
     }
@@ -663,7 +739,9 @@ fn change_set_name(members: Members<'_>) -> Result<ChangeSetName, ApiError> {
     let change_set = members.required("ChangeSetName")?;
     let stack = members.text("StackName")?;
     if stack.is_none() && !change_set.starts_with("arn:") {
-        return Err(validation("StackName must be specified if ChangeSetName is not specified as an ARN."));
+        return Err(validation(
+            "StackName must be specified if ChangeSetName is not specified as an ARN.",
+        ));
     }
     Ok(ChangeSetName { change_set, stack })
 }
@@ -724,9 +802,8 @@ fn set_policy(members: Members<'_>) -> Result<Request, ApiError> {
 fn protect(members: Members<'_>) -> Result<Request, ApiError> {
     members.only(&["StackName", "EnableTerminationProtection"])?;
     let protected = members.truth("EnableTerminationProtection")?;
-    let missing = || {
-        members.0.broken("enableTerminationProtection", None, "Member must not be null")
-    };
+    let missing =
+        || members.0.broken("enableTerminationProtection", None, "Member must not be null");
     Ok(Request::UpdateTerminationProtection {
         stack: members.required("StackName")?,
         protected: protected.ok_or_else(missing)?,
@@ -767,7 +844,9 @@ fn describe_resources(members: Members<'_>) -> Result<Request, ApiError> {
     let (stack, physical) = (members.text("StackName")?, members.text("PhysicalResourceId")?);
     match (&stack, &physical) {
         (None, None) => {
-            return Err(validation("At least one of StackName and PhysicalResourceId must be specified"));
+            return Err(validation(
+                "At least one of StackName and PhysicalResourceId must be specified",
+            ));
         }
         (Some(_), Some(_)) => {
             let message = "Only one of StackName and PhysicalResourceId can be specified";

@@ -9,8 +9,8 @@ use super::kinds::{self, Ask, Context, Made};
 use super::make::earlier;
 use super::status::{OnFailure, Stage, Status, Support};
 use super::{
-    Awaited, Before, Body, Deed, Doing, Resource, Stack, StackKey, Stacks, Waiting, Work,
-    Write, custom, nothing, plan,
+    Awaited, Before, Body, Deed, Doing, Resource, Stack, StackKey, Stacks, Waiting, Work, Write,
+    custom, nothing, plan,
 };
 use crate::asking::Asker;
 use crate::effect::Effect;
@@ -257,9 +257,7 @@ impl Stacks {
                 kinds::update(&body.kind, &context, from, to, made, answers)?
             }
             Deed::Delete | Deed::Remove(_) => match &body.made {
-                Some(made) => {
-                    kinds::delete(&body.kind, &context, &body.properties, made, answers)
-                }
+                Some(made) => kinds::delete(&body.kind, &context, &body.properties, made, answers),
                 None => None,
             },
         };
@@ -402,7 +400,9 @@ impl Stacks {
     fn told(&mut self, turn: &mut Turn<'_>, key: &StackKey, result: Result<Json, String>) {
         let Some(stack) = self.stacks.get(key) else { return };
         let mut stack = Stack::clone(stack);
-        let Some(waiting) = stack.work.as_mut().and_then(|work| work.waiting.take()) else { return };
+        let Some(waiting) = stack.work.as_mut().and_then(|work| work.waiting.take()) else {
+            return;
+        };
         let Waiting { logical, deed, what, .. } = waiting;
         let resource = self.resource(stack.number, &logical);
         if let Some(mut resource) = resource.map(|resource| Resource::clone(resource)) {
@@ -414,7 +414,13 @@ impl Stacks {
             };
             let (made, result) = custom::made(&resource, &deed, result, physical);
             let deed = match deed {
-                Deed::Change(to) if custom::has_replaced(&resource, &Deed::Change(to.clone()), made.as_ref()) => {
+                Deed::Change(to)
+                    if custom::has_replaced(
+                        &resource,
+                        &Deed::Change(to.clone()),
+                        made.as_ref(),
+                    ) =>
+                {
                     let token = stack.events.1.to_string().into();
                     Deed::Replace(Body { token, ..to })
                 }
@@ -547,7 +553,8 @@ impl Stacks {
         if matches!(work.doing, Doing::Create | Doing::Update) && work.change_set.is_some() {
             self.executed(turn, stack, Stage::NotExecuted);
         }
-        let undoes = format!("{why}{}Rollback requested by user.", if failed.is_empty() { " " } else { "" });
+        let undoes =
+            format!("{why}{}Rollback requested by user.", if failed.is_empty() { " " } else { "" });
         let plain: Option<Arc<str>> = Some(why.as_str().into());
         let (doing, stalled, status, reason): (_, _, _, Option<Arc<str>>) = match work.doing {
             Doing::Create => match work.plan.on_failure {
@@ -563,9 +570,7 @@ impl Stacks {
             Doing::Update if work.plan.disable_rollback => {
                 (Doing::Update, true, Status::UpdateFailed, plain)
             }
-            Doing::Update => {
-                (Doing::UndoUpdate, false, Status::UpdateRollbackInProgress, plain)
-            }
+            Doing::Update => (Doing::UndoUpdate, false, Status::UpdateRollbackInProgress, plain),
             Doing::UndoUpdate => (Doing::UndoUpdate, true, Status::UpdateRollbackFailed, plain),
             doing @ (Doing::Cleanup | Doing::UndoCleanup) => (doing, false, stack.status, None),
             doing @ (Doing::UndoCreate | Doing::Delete) => (doing, false, stack.status, None),

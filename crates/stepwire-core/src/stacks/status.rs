@@ -86,7 +86,7 @@ impl Stage {
             Stage::Failed => "FAILED",
             Stage::Available | Stage::Executing | Stage::Executed | Stage::NotExecuted => {
                 "CREATE_COMPLETE"
-            },
+            }
         }
     }
 

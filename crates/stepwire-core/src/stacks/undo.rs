@@ -7,7 +7,9 @@ use super::events::Turn;
 use super::make::recreation;
 use super::run::Next;
 use super::status::{Policy, Status};
-use super::{Before, Body, DELETED_MAX, Deed, Doing, Resource, Stack, StackKey, Stacks, Work, Write};
+use super::{
+    Before, Body, DELETED_MAX, Deed, Doing, Resource, Stack, StackKey, Stacks, Work, Write,
+};
 
 /// Most resources that are looked at without asking anything in one turn.
 const LOOKED_AT_MAX: usize = 100;
@@ -187,8 +189,7 @@ impl Stacks {
         failed: Option<Arc<str>>,
     ) {
         let logical = Arc::clone(&resource.logical);
-        let status =
-            if failed.is_some() { Status::DeleteFailed } else { Status::DeleteComplete };
+        let status = if failed.is_some() { Status::DeleteFailed } else { Status::DeleteComplete };
         self.tell_of(turn, stack, (&logical, body), status, failed);
         forget(resource, body);
         self.keep_resource(stack.number, resource.clone(), turn.out);

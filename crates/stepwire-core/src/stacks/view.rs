@@ -26,7 +26,9 @@ const CHANGES_MAX: usize = 500;
 /// The answer to a request that reads.
 pub fn answer(request: &Request, read: &dyn Read, settings: &Settings) -> Result<Json, ApiError> {
     match request {
-        Request::DescribeStacks { stack, after } => describe_stacks(stack.as_deref(), after, read, settings),
+        Request::DescribeStacks { stack, after } => {
+            describe_stacks(stack.as_deref(), after, read, settings)
+        }
         Request::ListStacks { statuses, after } => list_stacks(statuses, after, read, settings),
         Request::DescribeStackEvents { stack, after } => events(stack, after, read, settings),
         Request::DescribeStackResource { stack, logical } => {
@@ -38,9 +40,13 @@ pub fn answer(request: &Request, read: &dyn Read, settings: &Settings) -> Result
             let shown = resource(&stack, &found.ok_or_else(missing)?, Shown::Detail, settings);
             Ok(Json::object([("StackResourceDetail", shown)]))
         }
-        Request::DescribeStackResources { stack, logical, physical } => {
-            describe_resources(stack.as_deref(), logical.as_deref(), physical.as_deref(), read, settings)
-        }
+        Request::DescribeStackResources { stack, logical, physical } => describe_resources(
+            stack.as_deref(),
+            logical.as_deref(),
+            physical.as_deref(),
+            read,
+            settings,
+        ),
         Request::ListStackResources { stack, after } => {
             let stack = find(stack, read, settings)?;
             let all = resources(&stack, read)?;
@@ -133,7 +139,8 @@ fn find(stack: &str, read: &dyn Read, settings: &Settings) -> Result<Stack, ApiE
         None => (stack, false),
     };
     let fits = |found: &Stack| if by_id { found.id(settings) == stack } else { found.lives() };
-    let found = if name.is_empty() || name.contains('\0') { Vec::new() } else { all_stacks(name, read)? };
+    let found =
+        if name.is_empty() || name.contains('\0') { Vec::new() } else { all_stacks(name, read)? };
     found.into_iter().find(fits).ok_or_else(|| no_stack(stack))
 }
 
@@ -162,10 +169,8 @@ fn describe_stacks(
 
 fn shown_stack(stack: &Stack, read: &dyn Read, settings: &Settings) -> Json {
     let plan = &stack.plan;
-    let mut members = vec![
-        ("StackId", Json::from(stack.id(settings))),
-        ("StackName", text(&stack.name)),
-    ];
+    let mut members =
+        vec![("StackId", Json::from(stack.id(settings))), ("StackName", text(&stack.name))];
     members.extend(stack.change_set.as_ref().map(|id| ("ChangeSetId", text(id))));
     members.extend(plan.description.as_ref().map(|description| ("Description", text(description))));
     if !plan.parameters.is_empty() {
@@ -191,10 +196,7 @@ fn shown_stack(stack: &Stack, read: &dyn Read, settings: &Settings) -> Json {
         members.push(("Outputs", Json::array(stack.outputs.iter().map(output))));
     }
     members.extend(plan.role.as_ref().map(|role| ("RoleARN", text(role))));
-    members.extend([
-        ("Tags", tags(plan)),
-        ("EnableTerminationProtection", stack.protected.into()),
-    ]);
+    members.extend([("Tags", tags(plan)), ("EnableTerminationProtection", stack.protected.into())]);
     members.extend(family(stack, read, settings));
     members.push(("DriftInformation", not_checked("StackDriftStatus")));
     Json::object(members)
@@ -212,8 +214,7 @@ fn family(
     let mut root = None;
     while let Some(key) = parent {
         root = Some(("RootId", id(&key)));
-        let above: Option<Stack> =
-            record::stored(&record::stack_key(&key), read).ok().flatten();
+        let above: Option<Stack> = record::stored(&record::stack_key(&key), read).ok().flatten();
         parent = above.and_then(|above| above.parent).map(|(parent, _)| parent);
     }
     first.into_iter().chain(root)
@@ -249,10 +250,8 @@ fn list_stacks(
     });
     stacks.sort_by_key(|stack| std::cmp::Reverse(stack.created));
     let shown = stacks.iter().map(|stack| {
-        let mut members = vec![
-            ("StackId", Json::from(stack.id(settings))),
-            ("StackName", text(&stack.name)),
-        ];
+        let mut members =
+            vec![("StackId", Json::from(stack.id(settings))), ("StackName", text(&stack.name))];
         let description = stack.plan.description.as_ref();
         members.extend(description.map(|words| ("TemplateDescription", text(words))));
         members.push(("CreationTime", time(stack.created)));
@@ -291,7 +290,11 @@ fn events(
 }
 
 fn shown_event(stack: &Stack, number: u64, event: &Event, settings: &Settings) -> Json {
-    let id = crate::executions::derived_uuid(&settings.secret, "event of a stack", &[stack.number, number]);
+    let id = crate::executions::derived_uuid(
+        &settings.secret,
+        "event of a stack",
+        &[stack.number, number],
+    );
     let mut members = vec![
         ("StackId", Json::from(stack.id(settings))),
         ("EventId", id.into()),
@@ -386,8 +389,7 @@ fn get_template(
 ) -> Result<Json, ApiError> {
     let (stack, plan) = match change_set {
         Some(name) => {
-            let name =
-                ChangeSetName { change_set: Arc::clone(name), stack: stack.map(Arc::from) };
+            let name = ChangeSetName { change_set: Arc::clone(name), stack: stack.map(Arc::from) };
             let (stack, change_set) = find_change_set(&name, read, settings)?;
             (stack, change_set.plan)
         }
@@ -470,8 +472,7 @@ fn summary(
         (Some(stack), _) => {
             let stack = find(stack, read, settings)?;
             if stack.plan.template == 0 {
-                let message =
-                    "GetTemplateSummary cannot be called on REVIEW_IN_PROGRESS stacks.";
+                let message = "GetTemplateSummary cannot be called on REVIEW_IN_PROGRESS stacks.";
                 return Err(validation(message));
             }
             let template = plan::stored(stack.plan.template, read)?;
@@ -500,10 +501,11 @@ fn find_change_set(
     let range = match (&name.stack, by_id) {
         (_, true) => record::all_change_sets(),
         (Some(stack), false) => {
-            let found = find(stack, read, settings).map_err(|error| match stack.starts_with("arn:") {
-                true => error,
-                false => validation(format!("Stack [{stack}] does not exist")),
-            })?;
+            let found =
+                find(stack, read, settings).map_err(|error| match stack.starts_with("arn:") {
+                    true => error,
+                    false => validation(format!("Stack [{stack}] does not exist")),
+                })?;
             record::change_sets(found.number)
         }
         (None, false) => return Err(missing()),
@@ -576,11 +578,7 @@ fn describe_change_set(
     Json::object(head.into_iter().chain(changes))
 }
 
-fn list_change_sets(
-    stack: &str,
-    read: &dyn Read,
-    settings: &Settings,
-) -> Result<Json, ApiError> {
+fn list_change_sets(stack: &str, read: &dyn Read, settings: &Settings) -> Result<Json, ApiError> {
     let stack = find(stack, read, settings)?;
     let all = record::all(&record::change_sets(stack.number), read);
     let all: Vec<ChangeSet> = all.map_err(|corrupt| unreadable(&corrupt))?;
