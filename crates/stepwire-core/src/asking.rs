@@ -24,6 +24,8 @@ pub(crate) enum Asker {
     Task(Call, Hosted),
     /// A rule, which looks at the answer at once or never.
     Rule,
+    /// The work on a stack, likewise.
+    Stack,
 }
 
 /// Gives `asker` the answer.
@@ -40,7 +42,7 @@ pub(crate) fn reply_to(
             let result = hosted.result(answer, call, now);
             step.then.push(Input::TaskReturned { execution, scheduled, result });
         }
-        Asker::Rule => {}
+        Asker::Rule | Asker::Stack => {}
     }
 }
 

@@ -133,6 +133,16 @@ pub enum Space {
     FunctionCode = 0x81,
     /// Invocations that nobody waits for.
     Invocation = 0x82,
+    /// CloudFormation stacks, and the counter of what has to do with them.
+    Stack = 0xA0,
+    /// Resources of stacks.
+    StackResource = 0xA1,
+    /// What happened to stacks and their resources.
+    StackEvent = 0xA2,
+    /// Change sets of stacks.
+    ChangeSet = 0xA3,
+    /// Templates of stacks and change sets.
+    StackTemplate = 0xA4,
     /// IAM roles, policies, instance profiles, and the counter of their identifiers.
     Iam = 0x90,
     /// SSM parameters.
