@@ -1,11 +1,15 @@
 //! The command line: verbs, and how they fail.
 
 mod check;
+mod client;
 mod demo;
+mod demo_policies;
 mod env;
 mod explain;
 pub mod failure;
 mod logging;
+mod run;
+mod running;
 mod serve;
 pub mod signals;
 
@@ -39,6 +43,8 @@ enum Verb {
     Check(check::Check),
     /// Tell what a code means
     Explain(explain::Explain),
+    /// Run a program so that its AWS SDK and MQTT client reach the node
+    Run(run::Run),
     /// Print the exports for AWS tools
     Env(env::Env),
 }
@@ -74,6 +80,7 @@ fn perform(verb: Verb) -> Result<(), Failure> {
         Verb::Check(check) => check.run(),
         Verb::Explain(explain) => explain.run(),
         Verb::Env(env) => env.run(),
+        Verb::Run(run) => run.run(),
     }
 }
 
