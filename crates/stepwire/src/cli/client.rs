@@ -252,27 +252,6 @@ impl Client {
         self.object("PutObject", Method::PUT, object_path(bucket, key), content).await.map(|_| ())
     }
 
-    /// Gives a function other code, an object of ours.
-    pub(super) async fn update_code(
-        &self,
-        function: &str,
-        bucket: &str,
-        key: &str,
-    ) -> Result<(), Error> {
-        let body = Json::object([("S3Bucket", bucket.into()), ("S3Key", Json::from(key))]);
-        self.json(Asked {
-            operation: "UpdateFunctionCode",
-            service: "lambda",
-            method: Method::PUT,
-            path: format!("/2015-03-31/functions/{}/code", encoded(function)),
-            query: String::new(),
-            headers: vec![("content-type", "application/json")],
-            body: body.to_text().into_bytes(),
-        })
-        .await
-        .map(|_| ())
-    }
-
     async fn object(
         &self,
         operation: &str,

@@ -158,20 +158,23 @@ impl Told {
     }
 
     fn json(&self) -> String {
-        format!(
-            "{:#}",
-            json!({
-                "endpoint": self.endpoint,
-                "region": self.region,
-                "account": self.account,
-                "accessKeyId": self.key.0,
-                "secretAccessKey": self.key.1,
-                "certificateAuthority": self.ca,
-                "iotEndpoint": self.iot_endpoint,
-                "mqttPort": self.mqtt_port,
-                "policyName": self.policy,
-            })
-        )
+        let mut all = self.value();
+        all["accessKeyId"] = json!(self.key.0);
+        all["secretAccessKey"] = json!(self.key.1);
+        format!("{all:#}")
+    }
+
+    /// All of it but the key.
+    pub(super) fn value(&self) -> serde_json::Value {
+        json!({
+            "endpoint": self.endpoint,
+            "region": self.region,
+            "account": self.account,
+            "certificateAuthority": self.ca,
+            "iotEndpoint": self.iot_endpoint,
+            "mqttPort": self.mqtt_port,
+            "policyName": self.policy,
+        })
     }
 }
 
