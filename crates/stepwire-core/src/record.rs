@@ -131,6 +131,12 @@ pub enum Space {
     FunctionCode = 0x81,
     /// Invocations that nobody waits for.
     Invocation = 0x82,
+    /// IAM roles, policies, instance profiles, and the counter of their identifiers.
+    Iam = 0x90,
+    /// SSM parameters.
+    Parameter = 0x91,
+    /// Versions of SSM parameters.
+    ParameterVersion = 0x92,
 }
 
 /// Builds a [`Key`].

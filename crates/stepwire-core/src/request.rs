@@ -10,8 +10,8 @@ pub use crate::publish::Publish;
 use crate::read::Read;
 use crate::settings::Settings;
 use crate::{
-    alarms, broker, events, executions, functions, logs, metrics, objects, queues, registry, rules,
-    tables, topics,
+    alarms, broker, events, executions, functions, iam, logs, metrics, objects, parameters, queues,
+    registry, rules, tables, topics,
 };
 
 /// An AWS service we host.
@@ -39,6 +39,12 @@ pub enum Service {
     Events,
     /// Amazon CloudWatch: metrics and alarms.
     CloudWatch,
+    /// AWS IAM.
+    Iam,
+    /// AWS STS.
+    Sts,
+    /// AWS Systems Manager: parameters.
+    Ssm,
 }
 
 /// A request to one of the services.
@@ -74,6 +80,12 @@ pub enum Request {
     Metrics(metrics::Request),
     /// CloudWatch, alarms.
     Alarms(alarms::Request),
+    /// IAM.
+    Iam(iam::Request),
+    /// STS.
+    Sts(iam::sts::Request),
+    /// Parameters.
+    Parameters(parameters::Request),
 }
 
 impl Request {
@@ -108,6 +120,11 @@ impl Request {
             Service::CloudWatch => metrics::Request::parse(operation, body)
                 .map(|parsed| parsed.map(Request::Metrics))
                 .or_else(|| Some(alarms::Request::parse(operation, body)?.map(Request::Alarms))),
+            Service::Iam => Some(iam::Request::parse(operation, body)?.map(Request::Iam)),
+            Service::Sts => Some(iam::sts::Request::parse(operation, body)?.map(Request::Sts)),
+            Service::Ssm => {
+                Some(parameters::Request::parse(operation, body)?.map(Request::Parameters))
+            }
         }
     }
 
@@ -127,6 +144,9 @@ impl Request {
             Request::Events(request) => request.is_read(),
             Request::Metrics(request) => request.is_read(),
             Request::Alarms(request) => request.is_read(),
+            Request::Iam(request) => request.is_read(),
+            Request::Sts(_) => false,
+            Request::Parameters(request) => request.is_read(),
         }
     }
 
@@ -147,6 +167,9 @@ impl Request {
             | Request::Events(_)
             | Request::Metrics(_)
             | Request::Alarms(_)
+            | Request::Iam(_)
+            | Request::Sts(_)
+            | Request::Parameters(_)
             | Request::Functions(_) => false,
         }
     }
@@ -165,7 +188,9 @@ impl Request {
             Request::Events(request) => events::answer(request, read, settings),
             Request::Metrics(request) => metrics::answer(request, read),
             Request::Alarms(request) => alarms::answer(request, read, settings),
-            Request::Publish(_) | Request::PublishBy(..) | Request::Broker(_) => {
+            Request::Iam(request) => iam::answer(request, read, settings),
+            Request::Parameters(request) => parameters::answer(request, read, settings),
+            Request::Publish(_) | Request::PublishBy(..) | Request::Broker(_) | Request::Sts(_) => {
                 let why = "only the kernel answers this";
                 Err(ApiError::new("InvalidRequestException", why))
             }

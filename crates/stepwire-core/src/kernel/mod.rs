@@ -21,6 +21,7 @@ use crate::events::Events;
 use crate::executions::map_runs::gather::File;
 use crate::executions::{ExecutionId, Executions, Parent, TaskToken};
 use crate::functions::{Functions, InvokedBy};
+use crate::iam::Iam;
 use crate::input::{Follow, Input};
 use crate::integrations::Call;
 use crate::logs::Logs;
@@ -81,6 +82,8 @@ pub struct Kernel {
     pub(crate) events: Events,
     pub(crate) metrics: Metrics,
     pub(crate) alarms: Alarms,
+    /// Roles and policies.
+    pub(crate) iam: Iam,
     /// States under test.
     pub(crate) trials: Trials,
     /// Who waits for a device's acknowledgement, by the broker's number. Not durable, as `waiting`.
@@ -132,6 +135,7 @@ impl Kernel {
             events: Events::default(),
             metrics: Metrics::default(),
             alarms: Alarms::default(),
+            iam: Iam::default(),
             trials: Trials::default(),
             confirmations: BTreeMap::new(),
             searches: VecDeque::new(),
@@ -181,7 +185,7 @@ impl Kernel {
 
     fn load(&mut self, read: &dyn Read) -> Result<(), Corrupt> {
         type Load = fn(&mut Kernel, &[u8], &[u8]) -> Result<(), Corrupt>;
-        let parts: [(&[Space], Load); 16] = [
+        let parts: [(&[Space], Load); 17] = [
             (Registry::SPACES, |kernel, key, value| kernel.registry.load(key, value)),
             (Rules::SPACES, |kernel, key, value| kernel.rules.load(key, value)),
             (Destinations::SPACES, |kernel, key, value| kernel.destinations.load(key, value)),
@@ -198,6 +202,7 @@ impl Kernel {
             (Alarms::SPACES, |kernel, key, value| kernel.alarms.load(key, value)),
             (Broker::SPACES, |kernel, key, value| kernel.broker.load(key, value)),
             (Logs::SPACES, |kernel, key, value| kernel.logs.load(key, value)),
+            (Iam::SPACES, |kernel, key, value| kernel.iam.load(key, value)),
         ];
         for (spaces, load) in parts {
             for space in spaces {
@@ -233,6 +238,7 @@ impl Kernel {
         same("topics or subscriptions", self.topics == stored.topics)?;
         same("event buses or their rules", self.events == stored.events)?;
         same("metrics", self.metrics == stored.metrics)?;
+        same("roles or policies", self.iam == stored.iam)?;
         same("alarms", self.alarms.durable() == stored.alarms.durable())?;
         self.executions.check(&stored.executions, read)
     }

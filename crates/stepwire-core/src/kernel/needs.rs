@@ -6,6 +6,7 @@ use crate::functions::InvokedBy;
 use crate::input::{Follow, Input};
 use crate::metrics::Metrics;
 use crate::objects::Objects;
+use crate::parameters;
 use crate::queues;
 use crate::read::{Need, Read, Reads};
 use crate::request::Request;
@@ -110,6 +111,7 @@ impl Kernel {
                 }
             }
             Request::Metrics(request) => Metrics::prefetch(request, reads),
+            Request::Parameters(request) => parameters::prefetch(request, reads),
             // What these change is in memory whole.
             Request::Registry(_)
             | Request::Rules(_)
@@ -121,6 +123,8 @@ impl Kernel {
             | Request::Topics(_)
             | Request::Events(_)
             | Request::Alarms(_)
+            | Request::Iam(_)
+            | Request::Sts(_)
             | Request::Functions(_) => {}
         }
     }
