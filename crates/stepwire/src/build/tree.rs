@@ -12,7 +12,7 @@ const LEFT_OUT: [&str; 6] =
     [".git", ".aws-sam", ".stepwire", "__pycache__", ".DS_Store", ".stepwire-demo"];
 /// Most files of a folder.
 const FILES_MAX: usize = 100_000;
-/// How deep folders may be within each other, symbolic links included.
+/// How deep folders may be within each other.
 const DEPTH_MAX: usize = 64;
 
 /// A file of a folder.
@@ -28,7 +28,7 @@ pub struct Entry {
 /// followed; those that lead nowhere are left out. `skip` names folders to leave out further.
 pub fn files(folder: &Path, skip: &[&str]) -> io::Result<BTreeMap<String, Entry>> {
     let mut found = BTreeMap::new();
-    walk(folder, "", skip, 0, &mut found)?;
+    walk(folder, "", skip, &mut Vec::new(), &mut found)?;
     Ok(found)
 }
 
@@ -36,13 +36,15 @@ fn walk(
     folder: &Path,
     prefix: &str,
     skip: &[&str],
-    depth: usize,
+    above: &mut Vec<PathBuf>,
     found: &mut BTreeMap<String, Entry>,
 ) -> io::Result<()> {
-    if depth > DEPTH_MAX {
-        let why = format!("`{}` is too deep: does a link lead back?", folder.display());
+    let real = fs::canonicalize(folder)?;
+    if above.contains(&real) || above.len() > DEPTH_MAX {
+        let why = format!("`{}` is a link that leads back, or too deep", folder.display());
         return Err(io::Error::other(why));
     }
+    above.push(real);
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name();
@@ -57,7 +59,7 @@ fn walk(
         let Ok(about) = fs::metadata(entry.path()) else { continue };
         let within = format!("{prefix}{name}");
         if about.is_dir() {
-            walk(&entry.path(), &format!("{within}/"), skip, depth + 1, found)?;
+            walk(&entry.path(), &format!("{within}/"), skip, above, found)?;
         } else if about.is_file() {
             let executable = executable(&about);
             found.insert(within, Entry { path: entry.path(), executable });
@@ -66,6 +68,7 @@ fn walk(
             }
         }
     }
+    above.pop();
     Ok(())
 }
 
