@@ -59,6 +59,8 @@ pub enum Space {
     RuleJob = 0x2A,
     /// Topic rule destinations.
     RuleDestination = 0x2B,
+    /// Device shadows.
+    Shadow = 0x2C,
     /// State machines.
     StateMachine = 0x30,
     /// Executions: one summary each.

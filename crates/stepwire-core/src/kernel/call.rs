@@ -191,6 +191,7 @@ impl Kernel {
                 self.publish(Message { origin, ..publish.message(now) }, 0, step);
                 Ok(Json::Object(Arc::default()))
             }
+            Request::Shadows(request) => self.call_shadows(now, request, reads, step),
             Request::Functions(request) => {
                 let mut writes = Vec::new();
                 let answer = self.functions.call(now, request, &self.settings, &mut writes)?;

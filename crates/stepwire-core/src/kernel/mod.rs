@@ -5,6 +5,7 @@ mod destinations;
 mod indexing;
 mod jobs;
 mod needs;
+mod shadows;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -38,6 +39,7 @@ use crate::rules::destinations::Destinations;
 use crate::rules::jobs::{Evaluation, Jobs};
 use crate::rules::{RuleNotFound, Rules, Taken};
 use crate::settings::Settings;
+use crate::shadows::RequestTopic;
 use crate::tables::Tables;
 use crate::test_state::Trials;
 use crate::topics::Topics;
@@ -442,6 +444,9 @@ impl Kernel {
                 }
             }
             Follow::Announce(id, status) => self.announce(now, id, status, reads, step),
+            Follow::Shadow { message, hops } => {
+                self.shadow_asked(now, &message, hops, reads, step);
+            }
             Follow::Abandon(id) => {
                 let stop = Stimulus::Stop { error: None, cause: None };
                 let _ = self.stimulate(now, id, stop, reads, step);
@@ -578,10 +583,15 @@ impl Kernel {
             }
             let Taken { matched, asking } = taken;
             let is_seen = self.settings.shows_messages;
-            if matched.is_empty() && asking.is_empty() && !is_seen {
+            let asks_shadow = RequestTopic::of(&message.topic).is_some();
+            if matched.is_empty() && asking.is_empty() && !is_seen && !asks_shadow {
                 continue;
             }
             let message = Arc::new(message);
+            if asks_shadow {
+                let asked = Follow::Shadow { message: Arc::clone(&message), hops };
+                step.then.push(Input::Follow(asked));
+            }
             if is_seen {
                 let matched = matched.iter().map(|matched| Arc::clone(&matched.rule));
                 let asking = asking.iter().map(|(rule, _)| Arc::clone(rule.name()));

@@ -87,6 +87,7 @@ impl Kernel {
                 Follow::Announce(id, _) => {
                     let _ = executions::described(*id, reads, &self.settings);
                 }
+                Follow::Shadow { message, .. } => Kernel::touch_shadow_asked(message, reads),
                 Follow::Abandon(id) | Follow::Resume(id) => self.executions.touch(*id, reads),
             },
         }
@@ -111,6 +112,7 @@ impl Kernel {
                 }
             }
             Request::Metrics(request) => Metrics::prefetch(request, reads),
+            Request::Shadows(request) => Kernel::touch_shadows(request, reads),
             Request::Parameters(request) => parameters::prefetch(request, reads),
             // What these change is in memory whole.
             Request::Registry(_)
