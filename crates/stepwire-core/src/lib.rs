@@ -42,6 +42,7 @@ pub mod request;
 pub mod rules;
 pub mod settings;
 mod shape;
+pub mod stacks;
 pub mod tables;
 pub mod test_state;
 pub mod topics;
