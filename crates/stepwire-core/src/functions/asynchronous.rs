@@ -141,8 +141,8 @@ impl Functions {
         writes: &mut Vec<Write>,
     ) -> Option<Ended> {
         let invocation = self.pending.get(&number)?.clone();
-        let name = FunctionName::of(&invocation.function)
-            .qualified(invocation.qualifier.as_deref());
+        let name =
+            FunctionName::of(&invocation.function).qualified(invocation.qualifier.as_deref());
         let record = self.by_name.get(&invocation.function);
         let none = AsyncConfig::default();
         let config = record.and_then(|record| record.asynchronous.get(&qualifier(&name)));

@@ -14,9 +14,9 @@ use super::{
     Code, CodeRecord, Configuration, Create, FunctionName, FunctionRecord, Functions, LayerUse,
     Permission, Request, Write,
 };
+use crate::error::ApiError;
 use crate::objects;
 use crate::read::Read;
-use crate::error::ApiError;
 use crate::settings::Settings;
 
 /// Largest archive that is taken from an object, bytes.
@@ -284,11 +284,7 @@ impl Functions {
     }
 
     /// The layers that these ARNs name.
-    fn layers_of(
-        &self,
-        arns: &[Arc<str>],
-        settings: &Settings,
-    ) -> Result<Vec<LayerUse>, ApiError> {
+    fn layers_of(&self, arns: &[Arc<str>], settings: &Settings) -> Result<Vec<LayerUse>, ApiError> {
         let own = settings.arn("lambda", "layer:");
         let each = |arn: &Arc<str>| {
             let found = layer_of_arn(arn).filter(|_| arn.starts_with(&own));

@@ -7,7 +7,9 @@ use stepwire_asl::Json;
 use stepwire_asl::json::Object;
 
 use super::name::LATEST;
-use super::request::{INVALID, PAGE_MAX, between, code_of, function, named, service_of, unavailable};
+use super::request::{
+    INVALID, PAGE_MAX, between, code_of, function, named, service_of, unavailable,
+};
 use super::{AliasChange, AsyncConfig, FunctionName, Request, SourceChange};
 use crate::error::ApiError;
 use crate::params::Params;
@@ -16,10 +18,7 @@ use crate::params::Params;
 const BATCH_MAX: i64 = 10_000;
 
 /// The request that `params` make of `operation`; `None` for operations we do not serve.
-pub(super) fn parse(
-    operation: &str,
-    params: &Params<'_>,
-) -> Option<Result<Request, ApiError>> {
+pub(super) fn parse(operation: &str, params: &Params<'_>) -> Option<Result<Request, ApiError>> {
     Some(match operation {
         "PublishVersion" => publish_version(params),
         "ListVersionsByFunction" => list_versions(params),
@@ -41,19 +40,20 @@ pub(super) fn parse(
         "UpdateFunctionEventInvokeConfig" => set_async(params, true),
         "DeleteFunctionEventInvokeConfig" => named(params).map(Request::DeleteAsync),
         "GetFunctionEventInvokeConfig" => named(params).map(Request::GetAsync),
-        "ListFunctionEventInvokeConfigs" => paged(params, &["FunctionName"])
-            .and_then(|()| function(params))
-            .map(Request::ListAsync),
-        "CreateEventSourceMapping" => create_source(params),
-        "UpdateEventSourceMapping" => {
-            source_change(params, &["UUID"]).and_then(|change| Ok(Request::UpdateSource(uuid(params)?, change)))
+        "ListFunctionEventInvokeConfigs" => {
+            paged(params, &["FunctionName"]).and_then(|()| function(params)).map(Request::ListAsync)
         }
+        "CreateEventSourceMapping" => create_source(params),
+        "UpdateEventSourceMapping" => source_change(params, &["UUID"])
+            .and_then(|change| Ok(Request::UpdateSource(uuid(params)?, change))),
         "DeleteEventSourceMapping" => uuid_alone(params).map(Request::DeleteSource),
         "GetEventSourceMapping" => uuid_alone(params).map(Request::GetSource),
         "ListEventSourceMappings" => list_sources(params),
         "TagResource" => tag(params),
         "UntagResource" => untag(params),
-        "ListTags" => params.only(&["Resource"]).and_then(|()| resource(params)).map(Request::ListTags),
+        "ListTags" => {
+            params.only(&["Resource"]).and_then(|()| resource(params)).map(Request::ListTags)
+        }
         "GetAccountSettings" => Ok(Request::AccountSettings),
         "GetFunctionUrlConfig" => named(params).map(Request::GetUrl),
         "CreateFunctionUrlConfig" | "UpdateFunctionUrlConfig" => {

@@ -22,22 +22,23 @@ use std::sync::Arc;
 
 use stepwire_asl::Timestamp;
 
+pub(crate) use asynchronous::Ended;
 pub use invoked::{Invoked, InvokedBy, Told};
 pub use name::FunctionName;
 pub use record::{
-    AliasRecord, AsyncConfig, CodeRecord, FunctionRecord, Invocation, LayerRecord, LayerUse, RanKey,
-    RanRecord, Runtime, SourceRecord, Write, code,
+    AliasRecord, AsyncConfig, CodeRecord, FunctionRecord, Invocation, LayerRecord, LayerUse,
+    RanKey, RanRecord, Runtime, SourceRecord, Write, code,
 };
 pub(crate) use request::function;
 pub use request::{
     AliasChange, Code, Configuration, Create, InvocationType, Invoke, Permission, Request,
     SourceChange,
 };
-pub(crate) use asynchronous::Ended;
 pub(crate) use source::Batch;
 pub use view::{Found, all, answer, find, named, ran};
 
 use crate::error::ApiError;
+use crate::executions::ExecutionId;
 use crate::record::{Corrupt, Space};
 use crate::settings::Settings;
 
@@ -68,6 +69,8 @@ pub struct Functions {
     /// How many versions layers have had.
     layer_versions: BTreeMap<Arc<str>, u64>,
     pub(crate) sources: BTreeMap<u64, Arc<SourceRecord>>,
+    /// What event source mappings are about. Not durable.
+    sourcing: source::Sources,
     /// What is kept of invocations by tasks, by number: oldest first.
     ran: BTreeMap<u64, RanKey>,
     /// `due` of every pending invocation that has one; derived from `pending`.
@@ -193,9 +196,30 @@ impl Functions {
             || self.layers.values().any(|layer| layer.code.number == code)
     }
 
-    /// When the next pending invocation is to be tried again.
+    /// Keeps what an invocation by a task came to, and lets go of the oldest.
+    pub(crate) fn keep(
+        &mut self,
+        execution: ExecutionId,
+        scheduled: u64,
+        ran: RanRecord,
+        writes: &mut Vec<Write>,
+    ) {
+        let number = self.ran.last_key_value().map_or(1, |(number, _)| number + 1);
+        let key = RanKey { execution, scheduled, number };
+        let log = ran.shortened();
+        self.record(Write::Ran(key, Some(Arc::new(RanRecord { log, ..ran }))), writes);
+        while self.ran.len() > RAN_MAX
+            && let Some((_, oldest)) = self.ran.first_key_value()
+        {
+            let oldest = *oldest;
+            self.record(Write::Ran(oldest, None), writes);
+        }
+    }
+
+    /// When the next pending invocation is to be tried again, or an event source to be looked at.
     pub(crate) fn due(&self) -> Option<Timestamp> {
-        self.deadlines.first().map(|(due, _)| *due)
+        let attempts = self.deadlines.first().map(|(due, _)| *due);
+        attempts.into_iter().chain(self.sources_due()).min()
     }
 
     /// Invocations whose next attempt is due.

@@ -75,7 +75,8 @@ impl FunctionRecord {
 
     /// The log group that its output goes to.
     pub fn log_group(&self) -> Arc<str> {
-        let chosen = self.shown.member("LoggingConfig").and_then(|config| config.member("LogGroup"));
+        let chosen =
+            self.shown.member("LoggingConfig").and_then(|config| config.member("LogGroup"));
         match chosen.and_then(Json::as_str) {
             Some(group) => group.into(),
             None => format!("/aws/lambda/{}", self.name).into(),
@@ -462,8 +463,7 @@ impl RanKey {
     }
 
     fn of(key: &[u8]) -> Option<RanKey> {
-        let number =
-            |at: usize| Some(u64::from_be_bytes(key.get(at..at + 8)?.try_into().ok()?));
+        let number = |at: usize| Some(u64::from_be_bytes(key.get(at..at + 8)?.try_into().ok()?));
         let execution = ExecutionId { machine: number(1)?, number: number(9)? };
         Some(RanKey { execution, scheduled: number(17)?, number: number(25)? })
     }
@@ -492,6 +492,31 @@ pub struct RanRecord {
     pub log: Arc<str>,
 }
 
+/// What is kept of a log with the task that asked for the invocation: so many bytes of its beginning,
+/// and of its end.
+const LOG_KEPT: usize = 8 << 10;
+
+impl RanRecord {
+    /// The beginning and the end of its log.
+    pub(super) fn shortened(&self) -> Arc<str> {
+        let log = &self.log;
+        if log.len() <= 2 * LOG_KEPT {
+            return Arc::clone(log);
+        }
+        let (mut head, mut tail) = (LOG_KEPT, log.len() - LOG_KEPT);
+        while !log.is_char_boundary(head) {
+            head -= 1;
+        }
+        while !log.is_char_boundary(tail) {
+            tail += 1;
+        }
+        let left_out = tail - head;
+        let line =
+            format!("\n[stepwire: {left_out} bytes are left out here; all are in the log group]\n");
+        format!("{}{line}{}", &log[..head], &log[tail..]).into()
+    }
+}
+
 /// What the tasks of an execution came to, in order of their events.
 pub(super) fn ran(
     execution: ExecutionId,
@@ -502,7 +527,8 @@ pub(super) fn ran(
     let entries = read.range(&Range::prefix(&prefix)).into_iter();
     entries
         .map(|(key, value)| {
-            let corrupt = || Corrupt { key: key.clone(), why: "not an invocation's key".to_owned() };
+            let corrupt =
+                || Corrupt { key: key.clone(), why: "not an invocation's key".to_owned() };
             let found = decode(FORMAT, &key, &value)?;
             Ok((RanKey::of(&key).ok_or_else(corrupt)?, found))
         })

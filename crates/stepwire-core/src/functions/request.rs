@@ -8,8 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use stepwire_asl::Json;
 use stepwire_asl::json::Object;
 
-use super::{AsyncConfig, FunctionName};
 use super::record::Runtime;
+use super::{AsyncConfig, FunctionName};
 use crate::error::ApiError;
 use crate::params::Params;
 
@@ -536,7 +536,12 @@ fn nothing_in(value: &Json) -> bool {
     }
 }
 
-pub(super) fn between(params: &Params<'_>, name: &str, min: i64, max: i64) -> Result<Option<u32>, ApiError> {
+pub(super) fn between(
+    params: &Params<'_>,
+    name: &str,
+    min: i64,
+    max: i64,
+) -> Result<Option<u32>, ApiError> {
     let Some(value) = params.optional_int(name)? else { return Ok(None) };
     let constraint = if value < min {
         format!("Member must have value greater than or equal to {min}")

@@ -4,16 +4,100 @@
 //! function at a time. What a batch did not do is received again when its messages are visible again:
 //! so nothing is lost with the node, whose memory alone knows which batches are on their way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use stepwire_asl::Json;
+use stepwire_asl::{Json, Timestamp};
 
-use super::{FunctionName, SourceRecord};
+use super::{FunctionName, Functions, SourceRecord};
 use crate::settings::Settings;
 
 /// Batches that a mapping has with its function at a time, unless it is configured.
 pub(super) const CONCURRENCY: u32 = 5;
+
+/// What mappings are about. Not durable.
+#[derive(Debug, Default)]
+pub(super) struct Sources {
+    /// Those that wait for their queue's answer.
+    polling: BTreeSet<u64>,
+    /// Those that leave their queue alone until then.
+    resting: BTreeMap<u64, Timestamp>,
+    /// What has been received for a batch that is not complete, and when it goes nevertheless.
+    gathering: BTreeMap<u64, (Vec<Json>, Timestamp)>,
+    batches: BTreeMap<u64, Batch>,
+    next: u64,
+}
+
+impl Functions {
+    /// Mappings that may ask their queue now.
+    pub(crate) fn ready_sources(&mut self, now: Timestamp) -> Vec<u64> {
+        let Functions { sources, sourcing, .. } = self;
+        sourcing.resting.retain(|_, until| *until > now);
+        let ready = sources.values().filter(|source| {
+            let number = source.number;
+            let open = sourcing.batches.values().filter(|batch| batch.source == number).count();
+            source.enabled
+                && !sourcing.polling.contains(&number)
+                && !sourcing.resting.contains_key(&number)
+                && open < source.batches_max()
+        });
+        ready.map(|source| source.number).collect()
+    }
+
+    /// A mapping asks its queue; whether it may.
+    pub(crate) fn begin_poll(&mut self, now: Timestamp, number: u64) -> bool {
+        let ready = self.ready_sources(now).contains(&number);
+        ready && self.sourcing.polling.insert(number)
+    }
+
+    /// A queue has answered; a mapping may leave it alone for a while.
+    pub(crate) fn end_poll(&mut self, number: u64, rests_until: Option<Timestamp>) {
+        self.sourcing.polling.remove(&number);
+        if let Some(until) = rests_until {
+            self.sourcing.resting.insert(number, until);
+        }
+    }
+
+    /// Adds messages to the batch of a mapping; whether it is complete.
+    pub(crate) fn gather(
+        &mut self,
+        now: Timestamp,
+        source: &SourceRecord,
+        messages: &[Json],
+    ) -> bool {
+        let until = now.plus_ms(i64::from(source.window_s) * 1_000);
+        let gathering = self.sourcing.gathering.entry(source.number);
+        let (gathered, _) = gathering.or_insert_with(|| (Vec::new(), until));
+        gathered.extend_from_slice(messages);
+        source.window_s == 0 || gathered.len() >= source.batch as usize
+    }
+
+    /// Mappings whose batch goes although it is not complete.
+    pub(crate) fn gathered(&self, now: Timestamp) -> Vec<u64> {
+        let due = self.sourcing.gathering.iter().filter(|(_, (_, until))| *until <= now);
+        due.map(|(number, _)| *number).collect()
+    }
+
+    /// Begins a batch of what a mapping has gathered: its number and messages.
+    pub(crate) fn begin_batch(&mut self, number: u64) -> Option<(u64, Vec<Json>)> {
+        let (messages, _) = self.sourcing.gathering.remove(&number)?;
+        self.sourcing.next += 1;
+        let batch = self.sourcing.next;
+        self.sourcing.batches.insert(batch, Batch::of(number, &messages));
+        Some((batch, messages))
+    }
+
+    /// The function has ended with a batch.
+    pub(crate) fn end_batch(&mut self, number: u64) -> Option<Batch> {
+        self.sourcing.batches.remove(&number)
+    }
+
+    /// When mappings are to be looked at.
+    pub(super) fn sources_due(&self) -> Option<Timestamp> {
+        let gathering = self.sourcing.gathering.values().map(|(_, until)| *until);
+        gathering.chain(self.sourcing.resting.values().copied()).min()
+    }
+}
 
 /// Messages that are with a function.
 #[derive(Debug)]

@@ -6,15 +6,15 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use stepwire_asl::{Json, Timestamp};
 
-use super::name::LATEST;
 use super::more::{qualifier, tags_of};
+use super::name::LATEST;
 use super::record;
 use super::{
-    AliasRecord, AsyncConfig, FunctionName, FunctionRecord, LayerRecord, RanKey, RanRecord, Request,
-    SourceRecord,
+    AliasRecord, AsyncConfig, FunctionName, FunctionRecord, LayerRecord, RanKey, RanRecord,
+    Request, SourceRecord,
 };
-use crate::executions::ExecutionId;
 use crate::error::ApiError;
+use crate::executions::ExecutionId;
 use crate::executions::derived_uuid;
 use crate::read::Read;
 use crate::record::Corrupt;
@@ -41,10 +41,7 @@ pub fn named(name: &str, read: &dyn Read) -> Result<Option<FunctionRecord>, Corr
 
 /// What the invocations by an execution's tasks came to, as far as that is kept; in order of their
 /// `TaskScheduled` events.
-pub fn ran(
-    execution: ExecutionId,
-    read: &dyn Read,
-) -> Result<Vec<(RanKey, RanRecord)>, Corrupt> {
+pub fn ran(execution: ExecutionId, read: &dyn Read) -> Result<Vec<(RanKey, RanRecord)>, Corrupt> {
     record::ran(execution, read)
 }
 
@@ -268,6 +265,15 @@ pub fn find(
     Ok(Found { record: found.ok_or_else(|| name.not_found(settings))?, reserved })
 }
 
+fn decimal(number: f64) -> Json {
+    Json::parse(&number.to_string()).unwrap_or_default()
+}
+
+/// A time as seconds since the epoch.
+fn seconds(at: Timestamp) -> Json {
+    decimal(at.0 as f64 / 1_000.0)
+}
+
 /// How much concurrency is reserved.
 pub(super) fn reserved(reserved: Option<u32>) -> Json {
     let members = reserved.map(|n| ("ReservedConcurrentExecutions", Json::from(i64::from(n))));
@@ -301,7 +307,7 @@ pub(super) fn alias(alias: &AliasRecord, settings: &Settings) -> Json {
         ("RevisionId", alias_revision(alias, settings).into()),
     ];
     if let Some((version, share)) = alias.other {
-        let weight = Json::from(f64::from(share) / 1_000_000.0);
+        let weight = decimal(f64::from(share) / 1_000_000.0);
         let weights = Json::object([(version_shown(version), weight)]);
         members.push(("RoutingConfig", Json::object([("AdditionalVersionWeights", weights)])));
     }
@@ -339,10 +345,8 @@ pub(super) fn layer(layer: &LayerRecord, settings: &Settings) -> Json {
 }
 
 pub(super) fn no_async(function: &FunctionName, settings: &Settings) -> ApiError {
-    let message = format!(
-        "The function {} doesn't have an EventInvokeConfig",
-        function.arn(settings)
-    );
+    let message =
+        format!("The function {} doesn't have an EventInvokeConfig", function.arn(settings));
     ApiError::new("ResourceNotFoundException", message)
 }
 
@@ -357,10 +361,7 @@ pub(super) fn async_config(
         let arn = arn.as_ref().map(|arn| ("Destination", Json::String(Arc::clone(arn))));
         Json::object(arn)
     };
-    let mut members = vec![
-        ("LastModified", Json::from(config.modified.0 as f64 / 1_000.0)),
-        ("FunctionArn", arn.into()),
-    ];
+    let mut members = vec![("LastModified", seconds(config.modified)), ("FunctionArn", arn.into())];
     members.extend(config.retries.map(|n| ("MaximumRetryAttempts", i64::from(n).into())));
     members.extend(config.age_s.map(|n| ("MaximumEventAgeInSeconds", i64::from(n).into())));
     let destinations = [
@@ -383,7 +384,7 @@ pub(super) fn source(source: &SourceRecord, state: &str, settings: &Settings) ->
         ("MaximumBatchingWindowInSeconds", i64::from(source.window_s).into()),
         ("EventSourceArn", Json::String(Arc::clone(&source.queue))),
         ("FunctionArn", arn.into()),
-        ("LastModified", Json::from(source.modified.0 as f64 / 1_000.0)),
+        ("LastModified", seconds(source.modified)),
         ("State", state.into()),
         ("StateTransitionReason", "USER_INITIATED".into()),
         ("FunctionResponseTypes", Json::array(types)),
@@ -393,7 +394,7 @@ pub(super) fn source(source: &SourceRecord, state: &str, settings: &Settings) ->
         ),
     ];
     if let Some(concurrency) = source.concurrency {
-        let scaling = Json::object([("MaximumConcurrency", i64::from(concurrency))]);
+        let scaling = Json::object([("MaximumConcurrency", Json::from(i64::from(concurrency)))]);
         members.push(("ScalingConfig", scaling));
     }
     Json::object(members)

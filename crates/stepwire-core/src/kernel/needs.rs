@@ -34,6 +34,7 @@ impl Kernel {
             | Input::Delivered { .. }
             | Input::Gone(_)
             | Input::ItemsRead { .. }
+            | Input::FunctionTold(_)
             | Input::Indexing => {}
             Input::Unheard(answer) => self.touch_unheard(answer, reads),
             Input::MapRun(number) => {
@@ -43,7 +44,7 @@ impl Kernel {
             Input::TaskReturned { execution, .. } => self.executions.touch(*execution, reads),
             Input::FunctionReturned { caller, .. } => match caller {
                 InvokedBy::Task { execution, .. } => self.executions.touch(*execution, reads),
-                InvokedBy::Event(_) | InvokedBy::Rule { .. } => {}
+                InvokedBy::Event(_) | InvokedBy::Source(_) | InvokedBy::Rule { .. } => {}
             },
             Input::Follow(follow) => match follow {
                 Follow::Perform { request, execution, .. } => {
@@ -79,6 +80,12 @@ impl Kernel {
                 Follow::Sweep(now) => {
                     self.executions.prefetch_sweep(*now, &self.settings, reads);
                 }
+                Follow::Poll(source) => {
+                    if let Some(queue) = self.queue_of_source(*source) {
+                        self.queues.prefetch(queue, reads);
+                    }
+                }
+                Follow::Sourced(..) => {}
                 Follow::Receive(queue) => self.queues.prefetch(*queue, reads),
                 Follow::RedriveMapRun { execution, .. } => {
                     Executions::touch_map_runs_of(*execution, reads);
@@ -110,6 +117,7 @@ impl Kernel {
                 }
             }
             Request::Metrics(request) => Metrics::prefetch(request, reads),
+            Request::Functions(request) => super::functions::prefetch(request, reads),
             // What these change is in memory whole.
             Request::Registry(_)
             | Request::Rules(_)
@@ -120,8 +128,7 @@ impl Kernel {
             | Request::Queues(_)
             | Request::Topics(_)
             | Request::Events(_)
-            | Request::Alarms(_)
-            | Request::Functions(_) => {}
+            | Request::Alarms(_) => {}
         }
     }
 }

@@ -25,6 +25,21 @@ pub struct Confinement {
     pub landlock: bool,
 }
 
+/// The user and group that `text` names: `UID:GID`, or a name of `/etc/passwd`.
+pub fn user(text: &str) -> Result<(u32, u32), String> {
+    let numbers = text.split_once(':').map(|(user, group)| (user.parse(), group.parse()));
+    if let Some((Ok(user), Ok(group))) = numbers {
+        return Ok((user, group));
+    }
+    let users = std::fs::read_to_string("/etc/passwd").map_err(|error| error.to_string())?;
+    let found = users.lines().find_map(|line| {
+        let parts: Vec<&str> = line.split(':').collect();
+        let named = parts.first() == Some(&text) || parts.get(2) == Some(&text);
+        named.then(|| Some((parts.get(2)?.parse().ok()?, parts.get(3)?.parse().ok()?)))?
+    });
+    found.ok_or_else(|| format!("there is no user `{text}` in /etc/passwd (UID:GID works as well)"))
+}
+
 /// What an attendant is told.
 #[derive(Serialize, Deserialize, Default)]
 struct Words {
@@ -58,7 +73,17 @@ impl Confinement {
 
 /// What every program needs of the system.
 const SYSTEM: [&str; 12] = [
-    "/bin", "/etc", "/lib", "/lib64", "/sbin", "/usr", "/opt", "/dev", "/proc", "/sys", "/run/systemd/resolve",
+    "/bin",
+    "/etc",
+    "/lib",
+    "/lib64",
+    "/sbin",
+    "/usr",
+    "/opt",
+    "/dev",
+    "/proc",
+    "/sys",
+    "/run/systemd/resolve",
     "/nix/store",
 ];
 

@@ -107,7 +107,9 @@ impl CodeStore {
                     let archive = taken(&layer.code)?;
                     archive::unpack_over(&archive, &code.layers).map_err(|why| why.to_string())?;
                 }
-                open_to_all(Some(&code.folder).filter(|_| record.code.folder.is_none()).map(|f| &**f));
+                open_to_all(
+                    Some(&code.folder).filter(|_| record.code.folder.is_none()).map(|f| &**f),
+                );
                 open_to_all(Some(&code.layers));
                 Ok::<_, String>(Arc::new(code))
             }

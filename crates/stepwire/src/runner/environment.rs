@@ -9,6 +9,7 @@ use std::path::Path;
 use stepwire_core::functions::Runtime;
 
 use super::process::Launch;
+use crate::capture;
 
 /// Variables by name. Those of the function itself go over ours, except where both have something to
 /// say: `NODE_OPTIONS`, and the paths on which things are looked for.
@@ -25,10 +26,7 @@ pub(super) fn of(
     let mut found: BTreeMap<String, String> = BTreeMap::new();
     let mut set = |name: &str, value: String| found.insert(name.to_owned(), value);
     set("PATH", format!("/usr/local/bin:/usr/bin:/bin:{layers}/bin"));
-    set(
-        "LD_LIBRARY_PATH",
-        format!("/lib64:/usr/lib64:{code}:{code}/lib:{layers}/lib"),
-    );
+    set("LD_LIBRARY_PATH", format!("/lib64:/usr/lib64:{code}:{code}/lib:{layers}/lib"));
     set("LANG", "en_US.UTF-8".to_owned());
     set("TZ", ":UTC".to_owned());
     set("HOME", scratch.clone());
@@ -43,10 +41,8 @@ pub(super) fn of(
             set("NODE_PATH", places);
         }
         Runtime::Python => {
-            let places = format!(
-                "{layers}/python/lib/{}/site-packages:{layers}/python",
-                record.runtime
-            );
+            let places =
+                format!("{layers}/python/lib/{}/site-packages:{layers}/python", record.runtime);
             set("PYTHONPATH", places);
         }
         Runtime::Provided => {}
@@ -69,12 +65,19 @@ pub(super) fn of(
     ] {
         set(name, value);
     }
-    for (name, value) in launch.about.environment.iter().chain(&launch.own) {
-        found.insert(name.clone(), value.clone());
-    }
     for (name, value) in &record.environment {
         let ours = found.remove(&**name);
         found.insert(name.to_string(), merged(name, ours.as_deref(), value));
+    }
+    let Some(reach) = &launch.about.reach else { return found };
+    let theirs = |name: &str| found.get(name).cloned();
+    let captured = capture::environment(reach, &theirs);
+    for (name, value) in captured.into_iter().chain(launch.own.iter().cloned()) {
+        // What it has taken in of theirs is added to; else theirs stays.
+        let adds = ["NODE_OPTIONS", "PYTHONPATH", "NO_PROXY", "no_proxy", "NODE_EXTRA_CA_CERTS"];
+        if adds.contains(&name.as_str()) || !record.environment.contains_key(name.as_str()) {
+            found.insert(name, value);
+        }
     }
     found
 }
@@ -82,7 +85,6 @@ pub(super) fn of(
 /// A variable of which both have something to say.
 fn merged(name: &str, ours: Option<&str>, theirs: &str) -> String {
     match (name, ours) {
-        ("NODE_OPTIONS", Some(ours)) => format!("{ours} {theirs}"),
         ("NODE_PATH" | "PYTHONPATH" | "PATH" | "LD_LIBRARY_PATH", Some(ours)) => {
             let ours = ours.split(':').filter(|place| !theirs.split(':').any(|at| at == *place));
             std::iter::once(theirs).chain(ours).collect::<Vec<_>>().join(":")
@@ -98,7 +100,6 @@ mod tests {
     #[test]
     fn a_functions_own_variables_go_first_and_ours_stay() {
         assert_eq!(merged("A", Some("1"), "2"), "2");
-        assert_eq!(merged("NODE_OPTIONS", Some("--require a"), "--trace"), "--require a --trace");
         assert_eq!(merged("PATH", Some("/bin:/x"), "/y:/bin"), "/y:/bin:/x");
     }
 }

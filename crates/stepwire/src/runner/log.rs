@@ -33,20 +33,20 @@ impl Log {
             let (mut out_open, mut err_open) = (true, true);
             loop {
                 // What has been written comes before whoever asks for it, unless there is no end of it.
-                let flooded = kept.dropped > 0;
+                if kept.dropped > 0
+                    && let Ok(asking) = asked.try_recv()
+                {
+                    drop(asking.send(kept.take()));
+                }
                 tokio::select! {
                     biased;
-                    asking = asked.recv(), if flooded => match asking {
-                        Some(asking) => drop(asking.send(kept.take())),
-                        None => return,
-                    },
                     read = out.read(&mut out_piece), if out_open => {
                         out_open = kept.add(&out_piece, read);
                     }
                     read = err.read(&mut err_piece), if err_open => {
                         err_open = kept.add(&err_piece, read);
                     }
-                    asking = asked.recv(), if !flooded => match asking {
+                    asking = asked.recv() => match asking {
                         Some(asking) => drop(asking.send(kept.take())),
                         None => return,
                     },
@@ -130,7 +130,9 @@ mod tests {
         let text = String::from_utf8(kept.take()).unwrap_or_default();
         assert!(text.starts_with("firstx") && text.ends_with("xlast"));
         let left_out = 5 + 4 + 1_000 * piece.len() - HEAD_MAX - TAIL_MAX;
-        assert!(text.contains(&format!("[stepwire: {left_out} bytes of output are left out here]")));
+        assert!(
+            text.contains(&format!("[stepwire: {left_out} bytes of output are left out here]"))
+        );
         assert!(text.len() < HEAD_MAX + TAIL_MAX + 100);
         assert!(kept.take().is_empty());
     }

@@ -39,18 +39,18 @@ use self::spawner::Spawner;
 use crate::files;
 
 pub use self::archive::{Refused, check};
-pub use self::attend::Confinement;
+pub use self::attend::{Confinement, user};
 
 /// How long it may take until a process for which nobody waits is started at all.
 const PREWARM_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What a node's functions are told about it, and what they may take.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct About {
     /// AWS region.
     pub region: String,
-    /// What every function is told besides its own variables, such as where the node's API is.
-    pub environment: Vec<(String, String)>,
+    /// How functions reach the node.
+    pub reach: Option<crate::capture::Reach>,
     /// The `stepwire` program.
     pub program: PathBuf,
     /// Most processes of one function without reserved concurrency.

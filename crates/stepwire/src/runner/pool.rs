@@ -431,12 +431,7 @@ impl Inner {
         (started, began.elapsed())
     }
 
-    fn started(
-        this: &Arc<Inner>,
-        key: Key,
-        started: Result<Process, Unusable>,
-        took: Duration,
-    ) {
+    fn started(this: &Arc<Inner>, key: Key, started: Result<Process, Unusable>, took: Duration) {
         let mut state = this.pools.state();
         let Some(pool) = state.pools.get_mut(&key) else { return };
         pool.starting -= 1;
@@ -508,7 +503,10 @@ impl Inner {
     }
 
     /// Has one process be ready for whoever comes first, unless there is one.
-    pub(super) async fn prewarm(this: &Arc<Inner>, record: Arc<FunctionRecord>) -> Result<(), String> {
+    pub(super) async fn prewarm(
+        this: &Arc<Inner>,
+        record: Arc<FunctionRecord>,
+    ) -> Result<(), String> {
         let Ok(_one) = this.pools.prewarms.acquire().await else { return Ok(()) };
         let Ok(turn) = this.pools.starts.acquire().await else { return Ok(()) };
         let key = key(&record);

@@ -103,7 +103,9 @@ impl Unusable {
     pub(super) fn payload(&self, id: &str) -> String {
         match &self.why {
             Why::Told(text) => text.to_string(),
-            Why::Ours { kind, message } => error(kind, &format!("RequestId: {id} Error: {message}")),
+            Why::Ours { kind, message } => {
+                error(kind, &format!("RequestId: {id} Error: {message}"))
+            }
         }
     }
 
@@ -329,7 +331,8 @@ impl Process {
                 return ("Runtime.OutOfMemory", message);
             }
             Some(Excess::Processes) => {
-                let message = "Runtime exited with error: it had more than 1024 processes and threads";
+                let message =
+                    "Runtime exited with error: it had more than 1024 processes and threads";
                 return ("Runtime.ExitError", message.to_owned());
             }
             None => {}
