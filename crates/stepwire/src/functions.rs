@@ -100,8 +100,8 @@ impl Functions {
         });
         let stopped = |_| ApiError::new("ServiceException", "the function was stopped");
         let (invoked, told, inputs) = running.await.map_err(stopped)??;
-        // Not waited for: whoever called has the answer before the log is durable.
-        tokio::spawn(async move { inputs.send(Input::FunctionTold(Box::new(told))).await });
+        // On its way before the answer is; durable with it, or soon after.
+        inputs.send(Input::FunctionTold(Box::new(told))).await;
         Ok(invoked)
     }
 
