@@ -149,6 +149,16 @@ pub enum Space {
     Parameter = 0x91,
     /// Versions of SSM parameters.
     ParameterVersion = 0x92,
+    /// What invocations by tasks came to.
+    InvocationOf = 0x83,
+    /// Published versions of functions.
+    FunctionVersion = 0x85,
+    /// Aliases of functions.
+    FunctionAlias = 0x86,
+    /// Versions of layers.
+    Layer = 0x87,
+    /// Event source mappings.
+    EventSource = 0x88,
 }
 
 /// Builds a [`Key`].

@@ -28,6 +28,7 @@ use stepwire_core::iam::Session;
 use stepwire_core::{ApiError, metrics, queues};
 
 use crate::access_key::AccessKey;
+use crate::function_key;
 use crate::node::Node;
 
 const AWS_JSON: &str = "application/x-amz-json-1.0";
@@ -38,7 +39,8 @@ const LAMBDA_BODY_MAX: usize = 70 << 20;
 
 /// Longest body that a request for `path` may have, bytes.
 pub(crate) fn body_max(path: &str) -> usize {
-    if path.starts_with("/2015-03-31/functions") { LAMBDA_BODY_MAX } else { BODY_MAX }
+    let archives = ["/2015-03-31/functions", "/2018-10-31/layers"];
+    if archives.iter().any(|begin| path.starts_with(begin)) { LAMBDA_BODY_MAX } else { BODY_MAX }
 }
 
 /// How a service speaks.
@@ -63,6 +65,11 @@ pub(crate) async fn answer(
     parts: &Parts,
     body: Bytes,
 ) -> Response {
+    let function = keys.and_then(|_| {
+        let id = Signature::read(&parts.headers).ok()?.key;
+        function_key::asked(node, parts, &id)
+    });
+    let keys = keys.map(|keys| function.as_ref().unwrap_or(keys));
     let Signer { signature, session } = match signed(node, keys, parts, &body) {
         Ok(signer) => signer,
         Err(error) => return refused_unsigned(parts, &error),
