@@ -208,6 +208,7 @@ impl Kernel {
         }
         self.objects.resume_numbers(read)?;
         self.queues.resume();
+        self.tables.resume(read);
         self.executions.resume_numbers(read)
     }
 
@@ -261,8 +262,9 @@ impl Kernel {
         let rules = [self.jobs.due(), self.destinations.due()];
         let retention_seconds = self.settings.quotas.metric_retention_seconds;
         let monitoring = [self.metrics.due(retention_seconds), self.alarms.due()];
-        let broker = self.broker.due();
-        let all = [broker, executions, answers, functions, queues, sweep, logs, trials, groups];
+        let (broker, tables) = (self.broker.due(), self.tables.due());
+        let all =
+            [broker, tables, executions, answers, functions, queues, sweep, logs, trials, groups];
         rules.into_iter().chain(monitoring).chain(all).flatten().min()
     }
 
@@ -449,6 +451,11 @@ impl Kernel {
             Follow::Measure(points) => self.measure(points, reads, step),
             Follow::Watch(now, names) => self.watch(now, &names, reads, step),
             Follow::TidyMetrics(now) => self.tidy_metrics(now, reads, step),
+            Follow::TidyTables(now) => {
+                let mut writes = Vec::new();
+                self.tables.tidy(now, reads, &mut writes);
+                step.writes.extend(writes.into_iter().map(Write::Tables));
+            }
             Follow::Sweep(now) => {
                 let ran = self.executions.sweep(now, &self.settings, reads);
                 step.writes.extend(ran.writes.into_iter().map(Write::Executions));
@@ -636,6 +643,9 @@ impl Kernel {
         }
         if is_due(self.metrics.due(self.settings.quotas.metric_retention_seconds)) {
             step.then.push(Input::Follow(Follow::TidyMetrics(now)));
+        }
+        if is_due(self.tables.due()) {
+            step.then.push(Input::Follow(Follow::TidyTables(now)));
         }
     }
 

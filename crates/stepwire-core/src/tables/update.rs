@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::expression::{Action, Amount, Element, Path, Source, Update};
+use super::index::By;
 use super::number::{Number, NumberError};
 use super::table::Table;
 use super::validation;
@@ -32,7 +33,7 @@ pub(super) fn updated(
                 path.root
             )));
         }
-        match effect(action, before)? {
+        match effect(action, before).map_err(|error| update.says(error))? {
             Effect::Set(value) => sets.push((path, value)),
             Effect::Remove => removals.push(path),
             Effect::Nothing => {}
@@ -51,7 +52,18 @@ pub(super) fn updated(
     if deep.map(nesting).any(|levels| levels > NESTING_MAX) {
         return Err(validation("Nesting Levels have exceeded supported limits"));
     }
+    table.check_index_keys(&after, By::Update)?;
     Ok(after)
+}
+
+impl Update {
+    /// The error as AWS says it of an update of this kind.
+    fn says(&self, error: ApiError) -> ApiError {
+        if self.is_legacy && error.message == WRONG_TYPE {
+            return validation("Type mismatch for attribute to update");
+        }
+        error
+    }
 }
 
 /// What an action does to its path.
@@ -76,8 +88,10 @@ fn effect(action: &Action, before: &Attributes) -> Result<Effect, ApiError> {
     })
 }
 
+const WRONG_TYPE: &str = "An operand in the update expression has an incorrect data type";
+
 fn wrong_type() -> ApiError {
-    validation("An operand in the update expression has an incorrect data type")
+    validation(WRONG_TYPE)
 }
 
 fn amount_of(amount: &Amount, before: &Attributes) -> Result<Value, ApiError> {
@@ -124,6 +138,10 @@ fn added(old: &Value, more: &Value) -> Result<Value, ApiError> {
         (Value::Ss(old), Value::Ss(more)) => Ok(Value::Ss(union(old, more))),
         (Value::Ns(old), Value::Ns(more)) => Ok(Value::Ns(union(old, more))),
         (Value::Bs(old), Value::Bs(more)) => Ok(Value::Bs(union(old, more))),
+        // Only `AttributeUpdates` can ask for it.
+        (Value::L(old), Value::L(more)) => {
+            Ok(Value::L(Arc::new(old.iter().chain(more.iter()).cloned().collect())))
+        }
         _ => Err(wrong_type()),
     }
 }

@@ -169,7 +169,7 @@ fn size(value: &Value) -> Option<usize> {
 }
 
 /// How two values of one type that has an order compare.
-fn order(left: &Value, right: &Value) -> Option<Ordering> {
+pub(crate) fn order(left: &Value, right: &Value) -> Option<Ordering> {
     match (left, right) {
         (Value::S(left), Value::S(right)) => Some(left.as_bytes().cmp(right.as_bytes())),
         (Value::N(left), Value::N(right)) => Some(left.cmp(right)),

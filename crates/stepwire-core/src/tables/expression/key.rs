@@ -6,7 +6,7 @@ use super::condition::{Comparator, Condition, Operand};
 use super::path::Path;
 use super::{Kind, Placeholders};
 use crate::error::ApiError;
-use crate::tables::table::{KeyAttribute, Table};
+use crate::tables::table::KeyAttribute;
 use crate::tables::validation;
 use crate::tables::value::Value;
 
@@ -61,25 +61,32 @@ impl KeyCondition {
         Ok(KeyCondition(conditions))
     }
 
-    /// The partition key value, and the condition on the sort key if there is one.
+    /// These conditions, each on another attribute.
+    pub(crate) fn of(conditions: Vec<(Arc<str>, SortCondition)>) -> Self {
+        KeyCondition(conditions)
+    }
+
+    /// The partition key value, and the condition on the sort key if there is one, of a table or an
+    /// index of these keys.
     pub(crate) fn resolve(
         &self,
-        table: &Table,
+        partition_key: &KeyAttribute,
+        sort_key: Option<&KeyAttribute>,
     ) -> Result<(&Value, Option<&SortCondition>), ApiError> {
         let on = |key: &KeyAttribute| self.0.iter().find(|(name, _)| *name == key.name);
         let missed = |key: &KeyAttribute| {
             validation(format!("Query condition missed key schema element: {}", key.name))
         };
-        let (_, partition) = on(&table.partition).ok_or_else(|| missed(&table.partition))?;
+        let (_, partition) = on(partition_key).ok_or_else(|| missed(partition_key))?;
         let SortCondition::Equal(partition) = partition else {
             return Err(validation("Query key condition not supported"));
         };
-        let sort = match (&table.sort, self.0.len()) {
+        let sort = match (sort_key, self.0.len()) {
             (_, 1) => None,
             (Some(key), _) => Some((key, &on(key).ok_or_else(|| missed(key))?.1)),
             (None, _) => return Err(validation("Query key condition not supported")),
         };
-        fits(&table.partition, partition)?;
+        fits(partition_key, partition)?;
         for (key, value) in sort.iter().flat_map(|(key, sort)| sort.values().map(|v| (*key, v))) {
             fits(key, value)?;
         }

@@ -63,26 +63,35 @@ impl Placeholders {
         Ok(value.clone())
     }
 
-    /// Refuses placeholders that no expression used, or that nothing could use.
-    pub(crate) fn finish(self, expressions: &[Kind], any: bool) -> Result<(), ApiError> {
+    /// Refuses placeholders where there is no expression that could use them.
+    pub(crate) fn usable(&self, expressions: &[Kind], any: bool) -> Result<(), ApiError> {
+        if any {
+            return Ok(());
+        }
+        if !self.names.is_empty() {
+            return Err(validation(
+                "ExpressionAttributeNames can only be specified when using expressions",
+            ));
+        }
+        if self.values.is_empty() {
+            return Ok(());
+        }
+        let could = expressions.iter().filter(|kind| **kind != Kind::Projection);
+        let could: Vec<&str> = could.map(|kind| kind.name()).collect();
+        Err(validation(format!(
+            "ExpressionAttributeValues can only be specified when using expressions: {} {} null",
+            could.join(" and "),
+            if could.len() > 1 { "are" } else { "is" }
+        )))
+    }
+
+    /// Refuses placeholders that no expression used.
+    pub(crate) fn finish(self) -> Result<(), ApiError> {
         let unused = |keys: Vec<&Arc<str>>| {
             let unused: Vec<&str> =
                 keys.into_iter().filter(|k| !self.used.contains(*k)).map(|k| &**k).collect();
             (!unused.is_empty()).then(|| unused.join(", "))
         };
-        let could = |kind: &&Kind| **kind != Kind::Projection;
-        if !any && !self.names.is_empty() {
-            return Err(validation(
-                "ExpressionAttributeNames can only be specified when using expressions",
-            ));
-        }
-        if !any && !self.values.is_empty() {
-            let names: Vec<_> = expressions.iter().filter(could).map(|kind| kind.name()).collect();
-            return Err(validation(format!(
-                "ExpressionAttributeValues can only be specified when using expressions: {} is null",
-                names.join(" and ")
-            )));
-        }
         if let Some(keys) = unused(self.names.keys().collect()) {
             return Err(validation(format!(
                 "Value provided in ExpressionAttributeNames unused in expressions: keys: {{{keys}}}"

@@ -13,6 +13,8 @@ pub(crate) struct Update {
     pub(crate) actions: Vec<Action>,
     /// All that the actions change.
     pub(crate) touched: Projection,
+    /// Whether it was written without an expression: then AWS says other things of it.
+    pub(crate) is_legacy: bool,
 }
 
 /// One change.
@@ -80,7 +82,13 @@ impl Update {
             }
         }
         let touched = Projection::of(Kind::Update, actions.iter().map(Action::path))?;
-        Ok(Update { actions, touched })
+        Ok(Update { actions, touched, is_legacy: false })
+    }
+
+    /// The update that `AttributeUpdates` writes.
+    pub(crate) fn legacy(actions: Vec<Action>) -> Result<Update, ApiError> {
+        let touched = Projection::of(Kind::Update, actions.iter().map(Action::path))?;
+        Ok(Update { actions, touched, is_legacy: true })
     }
 
     /// Whether it only takes away: then an item that is not there stays away.
