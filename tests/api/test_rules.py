@@ -119,7 +119,7 @@ def test_a_bad_statement_is_refused_with_its_place(node, name, sql, place):
         ({"republish": {"topic": "${a", "roleArn": ROLE}}, "not closed"),
         ({"republish": {"topic": "a", "roleArn": ROLE, "qos": 2}}, "`qos`"),
         ({"republish": {"topic": "a", "roleArn": ROLE, "headers": {"messageExpiry": "a"}}}, "`a`"),
-        ({"republish": {"topic": "$$aws/things/a/shadow/update", "roleArn": ROLE}}, "reserved topic"),
+        ({"republish": {"topic": "$$aws/things/a/shadow/update/delta", "roleArn": ROLE}}, "reserved topic"),
         ({"stepFunctions": {"stateMachineName": "a", "roleArn": ROLE, "executionNamePrefix": "a/b"}},
          "`executionNamePrefix`"),
         ({}, "exactly one member"),

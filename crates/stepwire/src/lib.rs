@@ -9,6 +9,7 @@ pub mod access_key;
 mod api;
 mod aws_task;
 pub mod ca;
+pub mod capture;
 pub mod cli;
 pub mod clock;
 pub mod config;

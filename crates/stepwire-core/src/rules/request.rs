@@ -213,12 +213,8 @@ pub(super) fn statement(payload: &Json) -> Result<Statement, ApiError> {
         Some(name) => Version::named(name)
             .ok_or_else(|| params.invalid("awsIotSqlVersion", &format!("`{name}` is not known")))?,
     };
-    let statement = Statement::parse(params.text("sql")?, version)
-        .map_err(|error| ApiError::new("SqlParseException", error.to_string()))?;
-    if statement.asks().shadow {
-        return Err(ApiError::new("SqlParseException", template::NO_SHADOWS));
-    }
-    Ok(statement)
+    Statement::parse(params.text("sql")?, version)
+        .map_err(|error| ApiError::new("SqlParseException", error.to_string()))
 }
 
 /// The parts of a `topicRulePayload`. Everything that cannot be run is refused here, by name.

@@ -126,8 +126,6 @@ impl Outside for Nobody {
 pub struct Asks {
     /// What this node keeps itself: objects, items, things, shadows.
     pub local: bool,
-    /// Shadows among that.
-    pub shadow: bool,
     /// Functions, which take their time.
     pub lambda: bool,
 }
@@ -141,11 +139,7 @@ impl Asks {
     /// Whom either asks.
     #[must_use]
     pub fn and(self, other: Asks) -> Asks {
-        Asks {
-            local: self.local || other.local,
-            shadow: self.shadow || other.shadow,
-            lambda: self.lambda || other.lambda,
-        }
+        Asks { local: self.local || other.local, lambda: self.lambda || other.lambda }
     }
 
     /// Whom these expressions ask.
@@ -164,8 +158,9 @@ impl Asks {
     fn of_call(function: &str, arguments: usize) -> Asks {
         match function {
             "aws_lambda" => Asks { lambda: true, ..Asks::default() },
-            "get_dynamodb" | "get_registry_data" => Asks { local: true, ..Asks::default() },
-            "get_thing_shadow" => Asks { local: true, shadow: true, ..Asks::default() },
+            "get_dynamodb" | "get_registry_data" | "get_thing_shadow" => {
+                Asks { local: true, ..Asks::default() }
+            }
             // With a descriptor set, which is an object.
             "decode" if arguments > 2 => Asks { local: true, ..Asks::default() },
             _ => Asks::default(),
