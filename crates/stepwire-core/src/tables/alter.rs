@@ -50,7 +50,7 @@ const REGIONS: &str = "there are no other regions to replicate to";
 
 impl UpdateTable {
     pub(super) fn parse(params: Params<'_>) -> Result<UpdateTable, ApiError> {
-        let table = TableName::required(params)?;
+        let table = TableName::of_table(params)?;
         schema::no_stream(params)?;
         refuse(
             params,
@@ -342,7 +342,7 @@ pub struct UpdateTimeToLive {
 impl UpdateTimeToLive {
     pub(super) fn parse(params: Params<'_>) -> Result<UpdateTimeToLive, ApiError> {
         params.only(&["TableName", "TimeToLiveSpecification"])?;
-        let table = TableName::required(params)?;
+        let table = TableName::of_table(params)?;
         let specification = required(params, "TimeToLiveSpecification", Some)?;
         let specification = Params::new(specification, "ValidationException");
         specification.only(&["Enabled", "AttributeName"])?;
@@ -431,16 +431,18 @@ pub struct Tagging {
 impl Tagging {
     pub(super) fn parse_tag(params: Params<'_>) -> Result<Tagging, ApiError> {
         params.only(&["ResourceArn", "Tags"])?;
+        let table = resource(params)?;
         required(params, "Tags", Some)?;
         let set = schema::tags(params)?;
         if set.is_empty() {
             return Err(validation("Atleast one Tag needs to be provided as Input."));
         }
-        Ok(Tagging { table: resource(params)?, set, removed: Vec::new() })
+        Ok(Tagging { table, set, removed: Vec::new() })
     }
 
     pub(super) fn parse_untag(params: Params<'_>) -> Result<Tagging, ApiError> {
         params.only(&["ResourceArn", "TagKeys"])?;
+        let table = resource(params)?;
         let keys = required(params, "TagKeys", Json::as_array)?;
         if keys.is_empty() {
             return Err(validation("Atleast one Tag Key needs to be provided as Input."));
@@ -450,13 +452,15 @@ impl Tagging {
             _ => Err(serialization("TagKeys", "a list of strings")),
         };
         let removed = keys.iter().map(key).collect::<Result<_, _>>()?;
-        Ok(Tagging { table: resource(params)?, set: Vec::new(), removed })
+        Ok(Tagging { table, set: Vec::new(), removed })
     }
 }
 
 /// The table whose ARN `ResourceArn` is.
 pub(super) fn resource(params: Params<'_>) -> Result<TableName, ApiError> {
-    let arn = required(params, "ResourceArn", Json::as_str)?;
+    let Some(arn) = params.optional_text("ResourceArn")? else {
+        return Err(validation("Invalid TableArn"));
+    };
     if !arn.starts_with("arn:") || !arn.contains(":table/") {
         return Err(validation(format!(
             "Invalid TableArn: Invalid ResourceArn provided as input {arn}"
@@ -495,7 +499,7 @@ impl Tables {
 /// UpdateContinuousBackups: only what changes nothing.
 pub(super) fn parse_backups(params: Params<'_>) -> Result<TableName, ApiError> {
     params.only(&["TableName", "PointInTimeRecoverySpecification"])?;
-    let table = TableName::required(params)?;
+    let table = TableName::of_table(params)?;
     let specification = required(params, "PointInTimeRecoverySpecification", Some)?;
     let specification = Params::new(specification, "ValidationException");
     specification.only(&["PointInTimeRecoveryEnabled", "RecoveryPeriodInDays"])?;

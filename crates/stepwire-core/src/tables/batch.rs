@@ -7,7 +7,7 @@ use stepwire_asl::Json;
 use stepwire_asl::json::Object;
 
 use super::capacity::{Consumed, Report, read_half_units};
-use super::change::ITEM_MAX;
+use super::change::{ITEM_MAX, TOO_LARGE};
 use super::derive::Old;
 use super::expression::{Kind, Placeholders, Projection};
 use super::index::By;
@@ -144,9 +144,14 @@ impl Gets {
             let constraint = "Member must have length greater than or equal to 1";
             return Err(constraint_error(Some("[]"), &name, constraint));
         }
+        if keys.len() > GETS_MAX {
+            let name = format!("requestItems.{written}.member.keys");
+            let constraint = format!("Member must have length less than or equal to {GETS_MAX}");
+            return Err(constraint_error(Some("[…]"), &name, &constraint));
+        }
+        Placeholders::usable(params, &[Kind::Projection])?;
         let mut placeholders = Placeholders::parse(params.get("ExpressionAttributeNames"), None)?;
         let text = params.optional_text("ProjectionExpression")?;
-        placeholders.usable(&[Kind::Projection], text.is_some())?;
         let projection = text.map(|text| Projection::parse(text, &mut placeholders)).transpose()?;
         placeholders.finish()?;
         let projection = match projection {
@@ -203,6 +208,13 @@ impl BatchWrite {
                 let constraint = "Member must have length greater than or equal to 1";
                 return Err(constraint_error(Some("[]"), &name, constraint));
             }
+            if requests.len() > WRITES_MAX {
+                let constraint = format!(
+                    "Map value must satisfy constraint: [Member must have length less than or \
+                     equal to {WRITES_MAX}, Member must have length greater than or equal to 1]"
+                );
+                return Err(constraint_error(Some("{…}"), "requestItems", &constraint));
+            }
             let requests = requests.iter().map(One::parse).collect::<Result<Vec<_>, _>>()?;
             tables.push((TableName::parse(table)?, requests));
         }
@@ -223,7 +235,13 @@ impl One {
             parse_attributes(required(params, name, Some)?, name)
         };
         match (params.get("PutRequest"), params.get("DeleteRequest")) {
-            (Some(put), None) => Ok(One::Put(inside(put, "Item")?)),
+            (Some(put), None) => {
+                let item = inside(put, "Item")?;
+                if super::value::size(&item) > ITEM_MAX {
+                    return Err(validation(TOO_LARGE));
+                }
+                Ok(One::Put(item))
+            }
             (None, Some(delete)) => Ok(One::Delete(inside(delete, "Key")?)),
             (Some(_), Some(_)) => Err(validation(
                 "Supplied AttributeValue has more than one datatypes set, must contain exactly one \
@@ -238,7 +256,7 @@ impl One {
 
     fn key(&self, table: &Table) -> Result<Key, ApiError> {
         match self {
-            One::Put(item) => table.item_key(item, KeyIn::Item),
+            One::Put(item) => table.item_key(item, KeyIn::Batch),
             One::Delete(key) => table.item_key(key, KeyIn::Key),
         }
     }
@@ -255,11 +273,7 @@ impl One {
             One::Delete(_) => Ok(None),
             One::Put(attributes) => {
                 table.check_index_keys(attributes, By::Put)?;
-                let item = Item::new(attributes.clone());
-                if item.size() > ITEM_MAX {
-                    return Err(validation("Item size has exceeded the maximum allowed size"));
-                }
-                Ok(Some(item))
+                Ok(Some(Item::new(attributes.clone())))
             }
         }
     }

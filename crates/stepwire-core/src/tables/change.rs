@@ -22,6 +22,7 @@ use crate::settings::Settings;
 
 /// Bytes an item may have.
 pub(super) const ITEM_MAX: usize = 400 * 1_024;
+pub(super) const TOO_LARGE: &str = "Item size has exceeded the maximum allowed size";
 
 /// A change of one item, if a condition holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -84,8 +85,12 @@ impl Change {
     }
 
     fn put(params: Params<'_>) -> Result<Change, ApiError> {
-        Change::parse(params, &[Kind::Condition], |_| {
-            Ok(What::Put(parse_attributes(required(params, "Item", Some)?, "Item")?))
+        Change::parse(params, &[Kind::Condition], |params| {
+            let item = parse_attributes(required(params, "Item", Some)?, "Item")?;
+            if value::size(&item) > ITEM_MAX {
+                return Err(validation(TOO_LARGE));
+            }
+            Ok(What::Put(item))
         })
     }
 
@@ -104,15 +109,16 @@ impl Change {
     }
 
     fn update(params: Params<'_>) -> Result<Change, ApiError> {
-        Change::parse(params, &[Kind::Update, Kind::Condition], |placeholders| {
-            let text = params.optional_text("UpdateExpression")?;
-            let update = text.map(|text| Update::parse(text, placeholders)).transpose()?;
-            let update = match update {
-                Some(update) => update,
-                None => legacy::attribute_updates(params)?.unwrap_or_default(),
-            };
-            Ok(What::Update(key(params)?, update))
+        Change::parse(params, &[Kind::Update, Kind::Condition], |params| {
+            Ok(What::Update(key(params)?, Update::default()))
         })
+    }
+
+    fn update_of(params: Params<'_>, placeholders: &mut Placeholders) -> Result<Update, ApiError> {
+        match params.optional_text("UpdateExpression")? {
+            Some(text) => Update::parse(text, placeholders),
+            None => Ok(legacy::attribute_updates(params)?.unwrap_or_default()),
+        }
     }
 
     /// An operation of a transaction, by its name there.
@@ -146,19 +152,24 @@ impl Change {
     fn parse(
         params: Params<'_>,
         kinds: &[Kind],
-        what: impl FnOnce(&mut Placeholders) -> Result<What, ApiError>,
+        what: impl FnOnce(Params<'_>) -> Result<What, ApiError>,
     ) -> Result<Change, ApiError> {
         let table = TableName::required(params)?;
         let expressions: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
         let older = ["AttributeUpdates", "Expected", "ConditionalOperator"];
         legacy::not_both(params, &expressions, &older)?;
+        Placeholders::usable(params, kinds)?;
+        let what = what(params)?;
         let mut placeholders = Placeholders::parse(
             params.get("ExpressionAttributeNames"),
             params.get("ExpressionAttributeValues"),
         )?;
-        let any = expressions.iter().any(|name| params.get(name).is_some());
-        placeholders.usable(kinds, any)?;
-        let what = what(&mut placeholders)?;
+        let what = match what {
+            What::Update(key, _) => {
+                What::Update(key, Change::update_of(params, &mut placeholders)?)
+            }
+            what => what,
+        };
         let condition = params.optional_text("ConditionExpression")?;
         let condition = condition
             .map(|text| Condition::parse(Kind::Condition, text, &mut placeholders))
@@ -216,16 +227,15 @@ impl Change {
             What::Check(_) => Ok(old.cloned()),
             What::Put(attributes) => {
                 table.check_index_keys(attributes, By::Put)?;
-                let item = Item::new(attributes.clone());
-                if item.size() > ITEM_MAX {
-                    return Err(validation("Item size has exceeded the maximum allowed size"));
-                }
-                Ok(Some(item))
+                Ok(Some(Item::new(attributes.clone())))
             }
-            What::Update(_, update) if old.is_none() && update.only_removes() => Ok(None),
             What::Update(key, update) => {
                 let before = old.map_or(key, Item::attributes);
-                let item = Item::new(updated(table, before, update)?);
+                let after = updated(table, before, update)?;
+                if old.is_none() && update.only_removes() {
+                    return Ok(None);
+                }
+                let item = Item::new(after);
                 if item.size() > ITEM_MAX {
                     return Err(validation(
                         "Item size to update has exceeded the maximum allowed size",

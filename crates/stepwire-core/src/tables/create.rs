@@ -29,7 +29,7 @@ pub struct CreateTable {
 
 impl CreateTable {
     pub(super) fn parse(params: Params<'_>) -> Result<CreateTable, ApiError> {
-        let table = TableName::required(params)?;
+        let table = TableName::of_table(params)?;
         schema::no_stream(params)?;
         super::request::refuse(
             params,

@@ -131,12 +131,15 @@ impl Search {
     ) -> Result<Search, ApiError> {
         let table = TableName::required(params)?;
         let index = params.get("IndexName").map(|_| schema::index_name(params)).transpose()?;
+        let known: Vec<Kind> = [Kind::Projection].iter().chain(kinds).copied().collect();
+        Placeholders::usable(params, &known)?;
+        let after = params.get("ExclusiveStartKey");
+        let after = after.map(|key| parse_attributes(key, "ExclusiveStartKey").map_err(starting));
+        let after = after.transpose()?;
         let mut placeholders = Placeholders::parse(
             params.get("ExpressionAttributeNames"),
             params.get("ExpressionAttributeValues"),
         )?;
-        let any = kinds.iter().chain(&[Kind::Projection]).map(|kind| kind.name());
-        placeholders.usable(kinds, any.into_iter().any(|name| params.get(name).is_some()))?;
         let what = what(&mut placeholders)?;
         let written = params.optional_text("FilterExpression")?;
         let filter = written
@@ -154,7 +157,6 @@ impl Search {
             Some(filter) => Some(filter),
             None => legacy::filter(params, older_filter)?,
         };
-        let after = params.get("ExclusiveStartKey");
         Ok(Search {
             table,
             select: select(params, index.is_some())?,
@@ -164,7 +166,7 @@ impl Search {
             filter_name: if written.is_some() { "Filter Expression" } else { older_filter },
             projection,
             limit: integer(params, "Limit", 1, i64::from(i32::MAX))?.map(|limit| limit as usize),
-            after: after.map(|key| parse_attributes(key, "ExclusiveStartKey")).transpose()?,
+            after,
             consistent: params.optional_bool("ConsistentRead")?.unwrap_or(false),
             capacity: Report::parse(params)?,
         })
@@ -174,6 +176,7 @@ impl Search {
         let table = find(&self.table, read, settings)?;
         let source = self.source(&table)?;
         let range = self.range(source)?;
+        let source = self.shown_by(source)?;
         let page = self.page(source, range, read)?;
         let count = page.items.len() as i64;
         let mut members = Vec::new();
@@ -204,7 +207,6 @@ impl Search {
     /// What is read, if it can be.
     fn source<'t>(&self, table: &'t Table) -> Result<Source<'t>, ApiError> {
         let Some(name) = &self.index else {
-            self.check_paths(table)?;
             return Ok(Source { table, index: None, fetches: false });
         };
         let index = table.index(name).ok_or_else(|| {
@@ -220,7 +222,16 @@ impl Search {
                 "Cannot read from backfilling global secondary index: {name}"
             )));
         }
-        self.check_paths(table)?;
+        Ok(Source { table, index: Some(index), fetches: false })
+    }
+
+    /// The source of what is to be shown and filtered by, if there is such a thing.
+    fn shown_by<'t>(&self, source: Source<'t>) -> Result<Source<'t>, ApiError> {
+        let Some(index) = source.index else {
+            self.check_paths(source.table)?;
+            return Ok(source);
+        };
+        let (table, name) = (source.table, &index.name);
         let wants_all = self.select == Select::All && index.projected != Projected::All;
         let mut beyond: Vec<Arc<str>> = Vec::new();
         let mut visit = |root: &Arc<str>| {
@@ -238,6 +249,7 @@ impl Search {
                  because its projection type is not ALL"
             )));
         }
+        self.check_paths(table)?;
         if index.scope == Scope::Global && !beyond.is_empty() {
             return Err(invalid(format!(
                 "Global secondary index {name} does not project {}",
@@ -282,18 +294,22 @@ impl Search {
             }
             What::Query { condition, backward } => {
                 let (partition, sort) = condition.resolve(source.partition(), source.sort())?;
+                if let (Some(after), Some(sort), Some(key)) = (&self.after, sort, source.sort())
+                    && !after.get(&key.name).is_some_and(|value| sort.holds(value))
+                {
+                    return Err(validation(
+                        "The provided starting key does not match the range key predicate",
+                    ));
+                }
                 self.filter_leaves_keys(source)?;
                 let prefix = partition_prefix(source.prefix(), source.partition(), partition)?;
-                let (from, to) = bounds(prefix.clone(), sort);
+                let (from, to) = bounds(prefix, sort);
                 let mut range = Range { from, to, reverse: *backward, limit: usize::MAX };
                 if let Some(start) = start {
                     if start < range.from || start >= range.to {
-                        return Err(validation(match (sort, start.starts_with(&prefix)) {
-                            (None, _) => OUTSIDE,
-                            (Some(_), true) => {
-                                "The provided starting key does not match the range key predicate"
-                            }
-                            (Some(_), false) => {
+                        return Err(validation(match sort {
+                            None => OUTSIDE,
+                            Some(_) => {
                                 "The query can return at most one row and cannot be restarted"
                             }
                         }));
@@ -381,6 +397,16 @@ impl Search {
     }
 }
 
+/// What is wrong with the values of `ExclusiveStartKey`, as AWS says it.
+fn starting(error: ApiError) -> ApiError {
+    let bare =
+        ["numeric value", "significant digits", "with magnitude", "number set", "duplicates"];
+    if error.code != "ValidationException" || bare.iter().any(|part| error.message.contains(part)) {
+        return error;
+    }
+    validation(format!("The provided starting key is invalid: {}", error.message))
+}
+
 const OUTSIDE: &str =
     "The provided starting key is outside query boundaries based on provided conditions";
 
@@ -425,12 +451,16 @@ impl<'t> Source<'t> {
             return key.map_err(|error| invalid(&format!(": {}", error.message)));
         };
         let is_table = |name: &&Arc<str>| self.table.is_key(name);
-        let is_index = |name: &Arc<str>| index.keys().any(|key| key.name == *name);
-        if !after.keys().all(|name| is_table(&name) || is_index(name)) {
+        let of_index = index.keys().filter(|key| !self.table.is_key(&key.name)).count();
+        if after.len() != self.table.keys().count() + of_index {
             return Err(invalid(""));
         }
-        if index.keys().any(|key| !after.contains_key(&key.name)) {
-            return Err(invalid(""));
+        for key in index.keys() {
+            match after.get(&key.name) {
+                None => return Err(invalid("")),
+                Some(value) if value.kind() != key.kind.value_type() => return Err(no_match()),
+                Some(_) => {}
+            }
         }
         let own = after.iter().filter(|(name, _)| is_table(name));
         let own: Attributes = own.map(|(name, value)| (Arc::clone(name), value.clone())).collect();

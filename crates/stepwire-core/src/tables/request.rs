@@ -123,7 +123,7 @@ fn list_tags(params: Params<'_>) -> Result<TableName, ApiError> {
 
 fn only_table(params: Params<'_>) -> Result<TableName, ApiError> {
     params.only(&["TableName"])?;
-    TableName::required(params)
+    TableName::of_table(params)
 }
 
 /// A table as a caller names it: by name or by ARN.
@@ -137,6 +137,22 @@ pub struct TableName {
 impl TableName {
     pub(super) fn required(params: Params<'_>) -> Result<TableName, ApiError> {
         TableName::parse(required(params, "TableName", Json::as_str)?)
+    }
+
+    /// As operations on tables themselves name it: AWS checks it in other words there.
+    pub(super) fn of_table(params: Params<'_>) -> Result<TableName, ApiError> {
+        let Some(name) = params.get("TableName") else {
+            return Err(validation(
+                "The parameter 'TableName' is required but was not present in the request",
+            ));
+        };
+        let name = name.as_str().ok_or_else(|| super::serialization("TableName", "a string"))?;
+        if !name.starts_with("arn:") && !(3..=255).contains(&name.len()) {
+            return Err(validation(
+                "TableName must be at least 3 characters long and at most 255 characters long",
+            ));
+        }
+        TableName::parse(name)
     }
 
     pub(super) fn parse(text: &str) -> Result<TableName, ApiError> {

@@ -70,7 +70,13 @@ pub(super) fn definitions(params: Params<'_>) -> Result<Vec<KeyAttribute>, ApiEr
             return Err(constraint_error(Some(name), &at, constraint));
         }
         let kinds = [("B", KeyType::B), ("N", KeyType::N), ("S", KeyType::S)];
-        let kind = word(definition, "AttributeType", &kinds)?
+        let at = |mut error: ApiError| {
+            let place = format!("'attributeDefinitions.{}.member.attributeType'", index + 1);
+            error.message = error.message.replace("'attributeType'", &place);
+            error
+        };
+        let kind = word(definition, "AttributeType", &kinds)
+            .map_err(at)?
             .ok_or_else(|| not_null("attributeDefinitions", index, "attributeType"))?;
         if definitions.iter().any(|known| &*known.name == name) {
             return Err(invalid(format!(
@@ -99,9 +105,22 @@ pub(super) fn keys(params: Params<'_>, definitions: &[KeyAttribute]) -> Result<K
         let role = word(element, "KeyType", &[("HASH", true), ("RANGE", false)])?;
         names.push((name, role.ok_or_else(|| not_null("keySchema", index, "keyType"))?));
     }
+    let wanted = || listed(names.iter().map(|(name, _)| name));
+    let known = || listed(definitions.iter().map(|definition| &definition.name));
+    if (1..=2).contains(&names.len()) {
+        if names.len() > definitions.len() {
+            return Err(validation(
+                "Invalid KeySchema: Some index key attribute have no definition",
+            ));
+        }
+        let defined = |name: &Arc<str>| definitions.iter().any(|definition| definition.name == *name);
+        if !names.iter().all(|(name, _)| defined(name)) {
+            return Err(undefined(&wanted(), &known()));
+        }
+    }
     let (partition, sort) = match names.as_slice() {
         [(partition, true)] => (partition, None),
-        [(partition, true), (sort, false)] if partition == sort => {
+        [(partition, _), (sort, _)] if partition == sort => {
             return Err(validation(
                 "Both the Hash Key and the Range Key element in the KeySchema have the same name",
             ));
@@ -129,16 +148,16 @@ pub(super) fn keys(params: Params<'_>, definitions: &[KeyAttribute]) -> Result<K
     };
     let attribute = |name: &Arc<str>| {
         let defined = definitions.iter().find(|definition| definition.name == *name);
-        defined.cloned().ok_or_else(|| {
-            let wanted = listed(names.iter().map(|(name, _)| name));
-            let known = listed(definitions.iter().map(|definition| &definition.name));
-            invalid(format!(
-                "Some index key attributes are not defined in AttributeDefinitions. Keys: \
-                 {wanted}, AttributeDefinitions: {known}"
-            ))
-        })
+        defined.cloned().ok_or_else(|| undefined(&wanted(), &known()))
     };
     Ok(Keys { partition: attribute(partition)?, sort: sort.map(attribute).transpose()? })
+}
+
+fn undefined(wanted: &str, known: &str) -> ApiError {
+    invalid(format!(
+        "Some index key attributes are not defined in AttributeDefinitions. Keys: {wanted}, \
+         AttributeDefinitions: {known}"
+    ))
 }
 
 /// The indexes that parameter `name` asks for.

@@ -155,6 +155,8 @@ pub struct Counts {
 pub(crate) enum KeyIn {
     /// A whole item.
     Item,
+    /// A whole item of a batch, of which AWS says less.
+    Batch,
     /// A key, which must have no other attributes.
     Key,
 }
@@ -434,7 +436,7 @@ fn key_value<'a>(
             check_key(key, value, max)?;
             Ok(value)
         }
-        (_, KeyIn::Key) => Err(no_match()),
+        (_, KeyIn::Key | KeyIn::Batch) => Err(no_match()),
         (None, KeyIn::Item) => Err(validation(format!(
             "One or more parameter values were invalid: Missing the key {} in the item",
             key.name

@@ -15,7 +15,7 @@ use super::request::{TableName, constraint_error, required, word};
 use super::table::{KeyIn, Table};
 use super::value::{Attributes, parse_attributes};
 use super::view::{find, shown};
-use super::{Tables, Write, serialization, unreadable, validation};
+use super::{Tables, Write, unreadable, validation};
 use crate::error::ApiError;
 use crate::params::Params;
 use crate::read::{Key, Read};
@@ -414,14 +414,10 @@ impl Get {
     fn parse(params: Params<'_>) -> Result<Get, ApiError> {
         params.only(&["TableName", "Key", "ProjectionExpression", "ExpressionAttributeNames"])?;
         let table = TableName::required(params)?;
-        let key = required(params, "Key", |key| key.as_object().is_some().then_some(key))?;
-        let key = parse_attributes(key, "Key").map_err(|error| match error.code.as_ref() {
-            "SerializationException" => serialization("Key", "a map"),
-            _ => error,
-        })?;
+        Placeholders::usable(params, &[Kind::Projection])?;
+        let key = parse_attributes(required(params, "Key", Some)?, "Key")?;
         let mut placeholders = Placeholders::parse(params.get("ExpressionAttributeNames"), None)?;
         let text = params.optional_text("ProjectionExpression")?;
-        placeholders.usable(&[Kind::Projection], text.is_some())?;
         let projection = text.map(|text| Projection::parse(text, &mut placeholders)).transpose()?;
         placeholders.finish()?;
         Ok(Get { table, key, projection })

@@ -22,17 +22,11 @@ pub(super) fn updated(
     before: &Attributes,
     update: &Update,
 ) -> Result<Attributes, ApiError> {
+    check(table, update)?;
     let mut sets = Vec::new();
     let mut removals = Vec::new();
     for action in &update.actions {
         let path = action.path();
-        if table.is_key(&path.root) {
-            return Err(validation(format!(
-                "One or more parameter values were invalid: Cannot update attribute {}. This \
-                 attribute is part of the key",
-                path.root
-            )));
-        }
         match effect(action, before).map_err(|error| update.says(error))? {
             Effect::Set(value) => sets.push((path, value)),
             Effect::Remove => removals.push(path),
@@ -66,6 +60,39 @@ impl Update {
     }
 }
 
+/// Refuses what can be refused without looking at the item.
+fn check(table: &Table, update: &Update) -> Result<(), ApiError> {
+    for action in &update.actions {
+        let path = action.path();
+        if table.is_key(&path.root) {
+            return Err(validation(format!(
+                "One or more parameter values were invalid: Cannot update attribute {}. This \
+                 attribute is part of the key",
+                path.root
+            )));
+        }
+    }
+    for action in &update.actions {
+        let (path, value) = match action {
+            Action::Set(path, Amount::One(Source::Value(value)))
+            | Action::Add(path, value)
+            | Action::Delete(path, value) => (path, value),
+            Action::Set(..) | Action::Remove(_) => continue,
+        };
+        if path.rest.is_empty() && !table.indexes.is_empty() {
+            let alone = [(Arc::clone(&path.root), value.clone())].into();
+            table.check_index_keys(&alone, By::Put)?;
+        }
+    }
+    let mut checked = Ok(());
+    update.paths(&mut |path| {
+        if checked.is_ok() && !path.rest.is_empty() {
+            checked = table.check_nested(&path.root);
+        }
+    });
+    checked
+}
+
 /// What an action does to its path.
 enum Effect {
     Set(Value),
@@ -83,9 +110,21 @@ fn effect(action: &Action, before: &Attributes) -> Result<Effect, ApiError> {
         },
         Action::Delete(path, value) => match path.read(before) {
             Some(old) => without(old, value)?.map_or(Effect::Remove, Effect::Set),
-            None => Effect::Nothing,
+            // Also what there is nothing to take from must be in something.
+            None if path.rest.is_empty() || has_parent(before, path) => Effect::Nothing,
+            None => return Err(no_such_path()),
         },
     })
+}
+
+/// Whether there is a map or a list that the end of a path can be in.
+fn has_parent(before: &Attributes, path: &Path) -> bool {
+    let Some((last, above)) = path.rest.split_last() else { return true };
+    let above = Path { root: Arc::clone(&path.root), rest: above.to_vec() };
+    matches!(
+        (above.read(before), last),
+        (Some(Value::M(_)), Element::Member(_)) | (Some(Value::L(_)), Element::Index(_))
+    )
 }
 
 const WRONG_TYPE: &str = "An operand in the update expression has an incorrect data type";

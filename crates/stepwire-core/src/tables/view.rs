@@ -175,11 +175,11 @@ impl GetItem {
             "ExpressionAttributeNames",
         ])?;
         let table = TableName::required(params)?;
+        legacy::not_both(params, &["ProjectionExpression"], &["AttributesToGet"])?;
+        Placeholders::usable(params, &[Kind::Projection])?;
         let key = parse_attributes(required(params, "Key", Some)?, "Key")?;
         let mut placeholders = Placeholders::parse(params.get("ExpressionAttributeNames"), None)?;
         let text = params.optional_text("ProjectionExpression")?;
-        legacy::not_both(params, &["ProjectionExpression"], &["AttributesToGet"])?;
-        placeholders.usable(&[Kind::Projection], text.is_some())?;
         let projection = text.map(|text| Projection::parse(text, &mut placeholders)).transpose()?;
         placeholders.finish()?;
         let projection = match projection {

@@ -193,7 +193,7 @@ fn compare(left: Option<&Value>, comparator: Comparator, right: Option<&Value>) 
     }
 }
 
-fn begins_with(whole: &Value, start: &Value) -> bool {
+pub(crate) fn begins_with(whole: &Value, start: &Value) -> bool {
     match (whole, start) {
         (Value::S(whole), Value::S(start)) => whole.starts_with(&**start),
         (Value::B(whole), Value::B(start)) => whole.starts_with(start),

@@ -1,8 +1,9 @@
 //! Key conditions: one partition, and a run of its sort keys.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
-use super::condition::{Comparator, Condition, Operand};
+use super::condition::{Comparator, Condition, Operand, begins_with, order};
 use super::path::Path;
 use super::{Kind, Placeholders};
 use crate::error::ApiError;
@@ -27,6 +28,23 @@ pub(crate) enum SortCondition {
 }
 
 impl SortCondition {
+    /// Whether a value meets it.
+    pub(crate) fn holds(&self, value: &Value) -> bool {
+        let is =
+            |other: &Value, wanted: fn(Ordering) -> bool| order(value, other).is_some_and(wanted);
+        match self {
+            SortCondition::Equal(other) => is(other, Ordering::is_eq),
+            SortCondition::Less(other) => is(other, Ordering::is_lt),
+            SortCondition::LessOrEqual(other) => is(other, Ordering::is_le),
+            SortCondition::Greater(other) => is(other, Ordering::is_gt),
+            SortCondition::GreaterOrEqual(other) => is(other, Ordering::is_ge),
+            SortCondition::Between(low, high) => {
+                is(low, Ordering::is_ge) && is(high, Ordering::is_le)
+            }
+            SortCondition::BeginsWith(start) => begins_with(value, start),
+        }
+    }
+
     fn values(&self) -> impl Iterator<Item = &Value> {
         let (one, two) = match self {
             SortCondition::Equal(one)
@@ -77,7 +95,13 @@ impl KeyCondition {
         let missed = |key: &KeyAttribute| {
             validation(format!("Query condition missed key schema element: {}", key.name))
         };
+        if sort_key.is_none() && self.0.len() > 1 {
+            return Err(validation("Query key condition not supported"));
+        }
         let (_, partition) = on(partition_key).ok_or_else(|| missed(partition_key))?;
+        for value in partition.values() {
+            fits(partition_key, value)?;
+        }
         let SortCondition::Equal(partition) = partition else {
             return Err(validation("Query key condition not supported"));
         };
@@ -86,7 +110,6 @@ impl KeyCondition {
             (Some(key), _) => Some((key, &on(key).ok_or_else(|| missed(key))?.1)),
             (None, _) => return Err(validation("Query key condition not supported")),
         };
-        fits(partition_key, partition)?;
         for (key, value) in sort.iter().flat_map(|(key, sort)| sort.values().map(|v| (*key, v))) {
             fits(key, value)?;
         }
@@ -113,6 +136,22 @@ fn collect(condition: Condition, out: &mut Vec<(Arc<str>, SortCondition)>) -> Re
         Condition::Any(_) => not_supported("OR"),
         Condition::Not(_) => not_supported("NOT"),
         Condition::In(..) => not_supported("IN"),
+        Condition::Compare(Operand::Size(_), ..)
+        | Condition::Compare(.., Operand::Size(_))
+        | Condition::Between(Operand::Size(_), ..)
+        | Condition::Between(_, Operand::Size(_), _)
+        | Condition::Between(.., Operand::Size(_))
+        | Condition::BeginsWith(Operand::Size(_), _) => {
+            Err(validation("KeyConditionExpressions cannot contain nested operations"))
+        }
+        Condition::Between(Operand::Value(_), ..) => Err(first_operand("BETWEEN")),
+        Condition::BeginsWith(Operand::Value(_), _) => Err(first_operand("begins_with")),
+        Condition::Compare(Operand::Path(_), _, Operand::Path(_))
+        | Condition::Between(_, Operand::Path(_), _)
+        | Condition::Between(.., Operand::Path(_))
+        | Condition::BeginsWith(_, Operand::Path(_)) => {
+            Err(invalid("Multiple attribute names used in one condition"))
+        }
         Condition::Exists(_) => not_supported("attribute_exists"),
         Condition::NotExists(_) => not_supported("attribute_not_exists"),
         Condition::HasType(..) => not_supported("attribute_type"),
@@ -176,17 +215,25 @@ fn attribute(operand: Operand) -> Result<Arc<str>, ApiError> {
             Err(validation("KeyConditionExpressions cannot have conditions on nested attributes"))
         }
         Operand::Size(_) => {
-            Err(validation("Invalid operator used in KeyConditionExpression: size"))
+            Err(validation("KeyConditionExpressions cannot contain nested operations"))
         }
-        Operand::Value(_) => Err(Kind::KeyCondition
-            .invalid("No key attribute; one side of each condition must be a key attribute")),
+        Operand::Value(_) => Err(invalid("No key attribute specified")),
     }
 }
 
 fn value(operand: Operand) -> Result<Value, ApiError> {
     match operand {
         Operand::Value(value) => Ok(value),
-        Operand::Path(_) | Operand::Size(_) => Err(Kind::KeyCondition
-            .invalid("A key attribute can only be compared with an expression attribute value")),
+        Operand::Path(_) | Operand::Size(_) => {
+            Err(invalid("Multiple attribute names used in one condition"))
+        }
     }
+}
+
+fn invalid(why: &str) -> ApiError {
+    validation(format!("Invalid condition in KeyConditionExpression: {why}"))
+}
+
+fn first_operand(operator: &str) -> ApiError {
+    invalid(&format!("{operator} operator must have the key attribute as its first operand"))
 }

@@ -7,6 +7,7 @@ use stepwire_asl::Json;
 
 use super::Kind;
 use crate::error::ApiError;
+use crate::params::Params;
 use crate::tables::value::Value;
 use crate::tables::{serialization, validation};
 
@@ -63,21 +64,22 @@ impl Placeholders {
         Ok(value.clone())
     }
 
-    /// Refuses placeholders where there is no expression that could use them.
-    pub(crate) fn usable(&self, expressions: &[Kind], any: bool) -> Result<(), ApiError> {
-        if any {
-            return Ok(());
-        }
-        if !self.names.is_empty() {
+    /// Refuses placeholders where there is none of the `expressions` that could use them.
+    pub(crate) fn usable(params: Params<'_>, expressions: &[Kind]) -> Result<(), ApiError> {
+        let is_there = |kind: &&Kind| params.get(kind.name()).is_some();
+        if params.get("ExpressionAttributeNames").is_some()
+            && !expressions.iter().any(|kind| is_there(&kind))
+        {
             return Err(validation(
                 "ExpressionAttributeNames can only be specified when using expressions",
             ));
         }
-        if self.values.is_empty() {
+        let could = || expressions.iter().filter(|kind| **kind != Kind::Projection);
+        if params.get("ExpressionAttributeValues").is_none() || could().any(|kind| is_there(&kind))
+        {
             return Ok(());
         }
-        let could = expressions.iter().filter(|kind| **kind != Kind::Projection);
-        let could: Vec<&str> = could.map(|kind| kind.name()).collect();
+        let could: Vec<&str> = could().map(|kind| kind.name()).collect();
         Err(validation(format!(
             "ExpressionAttributeValues can only be specified when using expressions: {} {} null",
             could.join(" and "),
