@@ -164,6 +164,8 @@ pub enum Follow {
     Watch(Timestamp, Vec<Arc<str>>),
     /// Data points that are no longer to be kept go.
     TidyMetrics(Timestamp),
+    /// Tables: a slice of what goes on behind requests.
+    TidyTables(Timestamp),
     /// Executions that have been kept long enough go.
     Sweep(Timestamp),
     /// Somebody waits for a message of the queue of this number, and there is one.

@@ -89,6 +89,12 @@ pub enum Space {
     Table = 0x40,
     /// DynamoDB items.
     Item = 0x41,
+    /// Entries of secondary indexes of DynamoDB tables.
+    IndexEntry = 0x42,
+    /// DynamoDB items that expire, by when.
+    Expiry = 0x43,
+    /// Tokens of DynamoDB transactions, also by age.
+    Transaction = 0x44,
     /// Log groups.
     LogGroup = 0x50,
     /// Log streams.

@@ -222,6 +222,7 @@ impl Kernel {
         }
         self.objects.resume_numbers(read)?;
         self.queues.resume();
+        self.tables.resume(read);
         self.executions.resume_numbers(read)
     }
 
@@ -277,9 +278,10 @@ impl Kernel {
         let rules = [self.jobs.due(), self.destinations.due()];
         let retention_seconds = self.settings.quotas.metric_retention_seconds;
         let monitoring = [self.metrics.due(retention_seconds), self.alarms.due()];
-        let (broker, stacks) = (self.broker.due(), self.stacks.due());
-        let all =
-            [broker, executions, answers, functions, queues, sweep, logs, trials, groups, stacks];
+        let (broker, stacks, tables) = (self.broker.due(), self.stacks.due(), self.tables.due());
+        let tidying = [sweep, logs, groups];
+        let all = [broker, tables, executions, answers, functions, queues, trials, stacks];
+        let all = all.into_iter().chain(tidying);
         rules.into_iter().chain(monitoring).chain(all).flatten().min()
     }
 
@@ -477,6 +479,11 @@ impl Kernel {
             Follow::Measure(points) => self.measure(points, reads, step),
             Follow::Watch(now, names) => self.watch(now, &names, reads, step),
             Follow::TidyMetrics(now) => self.tidy_metrics(now, reads, step),
+            Follow::TidyTables(now) => {
+                let mut writes = Vec::new();
+                self.tables.tidy(now, reads, &mut writes);
+                step.writes.extend(writes.into_iter().map(Write::Tables));
+            }
             Follow::Sweep(now) => {
                 let ran = self.executions.sweep(now, &self.settings, reads);
                 step.writes.extend(ran.writes.into_iter().map(Write::Executions));
@@ -671,6 +678,9 @@ impl Kernel {
         }
         if is_due(self.metrics.due(self.settings.quotas.metric_retention_seconds)) {
             step.then.push(Input::Follow(Follow::TidyMetrics(now)));
+        }
+        if is_due(self.tables.due()) {
+            step.then.push(Input::Follow(Follow::TidyTables(now)));
         }
     }
 

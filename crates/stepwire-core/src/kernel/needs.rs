@@ -84,6 +84,7 @@ impl Kernel {
                     let kept = self.settings.quotas.metric_retention_seconds;
                     self.metrics.prefetch_tidy(*now, kept, reads);
                 }
+                Follow::TidyTables(now) => self.tables.prefetch_tidy(*now, reads),
                 Follow::Sweep(now) => {
                     self.executions.prefetch_sweep(*now, &self.settings, reads);
                 }
