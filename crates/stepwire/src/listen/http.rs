@@ -186,7 +186,7 @@ async fn answer(connection: &Connection, parts: &Parts, body: Body) -> Response 
         };
     }
     if parts.method == Method::GET && parts.uri.path() == "/-/invocations" {
-        return match api::turn_away(connection.port.options.keys.as_ref(), parts) {
+        return match api::turn_away(node, connection.port.options.keys.as_ref(), parts) {
             None => invocations_page::page(node, &parts.uri).await,
             Some(refused) => refused,
         };
