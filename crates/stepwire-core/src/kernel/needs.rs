@@ -6,6 +6,7 @@ use crate::functions::InvokedBy;
 use crate::input::{Follow, Input};
 use crate::metrics::Metrics;
 use crate::objects::Objects;
+use crate::parameters;
 use crate::queues;
 use crate::read::{Need, Read, Reads};
 use crate::request::Request;
@@ -93,6 +94,7 @@ impl Kernel {
                 Follow::Announce(id, _) => {
                     let _ = executions::described(*id, reads, &self.settings);
                 }
+                Follow::Shadow { message, .. } => Kernel::touch_shadow_asked(message, reads),
                 Follow::Abandon(id) | Follow::Resume(id) => self.executions.touch(*id, reads),
             },
         }
@@ -118,6 +120,8 @@ impl Kernel {
             }
             Request::Metrics(request) => Metrics::prefetch(request, reads),
             Request::Functions(request) => super::functions::prefetch(request, reads),
+            Request::Shadows(request) => Kernel::touch_shadows(request, reads),
+            Request::Parameters(request) => parameters::prefetch(request, reads),
             // What these change is in memory whole.
             Request::Registry(_)
             | Request::Rules(_)
@@ -128,7 +132,9 @@ impl Kernel {
             | Request::Queues(_)
             | Request::Topics(_)
             | Request::Events(_)
-            | Request::Alarms(_) => {}
+            | Request::Alarms(_)
+            | Request::Iam(_)
+            | Request::Sts(_) => {}
         }
     }
 }
