@@ -65,11 +65,6 @@ pub(crate) async fn answer(
     parts: &Parts,
     body: Bytes,
 ) -> Response {
-    let function = keys.and_then(|_| {
-        let id = Signature::read(&parts.headers).ok()?.key;
-        function_key::asked(node, parts, &id)
-    });
-    let keys = keys.map(|keys| function.as_ref().unwrap_or(keys));
     let Signer { signature, session } = match signed(node, keys, parts, &body) {
         Ok(signer) => signer,
         Err(error) => return refused_unsigned(parts, &error),
@@ -138,7 +133,7 @@ struct Signer {
 }
 
 /// The one gate: before a request is looked at any closer. Off loopback it must be signed with the
-/// node's key, or with credentials that a session token of this node's proves; on loopback a
+/// node's key, or with credentials that a session token of this node's proves, or with a function's; on loopback a
 /// signature need only have the form of one.
 fn signed(
     node: &Node,
@@ -162,7 +157,10 @@ fn signed(
         }
         Some((session, credentials)) => (credentials.secret, Some(session)),
         None if signature.key == keys.id => (keys.secret.clone(), None),
-        None => return Err(refuse(Refused::UnknownKey)),
+        None => match function_key::asked(node, parts, &signature.key) {
+            Some(key) => (key.secret, None),
+            None => return Err(refuse(Refused::UnknownKey)),
+        },
     };
     let request = Signed {
         method: parts.method.as_str(),
