@@ -242,9 +242,14 @@ impl Template {
             let kind = value.member("Type").and_then(Value::as_str).unwrap_or_default();
             let own = |property: &str| value.member("Properties")?.member(property);
             for property in artifact_properties(kind) {
-                let shared = shared
-                    .filter(|_| kind == "AWS::Serverless::Function" && own("InlineCode").is_none());
-                look(name, kind, own(property).or(shared), *property);
+                let is_function = kind == "AWS::Serverless::Function";
+                let shared = shared.filter(|_| is_function && own("InlineCode").is_none());
+                // `sam build` takes the folder of the template when none is named.
+                let here = Value::string(".").at(value.pointer());
+                let codes = ["InlineCode", "ImageUri", "PackageType"];
+                let needs_code = is_function && codes.iter().all(|code| own(code).is_none());
+                let here = needs_code.then_some(&here);
+                look(name, kind, own(property).or(shared).or(here), *property);
             }
         }
         found
