@@ -26,6 +26,8 @@ pub(crate) enum Asker {
     Rule,
     /// The work on a stack, likewise.
     Stack,
+    /// The event source mapping of this number.
+    Source(u64),
 }
 
 /// Gives `asker` the answer.
@@ -43,6 +45,9 @@ pub(crate) fn reply_to(
             step.then.push(Input::TaskReturned { execution, scheduled, result });
         }
         Asker::Rule | Asker::Stack => {}
+        Asker::Source(number) => {
+            step.then.push(Input::Follow(Follow::Sourced(number, answer)));
+        }
     }
 }
 
