@@ -23,8 +23,6 @@ mod sns;
 mod sqs;
 mod ssm;
 mod states;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeMap;
 
@@ -215,6 +213,34 @@ pub fn support(kind: &str) -> Support {
 /// Every type that is known by name, in the order of their services.
 pub fn known() -> impl Iterator<Item = (&'static str, Support)> {
     KINDS.iter().flat_map(|kinds| kinds.iter()).map(|kind| (kind.name, kind.support))
+}
+
+/// What a type is made of, for those who write about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Description {
+    /// Its properties at the top level.
+    pub properties: Vec<&'static str>,
+    /// Properties at the top level that are without effect.
+    pub without_effect: Vec<&'static str>,
+    /// Properties at the top level that are refused.
+    pub refused: Vec<&'static str>,
+    /// What `Fn::GetAtt` gives.
+    pub attributes: &'static [&'static str],
+}
+
+/// What a type is made of. `None`: it is not known by name.
+pub fn describe(kind: &str) -> Option<Description> {
+    let kind = find(kind)?;
+    let of = |which: fn(Standing) -> bool| {
+        let properties = kind.properties.iter().filter(|property| which(property.standing));
+        properties.map(|property| property.name).collect()
+    };
+    Some(Description {
+        properties: of(|_| true),
+        without_effect: of(|it| matches!(it, Standing::WithoutEffect(_) | Standing::Shown(_))),
+        refused: of(|it| matches!(it, Standing::Refused(_))),
+        attributes: kind.attributes,
+    })
 }
 
 /// What becomes of each property of a resource: each at the top level that is acted on, and every
