@@ -79,9 +79,9 @@ const TABLE: Kind = Kind {
     update,
     updated: |update, answers| {
         let mut made = update.made.clone();
-        let arns = (0..answers.len())
+        let mut arns = (0..answers.len())
             .filter_map(|index| deep(answers, index, &["TableDescription", "LatestStreamArn"]));
-        if let Some(arn) = arns.last() {
+        if let Some(arn) = arns.next_back() {
             made.attributes.insert("StreamArn".to_owned(), arn.clone());
         }
         made

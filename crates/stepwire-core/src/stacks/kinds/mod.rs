@@ -7,6 +7,11 @@
 //!
 //! Read in this order: [`support`], [`examine`], [`create`], [`made`], then one service's file.
 
+#![expect(
+    clippy::unnecessary_wraps,
+    reason = "members of requests may be absent, and functions in the table of types may fail"
+)]
+
 mod cloudwatch;
 mod dynamodb;
 mod events;

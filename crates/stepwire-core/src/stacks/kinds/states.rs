@@ -186,8 +186,8 @@ const STATE_MACHINE: Kind = Kind {
     },
     updated: |update, answers| {
         let mut made = update.made.clone();
-        let revisions = answers.iter().filter_map(|answer| answer.member("revisionId"));
-        if let Some(revision) = revisions.last() {
+        let mut revisions = answers.iter().filter_map(|answer| answer.member("revisionId"));
+        if let Some(revision) = revisions.next_back() {
             made.attributes.insert("StateMachineRevisionId".to_owned(), revision.clone());
         }
         made
