@@ -74,6 +74,8 @@ pub struct Expanded {
     pub imported: BTreeSet<String>,
     /// `IgnoreGlobals` of the resources that have it.
     pub(crate) ignore_globals: BTreeMap<String, Value>,
+    /// Properties as the template writes them, functions and all: what ids are made of.
+    pub(crate) written: BTreeMap<String, Value>,
 }
 
 /// What becomes of a resource that is no longer wanted.
@@ -377,7 +379,9 @@ pub(crate) fn run(template: &Template, given: &Given) -> Result<Expanded, Vec<Di
     let mut problems = evaluator.problems;
     if problems.is_empty() {
         if has(SERVERLESS) {
-            problems.extend(sam::transform(&mut expanded, globals.as_ref(), given));
+            let globals = globals.as_ref().zip(root.member("Globals"));
+            problems.extend(sam::transform(&mut expanded, globals, given));
+            expanded.written.clear();
         } else {
             problems.extend(expanded.resources.values().filter_map(sam::needs_transform));
         }
@@ -704,6 +708,11 @@ fn resource(
         None => {}
     }
     let ignored = value.member("IgnoreGlobals").cloned();
+    if kind.starts_with("AWS::Serverless::") {
+        let written = value.member("Properties").filter(|own| own.as_map().is_some());
+        let written = written.cloned().unwrap_or_else(|| Value::map::<&str>([]));
+        expanded.written.insert(name.to_owned(), written);
+    }
     let mut metadata = value.member("Metadata").cloned();
     if let Some(ignored) = ignored {
         // Kept beside the resource until Globals are merged.

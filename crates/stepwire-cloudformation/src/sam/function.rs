@@ -273,7 +273,11 @@ pub(super) fn expand(sam: &mut Sam<'_>, origin: &Resource) {
 /// What the role of every function has.
 fn basics(sam: &Sam<'_>, origin: &Resource, is_traced: bool, role: &mut Role) {
     let get = |name: &str| origin.properties.member(name);
-    role.managed.push(sam.managed("service-role/AWSLambdaBasicExecutionRole"));
+    let basic = match get("DurableConfig") {
+        Some(_) => "service-role/AWSLambdaBasicDurableExecutionRolePolicy",
+        None => "service-role/AWSLambdaBasicExecutionRole",
+    };
+    role.managed.push(sam.managed(basic));
     if is_traced {
         role.managed.push(sam.managed("AWSXrayWriteOnlyAccess"));
     }
@@ -366,10 +370,12 @@ fn publish(
         }
         None => {
             let mut hashed = code.as_map().cloned().unwrap_or_default();
-            for (name, value) in get("Environment").and_then(Value::as_map).into_iter().flatten() {
+            let written = |name: &str| sam.written(origin, name);
+            let environment = written("Environment").and_then(Value::as_map);
+            for (name, value) in environment.into_iter().flatten() {
                 hashed.insert(name.clone(), value.clone());
             }
-            if let Some(size) = get("MemorySize") {
+            if let Some(size) = written("MemorySize") {
                 hashed.insert("MemorySize".into(), size.clone());
             }
             let snap = get("SnapStart");

@@ -31,7 +31,7 @@ const PREFIX: &str = "AWS::Serverless::";
 /// Replaces the serverless resources by what they stand for; what is wrong with them.
 pub(crate) fn transform(
     expanded: &mut Expanded,
-    shared: Option<&Value>,
+    shared: Option<(&Value, &Value)>,
     given: &Given,
 ) -> Vec<Diagnostic> {
     let mut problems = globals::merge(expanded, shared);
@@ -41,6 +41,7 @@ pub(crate) fn transform(
     let mut sam = Sam {
         given,
         source: std::mem::take(&mut expanded.resources),
+        written: std::mem::take(&mut expanded.written),
         out: IndexMap::new(),
         problems: Vec::new(),
         notes: Vec::new(),
@@ -117,6 +118,8 @@ pub(crate) fn needs_transform(resource: &Resource) -> Option<Diagnostic> {
 struct Sam<'a> {
     given: &'a Given,
     source: IndexMap<String, Resource>,
+    /// Properties as the template writes them, Globals merged.
+    written: BTreeMap<String, Value>,
     out: IndexMap<String, Resource>,
     problems: Vec<Diagnostic>,
     notes: Vec<Diagnostic>,
@@ -204,6 +207,11 @@ impl Sam<'_> {
             return;
         }
         self.out.insert(id, resource);
+    }
+
+    /// A property as the template writes it, functions and all.
+    fn written(&self, origin: &Resource, name: &str) -> Option<&Value> {
+        self.written.get(&origin.logical_id)?.member(name)
     }
 
     /// Refuses properties that the type does not have.

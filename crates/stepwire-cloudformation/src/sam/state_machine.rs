@@ -108,7 +108,10 @@ pub(super) fn expand(sam: &mut Sam<'_>, origin: &Resource) {
         policies::add(sam, origin, get("Policies"), &mut managed, &mut documents);
         let traced = get("Tracing").and_then(|tracing| tracing.member("Enabled"));
         if traced.and_then(Value::as_bool) == Some(true) {
-            managed.push(sam.managed("AWSXrayWriteOnlyAccess"));
+            let traces = sam.managed("AWSXrayWriteOnlyAccess");
+            if !managed.contains(&traces) {
+                managed.push(traces);
+            }
         }
         let documents = (!documents.is_empty()).then(|| Value::list(documents));
         let properties = object([
