@@ -26,6 +26,8 @@ pub(crate) enum Asker {
     Rule,
     /// The event source mapping of this number.
     Source(u64),
+    /// The work on a stack, likewise.
+    Stack,
 }
 
 /// Gives `asker` the answer.
@@ -42,10 +44,10 @@ pub(crate) fn reply_to(
             let result = hosted.result(answer, call, now);
             step.then.push(Input::TaskReturned { execution, scheduled, result });
         }
-        Asker::Rule => {}
         Asker::Source(number) => {
             step.then.push(Input::Follow(Follow::Sourced(number, answer)));
         }
+        Asker::Rule | Asker::Stack => {}
     }
 }
 

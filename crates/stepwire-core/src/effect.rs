@@ -14,6 +14,7 @@ use crate::message::Message;
 use crate::mqtt::{Packet, ReasonCode};
 use crate::rules::destinations::Confirmation;
 use crate::rules::jobs::Delivery;
+use crate::stacks::StackKey;
 
 /// Everything a kernel can ask of the world. At least once: after a crash, tasks are asked again.
 #[derive(Debug)]
@@ -55,6 +56,11 @@ pub enum Effect {
     Continue {
         /// Which.
         map_run: u64,
+    },
+    /// Send [`Input::Stack`](crate::Input::Stack) back: a stack has more to be done to.
+    ContinueStack {
+        /// Which.
+        stack: StackKey,
     },
     /// Send [`Input::Indexing`](crate::Input::Indexing) back: a search has more to look at, or an
     /// index more to be made of.

@@ -17,6 +17,7 @@ use crate::message::Message;
 use crate::metrics::{Place, Point};
 use crate::request::Request;
 use crate::rules::jobs::{Evaluation, NotDelivered};
+use crate::stacks::{self, StackKey};
 
 /// A caller that waits for an answer; chosen by the shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -78,6 +79,9 @@ pub enum Input {
     Unheard(Json),
     /// A map run goes on: what [`Effect::Continue`](crate::Effect::Continue) asked for.
     MapRun(u64),
+    /// The work on a stack goes on: what [`Effect::ContinueStack`](crate::Effect::ContinueStack) asked
+    /// for.
+    Stack(StackKey),
     /// Searches and what is being built for them go on: what
     /// [`Effect::ContinueIndexing`](crate::Effect::ContinueIndexing) asked for.
     Indexing,
@@ -170,6 +174,8 @@ pub enum Follow {
     Sourced(u64, Result<Json, ApiError>),
     /// Who listens is told that an execution has begun or ended.
     Announce(ExecutionId, Status),
+    /// A resource of a stack is made, changed or removed.
+    StackJob(Box<stacks::Job>),
     /// After a restart: the tasks of this execution are asked for again.
     Resume(ExecutionId),
 }

@@ -143,6 +143,16 @@ pub enum Space {
     Layer = 0x87,
     /// Event source mappings.
     EventSource = 0x88,
+    /// CloudFormation stacks, and the counter of what has to do with them.
+    Stack = 0xA0,
+    /// Resources of stacks.
+    StackResource = 0xA1,
+    /// What happened to stacks and their resources.
+    StackEvent = 0xA2,
+    /// Change sets of stacks.
+    ChangeSet = 0xA3,
+    /// Templates of stacks and change sets.
+    StackTemplate = 0xA4,
     /// IAM roles, policies, instance profiles, and the counter of their identifiers.
     Iam = 0x90,
     /// SSM parameters.

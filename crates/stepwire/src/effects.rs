@@ -260,6 +260,10 @@ impl Rim for World {
                 let inputs = inputs.clone();
                 self.runtime.spawn(async move { inputs.send(Input::MapRun(map_run)).await });
             }
+            Effect::ContinueStack { stack } => {
+                let inputs = inputs.clone();
+                self.runtime.spawn(async move { inputs.send(Input::Stack(stack)).await });
+            }
             Effect::ContinueIndexing => {
                 let inputs = inputs.clone();
                 self.runtime.spawn(async move { inputs.send(Input::Indexing).await });

@@ -41,6 +41,7 @@ use crate::rules::jobs::{Evaluation, Jobs};
 use crate::rules::{RuleNotFound, Rules, Taken};
 use crate::settings::Settings;
 use crate::shadows::RequestTopic;
+use crate::stacks::Stacks;
 use crate::tables::Tables;
 use crate::test_state::Trials;
 use crate::topics::Topics;
@@ -85,6 +86,7 @@ pub struct Kernel {
     pub(crate) events: Events,
     pub(crate) metrics: Metrics,
     pub(crate) alarms: Alarms,
+    pub(crate) stacks: Stacks,
     /// Roles and policies.
     pub(crate) iam: Iam,
     /// States under test.
@@ -138,6 +140,7 @@ impl Kernel {
             events: Events::default(),
             metrics: Metrics::default(),
             alarms: Alarms::default(),
+            stacks: Stacks::default(),
             iam: Iam::default(),
             trials: Trials::default(),
             confirmations: BTreeMap::new(),
@@ -180,6 +183,7 @@ impl Kernel {
         }
         kernel.poll_sources(now, &mut step);
         step.then.extend(kernel.executions.ready_map_runs().into_iter().map(Input::MapRun));
+        step.then.extend(kernel.stacks.at_work().into_iter().map(Input::Stack));
         kernel.follow_changes(now, &mut step);
         if kernel.registry.search.has_work() {
             step.then.push(Input::Indexing);
@@ -189,7 +193,7 @@ impl Kernel {
 
     fn load(&mut self, read: &dyn Read) -> Result<(), Corrupt> {
         type Load = fn(&mut Kernel, &[u8], &[u8]) -> Result<(), Corrupt>;
-        let parts: [(&[Space], Load); 17] = [
+        let parts: [(&[Space], Load); 18] = [
             (Registry::SPACES, |kernel, key, value| kernel.registry.load(key, value)),
             (Rules::SPACES, |kernel, key, value| kernel.rules.load(key, value)),
             (Destinations::SPACES, |kernel, key, value| kernel.destinations.load(key, value)),
@@ -204,6 +208,7 @@ impl Kernel {
             (Events::SPACES, |kernel, key, value| kernel.events.load(key, value)),
             (Metrics::SPACES, |kernel, key, value| kernel.metrics.load(key, value)),
             (Alarms::SPACES, |kernel, key, value| kernel.alarms.load(key, value)),
+            (Stacks::SPACES, |kernel, key, value| kernel.stacks.load(key, value)),
             (Broker::SPACES, |kernel, key, value| kernel.broker.load(key, value)),
             (Logs::SPACES, |kernel, key, value| kernel.logs.load(key, value)),
             (Iam::SPACES, |kernel, key, value| kernel.iam.load(key, value)),
@@ -242,6 +247,7 @@ impl Kernel {
         same("topics or subscriptions", self.topics == stored.topics)?;
         same("event buses or their rules", self.events == stored.events)?;
         same("metrics", self.metrics == stored.metrics)?;
+        same("stacks", self.stacks == stored.stacks)?;
         same("roles or policies", self.iam == stored.iam)?;
         same("alarms", self.alarms.durable() == stored.alarms.durable())?;
         self.executions.check(&stored.executions, read)
@@ -271,8 +277,9 @@ impl Kernel {
         let rules = [self.jobs.due(), self.destinations.due()];
         let retention_seconds = self.settings.quotas.metric_retention_seconds;
         let monitoring = [self.metrics.due(retention_seconds), self.alarms.due()];
-        let broker = self.broker.due();
-        let all = [broker, executions, answers, functions, queues, sweep, logs, trials, groups];
+        let (broker, stacks) = (self.broker.due(), self.stacks.due());
+        let all =
+            [broker, executions, answers, functions, queues, sweep, logs, trials, groups, stacks];
         rules.into_iter().chain(monitoring).chain(all).flatten().min()
     }
 
@@ -361,6 +368,7 @@ impl Kernel {
             Input::Gone(reply) => self.executions.activities.forget(Asker::Caller(reply)),
             Input::Unheard(answer) => self.unheard(&answer, reads, &mut step),
             Input::MapRun(number) => self.go_on(now, number, reads, &mut step),
+            Input::Stack(key) => self.go_on_with_stack(now, &key, reads, &mut step),
             Input::Indexing => self.go_on_indexing(now, &mut step),
             Input::ItemsRead { map_run, ask, answer } => {
                 self.executions.items_read(map_run, ask, answer);
@@ -434,6 +442,7 @@ impl Kernel {
             Follow::LookAt(evaluation) => self.look_at(&evaluation, reads, step),
             Follow::Evaluate(job) => self.evaluate(job, reads, step),
             Follow::Act(acting) => self.act(now, acting, reads, step),
+            Follow::StackJob(job) => self.do_job(now, job, reads, step),
             Follow::Complete(kept, answer) => self.complete(now, kept, answer, reads, step),
             Follow::Timers(ids) => {
                 for id in ids {
@@ -637,6 +646,7 @@ impl Kernel {
         self.go_on_with_jobs(now, step);
         self.look_at_waiting(now, step);
         self.look_at_alarms(now, step);
+        self.give_up_resources(now, step);
         for id in self.trials.overdue(now) {
             self.trials.step(now, id, Stimulus::Timer, &self.settings);
             self.end_trial(now, id, step);

@@ -208,6 +208,10 @@ impl World {
                 let takes = self.dice.between(0, 5);
                 self.at(takes, Event::MapRun(self.life, map_run));
             }
+            Effect::ContinueStack { stack } => {
+                let takes = self.dice.between(0, 5);
+                self.at(takes, Event::Returned(self.life, Box::new(Input::Stack(stack))));
+            }
             Effect::ContinueIndexing => {
                 let takes = self.dice.between(0, 5);
                 self.at(takes, Event::Returned(self.life, Box::new(Input::Indexing)));

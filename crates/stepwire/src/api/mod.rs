@@ -10,6 +10,7 @@ mod lambda;
 mod query;
 mod rest;
 mod s3;
+pub(crate) mod stack_response;
 mod target;
 mod xml;
 
