@@ -131,6 +131,7 @@ pub(super) fn expand(
 
 fn given(template: &Template, name: &str, number: u64, plan: &Plan, settings: &Settings) -> Given {
     Given {
+        artifacts: stepwire_cloudformation::Artifacts::Refused,
         parameters: template.parameters.clone(),
         region: settings.region.to_string(),
         account: settings.account.to_string(),
