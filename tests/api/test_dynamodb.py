@@ -107,7 +107,7 @@ def test_a_table_that_makes_no_sense_is_refused(node, name):
         ([("a", "HASH")], [("b", "S")], INVALID + "Some index key attributes are not defined"),
         ([("a", "HASH")], [("a", "S"), ("b", "S")], INVALID + "Number of attributes in KeySchema"),
         ([("a", "RANGE")], [("a", "S")], "The first KeySchemaElement is not a HASH key type"),
-        ([("a", "HASH"), ("a", "RANGE")], [("a", "S")], "have the same name"),
+        ([("a", "HASH"), ("a", "RANGE")], [("a", "S"), ("b", "S")], "have the same name"),
         ([("a", "HASH")], [("a", "M")], "Value 'M' at '.*attributeType' failed to satisfy"),
         ([], [], "at 'keySchema' failed to satisfy constraint"),
     ):

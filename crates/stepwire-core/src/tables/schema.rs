@@ -113,7 +113,8 @@ pub(super) fn keys(params: Params<'_>, definitions: &[KeyAttribute]) -> Result<K
                 "Invalid KeySchema: Some index key attribute have no definition",
             ));
         }
-        let defined = |name: &Arc<str>| definitions.iter().any(|definition| definition.name == *name);
+        let defined =
+            |name: &Arc<str>| definitions.iter().any(|definition| definition.name == *name);
         if !names.iter().all(|(name, _)| defined(name)) {
             return Err(undefined(&wanted(), &known()));
         }
