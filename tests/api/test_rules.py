@@ -88,6 +88,13 @@ def test_rules_are_listed_in_pages_and_by_topic(own_node):
     assert listed(ruleDisabled=True) == ["r4"]
 
 
+def test_a_statement_calls_get_dynamodb_once(node, name):
+    item = f"get_dynamodb('t', 'k', a, '{ROLE}')"
+    twice = payload(f"SELECT {item} AS a, {item} AS b FROM 'a'") | {"awsIotSqlVersion": "2016-03-23"}
+    with refused("SqlParseException", 400, "^get_dynamodb can be called once in a statement\n"):
+        node.iot().create_topic_rule(ruleName=name, topicRulePayload=twice)
+
+
 @pytest.mark.parametrize(
     "sql, place",
     [

@@ -94,6 +94,12 @@ impl Template {
         &self.root
     }
 
+    /// The same template with another content, such as one whose local paths name stored objects.
+    #[must_use]
+    pub fn with_root(&self, root: Value) -> Template {
+        Template { root, ..self.clone() }
+    }
+
     /// Parameters filled in, conditions decided, mappings looked up, loops unrolled, Globals and the
     /// SAM transform applied. What refers to resources is left for [`crate::resolve`].
     ///

@@ -8,6 +8,7 @@
 pub mod access_key;
 mod api;
 mod aws_task;
+pub mod build;
 pub mod ca;
 pub mod capture;
 pub mod cli;

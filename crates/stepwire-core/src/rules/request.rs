@@ -213,8 +213,15 @@ pub(super) fn statement(payload: &Json) -> Result<Statement, ApiError> {
         Some(name) => Version::named(name)
             .ok_or_else(|| params.invalid("awsIotSqlVersion", &format!("`{name}` is not known")))?,
     };
-    Statement::parse(params.text("sql")?, version)
-        .map_err(|error| ApiError::new("SqlParseException", error.to_string()))
+    let statement = Statement::parse(params.text("sql")?, version)
+        .map_err(|error| ApiError::new("SqlParseException", error.to_string()))?;
+    if statement.asks().items > 1 {
+        // AWS takes such a rule, and ends it for every message without an action.
+        let why = "get_dynamodb can be called once in a statement\n\
+                   hint: put what else is needed into the item, or into another rule";
+        return Err(ApiError::new("SqlParseException", why));
+    }
+    Ok(statement)
 }
 
 /// The parts of a `topicRulePayload`. Everything that cannot be run is refused here, by name.

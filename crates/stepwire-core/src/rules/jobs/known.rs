@@ -9,7 +9,7 @@ use super::Told;
 use crate::error::ApiError;
 use crate::functions::FunctionName;
 use crate::objects;
-use crate::read::Reads;
+use crate::read::Read;
 use crate::request::{Request, Service};
 use crate::rules::action::dynamodb::attribute;
 use crate::rules::sql::{Answered, Outside, Question, Value};
@@ -27,14 +27,14 @@ const OBJECT_BYTES_MAX: u64 = 1 << 20;
 
 /// Answers from what is stored, and from what functions have said so far.
 pub(crate) struct Known<'a> {
-    reads: &'a Reads,
+    reads: &'a dyn Read,
     settings: &'a Settings,
     told: &'a [Told],
     problems: RefCell<Vec<String>>,
 }
 
 impl<'a> Known<'a> {
-    pub(crate) fn new(reads: &'a Reads, settings: &'a Settings, told: &'a [Told]) -> Known<'a> {
+    pub(crate) fn new(reads: &'a dyn Read, settings: &'a Settings, told: &'a [Told]) -> Known<'a> {
         Known { reads, settings, told, problems: RefCell::default() }
     }
 

@@ -126,6 +126,8 @@ impl Outside for Nobody {
 pub struct Asks {
     /// What this node keeps itself: objects, items, things, shadows.
     pub local: bool,
+    /// Calls of `get_dynamodb` among that.
+    pub items: usize,
     /// Functions, which take their time.
     pub lambda: bool,
 }
@@ -139,7 +141,11 @@ impl Asks {
     /// Whom either asks.
     #[must_use]
     pub fn and(self, other: Asks) -> Asks {
-        Asks { local: self.local || other.local, lambda: self.lambda || other.lambda }
+        Asks {
+            local: self.local || other.local,
+            items: self.items + other.items,
+            lambda: self.lambda || other.lambda,
+        }
     }
 
     /// Whom these expressions ask.
@@ -158,9 +164,8 @@ impl Asks {
     fn of_call(function: &str, arguments: usize) -> Asks {
         match function {
             "aws_lambda" => Asks { lambda: true, ..Asks::default() },
-            "get_dynamodb" | "get_registry_data" | "get_thing_shadow" => {
-                Asks { local: true, ..Asks::default() }
-            }
+            "get_dynamodb" => Asks { local: true, items: 1, ..Asks::default() },
+            "get_registry_data" | "get_thing_shadow" => Asks { local: true, ..Asks::default() },
             // With a descriptor set, which is an object.
             "decode" if arguments > 2 => Asks { local: true, ..Asks::default() },
             _ => Asks::default(),
