@@ -241,8 +241,14 @@ fn kind(write: &Write) -> &'static str {
         Write::Shadow(..) => "a shadow",
         Write::Iam(..) | Write::Parameters(..) => "a setting",
         Write::Functions(write) => match write {
-            functions::Write::Function(..) | functions::Write::Code { .. } => "a function",
-            functions::Write::Invocation(..) => "an invocation",
+            functions::Write::Function(..)
+            | functions::Write::Code { .. }
+            | functions::Write::Version(..)
+            | functions::Write::Alias(..)
+            | functions::Write::Layer(..)
+            | functions::Write::LayerVersions(..)
+            | functions::Write::Source(..) => "a function",
+            functions::Write::Invocation(..) | functions::Write::Ran(..) => "an invocation",
         },
         Write::Executions(write) => match write {
             executions::Write::Machine(..) | executions::Write::Numbers(..) => "a state machine",

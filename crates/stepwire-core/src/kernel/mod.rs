@@ -2,6 +2,7 @@
 
 mod call;
 mod destinations;
+mod functions;
 mod indexing;
 mod jobs;
 mod needs;
@@ -177,6 +178,7 @@ impl Kernel {
         for number in kernel.jobs.interrupted() {
             kernel.begin_job(number, &mut step);
         }
+        kernel.poll_sources(now, &mut step);
         step.then.extend(kernel.executions.ready_map_runs().into_iter().map(Input::MapRun));
         kernel.follow_changes(now, &mut step);
         if kernel.registry.search.has_work() {
@@ -347,9 +349,13 @@ impl Kernel {
                     let stimulus = Stimulus::TaskReturned { scheduled, result };
                     let _ = self.stimulate(now, execution, stimulus, reads, &mut step);
                 }
-                InvokedBy::Event(number) => self.attempted(now, number, result, &mut step),
+                InvokedBy::Event(number) => self.attempted(now, number, result, reads, &mut step),
+                InvokedBy::Source(batch) => {
+                    self.batch_ended(now, batch, result, reads, &mut step);
+                }
                 InvokedBy::Rule { job, question } => self.told(job, question, result, &mut step),
             },
+            Input::FunctionTold(told) => self.function_told(now, *told, &mut step),
             Input::Confirmed { destination, challenge, result } => {
                 self.confirmation_sent(now, &destination, challenge, result, &mut step);
             }
@@ -438,6 +444,8 @@ impl Kernel {
             }
             Follow::Ended(child, parent) => self.told_of_end(now, child, parent, reads, step),
             Follow::HandOut(activity) => self.hand_out(now, activity, reads, step),
+            Follow::Poll(source) => self.poll_queue(now, source, reads, step),
+            Follow::Sourced(source, answer) => self.sourced(now, source, answer, reads, step),
             Follow::Receive(queue) => self.hand_out_messages(now, queue, reads, step),
             Follow::RedriveMapRun { execution, started } => {
                 match self.executions.redrive_map_run(now, execution, started, reads) {
@@ -631,6 +639,7 @@ impl Kernel {
         for number in self.functions.overdue(now) {
             self.attempt(number, step);
         }
+        self.look_at_sources(now, step);
         self.go_on_with_destinations(now, step);
         self.go_on_with_jobs(now, step);
         self.look_at_waiting(now, step);

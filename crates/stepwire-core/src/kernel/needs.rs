@@ -35,6 +35,7 @@ impl Kernel {
             | Input::Delivered { .. }
             | Input::Gone(_)
             | Input::ItemsRead { .. }
+            | Input::FunctionTold(_)
             | Input::Indexing => {}
             Input::Unheard(answer) => self.touch_unheard(answer, reads),
             Input::MapRun(number) => {
@@ -44,7 +45,7 @@ impl Kernel {
             Input::TaskReturned { execution, .. } => self.executions.touch(*execution, reads),
             Input::FunctionReturned { caller, .. } => match caller {
                 InvokedBy::Task { execution, .. } => self.executions.touch(*execution, reads),
-                InvokedBy::Event(_) | InvokedBy::Rule { .. } => {}
+                InvokedBy::Event(_) | InvokedBy::Source(_) | InvokedBy::Rule { .. } => {}
             },
             Input::Follow(follow) => match follow {
                 Follow::Perform { request, execution, .. } => {
@@ -81,6 +82,12 @@ impl Kernel {
                 Follow::Sweep(now) => {
                     self.executions.prefetch_sweep(*now, &self.settings, reads);
                 }
+                Follow::Poll(source) => {
+                    if let Some(queue) = self.queue_of_source(*source) {
+                        self.queues.prefetch(queue, reads);
+                    }
+                }
+                Follow::Sourced(..) => {}
                 Follow::Receive(queue) => self.queues.prefetch(*queue, reads),
                 Follow::RedriveMapRun { execution, .. } => {
                     Executions::touch_map_runs_of(*execution, reads);
@@ -113,6 +120,7 @@ impl Kernel {
                 }
             }
             Request::Metrics(request) => Metrics::prefetch(request, reads),
+            Request::Functions(request) => super::functions::prefetch(request, reads),
             Request::Shadows(request) => Kernel::touch_shadows(request, reads),
             Request::Parameters(request) => parameters::prefetch(request, reads),
             // What these change is in memory whole.
@@ -127,8 +135,7 @@ impl Kernel {
             | Request::Events(_)
             | Request::Alarms(_)
             | Request::Iam(_)
-            | Request::Sts(_)
-            | Request::Functions(_) => {}
+            | Request::Sts(_) => {}
         }
     }
 }
