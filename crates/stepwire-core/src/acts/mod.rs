@@ -287,7 +287,7 @@ impl Kernel {
     }
 
     /// Starts an execution under a name that no other start has.
-    fn begin(
+    pub(crate) fn begin(
         &mut self,
         now: Timestamp,
         machine: &str,

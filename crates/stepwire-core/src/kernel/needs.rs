@@ -32,6 +32,7 @@ impl Kernel {
             | Input::Tick
             | Input::Confirmed { .. }
             | Input::Delivered { .. }
+            | Input::Notified { .. }
             | Input::Gone(_)
             | Input::ItemsRead { .. }
             | Input::Indexing => {}
@@ -80,6 +81,7 @@ impl Kernel {
                     self.executions.prefetch_sweep(*now, &self.settings, reads);
                 }
                 Follow::Receive(queue) => self.queues.prefetch(*queue, reads),
+                Follow::MoveMessages(task) => self.queues.prefetch_move(*task, reads),
                 Follow::RedriveMapRun { execution, .. } => {
                     Executions::touch_map_runs_of(*execution, reads);
                 }

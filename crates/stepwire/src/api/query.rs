@@ -9,7 +9,7 @@ use stepwire_asl::Json;
 use stepwire_asl::json::{Number, Object};
 use stepwire_aws::error::status;
 use stepwire_aws::rest;
-use stepwire_core::{ApiError, Request, Service, metrics, queues};
+use stepwire_core::{ApiError, Request, Service, metrics, queues, topics};
 
 use super::cloudwatch;
 use super::xml::{self, Lists};
@@ -51,6 +51,8 @@ const SQS: Dialect = Dialect {
     service: Service::Sqs,
     namespace: "http://queue.amazonaws.com/doc/2012-11-05/",
     fields: &[
+        ("AWSAccountId", "AWSAccountIds"),
+        ("ActionName", "Actions"),
         ("Attribute", "Attributes"),
         ("AttributeName", "AttributeNames"),
         ("ChangeMessageVisibilityBatchRequestEntry", "Entries"),
@@ -72,6 +74,7 @@ const SQS: Dialect = Dialect {
     integers: &[
         "DelaySeconds",
         "MaxNumberOfMessages",
+        "MaxNumberOfMessagesPerSecond",
         "MaxResults",
         "VisibilityTimeout",
         "WaitTimeSeconds",
@@ -82,7 +85,9 @@ const SQS: Dialect = Dialect {
         ("MessageAttributes", "MessageAttribute"),
         ("Messages", "Message"),
         ("QueueUrls", "QueueUrl"),
+        ("Results", "ListMessageMoveTasksResultEntry"),
         ("Tags", "Tag"),
+        ("queueUrls", "QueueUrl"),
     ],
     is_time: |_| false,
 };
@@ -99,7 +104,14 @@ const CLOUDWATCH: Dialect = Dialect {
 };
 
 /// Answers a request whose form names the operation.
-pub(super) async fn answer(node: &Node, service: &str, body: &[u8]) -> Result<Response, ApiError> {
+///
+/// A queue can be named by the path of its URL, as SDKs of SQS did.
+pub(super) async fn answer(
+    node: &Node,
+    service: &str,
+    path: &str,
+    body: &[u8],
+) -> Result<Response, ApiError> {
     let dialect = match service {
         "sts" => return caller(node, body),
         "sns" => &SNS,
@@ -118,18 +130,56 @@ pub(super) async fn answer(node: &Node, service: &str, body: &[u8]) -> Result<Re
         }
     }
     let operation = operation.unwrap_or_default();
-    let members = Json::Object(Arc::new(dialect.members(&fields)));
+    let mut members = dialect.members(&fields);
+    if dialect.service == Service::Sqs && path != "/" && !members.contains_key("QueueUrl") {
+        members.insert("QueueUrl".into(), path.into());
+    }
+    let members = Json::Object(Arc::new(members));
     let request = Request::parse(dialect.service, &operation, &members);
     let request = request
         .ok_or_else(|| ApiError { code: "InvalidAction".into(), ..not_available(&operation) })??;
     let answer = node.call(request).await?;
-    let mut xml = String::new();
-    let root = format!("{operation}Response");
-    xml.extend(["<", &root, " xmlns=\"", dialect.namespace, "\">"]);
-    let result = dialect.shown(&answer, &operation);
-    xml::write(&format!("{operation}Result"), &result, dialect.lists(), &mut xml);
-    xml.extend(["<ResponseMetadata><RequestId/></ResponseMetadata></", &root, ">"]);
-    Ok(([(header::CONTENT_TYPE, "text/xml")], xml).into_response())
+    Ok(dialect.response(&operation, &answer))
+}
+
+/// Answers somebody who visits a URL that a topic's subscriber was sent.
+pub(super) async fn visit(node: &Node, query: &str) -> Response {
+    let mut fields = Tree::default();
+    let mut operation = String::new();
+    for (name, value) in rest::query_pairs(query) {
+        match name.as_str() {
+            "Action" => operation = value,
+            "Version" => {}
+            _ => {
+                if let Err(error) = fields.put(&name, value) {
+                    return refused("sns", &error);
+                }
+            }
+        }
+    }
+    let members = Json::Object(Arc::new(SNS.members(&fields)));
+    let request = match topics::Request::visit(&operation, &members) {
+        Some(Ok(request)) => Request::Topics(request),
+        Some(Err(error)) => return refused("sns", &error),
+        None => return refused("sns", &not_available(&operation)),
+    };
+    match node.call(request).await {
+        Ok(answer) => SNS.response(&operation, &answer),
+        Err(error) => refused("sns", &error),
+    }
+}
+
+impl Dialect {
+    fn response(&self, operation: &str, answer: &Json) -> Response {
+        let dialect = self;
+        let mut xml = String::new();
+        let root = format!("{operation}Response");
+        xml.extend(["<", &root, " xmlns=\"", dialect.namespace, "\">"]);
+        let result = dialect.shown(answer, operation);
+        xml::write(&format!("{operation}Result"), &result, dialect.lists(), &mut xml);
+        xml.extend(["<ResponseMetadata><RequestId/></ResponseMetadata></", &root, ">"]);
+        ([(header::CONTENT_TYPE, "text/xml")], xml).into_response()
+    }
 }
 
 /// An error as the protocol writes it.
