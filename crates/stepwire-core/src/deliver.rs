@@ -10,6 +10,7 @@ use crate::asking::{Asker, reply_to};
 use crate::effect::{Effect, Report};
 use crate::error::ApiError;
 use crate::events::{self, Entry};
+use crate::executions::machines::MachineArn;
 use crate::functions::{self, FunctionName};
 use crate::input::{Follow, Input};
 use crate::kernel::{Kernel, Step};
@@ -323,7 +324,8 @@ impl Kernel {
                 self.count_event()?;
                 let input =
                     Json::parse(body).map_err(|_| failed("the input is not JSON".into()))?;
-                self.begin(now, &target.arn, "", &input, step).map_err(failed)
+                let machine = MachineArn::parse(&target.arn)?;
+                self.begin_at(now, &machine, "", &input, step).map_err(failed)
             }
             Some(events::Kind::LogGroup) => {
                 let group = name(":log-group:").trim_end_matches(":*");

@@ -287,7 +287,7 @@ impl Kernel {
     }
 
     /// Starts an execution under a name that no other start has.
-    pub(crate) fn begin(
+    fn begin(
         &mut self,
         now: Timestamp,
         machine: &str,
@@ -295,8 +295,19 @@ impl Kernel {
         input: &Json,
         step: &mut Step,
     ) -> Result<(), String> {
-        let arn = MachineArn::of(&machine.into());
-        let target = self.executions.target(&arn, &self.settings).map_err(|e| e.to_string())?;
+        self.begin_at(now, &MachineArn::of(&machine.into()), prefix, input, step)
+    }
+
+    /// The same of a state machine, version or alias.
+    pub(crate) fn begin_at(
+        &mut self,
+        now: Timestamp,
+        machine: &MachineArn,
+        prefix: &str,
+        input: &Json,
+        step: &mut Step,
+    ) -> Result<(), String> {
+        let target = self.executions.target(machine, &self.settings).map_err(|e| e.to_string())?;
         let name = format!("{prefix}{}", self.executions.made_up_name(&self.settings)).into();
         let input = input.to_text();
         let max = self.settings.quotas.payload_bytes();

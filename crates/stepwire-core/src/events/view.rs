@@ -128,9 +128,11 @@ fn shown_input(input: &Input) -> (Arc<str>, Json) {
         Input::Text(input) => ("Input".into(), text(input)),
         Input::Path(path) => ("InputPath".into(), text(path)),
         Input::Template { parts, text: template } => {
-            let parts = parts.iter().map(|(name, path)| (Arc::clone(name), text(path)));
-            let parts = Json::object(parts);
-            let members = [("InputPathsMap", parts), ("InputTemplate", text(template))];
+            let mut members = vec![("InputTemplate", text(template))];
+            if !parts.is_empty() {
+                let parts = parts.iter().map(|(name, path)| (Arc::clone(name), text(path)));
+                members.push(("InputPathsMap", Json::object(parts)));
+            }
             ("InputTransformer".into(), Json::object(members))
         }
     }

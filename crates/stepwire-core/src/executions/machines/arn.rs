@@ -29,7 +29,7 @@ pub enum Qualifier {
 
 impl MachineArn {
     /// What `arn` names.
-    pub(in super::super) fn parse(arn: &str) -> Result<MachineArn, ApiError> {
+    pub(crate) fn parse(arn: &str) -> Result<MachineArn, ApiError> {
         let rest = match states_resource(arn)? {
             ("stateMachine", rest) => rest,
             (kind, _) => return Err(wrong_kind(kind)),
