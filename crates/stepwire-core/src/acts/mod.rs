@@ -317,8 +317,12 @@ impl Kernel {
         let input = input.into();
         let begin =
             Begin { target, name, input, trace_header: None, parent: None, test_case: None };
-        let refused = || format!("the definition of `{machine}` is not valid in this version");
-        let (id, ran) = self.executions.begin(now, begin, &self.settings).ok_or_else(refused)?;
+        let refused = || {
+            let machine = machine.text(&self.settings);
+            format!("the definition of `{machine}` is not valid in this version")
+        };
+        let begun = self.executions.begin(now, begin, &self.settings);
+        let (id, ran) = begun.ok_or_else(refused)?;
         self.ask(now, id, ran, step);
         Ok(())
     }

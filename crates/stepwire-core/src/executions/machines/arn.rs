@@ -55,7 +55,7 @@ impl MachineArn {
     }
 
     /// The ARN as text.
-    pub(in super::super) fn text(&self, settings: &Settings) -> String {
+    pub(crate) fn text(&self, settings: &Settings) -> String {
         let machine = machine_arn(settings, &self.name);
         match &self.qualifier {
             Some(qualifier) => format!("{machine}:{qualifier}"),
