@@ -249,8 +249,9 @@ def test_inputs_are_checked(node, name, queue):
 
 
 def test_a_rule_starts_an_execution(node, name):
+    passing = {"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}}
     machine = node.sfn().create_state_machine(
-        name=name, roleArn=ROLE, definition=json.dumps({"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}})
+        name=name, roleArn=ROLE, definition=json.dumps(passing)
     )["stateMachineArn"]
     rule(node, name, {"source": ["app." + name]})
     target(node, name, machine, InputPath="$.detail", RoleArn=ROLE)
@@ -260,14 +261,15 @@ def test_a_rule_starts_an_execution(node, name):
     assert (shown["status"], json.loads(shown["input"])) == ("SUCCEEDED", {"n": 1})
 
 
-def test_a_rule_that_starts_itself_does_not_stop_the_node(node, name):
-    machine = node.sfn().create_state_machine(
-        name=name, roleArn=ROLE, definition=json.dumps({"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}})
+def test_a_rule_that_starts_itself_does_not_stop_the_node(own_node):
+    passing = {"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}}
+    machine = own_node.sfn().create_state_machine(
+        name="again", roleArn=ROLE, definition=json.dumps(passing)
     )["stateMachineArn"]
-    rule(node, name, {"source": ["aws.states"], "detail": {"stateMachineArn": [machine], "status": ["SUCCEEDED"]}}, machine)
-    node.sfn().start_execution(stateMachineArn=machine)
-    eventually(lambda: "a loop" in node.log_text(), 60)
-    node.client("events").remove_targets(Rule=name, Ids=["0"])
+    ended = {"stateMachineArn": [machine], "status": ["SUCCEEDED"]}
+    rule(own_node, "again", {"source": ["aws.states"], "detail": ended}, machine)
+    own_node.sfn().start_execution(stateMachineArn=machine)
+    eventually(lambda: "a loop" in own_node.log_text(), 60)
 
 
 def test_a_rule_invokes_logs_and_forwards(node, name, queue):

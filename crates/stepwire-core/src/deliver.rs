@@ -21,7 +21,7 @@ use crate::topics::{self, To};
 use crate::write::Write;
 
 /// Most executions and further buses that events set going because of one input.
-const SET_GOING_MAX: usize = 1_000;
+const SET_GOING_MAX: usize = 100;
 
 impl Kernel {
     /// Carries out a request on queues. `None`: the caller waits for a message.

@@ -13,6 +13,7 @@ use crate::executions::map_runs::files::{self, Ask};
 use crate::executions::{ExecutionId, Parent, Status};
 use crate::functions::{Invoked, InvokedBy};
 use crate::integrations::Hosted;
+use crate::message::Message;
 use crate::metrics::{Place, Point};
 use crate::request::Request;
 use crate::rules::jobs::{Evaluation, NotDelivered};
@@ -147,6 +148,13 @@ pub enum Follow {
         execution: ExecutionId,
         /// Its `MapRunStarted` event.
         started: EventId,
+    },
+    /// A message asks something of a device's shadow.
+    Shadow {
+        /// The message.
+        message: Arc<Message>,
+        /// How often rules have republished what led to it.
+        hops: u8,
     },
     /// Nobody waits for this execution any more: it is stopped.
     Abandon(ExecutionId),

@@ -59,6 +59,8 @@ pub enum Space {
     RuleJob = 0x2A,
     /// Topic rule destinations.
     RuleDestination = 0x2B,
+    /// Device shadows.
+    Shadow = 0x2C,
     /// State machines.
     StateMachine = 0x30,
     /// Executions: one summary each.
@@ -139,6 +141,12 @@ pub enum Space {
     FunctionCode = 0x81,
     /// Invocations that nobody waits for.
     Invocation = 0x82,
+    /// IAM roles, policies, instance profiles, and the counter of their identifiers.
+    Iam = 0x90,
+    /// SSM parameters.
+    Parameter = 0x91,
+    /// Versions of SSM parameters.
+    ParameterVersion = 0x92,
 }
 
 /// Builds a [`Key`].

@@ -10,8 +10,8 @@ pub use crate::publish::Publish;
 use crate::read::Read;
 use crate::settings::Settings;
 use crate::{
-    alarms, broker, events, executions, functions, logs, metrics, objects, queues, registry, rules,
-    tables, topics,
+    alarms, broker, events, executions, functions, iam, logs, metrics, objects, parameters, queues,
+    registry, rules, shadows, tables, topics,
 };
 
 /// An AWS service we host.
@@ -39,6 +39,12 @@ pub enum Service {
     Events,
     /// Amazon CloudWatch: metrics and alarms.
     CloudWatch,
+    /// AWS IAM.
+    Iam,
+    /// AWS STS.
+    Sts,
+    /// AWS Systems Manager: parameters.
+    Ssm,
 }
 
 /// A request to one of the services.
@@ -60,6 +66,8 @@ pub enum Request {
     PublishBy(Arc<Caller>, Publish),
     /// The rest of `iot-data`: connections and retained messages.
     Broker(broker::Request),
+    /// Device shadows.
+    Shadows(shadows::Request),
     /// Lambda.
     Functions(functions::Request),
     /// S3.
@@ -74,6 +82,12 @@ pub enum Request {
     Metrics(metrics::Request),
     /// CloudWatch, alarms.
     Alarms(alarms::Request),
+    /// IAM.
+    Iam(iam::Request),
+    /// STS.
+    Sts(iam::sts::Request),
+    /// Parameters.
+    Parameters(parameters::Request),
 }
 
 impl Request {
@@ -97,7 +111,9 @@ impl Request {
             Service::IotData if operation == "Publish" => {
                 Some(Publish::parse(body).map(Request::Publish))
             }
-            Service::IotData => Some(broker::Request::parse(operation, body)?.map(Request::Broker)),
+            Service::IotData => shadows::Request::parse(operation, body)
+                .map(|parsed| parsed.map(Request::Shadows))
+                .or_else(|| Some(broker::Request::parse(operation, body)?.map(Request::Broker))),
             Service::Lambda => {
                 Some(functions::Request::parse(operation, body)?.map(Request::Functions))
             }
@@ -108,6 +124,11 @@ impl Request {
             Service::CloudWatch => metrics::Request::parse(operation, body)
                 .map(|parsed| parsed.map(Request::Metrics))
                 .or_else(|| Some(alarms::Request::parse(operation, body)?.map(Request::Alarms))),
+            Service::Iam => Some(iam::Request::parse(operation, body)?.map(Request::Iam)),
+            Service::Sts => Some(iam::sts::Request::parse(operation, body)?.map(Request::Sts)),
+            Service::Ssm => {
+                Some(parameters::Request::parse(operation, body)?.map(Request::Parameters))
+            }
         }
     }
 
@@ -119,7 +140,10 @@ impl Request {
             Request::Rules(request) => request.is_read(),
             Request::Tables(request) => request.is_read(),
             Request::Logs(request) => request.is_read(),
-            Request::Publish(_) | Request::PublishBy(..) | Request::Broker(_) => false,
+            Request::Publish(_)
+            | Request::PublishBy(..)
+            | Request::Broker(_)
+            | Request::Shadows(_) => false,
             Request::Functions(request) => request.is_read(),
             Request::Objects(request) => request.is_read(),
             Request::Queues(request) => request.is_read(),
@@ -127,6 +151,9 @@ impl Request {
             Request::Events(request) => request.is_read(),
             Request::Metrics(request) => request.is_read(),
             Request::Alarms(request) => request.is_read(),
+            Request::Iam(request) => request.is_read(),
+            Request::Sts(_) => false,
+            Request::Parameters(request) => request.is_read(),
         }
     }
 
@@ -147,6 +174,10 @@ impl Request {
             | Request::Events(_)
             | Request::Metrics(_)
             | Request::Alarms(_)
+            | Request::Shadows(_)
+            | Request::Iam(_)
+            | Request::Sts(_)
+            | Request::Parameters(_)
             | Request::Functions(_) => false,
         }
     }
@@ -165,7 +196,13 @@ impl Request {
             Request::Events(request) => events::answer(request, read, settings),
             Request::Metrics(request) => metrics::answer(request, read),
             Request::Alarms(request) => alarms::answer(request, read, settings),
-            Request::Publish(_) | Request::PublishBy(..) | Request::Broker(_) => {
+            Request::Iam(request) => iam::answer(request, read, settings),
+            Request::Parameters(request) => parameters::answer(request, read, settings),
+            Request::Publish(_)
+            | Request::PublishBy(..)
+            | Request::Broker(_)
+            | Request::Sts(_)
+            | Request::Shadows(_) => {
                 let why = "only the kernel answers this";
                 Err(ApiError::new("InvalidRequestException", why))
             }

@@ -3,8 +3,8 @@
 use crate::answers::Answer;
 use crate::record::Entry;
 use crate::{
-    alarms, answers, broker, events, executions, functions, logs, metrics, objects, queues,
-    registry, rules, tables, topics,
+    alarms, answers, broker, events, executions, functions, iam, logs, metrics, objects,
+    parameters, queues, registry, rules, shadows, tables, topics,
 };
 
 /// One durable change. Absolute: the last write of a key wins, and applying one twice changes
@@ -43,6 +43,12 @@ pub enum Write {
     Metrics(metrics::Write),
     /// Alarms and their histories.
     Alarms(alarms::Write),
+    /// Device shadows.
+    Shadow(shadows::Write),
+    /// Roles, policies, instance profiles.
+    Iam(iam::Write),
+    /// Parameters.
+    Parameters(parameters::Write),
 }
 
 impl Write {
@@ -65,6 +71,9 @@ impl Write {
             Write::Events(write) => write.entry(),
             Write::Metrics(write) => write.entry(),
             Write::Alarms(write) => write.entry(),
+            Write::Shadow(write) => write.entry(),
+            Write::Iam(write) => write.entry(),
+            Write::Parameters(write) => write.entry(),
         }
     }
 }

@@ -235,6 +235,8 @@ fn kind(write: &Write) -> &'static str {
         Write::Logs(..) => "a log",
         Write::Metrics(..) => "a metric",
         Write::Alarms(..) => "an alarm",
+        Write::Shadow(..) => "a shadow",
+        Write::Iam(..) | Write::Parameters(..) => "a setting",
         Write::Functions(write) => match write {
             functions::Write::Function(..) | functions::Write::Code { .. } => "a function",
             functions::Write::Invocation(..) => "an invocation",

@@ -8,7 +8,9 @@
 pub mod access_key;
 mod api;
 mod aws_task;
+pub mod build;
 pub mod ca;
+pub mod capture;
 pub mod cli;
 pub mod clock;
 pub mod config;

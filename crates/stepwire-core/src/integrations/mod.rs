@@ -178,6 +178,9 @@ fn hosted(service: &str) -> Option<Hosted> {
         "sqs" => v1(Service::Sqs, "SQS", "AmazonSQSException", "AmazonSQS"),
         "aws-sdk:sns" => v2(Service::Sns, "Sns", "SnsException"),
         "sns" => v1(Service::Sns, "SNS", "AmazonSNSException", "AmazonSNS"),
+        "aws-sdk:iam" => v2(Service::Iam, "Iam", "IamException"),
+        "aws-sdk:ssm" => v2(Service::Ssm, "Ssm", "SsmException"),
+        "aws-sdk:sts" => v2(Service::Sts, "Sts", "StsException"),
         "aws-sdk:cloudwatch" => v2(Service::CloudWatch, "CloudWatch", "CloudWatchException"),
         "aws-sdk:eventbridge" => v2(Service::Events, "EventBridge", "EventBridgeException"),
         "events" => {
@@ -228,7 +231,12 @@ impl Hosted {
                 let request = messaging::request(self.service, &pascal(api), parameters);
                 request.unwrap_or_else(unknown)
             }
-            Service::DynamoDb | Service::Lambda | Service::CloudWatch => {
+            Service::DynamoDb
+            | Service::Lambda
+            | Service::CloudWatch
+            | Service::Iam
+            | Service::Sts
+            | Service::Ssm => {
                 Request::parse(self.service, &pascal(api), parameters).unwrap_or_else(unknown)
             }
         };
@@ -267,6 +275,9 @@ impl Hosted {
             | Service::Sqs
             | Service::Sns
             | Service::Events
+            | Service::Iam
+            | Service::Sts
+            | Service::Ssm
             | Service::Lambda => answer.clone(),
             Service::CloudWatch => monitoring::output(answer),
         }
@@ -282,6 +293,11 @@ impl Hosted {
                 messaging::exception(self.service, code)
             }
             Service::CloudWatch => monitoring::exception(code),
+            Service::Iam | Service::Sts | Service::Ssm => {
+                let general = ["ValidationError", "ValidationException", "InvalidAction"];
+                let stem = code.strip_suffix("Exception").unwrap_or(code);
+                (!general.contains(&code)).then(|| format!("{stem}Exception"))
+            }
             Service::Iot
             | Service::IotData
             | Service::DynamoDb
@@ -345,9 +361,12 @@ fn status(service: Service, code: &str) -> u16 {
             | "DeleteConflictException"
             | "ResourceConflictException",
         ) => 409,
+        (Service::Iam, "EntityAlreadyExists" | "DeleteConflict" | "LimitExceeded") => 409,
+        (Service::Sts, "AccessDenied") => 403,
         (Service::Iot | Service::IotData, "CertificateStateException") => 406,
         (Service::Iot | Service::IotData, "LimitExceededException") => 410,
-        (Service::Sns, "NotFound" | "ResourceNotFound")
+        (Service::Iam, "NoSuchEntity")
+        | (Service::Sns, "NotFound" | "ResourceNotFound")
         | (Service::Iot | Service::IotData | Service::Lambda, "ResourceNotFoundException") => 404,
         (Service::Lambda, "PreconditionFailedException") => 412,
         (Service::Lambda, "RequestTooLargeException")

@@ -13,6 +13,7 @@ use crate::executions::{self, Ran, activities};
 use crate::functions::{Invoked, InvokedBy};
 use crate::input::{Follow, Input};
 use crate::message::{Message, Origin};
+use crate::parameters;
 use crate::read::Reads;
 use crate::registry;
 use crate::request::Request;
@@ -156,6 +157,19 @@ impl Kernel {
             Request::Events(request) => self.call_events(now, request, step),
             Request::Metrics(request) => self.call_metrics(now, request, reads, step),
             Request::Alarms(request) => self.call_alarms(now, request, step),
+            Request::Iam(request) => {
+                let mut writes = Vec::new();
+                let answer = self.iam.call(now, request, &self.settings, &mut writes)?;
+                step.writes.extend(writes.into_iter().map(Write::Iam));
+                Ok(answer)
+            }
+            Request::Sts(request) => self.iam.call_sts(now, request, &self.settings),
+            Request::Parameters(request) => {
+                let mut writes = Vec::new();
+                let answer = parameters::call(now, request, reads, &mut writes)?;
+                step.writes.extend(writes.into_iter().map(Write::Parameters));
+                Ok(answer)
+            }
             // These may have to wait: see `call`.
             Request::Queues(_) | Request::Broker(_) => {
                 Err(ApiError::new("InternalFailure", "not answered at once"))
@@ -177,6 +191,7 @@ impl Kernel {
                 self.publish(Message { origin, ..publish.message(now) }, 0, step);
                 Ok(Json::Object(Arc::default()))
             }
+            Request::Shadows(request) => self.call_shadows(now, request, reads, step),
             Request::Functions(request) => {
                 let mut writes = Vec::new();
                 let answer = self.functions.call(now, request, &self.settings, &mut writes)?;

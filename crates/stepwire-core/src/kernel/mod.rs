@@ -5,6 +5,7 @@ mod destinations;
 mod indexing;
 mod jobs;
 mod needs;
+mod shadows;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::events::Events;
 use crate::executions::map_runs::gather::File;
 use crate::executions::{ExecutionId, Executions, Parent, TaskToken};
 use crate::functions::{Functions, InvokedBy};
+use crate::iam::Iam;
 use crate::input::{Follow, Input};
 use crate::integrations::Call;
 use crate::logs::Logs;
@@ -37,6 +39,7 @@ use crate::rules::destinations::Destinations;
 use crate::rules::jobs::{Evaluation, Jobs};
 use crate::rules::{RuleNotFound, Rules, Taken};
 use crate::settings::Settings;
+use crate::shadows::RequestTopic;
 use crate::tables::Tables;
 use crate::test_state::Trials;
 use crate::topics::Topics;
@@ -81,6 +84,8 @@ pub struct Kernel {
     pub(crate) events: Events,
     pub(crate) metrics: Metrics,
     pub(crate) alarms: Alarms,
+    /// Roles and policies.
+    pub(crate) iam: Iam,
     /// States under test.
     pub(crate) trials: Trials,
     /// Who waits for a device's acknowledgement, by the broker's number. Not durable, as `waiting`.
@@ -134,6 +139,7 @@ impl Kernel {
             events: Events::default(),
             metrics: Metrics::default(),
             alarms: Alarms::default(),
+            iam: Iam::default(),
             trials: Trials::default(),
             confirmations: BTreeMap::new(),
             searches: VecDeque::new(),
@@ -187,7 +193,7 @@ impl Kernel {
 
     fn load(&mut self, read: &dyn Read) -> Result<(), Corrupt> {
         type Load = fn(&mut Kernel, &[u8], &[u8]) -> Result<(), Corrupt>;
-        let parts: [(&[Space], Load); 16] = [
+        let parts: [(&[Space], Load); 17] = [
             (Registry::SPACES, |kernel, key, value| kernel.registry.load(key, value)),
             (Rules::SPACES, |kernel, key, value| kernel.rules.load(key, value)),
             (Destinations::SPACES, |kernel, key, value| kernel.destinations.load(key, value)),
@@ -204,6 +210,7 @@ impl Kernel {
             (Alarms::SPACES, |kernel, key, value| kernel.alarms.load(key, value)),
             (Broker::SPACES, |kernel, key, value| kernel.broker.load(key, value)),
             (Logs::SPACES, |kernel, key, value| kernel.logs.load(key, value)),
+            (Iam::SPACES, |kernel, key, value| kernel.iam.load(key, value)),
         ];
         for (spaces, load) in parts {
             for space in spaces {
@@ -239,6 +246,7 @@ impl Kernel {
         same("topics or subscriptions", self.topics == stored.topics)?;
         same("event buses or their rules", self.events == stored.events)?;
         same("metrics", self.metrics == stored.metrics)?;
+        same("roles or policies", self.iam == stored.iam)?;
         same("alarms", self.alarms.durable() == stored.alarms.durable())?;
         self.executions.check(&stored.executions, read)
     }
@@ -447,6 +455,9 @@ impl Kernel {
                 }
             }
             Follow::Announce(id, status) => self.announce(now, id, status, reads, step),
+            Follow::Shadow { message, hops } => {
+                self.shadow_asked(now, &message, hops, reads, step);
+            }
             Follow::Abandon(id) => {
                 let stop = Stimulus::Stop { error: None, cause: None };
                 let _ = self.stimulate(now, id, stop, reads, step);
@@ -583,10 +594,15 @@ impl Kernel {
             }
             let Taken { matched, asking } = taken;
             let is_seen = self.settings.shows_messages;
-            if matched.is_empty() && asking.is_empty() && !is_seen {
+            let asks_shadow = RequestTopic::of(&message.topic).is_some();
+            if matched.is_empty() && asking.is_empty() && !is_seen && !asks_shadow {
                 continue;
             }
             let message = Arc::new(message);
+            if asks_shadow {
+                let asked = Follow::Shadow { message: Arc::clone(&message), hops };
+                step.then.push(Input::Follow(asked));
+            }
             if is_seen {
                 let matched = matched.iter().map(|matched| Arc::clone(&matched.rule));
                 let asking = asking.iter().map(|(rule, _)| Arc::clone(rule.name()));

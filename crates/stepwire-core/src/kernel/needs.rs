@@ -6,6 +6,7 @@ use crate::functions::InvokedBy;
 use crate::input::{Follow, Input};
 use crate::metrics::Metrics;
 use crate::objects::Objects;
+use crate::parameters;
 use crate::queues;
 use crate::read::{Need, Read, Reads};
 use crate::request::Request;
@@ -88,6 +89,7 @@ impl Kernel {
                 Follow::Announce(id, _) => {
                     let _ = executions::described(*id, reads, &self.settings);
                 }
+                Follow::Shadow { message, .. } => Kernel::touch_shadow_asked(message, reads),
                 Follow::Abandon(id) | Follow::Resume(id) => self.executions.touch(*id, reads),
             },
         }
@@ -112,6 +114,8 @@ impl Kernel {
                 }
             }
             Request::Metrics(request) => Metrics::prefetch(request, reads),
+            Request::Shadows(request) => Kernel::touch_shadows(request, reads),
+            Request::Parameters(request) => parameters::prefetch(request, reads),
             // What these change is in memory whole.
             Request::Registry(_)
             | Request::Rules(_)
@@ -123,6 +127,8 @@ impl Kernel {
             | Request::Topics(_)
             | Request::Events(_)
             | Request::Alarms(_)
+            | Request::Iam(_)
+            | Request::Sts(_)
             | Request::Functions(_) => {}
         }
     }

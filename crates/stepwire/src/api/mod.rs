@@ -23,6 +23,7 @@ use stepwire_asl::Json;
 use stepwire_asl::json::Object;
 use stepwire_aws::error::{qualified, status};
 use stepwire_aws::sigv4::{Signature, Signed};
+use stepwire_core::iam::Session;
 use stepwire_core::{ApiError, metrics, queues};
 
 use crate::access_key::AccessKey;
@@ -61,8 +62,8 @@ pub(crate) async fn answer(
     parts: &Parts,
     body: Bytes,
 ) -> Response {
-    let signature = match signed(keys, parts, &body) {
-        Ok(signature) => signature,
+    let Signer { signature, session } = match signed(node, keys, parts, &body) {
+        Ok(signer) => signer,
         Err(error) => return refused_unsigned(parts, &error),
     };
     let service = signature.service.as_str();
@@ -77,10 +78,12 @@ pub(crate) async fn answer(
         Protocol::Rest => rest::answer(node, service, parts, &body).await,
         Protocol::Cbor => return cloudwatch::answer(node, service, parts, &body).await,
         Protocol::RestXml => return s3::answer(node, parts, body).await,
-        Protocol::Query => match query::answer(node, service, parts.uri.path(), &body).await {
-            Ok(answer) => return answer,
-            Err(error) => Err(error),
-        },
+        Protocol::Query => {
+            match query::answer(node, service, parts.uri.path(), session, &body).await {
+                Ok(answer) => return answer,
+                Err(error) => Err(error),
+            }
+        }
     };
     match result {
         Ok(answer) => success(service, protocol, &answer),
@@ -89,8 +92,8 @@ pub(crate) async fn answer(
 }
 
 /// The refusal of a request for a page, if it is not let in: on loopback anybody is, else who signs it.
-pub(crate) fn turn_away(keys: Option<&AccessKey>, parts: &Parts) -> Option<Response> {
-    let error = signed(Some(keys?), parts, b"").err()?;
+pub(crate) fn turn_away(node: &Node, keys: Option<&AccessKey>, parts: &Parts) -> Option<Response> {
+    let error = signed(node, Some(keys?), parts, b"").err()?;
     Some(shaped(StatusCode::FORBIDDEN, AWS_JSON, Some(error.code.to_string()), &error))
 }
 
@@ -121,16 +124,40 @@ impl Protocol {
     }
 }
 
+/// Who signs a request.
+struct Signer {
+    signature: Signature,
+    /// Whose temporary credentials it uses; `None`: the node's key.
+    session: Option<Session>,
+}
+
 /// The one gate: before a request is looked at any closer. Off loopback it must be signed with the
-/// node's key; on loopback a signature need only have the form of one.
-fn signed(keys: Option<&AccessKey>, parts: &Parts, body: &[u8]) -> Result<Signature, ApiError> {
+/// node's key, or with credentials that a session token of this node's proves; on loopback a
+/// signature need only have the form of one.
+fn signed(
+    node: &Node,
+    keys: Option<&AccessKey>,
+    parts: &Parts,
+    body: &[u8],
+) -> Result<Signer, ApiError> {
     use stepwire_aws::sigv4::Refused;
     let refuse = |refused: Refused| ApiError::new(refused.code(), refused.to_string());
     let signature = Signature::read(&parts.headers).map_err(refuse)?;
-    let Some(keys) = keys else { return Ok(signature) };
-    if signature.key != keys.id {
-        return Err(refuse(Refused::UnknownKey));
-    }
+    let token = parts.headers.get("x-amz-security-token").and_then(|token| token.to_str().ok());
+    let opened = token.and_then(|token| Session::open(token, &node.settings().secret));
+    let opened = opened.filter(|(_, credentials)| credentials.id == signature.key);
+    let Some(keys) = keys else {
+        return Ok(Signer { signature, session: opened.map(|(session, _)| session) });
+    };
+    let (secret, session) = match opened {
+        Some((session, _)) if session.expires.0 <= jiff::Timestamp::now().as_millisecond() => {
+            let message = "The security token included in the request is expired";
+            return Err(ApiError::new("ExpiredTokenException", message));
+        }
+        Some((session, credentials)) => (credentials.secret, Some(session)),
+        None if signature.key == keys.id => (keys.secret.clone(), None),
+        None => return Err(refuse(Refused::UnknownKey)),
+    };
     let request = Signed {
         method: parts.method.as_str(),
         path: parts.uri.path(),
@@ -139,8 +166,8 @@ fn signed(keys: Option<&AccessKey>, parts: &Parts, body: &[u8]) -> Result<Signat
         body,
     };
     let now = jiff::Timestamp::now().as_second();
-    signature.verify(&request, &keys.secret, now).map_err(refuse)?;
-    Ok(signature)
+    signature.verify(&request, &secret, now).map_err(refuse)?;
+    Ok(Signer { signature, session })
 }
 
 fn not_served(service: &str) -> ApiError {
@@ -170,7 +197,7 @@ fn parsed(body: &[u8]) -> Result<Json, ApiError> {
 /// How a service's model names awsJson.
 fn aws_json(service: &str) -> &'static str {
     match service {
-        "logs" | "events" => "application/x-amz-json-1.1",
+        "logs" | "events" | "ssm" => "application/x-amz-json-1.1",
         _ => AWS_JSON,
     }
 }

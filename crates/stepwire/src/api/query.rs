@@ -9,6 +9,7 @@ use stepwire_asl::Json;
 use stepwire_asl::json::{Number, Object};
 use stepwire_aws::error::status;
 use stepwire_aws::rest;
+use stepwire_core::iam::Session;
 use stepwire_core::{ApiError, Request, Service, metrics, queues, topics};
 
 use super::cloudwatch;
@@ -103,17 +104,37 @@ const CLOUDWATCH: Dialect = Dialect {
     is_time: cloudwatch::is_time,
 };
 
-/// Answers a request whose form names the operation.
+/// Source: the service model of AWS IAM. Which members are integers or truth values, the kernel knows.
+const IAM: Dialect = Dialect {
+    service: Service::Iam,
+    namespace: "https://iam.amazonaws.com/doc/2010-05-08/",
+    fields: &[],
+    maps: &[],
+    integers: &[],
+    elements: &[],
+    is_time: |_| false,
+};
+
+/// Source: the service model of AWS STS.
+const STS: Dialect = Dialect {
+    service: Service::Sts,
+    namespace: "https://sts.amazonaws.com/doc/2011-06-15/",
+    ..IAM
+};
+
+/// Answers a request whose form names the operation; `session` says whose credentials sign it.
 ///
 /// A queue can be named by the path of its URL, as SDKs of SQS did.
 pub(super) async fn answer(
     node: &Node,
     service: &str,
     path: &str,
+    session: Option<Session>,
     body: &[u8],
 ) -> Result<Response, ApiError> {
     let dialect = match service {
-        "sts" => return caller(node, body),
+        "iam" => &IAM,
+        "sts" => &STS,
         "sns" => &SNS,
         "sqs" => &SQS,
         "monitoring" => &CLOUDWATCH,
@@ -138,6 +159,10 @@ pub(super) async fn answer(
     let request = Request::parse(dialect.service, &operation, &members);
     let request = request
         .ok_or_else(|| ApiError { code: "InvalidAction".into(), ..not_available(&operation) })??;
+    let request = match request {
+        Request::Sts(request) => Request::Sts(request.by(session)),
+        other => other,
+    };
     let answer = node.call(request).await?;
     Ok(dialect.response(&operation, &answer))
 }
@@ -302,24 +327,5 @@ impl Dialect {
         }
         let renamed = self.elements.iter().find(|(known, _)| **known == **member);
         renamed.map_or_else(|| Arc::clone(member), |(_, element)| (*element).into())
-    }
-}
-
-/// `sts` GetCallerIdentity: tools ask who they are before anything else.
-fn caller(node: &Node, body: &[u8]) -> Result<Response, ApiError> {
-    let form = String::from_utf8_lossy(body).into_owned();
-    let action =
-        rest::query_pairs(&form).find(|(name, _)| name == "Action").map(|(_, action)| action);
-    match action.as_deref() {
-        Some("GetCallerIdentity") => {
-            let account = &node.settings().account;
-            let xml = format!(
-                "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
-                 <GetCallerIdentityResult><Arn>arn:aws:iam::{account}:root</Arn><UserId>{account}</UserId>\
-                 <Account>{account}</Account></GetCallerIdentityResult></GetCallerIdentityResponse>"
-            );
-            Ok(([(header::CONTENT_TYPE, "text/xml")], xml).into_response())
-        }
-        other => Err(not_available(other.unwrap_or("?"))),
     }
 }

@@ -22,10 +22,11 @@ pub(super) async fn answer(
         "AmazonSQS" => Service::Sqs,
         "AWSEvents" => Service::Events,
         "Logs_20140328" => Service::Logs,
+        "AmazonSSM" => Service::Ssm,
         "GraniteServiceVersion20100801" => Service::CloudWatch,
         _ if matches!(
             signed_for,
-            "states" | "dynamodb" | "sqs" | "events" | "logs" | "monitoring"
+            "states" | "dynamodb" | "sqs" | "events" | "logs" | "monitoring" | "ssm"
         ) =>
         {
             let message = format!("`{prefix}` in `X-Amz-Target` is not available in stepwire");

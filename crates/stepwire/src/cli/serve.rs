@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::failure::{Exit, Failure};
 use super::signals::{Signal, Signals};
-use super::{host_port, logging, print};
+use super::{demo_policies, host_port, logging, print};
 use stepwire_core::message::Profile;
 use stepwire_core::{Quota, Quotas};
 
@@ -90,6 +90,10 @@ pub(super) struct Serve {
     /// Further name or address in the server certificate; repeatable
     #[arg(long, value_name = "NAME")]
     name: Vec<String>,
+    /// Demo mode: make the policies `stepwire-demo` and `fullCitizen`, which let devices do everything;
+    /// with listeners on loopback only
+    #[arg(long)]
+    demo_policies: bool,
     /// Belong to the process that started this one: end cleanly when it writes a line to standard
     /// input, and at once when it is gone
     #[arg(long, hide = true)]
@@ -106,11 +110,21 @@ impl Serve {
             None => Storage::Folder(self.data.clone()),
         };
         let folder = storage.folder().to_owned();
-        let attached = self.attached;
+        let (attached, demo_policies) = (self.attached, self.demo_policies);
         let config = self.config(storage);
         config.check().map_err(NodeError::from)?;
+        if demo_policies && !on_loopback(&config) {
+            let why =
+                "`--demo-policies` lets devices do everything: it is for listeners on loopback";
+            return Err(Failure::new(Exit::Usage, why)
+                .hint("make a policy of your own with `aws iot create-policy`"));
+        }
         let mut signals = Signals::new()?;
         let node = Node::start(config).await?;
+        if demo_policies && let Err(failure) = demo_policies::make(&node).await {
+            node.stop().await;
+            return Err(failure);
+        }
         print(&ready(&node, &folder.display().to_string()));
         let outcome = tokio::select! {
             signal = signals.next() => match signal {
@@ -153,6 +167,11 @@ impl Serve {
             ..Config::default()
         }
     }
+}
+
+fn on_loopback(config: &Config) -> bool {
+    let listeners = [Some(config.http), config.https, Some(config.mqtts), config.mqtt];
+    listeners.into_iter().flatten().all(|address| address.ip().is_loopback())
 }
 
 /// Done when the process this one belongs to asks it to stop. If that process is gone instead, this

@@ -175,7 +175,7 @@ async fn answer(connection: &Connection, parts: &Parts, body: Body) -> Response 
     let page = parts.method == Method::GET && !parts.headers.contains_key(header::AUTHORIZATION);
     if parts.method == Method::GET && parts.uri.path() == "/-/metrics" {
         // Off loopback it is for those who have the key.
-        return match api::turn_away(connection.port.options.keys.as_ref(), parts) {
+        return match api::turn_away(node, connection.port.options.keys.as_ref(), parts) {
             None => metrics_page::page(node).await,
             Some(refused) => refused,
         };

@@ -1,0 +1,24 @@
+//! CloudFormation and SAM templates: what they say, and what they come to.
+//!
+//! This crate is pure: it reads no file, no clock and no network, and it knows no service and no
+//! state of a stack. A template's text goes in; resources with their properties, in the order in
+//! which they can be made, come out, or [`Diagnostic`]s that say what is wrong and where.
+//!
+//! Read in this order: [`Template`], [`Given`], [`Expanded`], [`resolve`], [`compare`].
+
+mod compare;
+mod diagnostic;
+mod expand;
+mod parameter;
+mod resolve;
+mod source;
+mod template;
+mod value;
+
+pub use compare::{Action, Change, Evaluation, PropertyChange, compare};
+pub use diagnostic::Diagnostic;
+pub use expand::{Expanded, Given, Output, Policy, Resource};
+pub use parameter::{Parameter, ParameterType};
+pub use resolve::{Scope, Unresolved, resolve};
+pub use template::{Capability, Needed, Template};
+pub use value::{Data, Map, Place, Value};

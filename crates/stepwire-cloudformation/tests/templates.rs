@@ -1,0 +1,1 @@
+//! Templates in, expanded templates or diagnostics out: the pages in `tests/cases`.

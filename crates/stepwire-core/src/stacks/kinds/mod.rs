@@ -1,0 +1,352 @@
+//! Resource types of CloudFormation: what each becomes in our own services.
+//!
+//! Nothing here is done: a type says which requests make, change and remove a resource, one after
+//! the other, and what the answers come to. Whoever carries them out asks for the next one with the
+//! answers so far: [`create`] until it has none, then [`made`]; [`update`] and [`delete`] likewise.
+//! Requests do not depend on anything but the arguments, so they can be asked for again.
+//!
+//! Read in this order: [`support`], [`examine`], [`create`], [`made`], then one service's file.
+
+mod cloudwatch;
+mod dynamodb;
+mod events;
+mod iam;
+mod inline;
+mod iot;
+mod lambda;
+mod logs;
+mod others;
+mod property;
+mod resource;
+mod s3;
+mod sns;
+mod sqs;
+mod ssm;
+mod states;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use stepwire_asl::Json;
+
+pub use property::{Finding, Recreation, Verdict};
+use property::{Property, Standing};
+use resource::Resource;
+
+use crate::request::Service;
+
+/// A request of one of our services.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ask {
+    /// Of which.
+    pub service: Service,
+    /// The operation, as AWS names it.
+    pub operation: &'static str,
+    /// Its input, as the service's API takes it.
+    pub body: Json,
+    /// Names of errors that count as done: the answer is then an empty object.
+    pub tolerate: &'static [&'static str],
+}
+
+/// Where a resource is.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// `AWS::Partition`
+    pub partition: &'a str,
+    /// `AWS::Region`
+    pub region: &'a str,
+    /// `AWS::AccountId`
+    pub account: &'a str,
+    /// `AWS::StackName`
+    pub stack_name: &'a str,
+    /// `AWS::StackId`
+    pub stack_id: &'a str,
+    /// The resource's name in the template.
+    pub logical_id: &'a str,
+    /// The end of generated names: 12 letters and digits, the same each time for this resource and
+    /// another for what replaces it.
+    pub token: &'a str,
+}
+
+/// What becomes of resources of a type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Support {
+    /// They are made.
+    Served,
+    /// They are there in the stack alone, for this reason.
+    WithoutEffect(&'static str),
+    /// A template with one is refused; this is what to do.
+    Refused(&'static str),
+}
+
+/// A resource that is there.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Made {
+    /// Its physical id, which is what `Ref` gives.
+    pub physical_id: String,
+    /// What `Fn::GetAtt` gives.
+    pub attributes: BTreeMap<String, Json>,
+}
+
+/// What a change of properties asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The property, at the top level.
+    pub property: String,
+    /// Whether another resource must be made.
+    pub recreation: Recreation,
+}
+
+/// A resource type.
+struct Kind {
+    name: &'static str,
+    support: Support,
+    properties: &'static [Property],
+    /// Attributes that `Fn::GetAtt` knows, for placeholders and the table in the documentation.
+    attributes: &'static [&'static str],
+    /// The requests that make it, as far as these answers tell: one more than there are answers, or
+    /// all of them. A longer list begins with the shorter one.
+    create: fn(&Resource<'_>, &[Json]) -> Result<Vec<Ask>, String>,
+    /// What the answers come to.
+    made: fn(&Resource<'_>, &[Json]) -> Made,
+    /// The requests that change it, likewise.
+    update: fn(&Update<'_>, &[Json]) -> Result<Vec<Ask>, String>,
+    /// What it is after these answers.
+    updated: fn(&Update<'_>, &[Json]) -> Made,
+    /// The requests that remove it, likewise.
+    delete: fn(&Resource<'_>, &Made, &[Json]) -> Vec<Ask>,
+    /// Whether a property that changes in place by its table asks for another resource this time.
+    replaces: fn(&Change, &Json, &Json) -> bool,
+}
+
+/// A change that replaces nothing.
+struct Update<'a> {
+    old: Resource<'a>,
+    new: Resource<'a>,
+    made: &'a Made,
+}
+
+impl Update<'_> {
+    /// Whether the property differs.
+    fn changes(&self, property: &str) -> bool {
+        self.old.get(property) != self.new.get(property)
+    }
+
+    /// Whether one of the properties differs.
+    fn changes_any(&self, properties: &[&str]) -> bool {
+        properties.iter().any(|property| self.changes(property))
+    }
+}
+
+impl Kind {
+    /// A type of which nothing is made: the row that others are made of.
+    const fn new(name: &'static str, properties: &'static [Property]) -> Kind {
+        Kind {
+            name,
+            support: Support::Served,
+            properties,
+            attributes: &[],
+            create: |_, _| Ok(Vec::new()),
+            made: |resource, _| resource::made(resource.context.generated_name(128), []),
+            update: |_, _| Ok(Vec::new()),
+            updated: |update, _| update.made.clone(),
+            delete: |_, _, _| Vec::new(),
+            replaces: |_, _, _| false,
+        }
+    }
+
+    /// A type that is there in the stack alone.
+    const fn without_effect(name: &'static str, why: &'static str) -> Kind {
+        let mut kind = Kind::new(name, &[]);
+        kind.support = Support::WithoutEffect(why);
+        kind
+    }
+
+    /// A type that is refused.
+    const fn refused(name: &'static str, hint: &'static str) -> Kind {
+        let mut kind = Kind::new(name, &[]);
+        kind.support = Support::Refused(hint);
+        kind
+    }
+
+    /// The properties as the type wants them, and what becomes of each.
+    fn read(&self, properties: &Json) -> (Json, Vec<Finding>) {
+        match self.support {
+            Support::Served => property::read(self.properties, properties),
+            // Names and ARNs are made of them; nothing else is.
+            Support::WithoutEffect(_) | Support::Refused(_) => (properties.clone(), Vec::new()),
+        }
+    }
+}
+
+/// Every type, by service.
+const KINDS: &[&[Kind]] = &[
+    cloudwatch::KINDS,
+    dynamodb::KINDS,
+    events::KINDS,
+    iam::KINDS,
+    iot::KINDS,
+    lambda::KINDS,
+    logs::KINDS,
+    s3::KINDS,
+    sns::KINDS,
+    sqs::KINDS,
+    ssm::KINDS,
+    states::KINDS,
+    others::KINDS,
+];
+
+fn find(kind: &str) -> Option<&'static Kind> {
+    KINDS.iter().flat_map(|kinds| kinds.iter()).find(|known| known.name == kind)
+}
+
+/// What becomes of resources of a type.
+pub fn support(kind: &str) -> Support {
+    const UNKNOWN: &str = "stepwire does not know this type";
+    let by_service = || {
+        let found = others::REFUSED.iter().find(|(begin, _)| kind.starts_with(begin));
+        Support::Refused(found.map_or(UNKNOWN, |(_, hint)| hint))
+    };
+    find(kind).map_or_else(by_service, |kind| kind.support)
+}
+
+/// Every type that is known by name, in the order of their services.
+pub fn known() -> impl Iterator<Item = (&'static str, Support)> {
+    KINDS.iter().flat_map(|kinds| kinds.iter()).map(|kind| (kind.name, kind.support))
+}
+
+/// What becomes of each property of a resource: each at the top level that is acted on, and every
+/// one at any level that is without effect or refused. A missing one is refused, too, by the path of
+/// what lacks it. Values that stand for what is not known yet (`Ref`, `Fn::…`) are taken as good.
+pub fn examine(kind: &str, properties: &Json) -> Vec<Finding> {
+    find(kind).map(|kind| kind.read(properties).1).unwrap_or_default()
+}
+
+/// The next request that makes a resource, after these answers. `None`: there is no other. The
+/// error is what is wrong with the properties.
+pub fn create(
+    kind: &str,
+    context: &Context<'_>,
+    properties: &Json,
+    answers: &[Json],
+) -> Result<Option<Ask>, String> {
+    let kind = served(kind)?;
+    let resource = resource(kind, context, properties)?;
+    Ok((kind.create)(&resource, answers)?.into_iter().nth(answers.len()))
+}
+
+/// What the answers to the requests of [`create`] come to. With only the first of them: what there
+/// is to remove where a later one fails.
+pub fn made(kind: &str, context: &Context<'_>, properties: &Json, answers: &[Json]) -> Made {
+    find(kind).map_or_else(Made::default, |kind| {
+        (kind.made)(&Resource { context, properties: kind.read(properties).0 }, answers)
+    })
+}
+
+/// The properties at the top level that differ and what each asks for, in order of name. Those
+/// without effect are not among them.
+pub fn changes(kind: &str, old: &Json, new: &Json) -> Vec<Change> {
+    let Some(kind) = find(kind) else { return Vec::new() };
+    let (old, new) = (kind.read(old).0, kind.read(new).0);
+    let differs = |property: &&Property| {
+        matches!(property.standing, Standing::ActedOn | Standing::Shown(_))
+            && old.member(property.name) != new.member(property.name)
+    };
+    let mut changes: Vec<Change> = (kind.properties.iter().filter(differs))
+        .map(|property| Change {
+            property: property.name.to_owned(),
+            recreation: property.recreation,
+        })
+        .collect();
+    for change in &mut changes {
+        if (kind.replaces)(change, &old, &new) {
+            change.recreation = Recreation::Always;
+        }
+    }
+    changes.sort_by(|a, b| a.property.cmp(&b.property));
+    changes
+}
+
+/// The next request that changes a resource in place, after these answers. `None`: there is no
+/// other. That nothing of [`changes`] asks for another resource is the caller's to see.
+pub fn update(
+    kind: &str,
+    context: &Context<'_>,
+    old: &Json,
+    new: &Json,
+    made: &Made,
+    answers: &[Json],
+) -> Result<Option<Ask>, String> {
+    let kind = served(kind)?;
+    let old = Resource { context, properties: kind.read(old).0 };
+    let update = Update { old, new: resource(kind, context, new)?, made };
+    Ok((kind.update)(&update, answers)?.into_iter().nth(answers.len()))
+}
+
+/// What a resource is after the answers to the requests of [`update`].
+pub fn updated(
+    kind: &str,
+    context: &Context<'_>,
+    old: &Json,
+    new: &Json,
+    made: &Made,
+    answers: &[Json],
+) -> Made {
+    let Some(kind) = find(kind) else { return made.clone() };
+    let of = |properties| Resource { context, properties: kind.read(properties).0 };
+    (kind.updated)(&Update { old: of(old), new: of(new), made }, answers)
+}
+
+/// The next request that removes a resource, after these answers. `None`: there is no other. Each
+/// counts as done where there is nothing to remove.
+pub fn delete(
+    kind: &str,
+    context: &Context<'_>,
+    properties: &Json,
+    made: &Made,
+    answers: &[Json],
+) -> Option<Ask> {
+    let kind = find(kind)?;
+    let resource = Resource { context, properties: kind.read(properties).0 };
+    (kind.delete)(&resource, made, answers).into_iter().nth(answers.len())
+}
+
+/// What stands for a resource that is not made, because its type is refused and the caller takes
+/// that. Attributes of the type have values that look like what they are.
+pub fn placeholder(kind: &str, context: &Context<'_>) -> Made {
+    let physical_id = context.generated_name(128);
+    let service = kind.split("::").nth(1).unwrap_or_default().to_ascii_lowercase();
+    let arn = context.arn(&service, &physical_id);
+    let of = |name: &&str| {
+        let value = if name.ends_with("Arn") { &arn } else { &physical_id };
+        ((*name).to_owned(), Json::from(value.as_str()))
+    };
+    let known = find(kind).map_or(&[][..], |kind| kind.attributes);
+    let attributes = known.iter().chain(&["Arn"]).map(of).collect();
+    Made { physical_id, attributes }
+}
+
+fn served(kind: &str) -> Result<&'static Kind, String> {
+    match support(kind) {
+        Support::Served | Support::WithoutEffect(_) => {
+            find(kind).ok_or_else(|| format!("Unrecognized resource types: [{kind}]"))
+        }
+        Support::Refused(hint) => {
+            Err(format!("resource type {kind} is not available in stepwire\nhint: {hint}"))
+        }
+    }
+}
+
+fn resource<'a>(
+    kind: &Kind,
+    context: &'a Context<'a>,
+    properties: &Json,
+) -> Result<Resource<'a>, String> {
+    let (properties, findings) = kind.read(properties);
+    match findings.into_iter().find(|finding| finding.verdict == Verdict::Refused) {
+        Some(finding) => Err(finding.message),
+        None => Ok(Resource { context, properties }),
+    }
+}
