@@ -12,6 +12,7 @@ pub fn status(service: &str, code: &str) -> u16 {
         "NotFound" | "ResourceNotFound" if service == "sns" => 404,
         "AuthorizationError" if service == "sns" => 403,
         "PurgeQueueInProgress" if service == "sqs" => 403,
+        "ChangeSetNotFound" => 404,
         "NoSuchEntity" if service == "iam" => 404,
         "EntityAlreadyExists" | "DeleteConflict" | "LimitExceeded" if service == "iam" => 409,
         "AccessDenied" | "ExpiredTokenException" if matches!(service, "iam" | "sts") => 403,

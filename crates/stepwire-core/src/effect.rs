@@ -15,6 +15,7 @@ use crate::mqtt::{Packet, ReasonCode};
 use crate::rules::HttpDelivery;
 use crate::rules::destinations::Confirmation;
 use crate::rules::jobs::Delivery;
+use crate::stacks::StackKey;
 
 /// Everything a kernel can ask of the world. At least once: after a crash, tasks are asked again.
 #[derive(Debug)]
@@ -56,6 +57,11 @@ pub enum Effect {
     Continue {
         /// Which.
         map_run: u64,
+    },
+    /// Send [`Input::Stack`](crate::Input::Stack) back: a stack has more to be done to.
+    ContinueStack {
+        /// Which.
+        stack: StackKey,
     },
     /// Send [`Input::Indexing`](crate::Input::Indexing) back: a search has more to look at, or an
     /// index more to be made of.
@@ -195,6 +201,13 @@ pub enum Report {
         /// The function.
         function: Arc<str>,
         /// How it failed: JSON text, or our words.
+        why: Arc<str>,
+    },
+    /// A function failed with a batch of a queue's messages; they are received again.
+    BatchFailed {
+        /// The function.
+        function: Arc<str>,
+        /// Why.
         why: Arc<str>,
     },
     /// A stored execution cannot be read; it is left as it is.

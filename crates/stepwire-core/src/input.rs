@@ -11,12 +11,13 @@ use crate::broker;
 use crate::error::ApiError;
 use crate::executions::map_runs::files::{self, Ask};
 use crate::executions::{ExecutionId, Parent, Status};
-use crate::functions::{Invoked, InvokedBy};
+use crate::functions::{Invoked, InvokedBy, Told};
 use crate::integrations::Hosted;
 use crate::message::Message;
 use crate::metrics::{Place, Point};
 use crate::request::Request;
 use crate::rules::jobs::{Evaluation, NotDelivered};
+use crate::stacks::{self, StackKey};
 
 /// A caller that waits for an answer; chosen by the shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,6 +53,8 @@ pub enum Input {
         /// What came of it; the error when nothing was run.
         result: Result<Invoked, ApiError>,
     },
+    /// What an invocation wrote and took.
+    FunctionTold(Box<Told>),
     /// A confirmation request has come to its end: what
     /// [`Effect::Confirm`](crate::Effect::Confirm) asked for.
     Confirmed {
@@ -84,6 +87,9 @@ pub enum Input {
     Unheard(Json),
     /// A map run goes on: what [`Effect::Continue`](crate::Effect::Continue) asked for.
     MapRun(u64),
+    /// The work on a stack goes on: what [`Effect::ContinueStack`](crate::Effect::ContinueStack) asked
+    /// for.
+    Stack(StackKey),
     /// Searches and what is being built for them go on: what
     /// [`Effect::ContinueIndexing`](crate::Effect::ContinueIndexing) asked for.
     Indexing,
@@ -166,14 +172,22 @@ pub enum Follow {
     Watch(Timestamp, Vec<Arc<str>>),
     /// Data points that are no longer to be kept go.
     TidyMetrics(Timestamp),
+    /// Tables: a slice of what goes on behind requests.
+    TidyTables(Timestamp),
     /// Executions that have been kept long enough go.
     Sweep(Timestamp),
     /// Somebody waits for a message of the queue of this number, and there is one.
     Receive(u64),
     /// Dead letters go back to their queues: the next slice of the task of this number.
     MoveMessages(u64),
+    /// An event source mapping asks its queue for messages.
+    Poll(u64),
+    /// A queue has answered the event source mapping of this number.
+    Sourced(u64, Result<Json, ApiError>),
     /// Who listens is told that an execution has begun or ended.
     Announce(ExecutionId, Status),
+    /// A resource of a stack is made, changed or removed.
+    StackJob(Box<stacks::Job>),
     /// After a restart: the tasks of this execution are asked for again.
     Resume(ExecutionId),
 }

@@ -89,6 +89,12 @@ pub enum Space {
     Table = 0x40,
     /// DynamoDB items.
     Item = 0x41,
+    /// Entries of secondary indexes of DynamoDB tables.
+    IndexEntry = 0x42,
+    /// DynamoDB items that expire, by when.
+    Expiry = 0x43,
+    /// Tokens of DynamoDB transactions, also by age.
+    Transaction = 0x44,
     /// Log groups.
     LogGroup = 0x50,
     /// Log streams.
@@ -141,12 +147,32 @@ pub enum Space {
     FunctionCode = 0x81,
     /// Invocations that nobody waits for.
     Invocation = 0x82,
+    /// CloudFormation stacks, and the counter of what has to do with them.
+    Stack = 0xA0,
+    /// Resources of stacks.
+    StackResource = 0xA1,
+    /// What happened to stacks and their resources.
+    StackEvent = 0xA2,
+    /// Change sets of stacks.
+    ChangeSet = 0xA3,
+    /// Templates of stacks and change sets.
+    StackTemplate = 0xA4,
     /// IAM roles, policies, instance profiles, and the counter of their identifiers.
     Iam = 0x90,
     /// SSM parameters.
     Parameter = 0x91,
     /// Versions of SSM parameters.
     ParameterVersion = 0x92,
+    /// What invocations by tasks came to.
+    InvocationOf = 0x83,
+    /// Published versions of functions.
+    FunctionVersion = 0x85,
+    /// Aliases of functions.
+    FunctionAlias = 0x86,
+    /// Versions of layers.
+    Layer = 0x87,
+    /// Event source mappings.
+    EventSource = 0x88,
 }
 
 /// Builds a [`Key`].

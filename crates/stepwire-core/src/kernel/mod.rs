@@ -2,6 +2,7 @@
 
 mod call;
 mod destinations;
+mod functions;
 mod indexing;
 mod jobs;
 mod needs;
@@ -40,6 +41,7 @@ use crate::rules::jobs::{Evaluation, Jobs};
 use crate::rules::{RuleNotFound, Rules, Taken};
 use crate::settings::Settings;
 use crate::shadows::RequestTopic;
+use crate::stacks::Stacks;
 use crate::tables::Tables;
 use crate::test_state::Trials;
 use crate::topics::Topics;
@@ -84,6 +86,7 @@ pub struct Kernel {
     pub(crate) events: Events,
     pub(crate) metrics: Metrics,
     pub(crate) alarms: Alarms,
+    pub(crate) stacks: Stacks,
     /// Roles and policies.
     pub(crate) iam: Iam,
     /// States under test.
@@ -139,6 +142,7 @@ impl Kernel {
             events: Events::default(),
             metrics: Metrics::default(),
             alarms: Alarms::default(),
+            stacks: Stacks::default(),
             iam: Iam::default(),
             trials: Trials::default(),
             confirmations: BTreeMap::new(),
@@ -183,7 +187,9 @@ impl Kernel {
         for number in kernel.topics.interrupted() {
             kernel.begin_notification(number, &mut step);
         }
+        kernel.poll_sources(now, &mut step);
         step.then.extend(kernel.executions.ready_map_runs().into_iter().map(Input::MapRun));
+        step.then.extend(kernel.stacks.at_work().into_iter().map(Input::Stack));
         kernel.follow_changes(now, &mut step);
         if kernel.registry.search.has_work() {
             step.then.push(Input::Indexing);
@@ -193,7 +199,7 @@ impl Kernel {
 
     fn load(&mut self, read: &dyn Read) -> Result<(), Corrupt> {
         type Load = fn(&mut Kernel, &[u8], &[u8]) -> Result<(), Corrupt>;
-        let parts: [(&[Space], Load); 17] = [
+        let parts: [(&[Space], Load); 18] = [
             (Registry::SPACES, |kernel, key, value| kernel.registry.load(key, value)),
             (Rules::SPACES, |kernel, key, value| kernel.rules.load(key, value)),
             (Destinations::SPACES, |kernel, key, value| kernel.destinations.load(key, value)),
@@ -208,6 +214,7 @@ impl Kernel {
             (Events::SPACES, |kernel, key, value| kernel.events.load(key, value)),
             (Metrics::SPACES, |kernel, key, value| kernel.metrics.load(key, value)),
             (Alarms::SPACES, |kernel, key, value| kernel.alarms.load(key, value)),
+            (Stacks::SPACES, |kernel, key, value| kernel.stacks.load(key, value)),
             (Broker::SPACES, |kernel, key, value| kernel.broker.load(key, value)),
             (Logs::SPACES, |kernel, key, value| kernel.logs.load(key, value)),
             (Iam::SPACES, |kernel, key, value| kernel.iam.load(key, value)),
@@ -221,6 +228,7 @@ impl Kernel {
         }
         self.objects.resume_numbers(read)?;
         self.queues.resume();
+        self.tables.resume(read);
         self.executions.resume_numbers(read)
     }
 
@@ -246,6 +254,7 @@ impl Kernel {
         same("topics or subscriptions", self.topics == stored.topics)?;
         same("event buses or their rules", self.events == stored.events)?;
         same("metrics", self.metrics == stored.metrics)?;
+        same("stacks", self.stacks == stored.stacks)?;
         same("roles or policies", self.iam == stored.iam)?;
         same("alarms", self.alarms.durable() == stored.alarms.durable())?;
         self.executions.check(&stored.executions, read)
@@ -276,8 +285,10 @@ impl Kernel {
         let retention_seconds = self.settings.quotas.metric_retention_seconds;
         let messages = [self.topics.due(), self.queues.tidy_due(), self.events.due()];
         let monitoring = [self.metrics.due(retention_seconds), self.alarms.due()];
-        let broker = self.broker.due();
-        let all = [broker, executions, answers, functions, queues, sweep, logs, trials, groups];
+        let (broker, stacks, tables) = (self.broker.due(), self.stacks.due(), self.tables.due());
+        let tidying = [sweep, logs, groups];
+        let all = [broker, tables, executions, answers, functions, queues, trials, stacks];
+        let all = all.into_iter().chain(tidying);
         rules.into_iter().chain(messages).chain(monitoring).chain(all).flatten().min()
     }
 
@@ -352,9 +363,13 @@ impl Kernel {
                     let stimulus = Stimulus::TaskReturned { scheduled, result };
                     let _ = self.stimulate(now, execution, stimulus, reads, &mut step);
                 }
-                InvokedBy::Event(number) => self.attempted(now, number, result, &mut step),
+                InvokedBy::Event(number) => self.attempted(now, number, result, reads, &mut step),
+                InvokedBy::Source(batch) => {
+                    self.batch_ended(now, batch, result, reads, &mut step);
+                }
                 InvokedBy::Rule { job, question } => self.told(job, question, result, &mut step),
             },
+            Input::FunctionTold(told) => self.function_told(now, *told, &mut step),
             Input::Confirmed { destination, challenge, result } => {
                 self.confirmation_sent(now, &destination, challenge, result, &mut step);
             }
@@ -365,6 +380,7 @@ impl Kernel {
             Input::Gone(reply) => self.executions.activities.forget(Asker::Caller(reply)),
             Input::Unheard(answer) => self.unheard(&answer, reads, &mut step),
             Input::MapRun(number) => self.go_on(now, number, reads, &mut step),
+            Input::Stack(key) => self.go_on_with_stack(now, &key, reads, &mut step),
             Input::Indexing => self.go_on_indexing(now, &mut step),
             Input::ItemsRead { map_run, ask, answer } => {
                 self.executions.items_read(map_run, ask, answer);
@@ -438,6 +454,7 @@ impl Kernel {
             Follow::LookAt(evaluation) => self.look_at(&evaluation, reads, step),
             Follow::Evaluate(job) => self.evaluate(job, reads, step),
             Follow::Act(acting) => self.act(now, acting, reads, step),
+            Follow::StackJob(job) => self.do_job(now, job, reads, step),
             Follow::Complete(kept, answer) => self.complete(now, kept, answer, reads, step),
             Follow::Timers(ids) => {
                 for id in ids {
@@ -446,6 +463,8 @@ impl Kernel {
             }
             Follow::Ended(child, parent) => self.told_of_end(now, child, parent, reads, step),
             Follow::HandOut(activity) => self.hand_out(now, activity, reads, step),
+            Follow::Poll(source) => self.poll_queue(now, source, reads, step),
+            Follow::Sourced(source, answer) => self.sourced(now, source, answer, reads, step),
             Follow::Receive(queue) => self.hand_out_messages(now, queue, reads, step),
             Follow::MoveMessages(task) => self.move_messages(now, task, reads, step),
             Follow::RedriveMapRun { execution, started } => {
@@ -471,6 +490,11 @@ impl Kernel {
             Follow::Measure(points) => self.measure(points, reads, step),
             Follow::Watch(now, names) => self.watch(now, &names, reads, step),
             Follow::TidyMetrics(now) => self.tidy_metrics(now, reads, step),
+            Follow::TidyTables(now) => {
+                let mut writes = Vec::new();
+                self.tables.tidy(now, reads, &mut writes);
+                step.writes.extend(writes.into_iter().map(Write::Tables));
+            }
             Follow::Sweep(now) => {
                 let ran = self.executions.sweep(now, &self.settings, reads);
                 step.writes.extend(ran.writes.into_iter().map(Write::Executions));
@@ -635,11 +659,13 @@ impl Kernel {
         for number in self.functions.overdue(now) {
             self.attempt(number, step);
         }
+        self.look_at_sources(now, step);
         self.go_on_with_destinations(now, step);
         self.go_on_with_jobs(now, step);
         self.look_at_waiting(now, step);
         self.go_on_with_messages(now, step);
         self.look_at_alarms(now, step);
+        self.give_up_resources(now, step);
         for id in self.trials.overdue(now) {
             self.trials.step(now, id, Stimulus::Timer, &self.settings);
             self.end_trial(now, id, step);
@@ -664,6 +690,9 @@ impl Kernel {
         }
         if is_due(self.metrics.due(self.settings.quotas.metric_retention_seconds)) {
             step.then.push(Input::Follow(Follow::TidyMetrics(now)));
+        }
+        if is_due(self.tables.due()) {
+            step.then.push(Input::Follow(Follow::TidyTables(now)));
         }
     }
 

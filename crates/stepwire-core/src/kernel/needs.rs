@@ -36,8 +36,10 @@ impl Kernel {
             | Input::Notified { .. }
             | Input::Gone(_)
             | Input::ItemsRead { .. }
+            | Input::FunctionTold(_)
             | Input::Indexing => {}
             Input::Unheard(answer) => self.touch_unheard(answer, reads),
+            Input::Stack(key) => self.stacks.prefetch_work(key, reads),
             Input::MapRun(number) => {
                 self.executions.touch_map_run(*number, reads, &self.settings);
             }
@@ -45,7 +47,7 @@ impl Kernel {
             Input::TaskReturned { execution, .. } => self.executions.touch(*execution, reads),
             Input::FunctionReturned { caller, .. } => match caller {
                 InvokedBy::Task { execution, .. } => self.executions.touch(*execution, reads),
-                InvokedBy::Event(_) | InvokedBy::Rule { .. } => {}
+                InvokedBy::Event(_) | InvokedBy::Source(_) | InvokedBy::Rule { .. } => {}
             },
             Input::Follow(follow) => match follow {
                 Follow::Perform { request, execution, .. } => {
@@ -57,6 +59,11 @@ impl Kernel {
                 Follow::Evaluate(job) => self.touch_evaluation(*job, reads),
                 Follow::Act(acting) => {
                     if let Some(request) = acting.request() {
+                        self.touch(request, reads);
+                    }
+                }
+                Follow::StackJob(job) => {
+                    if let Some(request) = job.request() {
                         self.touch(request, reads);
                     }
                 }
@@ -78,9 +85,16 @@ impl Kernel {
                     let kept = self.settings.quotas.metric_retention_seconds;
                     self.metrics.prefetch_tidy(*now, kept, reads);
                 }
+                Follow::TidyTables(now) => self.tables.prefetch_tidy(*now, reads),
                 Follow::Sweep(now) => {
                     self.executions.prefetch_sweep(*now, &self.settings, reads);
                 }
+                Follow::Poll(source) => {
+                    if let Some(queue) = self.queue_of_source(*source) {
+                        self.queues.prefetch(queue, reads);
+                    }
+                }
+                Follow::Sourced(..) => {}
                 Follow::Receive(queue) => self.queues.prefetch(*queue, reads),
                 Follow::MoveMessages(task) => self.queues.prefetch_move(*task, reads),
                 Follow::RedriveMapRun { execution, .. } => {
@@ -114,8 +128,10 @@ impl Kernel {
                 }
             }
             Request::Metrics(request) => Metrics::prefetch(request, reads),
+            Request::Stacks(request) => self.stacks.prefetch(request, reads, &self.settings),
             Request::Shadows(request) => Kernel::touch_shadows(request, reads),
             Request::Parameters(request) => parameters::prefetch(request, reads),
+            Request::Functions(request) => super::functions::prefetch(request, reads),
             // What these change is in memory whole.
             Request::Registry(_)
             | Request::Rules(_)
@@ -128,8 +144,7 @@ impl Kernel {
             | Request::Events(_)
             | Request::Alarms(_)
             | Request::Iam(_)
-            | Request::Sts(_)
-            | Request::Functions(_) => {}
+            | Request::Sts(_) => {}
         }
     }
 }

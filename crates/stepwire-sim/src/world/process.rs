@@ -186,7 +186,13 @@ impl World {
                 } else {
                     invoke.payload
                 };
-                let result = Ok(Invoked { status: 200, payload, failed, log: None });
+                let result = Ok(Invoked {
+                    status: 200,
+                    payload,
+                    failed,
+                    log: None,
+                    version: "$LATEST".into(),
+                });
                 let request_id = "00000000-0000-4000-8000-000000000000".into();
                 let takes = self.dice.between(1, 30);
                 let returned = Input::FunctionReturned { caller, request_id, result };
@@ -206,6 +212,10 @@ impl World {
             Effect::Continue { map_run } => {
                 let takes = self.dice.between(0, 5);
                 self.at(takes, Event::MapRun(self.life, map_run));
+            }
+            Effect::ContinueStack { stack } => {
+                let takes = self.dice.between(0, 5);
+                self.at(takes, Event::Returned(self.life, Box::new(Input::Stack(stack))));
             }
             Effect::ContinueIndexing => {
                 let takes = self.dice.between(0, 5);
@@ -235,6 +245,7 @@ impl World {
             | Report::RuleFailed { .. }
             | Report::RuleNotFound { .. }
             | Report::RuleDoubted { .. }
+            | Report::BatchFailed { .. }
             | Report::Undelivered { .. } => {}
             Report::Unreadable { why } => self.checks.problem(format!("unreadable: {why}")),
         }

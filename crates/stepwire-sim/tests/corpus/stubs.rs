@@ -51,6 +51,7 @@ impl Stubs {
     pub(crate) fn carry_out(&mut self, effect: Effect) -> Option<(i64, Input)> {
         match effect {
             Effect::Continue { map_run } => Some((0, Input::MapRun(map_run))),
+            Effect::ContinueStack { stack } => Some((0, Input::Stack(stack))),
             Effect::ContinueIndexing => Some((0, Input::Indexing)),
             Effect::Invoke { caller, invoke } => {
                 self.invoked += 1;
@@ -58,7 +59,13 @@ impl Stubs {
                 let behaviour = self.functions.get(invoke.function.name.as_ref())?;
                 let (takes_ms, payload, failed) = behaviour.run(&invoke.payload, &request_id);
                 let log = invoke.log_tail.then(|| "U1RBUlQ=".into());
-                let result = Ok(Invoked { status: 200, payload: payload.into(), failed, log });
+                let result = Ok(Invoked {
+                    status: 200,
+                    payload: payload.into(),
+                    failed,
+                    log,
+                    version: "$LATEST".into(),
+                });
                 let request_id = request_id.into();
                 Some((takes_ms, Input::FunctionReturned { caller, request_id, result }))
             }

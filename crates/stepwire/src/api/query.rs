@@ -115,6 +115,15 @@ const IAM: Dialect = Dialect {
     is_time: |_| false,
 };
 
+/// Source: the service model of AWS CloudFormation. Which members are numbers or truth values, the
+/// kernel knows.
+const CLOUDFORMATION: Dialect = Dialect {
+    service: Service::CloudFormation,
+    namespace: "http://cloudformation.amazonaws.com/doc/2010-05-15/",
+    is_time: |member| member.ends_with("Timestamp") || member.ends_with("Time"),
+    ..IAM
+};
+
 /// Source: the service model of AWS STS.
 const STS: Dialect = Dialect {
     service: Service::Sts,
@@ -138,6 +147,7 @@ pub(super) async fn answer(
         "sns" => &SNS,
         "sqs" => &SQS,
         "monitoring" => &CLOUDWATCH,
+        "cloudformation" => &CLOUDFORMATION,
         _ => return Err(not_served(service)),
     };
     let form = String::from_utf8_lossy(body).into_owned();

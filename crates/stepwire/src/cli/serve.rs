@@ -21,6 +21,7 @@ use crate::node::Node;
 use crate::node_error::NodeError;
 use crate::node_file::reachable;
 use crate::recorded;
+use crate::runner::{self, Confinement};
 
 /// Runs a node until it is asked to stop (SIGTERM or Ctrl-C).
 #[derive(Debug, Args)]
@@ -84,6 +85,19 @@ pub(super) struct Serve {
     /// Test cases that answer tasks in place of services, as in Step Functions Local
     #[arg(long, value_name = "FILE", env = "SFN_MOCK_CONFIG")]
     mock_config: Option<PathBuf>,
+    /// Run functions' code in the folder DIR where it is, when `Code` says `S3Bucket` NAME and `S3Key` a folder
+    /// in it, where there is no bucket NAME
+    #[arg(long, value_name = "NAME=DIR", value_parser = parse_items_folder)]
+    code_folder: Vec<(String, PathBuf)>,
+    /// Most processes of one function [default: four for each core, at least eight]
+    #[arg(long, value_name = "NUMBER")]
+    function_processes: Option<usize>,
+    /// User that functions run as: a name, or UID:GID (the node must be root)
+    #[arg(long, value_name = "USER", value_parser = runner::user)]
+    function_user: Option<(u32, u32)>,
+    /// Let functions see only their code, their temporary folder and the system's files (Landlock)
+    #[arg(long)]
+    function_landlock: bool,
     /// Let item readers read this folder like a bucket of this name; repeatable
     #[arg(long, value_name = "NAME=DIR", value_parser = parse_items_folder)]
     items_folder: Vec<(String, PathBuf)>,
@@ -155,6 +169,9 @@ impl Serve {
             keep_alive_s_max: self.keep_alive_max,
             mock_config: self.mock_config,
             items_folders: self.items_folder.into_iter().collect(),
+            code_folders: self.code_folder.into_iter().collect(),
+            function_processes: self.function_processes,
+            confinement: Confinement { user: self.function_user, landlock: self.function_landlock },
             http_allow: self.http_allow,
             secrets: self.secrets,
             names: self.name,
