@@ -11,7 +11,7 @@ use crate::effect::{Effect, Report};
 use crate::error::ApiError;
 use crate::events::{self, Entry};
 use crate::executions::machines::MachineArn;
-use crate::functions::{self, FunctionName};
+use crate::functions::FunctionName;
 use crate::input::{Follow, Input};
 use crate::kernel::{Kernel, Step};
 use crate::queues::{self, Request, Send};
@@ -204,9 +204,8 @@ impl Kernel {
         step: &mut Step,
     ) -> Result<(), ApiError> {
         let function = FunctionName::parse(arn)?;
-        let request = functions::Request::Enqueue { function, payload };
-        let mut writes = Vec::new();
-        let queued = self.functions.call(now, &request, &self.settings, &mut writes);
+        let (mut writes, settings) = (Vec::new(), &self.settings);
+        let queued = self.functions.enqueue(now, &function, payload, settings, &mut writes);
         step.writes.extend(writes.into_iter().map(Write::Functions));
         queued.map(drop)
     }
