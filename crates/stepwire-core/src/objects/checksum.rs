@@ -80,6 +80,39 @@ impl Algorithm {
 }
 
 impl Checksum {
+    /// Whether its value is as long as its algorithm makes it.
+    pub(super) fn is_well_formed(&self) -> bool {
+        let length = match self.algorithm {
+            Algorithm::Crc32 | Algorithm::Crc32c => 4,
+            Algorithm::Crc64Nvme => 8,
+            Algorithm::Sha1 => 20,
+            Algorithm::Sha256 => 32,
+        };
+        STANDARD.decode(self.value.as_bytes()).is_ok_and(|bytes| bytes.len() == length)
+    }
+
+    /// The checksum over everything, of those of `parts` with their lengths. `None`: one of them has
+    /// none of this algorithm, or it cannot be told from theirs.
+    pub(super) fn whole<'a>(
+        algorithm: Algorithm,
+        parts: impl Iterator<Item = (Option<&'a Checksum>, u64)>,
+    ) -> Option<Checksum> {
+        let (polynomial, bits) = match algorithm {
+            Algorithm::Crc32 => (0xedb8_8320, 32),
+            Algorithm::Crc32c => (0x82f6_3b78, 32),
+            Algorithm::Crc64Nvme => (0x9a6c_9329_ac4b_c9b5, 64),
+            Algorithm::Sha1 | Algorithm::Sha256 => return None,
+        };
+        let mut all = 0_u64;
+        for (part, bytes) in parts {
+            let part = part.filter(|part| part.algorithm == algorithm)?;
+            let value = STANDARD.decode(part.value.as_bytes()).ok()?;
+            let value = value.iter().fold(0_u64, |value, byte| value << 8 | u64::from(*byte));
+            all = after_zeros(all, bytes, polynomial, bits) ^ value;
+        }
+        let bytes = &all.to_be_bytes()[8 - bits / 8..];
+        Some(Checksum { algorithm, value: STANDARD.encode(bytes).into() })
+    }
     /// `FULL_OBJECT`, or `COMPOSITE` when it was made of those of parts.
     pub fn kind(&self) -> &'static str {
         if self.value.contains('-') { "COMPOSITE" } else { "FULL_OBJECT" }
@@ -102,9 +135,43 @@ impl Checksum {
     }
 }
 
+/// A reflected CRC after so many bytes of zeros, without its initial and final inversion: the
+/// register times x^(8 × bytes), modulo the polynomial.
+fn after_zeros(register: u64, bytes: u64, polynomial: u64, bits: usize) -> u64 {
+    let apply = |matrix: &[u64], register: u64| {
+        let rows = matrix.iter().enumerate().filter(|(bit, _)| register >> bit & 1 == 1);
+        rows.fold(0, |sum, (_, row)| sum ^ row)
+    };
+    // One bit further: the lowest falls out and brings in the polynomial.
+    let mut matrix: Vec<u64> =
+        (0..bits).map(|bit| if bit == 0 { polynomial } else { 1 << (bit - 1) }).collect();
+    let mut register = register;
+    let mut left = u128::from(bytes) * 8;
+    while left > 0 {
+        if left & 1 == 1 {
+            register = apply(&matrix, register);
+        }
+        matrix = matrix.iter().map(|row| apply(&matrix, *row)).collect();
+        left >>= 1;
+    }
+    register
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_checksum_of_everything_follows_from_those_of_parts() {
+        let (a, b) = (b"some bytes", b"and some others, more of them");
+        let both = [a.as_slice(), b].concat();
+        for algorithm in [Algorithm::Crc32, Algorithm::Crc32c, Algorithm::Crc64Nvme] {
+            let (of_a, of_b) = (algorithm.of(a), algorithm.of(b));
+            let parts = [(Some(&of_a), a.len() as u64), (Some(&of_b), b.len() as u64)];
+            let whole = Checksum::whole(algorithm, parts.into_iter());
+            assert_eq!(whole, Some(algorithm.of(&both)), "{algorithm:?}");
+        }
+    }
 
     #[test]
     fn checksums_are_those_of_the_catalogues() {

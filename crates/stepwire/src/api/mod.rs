@@ -10,6 +10,7 @@ mod lambda;
 mod query;
 mod rest;
 mod s3;
+mod s3_documents;
 mod target;
 mod xml;
 

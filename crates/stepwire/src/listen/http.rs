@@ -132,6 +132,7 @@ async fn handle(
     }
     let id = HeaderValue::from_str(&request_id());
     if let Ok(id) = id {
+        let id = response.headers().get("x-amz-request-id").cloned().unwrap_or(id);
         response.headers_mut().insert("x-amz-request-id", id.clone());
         response.headers_mut().insert("x-amzn-requestid", id);
     }
