@@ -79,6 +79,89 @@ impl Algorithm {
     }
 }
 
+/// What is found of bytes as they arrive.
+pub struct Digests {
+    md5: md5::Md5,
+    sha256: sha2::Sha256,
+    checksums: Vec<Running>,
+}
+
+/// A checksum of the bytes so far.
+enum Running {
+    Crc32(Digest32),
+    Crc32c(Digest32),
+    Crc64(Digest64),
+    Sha1(sha1::Sha1),
+    /// That of the whole body, which is kept anyway.
+    Sha256,
+}
+
+type Digest32 = crc::Digest<'static, u32>;
+type Digest64 = crc::Digest<'static, u64>;
+
+impl Digests {
+    /// Of no bytes yet; with these checksums.
+    pub fn new(algorithms: &[Algorithm]) -> Digests {
+        static CRC32_OF: Crc<u32> = CRC32;
+        static CRC32C_OF: Crc<u32> = CRC32C;
+        static CRC64_OF: Crc<u64> = CRC64;
+        let running = algorithms.iter().map(|algorithm| match algorithm {
+            Algorithm::Crc32 => Running::Crc32(CRC32_OF.digest()),
+            Algorithm::Crc32c => Running::Crc32c(CRC32C_OF.digest()),
+            Algorithm::Crc64Nvme => Running::Crc64(CRC64_OF.digest()),
+            Algorithm::Sha1 => Running::Sha1(sha1::Sha1::new()),
+            Algorithm::Sha256 => Running::Sha256,
+        });
+        let checksums = running.collect();
+        Digests { md5: md5::Md5::new(), sha256: sha2::Sha256::new(), checksums }
+    }
+
+    /// Some more bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.md5.update(bytes);
+        self.sha256.update(bytes);
+        for running in &mut self.checksums {
+            match running {
+                Running::Crc32(crc) | Running::Crc32c(crc) => crc.update(bytes),
+                Running::Crc64(crc) => crc.update(bytes),
+                Running::Sha1(sha1) => sha1.update(bytes),
+                Running::Sha256 => {}
+            }
+        }
+    }
+
+    /// The SHA-256 of the bytes so far, in hex.
+    pub fn sha256(&self) -> String {
+        super::hex(&self.sha256.clone().finalize())
+    }
+
+    /// What was found, of `size` bytes that are stored as `body`.
+    pub fn staged(self, body: u64, size: u64) -> super::Staged {
+        let sha256 = self.sha256.finalize();
+        let found = self.checksums.into_iter().map(|running| {
+            let (algorithm, digest) = match running {
+                Running::Crc32(crc) => (Algorithm::Crc32, crc.finalize().to_be_bytes().to_vec()),
+                Running::Crc32c(crc) => (Algorithm::Crc32c, crc.finalize().to_be_bytes().to_vec()),
+                Running::Crc64(crc) => {
+                    (Algorithm::Crc64Nvme, crc.finalize().to_be_bytes().to_vec())
+                }
+                Running::Sha1(sha1) => (Algorithm::Sha1, sha1.finalize().to_vec()),
+                Running::Sha256 => (Algorithm::Sha256, sha256.to_vec()),
+            };
+            Checksum { algorithm, value: STANDARD.encode(digest).into() }
+        });
+        let checksums = found.collect();
+        let body = super::Body { number: body, size };
+        super::Staged { body, md5: self.md5.finalize().into(), checksums }
+    }
+}
+
+impl std::fmt::Debug for Digests {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Digests")
+    }
+}
+
 impl Checksum {
     /// Whether its value is as long as its algorithm makes it.
     pub(super) fn is_well_formed(&self) -> bool {

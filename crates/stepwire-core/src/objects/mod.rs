@@ -30,7 +30,7 @@ use md5::{Digest, Md5};
 use stepwire_asl::{Json, Timestamp};
 
 pub use body::{CHUNK_BYTES, Slice};
-pub use checksum::{Algorithm, Checksum};
+pub use checksum::{Algorithm, Checksum, Digests};
 pub use list::{List, Uploads, objects};
 pub use record::{Body, Bucket, Headers, Object, Part, Upload};
 pub use request::{
@@ -38,6 +38,7 @@ pub use request::{
     UploadPart,
 };
 pub use settings::{Kind as SettingKind, Setting};
+pub use upload::algorithm as upload_algorithm;
 pub use versions::{Version, Versions};
 pub(crate) use view::bytes;
 pub use view::{answer, find, has_bucket, range, shown};

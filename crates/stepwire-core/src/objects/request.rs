@@ -342,6 +342,17 @@ impl Request {
         self
     }
 
+    /// The same request with bytes that are stored already, if it takes any.
+    #[must_use]
+    pub fn with_staged(mut self, staged: Staged) -> Request {
+        match &mut self {
+            Request::PutObject(put) => put.staged = Some(staged),
+            Request::UploadPart(part) => part.staged = Some(staged),
+            _ => {}
+        }
+        self
+    }
+
     /// Whether it changes nothing.
     pub fn is_read(&self) -> bool {
         match self {

@@ -397,13 +397,11 @@ fn policy(document: &Json, bucket: &str) -> Result<String, ApiError> {
             Some(one) => vec![one.clone()],
             None => return Err(malformed("Missing required field Resource")),
         };
-        let own = format!("arn:aws:s3:::{bucket}");
         let names = |resource: &Json| {
-            resource.as_str().is_some_and(|resource| {
-                let rest = resource.strip_prefix(&own);
-                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '*']))
-                    || resource.contains('*')
-            })
+            let resource = resource.as_str().unwrap_or_default();
+            let place = resource.strip_prefix("arn:aws:s3:::").unwrap_or_default();
+            let named = place.split('/').next().unwrap_or_default();
+            named == bucket || named.contains(['*', '?'])
         };
         if !resources.iter().all(names) {
             return Err(malformed("Policy has invalid resource"));

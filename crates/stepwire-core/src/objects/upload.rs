@@ -36,6 +36,11 @@ pub(super) fn find(name: &Name, id: &str, read: &dyn Read) -> Result<Upload, Api
     upload.filter(|upload| upload.key == name.key).ok_or_else(no_upload)
 }
 
+/// How the parts of an upload are checked; `None` if it does not say, or is not there.
+pub fn algorithm(name: &Name, id: &str, read: &dyn Read) -> Option<super::Algorithm> {
+    find(name, id, read).ok()?.algorithm
+}
+
 /// The parts of an upload by number.
 pub(super) fn parts(
     bucket: &str,
@@ -100,6 +105,17 @@ impl Objects {
     ) -> Result<Json, ApiError> {
         let upload = find(&part.name, &part.upload, read)?;
         let mut check = part.check.clone();
+        let given = check.checksum.as_ref().map(|checksum| checksum.algorithm);
+        if let (Some(wanted), Some(given)) = (upload.algorithm, given.or(check.algorithm))
+            && wanted != given
+        {
+            let (wanted, given) = (wanted.name().to_lowercase(), given.name().to_lowercase());
+            let message = format!(
+                "Checksum Type mismatch occurred, expected checksum Type: {wanted}, actual \
+                 checksum Type: {given}"
+            );
+            return Err(ApiError::new("InvalidRequest", message));
+        }
         check.algorithm = check.algorithm.or(upload.algorithm);
         let arrived = check.verify(&part.body, part.staged.as_ref())?;
         let bucket = &part.name.bucket;

@@ -11,11 +11,11 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use stepwire_asl::Json;
 use stepwire_asl::json::{Number, Object};
 use stepwire_aws::rest::query_pairs;
-use stepwire_core::objects::{self, Algorithm, Get};
+use stepwire_core::objects::{self, Algorithm, Digests, Get, Staged};
 use stepwire_core::{ApiError, Request, Service};
 
 use super::xml::{self, Element, Lists};
-use super::{chunked, s3_documents};
+use super::{Signer, chunked, s3_documents, s3_upload};
 use crate::functions::request_id;
 use crate::node::Node;
 use crate::shard::{self, ShardRead};
@@ -172,38 +172,167 @@ const OBJECT_DOCUMENTS: &[(&str, &str, &str)] = &[
 ];
 
 /// Answers a request to S3, refusals included.
-pub(super) async fn answer(node: &Node, parts: &Parts, body: Bytes) -> Response {
-    match carry_out(node, parts, body).await {
+pub(super) async fn answer(node: &Node, signer: &Signer, parts: &Parts, body: Bytes) -> Response {
+    match carry_out(node, signer, parts, body).await {
         Ok(response) => response,
         Err(error) => refused(parts, &error),
     }
 }
 
-async fn carry_out(node: &Node, parts: &Parts, body: Bytes) -> Result<Response, ApiError> {
+async fn carry_out(
+    node: &Node,
+    signer: &Signer,
+    parts: &Parts,
+    body: Bytes,
+) -> Result<Response, ApiError> {
     let target = Target::of(parts)?;
     let operation = target.operation(parts)?;
-    let operation = operation.as_ref();
     let mut body = body;
     let mut trailers = Vec::new();
     if chunked::is_chunked(&parts.headers) {
-        let decoded = chunked::decode(&body).ok_or_else(|| {
-            let message = "You did not provide the number of bytes specified by the chunks";
-            ApiError::new("IncompleteBody", message)
-        })?;
-        (body, trailers) = (decoded.body, decoded.trailers);
+        let decoded = chunked::decode(&body, signer.chunks(parts)).map_err(s3_upload::wrong)?;
+        (body, trailers) = decoded;
+        let said = parts.headers.get("x-amz-decoded-content-length");
+        let said = said.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+        if said.is_some_and(|said| said != body.len()) {
+            return Err(s3_upload::wrong(chunked::Wrong::Form));
+        }
     }
-    let members = members(operation, &target, parts, &trailers, &body, node)?;
+    finish(node, parts, &target, &operation, &trailers, body, None).await
+}
+
+/// Carries out an operation whose body has arrived, or is stored.
+async fn finish(
+    node: &Node,
+    parts: &Parts,
+    target: &Target,
+    operation: &str,
+    trailers: &[(String, String)],
+    body: Bytes,
+    staged: Option<Staged>,
+) -> Result<Response, ApiError> {
+    let members = members(operation, target, parts, trailers, &body, node)?;
     let encode = members.member("EncodingType").and_then(Json::as_str) == Some("url");
     let request = Request::parse(Service::S3, operation, &members);
     let request = request.ok_or_else(|| not_implemented(operation))??;
     match request {
         Request::Objects(objects::Request::GetObject(get)) => object(node, &get),
         Request::Objects(request) => {
-            let answer = node.call(Request::Objects(request.with_body(body))).await?;
+            let request = match staged {
+                Some(staged) => request.with_staged(staged),
+                None => request.with_body(body),
+            };
+            let answer = node.call(Request::Objects(request)).await?;
             let answer = if encode { encoded(&answer) } else { answer };
-            Ok(success(operation, &target, &answer))
+            Ok(success(operation, target, &answer))
         }
         _ => Err(not_implemented(operation)),
+    }
+}
+
+/// A request that brings a large body.
+pub(super) struct Upload {
+    target: Target,
+    operation: String,
+}
+
+impl Upload {
+    /// What the request asks for, checked before its body is taken.
+    pub(super) fn of(node: &Node, parts: &Parts) -> Result<Upload, ApiError> {
+        let target = Target::of(parts)?;
+        let operation = target.operation(parts)?.into_owned();
+        if !matches!(operation.as_str(), "PutObject" | "UploadPart") {
+            let message = "Your proposed upload exceeds the maximum allowed size";
+            return Err(ApiError::new("EntityTooLarge", message));
+        }
+        let members = members(&operation, &target, parts, &[], b"", node)?;
+        let request = Request::parse(Service::S3, &operation, &members);
+        request.ok_or_else(|| not_implemented(&operation))??;
+        let read = node.snapshot();
+        let there = shard::catch(|| {
+            target.bucket.as_deref().is_some_and(|bucket| objects::has_bucket(bucket, &read))
+        });
+        if !there.map_err(|error| ApiError::new("InternalError", error.to_string()))? {
+            let error = ApiError::new("NoSuchBucket", "The specified bucket does not exist");
+            let bucket = target.bucket.as_deref().unwrap_or_default();
+            return Err(error.with("BucketName", bucket.into()));
+        }
+        Ok(Upload { target, operation })
+    }
+
+    /// What is to be found of the bytes.
+    pub(super) fn digests(&self, node: &Node, parts: &Parts) -> Digests {
+        let mut said = String::new();
+        for (name, value) in &parts.headers {
+            let value = value.to_str().unwrap_or_default();
+            match name.as_str() {
+                "x-amz-trailer" | "x-amz-sdk-checksum-algorithm" => said.push_str(value),
+                name if name.starts_with("x-amz-checksum-") => said.push_str(name),
+                _ => {}
+            }
+            said.push(' ');
+        }
+        let said = said.to_ascii_lowercase();
+        let asked = self.target.query.iter().find(|(name, _)| name == "uploadId");
+        let of_upload = asked.and_then(|(_, id)| {
+            let (bucket, key) = (self.target.bucket.as_deref()?, self.target.key.as_deref()?);
+            let name = objects::Name { bucket: bucket.into(), key: key.into() };
+            let read = node.snapshot();
+            shard::catch(|| objects::upload_algorithm(&name, id, &read)).ok().flatten()
+        });
+        let wanted = Algorithm::ALL.into_iter().filter(|algorithm| {
+            let name = algorithm.name().to_ascii_lowercase();
+            Some(*algorithm) == of_upload || said.split([' ', ',', '-']).any(|word| word == name)
+        });
+        Digests::new(&wanted.collect::<Vec<_>>())
+    }
+
+    /// Carries it out.
+    pub(super) async fn store(
+        &self,
+        node: &Node,
+        parts: &Parts,
+        trailers: &[(String, String)],
+        body: Bytes,
+        staged: Option<Staged>,
+    ) -> Result<Response, ApiError> {
+        finish(node, parts, &self.target, &self.operation, trailers, body, staged).await
+    }
+}
+
+/// What S3 calls the refusal of a request that is not signed as it must be.
+pub(super) fn unsigned(parts: &Parts, error: &ApiError) -> ApiError {
+    let header = parts.headers.get(header::AUTHORIZATION);
+    let older = header.is_some_and(|header| header.as_bytes().starts_with(b"AWS "))
+        || parts.uri.query().is_some_and(|query| query.contains("AWSAccessKeyId="));
+    if older {
+        let message = "The authorization mechanism you have provided is not supported. Please use \
+                       AWS4-HMAC-SHA256.";
+        return ApiError::new("InvalidRequest", message);
+    }
+    match &*error.code {
+        "MissingAuthenticationTokenException" => ApiError::new("AccessDenied", "Access Denied"),
+        "IncompleteSignatureException" => {
+            let message = "Error parsing the X-Amz-Credential parameter, the authorization header, \
+                           or X-Amz-Expires: it must be of SigV4, and good for less than a week";
+            ApiError::new("AuthorizationQueryParametersError", message)
+        }
+        "UnrecognizedClientException" => {
+            let message = "The AWS Access Key Id you provided does not exist in our records.";
+            ApiError::new("InvalidAccessKeyId", message)
+        }
+        "ExpiredTokenException" => ApiError::new("ExpiredToken", "The provided token has expired."),
+        "InvalidSignatureException" if error.message.contains("expired") => {
+            let message = "The difference between the request time and the current time is too \
+                           large.";
+            ApiError::new("RequestTimeTooSkewed", message)
+        }
+        "InvalidSignatureException" => {
+            let message = "The request signature we calculated does not match the signature you \
+                           provided. Check your key and signing method.";
+            ApiError::new("SignatureDoesNotMatch", message)
+        }
+        _ => error.clone(),
     }
 }
 
@@ -424,7 +553,10 @@ fn members(
         members.insert("Metadata".into(), Json::Object(Arc::new(metadata)));
     }
     if let Some((member, value)) = in_body(operation, target, body)? {
-        is_as_announced(parts, body)?;
+        if operation != "CompleteMultipartUpload" {
+            // There it is the checksum of the object.
+            is_as_announced(parts, body)?;
+        }
         members.insert(member.into(), value);
     }
     Ok(Json::Object(Arc::new(members)))
