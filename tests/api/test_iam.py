@@ -214,10 +214,8 @@ def test_only_a_role_that_is_there_is_assumed(node, name):
         node.client("sts").assume_role(RoleArn=arn, RoleSessionName="me", DurationSeconds=7200)
     with refused("ValidationError", 400, "less than or equal to 43200"):
         node.client("sts").assume_role(RoleArn=arn, RoleSessionName="me", DurationSeconds=43201)
-    with refused("InvalidAction", 400, "AssumeRoleWithWebIdentity"):
-        node.client("sts").assume_role_with_web_identity(
-            RoleArn=arn, RoleSessionName="me", WebIdentityToken="token"
-        )
+    with refused("InvalidAction", 400, "DecodeAuthorizationMessage"):
+        node.client("sts").decode_authorization_message(EncodedMessage="x")
 
 
 # ---- SSM -----------------------------------------------------------------------------------------

@@ -1,8 +1,10 @@
 """Objects: buckets, names in order, bytes in chunks, uploads in parts."""
 
 import base64
+import datetime
 import hashlib
 import io
+import json
 import os
 import urllib.parse
 import zlib
@@ -10,7 +12,8 @@ import zlib
 import boto3
 import pytest
 from botocore.config import Config
-from support import REGION, refused
+from botocore.exceptions import ClientError
+from support import REGION, plain, refused
 
 
 @pytest.fixture
@@ -147,9 +150,14 @@ def test_every_checksum_is_compared(node, bucket):
         s3.put_object(Bucket=bucket, Key="sum", Body=b"some bytes", ChecksumAlgorithm=algorithm)
         head = s3.head_object(Bucket=bucket, Key="sum", ChecksumMode="ENABLED")
         assert head["Checksum" + algorithm] and head["ChecksumType"] == "FULL_OBJECT"
-        with refused("BadDigest", 400, "did not match"):
+        wrong = base64.b64encode(bytes({"CRC32": 4, "SHA1": 20, "SHA256": 32}[algorithm])).decode()
+        with refused("BadDigest", 400, f"The {algorithm} you specified did not match"):
             s3.put_object(
-                Bucket=bucket, Key="sum", Body=b"other", **{"Checksum" + algorithm: "AAAAAA=="}
+                Bucket=bucket, Key="sum", Body=b"other", **{"Checksum" + algorithm: wrong}
+            )
+        with refused("InvalidRequest", 400, "header is invalid"):
+            s3.put_object(
+                Bucket=bucket, Key="sum", Body=b"other", **{"Checksum" + algorithm: "AA=="}
             )
     wrong = base64.b64encode(hashlib.md5(b"other").digest()).decode()
     with refused("BadDigest", 400, "did not match"):
@@ -274,14 +282,364 @@ def test_an_upload_names_its_parts_and_can_be_given_up(node, bucket):
 
 def test_what_is_not_served_is_refused_by_name(node, bucket):
     s3 = node.client("s3")
-    with refused("NotImplemented", 501, r"`\?versioning` is not available"):
-        s3.get_bucket_versioning(Bucket=bucket)
-    with refused("NotImplemented", 501, r"`\?tagging` is not available"):
-        s3.get_object_tagging(Bucket=bucket, Key="any")
-    with refused("NotImplemented", 501, "A header you provided implies functionality"):
-        s3.put_object(Bucket=bucket, Key="any", Tagging="a=b")
     with refused("NotImplemented", 501, "`StorageClass` can only be `STANDARD`"):
         s3.put_object(Bucket=bucket, Key="any", StorageClass="GLACIER")
+    with refused("NotImplemented", 501, "`PutBucketWebsite` is refused"):
+        document = {"IndexDocument": {"Suffix": "index.html"}}
+        s3.put_bucket_website(Bucket=bucket, WebsiteConfiguration=document)
+    with refused("NoSuchWebsiteConfiguration", 404, "does not have a website configuration"):
+        s3.get_bucket_website(Bucket=bucket)
+    with refused("NotImplemented", 501, "`SelectObjectContent` is refused"):
+        s3.select_object_content(
+            Bucket=bucket,
+            Key="any",
+            Expression="SELECT * FROM S3Object",
+            ExpressionType="SQL",
+            InputSerialization={"CSV": {}},
+            OutputSerialization={"CSV": {}},
+        )
+    with refused("AccessControlListNotSupported", 400, "does not allow ACLs"):
+        s3.put_object(Bucket=bucket, Key="any", ACL="public-read")
+    with refused("AccessControlListNotSupported", 400, "does not allow ACLs"):
+        s3.put_bucket_acl(Bucket=bucket, ACL="public-read")
+    s3.put_object(Bucket=bucket, Key="any", ACL="private")
+
+
+# ---- what is set on buckets ----------------------------------------------------------------------
+
+
+def test_documents_of_a_bucket_are_kept_as_given(node, bucket):
+    s3 = node.client("s3")
+    rule = {
+        "ID": "old",
+        "Status": "Enabled",
+        "Filter": {"And": {"Prefix": "a/", "Tags": [{"Key": "k", "Value": "true"}]}},
+        "Expiration": {"Days": 3},
+        "NoncurrentVersionExpiration": {"NoncurrentDays": 2, "NewerNoncurrentVersions": 1},
+    }
+    cors = {
+        "AllowedMethods": ["GET", "PUT"],
+        "AllowedOrigins": ["*"],
+        "AllowedHeaders": ["x-a", "x-b"],
+        "MaxAgeSeconds": 60,
+    }
+    encryption = {
+        "ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"},
+        "BucketKeyEnabled": True,
+    }
+    block = {
+        "BlockPublicAcls": True,
+        "IgnorePublicAcls": True,
+        "BlockPublicPolicy": False,
+        "RestrictPublicBuckets": True,
+    }
+    ownership = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+    tags = [{"Key": "ManagedStackSource", "Value": "AwsSamCli & more"}]
+    cases = [
+        ("bucket_lifecycle_configuration", "LifecycleConfiguration", {"Rules": [rule]}, None),
+        ("bucket_cors", "CORSConfiguration", {"CORSRules": [cors]}, None),
+        (
+            "bucket_encryption",
+            "ServerSideEncryptionConfiguration",
+            {"Rules": [encryption]},
+            "ServerSideEncryptionConfiguration",
+        ),
+        (
+            "public_access_block",
+            "PublicAccessBlockConfiguration",
+            block,
+            "PublicAccessBlockConfiguration",
+        ),
+        ("bucket_ownership_controls", "OwnershipControls", ownership, "OwnershipControls"),
+        ("bucket_tagging", "Tagging", {"TagSet": tags}, None),
+    ]
+    for operation, member, document, shown in cases:
+        getattr(s3, "put_" + operation)(Bucket=bucket, **{member: document})
+        answer = plain(getattr(s3, "get_" + operation)(Bucket=bucket))
+        assert (answer[shown] if shown else answer) == document, operation
+        remove = "bucket_lifecycle" if "lifecycle" in operation else operation
+        getattr(s3, "delete_" + remove)(Bucket=bucket)
+        if operation != "bucket_encryption":
+            with pytest.raises(ClientError, match="NoSuch|NotFound"):
+                getattr(s3, "get_" + operation)(Bucket=bucket)
+    default = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]
+    by = default["Rules"][0]["ApplyServerSideEncryptionByDefault"]
+    assert by == {"SSEAlgorithm": "AES256"}
+
+
+def test_a_policy_must_be_one(node, bucket):
+    s3 = node.client("s3")
+    with refused("NoSuchBucketPolicy", 404, "The bucket policy does not exist"):
+        s3.get_bucket_policy(Bucket=bucket)
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "serverlessrepo.amazonaws.com"},
+                "Action": ["s3:GetObject"],
+                "Resource": [f"arn:aws:s3:::{bucket}/*"],
+            }
+        ],
+    }
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
+    assert json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"]) == policy
+    assert not s3.get_bucket_policy_status(Bucket=bucket)["PolicyStatus"]["IsPublic"]
+    s3.delete_bucket_policy(Bucket=bucket)
+    other = json.dumps(policy).replace(bucket, "another")
+    for bad, why in [("x", "must be valid JSON"), ("{}", "Statement"), (other, "invalid resource")]:
+        with refused("MalformedPolicy", 400, why):
+            s3.put_bucket_policy(Bucket=bucket, Policy=bad)
+
+
+def test_everything_is_the_accounts(node, bucket):
+    s3 = node.client("s3")
+    put(node, bucket, "one")
+    for acl in (s3.get_bucket_acl(Bucket=bucket), s3.get_object_acl(Bucket=bucket, Key="one")):
+        assert acl["Grants"][0]["Permission"] == "FULL_CONTROL"
+        assert acl["Grants"][0]["Grantee"]["Type"] == "CanonicalUser"
+    listed = s3.list_objects_v2(Bucket=bucket, FetchOwner=True)["Contents"]
+    assert listed[0]["Owner"]["ID"] == acl["Owner"]["ID"]
+
+
+def test_buckets_come_in_pages(own_node):
+    s3 = own_node.client("s3")
+    for number in range(5):
+        s3.create_bucket(Bucket=f"page-{number}")
+    pages = s3.get_paginator("list_buckets").paginate(PaginationConfig={"PageSize": 2})
+    names = [[one["Name"] for one in page["Buckets"]] for page in pages]
+    assert names == [["page-0", "page-1"], ["page-2", "page-3"], ["page-4"]]
+
+
+# ---- versions ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def versioned(node, bucket):
+    enabled = {"Status": "Enabled"}
+    node.client("s3").put_bucket_versioning(Bucket=bucket, VersioningConfiguration=enabled)
+    return bucket
+
+
+def versions(s3, bucket, **more):
+    listed = s3.list_object_versions(Bucket=bucket, **more)
+    return [
+        (one["Key"], one["VersionId"], one["IsLatest"], "ETag" in one)
+        for one in listed.get("Versions", []) + listed.get("DeleteMarkers", [])
+    ]
+
+
+def test_versions_are_kept_and_removed(node, versioned):
+    s3 = node.client("s3")
+    assert s3.get_bucket_versioning(Bucket=versioned)["Status"] == "Enabled"
+    first = s3.put_object(Bucket=versioned, Key="k", Body=b"first")["VersionId"]
+    second = s3.put_object(Bucket=versioned, Key="k", Body=b"second")["VersionId"]
+    assert first != second
+    shown = s3.get_object(Bucket=versioned, Key="k")
+    assert (shown["Body"].read(), shown["VersionId"]) == (b"second", second)
+    shown = s3.get_object(Bucket=versioned, Key="k", VersionId=first)
+    assert (shown["Body"].read(), shown["VersionId"]) == (b"first", first)
+    removed = s3.delete_object(Bucket=versioned, Key="k")
+    assert removed["DeleteMarker"]
+    marker = removed["VersionId"]
+    with refused("NoSuchKey", 404, "does not exist"):
+        s3.get_object(Bucket=versioned, Key="k")
+    with pytest.raises(ClientError) as error:
+        s3.head_object(Bucket=versioned, Key="k")
+    headers = error.value.response["ResponseMetadata"]["HTTPHeaders"]
+    assert headers["x-amz-delete-marker"] == "true" and headers["x-amz-version-id"] == marker
+    with refused("MethodNotAllowed", 405, "not allowed"):
+        s3.get_object(Bucket=versioned, Key="k", VersionId=marker)
+    assert versions(s3, versioned) == [
+        ("k", second, False, True),
+        ("k", first, False, True),
+        ("k", marker, True, False),
+    ]
+    assert s3.delete_object(Bucket=versioned, Key="k", VersionId=marker)["DeleteMarker"]
+    assert s3.get_object(Bucket=versioned, Key="k")["Body"].read() == b"second"
+    s3.delete_object(Bucket=versioned, Key="k", VersionId=second)
+    assert s3.get_object(Bucket=versioned, Key="k")["Body"].read() == b"first"
+    with refused("NoSuchVersion", 404, "The specified version does not exist."):
+        s3.get_object(Bucket=versioned, Key="k", VersionId=second)
+    with refused("InvalidArgument", 400, "Invalid version id specified"):
+        s3.get_object(Bucket=versioned, Key="k", VersionId="nonsense")
+    with refused("BucketNotEmpty", 409, "not empty"):
+        s3.delete_bucket(Bucket=versioned)
+    s3.delete_object(Bucket=versioned, Key="k", VersionId=first)
+    s3.delete_bucket(Bucket=versioned)
+
+
+def test_what_was_there_before_versions_is_the_null_version(node, bucket):
+    s3 = node.client("s3")
+    put(node, bucket, "k", body=b"before")
+    enabled = {"Status": "Enabled"}
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration=enabled)
+    assert versions(s3, bucket) == [("k", "null", True, True)]
+    newer = s3.put_object(Bucket=bucket, Key="k", Body=b"after")["VersionId"]
+    assert versions(s3, bucket) == [("k", newer, True, True), ("k", "null", False, True)]
+    null = s3.get_object(Bucket=bucket, Key="k", VersionId="null")
+    assert null["Body"].read() == b"before"
+    suspended = {"Status": "Suspended"}
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration=suspended)
+    assert s3.put_object(Bucket=bucket, Key="k", Body=b"late")["VersionId"] == "null"
+    assert versions(s3, bucket) == [("k", "null", True, True), ("k", newer, False, True)]
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"late"
+    removed = s3.delete_object(Bucket=bucket, Key="k")
+    assert (removed["DeleteMarker"], removed["VersionId"]) == (True, "null")
+    assert versions(s3, bucket) == [("k", newer, False, True), ("k", "null", True, False)]
+
+
+def test_versions_are_listed_in_pages(node, versioned):
+    s3 = node.client("s3")
+    made = {}
+    for key in ["a", "b/1", "b/2", "c"]:
+        for _ in range(3):
+            version = s3.put_object(Bucket=versioned, Key=key, Body=b"x")["VersionId"]
+            made.setdefault(key, []).insert(0, version)
+    expected = [(key, version) for key in sorted(made) for version in made[key]]
+    pages = s3.get_paginator("list_object_versions").paginate(
+        Bucket=versioned, PaginationConfig={"PageSize": 2}
+    )
+    found = [(one["Key"], one["VersionId"]) for page in pages for one in page["Versions"]]
+    assert found == expected
+    grouped = s3.list_object_versions(Bucket=versioned, Delimiter="/")
+    assert [one["Prefix"] for one in grouped["CommonPrefixes"]] == ["b/"]
+    assert {one["Key"] for one in grouped["Versions"]} == {"a", "c"}
+    removed = s3.delete_objects(
+        Bucket=versioned, Delete={"Objects": [{"Key": "c", "VersionId": made["c"][0]}]}
+    )
+    assert removed["Deleted"] == [{"Key": "c", "VersionId": made["c"][0]}]
+    removed = s3.delete_objects(Bucket=versioned, Delete={"Objects": [{"Key": "c"}]})
+    assert removed["Deleted"][0]["DeleteMarker"]
+
+
+def test_versions_outlive_a_kill(own_node):
+    s3 = own_node.client("s3")
+    s3.create_bucket(Bucket="kept")
+    s3.put_bucket_versioning(Bucket="kept", VersioningConfiguration={"Status": "Enabled"})
+    first = s3.put_object(Bucket="kept", Key="k", Body=b"one")["VersionId"]
+    s3.put_object(Bucket="kept", Key="k", Body=b"two")
+    s3.delete_object(Bucket="kept", Key="k")
+    own_node.restart()
+    s3 = own_node.client("s3")
+    assert len(versions(s3, "kept")) == 3
+    assert s3.get_object(Bucket="kept", Key="k", VersionId=first)["Body"].read() == b"one"
+
+
+# ---- tags, times, overrides ----------------------------------------------------------------------
+
+
+def test_objects_have_tags(node, bucket):
+    s3 = node.client("s3")
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x", Tagging="a=1&b=%C3%A4")
+    tags = [{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "ä"}]
+    assert s3.get_object_tagging(Bucket=bucket, Key="k")["TagSet"] == tags
+    assert s3.get_object(Bucket=bucket, Key="k")["TagCount"] == 2
+    s3.copy_object(Bucket=bucket, Key="copy", CopySource=f"{bucket}/k")
+    assert s3.get_object_tagging(Bucket=bucket, Key="copy")["TagSet"] == tags
+    s3.copy_object(
+        Bucket=bucket,
+        Key="copy",
+        CopySource=f"{bucket}/k",
+        TaggingDirective="REPLACE",
+        Tagging="c=3",
+    )
+    other = s3.get_object_tagging(Bucket=bucket, Key="copy")["TagSet"]
+    assert other == [{"Key": "c", "Value": "3"}]
+    s3.put_object_tagging(Bucket=bucket, Key="k", Tagging={"TagSet": tags[:1]})
+    assert s3.get_object_tagging(Bucket=bucket, Key="k")["TagSet"] == tags[:1]
+    s3.delete_object_tagging(Bucket=bucket, Key="k")
+    assert s3.get_object_tagging(Bucket=bucket, Key="k")["TagSet"] == []
+    many = "&".join(f"k{number}=v" for number in range(11))
+    with refused("BadRequest", 400, "Object tags cannot be greater than 10"):
+        s3.put_object(Bucket=bucket, Key="k", Body=b"x", Tagging=many)
+
+
+def test_an_object_is_shown_by_when_it_was_changed(node, bucket):
+    s3 = node.client("s3")
+    put(node, bucket, "k")
+    modified = s3.head_object(Bucket=bucket, Key="k")["LastModified"]
+    earlier = modified - datetime.timedelta(seconds=1)
+    s3.get_object(Bucket=bucket, Key="k", IfModifiedSince=earlier)
+    s3.get_object(Bucket=bucket, Key="k", IfUnmodifiedSince=modified)
+    with refused("304", 304, "Not Modified"):
+        s3.get_object(Bucket=bucket, Key="k", IfModifiedSince=modified)
+    with refused("PreconditionFailed", 412, "did not hold"):
+        s3.get_object(Bucket=bucket, Key="k", IfUnmodifiedSince=earlier)
+    with refused("PreconditionFailed", 412, "did not hold"):
+        s3.copy_object(
+            Bucket=bucket, Key="c", CopySource=f"{bucket}/k", CopySourceIfNoneMatch="*"
+        )
+
+
+def test_headers_of_an_answer_can_be_set(node, bucket):
+    s3 = node.client("s3")
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x", ContentType="text/html")
+    shown = s3.get_object(
+        Bucket=bucket,
+        Key="k",
+        ResponseContentType="text/plain",
+        ResponseContentDisposition='attachment; filename="k.txt"',
+    )
+    assert shown["ContentType"] == "text/plain"
+    assert shown["ContentDisposition"] == 'attachment; filename="k.txt"'
+
+
+def test_parts_are_copied_and_shown_by_number(node, bucket):
+    s3 = node.client("s3")
+    body = os.urandom(6 << 20)
+    put(node, bucket, "source", body=body)
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="k")["UploadId"]
+    of = {"Bucket": bucket, "Key": "k", "UploadId": upload}
+    source = f"{bucket}/source"
+    ranges = ["bytes=0-5242879", f"bytes=5242880-{len(body) - 1}"]
+    parts = []
+    for number, taken in enumerate(ranges, 1):
+        copied = s3.upload_part_copy(
+            PartNumber=number, CopySource=source, CopySourceRange=taken, **of
+        )
+        parts.append({"PartNumber": number, "ETag": copied["CopyPartResult"]["ETag"]})
+    with refused("InvalidArgument", 400, "Range specified is not valid"):
+        s3.upload_part_copy(
+            PartNumber=9, CopySource=source, CopySourceRange=f"bytes=0-{len(body)}", **of
+        )
+    s3.complete_multipart_upload(MultipartUpload={"Parts": parts}, **of)
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == body
+    second = s3.get_object(Bucket=bucket, Key="k", PartNumber=2)
+    assert second["PartsCount"] == 2 and second["Body"].read() == body[5242880:]
+    with refused("InvalidPartNumber", 416, "not satisfiable"):
+        s3.get_object(Bucket=bucket, Key="k", PartNumber=3)
+
+
+def test_a_checksum_over_all_parts(node, bucket):
+    s3 = node.client("s3")
+    upload = s3.create_multipart_upload(
+        Bucket=bucket, Key="k", ChecksumAlgorithm="CRC32", ChecksumType="FULL_OBJECT"
+    )
+    assert upload["ChecksumType"] == "FULL_OBJECT"
+    of = {"Bucket": bucket, "Key": "k", "UploadId": upload["UploadId"]}
+    bodies = [os.urandom(5 << 20), b"the rest"]
+    parts = []
+    for number, body in enumerate(bodies, 1):
+        etag = s3.upload_part(PartNumber=number, Body=body, **of)["ETag"]
+        parts.append({"PartNumber": number, "ETag": etag})
+    with refused("InvalidRequest", 400, "expected checksum Type: crc32, actual"):
+        s3.upload_part(PartNumber=3, Body=b"x", ChecksumAlgorithm="SHA1", **of)
+    value = base64.b64encode(zlib.crc32(b"".join(bodies)).to_bytes(4, "big")).decode()
+    with refused("BadDigest", 400, "did not match"):
+        s3.complete_multipart_upload(
+            MultipartUpload={"Parts": parts}, ChecksumCRC32="AAAAAA==", **of
+        )
+    done = s3.complete_multipart_upload(
+        MultipartUpload={"Parts": parts}, ChecksumCRC32=value, **of
+    )
+    assert (done["ChecksumCRC32"], done["ChecksumType"]) == (value, "FULL_OBJECT")
+    shown = s3.get_object(Bucket=bucket, Key="k", ChecksumMode="ENABLED")
+    assert shown["ChecksumType"] == "FULL_OBJECT"
+    with refused("InvalidRequest", 400, "cannot be used with the sha256"):
+        s3.create_multipart_upload(
+            Bucket=bucket, Key="k", ChecksumAlgorithm="SHA256", ChecksumType="FULL_OBJECT"
+        )
 
 
 def test_objects_survive_a_power_cut(own_node):

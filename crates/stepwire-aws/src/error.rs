@@ -79,14 +79,29 @@ fn s3_status(code: &str) -> u16 {
         "AccessDenied"
         | "InvalidAccessKeyId"
         | "InvalidSignatureException"
+        | "RequestTimeTooSkewed"
         | "SignatureDoesNotMatch"
         | "UnrecognizedClientException"
         | "MissingAuthenticationTokenException" => 403,
-        "NoSuchBucket" | "NoSuchKey" | "NoSuchUpload" => 404,
+        "NoSuchBucket"
+        | "NoSuchKey"
+        | "NoSuchUpload"
+        | "NoSuchVersion"
+        | "NoSuchBucketPolicy"
+        | "NoSuchCORSConfiguration"
+        | "NoSuchConfiguration"
+        | "NoSuchLifecycleConfiguration"
+        | "NoSuchObjectLockConfiguration"
+        | "NoSuchPublicAccessBlockConfiguration"
+        | "NoSuchTagSet"
+        | "NoSuchWebsiteConfiguration"
+        | "ObjectLockConfigurationNotFoundError"
+        | "OwnershipControlsNotFoundError"
+        | "ReplicationConfigurationNotFoundError" => 404,
         "MethodNotAllowed" => 405,
         "BucketAlreadyExists" | "BucketAlreadyOwnedByYou" | "BucketNotEmpty" => 409,
         "PreconditionFailed" => 412,
-        "InvalidRange" => 416,
+        "InvalidRange" | "InvalidPartNumber" => 416,
         "InternalError" => 500,
         "NotImplemented" => 501,
         "ServiceUnavailable" => 503,

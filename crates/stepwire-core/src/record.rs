@@ -119,6 +119,12 @@ pub enum Space {
     Upload = 0x63,
     /// Bodies that nothing names any more and whose chunks are still to be removed.
     Unused = 0x64,
+    /// What is set on buckets.
+    BucketSetting = 0x65,
+    /// Versions of objects.
+    ObjectVersion = 0x66,
+    /// Bodies that are still arriving.
+    Staged = 0x67,
     /// SQS queues, and the counter of queues and messages.
     Queue = 0x68,
     /// Messages in queues, as they were sent.

@@ -2,12 +2,14 @@
 //!
 //! Source: AWS IAM user guide, "Create a signed AWS API request".
 
+mod chunks;
 mod presigned;
 
 use hmac::{Hmac, KeyInit, Mac};
 use http::HeaderMap;
 use sha2::{Digest, Sha256};
 
+pub use chunks::Chunks;
 pub use presigned::Presigned;
 
 use crate::rest::query_pairs;
@@ -122,6 +124,29 @@ impl Signature {
     /// Checks that the holder of `secret` made it, for this request, about `now_s` (seconds since
     /// 1970).
     pub fn verify(&self, request: &Signed<'_>, secret: &str, now_s: i64) -> Result<(), Refused> {
+        let body = hex(&Sha256::digest(request.body));
+        let claimed = request.headers.get("x-amz-content-sha256");
+        let body = match claimed.and_then(|value| value.to_str().ok()) {
+            Some("UNSIGNED-PAYLOAD") | None => {
+                claimed.map_or(body, |_| "UNSIGNED-PAYLOAD".to_owned())
+            }
+            Some(claimed) if claimed == body => body,
+            // A body in pieces: what it says is checked by the signatures or the checksum of those.
+            Some(claimed) if claimed.starts_with("STREAMING-") => claimed.to_owned(),
+            Some(_) => return Err(Refused::Mismatch),
+        };
+        self.verify_head(request, &body, secret, now_s)
+    }
+
+    /// The same for a request whose body has not arrived: its digest must be compared with what
+    /// `x-amz-content-sha256` claims, which is `body`.
+    pub fn verify_head(
+        &self,
+        request: &Signed<'_>,
+        body: &str,
+        secret: &str,
+        now_s: i64,
+    ) -> Result<(), Refused> {
         let time = request.headers.get("x-amz-date").and_then(|value| value.to_str().ok());
         let time = time.ok_or(Refused::Malformed)?;
         if !time.starts_with(&self.date) || !self.signed_headers.iter().any(|name| name == "host") {
@@ -131,19 +156,8 @@ impl Signature {
         if (signed_s - now_s).abs() > SKEW_S {
             return Err(Refused::Skewed);
         }
-        let body = hex(&Sha256::digest(request.body));
-        let claimed = request.headers.get("x-amz-content-sha256");
-        let body = match claimed.and_then(|value| value.to_str().ok()) {
-            Some("UNSIGNED-PAYLOAD") | None => {
-                claimed.map_or(body, |_| "UNSIGNED-PAYLOAD".to_owned())
-            }
-            Some(claimed) if claimed == body => body,
-            // A body in pieces: what it says is checked by the checksum behind them.
-            Some(claimed) if claimed.starts_with("STREAMING-") => claimed.to_owned(),
-            Some(_) => return Err(Refused::Mismatch),
-        };
         let given = unhex(&self.signature).ok_or(Refused::Malformed)?;
-        let check = self.keyed(request, &body, time, secret);
+        let check = self.keyed(request, body, time, secret);
         check.verify_slice(&given).map_err(|_| Refused::Mismatch)
     }
 
@@ -188,14 +202,17 @@ impl Signature {
         let canonical = self.canonical(request, body);
         let hashed = hex(&Sha256::digest(canonical.as_bytes()));
         let text = format!("{ALGORITHM}\n{time}\n{}\n{hashed}", self.scope());
-        let mut key = mac(format!("AWS4{secret}").as_bytes(), &self.date);
-        for part in [self.region.as_str(), &self.service, "aws4_request"] {
-            key = mac(&key, part);
-        }
-        let mut made =
-            Hmac::<Sha256>::new_from_slice(&key).expect("HMAC takes a key of any length");
+        let mut made = Hmac::<Sha256>::new_from_slice(&self.key_of(secret))
+            .expect("HMAC takes a key of any length");
         made.update(text.as_bytes());
         made
+    }
+
+    /// The key that signs within this scope.
+    fn key_of(&self, secret: &str) -> Vec<u8> {
+        let begin = mac(format!("AWS4{secret}").as_bytes(), &self.date);
+        let scope = [self.region.as_str(), &self.service, "aws4_request"];
+        scope.into_iter().fold(begin, |key, part| mac(&key, part))
     }
 
     fn canonical(&self, request: &Signed<'_>, body: &str) -> String {

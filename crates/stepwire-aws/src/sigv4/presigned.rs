@@ -12,6 +12,8 @@ use sha2::{Digest, Sha256};
 
 /// Longest time a presigned URL may be good for, in seconds: a day.
 const EXPIRES_S_MAX: i64 = 86_400;
+/// The same for Amazon S3: a week.
+const S3_EXPIRES_S_MAX: i64 = 7 * 86_400;
 /// How long one is good for that does not say, in seconds.
 const EXPIRES_S: i64 = SKEW_S;
 
@@ -48,10 +50,33 @@ impl Presigned {
         };
         let covers_host = signature.signed_headers.iter().any(|name| name == "host");
         let dated = time.starts_with(&signature.date) && seconds(&time).is_some();
-        if !covers_host || !dated || !(1..=EXPIRES_S_MAX).contains(&expires_s) {
+        let max = if signature.service == "s3" { S3_EXPIRES_S_MAX } else { EXPIRES_S_MAX };
+        if !covers_host || !dated || !(1..=max).contains(&expires_s) {
             return Err(Refused::Malformed);
         }
         Ok(Presigned { signature, time, expires_s })
+    }
+
+    /// Whether it is no longer good at `now_s` (seconds since 1970), or not yet.
+    pub fn is_expired(&self, now_s: i64) -> bool {
+        let signed_s = seconds(&self.time).unwrap_or_default();
+        signed_s - now_s > SKEW_S || now_s > signed_s + self.expires_s
+    }
+
+    /// Checks that the holder of `secret` made it for this request to Amazon S3, and that it is still
+    /// good. The body may be anything, unless a signed header says what its digest is.
+    pub fn verify_s3(&self, request: &Signed<'_>, secret: &str, now_s: i64) -> Result<(), Refused> {
+        if self.is_expired(now_s) {
+            return Err(Refused::Skewed);
+        }
+        let given = unhex(&self.signature.signature).ok_or(Refused::Malformed)?;
+        let query = without(request.query, &["X-Amz-Signature"]);
+        let claimed = request.headers.get("x-amz-content-sha256");
+        let claimed = claimed.and_then(|claimed| claimed.to_str().ok());
+        let body = claimed.unwrap_or("UNSIGNED-PAYLOAD");
+        let request = Signed { query: &query, ..*request };
+        let check = self.signature.keyed(&request, body, &self.time, secret);
+        check.verify_slice(&given).map_err(|_| Refused::Mismatch)
     }
 
     /// Checks that the holder of `secret` made it, for this request, and that it is still good at

@@ -54,7 +54,7 @@ pub(super) fn exception(code: &str) -> Option<String> {
 /// The HTTP status of an error.
 pub(super) fn status(code: &str) -> u16 {
     match code {
-        "NoSuchBucket" | "NoSuchKey" | "NoSuchUpload" => 404,
+        code if code.starts_with("NoSuch") => 404,
         "BucketAlreadyExists" | "BucketAlreadyOwnedByYou" | "BucketNotEmpty" => 409,
         "PreconditionFailed" => 412,
         "InvalidRange" => 416,

@@ -176,6 +176,7 @@ impl Kernel {
         let owing = kernel.executions.open().filter(|(_, open)| open.outstanding);
         let owing = owing.map(|(id, _)| Input::Follow(Follow::Resume(id)));
         step.then.extend(owing.collect::<Vec<_>>());
+        step.writes.extend(kernel.objects.forget_staged().into_iter().map(Write::Objects));
         for number in kernel.functions.interrupted() {
             kernel.attempt(number, &mut step);
         }

@@ -84,6 +84,7 @@ impl Logs {
             | Request::DescribeStreams { .. }
             | Request::Get { .. }
             | Request::Filter { .. }
+            | Request::TestPattern(..)
             | Request::ListTags(_) => {
                 return Err(ApiError::new(super::request::INVALID, "this request only reads"));
             }

@@ -118,6 +118,13 @@ const OPERATIONS: &[(&str, &[Member])] = &[
         "PutRetentionPolicy",
         &[required("logGroupName", GROUP_NAME), required("retentionInDays", Whole(1, 3_653))],
     ),
+    (
+        "TestMetricFilter",
+        &[
+            required("filterPattern", Text(0, 1_024, None)),
+            required("logEventMessages", List(&Text(1, ANY, None), 1, 50)),
+        ],
+    ),
     ("TagResource", &[required("resourceArn", ARN), required("tags", Shape::Map(&TEXT))]),
     (
         "UntagResource",

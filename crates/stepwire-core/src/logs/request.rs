@@ -88,6 +88,8 @@ pub enum Request {
     Untag(Arc<str>, Vec<Arc<str>>),
     /// ListTagsForResource: group.
     ListTags(Arc<str>),
+    /// TestMetricFilter
+    TestPattern(Pattern, Vec<Arc<str>>),
 }
 
 /// Keys and values.
@@ -139,6 +141,7 @@ impl Request {
             | Request::DescribeStreams { .. }
             | Request::Get { .. }
             | Request::Filter { .. }
+            | Request::TestPattern(..)
             | Request::ListTags(_) => true,
             Request::CreateGroup(..)
             | Request::DeleteGroup(_)
@@ -207,6 +210,13 @@ fn parsed(operation: &str, params: &Params<'_>) -> Result<Request, ApiError> {
         "UntagResource" => {
             let keys = params.get("tagKeys").and_then(Json::as_array).unwrap_or_default();
             Request::Untag(resource(params)?, texts(keys))
+        }
+        "TestMetricFilter" => {
+            let messages = params.get("logEventMessages").and_then(Json::as_array);
+            Request::TestPattern(
+                Pattern::parse(params.text("filterPattern")?)?,
+                texts(messages.unwrap_or_default()),
+            )
         }
         _ => Request::ListTags(resource(params)?),
     })

@@ -1,10 +1,12 @@
 //! Requests that only read logs, answered from committed records.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use stepwire_asl::{Json, Timestamp};
 
 use super::call::{no_group, no_stream};
+use super::pattern::Pattern;
 use super::record::{self, Place};
 use super::request::{INVALID, Page, Span};
 use super::{EventRecord, GroupRecord, Request, StreamRecord};
@@ -49,6 +51,7 @@ pub fn answer(request: &Request, read: &dyn Read, settings: &Settings) -> Result
             let tags = tags.into_iter().map(|(key, value)| (key, Json::String(value)));
             Ok(Json::object([("tags", Json::Object(Arc::new(tags.collect())))]))
         }
+        Request::TestPattern(pattern, messages) => Ok(tested(pattern, messages)),
         Request::CreateGroup(..)
         | Request::DeleteGroup(_)
         | Request::CreateStream(..)
@@ -271,7 +274,35 @@ fn get_events(
     ]))
 }
 
-/// Stream by stream, oldest event first; the token says where to go on.
+/// Events read from a stream at a time.
+const RUN: usize = 32;
+
+/// The events of a stream, as they are wanted.
+struct Cursor {
+    name: Arc<str>,
+    rest: Range,
+    read: VecDeque<(Place, EventRecord)>,
+}
+
+impl Cursor {
+    /// Where its next event is.
+    fn head(&mut self, read: &dyn Read) -> Result<Option<Place>, ApiError> {
+        if self.read.is_empty() {
+            for (key, value) in read.range(&self.rest.clone().limit(RUN)) {
+                self.read.push_back(record::event(&key, &value).map_err(internal)?);
+                self.rest.from = [key.as_slice(), &[0]].concat();
+            }
+        }
+        Ok(self.read.front().map(|(place, _)| *place))
+    }
+}
+
+/// How events of all streams come: by time, then by stream.
+fn order(place: Place) -> (Timestamp, u64, u64) {
+    (place.at, place.stream, place.number)
+}
+
+/// Oldest event first, whatever its stream; the token says where to go on.
 fn filter_events(
     group: &GroupRecord,
     wanted: &dyn Fn(&Arc<str>) -> bool,
@@ -285,42 +316,70 @@ fn filter_events(
             let place = place(token)?;
             let mut parts = place.split('.').map(|part| part.parse::<u64>().ok());
             let mut part = || parts.next().flatten().ok_or_else(bad_token);
-            let (stream, at, number) = (part()?, part()?, part()?);
+            let (at, stream, number) = (part()?, part()?, part()?);
             let at = Timestamp(i64::try_from(at).map_err(|_| bad_token())?);
             Some(Place { group: group.number, stream, at, number })
         }
         None => None,
     };
-    let (mut items, mut looked_at, mut bytes) = (Vec::new(), 0, 0);
+    let mut cursors = BTreeMap::new();
     for (number, stream) in streams(group.number, read)? {
-        if !wanted(&stream.name) || start.is_some_and(|start| number < start.stream) {
+        let outside = stream.last.is_none_or(|last| last < span.from)
+            || stream.first.is_some_and(|first| first >= span.to);
+        if !wanted(&stream.name) || outside {
             continue;
         }
-        let mut range = within(group.number, number, span);
-        if let Some(start) = start.filter(|start| start.stream == number) {
-            range.from = start.key().max(range.from);
+        let mut rest = within(group.number, number, span);
+        if let Some(start) = start {
+            // Of the moment where the page before ended, streams with smaller numbers are done.
+            let at = if number < start.stream { start.at.plus_ms(1) } else { start.at };
+            let of = if number == start.stream { start.number } else { 0 };
+            let from = Place { group: group.number, stream: number, at, number: of };
+            rest.from = from.key().max(rest.from);
         }
-        let left = LOOKED_AT_MAX - looked_at + 1;
-        for (key, value) in read.range(&range.limit(left)) {
-            let (place, event) = record::event(&key, &value).map_err(internal)?;
-            let full = items.len() == page.limit || bytes > ANSWER_BYTES_MAX;
-            if full || looked_at == LOOKED_AT_MAX {
-                let at = u64::try_from(place.at.0).unwrap_or(0);
-                let next = token(&format!("{number}.{at}.{}", place.number));
-                return Ok(filtered(items, Some(next)));
-            }
-            looked_at += 1;
-            if fits(&event.message) {
-                bytes += event.message.len();
-                let mut members = shown(place, &event);
-                members.push(("logStreamName", Json::String(Arc::clone(&stream.name))));
-                let id = format!("{:020}{:010}{:010}", place.at.0, number, place.number);
-                members.push(("eventId", id.into()));
-                items.push(Json::object(members));
-            }
+        let mut cursor = Cursor { name: stream.name, rest, read: VecDeque::new() };
+        if let Some(head) = cursor.head(read)? {
+            cursors.insert(order(head), cursor);
+        }
+    }
+    let (mut items, mut looked_at, mut bytes) = (Vec::new(), 0, 0);
+    while let Some(((at, stream, number), mut cursor)) = cursors.pop_first() {
+        let full = items.len() == page.limit || bytes > ANSWER_BYTES_MAX;
+        if full || looked_at == LOOKED_AT_MAX {
+            let at = u64::try_from(at.0).unwrap_or(0);
+            return Ok(filtered(items, Some(token(&format!("{at}.{stream}.{number}")))));
+        }
+        looked_at += 1;
+        if let Some((place, event)) =
+            cursor.read.pop_front().filter(|(_, event)| fits(&event.message))
+        {
+            bytes += event.message.len();
+            let mut members = shown(place, &event);
+            members.push(("logStreamName", Json::String(Arc::clone(&cursor.name))));
+            let id = format!("{:020}{:010}{:010}", place.at.0, stream, place.number);
+            members.push(("eventId", id.into()));
+            items.push(Json::object(members));
+        }
+        if let Some(head) = cursor.head(read)? {
+            cursors.insert(order(head), cursor);
         }
     }
     Ok(filtered(items, None))
+}
+
+/// Which of some messages a pattern fits, and what it finds in them.
+fn tested(pattern: &Pattern, messages: &[Arc<str>]) -> Json {
+    let matches = messages.iter().zip(1_i64..).filter(|(message, _)| pattern.fits(message));
+    let matches = matches.map(|(message, number)| {
+        let found = pattern.extracted(message).into_iter();
+        let found = found.map(|(name, value)| (Arc::<str>::from(name), Json::from(value)));
+        Json::object([
+            ("eventNumber", number.into()),
+            ("eventMessage", Json::String(Arc::clone(message))),
+            ("extractedValues", Json::object(found)),
+        ])
+    });
+    Json::object([("matches", Json::array(matches))])
 }
 
 fn filtered(items: Vec<Json>, next: Option<Json>) -> Json {

@@ -33,6 +33,8 @@ pub struct List {
     max: usize,
     /// `EncodingType`, which the rim carries out.
     encoding: Option<Arc<str>>,
+    /// Whether owners are shown.
+    owner: bool,
 }
 
 /// ListMultipartUploads.
@@ -76,6 +78,16 @@ fn scan(
     read.range(&range).into_iter().map(entry).collect()
 }
 
+/// The first name, from `from` on, that begins with `prefix`.
+pub(super) fn first_from(
+    bucket: &str,
+    prefix: &str,
+    from: &[u8],
+    read: &dyn Read,
+) -> Result<Option<Arc<str>>, Corrupt> {
+    Ok(scan(bucket, prefix, from, 1, read)?.pop().map(|(name, _)| name))
+}
+
 impl List {
     pub(super) fn parse_v1(params: Params<'_>) -> Result<List, ApiError> {
         params.only(&["Bucket", "Prefix", "Delimiter", "MaxKeys", "Marker", "EncodingType"])?;
@@ -86,7 +98,6 @@ impl List {
 
     pub(super) fn parse_v2(params: Params<'_>) -> Result<List, ApiError> {
         let own = ["Bucket", "Prefix", "Delimiter", "MaxKeys", "StartAfter", "EncodingType"];
-        // Owners are not shown: there is one account.
         params.only(&[&own[..], &["ContinuationToken", "FetchOwner"]].concat())?;
         let token: Option<Arc<str>> = params.optional_text("ContinuationToken")?.map(Arc::from);
         let after = match &token {
@@ -95,7 +106,8 @@ impl List {
             })?,
             None => params.optional_text("StartAfter")?.unwrap_or_default().into(),
         };
-        List::parse(params, after, token)
+        let owner = params.optional_bool("FetchOwner")?.unwrap_or(false);
+        Ok(List { owner, ..List::parse(params, after, token)? })
     }
 
     fn parse(
@@ -121,13 +133,14 @@ impl List {
             start_after: text("StartAfter")?,
             max: max.min(PAGE_MAX) as usize,
             encoding: text("EncodingType")?,
+            owner: true,
         })
     }
 
     /// As ListObjectsV2 shows it.
-    pub(super) fn answer_v2(&self, read: &dyn Read) -> Result<Json, ApiError> {
+    pub(super) fn answer_v2(&self, read: &dyn Read, account: &str) -> Result<Json, ApiError> {
         let page = self.page(read)?;
-        let mut members = self.members(&page);
+        let mut members = self.members(&page, account);
         members.push(("KeyCount", Json::from(page.count() as i64)));
         let text = |text: &Arc<str>| Json::String(Arc::clone(text));
         members.extend(self.given.as_ref().map(|token| ("ContinuationToken", text(token))));
@@ -137,16 +150,16 @@ impl List {
     }
 
     /// As ListObjects shows it.
-    pub(super) fn answer_v1(&self, read: &dyn Read) -> Result<Json, ApiError> {
+    pub(super) fn answer_v1(&self, read: &dyn Read, account: &str) -> Result<Json, ApiError> {
         let page = self.page(read)?;
-        let mut members = self.members(&page);
+        let mut members = self.members(&page, account);
         members.push(("Marker", Json::String(self.given.clone().unwrap_or_default())));
         let next = page.next.filter(|_| self.delimiter.is_some());
         members.extend(next.map(|next| ("NextMarker", Json::String(next))));
         Ok(Json::object(members))
     }
 
-    fn members(&self, page: &Page) -> Vec<(&'static str, Json)> {
+    fn members(&self, page: &Page, account: &str) -> Vec<(&'static str, Json)> {
         let mut members = vec![
             ("Name", Json::String(Arc::clone(&self.bucket))),
             ("Prefix", Json::String(Arc::clone(&self.prefix))),
@@ -157,7 +170,10 @@ impl List {
         members.extend(self.delimiter.as_ref().map(|delimiter| ("Delimiter", text(delimiter))));
         members.extend(self.encoding.as_ref().map(|kind| ("EncodingType", text(kind))));
         if !page.objects.is_empty() {
-            let objects = page.objects.iter().map(|(name, object)| shown(name, object));
+            let objects = page
+                .objects
+                .iter()
+                .map(|(name, object)| shown(name, object, self.owner.then_some(account)));
             members.push(("Contents", Json::array(objects)));
         }
         if !page.common.is_empty() {
@@ -238,7 +254,7 @@ fn opened(token: &str) -> Option<Arc<str>> {
 }
 
 /// An object as lists show it.
-fn shown(name: &Arc<str>, object: &Object) -> Json {
+fn shown(name: &Arc<str>, object: &Object, owner: Option<&str>) -> Json {
     let mut members = vec![
         ("Key", Json::String(Arc::clone(name))),
         ("LastModified", object.modified.rfc3339().into()),
@@ -250,6 +266,7 @@ fn shown(name: &Arc<str>, object: &Object) -> Json {
     }
     members.push(("Size", Json::from(object.size() as i64)));
     members.push(("StorageClass", "STANDARD".into()));
+    members.extend(owner.map(|owner| ("Owner", Json::object([("ID", Json::from(owner))]))));
     Json::object(members)
 }
 

@@ -11,11 +11,15 @@
 mod body;
 mod checksum;
 mod list;
+mod notify;
 mod record;
 mod request;
+mod settings;
+mod tagging;
 #[cfg(test)]
 mod tests;
 mod upload;
+mod versions;
 mod view;
 
 use std::collections::BTreeMap;
@@ -26,10 +30,16 @@ use md5::{Digest, Md5};
 use stepwire_asl::{Json, Timestamp};
 
 pub use body::{CHUNK_BYTES, Slice};
-pub use checksum::{Algorithm, Checksum};
+pub use checksum::{Algorithm, Checksum, Digests};
 pub use list::{List, Uploads, objects};
 pub use record::{Body, Bucket, Headers, Object, Part, Upload};
-pub use request::{Check, Complete, Condition, Copy, Create, Get, Name, Put, Request, UploadPart};
+pub use request::{
+    Buckets, Check, Complete, Condition, Copy, Create, Get, Name, PartCopy, Put, Request, Staged,
+    UploadPart,
+};
+pub use settings::{Kind as SettingKind, Setting};
+pub use upload::algorithm as upload_algorithm;
+pub use versions::{Version, Versions};
 pub(crate) use view::bytes;
 pub use view::{answer, find, has_bucket, range, shown};
 
@@ -50,6 +60,8 @@ pub struct Objects {
     next: u64,
     /// Chunks that are still stored of bodies that nothing names: `0..n` of each.
     unused: BTreeMap<u64, u64>,
+    /// The same of bodies that are still arriving.
+    staged: BTreeMap<u64, u64>,
 }
 
 /// One durable change to buckets or objects.
@@ -74,6 +86,12 @@ pub enum Write {
     Unused(u64, Option<u64>),
     /// An upload in a bucket; `None` once it has ended.
     Upload(Arc<str>, Arc<str>, Option<Arc<Upload>>),
+    /// What is set on a bucket; `None`: nothing is.
+    Setting(Arc<str>, SettingKind, Option<Arc<str>>),
+    /// A version of a name by its number; `None`: it is gone.
+    Version(Name, u64, Option<Arc<Version>>),
+    /// So many chunks are stored of a body that is still arriving; `None`: it no longer is.
+    Staged(u64, Option<u64>),
     /// A part of an upload in a bucket; `None` once it has ended.
     Part {
         /// The bucket.
@@ -108,6 +126,17 @@ impl Write {
             Write::Upload(bucket, id, upload) => {
                 (record::upload_key(bucket, id), upload.as_deref().map(record::value))
             }
+            Write::Setting(bucket, kind, document) => {
+                let document =
+                    document.as_ref().map(|document| record::value(&document.to_string()));
+                (record::setting_key(bucket, *kind), document)
+            }
+            Write::Version(name, number, version) => {
+                (record::version_key(name, *number), version.as_deref().map(record::value))
+            }
+            Write::Staged(body, chunks) => {
+                (record::staged_key(*body), chunks.as_ref().map(record::value))
+            }
             Write::Part { bucket, upload, number, part } => {
                 let key = record::part_key(bucket, upload, *number);
                 (key, part.as_deref().map(record::value))
@@ -118,7 +147,7 @@ impl Write {
 
 impl Objects {
     /// What recovery reads into memory: not the objects.
-    pub const SPACES: &'static [Space] = &[Space::Unused];
+    pub const SPACES: &'static [Space] = &[Space::Unused, Space::Staged];
 
     /// The only thing that changes what is in memory.
     pub fn apply(&mut self, write: &Write) {
@@ -126,8 +155,12 @@ impl Objects {
             Write::Next(next) => self.next = *next,
             Write::Unused(body, Some(chunks)) => drop(self.unused.insert(*body, *chunks)),
             Write::Unused(body, None) => drop(self.unused.remove(body)),
+            Write::Staged(body, Some(chunks)) => drop(self.staged.insert(*body, *chunks)),
+            Write::Staged(body, None) => drop(self.staged.remove(body)),
             Write::Bucket(..)
             | Write::Object(..)
+            | Write::Setting(..)
+            | Write::Version(..)
             | Write::Chunk { .. }
             | Write::Upload(..)
             | Write::Part { .. } => {}
@@ -137,7 +170,9 @@ impl Objects {
     /// Takes in one stored entry of [`Objects::SPACES`].
     pub fn load(&mut self, key: &[u8], value: &[u8]) -> Result<(), Corrupt> {
         let body = record::unused_number(key)?;
-        self.apply(&Write::Unused(body, Some(record::record(key, value)?)));
+        let chunks = Some(record::record(key, value)?);
+        let staged = key.first() == Some(&(Space::Staged as u8));
+        self.apply(&if staged { Write::Staged(body, chunks) } else { Write::Unused(body, chunks) });
         Ok(())
     }
 
@@ -159,7 +194,7 @@ impl Objects {
     pub(crate) fn prefetch(request: &Request, read: &dyn Read) {
         let object = |name: &Name| {
             read.get(&record::bucket_key(&name.bucket));
-            read.get(&record::object_key(&name.bucket, &name.key));
+            versions::touch(name, read);
         };
         match request {
             Request::CreateBucket { bucket } => drop(read.get(&record::bucket_key(bucket))),
@@ -167,19 +202,38 @@ impl Objects {
                 read.get(&record::bucket_key(bucket));
                 read.range(&first_object(bucket));
                 read.range(&Range::prefix(&record::uploads_prefix(bucket)));
+                read.range(&versions::first_of(bucket));
+                settings::touch_all(bucket, read);
             }
             Request::PutObject(put) => object(&put.name),
-            Request::DeleteObject(name) => object(name),
+            Request::DeleteObject { name, .. } | Request::PutObjectTagging { name, .. } => {
+                object(name);
+                read.range(&record::versions(name));
+            }
+            Request::Setting(setting) => {
+                read.get(&record::bucket_key(&setting.bucket));
+                settings::touch_all(&setting.bucket, read);
+            }
+            Request::Stage { .. } | Request::Unstage(_) => {}
             Request::CopyObject(copy) => {
                 object(&copy.target);
                 object(&copy.source);
-                if let Ok(source) = copyable(copy, read) {
+                let source = copyable(&copy.source, copy.version.as_deref(), None, read);
+                if let Ok((source, range)) = source {
                     // Reading it is the way to find what reading it needs.
-                    let _ = source.bytes(read);
+                    let _ = source.part(range, read);
+                }
+            }
+            Request::UploadPartCopy(copy) => {
+                Objects::prefetch(&Request::UploadPart(Box::new(copy.part.clone())), read);
+                object(&copy.source);
+                let (version, range) = (copy.version.as_deref(), copy.range.as_deref());
+                if let Ok((source, range)) = copyable(&copy.source, version, range, read) {
+                    let _ = source.part(range, read);
                 }
             }
             Request::DeleteObjects { bucket, keys, .. } => {
-                for key in keys {
+                for (key, _) in keys {
                     object(&Name { bucket: Arc::clone(bucket), key: Arc::clone(key) });
                 }
             }
@@ -201,7 +255,10 @@ impl Objects {
             }
             // These only read.
             Request::HeadBucket { .. }
-            | Request::ListBuckets
+            | Request::ListBuckets(_)
+            | Request::ListObjectVersions(_)
+            | Request::GetObjectTagging { .. }
+            | Request::ObjectAcl { .. }
             | Request::GetBucketLocation { .. }
             | Request::GetObject(_)
             | Request::HeadObject(_)
@@ -228,14 +285,27 @@ impl Objects {
             Request::DeleteBucket { bucket } => self.delete_bucket(bucket, read, out),
             Request::PutObject(put) => self.put_object(now, put, read, out),
             Request::CopyObject(copy) => self.copy_object(now, copy, read, out),
-            Request::DeleteObject(name) => {
+            Request::DeleteObject { name, version } => {
                 found_bucket(&name.bucket, read)?;
-                self.remove(name, read, out)?;
+                let changed = self.remove(now, name, version.as_ref(), read, out)?;
+                Ok(Json::object(changed.members()))
+            }
+            Request::PutObjectTagging { name, version, tagging } => {
+                found_bucket(&name.bucket, read)?;
+                let version = version.as_deref();
+                let changed = self.retag(name, version, tagging.clone(), read, out)?;
+                Ok(Json::object(changed.members()))
+            }
+            Request::Setting(setting) => self.set(setting, read, out),
+            Request::UploadPartCopy(copy) => self.copy_part(now, copy, read, out),
+            Request::Stage { body, index, bytes } => Ok(self.stage(*body, *index, bytes, out)),
+            Request::Unstage(body) => {
+                self.unstage(*body, out);
                 Ok(nothing())
             }
             Request::DeleteObjects { bucket, keys, quiet } => {
                 found_bucket(bucket, read)?;
-                self.delete_objects(bucket, keys, *quiet, read, out)
+                self.delete_objects(now, bucket, keys, *quiet, read, out)
             }
             Request::CreateMultipartUpload(create) => {
                 self.create_upload(now, create, read, settings, out)
@@ -248,7 +318,10 @@ impl Objects {
                 self.abort_upload(name, upload, read, out)
             }
             Request::HeadBucket { .. }
-            | Request::ListBuckets
+            | Request::ListBuckets(_)
+            | Request::ListObjectVersions(_)
+            | Request::GetObjectTagging { .. }
+            | Request::ObjectAcl { .. }
             | Request::GetBucketLocation { .. }
             | Request::GetObject(_)
             | Request::HeadObject(_)
@@ -294,7 +367,13 @@ impl Objects {
             let message = "The bucket you tried to delete is not empty";
             return Err(ApiError::new("BucketNotEmpty", message));
         }
+        if !read.range(&versions::first_of(name)).is_empty() {
+            let message = "The bucket you tried to delete is not empty. You must delete all \
+                           versions in the bucket.";
+            return Err(ApiError::new("BucketNotEmpty", message));
+        }
         self.drop_uploads(name, read, out)?;
+        self.drop_settings(name, read, out);
         self.record(Write::Bucket(Arc::clone(name), None), out);
         Ok(nothing())
     }
@@ -307,20 +386,66 @@ impl Objects {
         out: &mut Vec<Write>,
     ) -> Result<Json, ApiError> {
         found_bucket(&put.name.bucket, read)?;
-        let checksum = put.check.verify(&put.body)?;
+        let arrived = put.check.verify(&put.body, put.staged.as_ref())?;
         put.condition.holds_for_write(&put.name, read)?;
         let object = Object {
-            bodies: self.store(&put.body, out),
-            etag: hex(&Md5::digest(&put.body)).into(),
+            bodies: self.adopt(&put.body, put.staged.as_ref(), out),
+            etag: hex(&arrived.md5).into(),
             modified: whole_seconds(now),
             headers: put.headers.clone(),
-            checksum,
+            checksum: arrived.checksum,
         };
         let mut members = vec![("ETag", quoted(&object.etag))];
         members.extend(checksum_members(object.checksum.as_ref()));
         members.push(("ServerSideEncryption", "AES256".into()));
-        self.replace(&put.name, Some(object), read, out)?;
+        members.extend(self.replace(now, &put.name, Some(object), read, out)?.members());
         Ok(Json::object(members))
+    }
+
+    /// Stores bytes, or takes over those that are stored.
+    fn adopt(&mut self, bytes: &Bytes, staged: Option<&Staged>, out: &mut Vec<Write>) -> Vec<Body> {
+        match staged {
+            None => self.store(bytes, out),
+            Some(staged) => {
+                self.record(Write::Staged(staged.body.number, None), out);
+                vec![staged.body]
+            }
+        }
+    }
+
+    /// Stores some chunks of a body that is still arriving; `body` names it after the first.
+    fn stage(
+        &mut self,
+        body: Option<u64>,
+        index: u64,
+        bytes: &Bytes,
+        out: &mut Vec<Write>,
+    ) -> Json {
+        let number = body.unwrap_or_else(|| self.number(out));
+        let mut stored = index;
+        for chunk in body::chunks(bytes) {
+            self.record(Write::Chunk { body: number, index: stored, bytes: Some(chunk) }, out);
+            stored += 1;
+        }
+        self.record(Write::Staged(number, Some(stored)), out);
+        Json::object([("Body", (number as i64).into())])
+    }
+
+    /// A body that was arriving will not be used.
+    fn unstage(&mut self, number: u64, out: &mut Vec<Write>) {
+        if let Some(chunks) = self.staged.get(&number).copied() {
+            self.record(Write::Staged(number, None), out);
+            self.record(Write::Unused(number, Some(chunks)), out);
+        }
+    }
+
+    /// What was arriving when the node went down: nobody will use it.
+    pub(crate) fn forget_staged(&mut self) -> Vec<Write> {
+        let mut out = Vec::new();
+        for number in self.staged.keys().copied().collect::<Vec<_>>() {
+            self.unstage(number, &mut out);
+        }
+        out
     }
 
     /// Stores an object, in the place of one of the same name. `read` must hold what
@@ -337,7 +462,8 @@ impl Objects {
         let standard = vec![("ContentType".into(), content_type.into())];
         let headers = Headers { standard, metadata: Vec::new() };
         let (check, condition) = (Check::default(), Condition::default());
-        self.put_object(now, &Put { name, body, headers, check, condition }, read, out)
+        let put = Put { name, body, staged: None, headers, check, condition };
+        self.put_object(now, &put, read, out)
     }
 
     fn copy_object(
@@ -348,58 +474,125 @@ impl Objects {
         out: &mut Vec<Write>,
     ) -> Result<Json, ApiError> {
         found_bucket(&copy.target.bucket, read)?;
-        let source = copyable(copy, read)?;
-        if copy.source == copy.target && copy.headers.is_none() {
+        let (source, range) = copyable(&copy.source, copy.version.as_deref(), None, read)?;
+        copy.condition.holds_for_copy(&source)?;
+        let changes = copy.headers.is_some() || copy.tagging.is_some() || copy.version.is_some();
+        if copy.source == copy.target && !changes {
             let message = "This copy request is illegal because it is trying to copy an object to \
                            itself without changing the object's metadata, storage class, website \
                            redirect location or encryption attributes.";
             return Err(ApiError::new("InvalidRequest", message));
         }
-        let bytes: Bytes = source.bytes(read).map_err(|corrupt| unreadable(&corrupt))?.into();
+        let bytes: Bytes = source.part(range, read).map_err(|corrupt| unreadable(&corrupt))?.into();
+        let kept = source.headers.kept(tagging::MEMBER).map(Arc::<str>::from);
+        let mut headers = copy.headers.clone().unwrap_or_else(|| source.headers.clone());
+        headers.keep(versions::MEMBER, None);
+        let tags = copy.tagging.clone().or(kept).filter(|tags| !tags.is_empty());
+        headers.keep(tagging::MEMBER, tags);
+        let algorithm = source.checksum.as_ref().map(|checksum| checksum.algorithm);
         let object = Object {
             bodies: self.store(&bytes, out),
             // A copy is one piece again.
             etag: hex(&Md5::digest(&bytes)).into(),
             modified: whole_seconds(now),
-            headers: copy.headers.clone().unwrap_or(source.headers),
-            checksum: source.checksum.map(|checksum| checksum.algorithm.of(&bytes)),
+            headers,
+            checksum: copy.algorithm.or(algorithm).map(|algorithm| algorithm.of(&bytes)),
         };
-        let result = Json::object([
+        let mut result = vec![
             ("ETag", quoted(&object.etag)),
             ("LastModified", object.modified.rfc3339().into()),
-        ]);
-        self.replace(&copy.target, Some(object), read, out)?;
-        Ok(Json::object([("CopyObjectResult", result), ("ServerSideEncryption", "AES256".into())]))
+        ];
+        result.extend(checksum_members(object.checksum.as_ref()));
+        let changed = self.replace(now, &copy.target, Some(object), read, out)?;
+        let mut members = vec![
+            ("CopyObjectResult", Json::object(result)),
+            ("ServerSideEncryption", "AES256".into()),
+        ];
+        members.extend(changed.members());
+        let from = source.headers.kept(versions::MEMBER);
+        members.extend(from.map(|version| ("CopySourceVersionId", Json::from(version))));
+        Ok(Json::object(members))
+    }
+
+    fn copy_part(
+        &mut self,
+        now: Timestamp,
+        copy: &PartCopy,
+        read: &dyn Read,
+        out: &mut Vec<Write>,
+    ) -> Result<Json, ApiError> {
+        upload::find(&copy.part.name, &copy.part.upload, read)?;
+        let (version, range) = (copy.version.as_deref(), copy.range.as_deref());
+        let (source, range) = copyable(&copy.source, version, range, read)?;
+        copy.condition.holds_for_copy(&source)?;
+        let body = source.part(range, read).map_err(|corrupt| unreadable(&corrupt))?.into();
+        let part = UploadPart { body, ..copy.part.clone() };
+        let answer = self.upload_part(now, &part, read, out)?;
+        let shown = answer.as_object().into_iter().flatten();
+        let shown = shown.filter(|(name, _)| &***name != "ServerSideEncryption");
+        let shown = shown.map(|(name, value)| (Arc::clone(name), value.clone()));
+        let modified = (Arc::from("LastModified"), whole_seconds(now).rfc3339().into());
+        let mut members = vec![
+            ("CopyPartResult", Json::object(shown.chain([modified]))),
+            ("ServerSideEncryption", "AES256".into()),
+        ];
+        let from = source.headers.kept(versions::MEMBER);
+        members.extend(from.map(|version| ("CopySourceVersionId", Json::from(version))));
+        Ok(Json::object(members))
     }
 
     fn delete_objects(
         &mut self,
+        now: Timestamp,
         bucket: &Arc<str>,
-        keys: &[Arc<str>],
+        keys: &[(Arc<str>, Option<Arc<str>>)],
         quiet: bool,
         read: &dyn Read,
         out: &mut Vec<Write>,
     ) -> Result<Json, ApiError> {
-        for (at, key) in keys.iter().enumerate() {
-            if !keys[..at].contains(key) {
-                let name = Name { bucket: Arc::clone(bucket), key: Arc::clone(key) };
-                self.remove(&name, read, out)?;
+        // Each is decided on what was there before: of one name only one can be removed at a time.
+        let same = |at: usize| keys[..at].iter().any(|(other, _)| *other == keys[at].0);
+        let keeps = versions::status(bucket, read)? != versions::Status::Never;
+        let mut deleted = Vec::new();
+        for (at, (key, version)) in keys.iter().enumerate() {
+            if same(at) && keeps {
+                let message = "one request can name each key once in stepwire";
+                return Err(ApiError::new("NotImplemented", message));
             }
+            let mut shown = vec![("Key", Json::String(Arc::clone(key)))];
+            if !same(at) {
+                let name = Name { bucket: Arc::clone(bucket), key: Arc::clone(key) };
+                let changed = self.remove(now, &name, version.as_ref(), read, out)?;
+                shown.extend(changed.is_marker.then(|| ("DeleteMarker", true.into())));
+                let id = changed.version.map(Json::String);
+                if version.is_some() {
+                    let marker = id.clone().filter(|_| changed.is_marker);
+                    shown.extend(marker.map(|id| ("DeleteMarkerVersionId", id)));
+                    shown.extend(id.map(|id| ("VersionId", id)));
+                } else {
+                    shown.extend(id.map(|id| ("DeleteMarkerVersionId", id)));
+                }
+            }
+            deleted.push(Json::object(shown));
         }
         if quiet {
             return Ok(nothing());
         }
-        let deleted = keys.iter().map(|key| Json::object([("Key", Json::String(Arc::clone(key)))]));
         Ok(Json::object([("Deleted", Json::array(deleted))]))
     }
 
     fn remove(
         &mut self,
+        now: Timestamp,
         name: &Name,
+        version: Option<&Arc<str>>,
         read: &dyn Read,
         out: &mut Vec<Write>,
-    ) -> Result<(), ApiError> {
-        self.replace(name, None, read, out)
+    ) -> Result<versions::Changed, ApiError> {
+        match version {
+            None => self.replace(now, name, None, read, out),
+            Some(version) => self.remove_version(now, name, version, read, out),
+        }
     }
 
     /// Stores bytes as one body; nothing when there are none.
@@ -418,24 +611,6 @@ impl Objects {
         let number = self.next;
         self.record(Write::Next(number + 1), out);
         number
-    }
-
-    /// Records what a name stands for; the bytes it stood for are not used any more.
-    fn replace(
-        &mut self,
-        name: &Name,
-        object: Option<Object>,
-        read: &dyn Read,
-        out: &mut Vec<Write>,
-    ) -> Result<(), ApiError> {
-        let old = find(&name.bucket, &name.key, read).map_err(|corrupt| unreadable(&corrupt))?;
-        if old.is_some() || object.is_some() {
-            self.record(Write::Object(name.clone(), object.map(Arc::new)), out);
-        }
-        for body in old.into_iter().flat_map(|old| old.bodies) {
-            self.disuse(body, out);
-        }
-        Ok(())
     }
 
     /// Nothing names this body any more.
@@ -461,30 +636,63 @@ impl Objects {
     }
 }
 
+/// Refuses bytes that are not what was announced: their MD5 and a checksum, both in base64.
+pub fn is_as_announced(
+    bytes: &[u8],
+    md5: Option<&str>,
+    checksum: Option<(Algorithm, &str)>,
+) -> Result<(), ApiError> {
+    let checksum = checksum.map(|(algorithm, value)| Checksum { algorithm, value: value.into() });
+    let check = Check { md5: md5.map(Arc::from), algorithm: None, checksum };
+    check.verify(bytes, None).map(drop)
+}
+
+/// What was found of bytes that arrived.
+struct Arrived {
+    md5: [u8; 16],
+    checksum: Option<Checksum>,
+}
+
 impl Check {
-    /// The checksum to keep, once the bytes are found to be what was announced.
-    fn verify(&self, bytes: &[u8]) -> Result<Option<Checksum>, ApiError> {
+    /// What to keep, once the bytes are found to be what was announced.
+    fn verify(&self, bytes: &[u8], staged: Option<&Staged>) -> Result<Arrived, ApiError> {
+        let md5 = staged.map_or_else(|| Md5::digest(bytes).into(), |staged| staged.md5);
         if let Some(given) = &self.md5 {
             use base64::Engine;
-            let digest = base64::engine::general_purpose::STANDARD.encode(Md5::digest(bytes));
-            if **given != *digest {
+            let base64 = base64::engine::general_purpose::STANDARD;
+            if base64.decode(given.as_bytes()).map_or(true, |given| given.len() != 16) {
+                let message = "The Content-MD5 you specified was invalid.";
+                return Err(ApiError::new("InvalidDigest", message));
+            }
+            if **given != *base64.encode(md5) {
                 let message = "The Content-MD5 you specified did not match what we received.";
                 return Err(ApiError::new("BadDigest", message));
             }
         }
-        match (&self.checksum, self.algorithm) {
-            (Some(given), _) => {
-                let right = given.algorithm.of(bytes);
-                if right != *given {
-                    let name = given.algorithm.name();
-                    let message =
-                        format!("The {name} you specified did not match the calculated checksum.");
-                    return Err(ApiError::new("BadDigest", message));
-                }
-                Ok(Some(right))
+        let of = |algorithm: Algorithm| match staged {
+            None => algorithm.of(bytes),
+            Some(staged) => {
+                let mut found = staged.checksums.iter();
+                let found = found.find(|checksum| checksum.algorithm == algorithm);
+                found.cloned().unwrap_or(Checksum { algorithm, value: "".into() })
             }
-            (None, algorithm) => Ok(algorithm.map(|algorithm| algorithm.of(bytes))),
+        };
+        if let Some(given) = &self.checksum {
+            let right = of(given.algorithm);
+            let name = given.algorithm.name();
+            if !given.is_well_formed() {
+                let header = name.to_ascii_lowercase();
+                let message = format!("Value for x-amz-checksum-{header} header is invalid.");
+                return Err(ApiError::new("InvalidRequest", message));
+            }
+            if right != *given {
+                let message =
+                    format!("The {name} you specified did not match the calculated checksum.");
+                return Err(ApiError::new("BadDigest", message));
+            }
         }
+        let given = self.checksum.as_ref().map(|given| given.algorithm);
+        Ok(Arrived { md5, checksum: given.or(self.algorithm).map(of) })
     }
 }
 
@@ -509,31 +717,83 @@ impl Condition {
         }
     }
 
-    /// Whether an object may be shown.
+    /// Whether an object may be shown. An ETag outweighs a time. Source: RFC 9110 §13.2.2.
     fn holds_for_read(&self, object: &Object) -> Result<(), ApiError> {
-        let is = |etag: &str| etag == "*" || etag == &*object.etag;
-        if self.matches.as_deref().is_some_and(|etag| !is(etag)) {
-            return Err(precondition("If-Match"));
+        match (self.broken_match(object), self.unchanged(object)) {
+            (Some(which), _) => Err(precondition(which)),
+            (None, true) => {
+                let error = ApiError::new("NotModified", "Not Modified");
+                let modified = object.modified.rfc3339().into();
+                Err(error.with("ETag", quoted(&object.etag)).with("LastModified", modified))
+            }
+            (None, false) => Ok(()),
         }
-        if self.differs.as_deref().is_some_and(is) {
-            let error = ApiError::new("NotModified", "Not Modified");
-            return Err(error.with("ETag", quoted(&object.etag)));
+    }
+
+    /// Whether an object may be copied.
+    fn holds_for_copy(&self, object: &Object) -> Result<(), ApiError> {
+        if self.broken_match(object).is_some() || self.unchanged(object) {
+            return Err(precondition("x-amz-copy-source-If-*"));
         }
         Ok(())
     }
+
+    fn broken_match(&self, object: &Object) -> Option<&'static str> {
+        match (self.matches.as_deref(), self.until) {
+            (Some(etags), _) => (!is_one_of(etags, object)).then_some("If-Match"),
+            (None, Some(until)) => (object.modified > until).then_some("If-Unmodified-Since"),
+            (None, None) => None,
+        }
+    }
+
+    fn unchanged(&self, object: &Object) -> bool {
+        match (self.differs.as_deref(), self.after) {
+            (Some(etags), _) => is_one_of(etags, object),
+            (None, Some(after)) => object.modified <= after,
+            (None, None) => false,
+        }
+    }
 }
 
-/// The object to copy, if it is not too large.
-fn copyable(copy: &Copy, read: &dyn Read) -> Result<Object, ApiError> {
-    found_bucket(&copy.source.bucket, read)?;
-    let source = find(&copy.source.bucket, &copy.source.key, read);
-    let source = source.map_err(|corrupt| unreadable(&corrupt))?;
-    let source = source.ok_or_else(|| no_key(&copy.source.key))?;
-    if source.size() > COPY_MAX {
-        let message = format!("copies of more than {COPY_MAX} bytes are not available in stepwire");
+/// Whether a list of ETags names that of an object.
+fn is_one_of(etags: &str, object: &Object) -> bool {
+    let etags = etags.split(',').map(|etag| etag.trim().trim_start_matches("W/").trim_matches('"'));
+    etags.into_iter().any(|etag| etag == "*" || etag == &*object.etag)
+}
+
+/// The object to copy and which of its bytes, if they are not too many.
+fn copyable(
+    name: &Name,
+    version: Option<&str>,
+    range: Option<&str>,
+    read: &dyn Read,
+) -> Result<(Object, std::ops::Range<u64>), ApiError> {
+    found_bucket(&name.bucket, read)?;
+    let source = versions::shown(name, version, read)?;
+    let wanted = match range {
+        None => 0..source.size(),
+        Some(text) => {
+            let wanted = view::range(Some(text), source.size()).ok();
+            let whole = text.strip_prefix("bytes=").and_then(|range| range.split_once('-'));
+            let last = whole.and_then(|(_, last)| last.parse::<u64>().ok());
+            let fits = last.is_some_and(|last| last < source.size());
+            wanted.filter(|_| fits).ok_or_else(|| {
+                let message = format!(
+                    "Range specified is not valid for source object of size: {}",
+                    source.size()
+                );
+                ApiError::new("InvalidArgument", message)
+            })?
+        }
+    };
+    if wanted.end - wanted.start > COPY_MAX {
+        let message = format!(
+            "copies of more than {COPY_MAX} bytes at once are not available in \
+                               stepwire: UploadPartCopy takes parts"
+        );
         return Err(ApiError::new("NotImplemented", message));
     }
-    Ok(source)
+    Ok((source, wanted))
 }
 
 fn first_object(bucket: &str) -> Range {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use stepwire_asl::Timestamp;
 
+use super::Name;
 use super::checksum::Checksum;
+use super::settings::Kind;
 use crate::read::{Key, Range, Read};
 use crate::record::{Corrupt, KeyBuilder, Space, decode, encode};
 
@@ -24,7 +26,8 @@ pub struct Bucket {
 /// What an object carries besides its bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Headers {
-    /// `ContentType`, `CacheControl` … that were given, by member name.
+    /// `ContentType`, `CacheControl` … that were given, by member name; so are the object's `Tagging`
+    /// and its `VersionId`, which [`Headers::kept`] knows.
     pub standard: Vec<(Arc<str>, Arc<str>)>,
     /// `x-amz-meta-*`, names in lower case without the prefix.
     pub metadata: Vec<(Arc<str>, Arc<str>)>,
@@ -80,6 +83,20 @@ pub struct Part {
     pub checksum: Option<Checksum>,
 }
 
+impl Headers {
+    /// What is kept under a member's name.
+    pub(super) fn kept(&self, member: &str) -> Option<&str> {
+        let found = self.standard.iter().find(|(name, _)| **name == *member);
+        found.map(|(_, value)| &**value)
+    }
+
+    /// Keeps something under a member's name, or nothing.
+    pub(super) fn keep(&mut self, member: &str, value: Option<Arc<str>>) {
+        self.standard.retain(|(name, _)| **name != *member);
+        self.standard.extend(value.map(|value| (Arc::from(member), value)));
+    }
+}
+
 impl Object {
     /// Its bytes.
     pub fn size(&self) -> u64 {
@@ -119,6 +136,71 @@ pub(super) fn object_key(bucket: &str, key: &str) -> Key {
     KeyBuilder::new(Space::Object).text(bucket).bytes(key.as_bytes()).build()
 }
 
+pub(super) fn setting_key(bucket: &str, kind: Kind) -> Key {
+    KeyBuilder::new(Space::BucketSetting).text(bucket).text(kind.key()).build()
+}
+
+/// What the keys of a bucket's versions begin with.
+pub(super) fn versions_prefix(bucket: &str) -> Key {
+    KeyBuilder::new(Space::ObjectVersion).text(bucket).build()
+}
+
+/// A name in a key that goes on after it: orders as the name does, zero bytes included.
+fn escaped(name: &[u8]) -> Vec<u8> {
+    let mut made = Vec::with_capacity(name.len() + 2);
+    for byte in name {
+        made.push(*byte);
+        if *byte == 0 {
+            made.push(0xff);
+        }
+    }
+    made
+}
+
+/// The versions of a name, the newest first.
+pub(super) fn versions(name: &Name) -> Range {
+    let prefix = [versions_prefix(&name.bucket), escaped(name.key.as_bytes()), vec![0, 1]];
+    Range::prefix(&prefix.concat())
+}
+
+/// A version of a name.
+pub(super) fn version_key(name: &Name, number: u64) -> Key {
+    [versions(name).from, (u64::MAX - number).to_be_bytes().to_vec()].concat()
+}
+
+/// The number at the end of a version's key.
+pub(super) fn version_number(key: &[u8]) -> u64 {
+    let number = key.len().checked_sub(8).and_then(|at| key.get(at..)?.try_into().ok());
+    u64::MAX - number.map(u64::from_be_bytes).unwrap_or_default()
+}
+
+/// The first name, from `from` on, that begins with `prefix` and has versions.
+pub(super) fn first_version(
+    bucket: &str,
+    prefix: &str,
+    from: &[u8],
+    read: &dyn Read,
+) -> Option<Arc<str>> {
+    let begin = versions_prefix(bucket);
+    let first = [begin.clone(), escaped(prefix.as_bytes())].concat();
+    let range = Range::prefix(&first);
+    let from = first.max([begin.clone(), escaped(from)].concat());
+    let (key, _) = read.range(&Range { from, ..range }.limit(1)).pop()?;
+    let mut name = Vec::new();
+    let mut rest = key.get(begin.len()..)?.iter();
+    while let Some(byte) = rest.next() {
+        match (byte, rest.as_slice().first()) {
+            (0, Some(0xff)) => {
+                rest.next();
+                name.push(0);
+            }
+            (0, _) => break,
+            (byte, _) => name.push(*byte),
+        }
+    }
+    String::from_utf8(name).ok().map(Arc::from)
+}
+
 pub(super) fn chunk_key(body: u64, index: u64) -> Key {
     KeyBuilder::new(Space::Body).number(body).number(index).build()
 }
@@ -142,6 +224,10 @@ pub(super) fn parts(bucket: &str, id: &str) -> Range {
     let prefix = upload_key(bucket, id);
     let from = [prefix.as_slice(), &[0]].concat();
     Range { from, ..Range::prefix(&prefix) }
+}
+
+pub(super) fn staged_key(body: u64) -> Key {
+    KeyBuilder::new(Space::Staged).number(body).build()
 }
 
 pub(super) fn unused_key(body: u64) -> Key {

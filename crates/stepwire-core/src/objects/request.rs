@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use stepwire_asl::Json;
+use stepwire_asl::{Json, Timestamp};
 
 use super::checksum::{Algorithm, Checksum};
 use super::list::{List, Uploads};
-use super::record::Headers;
+use super::record::{Body, Headers};
+use super::settings::{self, Setting};
+use super::tagging;
+use super::versions::Versions;
 use crate::error::ApiError;
 use crate::params::Params;
 
@@ -34,24 +37,70 @@ pub(super) const STANDARD_HEADERS: [&str; 6] = [
 #[derive(Debug, Clone, PartialEq)]
 #[expect(missing_docs, reason = "the operations of the API")]
 pub enum Request {
-    CreateBucket { bucket: Arc<str> },
-    DeleteBucket { bucket: Arc<str> },
-    HeadBucket { bucket: Arc<str> },
-    ListBuckets,
-    GetBucketLocation { bucket: Arc<str> },
+    CreateBucket {
+        bucket: Arc<str>,
+    },
+    DeleteBucket {
+        bucket: Arc<str>,
+    },
+    HeadBucket {
+        bucket: Arc<str>,
+    },
+    ListBuckets(Buckets),
+    GetBucketLocation {
+        bucket: Arc<str>,
+    },
     PutObject(Box<Put>),
     GetObject(Box<Get>),
     HeadObject(Box<Get>),
     CopyObject(Box<Copy>),
-    DeleteObject(Name),
-    DeleteObjects { bucket: Arc<str>, keys: Vec<Arc<str>>, quiet: bool },
+    DeleteObject {
+        name: Name,
+        version: Option<Arc<str>>,
+    },
+    DeleteObjects {
+        bucket: Arc<str>,
+        keys: Vec<(Arc<str>, Option<Arc<str>>)>,
+        quiet: bool,
+    },
+    ListObjectVersions(Versions),
+    Setting(Setting),
+    ObjectAcl {
+        name: Name,
+        version: Option<Arc<str>>,
+        puts: bool,
+    },
+    GetObjectTagging {
+        name: Name,
+        version: Option<Arc<str>>,
+    },
+    PutObjectTagging {
+        name: Name,
+        version: Option<Arc<str>>,
+        tagging: Option<Arc<str>>,
+    },
+    UploadPartCopy(Box<PartCopy>),
+    /// Not of the API: the rim stores what arrives as it arrives, from chunk `index` on.
+    Stage {
+        body: Option<u64>,
+        index: u64,
+        bytes: Bytes,
+    },
+    /// Not of the API: what the rim has stored will not be used.
+    Unstage(u64),
     ListObjects(Box<List>),
     ListObjectsV2(Box<List>),
     CreateMultipartUpload(Box<Create>),
     UploadPart(Box<UploadPart>),
     CompleteMultipartUpload(Box<Complete>),
-    AbortMultipartUpload { name: Name, upload: Arc<str> },
-    ListParts { name: Name, upload: Arc<str> },
+    AbortMultipartUpload {
+        name: Name,
+        upload: Arc<str>,
+    },
+    ListParts {
+        name: Name,
+        upload: Arc<str>,
+    },
     ListMultipartUploads(Uploads),
 }
 
@@ -63,13 +112,28 @@ pub struct Name {
     pub key: Arc<str>,
 }
 
-/// What must be so for a request to be carried out: `If-Match`, `If-None-Match`.
+/// ListBuckets.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Buckets {
+    /// Only those whose names begin so.
+    pub prefix: Arc<str>,
+    /// Only those after this name.
+    pub after: Arc<str>,
+    /// At most so many.
+    pub max: usize,
+}
+
+/// What must be so for a request to be carried out: `If-Match` and the others.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Condition {
     /// The object is there and has this ETag, or any for `*`.
     pub matches: Option<Arc<str>>,
     /// The object is not there, or has another ETag than this.
     pub differs: Option<Arc<str>>,
+    /// The object was changed after this.
+    pub after: Option<Timestamp>,
+    /// The object was not changed after this.
+    pub until: Option<Timestamp>,
 }
 
 /// PutObject.
@@ -79,6 +143,8 @@ pub struct Put {
     pub name: Name,
     /// The bytes.
     pub body: Bytes,
+    /// The bytes, when they are stored already.
+    pub staged: Option<Staged>,
     /// What is kept with them.
     pub headers: Headers,
     /// How they are checked.
@@ -98,6 +164,12 @@ pub struct Get {
     pub condition: Condition,
     /// Whether the answer holds the checksum.
     pub checksum: bool,
+    /// Which version.
+    pub version: Option<Arc<str>>,
+    /// Only this part of an object that was uploaded in parts.
+    pub part: Option<u64>,
+    /// Headers of the answer in place of those that are kept.
+    pub shown_as: Vec<(Arc<str>, Arc<str>)>,
 }
 
 /// CopyObject.
@@ -109,6 +181,25 @@ pub struct Copy {
     pub target: Name,
     /// What is kept with it in place of what the source has.
     pub headers: Option<Headers>,
+    /// Which version of the source.
+    pub version: Option<Arc<str>>,
+    /// When to.
+    pub condition: Condition,
+    /// Tags in place of those that the source has.
+    pub tagging: Option<Arc<str>>,
+    /// How the copy is checked.
+    pub algorithm: Option<Algorithm>,
+}
+
+/// UploadPartCopy.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "as in `Copy` and `UploadPart`")]
+pub struct PartCopy {
+    pub source: Name,
+    pub version: Option<Arc<str>>,
+    pub condition: Condition,
+    pub range: Option<Arc<str>>,
+    pub part: UploadPart,
 }
 
 /// CreateMultipartUpload.
@@ -118,6 +209,8 @@ pub struct Create {
     pub name: Name,
     pub headers: Headers,
     pub algorithm: Option<Algorithm>,
+    /// Whether the checksum is one over the whole object.
+    pub whole: bool,
 }
 
 /// UploadPart.
@@ -128,6 +221,7 @@ pub struct UploadPart {
     pub upload: Arc<str>,
     pub number: u64,
     pub body: Bytes,
+    pub staged: Option<Staged>,
     pub check: Check,
 }
 
@@ -142,6 +236,21 @@ pub struct Complete {
     pub parts: Vec<(u64, Arc<str>)>,
     /// When to.
     pub condition: Condition,
+    /// What its bytes must sum up to.
+    pub checksum: Option<Checksum>,
+    /// How many bytes it must have.
+    pub size: Option<u64>,
+}
+
+/// Bytes that were stored as they arrived, and what was found of them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Staged {
+    /// Where they are.
+    pub body: Body,
+    /// Their MD5.
+    pub md5: [u8; 16],
+    /// Their checksums that somebody may ask for.
+    pub checksums: Vec<Checksum>,
 }
 
 /// What the bytes that arrive must be.
@@ -167,12 +276,41 @@ impl Request {
             "GetBucketLocation" => {
                 only_bucket(params).map(|bucket| Request::GetBucketLocation { bucket })
             }
-            "ListBuckets" => params.only(&[]).map(|()| Request::ListBuckets),
+            "ListBuckets" => Buckets::parse(params).map(Request::ListBuckets),
             "PutObject" => Put::parse(params).map(Box::new).map(Request::PutObject),
             "GetObject" => Get::parse(params).map(Box::new).map(Request::GetObject),
             "HeadObject" => Get::parse(params).map(Box::new).map(Request::HeadObject),
             "CopyObject" => Copy::parse(params).map(Box::new).map(Request::CopyObject),
-            "DeleteObject" => only_name(params).map(Request::DeleteObject),
+            "DeleteObject" => {
+                versioned(params).map(|(name, version)| Request::DeleteObject { name, version })
+            }
+            "ListObjectVersions" => Versions::parse(params).map(Request::ListObjectVersions),
+            "GetObjectTagging" => {
+                versioned(params).map(|(name, version)| Request::GetObjectTagging { name, version })
+            }
+            "DeleteObjectTagging" => versioned(params)
+                .map(|(name, version)| Request::PutObjectTagging { name, version, tagging: None }),
+            "PutObjectTagging" => put_tagging(params),
+            "GetObjectAcl" => versioned(params).map(|(name, version)| Request::ObjectAcl {
+                name,
+                version,
+                puts: false,
+            }),
+            "PutObjectAcl" => put_acl(params),
+            "UploadPartCopy" => PartCopy::parse(params).map(Box::new).map(Request::UploadPartCopy),
+            "SelectObjectContent"
+            | "RestoreObject"
+            | "GetObjectTorrent"
+            | "GetObjectAttributes"
+            | "PutObjectLegalHold"
+            | "GetObjectLegalHold"
+            | "PutObjectRetention"
+            | "CreateSession"
+            | "RenameObject"
+            | "WriteGetObjectResponse" => {
+                let message = format!("`{operation}` is refused: it is not available in stepwire");
+                Err(ApiError::new("NotImplemented", message))
+            }
             "DeleteObjects" => delete_objects(params),
             "ListObjects" => List::parse_v1(params).map(Box::new).map(Request::ListObjects),
             "ListObjectsV2" => List::parse_v2(params).map(Box::new).map(Request::ListObjectsV2),
@@ -189,7 +327,7 @@ impl Request {
                 only_upload(params).map(|(name, upload)| Request::ListParts { name, upload })
             }
             "ListMultipartUploads" => Uploads::parse(params).map(Request::ListMultipartUploads),
-            _ => return None,
+            _ => return Setting::parse(operation, params).map(|set| set.map(Request::Setting)),
         })
     }
 
@@ -204,11 +342,25 @@ impl Request {
         self
     }
 
+    /// The same request with bytes that are stored already, if it takes any.
+    #[must_use]
+    pub fn with_staged(mut self, staged: Staged) -> Request {
+        match &mut self {
+            Request::PutObject(put) => put.staged = Some(staged),
+            Request::UploadPart(part) => part.staged = Some(staged),
+            _ => {}
+        }
+        self
+    }
+
     /// Whether it changes nothing.
     pub fn is_read(&self) -> bool {
         match self {
             Request::HeadBucket { .. }
-            | Request::ListBuckets
+            | Request::ListBuckets(_)
+            | Request::ListObjectVersions(_)
+            | Request::GetObjectTagging { .. }
+            | Request::ObjectAcl { .. }
             | Request::GetBucketLocation { .. }
             | Request::GetObject(_)
             | Request::HeadObject(_)
@@ -216,11 +368,16 @@ impl Request {
             | Request::ListObjectsV2(_)
             | Request::ListParts { .. }
             | Request::ListMultipartUploads(_) => true,
+            Request::Setting(setting) => setting.is_read(),
             Request::CreateBucket { .. }
             | Request::DeleteBucket { .. }
             | Request::PutObject(_)
             | Request::CopyObject(_)
-            | Request::DeleteObject(_)
+            | Request::DeleteObject { .. }
+            | Request::PutObjectTagging { .. }
+            | Request::UploadPartCopy(_)
+            | Request::Stage { .. }
+            | Request::Unstage(_)
             | Request::DeleteObjects { .. }
             | Request::CreateMultipartUpload(_)
             | Request::UploadPart(_)
@@ -276,9 +433,49 @@ fn key(text: &str) -> Result<Arc<str>, ApiError> {
     }
 }
 
-fn only_name(params: Params<'_>) -> Result<Name, ApiError> {
-    params.only(&["Bucket", "Key"])?;
-    name(params)
+fn versioned(params: Params<'_>) -> Result<(Name, Option<Arc<str>>), ApiError> {
+    params.only(&["Bucket", "Key", "VersionId"])?;
+    Ok((name(params)?, version(params)?))
+}
+
+fn version(params: Params<'_>) -> Result<Option<Arc<str>>, ApiError> {
+    Ok(params.optional_text("VersionId")?.filter(|id| !id.is_empty()).map(Arc::from))
+}
+
+fn put_tagging(params: Params<'_>) -> Result<Request, ApiError> {
+    let known = ["Bucket", "Key", "VersionId", "Tagging", "ContentMD5", "ChecksumAlgorithm"];
+    params.only(&known)?;
+    let given = params.get("Tagging").ok_or_else(settings::malformed)?;
+    let tagging = Some(tagging::parse(given, tagging::OBJECT_MAX)?);
+    Ok(Request::PutObjectTagging { name: name(params)?, version: version(params)?, tagging })
+}
+
+fn put_acl(params: Params<'_>) -> Result<Request, ApiError> {
+    let known = ["Bucket", "Key", "VersionId", "ACL", "AccessControlPolicy", "ContentMD5"];
+    params.only(&[&known[..], &["ChecksumAlgorithm"]].concat())?;
+    settings::canned(params)?;
+    if params.get("AccessControlPolicy").is_some() {
+        let message = "The bucket does not allow ACLs";
+        return Err(ApiError::new("AccessControlListNotSupported", message));
+    }
+    Ok(Request::ObjectAcl { name: name(params)?, version: version(params)?, puts: true })
+}
+
+impl Buckets {
+    fn parse(params: Params<'_>) -> Result<Buckets, ApiError> {
+        // All buckets are in one region.
+        params.only(&["MaxBuckets", "ContinuationToken", "Prefix", "BucketRegion"])?;
+        let max = params.optional_int("MaxBuckets")?.unwrap_or(10_000);
+        if !(1..=10_000).contains(&max) {
+            let message = "Argument max-buckets must be an integer between 1 and 10000";
+            return Err(ApiError::new("InvalidArgument", message));
+        }
+        Ok(Buckets {
+            prefix: params.optional_text("Prefix")?.unwrap_or_default().into(),
+            after: params.optional_text("ContinuationToken")?.unwrap_or_default().into(),
+            max: max as usize,
+        })
+    }
 }
 
 fn only_upload(params: Params<'_>) -> Result<(Name, Arc<str>), ApiError> {
@@ -292,7 +489,7 @@ fn upload(params: Params<'_>) -> Result<Arc<str>, ApiError> {
 }
 
 fn delete_objects(params: Params<'_>) -> Result<Request, ApiError> {
-    params.only(&["Bucket", "Delete", "ChecksumAlgorithm"])?;
+    params.only(&["Bucket", "Delete", "ChecksumAlgorithm", "ContentMD5"])?;
     let malformed = || {
         let message = "The XML you provided was not well-formed or did not validate against our \
                        published schema";
@@ -304,8 +501,10 @@ fn delete_objects(params: Params<'_>) -> Result<Request, ApiError> {
         return Err(malformed());
     }
     let keys = objects.iter().map(|object| {
-        Params::new(object, "InvalidArgument").only(&["Key"])?;
-        key(object.member("Key").and_then(Json::as_str).ok_or_else(malformed)?)
+        let params = Params::new(object, "InvalidArgument");
+        params.only(&["Key", "VersionId"])?;
+        let key = key(object.member("Key").and_then(Json::as_str).ok_or_else(malformed)?)?;
+        Ok((key, version(params)?))
     });
     let quiet = delete.member("Quiet").and_then(Json::as_bool).unwrap_or(false);
     Ok(Request::DeleteObjects {
@@ -315,7 +514,23 @@ fn delete_objects(params: Params<'_>) -> Result<Request, ApiError> {
     })
 }
 
-const CONDITION: [&str; 2] = ["IfMatch", "IfNoneMatch"];
+const CONDITION: [&str; 4] = ["IfMatch", "IfNoneMatch", "IfModifiedSince", "IfUnmodifiedSince"];
+const SOURCE: [&str; 5] = [
+    "CopySource",
+    "CopySourceIfMatch",
+    "CopySourceIfNoneMatch",
+    "CopySourceIfModifiedSince",
+    "CopySourceIfUnmodifiedSince",
+];
+/// Members of an answer that a request can set, by what they are called in the request.
+const SHOWN_AS: [(&str, &str); 6] = [
+    ("ResponseCacheControl", "CacheControl"),
+    ("ResponseContentDisposition", "ContentDisposition"),
+    ("ResponseContentEncoding", "ContentEncoding"),
+    ("ResponseContentLanguage", "ContentLanguage"),
+    ("ResponseContentType", "ContentType"),
+    ("ResponseExpires", "Expires"),
+];
 const CHECK: [&str; 7] = [
     "ContentMD5",
     "ChecksumAlgorithm",
@@ -336,12 +551,12 @@ fn only(params: Params<'_>, lists: &[&[&str]]) -> Result<(), ApiError> {
             return Err(ApiError::new("NotImplemented", message));
         }
     }
-    Ok(())
+    settings::canned(params)
 }
 
 impl Put {
     fn parse(params: Params<'_>) -> Result<Put, ApiError> {
-        let own: [&str; 3] = ["Bucket", "Key", "Metadata"];
+        let own: [&str; 4] = ["Bucket", "Key", "Metadata", "Tagging"];
         only(params, &[&own, &STANDARD_HEADERS, &CONDITION, &CHECK, &AS_IT_IS])?;
         Ok(Put {
             name: name(params)?,
@@ -349,14 +564,30 @@ impl Put {
             headers: headers(params)?,
             check: Check::parse(params)?,
             condition: Condition::parse(params)?,
+            staged: None,
         })
     }
 }
 
 impl Get {
     fn parse(params: Params<'_>) -> Result<Get, ApiError> {
-        only(params, &[&["Bucket", "Key", "Range", "ChecksumMode"], &CONDITION])?;
+        let own = ["Bucket", "Key", "Range", "ChecksumMode", "VersionId", "PartNumber"];
+        let shown_as = SHOWN_AS.map(|(member, _)| member);
+        only(params, &[&own, &CONDITION, &shown_as])?;
+        let mut shown_as = Vec::new();
+        for (member, shown) in SHOWN_AS {
+            let given = params.optional_text(member)?;
+            shown_as.extend(given.map(|given| (Arc::from(shown), Arc::from(given))));
+        }
+        let part = params.optional_int("PartNumber")?.map(part_number).transpose()?;
+        if part.is_some() && params.get("Range").is_some() {
+            let message = "Cannot specify both Range header and partNumber query parameter";
+            return Err(ApiError::new("InvalidRequest", message));
+        }
         Ok(Get {
+            version: version(params)?,
+            part,
+            shown_as,
             name: name(params)?,
             range: params.optional_text("Range")?.map(Arc::from),
             condition: Condition::parse(params)?,
@@ -365,59 +596,114 @@ impl Get {
     }
 }
 
+/// The object that a copy is made of, and which version.
+fn source(params: Params<'_>) -> Result<(Name, Option<Arc<str>>), ApiError> {
+    let source = params.text("CopySource")?;
+    let source = source.strip_prefix('/').unwrap_or(source);
+    let (place, version) = match source.rsplit_once("?versionId=") {
+        Some((place, version)) => (place, Some(version.into())),
+        None => (source, None),
+    };
+    // An access point's ARN would have its name here.
+    let (from, what) = place.split_once('/').unwrap_or_default();
+    if from.is_empty() || from.contains('\0') || from.starts_with("arn:") {
+        let message = "Copy Source must mention the source bucket and key: sourcebucket/sourcekey";
+        return Err(ApiError::new("InvalidArgument", message));
+    }
+    Ok((Name { bucket: from.into(), key: key(what)? }, version))
+}
+
 impl Copy {
     fn parse(params: Params<'_>) -> Result<Copy, ApiError> {
-        let own = ["Bucket", "Key", "CopySource", "MetadataDirective", "Metadata"];
-        only(params, &[&own, &STANDARD_HEADERS, &AS_IT_IS])?;
-        let source = params.text("CopySource")?;
-        let source = source.strip_prefix('/').unwrap_or(source);
-        let (from, what) = source.split_once('/').unwrap_or_default();
-        if from.is_empty() || from.contains('\0') || what.contains("?versionId=") {
-            return Err(params.invalid("CopySource", "it must be `bucket/key`, without a version"));
-        }
-        let headers = match params.optional_text("MetadataDirective")? {
-            None | Some("COPY") => None,
-            Some("REPLACE") => Some(headers(params)?),
-            Some(other) => {
-                return Err(
-                    params.invalid("MetadataDirective", &format!("`{other}` is no directive"))
+        let own = ["Bucket", "Key", "MetadataDirective", "Metadata", "Tagging", "TaggingDirective"];
+        let more = ["ChecksumAlgorithm"];
+        only(params, &[&own, &SOURCE, &STANDARD_HEADERS, &AS_IT_IS, &more])?;
+        let directive = |name| match params.optional_text(name)? {
+            None | Some("COPY") => Ok(false),
+            Some("REPLACE") => Ok(true),
+            Some(_) => {
+                let message = format!(
+                    "Unknown {} directive.",
+                    name.trim_end_matches("Directive").to_ascii_lowercase()
                 );
+                Err(ApiError::new("InvalidArgument", message))
             }
         };
-        let source = Name { bucket: from.into(), key: key(what)? };
-        Ok(Copy { source, target: name(params)?, headers })
+        let replaces = directive("MetadataDirective")?;
+        let retags = directive("TaggingDirective")?;
+        let tagging = params.optional_text("Tagging")?.map(tagging::from_header).transpose()?;
+        let (source, version) = source(params)?;
+        Ok(Copy {
+            source,
+            version,
+            target: name(params)?,
+            headers: replaces.then(|| headers(params)).transpose()?,
+            condition: Condition::of_source(params)?,
+            tagging: retags.then(|| tagging.unwrap_or_default()),
+            algorithm: algorithm(params)?,
+        })
     }
+}
+
+impl PartCopy {
+    fn parse(params: Params<'_>) -> Result<PartCopy, ApiError> {
+        let own = ["Bucket", "Key", "UploadId", "PartNumber", "CopySourceRange"];
+        only(params, &[&own, &SOURCE])?;
+        let (source, version) = source(params)?;
+        let part = UploadPart {
+            name: name(params)?,
+            upload: upload(params)?,
+            number: part_number(params.optional_int("PartNumber")?.unwrap_or(0))?,
+            body: Bytes::new(),
+            staged: None,
+            check: Check::default(),
+        };
+        let range = params.optional_text("CopySourceRange")?.map(Arc::from);
+        Ok(PartCopy { source, version, condition: Condition::of_source(params)?, range, part })
+    }
+}
+
+fn part_number(number: i64) -> Result<u64, ApiError> {
+    if (1..=PART_MAX).contains(&number) {
+        return Ok(number as u64);
+    }
+    let message = format!("Part number must be an integer between 1 and {PART_MAX}, inclusive");
+    Err(ApiError::new("InvalidArgument", message))
 }
 
 impl Create {
     fn parse(params: Params<'_>) -> Result<Create, ApiError> {
-        let own = ["Bucket", "Key", "Metadata", "ChecksumAlgorithm", "ChecksumType"];
+        let own = ["Bucket", "Key", "Metadata", "ChecksumAlgorithm", "ChecksumType", "Tagging"];
         only(params, &[&own, &STANDARD_HEADERS, &AS_IT_IS])?;
         let algorithm = algorithm(params)?;
-        let whole = params.optional_text("ChecksumType")? == Some("FULL_OBJECT");
-        if whole || algorithm == Some(Algorithm::Crc64Nvme) {
-            let message = "checksums over all parts of an upload (FULL_OBJECT) are not available in \
-                           stepwire yet";
-            return Err(ApiError::new("NotImplemented", message));
-        }
-        Ok(Create { name: name(params)?, headers: headers(params)?, algorithm })
+        let whole = match (params.optional_text("ChecksumType")?, algorithm) {
+            (None | Some("FULL_OBJECT"), Some(Algorithm::Crc64Nvme)) => true,
+            (None | Some("COMPOSITE"), None) => false,
+            (Some("FULL_OBJECT"), Some(Algorithm::Crc32 | Algorithm::Crc32c)) => true,
+            (None | Some("COMPOSITE"), Some(other)) if other != Algorithm::Crc64Nvme => false,
+            (kind, algorithm) => {
+                let name = algorithm.map_or("null", Algorithm::name).to_ascii_lowercase();
+                let message = format!(
+                    "The {} checksum type cannot be used with the {name} checksum algorithm.",
+                    kind.unwrap_or("COMPOSITE")
+                );
+                return Err(ApiError::new("InvalidRequest", message));
+            }
+        };
+        Ok(Create { name: name(params)?, headers: headers(params)?, algorithm, whole })
     }
 }
 
 impl UploadPart {
     fn parse(params: Params<'_>) -> Result<UploadPart, ApiError> {
         only(params, &[&["Bucket", "Key", "UploadId", "PartNumber"], &CHECK])?;
-        let number = params.optional_int("PartNumber")?;
-        let number = number.filter(|number| (1..=PART_MAX).contains(number)).ok_or_else(|| {
-            let message =
-                format!("Part number must be an integer between 1 and {PART_MAX}, inclusive");
-            ApiError::new("InvalidArgument", message)
-        })?;
+        let number = part_number(params.optional_int("PartNumber")?.unwrap_or(0))?;
         Ok(UploadPart {
             name: name(params)?,
             upload: upload(params)?,
-            number: number as u64,
+            number,
             body: Bytes::new(),
+            staged: None,
             check: Check::parse(params)?,
         })
     }
@@ -425,8 +711,7 @@ impl UploadPart {
 
 impl Complete {
     fn parse(params: Params<'_>) -> Result<Complete, ApiError> {
-        // A checksum sent along is that of the checksums of the parts, which were compared.
-        let own = ["Bucket", "Key", "UploadId", "MultipartUpload", "ChecksumType"];
+        let own = ["Bucket", "Key", "UploadId", "MultipartUpload", "ChecksumType", "MpuObjectSize"];
         only(params, &[&own, &CONDITION, &CHECK])?;
         let malformed = || ApiError::new("MalformedXML", "the list of parts is not valid");
         let parts = params.get("MultipartUpload").and_then(|upload| upload.member("Parts"));
@@ -445,18 +730,51 @@ impl Complete {
                            part number.";
             return Err(ApiError::new("InvalidPartOrder", message));
         }
-        let condition = Condition::parse(params)?;
-        Ok(Complete { name: name(params)?, upload: upload(params)?, parts, condition })
+        let size = params.optional_text("MpuObjectSize").ok().flatten();
+        let size = size.and_then(|size| size.parse().ok());
+        let size = size.or_else(|| params.get("MpuObjectSize")?.as_i64()?.try_into().ok());
+        Ok(Complete {
+            name: name(params)?,
+            upload: upload(params)?,
+            parts,
+            condition: Condition::parse(params)?,
+            checksum: Check::parse(params)?.checksum,
+            size,
+        })
     }
 }
 
 impl Condition {
     fn parse(params: Params<'_>) -> Result<Condition, ApiError> {
-        let etag = |name| -> Result<Option<Arc<str>>, ApiError> {
-            Ok(params.optional_text(name)?.map(|etag| etag.trim_matches('"').into()))
-        };
-        Ok(Condition { matches: etag("IfMatch")?, differs: etag("IfNoneMatch")? })
+        Condition::named(params, "")
     }
+
+    /// That on the source of a copy.
+    fn of_source(params: Params<'_>) -> Result<Condition, ApiError> {
+        Condition::named(params, "CopySource")
+    }
+
+    fn named(params: Params<'_>, what: &str) -> Result<Condition, ApiError> {
+        let text = |name: &str| params.optional_text(&format!("{what}{name}"));
+        let etag = |name: &str| -> Result<Option<Arc<str>>, ApiError> {
+            Ok(text(name)?.map(|etag| etag.trim_matches('"').into()))
+        };
+        // A time that is none is passed over. Source: RFC 9110 §13.1.3.
+        let time = |name: &str| Ok::<_, ApiError>(text(name)?.and_then(time_of));
+        Ok(Condition {
+            matches: etag("IfMatch")?,
+            differs: etag("IfNoneMatch")?,
+            after: time("IfModifiedSince")?,
+            until: time("IfUnmodifiedSince")?,
+        })
+    }
+}
+
+/// A time as HTTP or as the API's model writes it.
+fn time_of(text: &str) -> Option<Timestamp> {
+    let parsed = jiff::fmt::rfc2822::parse(text).ok().map(|time| time.timestamp());
+    let parsed = parsed.map(|time| Timestamp(time.as_millisecond()));
+    parsed.or_else(|| Timestamp::parse(text))
 }
 
 impl Check {
@@ -494,6 +812,10 @@ fn headers(params: Params<'_>) -> Result<Headers, ApiError> {
         if let Some(value) = params.optional_text(name)? {
             headers.standard.push((name.into(), value.into()));
         }
+    }
+    if let Some(given) = params.optional_text("Tagging")? {
+        let tags = tagging::from_header(given)?;
+        headers.keep(tagging::MEMBER, Some(tags).filter(|tags| !tags.is_empty()));
     }
     let metadata = params.get("Metadata").and_then(Json::as_object).into_iter().flatten();
     for (name, value) in metadata {

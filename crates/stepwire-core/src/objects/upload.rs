@@ -17,6 +17,8 @@ use crate::executions::derived_uuid;
 use crate::read::{Range, Read};
 use crate::settings::Settings;
 
+/// Under which name an upload keeps that its checksum is one over the whole object.
+const WHOLE: &str = "ChecksumType";
 /// Fewest bytes of a part that is not the last.
 const PART_MIN: u64 = 5 << 20;
 
@@ -32,6 +34,11 @@ pub(super) fn find(name: &Name, id: &str, read: &dyn Read) -> Result<Upload, Api
     let key = record::upload_key(&name.bucket, id);
     let upload = record::stored::<Upload>(&key, read).map_err(|corrupt| unreadable(&corrupt))?;
     upload.filter(|upload| upload.key == name.key).ok_or_else(no_upload)
+}
+
+/// How the parts of an upload are checked; `None` if it does not say, or is not there.
+pub fn algorithm(name: &Name, id: &str, read: &dyn Read) -> Option<super::Algorithm> {
+    find(name, id, read).ok()?.algorithm
 }
 
 /// The parts of an upload by number.
@@ -65,10 +72,12 @@ impl Objects {
         found_bucket(bucket, read)?;
         let number = self.number(out);
         let id: Arc<str> = derived_uuid(&settings.secret, "upload", &[number]).into();
+        let mut headers = create.headers.clone();
+        headers.keep(WHOLE, create.whole.then(|| "FULL_OBJECT".into()));
         let upload = Upload {
             key: Arc::clone(key),
             begun: whole_seconds(now),
-            headers: create.headers.clone(),
+            headers,
             algorithm: create.algorithm,
         };
         let write = Write::Upload(Arc::clone(bucket), Arc::clone(&id), Some(Arc::new(upload)));
@@ -81,7 +90,8 @@ impl Objects {
         ];
         if let Some(algorithm) = create.algorithm {
             members.push(("ChecksumAlgorithm", algorithm.name().into()));
-            members.push(("ChecksumType", "COMPOSITE".into()));
+            let kind = if create.whole { "FULL_OBJECT" } else { "COMPOSITE" };
+            members.push(("ChecksumType", kind.into()));
         }
         Ok(Json::object(members))
     }
@@ -95,18 +105,29 @@ impl Objects {
     ) -> Result<Json, ApiError> {
         let upload = find(&part.name, &part.upload, read)?;
         let mut check = part.check.clone();
+        let given = check.checksum.as_ref().map(|checksum| checksum.algorithm);
+        if let (Some(wanted), Some(given)) = (upload.algorithm, given.or(check.algorithm))
+            && wanted != given
+        {
+            let (wanted, given) = (wanted.name().to_lowercase(), given.name().to_lowercase());
+            let message = format!(
+                "Checksum Type mismatch occurred, expected checksum Type: {wanted}, actual \
+                 checksum Type: {given}"
+            );
+            return Err(ApiError::new("InvalidRequest", message));
+        }
         check.algorithm = check.algorithm.or(upload.algorithm);
-        let checksum = check.verify(&part.body)?;
+        let arrived = check.verify(&part.body, part.staged.as_ref())?;
         let bucket = &part.name.bucket;
         let key = record::part_key(bucket, &part.upload, part.number);
         let old = record::stored::<Part>(&key, read).map_err(|corrupt| unreadable(&corrupt))?;
-        let md5: [u8; 16] = Md5::digest(&part.body).into();
-        let body = self.store(&part.body, out).pop();
+        let md5 = arrived.md5;
+        let body = self.adopt(&part.body, part.staged.as_ref(), out).pop();
         let stored = Part {
             body: body.unwrap_or(record::Body { number: 0, size: 0 }),
             md5,
             modified: whole_seconds(now),
-            checksum,
+            checksum: arrived.checksum,
         };
         let mut members = vec![("ETag", quoted(&hex(&md5)))];
         members.extend(checksum_members(stored.checksum.as_ref()).into_iter().take(1));
@@ -139,15 +160,40 @@ impl Objects {
         let chosen = chosen(complete, &stored)?;
         complete.condition.holds_for_write(&complete.name, read)?;
         let digests: Vec<u8> = chosen.iter().flat_map(|part| part.md5).collect();
+        let whole = upload.headers.kept(WHOLE).is_some();
         let checksum = upload.algorithm.and_then(|algorithm| {
-            Checksum::composite(algorithm, chosen.iter().map(|part| part.checksum.as_ref()))
+            let parts = chosen.iter().map(|part| part.checksum.as_ref());
+            if whole {
+                let sizes = chosen.iter().map(|part| part.body.size);
+                Checksum::whole(algorithm, parts.zip(sizes))
+            } else {
+                Checksum::composite(algorithm, parts)
+            }
         });
+        if let Some(given) = &complete.checksum {
+            let value = |value: &str| value.split('-').next().unwrap_or_default().to_owned();
+            let right = checksum.as_ref().filter(|right| right.algorithm == given.algorithm);
+            if right.is_some_and(|right| value(&right.value) != value(&given.value)) {
+                let name = given.algorithm.name();
+                let message =
+                    format!("The {name} you specified did not match the calculated checksum.");
+                return Err(ApiError::new("BadDigest", message));
+            }
+        }
+        let size: u64 = chosen.iter().map(|part| part.body.size).sum();
+        if complete.size.is_some_and(|given| given != size) {
+            let message = "The provided 'x-amz-mp-object-size' header does not match what was \
+                           computed.";
+            return Err(ApiError::new("InvalidRequest", message));
+        }
+        let mut headers = upload.headers;
+        headers.keep(WHOLE, None);
         let bodies = chosen.iter().map(|part| part.body).filter(|body| body.size > 0);
         let object = Object {
             bodies: bodies.collect(),
             etag: format!("{}-{}", hex(&Md5::digest(&digests)), chosen.len()).into(),
             modified: whole_seconds(now),
-            headers: upload.headers,
+            headers,
             checksum,
         };
         let mut members = vec![
@@ -159,7 +205,7 @@ impl Objects {
         members.extend(checksum_members(object.checksum.as_ref()));
         members.push(("ServerSideEncryption", "AES256".into()));
         let used: Vec<u64> = object.bodies.iter().map(|body| body.number).collect();
-        self.replace(&complete.name, Some(object), read, out)?;
+        members.extend(self.replace(now, &complete.name, Some(object), read, out)?.members());
         self.end_upload(bucket, &complete.upload, &stored, &used, out);
         Ok(Json::object(members))
     }
@@ -237,7 +283,9 @@ fn chosen<'a>(
         })?;
         if at < last && part.body.size < PART_MIN {
             let message = "Your proposed upload is smaller than the minimum allowed size";
-            return Err(ApiError::new("EntityTooSmall", message));
+            let error = ApiError::new("EntityTooSmall", message);
+            let error = error.with("ProposedSize", part.body.size.to_string().into());
+            return Err(error.with("MinSizeAllowed", PART_MIN.to_string().into()));
         }
         Ok(part)
     });

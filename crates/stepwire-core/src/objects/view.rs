@@ -7,7 +7,8 @@ use stepwire_asl::Json;
 
 use super::record::{self, Bucket, Headers, Object};
 use super::{
-    Get, Name, Request, checksum_members, found_bucket, no_key, nothing, quoted, unreadable, upload,
+    Buckets, Get, Name, Request, checksum_members, found_bucket, nothing, quoted, settings,
+    unreadable, upload, versions,
 };
 use crate::error::ApiError;
 use crate::read::Read;
@@ -55,7 +56,21 @@ pub fn answer(request: &Request, read: &dyn Read, settings: &Settings) -> Result
             let region = if oldest { Json::Null } else { Json::from(&*settings.region) };
             Ok(Json::object([("LocationConstraint", region)]))
         }
-        Request::ListBuckets => list_buckets(read, settings),
+        Request::ListBuckets(buckets) => list_buckets(buckets, read, settings),
+        Request::ListObjectVersions(versions) => versions.answer(&settings.account, read),
+        Request::Setting(setting) => setting.answer(read, &settings.account),
+        Request::GetObjectTagging { name, version } => {
+            found_bucket(&name.bucket, read)?;
+            let object = versions::shown(name, version.as_deref(), read)?;
+            let id = object.headers.kept(versions::MEMBER);
+            let id = id.map(|id| (versions::MEMBER, Json::from(id)));
+            Ok(Json::object([("TagSet", object.tag_set())].into_iter().chain(id)))
+        }
+        Request::ObjectAcl { name, version, puts } => {
+            found_bucket(&name.bucket, read)?;
+            versions::shown(name, version.as_deref(), read)?;
+            Ok(if *puts { nothing() } else { settings::private(&settings.account) })
+        }
         Request::HeadObject(get) => {
             let (object, range) = shown(get, read)?;
             Ok(Json::object(members(get, &object, &range)))
@@ -74,15 +89,19 @@ pub fn answer(request: &Request, read: &dyn Read, settings: &Settings) -> Result
             members.push(("Body", String::from_utf8_lossy(&bytes).into_owned().into()));
             Ok(Json::object(members))
         }
-        Request::ListObjects(list) => list.answer_v1(read),
-        Request::ListObjectsV2(list) => list.answer_v2(read),
+        Request::ListObjects(list) => list.answer_v1(read, &settings.account),
+        Request::ListObjectsV2(list) => list.answer_v2(read, &settings.account),
         Request::ListMultipartUploads(uploads) => uploads.answer(read),
         Request::ListParts { name, upload } => list_parts(name, upload, read),
         Request::CreateBucket { .. }
         | Request::DeleteBucket { .. }
         | Request::PutObject(_)
         | Request::CopyObject(_)
-        | Request::DeleteObject(_)
+        | Request::DeleteObject { .. }
+        | Request::PutObjectTagging { .. }
+        | Request::UploadPartCopy(_)
+        | Request::Stage { .. }
+        | Request::Unstage(_)
         | Request::DeleteObjects { .. }
         | Request::CreateMultipartUpload(_)
         | Request::UploadPart(_)
@@ -93,13 +112,36 @@ pub fn answer(request: &Request, read: &dyn Read, settings: &Settings) -> Result
 
 /// The object that a request shows, and which of its bytes.
 pub fn shown(get: &Get, read: &dyn Read) -> Result<(Object, Range<u64>), ApiError> {
-    let Name { bucket, key } = &get.name;
-    found_bucket(bucket, read)?;
-    let object = find(bucket, key, read).map_err(|corrupt| unreadable(&corrupt))?;
-    let object = object.ok_or_else(|| no_key(key))?;
+    found_bucket(&get.name.bucket, read)?;
+    let object = versions::shown(&get.name, get.version.as_deref(), read)?;
     get.condition.holds_for_read(&object)?;
-    let range = range(get.range.as_deref(), object.size())?;
+    let range = match get.part {
+        None => range(get.range.as_deref(), object.size())?,
+        Some(number) => part(&object, number)?,
+    };
     Ok((object, range))
+}
+
+/// How many parts an object was uploaded in; `None`: it was not.
+fn parts_of(object: &Object) -> Option<u64> {
+    object.etag.split_once('-').and_then(|(_, count)| count.parse().ok())
+}
+
+/// The bytes of a part. Parts are bodies; one that is empty can only be the last.
+fn part(object: &Object, number: u64) -> Result<Range<u64>, ApiError> {
+    let count = parts_of(object).unwrap_or(1);
+    if number > count {
+        let message = "The requested partnumber is not satisfiable";
+        let error = ApiError::new("InvalidPartNumber", message);
+        let given = error.with("ActualPartCount", count.to_string().into());
+        return Err(given.with("PartNumberRequested", number.to_string().into()));
+    }
+    if parts_of(object).is_none() {
+        return Ok(0..object.size());
+    }
+    let begin = object.bodies.iter().take(number as usize - 1).map(|body| body.size).sum();
+    let size = object.bodies.get(number as usize - 1).map_or(0, |body| body.size);
+    Ok(begin..begin + size)
 }
 
 /// The bytes that a `Range` header asks for, out of `size`. One that is not understood asks for all.
@@ -133,11 +175,27 @@ fn members(get: &Get, object: &Object, range: &Range<u64>) -> Vec<(&'static str,
         // Of some of the bytes it says nothing.
         let checksum = object.checksum.as_ref().filter(|_| get.checksum);
         members.extend(checksum_members(checksum));
-    } else {
+    } else if !range.is_empty() {
         let (from, last, size) = (range.start, range.end - 1, object.size());
         members.push(("ContentRange", format!("bytes {from}-{last}/{size}").into()));
     }
-    members.extend(headers(&object.headers));
+    for (member, value) in headers(&object.headers) {
+        let other = get.shown_as.iter().find(|(name, _)| **name == *member);
+        members.push((member, other.map_or(value, |(_, other)| Json::String(Arc::clone(other)))));
+    }
+    for (name, value) in &get.shown_as {
+        if !members.iter().any(|(member, _)| **name == **member) {
+            let known =
+                super::request::STANDARD_HEADERS.into_iter().find(|known| **known == **name);
+            members.extend(known.map(|known| (known, Json::String(Arc::clone(value)))));
+        }
+    }
+    let version = object.headers.kept(versions::MEMBER);
+    members.extend(version.map(|version| (versions::MEMBER, Json::from(version))));
+    let tags = object.tag_count();
+    members.extend((tags > 0).then(|| ("TagCount", (tags as i64).into())));
+    let parts = parts_of(object).filter(|_| get.part.is_some());
+    members.extend(parts.map(|parts| ("PartsCount", (parts as i64).into())));
     members.push(("ServerSideEncryption", "AES256".into()));
     members
 }
@@ -161,18 +219,28 @@ fn headers(headers: &Headers) -> Vec<(&'static str, Json)> {
     members
 }
 
-fn list_buckets(read: &dyn Read, settings: &Settings) -> Result<Json, ApiError> {
+fn list_buckets(asked: &Buckets, read: &dyn Read, settings: &Settings) -> Result<Json, ApiError> {
     let mut buckets = Vec::new();
+    let (mut last, mut next) = (None, None);
     for (key, value) in read.range(&record::buckets()) {
         let bucket: Bucket =
             record::record(&key, &value).map_err(|corrupt| unreadable(&corrupt))?;
+        if !bucket.name.starts_with(&*asked.prefix) || bucket.name <= asked.after {
+            continue;
+        }
+        if buckets.len() == asked.max {
+            next = last;
+            break;
+        }
+        last = Some(("ContinuationToken", Json::String(Arc::clone(&bucket.name))));
         buckets.push(Json::object([
             ("Name", Json::String(bucket.name)),
             ("CreationDate", bucket.created.rfc3339().into()),
         ]));
     }
     let owner = Json::object([("ID", Json::from(&*settings.account))]);
-    Ok(Json::object([("Buckets", Json::array(buckets)), ("Owner", owner)]))
+    let members = [("Buckets", Json::array(buckets)), ("Owner", owner)];
+    Ok(Json::object(members.into_iter().chain(next)))
 }
 
 fn list_parts(name: &Name, id: &Arc<str>, read: &dyn Read) -> Result<Json, ApiError> {

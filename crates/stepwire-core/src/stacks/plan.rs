@@ -142,7 +142,6 @@ fn given(template: &Template, name: &str, number: u64, plan: &Plan, settings: &S
         notification_arns: plan.notifications.iter().map(ToString::to_string).collect(),
         imports: template.imports.clone(),
         ssm: template.ssm.clone(),
-        artifacts: Default::default(),
     }
 }
 

@@ -10,20 +10,23 @@ mod lambda;
 mod query;
 mod rest;
 mod s3;
+mod s3_documents;
+mod s3_upload;
 pub(crate) mod stack_response;
 mod target;
 mod xml;
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use stepwire_asl::Json;
 use stepwire_asl::json::Object;
 use stepwire_aws::error::{qualified, status};
-use stepwire_aws::sigv4::{Signature, Signed};
+use stepwire_aws::rest::query_pairs;
+use stepwire_aws::sigv4::{Chunks, Presigned, Signature, Signed};
 use stepwire_core::iam::Session;
 use stepwire_core::{ApiError, metrics, queues};
 
@@ -65,11 +68,11 @@ pub(crate) async fn answer(
     parts: &Parts,
     body: Bytes,
 ) -> Response {
-    let Signer { signature, session } = match signed(node, keys, parts, &body) {
+    let signer = match signed(node, keys, parts, Some(&body)) {
         Ok(signer) => signer,
         Err(error) => return refused_unsigned(parts, &error),
     };
-    let service = signature.service.as_str();
+    let service = signer.signature.service.as_str();
     let protocol = Protocol::of(parts, service);
     let body = match cloudwatch::inflated(service, parts, body) {
         Ok(body) => body,
@@ -80,9 +83,11 @@ pub(crate) async fn answer(
         Protocol::Rest if service == "lambda" => return lambda::answer(node, parts, &body).await,
         Protocol::Rest => rest::answer(node, service, parts, &body).await,
         Protocol::Cbor => return cloudwatch::answer(node, service, parts, &body).await,
-        Protocol::RestXml => return s3::answer(node, parts, body).await,
+        Protocol::RestXml => return s3::answer(node, &signer, parts, body).await,
         Protocol::Query => {
-            match query::answer(node, service, parts.uri.path(), session, &body).await {
+            match query::answer(node, service, parts.uri.path(), signer.session.clone(), &body)
+                .await
+            {
                 Ok(answer) => return answer,
                 Err(error) => Err(error),
             }
@@ -96,12 +101,15 @@ pub(crate) async fn answer(
 
 /// The refusal of a request for a page, if it is not let in: on loopback anybody is, else who signs it.
 pub(crate) fn turn_away(node: &Node, keys: Option<&AccessKey>, parts: &Parts) -> Option<Response> {
-    let error = signed(node, Some(keys?), parts, b"").err()?;
+    let error = signed(node, Some(keys?), parts, Some(b"")).err()?;
     Some(shaped(StatusCode::FORBIDDEN, AWS_JSON, Some(error.code.to_string()), &error))
 }
 
 /// A refusal of a request that does not say, or not truly, for which service it is.
 fn refused_unsigned(parts: &Parts, error: &ApiError) -> Response {
+    if is_s3(parts) {
+        return s3::refused(parts, &s3::unsigned(parts, error));
+    }
     let protocol = Protocol::of(parts, "");
     // REST services say 403 where the others say 400
     refused(if protocol == Protocol::Rest { "iot" } else { "" }, protocol, error)
@@ -127,30 +135,90 @@ impl Protocol {
     }
 }
 
+/// Answers a request to S3 whose body is too large to be held, if this is one; else gives the body
+/// back.
+pub(crate) async fn answer_large(
+    node: &Node,
+    keys: Option<&AccessKey>,
+    parts: &Parts,
+    body: Body,
+) -> Result<Response, Body> {
+    if !is_s3(parts) || !s3_upload::is_large(parts) {
+        return Err(body);
+    }
+    Ok(match signed(node, keys, parts, None) {
+        Ok(signer) => s3_upload::answer(node, &signer, parts, body).await,
+        Err(error) => refused_unsigned(parts, &error),
+    })
+}
+
+/// Whether a request says that it is for Amazon S3.
+fn is_s3(parts: &Parts) -> bool {
+    let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let query = parts.uri.query().unwrap_or_default();
+    header.is_some_and(|header| header.contains("/s3/aws4_request") || header.starts_with("AWS "))
+        || query.contains("%2Fs3%2Faws4_request")
+        || query.contains("/s3/aws4_request")
+        || query.contains("AWSAccessKeyId=")
+}
+
 /// Who signs a request.
 struct Signer {
     signature: Signature,
     /// Whose temporary credentials it uses; `None`: the node's key.
     session: Option<Session>,
+    /// What it is signed with, if that was checked.
+    secret: Option<String>,
+}
+
+impl Signer {
+    /// Checks the pieces of the body, if they are signed and signatures are checked.
+    fn chunks(&self, parts: &Parts) -> Option<Chunks> {
+        let secret = self.secret.as_ref().filter(|_| chunked::is_signed(&parts.headers))?;
+        let time = parts.headers.get("x-amz-date").and_then(|time| time.to_str().ok())?;
+        Some(Chunks::new(&self.signature, time, secret))
+    }
+
+    /// The digest that the body is said to have.
+    fn claimed_digest<'a>(&self, parts: &'a Parts) -> Option<&'a str> {
+        let claimed = parts.headers.get("x-amz-content-sha256")?.to_str().ok()?;
+        (claimed.len() == 64).then_some(claimed)
+    }
 }
 
 /// The one gate: before a request is looked at any closer. Off loopback it must be signed with the
-/// node's key, or with credentials that a session token of this node's proves, or with a function's; on loopback a
-/// signature need only have the form of one.
+/// node's key, or with credentials that a session token of this node's proves, or with a function's;
+/// on loopback a signature need only have the form of one. Without its body, its head alone is looked
+/// at.
 fn signed(
     node: &Node,
     keys: Option<&AccessKey>,
     parts: &Parts,
-    body: &[u8],
+    body: Option<&[u8]>,
 ) -> Result<Signer, ApiError> {
     use stepwire_aws::sigv4::Refused;
     let refuse = |refused: Refused| ApiError::new(refused.code(), refused.to_string());
-    let signature = Signature::read(&parts.headers).map_err(refuse)?;
+    let now = jiff::Timestamp::now().as_second();
+    let query = parts.uri.query().unwrap_or_default();
+    let header = parts.headers.contains_key(header::AUTHORIZATION);
+    let presigned = (!header && is_s3(parts)).then(|| Presigned::read(query)).transpose();
+    let presigned = presigned.map_err(refuse)?;
+    let signature = match &presigned {
+        Some(presigned) => presigned.signature.clone(),
+        None => Signature::read(&parts.headers).map_err(refuse)?,
+    };
+    if presigned.as_ref().is_some_and(|presigned| presigned.is_expired(now)) {
+        return Err(ApiError::new("AccessDenied", "Request has expired"));
+    }
     let token = parts.headers.get("x-amz-security-token").and_then(|token| token.to_str().ok());
-    let opened = token.and_then(|token| Session::open(token, &node.settings().secret));
+    let mut asked = query_pairs(query);
+    let asked = asked.find_map(|(name, token)| (name == "X-Amz-Security-Token").then_some(token));
+    let token = token.map(str::to_owned).or(asked);
+    let opened = token.and_then(|token| Session::open(&token, &node.settings().secret));
     let opened = opened.filter(|(_, credentials)| credentials.id == signature.key);
     let Some(keys) = keys else {
-        return Ok(Signer { signature, session: opened.map(|(session, _)| session) });
+        let session = opened.map(|(session, _)| session);
+        return Ok(Signer { signature, session, secret: None });
     };
     let (secret, session) = match opened {
         Some((session, _)) if session.expires.0 <= jiff::Timestamp::now().as_millisecond() => {
@@ -167,13 +235,21 @@ fn signed(
     let request = Signed {
         method: parts.method.as_str(),
         path: parts.uri.path(),
-        query: parts.uri.query().unwrap_or_default(),
+        query,
         headers: &parts.headers,
-        body,
+        body: body.unwrap_or_default(),
     };
-    let now = jiff::Timestamp::now().as_second();
-    signature.verify(&request, &secret, now).map_err(refuse)?;
-    Ok(Signer { signature, session })
+    let claimed = parts.headers.get("x-amz-content-sha256").and_then(|value| value.to_str().ok());
+    match (&presigned, body) {
+        (Some(presigned), _) => presigned.verify_s3(&request, &secret, now),
+        (None, Some(_)) => signature.verify(&request, &secret, now),
+        (None, None) => {
+            let claimed = claimed.unwrap_or_default();
+            signature.verify_head(&request, claimed, &secret, now)
+        }
+    }
+    .map_err(refuse)?;
+    Ok(Signer { signature, session, secret: Some(secret) })
 }
 
 fn not_served(service: &str) -> ApiError {

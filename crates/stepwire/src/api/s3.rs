@@ -1,5 +1,6 @@
 //! Amazon S3's restXml: bucket and name in the path or host, members in headers and query.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
@@ -10,15 +11,19 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use stepwire_asl::Json;
 use stepwire_asl::json::{Number, Object};
 use stepwire_aws::rest::query_pairs;
-use stepwire_core::objects::{self, Get};
+use stepwire_core::objects::{self, Algorithm, Digests, Get, Staged};
 use stepwire_core::{ApiError, Request, Service};
 
-use super::chunked;
 use super::xml::{self, Element, Lists};
+use super::{Signer, chunked, s3_documents, s3_upload};
+use crate::functions::request_id;
 use crate::node::Node;
 use crate::shard::{self, ShardRead};
 
 const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
+
+/// Tells which request an error is about.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
 
 /// Bytes of an object that are read before the first is sent; the rest as they are taken.
 const AT_ONCE: u64 = 1 << 20;
@@ -41,7 +46,9 @@ const HEADERS: &[(&str, &str)] = &[
     ("etag", "ETag"),
     ("expires", "Expires"),
     ("if-match", "IfMatch"),
+    ("if-modified-since", "IfModifiedSince"),
     ("if-none-match", "IfNoneMatch"),
+    ("if-unmodified-since", "IfUnmodifiedSince"),
     ("last-modified", "LastModified"),
     ("location", "Location"),
     ("range", "Range"),
@@ -55,12 +62,27 @@ const HEADERS: &[(&str, &str)] = &[
     ("x-amz-checksum-sha1", "ChecksumSHA1"),
     ("x-amz-checksum-sha256", "ChecksumSHA256"),
     ("x-amz-checksum-type", "ChecksumType"),
+    ("x-amz-confirm-remove-self-bucket-access", "ConfirmRemoveSelfBucketAccess"),
     ("x-amz-copy-source", "CopySource"),
+    ("x-amz-copy-source-if-match", "CopySourceIfMatch"),
+    ("x-amz-copy-source-if-modified-since", "CopySourceIfModifiedSince"),
+    ("x-amz-copy-source-if-none-match", "CopySourceIfNoneMatch"),
+    ("x-amz-copy-source-if-unmodified-since", "CopySourceIfUnmodifiedSince"),
+    ("x-amz-copy-source-range", "CopySourceRange"),
+    ("x-amz-copy-source-version-id", "CopySourceVersionId"),
+    ("x-amz-delete-marker", "DeleteMarker"),
     ("x-amz-metadata-directive", "MetadataDirective"),
+    ("x-amz-mp-object-size", "MpuObjectSize"),
+    ("x-amz-mp-parts-count", "PartsCount"),
     ("x-amz-object-ownership", "ObjectOwnership"),
     ("x-amz-sdk-checksum-algorithm", "ChecksumAlgorithm"),
     ("x-amz-server-side-encryption", "ServerSideEncryption"),
+    ("x-amz-skip-destination-validation", "SkipDestinationValidation"),
     ("x-amz-storage-class", "StorageClass"),
+    ("x-amz-tagging", "Tagging"),
+    ("x-amz-tagging-count", "TagCount"),
+    ("x-amz-tagging-directive", "TaggingDirective"),
+    ("x-amz-version-id", "VersionId"),
 ];
 
 /// Headers of Amazon's that say nothing about the operation.
@@ -74,52 +96,243 @@ const ASIDE: &[&str] = &[
     "x-amz-user-agent",
 ];
 
+/// Parameters of a signature in the query.
+const SIGNING: &[&str] = &[
+    "x-amz-algorithm",
+    "x-amz-credential",
+    "x-amz-date",
+    "x-amz-expires",
+    "x-amz-security-token",
+    "x-amz-signature",
+    "x-amz-signedheaders",
+];
+
 /// Members in the query.
 const QUERY: &[(&str, &str)] = &[
+    ("bucket-region", "BucketRegion"),
     ("continuation-token", "ContinuationToken"),
     ("delimiter", "Delimiter"),
     ("encoding-type", "EncodingType"),
     ("fetch-owner", "FetchOwner"),
+    ("key-marker", "KeyMarker"),
     ("marker", "Marker"),
+    ("max-buckets", "MaxBuckets"),
     ("max-keys", "MaxKeys"),
     ("partNumber", "PartNumber"),
     ("prefix", "Prefix"),
+    ("response-cache-control", "ResponseCacheControl"),
+    ("response-content-disposition", "ResponseContentDisposition"),
+    ("response-content-encoding", "ResponseContentEncoding"),
+    ("response-content-language", "ResponseContentLanguage"),
+    ("response-content-type", "ResponseContentType"),
+    ("response-expires", "ResponseExpires"),
     ("start-after", "StartAfter"),
     ("uploadId", "UploadId"),
+    ("version-id-marker", "VersionIdMarker"),
+    ("versionId", "VersionId"),
+];
+
+/// Documents of buckets: what the query names, what operations are called after it, and the root of
+/// its XML.
+const BUCKET_DOCUMENTS: &[(&str, &str, &str)] = &[
+    ("accelerate", "BucketAccelerateConfiguration", "AccelerateConfiguration"),
+    ("acl", "BucketAcl", "AccessControlPolicy"),
+    ("analytics", "BucketAnalyticsConfiguration", "AnalyticsConfiguration"),
+    ("cors", "BucketCors", "CORSConfiguration"),
+    ("encryption", "BucketEncryption", "ServerSideEncryptionConfiguration"),
+    (
+        "intelligent-tiering",
+        "BucketIntelligentTieringConfiguration",
+        "IntelligentTieringConfiguration",
+    ),
+    ("inventory", "BucketInventoryConfiguration", "InventoryConfiguration"),
+    ("lifecycle", "BucketLifecycleConfiguration", "LifecycleConfiguration"),
+    ("logging", "BucketLogging", "BucketLoggingStatus"),
+    ("metrics", "BucketMetricsConfiguration", "MetricsConfiguration"),
+    ("notification", "BucketNotificationConfiguration", "NotificationConfiguration"),
+    ("object-lock", "ObjectLockConfiguration", "ObjectLockConfiguration"),
+    ("ownershipControls", "BucketOwnershipControls", "OwnershipControls"),
+    ("policy", "BucketPolicy", "Policy"),
+    ("policyStatus", "BucketPolicyStatus", "PolicyStatus"),
+    ("publicAccessBlock", "PublicAccessBlock", "PublicAccessBlockConfiguration"),
+    ("replication", "BucketReplication", "ReplicationConfiguration"),
+    ("requestPayment", "BucketRequestPayment", "RequestPaymentConfiguration"),
+    ("tagging", "BucketTagging", "Tagging"),
+    ("versioning", "BucketVersioning", "VersioningConfiguration"),
+    ("website", "BucketWebsite", "WebsiteConfiguration"),
+];
+/// The same of objects.
+const OBJECT_DOCUMENTS: &[(&str, &str, &str)] = &[
+    ("acl", "ObjectAcl", "AccessControlPolicy"),
+    ("attributes", "ObjectAttributes", ""),
+    ("legal-hold", "ObjectLegalHold", "LegalHold"),
+    ("retention", "ObjectRetention", "Retention"),
+    ("tagging", "ObjectTagging", "Tagging"),
+    ("torrent", "ObjectTorrent", ""),
 ];
 
 /// Answers a request to S3, refusals included.
-pub(super) async fn answer(node: &Node, parts: &Parts, body: Bytes) -> Response {
-    match carry_out(node, parts, body).await {
+pub(super) async fn answer(node: &Node, signer: &Signer, parts: &Parts, body: Bytes) -> Response {
+    match carry_out(node, signer, parts, body).await {
         Ok(response) => response,
         Err(error) => refused(parts, &error),
     }
 }
 
-async fn carry_out(node: &Node, parts: &Parts, body: Bytes) -> Result<Response, ApiError> {
+async fn carry_out(
+    node: &Node,
+    signer: &Signer,
+    parts: &Parts,
+    body: Bytes,
+) -> Result<Response, ApiError> {
     let target = Target::of(parts)?;
     let operation = target.operation(parts)?;
     let mut body = body;
     let mut trailers = Vec::new();
     if chunked::is_chunked(&parts.headers) {
-        let decoded = chunked::decode(&body).ok_or_else(|| {
-            let message = "You did not provide the number of bytes specified by the chunks";
-            ApiError::new("IncompleteBody", message)
-        })?;
-        (body, trailers) = (decoded.body, decoded.trailers);
+        let decoded = chunked::decode(&body, signer.chunks(parts)).map_err(s3_upload::wrong)?;
+        (body, trailers) = decoded;
+        let said = parts.headers.get("x-amz-decoded-content-length");
+        let said = said.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+        if said.is_some_and(|said| said != body.len()) {
+            return Err(s3_upload::wrong(chunked::Wrong::Form));
+        }
     }
-    let members = members(operation, &target, parts, &trailers, &body, node)?;
+    finish(node, parts, &target, &operation, &trailers, body, None).await
+}
+
+/// Carries out an operation whose body has arrived, or is stored.
+async fn finish(
+    node: &Node,
+    parts: &Parts,
+    target: &Target,
+    operation: &str,
+    trailers: &[(String, String)],
+    body: Bytes,
+    staged: Option<Staged>,
+) -> Result<Response, ApiError> {
+    let members = members(operation, target, parts, trailers, &body, node)?;
     let encode = members.member("EncodingType").and_then(Json::as_str) == Some("url");
     let request = Request::parse(Service::S3, operation, &members);
     let request = request.ok_or_else(|| not_implemented(operation))??;
     match request {
         Request::Objects(objects::Request::GetObject(get)) => object(node, &get),
         Request::Objects(request) => {
-            let answer = node.call(Request::Objects(request.with_body(body))).await?;
+            let request = match staged {
+                Some(staged) => request.with_staged(staged),
+                None => request.with_body(body),
+            };
+            let answer = node.call(Request::Objects(request)).await?;
             let answer = if encode { encoded(&answer) } else { answer };
-            Ok(success(operation, &answer))
+            Ok(success(operation, target, &answer))
         }
         _ => Err(not_implemented(operation)),
+    }
+}
+
+/// A request that brings a large body.
+pub(super) struct Upload {
+    target: Target,
+    operation: String,
+}
+
+impl Upload {
+    /// What the request asks for, checked before its body is taken.
+    pub(super) fn of(node: &Node, parts: &Parts) -> Result<Upload, ApiError> {
+        let target = Target::of(parts)?;
+        let operation = target.operation(parts)?.into_owned();
+        if !matches!(operation.as_str(), "PutObject" | "UploadPart") {
+            let message = "Your proposed upload exceeds the maximum allowed size";
+            return Err(ApiError::new("EntityTooLarge", message));
+        }
+        let members = members(&operation, &target, parts, &[], b"", node)?;
+        let request = Request::parse(Service::S3, &operation, &members);
+        request.ok_or_else(|| not_implemented(&operation))??;
+        let read = node.snapshot();
+        let there = shard::catch(|| {
+            target.bucket.as_deref().is_some_and(|bucket| objects::has_bucket(bucket, &read))
+        });
+        if !there.map_err(|error| ApiError::new("InternalError", error.to_string()))? {
+            let error = ApiError::new("NoSuchBucket", "The specified bucket does not exist");
+            let bucket = target.bucket.as_deref().unwrap_or_default();
+            return Err(error.with("BucketName", bucket.into()));
+        }
+        Ok(Upload { target, operation })
+    }
+
+    /// What is to be found of the bytes.
+    pub(super) fn digests(&self, node: &Node, parts: &Parts) -> Digests {
+        let mut said = String::new();
+        for (name, value) in &parts.headers {
+            let value = value.to_str().unwrap_or_default();
+            match name.as_str() {
+                "x-amz-trailer" | "x-amz-sdk-checksum-algorithm" => said.push_str(value),
+                name if name.starts_with("x-amz-checksum-") => said.push_str(name),
+                _ => {}
+            }
+            said.push(' ');
+        }
+        let said = said.to_ascii_lowercase();
+        let asked = self.target.query.iter().find(|(name, _)| name == "uploadId");
+        let of_upload = asked.and_then(|(_, id)| {
+            let (bucket, key) = (self.target.bucket.as_deref()?, self.target.key.as_deref()?);
+            let name = objects::Name { bucket: bucket.into(), key: key.into() };
+            let read = node.snapshot();
+            shard::catch(|| objects::upload_algorithm(&name, id, &read)).ok().flatten()
+        });
+        let wanted = Algorithm::ALL.into_iter().filter(|algorithm| {
+            let name = algorithm.name().to_ascii_lowercase();
+            Some(*algorithm) == of_upload || said.split([' ', ',', '-']).any(|word| word == name)
+        });
+        Digests::new(&wanted.collect::<Vec<_>>())
+    }
+
+    /// Carries it out.
+    pub(super) async fn store(
+        &self,
+        node: &Node,
+        parts: &Parts,
+        trailers: &[(String, String)],
+        body: Bytes,
+        staged: Option<Staged>,
+    ) -> Result<Response, ApiError> {
+        finish(node, parts, &self.target, &self.operation, trailers, body, staged).await
+    }
+}
+
+/// What S3 calls the refusal of a request that is not signed as it must be.
+pub(super) fn unsigned(parts: &Parts, error: &ApiError) -> ApiError {
+    let header = parts.headers.get(header::AUTHORIZATION);
+    let older = header.is_some_and(|header| header.as_bytes().starts_with(b"AWS "))
+        || parts.uri.query().is_some_and(|query| query.contains("AWSAccessKeyId="));
+    if older {
+        let message = "The authorization mechanism you have provided is not supported. Please use \
+                       AWS4-HMAC-SHA256.";
+        return ApiError::new("InvalidRequest", message);
+    }
+    match &*error.code {
+        "MissingAuthenticationTokenException" => ApiError::new("AccessDenied", "Access Denied"),
+        "IncompleteSignatureException" => {
+            let message = "Error parsing the X-Amz-Credential parameter, the authorization header, \
+                           or X-Amz-Expires: it must be of SigV4, and good for less than a week";
+            ApiError::new("AuthorizationQueryParametersError", message)
+        }
+        "UnrecognizedClientException" => {
+            let message = "The AWS Access Key Id you provided does not exist in our records.";
+            ApiError::new("InvalidAccessKeyId", message)
+        }
+        "ExpiredTokenException" => ApiError::new("ExpiredToken", "The provided token has expired."),
+        "InvalidSignatureException" if error.message.contains("expired") => {
+            let message = "The difference between the request time and the current time is too \
+                           large.";
+            ApiError::new("RequestTimeTooSkewed", message)
+        }
+        "InvalidSignatureException" => {
+            let message = "The request signature we calculated does not match the signature you \
+                           provided. Check your key and signing method.";
+            ApiError::new("SignatureDoesNotMatch", message)
+        }
+        _ => error.clone(),
     }
 }
 
@@ -161,10 +374,25 @@ impl Target {
     }
 
     /// The operation that method, place and query name; whatever else the query asks for is refused.
-    fn operation(&self, parts: &Parts) -> Result<&'static str, ApiError> {
-        const FLAGS: [&str; 5] = ["delete", "list-type", "location", "uploads", "x-id"];
+    fn operation(&self, parts: &Parts) -> Result<Cow<'static, str>, ApiError> {
+        const FLAGS: [&str; 10] = [
+            "delete",
+            "id",
+            "list-type",
+            "location",
+            "restore",
+            "select",
+            "select-type",
+            "uploads",
+            "versions",
+            "x-id",
+        ];
+        let documents = if self.key.is_some() { OBJECT_DOCUMENTS } else { BUCKET_DOCUMENTS };
         let unknown = self.query.iter().find(|(name, _)| {
-            !FLAGS.contains(&&**name) && !QUERY.iter().any(|(known, _)| known == name)
+            !FLAGS.contains(&&**name)
+                && !QUERY.iter().any(|(known, _)| known == name)
+                && !documents.iter().any(|(known, ..)| known == name)
+                && !name.to_ascii_lowercase().starts_with("x-amz-")
         });
         if let Some((name, _)) = unknown {
             return Err(not_implemented(&format!("?{name}")));
@@ -172,6 +400,15 @@ impl Target {
         let copies = parts.headers.contains_key("x-amz-copy-source");
         let (upload, uploads) = (self.asks("uploadId"), self.asks("uploads"));
         let method = &parts.method;
+        if let Some((_, name, _)) = self.document() {
+            let verb = match *method {
+                Method::GET => "Get",
+                Method::PUT => "Put",
+                Method::DELETE => "Delete",
+                _ => return Err(not_allowed()),
+            };
+            return Ok(format!("{verb}{name}").into());
+        }
         let operation = match (self.bucket.is_some(), self.key.is_some()) {
             (false, _) if method == Method::GET => "ListBuckets",
             (false, _) => "",
@@ -182,12 +419,13 @@ impl Target {
                 Method::POST if self.asks("delete") => "DeleteObjects",
                 Method::GET if self.asks("location") => "GetBucketLocation",
                 Method::GET if uploads => "ListMultipartUploads",
+                Method::GET if self.asks("versions") => "ListObjectVersions",
                 Method::GET if self.asks("list-type") => "ListObjectsV2",
                 Method::GET => "ListObjects",
                 _ => "",
             },
             (true, true) => match *method {
-                Method::PUT if upload && copies => return Err(not_implemented("UploadPartCopy")),
+                Method::PUT if upload && copies => "UploadPartCopy",
                 Method::PUT if upload => "UploadPart",
                 Method::PUT if copies => "CopyObject",
                 Method::PUT => "PutObject",
@@ -196,17 +434,30 @@ impl Target {
                 Method::HEAD => "HeadObject",
                 Method::DELETE if upload => "AbortMultipartUpload",
                 Method::DELETE => "DeleteObject",
+                Method::POST if self.asks("select") => "SelectObjectContent",
+                Method::POST if self.asks("restore") => "RestoreObject",
                 Method::POST if uploads => "CreateMultipartUpload",
                 Method::POST if upload => "CompleteMultipartUpload",
                 _ => "",
             },
         };
         if operation.is_empty() {
-            let message = "The specified method is not allowed against this resource.";
-            return Err(ApiError::new("MethodNotAllowed", message));
+            return Err(not_allowed());
         }
-        Ok(operation)
+        Ok(operation.into())
     }
+
+    /// The document that the query names.
+    fn document(&self) -> Option<&'static (&'static str, &'static str, &'static str)> {
+        let documents = if self.key.is_some() { OBJECT_DOCUMENTS } else { BUCKET_DOCUMENTS };
+        self.bucket.as_ref()?;
+        documents.iter().find(|(name, ..)| self.asks(name))
+    }
+}
+
+fn not_allowed() -> ApiError {
+    let message = "The specified method is not allowed against this resource.";
+    ApiError::new("MethodNotAllowed", message)
 }
 
 /// The bucket that a host name names: `bucket.s3.….amazonaws.com`, `bucket.localhost`,
@@ -236,7 +487,11 @@ fn members(
     members.extend(target.key.as_deref().map(|key| ("Key".into(), key.into())));
     for (name, value) in &target.query {
         if let Some((_, member)) = QUERY.iter().find(|(known, _)| known == name) {
-            let plain = matches!(*member, "MaxKeys" | "PartNumber");
+            let plain = matches!(*member, "MaxKeys" | "PartNumber" | "MaxBuckets");
+            if *member == "FetchOwner" {
+                members.insert("FetchOwner".into(), (value == "true").into());
+                continue;
+            }
             let number = Number::from_text(value).filter(|_| plain).map(Json::Number);
             members.insert((*member).into(), number.unwrap_or_else(|| value.as_str().into()));
         }
@@ -248,7 +503,10 @@ fn members(
         let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
         (name.as_str().to_owned(), text)
     });
-    for (name, value) in sent.chain(trailers.iter().cloned()) {
+    // Whoever signs a URL puts headers into the query.
+    let asked = target.query.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone()));
+    let asked = asked.filter(|(name, _)| name.starts_with("x-amz-") && !SIGNING.contains(&&**name));
+    for (name, value) in asked.chain(sent).chain(trailers.iter().cloned()) {
         let member = HEADERS.iter().find(|(known, _)| *known == name).map(|(_, member)| *member);
         match member {
             // Sent with every request, whether or not it means something.
@@ -294,21 +552,52 @@ fn members(
     if stores {
         members.insert("Metadata".into(), Json::Object(Arc::new(metadata)));
     }
-    if let Some((member, value)) = in_body(operation, body)? {
+    if let Some((member, value)) = in_body(operation, target, body)? {
+        if operation != "CompleteMultipartUpload" {
+            // There it is the checksum of the object.
+            is_as_announced(parts, body)?;
+        }
         members.insert(member.into(), value);
     }
     Ok(Json::Object(Arc::new(members)))
 }
 
+/// Refuses a document that is not what its checksums say.
+fn is_as_announced(parts: &Parts, body: &[u8]) -> Result<(), ApiError> {
+    let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    let md5 = header("content-md5").map(str::to_owned);
+    let found = Algorithm::ALL.into_iter().find_map(|algorithm| {
+        let header = header(&format!("x-amz-checksum-{}", algorithm.name().to_ascii_lowercase()))?;
+        Some((algorithm, header.to_owned()))
+    });
+    objects::is_as_announced(body, md5.as_deref(), found.as_ref().map(|(a, v)| (*a, v.as_str())))
+}
+
 /// The member that a body of XML is.
-fn in_body(operation: &str, body: &[u8]) -> Result<Option<(&'static str, Json)>, ApiError> {
-    if !matches!(operation, "DeleteObjects" | "CompleteMultipartUpload") {
+fn in_body(
+    operation: &str,
+    target: &Target,
+    body: &[u8],
+) -> Result<Option<(&'static str, Json)>, ApiError> {
+    let document = target.document().filter(|_| operation.starts_with("Put"));
+    match document {
+        Some((_, "BucketPolicy", member)) => {
+            let text = String::from_utf8_lossy(body).into_owned();
+            return Ok(Some((member, text.into())));
+        }
+        Some((_, "BucketAcl" | "ObjectAcl", _)) if body.is_empty() => return Ok(None),
+        _ => {}
+    }
+    if document.is_none() && !matches!(operation, "DeleteObjects" | "CompleteMultipartUpload") {
         return Ok(None);
     }
     let root = Element::parse(body).map_err(|why| {
         let message = format!("The XML you provided was not well-formed: {why}");
         ApiError::new("MalformedXML", message)
     })?;
+    if let Some((_, _, member)) = document {
+        return Ok(Some((member, s3_documents::read(&root))));
+    }
     let list = |name: &'static str| root.children.iter().filter(move |child| child.name == name);
     let text = |element: &Element, name: &'static str| {
         element.text_of(name).map(|text| (Arc::from(name), Json::from(text)))
@@ -353,7 +642,7 @@ fn object(node: &Node, get: &Get) -> Result<Response, ApiError> {
             slices.into_iter().map(move |slice| bytes_of(&slice, &read)),
         ))
     };
-    let partial = answer.member("ContentRange").is_some();
+    let partial = answer.member("ContentRange").or(answer.member("PartsCount")).is_some();
     let status = if partial { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
     Ok((status, in_headers(&answer, |_| true), body).into_response())
 }
@@ -384,6 +673,9 @@ fn in_headers(answer: &Json, wanted: impl Fn(&str) -> bool) -> HeaderMap {
         if let Some((name, _)) = header {
             match (&**member, value) {
                 ("LastModified", Json::String(text)) => add(name, &http_date(text)),
+                ("Expires", Json::String(text)) if text.ends_with('Z') => {
+                    add(name, &http_date(text));
+                }
                 (_, Json::String(text)) => add(name, text),
                 (_, other) => add(name, &other.to_text()),
             }
@@ -403,7 +695,10 @@ fn http_date(text: &str) -> String {
 }
 
 /// The answer of an operation that sends no object.
-fn success(operation: &str, answer: &Json) -> Response {
+fn success(operation: &str, target: &Target, answer: &Json) -> Response {
+    if let Some(document) = target.document() {
+        return shown_document(operation, document, answer);
+    }
     let root = match operation {
         "PutObject" | "UploadPart" | "HeadObject" | "HeadBucket" | "CreateBucket" => {
             let mut headers = in_headers(answer, |_| true);
@@ -413,8 +708,10 @@ fn success(operation: &str, answer: &Json) -> Response {
             return (headers, ()).into_response();
         }
         "DeleteObject" | "DeleteBucket" | "AbortMultipartUpload" => {
-            return StatusCode::NO_CONTENT.into_response();
+            return (StatusCode::NO_CONTENT, in_headers(answer, |_| true)).into_response();
         }
+        "ListObjectVersions" => "ListVersionsResult",
+        "UploadPartCopy" => "CopyPartResult",
         "ListBuckets" => "ListAllMyBucketsResult",
         "ListObjects" | "ListObjectsV2" => "ListBucketResult",
         "DeleteObjects" => "DeleteResult",
@@ -426,12 +723,16 @@ fn success(operation: &str, answer: &Json) -> Response {
         _ => "LocationConstraint",
     };
     let begins = operation == "CreateMultipartUpload";
-    let is_header =
-        |member: &str| member == "ServerSideEncryption" || begins && member.starts_with("Checksum");
+    let listed = operation.starts_with("List");
+    let is_header = |member: &str| {
+        let of_object = ["ServerSideEncryption", "VersionId", "CopySourceVersionId"];
+        !listed && of_object.contains(&member) || begins && member.starts_with("Checksum")
+    };
     let headers = in_headers(answer, is_header);
     let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     let shown = match operation {
         "CopyObject" => answer.member("CopyObjectResult").cloned().unwrap_or_default(),
+        "UploadPartCopy" => answer.member("CopyPartResult").cloned().unwrap_or_default(),
         "GetBucketLocation" => answer.member("LocationConstraint").cloned().unwrap_or_default(),
         _ => answer.clone(),
     };
@@ -443,6 +744,10 @@ fn success(operation: &str, answer: &Json) -> Response {
                     ("Buckets", _) => xml::write(member, value, Lists::Inside("Bucket"), &mut xml),
                     ("Parts", _) => xml::write("Part", value, Lists::Flat, &mut xml),
                     ("Uploads", _) => xml::write("Upload", value, Lists::Flat, &mut xml),
+                    ("Versions", _) => xml::write("Version", value, Lists::Flat, &mut xml),
+                    ("DeleteMarkers", _) => {
+                        xml::write("DeleteMarker", value, Lists::Flat, &mut xml);
+                    }
                     _ => xml::write(member, value, Lists::Flat, &mut xml),
                 }
             }
@@ -456,10 +761,52 @@ fn success(operation: &str, answer: &Json) -> Response {
     (headers, [(header::CONTENT_TYPE, "application/xml")], xml).into_response()
 }
 
+/// The answer of an operation on a document.
+fn shown_document(
+    operation: &str,
+    (_, name, root): &(&str, &str, &str),
+    answer: &Json,
+) -> Response {
+    let version = in_headers(answer, |member| member == "VersionId");
+    if !operation.starts_with("Get") {
+        let none = operation.starts_with("Delete") || operation == "PutBucketPolicy";
+        let status = if none { StatusCode::NO_CONTENT } else { StatusCode::OK };
+        return (status, version).into_response();
+    }
+    let shown = answer.member(root).unwrap_or(answer);
+    if *name == "BucketPolicy" {
+        let policy = shown.as_str().unwrap_or_default().to_owned();
+        return ([(header::CONTENT_TYPE, "application/json")], policy).into_response();
+    }
+    let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    if name.ends_with("Acl") {
+        xml.push_str(&s3_documents::acl(shown, NAMESPACE));
+    } else {
+        xml.extend(["<", root, " xmlns=\"", NAMESPACE, "\">"]);
+        for (member, value) in shown.as_object().into_iter().flatten() {
+            if **member != *"VersionId" {
+                s3_documents::write(member, value, &mut xml);
+            }
+        }
+        xml.extend(["</", root, ">"]);
+    }
+    (version, [(header::CONTENT_TYPE, "application/xml")], xml).into_response()
+}
+
 /// The names in a list as `EncodingType` asks for.
 fn encoded(answer: &Json) -> Json {
     let name = |member: &str| {
-        matches!(member, "Key" | "Prefix" | "Delimiter" | "StartAfter" | "Marker" | "NextMarker")
+        matches!(
+            member,
+            "Key"
+                | "Prefix"
+                | "Delimiter"
+                | "StartAfter"
+                | "Marker"
+                | "NextMarker"
+                | "KeyMarker"
+                | "NextKeyMarker"
+        )
     };
     match answer {
         Json::Object(members) => {
@@ -483,24 +830,31 @@ fn encoded(answer: &Json) -> Json {
 pub(super) fn refused(parts: &Parts, error: &ApiError) -> Response {
     let status = stepwire_aws::error::status("s3", &error.code);
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
-    if status == StatusCode::NOT_MODIFIED {
-        let etag = error.members.iter().find(|(name, _)| *name == "ETag");
-        let etag = etag.and_then(|(_, etag)| etag.as_str()).unwrap_or_default().to_owned();
-        return (status, [(header::ETAG, etag)]).into_response();
+    let id = request_id();
+    let named = Json::object(error.members.iter().map(|(name, value)| (*name, value.clone())));
+    let mut headers = in_headers(&named, |member| {
+        let always = ["DeleteMarker", "VersionId"].contains(&member);
+        always || status == StatusCode::NOT_MODIFIED && ["ETag", "LastModified"].contains(&member)
+    });
+    headers.extend(HeaderValue::try_from(&id).ok().map(|id| (REQUEST_ID, id)));
+    if parts.method == Method::HEAD || status == StatusCode::NOT_MODIFIED {
+        return (status, headers).into_response();
     }
-    if parts.method == Method::HEAD {
-        return status.into_response();
-    }
-    let members = error.members.iter().map(|(name, value)| (Arc::from(*name), value.clone()));
+    let members = error.members.iter().filter(|(name, _)| *name != "DeleteMarker");
+    let members = members.map(|(name, value)| (Arc::from(*name), value.clone()));
     let resource = ("Resource".into(), Json::from(parts.uri.path()));
     let shown = [
         ("Code".into(), Json::from(&*error.code)),
         ("Message".into(), error.message.as_str().into()),
     ];
-    let shown = Json::object::<Arc<str>>(shown.into_iter().chain(members).chain([resource]));
+    let host: Arc<str> = "stepwire".into();
+    let ids = [("RequestId".into(), Json::from(id)), ("HostId".into(), Json::String(host))];
+    let shown = shown.into_iter().chain(members).chain([resource]).chain(ids);
+    let shown = Json::object::<Arc<str>>(shown);
     let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     xml::write("Error", &shown, Lists::Flat, &mut xml);
-    (status, [(header::CONTENT_TYPE, "application/xml")], xml).into_response()
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    (status, headers, xml).into_response()
 }
 
 #[cfg(test)]

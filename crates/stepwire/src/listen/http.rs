@@ -137,6 +137,7 @@ async fn handle(
     }
     let id = HeaderValue::from_str(&request_id());
     if let Ok(id) = id {
+        let id = response.headers().get("x-amz-request-id").cloned().unwrap_or(id);
         response.headers_mut().insert("x-amz-request-id", id.clone());
         response.headers_mut().insert("x-amzn-requestid", id);
     }
@@ -215,13 +216,21 @@ async fn answer(connection: &Connection, parts: &Parts, body: Body) -> Response 
     if tests_rules && let Some(refused) = connection.on_loopback() {
         return refused;
     }
+    let keys = connection.port.options.keys.as_ref();
+    let body = match connection.caller(parts) {
+        Some(_) => body,
+        None => match api::answer_large(node, keys, parts, body).await {
+            Ok(response) => return response,
+            Err(body) => body,
+        },
+    };
     let body_max = api::body_max(parts.uri.path());
     let read = tokio::time::timeout(REQUEST_TIMEOUT, to_bytes(body, body_max)).await;
     match read {
         Ok(Ok(body)) if tests_rules => rule_tester::evaluate(node, &body).await,
         Ok(Ok(body)) => match connection.caller(parts) {
             Some(caller) => api::device::answer(node, warnings, caller, parts, &body).await,
-            None => api::answer(node, connection.port.options.keys.as_ref(), parts, body).await,
+            None => api::answer(node, keys, parts, body).await,
         },
         Ok(Err(error)) if is_too_long(&error) => {
             let message = format!("the body is longer than {body_max} bytes");

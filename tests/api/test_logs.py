@@ -1,0 +1,163 @@
+"""CloudWatch Logs as `aws logs tail`, `sam logs` and SDKs use it."""
+
+import json
+import time
+
+import pytest
+from support import ACCOUNT, REGION, refused
+
+NOW = int(time.time() * 1000)
+
+
+@pytest.fixture
+def logs(node):
+    return node.client("logs")
+
+
+@pytest.fixture
+def group(logs, name):
+    logs.create_log_group(logGroupName="/tests/" + name)
+    return "/tests/" + name
+
+
+def write(logs, group, stream, *messages, at=NOW, step=1):
+    try:
+        logs.create_log_stream(logGroupName=group, logStreamName=stream)
+    except logs.exceptions.ResourceAlreadyExistsException:
+        pass
+    events = [{"timestamp": at + n * step, "message": text} for n, text in enumerate(messages)]
+    logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
+
+
+def messages(answer):
+    return [event["message"] for event in answer["events"]]
+
+
+def test_events_of_all_streams_come_in_the_order_of_time(logs, group):
+    write(logs, group, "a", "1", "4", "7", step=3)
+    write(logs, group, "b", "2", "5", "8", at=NOW + 1, step=3)
+    write(logs, group, "c", "3", "6", "9", at=NOW + 2, step=3)
+    found = logs.filter_log_events(logGroupName=group)
+    assert messages(found) == list("123456789")
+    pages = logs.get_paginator("filter_log_events").paginate(
+        logGroupName=group, PaginationConfig={"PageSize": 2}
+    )
+    assert [messages(page) for page in pages] == [["1", "2"], ["3", "4"], ["5", "6"], ["7", "8"], ["9"]]
+    found = logs.filter_log_events(logGroupName=group, logStreamNames=["a", "c"])
+    assert messages(found) == ["1", "3", "4", "6", "7", "9"]
+    found = logs.filter_log_events(logGroupName=group, startTime=NOW + 3, endTime=NOW + 6)
+    assert messages(found) == ["4", "5", "6"]
+
+
+def test_events_of_one_moment_are_told_apart_between_pages(logs, group):
+    for stream in ["a", "b", "c"]:
+        write(logs, group, stream, *(f"{stream}{n}" for n in range(5)), step=0)
+    pages = logs.get_paginator("filter_log_events").paginate(
+        logGroupName=group, PaginationConfig={"PageSize": 4}
+    )
+    found = [message for page in pages for message in messages(page)]
+    assert sorted(found) == sorted(f"{s}{n}" for s in "abc" for n in range(5))
+
+
+@pytest.mark.parametrize(
+    "pattern, expected",
+    [
+        ("ERROR", [1, 3]),
+        ("?ERROR ?WARN", [1, 2, 3]),
+        ("ERROR -timeout", [1]),
+        ('"disk full"', [1]),
+        ("%ERR[A-Z]+.*time%", [3]),
+        ('{ $.level = "info" && $.ms > 10 }', [5]),
+        ("{ $.level = info || $.level = w* }", [4, 5, 6]),
+        ("{ $.user.id IS NULL }", [6]),
+        ("{ $.user NOT EXISTS }", [4, 5]),
+        ("{ $.tags[1] = b }", [5]),
+        ("[ip, user, request, status = 4*, bytes]", [7]),
+        ("[..., status != 404, bytes > 100]", [8]),
+    ],
+)
+def test_patterns_choose_what_is_found(logs, group, pattern, expected):
+    write(
+        logs,
+        group,
+        "s",
+        "nothing",
+        "ERROR disk full",
+        "WARN something",
+        "ERROR timeout",
+        json.dumps({"level": "info", "ms": 3}),
+        json.dumps({"level": "info", "ms": 30, "tags": ["a", "b"]}),
+        json.dumps({"level": "warn", "user": {"id": None}}),
+        '10.0.0.1 ann "GET /x y" 404 200',
+        '10.0.0.2 bob "GET /y" 200 300',
+    )
+    found = logs.filter_log_events(logGroupName=group, filterPattern=pattern)["events"]
+    assert [event["timestamp"] - NOW for event in found] == expected
+
+
+def test_what_is_no_pattern_is_refused(logs, group):
+    for pattern in ["{ $.x", "[a", '"x', "{ $.x > y }"]:
+        with refused("InvalidParameterException", 400, "Invalid filter pattern"):
+            logs.filter_log_events(logGroupName=group, filterPattern=pattern)
+
+
+def test_a_pattern_is_tested(logs):
+    found = logs.test_metric_filter(
+        filterPattern="{ $.ms > 10 }", logEventMessages=['{"ms": 5}', '{"ms": 50}', "no"]
+    )
+    assert found["matches"] == [
+        {"eventNumber": 2, "eventMessage": '{"ms": 50}', "extractedValues": {"$.ms": "50"}}
+    ]
+
+
+def test_a_stream_is_read_both_ways(logs, group):
+    write(logs, group, "s", *(str(n) for n in range(10)))
+    of = {"logGroupName": group, "logStreamName": "s"}
+    page = logs.get_log_events(startFromHead=True, limit=4, **of)
+    assert messages(page) == ["0", "1", "2", "3"]
+    page = logs.get_log_events(nextToken=page["nextForwardToken"], limit=4, **of)
+    assert messages(page) == ["4", "5", "6", "7"]
+    back = logs.get_log_events(nextToken=page["nextBackwardToken"], limit=3, **of)
+    assert messages(back) == ["1", "2", "3"]
+    end = logs.get_log_events(nextToken=page["nextForwardToken"], **of)
+    assert messages(end) == ["8", "9"]
+    last = logs.get_log_events(nextToken=end["nextForwardToken"], **of)
+    assert messages(last) == [] and last["nextForwardToken"] == end["nextForwardToken"]
+    write(logs, group, "s", "10", at=NOW + 10)
+    more = logs.get_log_events(nextToken=last["nextForwardToken"], **of)
+    assert messages(more) == ["10"]
+    assert messages(logs.get_log_events(limit=2, **of)) == ["9", "10"]
+
+
+def test_groups_and_streams_are_described_in_pages_and_order(logs, name):
+    for n in range(3):
+        logs.create_log_group(logGroupName=f"/{name}/{n}", tags={"n": str(n)})
+    pages = logs.get_paginator("describe_log_groups").paginate(
+        logGroupNamePrefix=f"/{name}/", PaginationConfig={"PageSize": 2}
+    )
+    names = [[one["logGroupName"] for one in page["logGroups"]] for page in pages]
+    assert names == [[f"/{name}/0", f"/{name}/1"], [f"/{name}/2"]]
+    logs.put_retention_policy(logGroupName=f"/{name}/0", retentionInDays=14)
+    shown = logs.describe_log_groups(logGroupNamePrefix=f"/{name}/0")["logGroups"][0]
+    assert shown["retentionInDays"] == 14
+    assert shown["arn"] == f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/{name}/0:*"
+    for n, stream in enumerate(["b", "a", "c"]):
+        write(logs, f"/{name}/0", stream, "x", at=NOW - n)
+    by_name = logs.describe_log_streams(logGroupName=f"/{name}/0")["logStreams"]
+    assert [one["logStreamName"] for one in by_name] == ["a", "b", "c"]
+    by_time = logs.describe_log_streams(
+        logGroupName=f"/{name}/0", orderBy="LastEventTime", descending=True
+    )["logStreams"]
+    assert [one["logStreamName"] for one in by_time] == ["b", "a", "c"]
+
+
+def test_the_command_line_tails_a_group(aws, logs, group):
+    write(logs, group, "s", "first", "second", at=int(time.time() * 1000) - 1_000)
+    status, told, errors = aws("logs", "tail", group, "--format", "short")
+    assert status == 0, errors
+    assert [line.split(" ", 1)[1] for line in told.splitlines()] == ["first", "second"]
+
+
+def test_what_is_not_here_is_refused_by_name(logs, group):
+    with refused("UnknownOperationException", 400, "StartQuery"):
+        logs.start_query(logGroupName=group, startTime=0, endTime=1, queryString="fields @message")
