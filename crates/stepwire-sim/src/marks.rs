@@ -238,6 +238,7 @@ fn kind(write: &Write) -> &'static str {
         Write::Logs(..) => "a log",
         Write::Metrics(..) => "a metric",
         Write::Alarms(..) => "an alarm",
+        Write::Stacks(..) => "a stack",
         Write::Shadow(..) => "a shadow",
         Write::Iam(..) | Write::Parameters(..) => "a setting",
         Write::Functions(write) => match write {

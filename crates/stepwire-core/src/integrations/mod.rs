@@ -236,6 +236,7 @@ impl Hosted {
             Service::DynamoDb
             | Service::Lambda
             | Service::CloudWatch
+            | Service::CloudFormation
             | Service::Iam
             | Service::Sts
             | Service::Ssm => {
@@ -277,6 +278,7 @@ impl Hosted {
             | Service::Sqs
             | Service::Sns
             | Service::Events
+            | Service::CloudFormation
             | Service::Iam
             | Service::Sts
             | Service::Ssm
@@ -304,6 +306,7 @@ impl Hosted {
             | Service::IotData
             | Service::DynamoDb
             | Service::Logs
+            | Service::CloudFormation
             | Service::Lambda => {
                 let general = ["ValidationException", "SerializationException", "InternalFailure"];
                 (!general.contains(&code)).then(|| code.to_owned())
