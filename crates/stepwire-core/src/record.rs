@@ -125,10 +125,18 @@ pub enum Space {
     QueueMessage = 0x69,
     /// How messages in queues stand: when they can be received, how often they were.
     QueueState = 0x6A,
+    /// What FIFO queues were sent not long ago.
+    QueueDeduplication = 0x6B,
+    /// Dead letters on their way back to their queues.
+    QueueMoveTask = 0x6C,
     /// SNS topics.
     Topic = 0x70,
     /// Subscriptions of topics, and the counter of what is published.
     Subscription = 0x71,
+    /// Documents of topics on their way to HTTP endpoints.
+    Notification = 0x72,
+    /// What FIFO topics took not long ago.
+    TopicDeduplication = 0x73,
     /// EventBridge buses, and the counter of events.
     EventBus = 0x78,
     /// Rules of event buses with their targets.

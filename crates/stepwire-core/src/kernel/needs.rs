@@ -33,6 +33,7 @@ impl Kernel {
             | Input::Tick
             | Input::Confirmed { .. }
             | Input::Delivered { .. }
+            | Input::Notified { .. }
             | Input::Gone(_)
             | Input::ItemsRead { .. }
             | Input::FunctionTold(_)
@@ -95,6 +96,7 @@ impl Kernel {
                 }
                 Follow::Sourced(..) => {}
                 Follow::Receive(queue) => self.queues.prefetch(*queue, reads),
+                Follow::MoveMessages(task) => self.queues.prefetch_move(*task, reads),
                 Follow::RedriveMapRun { execution, .. } => {
                     Executions::touch_map_runs_of(*execution, reads);
                 }
