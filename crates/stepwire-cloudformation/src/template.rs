@@ -218,12 +218,6 @@ impl Template {
         &self.root
     }
 
-    /// The same template with another content, such as one whose local paths name stored objects.
-    #[must_use]
-    pub fn with_root(&self, root: Value) -> Template {
-        Template { root, ..self.clone() }
-    }
-
     /// Files and folders it names where places in S3 belong, as `aws cloudformation package` finds them.
     pub fn artifacts(&self) -> Vec<Artifact> {
         let mut found = Vec::new();
@@ -248,9 +242,14 @@ impl Template {
             let kind = value.member("Type").and_then(Value::as_str).unwrap_or_default();
             let own = |property: &str| value.member("Properties")?.member(property);
             for property in artifact_properties(kind) {
-                let shared = shared
-                    .filter(|_| kind == "AWS::Serverless::Function" && own("InlineCode").is_none());
-                look(name, kind, own(property).or(shared), *property);
+                let is_function = kind == "AWS::Serverless::Function";
+                let shared = shared.filter(|_| is_function && own("InlineCode").is_none());
+                // `sam build` takes the folder of the template when none is named.
+                let here = Value::string(".").at(value.pointer());
+                let codes = ["InlineCode", "ImageUri", "PackageType"];
+                let needs_code = is_function && codes.iter().all(|code| own(code).is_none());
+                let here = needs_code.then_some(&here);
+                look(name, kind, own(property).or(shared).or(here), *property);
             }
         }
         found
@@ -274,6 +273,12 @@ impl Template {
         let resource = change(resource, "Properties", properties);
         let resources = change(resources, logical_id, resource);
         self.root = change(&self.root, "Resources", resources);
+    }
+
+    /// The same template with another content, such as one whose local paths name stored objects.
+    #[must_use]
+    pub fn with_root(&self, root: Value) -> Template {
+        Template { root, ..self.clone() }
     }
 
     /// Parameters filled in, conditions decided, mappings looked up, loops unrolled, Globals and the

@@ -12,6 +12,7 @@ use crate::functions::{Invoke, InvokedBy};
 use crate::input::ReplyId;
 use crate::message::Message;
 use crate::mqtt::{Packet, ReasonCode};
+use crate::rules::HttpDelivery;
 use crate::rules::destinations::Confirmation;
 use crate::rules::jobs::Delivery;
 use crate::stacks::StackKey;
@@ -110,6 +111,14 @@ pub enum Effect {
         job: u64,
         /// What is delivered.
         delivery: Box<Delivery>,
+    },
+    /// Bring a document of a topic to an HTTP endpoint;
+    /// [`Input::Notified`](crate::Input::Notified) answers.
+    Notify {
+        /// The notification that asks.
+        notification: u64,
+        /// What is sent.
+        delivery: Box<HttpDelivery>,
     },
 }
 

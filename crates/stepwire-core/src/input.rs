@@ -73,6 +73,14 @@ pub enum Input {
         /// What came of it.
         result: Result<(), NotDelivered>,
     },
+    /// An attempt to bring a topic's document to an HTTP endpoint has come to an end: what
+    /// [`Effect::Notify`](crate::Effect::Notify) asked for.
+    Notified {
+        /// The notification that asked.
+        notification: u64,
+        /// What came of it.
+        result: Result<(), NotDelivered>,
+    },
     /// A caller that waits for an answer has gone away.
     Gone(ReplyId),
     /// An answer reached nobody: its caller was gone when it came.
@@ -164,10 +172,14 @@ pub enum Follow {
     Watch(Timestamp, Vec<Arc<str>>),
     /// Data points that are no longer to be kept go.
     TidyMetrics(Timestamp),
+    /// Tables: a slice of what goes on behind requests.
+    TidyTables(Timestamp),
     /// Executions that have been kept long enough go.
     Sweep(Timestamp),
     /// Somebody waits for a message of the queue of this number, and there is one.
     Receive(u64),
+    /// Dead letters go back to their queues: the next slice of the task of this number.
+    MoveMessages(u64),
     /// An event source mapping asks its queue for messages.
     Poll(u64),
     /// A queue has answered the event source mapping of this number.

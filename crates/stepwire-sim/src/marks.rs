@@ -223,6 +223,9 @@ fn kind(write: &Write) -> &'static str {
         Write::Destinations(_) => "a destination of rules",
         Write::Tables(write) => match write {
             tables::Write::Item(..) => "an item",
+            tables::Write::Entry(..) => "an entry of an index",
+            tables::Write::Expiry(..) => "the expiry of an item",
+            tables::Write::Token(..) | tables::Write::Aged(..) => "a transaction",
             tables::Write::Table(..)
             | tables::Write::NoTable(..)
             | tables::Write::Counts(..)

@@ -203,7 +203,9 @@ fn operation_exists(hosted: Hosted, api: &str) -> bool {
         (Some(optimised), _) => optimised.contains(&api),
         (None, Service::Lambda) => lambda::exists(api),
         (None, service) => {
-            Request::parse(service, &pascal(api), &Json::Object(Arc::default())).is_some()
+            let parsed = Request::parse(service, &pascal(api), &Json::Object(Arc::default()));
+            let refused = |error: &ApiError| error.code == "UnknownOperationException";
+            parsed.is_some_and(|parsed| !parsed.as_ref().is_err_and(refused))
         }
     }
 }

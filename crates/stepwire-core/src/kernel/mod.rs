@@ -101,6 +101,8 @@ pub struct Kernel {
     postponed: VecDeque<Input>,
     /// Messages that rules have republished in this turn.
     pub(crate) republished: usize,
+    /// Executions and buses that events have set going in this turn.
+    pub(crate) set_going: usize,
     /// Messages seen by the rules since the start: makes their random values differ.
     salt: u64,
 }
@@ -148,6 +150,7 @@ impl Kernel {
             indexing: false,
             postponed: VecDeque::new(),
             republished: 0,
+            set_going: 0,
             salt: 0,
         }
     }
@@ -180,6 +183,9 @@ impl Kernel {
         step.effects.extend(confirmations.map(Effect::confirm));
         for number in kernel.jobs.interrupted() {
             kernel.begin_job(number, &mut step);
+        }
+        for number in kernel.topics.interrupted() {
+            kernel.begin_notification(number, &mut step);
         }
         kernel.poll_sources(now, &mut step);
         step.then.extend(kernel.executions.ready_map_runs().into_iter().map(Input::MapRun));
@@ -222,6 +228,7 @@ impl Kernel {
         }
         self.objects.resume_numbers(read)?;
         self.queues.resume();
+        self.tables.resume(read);
         self.executions.resume_numbers(read)
     }
 
@@ -276,11 +283,13 @@ impl Kernel {
         let groups = self.registry.groups.are_to_be_swept().then_some(Timestamp(0));
         let rules = [self.jobs.due(), self.destinations.due()];
         let retention_seconds = self.settings.quotas.metric_retention_seconds;
+        let messages = [self.topics.due(), self.queues.tidy_due(), self.events.due()];
         let monitoring = [self.metrics.due(retention_seconds), self.alarms.due()];
-        let (broker, stacks) = (self.broker.due(), self.stacks.due());
-        let all =
-            [broker, executions, answers, functions, queues, sweep, logs, trials, groups, stacks];
-        rules.into_iter().chain(monitoring).chain(all).flatten().min()
+        let (broker, stacks, tables) = (self.broker.due(), self.stacks.due(), self.tables.due());
+        let tidying = [sweep, logs, groups];
+        let all = [broker, tables, executions, answers, functions, queues, trials, stacks];
+        let all = all.into_iter().chain(tidying);
+        rules.into_iter().chain(messages).chain(monitoring).chain(all).flatten().min()
     }
 
     /// Steps `input` and everything that follows from it, over what `changes` and `base` hold.
@@ -304,7 +313,7 @@ impl Kernel {
         base: &dyn Read,
     ) -> Step {
         first.writes.iter().for_each(|write| changes.push(write.entry()));
-        self.republished = 0;
+        (self.republished, self.set_going) = (0, 0);
         let mut queue: VecDeque<Input> = first.then.drain(..).collect();
         let mut tasks = 0;
         while let Some(input) = queue.pop_front() {
@@ -365,6 +374,9 @@ impl Kernel {
                 self.confirmation_sent(now, &destination, challenge, result, &mut step);
             }
             Input::Delivered { job, result } => self.delivered(now, job, result, &mut step),
+            Input::Notified { notification, result } => {
+                self.notified(now, notification, result, &mut step);
+            }
             Input::Gone(reply) => self.executions.activities.forget(Asker::Caller(reply)),
             Input::Unheard(answer) => self.unheard(&answer, reads, &mut step),
             Input::MapRun(number) => self.go_on(now, number, reads, &mut step),
@@ -454,6 +466,7 @@ impl Kernel {
             Follow::Poll(source) => self.poll_queue(now, source, reads, step),
             Follow::Sourced(source, answer) => self.sourced(now, source, answer, reads, step),
             Follow::Receive(queue) => self.hand_out_messages(now, queue, reads, step),
+            Follow::MoveMessages(task) => self.move_messages(now, task, reads, step),
             Follow::RedriveMapRun { execution, started } => {
                 match self.executions.redrive_map_run(now, execution, started, reads) {
                     Ok(ran) => self.ask(now, execution, ran, step),
@@ -477,6 +490,11 @@ impl Kernel {
             Follow::Measure(points) => self.measure(points, reads, step),
             Follow::Watch(now, names) => self.watch(now, &names, reads, step),
             Follow::TidyMetrics(now) => self.tidy_metrics(now, reads, step),
+            Follow::TidyTables(now) => {
+                let mut writes = Vec::new();
+                self.tables.tidy(now, reads, &mut writes);
+                step.writes.extend(writes.into_iter().map(Write::Tables));
+            }
             Follow::Sweep(now) => {
                 let ran = self.executions.sweep(now, &self.settings, reads);
                 step.writes.extend(ran.writes.into_iter().map(Write::Executions));
@@ -645,6 +663,7 @@ impl Kernel {
         self.go_on_with_destinations(now, step);
         self.go_on_with_jobs(now, step);
         self.look_at_waiting(now, step);
+        self.go_on_with_messages(now, step);
         self.look_at_alarms(now, step);
         self.give_up_resources(now, step);
         for id in self.trials.overdue(now) {
@@ -671,6 +690,9 @@ impl Kernel {
         }
         if is_due(self.metrics.due(self.settings.quotas.metric_retention_seconds)) {
             step.then.push(Input::Follow(Follow::TidyMetrics(now)));
+        }
+        if is_due(self.tables.due()) {
+            step.then.push(Input::Follow(Follow::TidyTables(now)));
         }
     }
 

@@ -33,6 +33,7 @@ impl Kernel {
             | Input::Tick
             | Input::Confirmed { .. }
             | Input::Delivered { .. }
+            | Input::Notified { .. }
             | Input::Gone(_)
             | Input::ItemsRead { .. }
             | Input::FunctionTold(_)
@@ -84,6 +85,7 @@ impl Kernel {
                     let kept = self.settings.quotas.metric_retention_seconds;
                     self.metrics.prefetch_tidy(*now, kept, reads);
                 }
+                Follow::TidyTables(now) => self.tables.prefetch_tidy(*now, reads),
                 Follow::Sweep(now) => {
                     self.executions.prefetch_sweep(*now, &self.settings, reads);
                 }
@@ -94,6 +96,7 @@ impl Kernel {
                 }
                 Follow::Sourced(..) => {}
                 Follow::Receive(queue) => self.queues.prefetch(*queue, reads),
+                Follow::MoveMessages(task) => self.queues.prefetch_move(*task, reads),
                 Follow::RedriveMapRun { execution, .. } => {
                     Executions::touch_map_runs_of(*execution, reads);
                 }
@@ -129,6 +132,7 @@ impl Kernel {
             Request::Functions(request) => super::functions::prefetch(request, reads),
             Request::Shadows(request) => Kernel::touch_shadows(request, reads),
             Request::Parameters(request) => parameters::prefetch(request, reads),
+            Request::Functions(request) => super::functions::prefetch(request, reads),
             // What these change is in memory whole.
             Request::Registry(_)
             | Request::Rules(_)
