@@ -173,12 +173,6 @@ pub enum Space {
     Layer = 0x87,
     /// Event source mappings.
     EventSource = 0x88,
-    /// IAM roles, policies, instance profiles, and the counter of their identifiers.
-    Iam = 0x90,
-    /// SSM parameters.
-    Parameter = 0x91,
-    /// Versions of SSM parameters.
-    ParameterVersion = 0x92,
 }
 
 /// Builds a [`Key`].

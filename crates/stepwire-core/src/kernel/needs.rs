@@ -129,7 +129,6 @@ impl Kernel {
             }
             Request::Metrics(request) => Metrics::prefetch(request, reads),
             Request::Stacks(request) => self.stacks.prefetch(request, reads, &self.settings),
-            Request::Functions(request) => super::functions::prefetch(request, reads),
             Request::Shadows(request) => Kernel::touch_shadows(request, reads),
             Request::Parameters(request) => parameters::prefetch(request, reads),
             Request::Functions(request) => super::functions::prefetch(request, reads),
