@@ -187,9 +187,11 @@ impl Resource {
         if !is_empty {
             members.push(("Properties", self.properties.to_json()));
         }
-        if !self.depends_on.is_empty() {
-            let names = self.depends_on.iter().map(|name| Json::from(name.as_str()));
-            members.push(("DependsOn", Json::array(names)));
+        let referred = self.referred();
+        let beyond = self.depends_on.iter().filter(|name| !referred.contains(*name));
+        let beyond: Vec<Json> = beyond.map(|name| Json::from(name.as_str())).collect();
+        if !beyond.is_empty() {
+            members.push(("DependsOn", Json::array(beyond)));
         }
         for (name, policy) in [
             ("DeletionPolicy", self.deletion_policy),
@@ -213,7 +215,7 @@ impl Resource {
         let text = |name: &str| json.member(name).and_then(Json::as_str).unwrap_or_default();
         let names = json.member("DependsOn").and_then(Json::as_array).unwrap_or_default();
         let empty = || Value::map::<&str>([]);
-        Resource {
+        let mut resource = Resource {
             logical_id: logical_id.to_owned(),
             kind: text("Type").to_owned(),
             properties: json.member("Properties").map_or_else(empty, Value::from_json),
@@ -223,7 +225,17 @@ impl Resource {
             metadata: json.member("Metadata").map(Value::from_json),
             condition: json.member("Condition").and_then(Json::as_str).map(str::to_owned),
             place: Place::NOWHERE,
-        }
+        };
+        let mut needed = resource.referred();
+        needed.extend(std::mem::take(&mut resource.depends_on));
+        resource.depends_on = needed.into_iter().collect();
+        resource
+    }
+
+    /// The resources that its properties refer to.
+    fn referred(&self) -> BTreeSet<String> {
+        let references = order::references(&self.properties);
+        references.into_iter().map(|reference| reference.resource).collect()
     }
 }
 
@@ -700,12 +712,9 @@ fn resource(
             "Template format error: DependsOn must be a string or list of strings.",
         )),
     };
-    match value.member("DependsOn") {
-        Some(at) => match at.as_list() {
-            Some(items) => items.iter().for_each(|item| depend(item, evaluator)),
-            None => depend(at, evaluator),
-        },
-        None => {}
+    if let Some(at) = value.member("DependsOn") {
+        let one = std::slice::from_ref(at);
+        at.as_list().unwrap_or(one).iter().for_each(|item| depend(item, evaluator));
     }
     let ignored = value.member("IgnoreGlobals").cloned();
     if kind.starts_with("AWS::Serverless::") {

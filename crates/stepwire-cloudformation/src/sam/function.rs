@@ -134,7 +134,8 @@ pub(super) fn expand(sam: &mut Sam<'_>, origin: &Resource) {
         );
         return;
     }
-    let Some(code) = code(sam, origin) else { return };
+    // What else is wrong is told too.
+    let code = code(sam, origin).unwrap_or_else(|| Value::map::<&str>([]));
     let mut role = Role::default();
     let mut target = Target {
         logical_id: id.to_owned(),
@@ -219,13 +220,11 @@ pub(super) fn expand(sam: &mut Sam<'_>, origin: &Resource) {
             );
         }
     }
-    if let Some(propagate) = get("PropagateTags") {
-        if propagate.as_bool() == Some(true) {
-            sam.note(
-                propagate.pointer(),
-                format!("PropagateTags of {id} is without effect: the function and its role have the tags"),
-            );
-        }
+    if let Some(propagate) = get("PropagateTags")
+        && propagate.as_bool() == Some(true)
+    {
+        let told = "is without effect: the function and its role have the tags";
+        sam.note(propagate.pointer(), format!("PropagateTags of {id} {told}"));
     }
     let makes_role = get("Role").is_none();
     if !makes_role && let Some(policies) = get("Policies") {
@@ -315,7 +314,7 @@ fn code(sam: &mut Sam<'_>, origin: &Resource) -> Option<Value> {
             let key = uri.key;
             let place = uri.place;
             let code = sam.location(origin, "CodeUri", uri)?.for_lambda();
-            Value { key, place, ..code }
+            Value { place, key, ..code }
         }
         (None, None) if sam.given.artifacts == Artifacts::Local => {
             let here = Value::string(".").at(origin.place);
@@ -390,7 +389,7 @@ fn publish(
     let description = get("VersionDescription").cloned();
     let version =
         object([("FunctionName", Some(Value::reference(id))), ("Description", description)]);
-    let mut version = sam.beside(origin, &version_id, "AWS::Lambda::Version", version);
+    let mut version = super::beside(origin, &version_id, "AWS::Lambda::Version", version);
     let wish = get("VersionDeletionPolicy").and_then(Value::text);
     version.deletion_policy = match wish.as_deref().and_then(Policy::parse) {
         Some(policy) => policy,

@@ -177,7 +177,8 @@ pub(super) fn merge(expanded: &mut Expanded, globals: Option<(&Value, &Value)>) 
             ) {
                 let shared = shared.iter().filter(|(name, _)| applied.contains_key(*name));
                 let shared: Map = shared.map(|(n, v)| (n.clone(), v.clone())).collect();
-                let merged = members(&shared, own.as_map().unwrap_or(&Map::new()));
+                let empty = Map::new();
+                let merged = members(&shared, own.as_map().unwrap_or(&empty));
                 own.data = Data::Map(Arc::new(merged));
             }
             resource.properties =

@@ -173,25 +173,8 @@ impl Sam<'_> {
 
     /// Puts a resource that is made beside `origin`, with its condition and policies.
     fn put_beside(&mut self, origin: &Resource, logical_id: &str, kind: &str, properties: Value) {
-        let resource = self.beside(origin, logical_id, kind, properties);
+        let resource = beside(origin, logical_id, kind, properties);
         self.put(origin, resource);
-    }
-
-    fn beside(
-        &self,
-        origin: &Resource,
-        logical_id: &str,
-        kind: &str,
-        properties: Value,
-    ) -> Resource {
-        Resource {
-            logical_id: logical_id.to_owned(),
-            kind: kind.to_owned(),
-            properties,
-            depends_on: Vec::new(),
-            metadata: None,
-            ..origin.clone()
-        }
     }
 
     fn put(&mut self, origin: &Resource, resource: Resource) {
@@ -287,6 +270,18 @@ impl Sam<'_> {
             "`stepwire deploy`, `sam deploy` and `aws cloudformation package` upload local files",
         );
         None
+    }
+}
+
+/// A resource beside `origin`, with its condition and policies.
+fn beside(origin: &Resource, logical_id: &str, kind: &str, properties: Value) -> Resource {
+    Resource {
+        logical_id: logical_id.to_owned(),
+        kind: kind.to_owned(),
+        properties,
+        depends_on: Vec::new(),
+        metadata: None,
+        ..origin.clone()
     }
 }
 

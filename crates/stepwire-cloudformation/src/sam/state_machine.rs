@@ -155,7 +155,7 @@ fn publish(sam: &mut Sam<'_>, origin: &Resource) -> Option<String> {
         ("StateMachineRevisionId", Value::attribute(id, "StateMachineRevisionId")),
     ]);
     let mut version =
-        sam.beside(origin, &version_id, "AWS::StepFunctions::StateMachineVersion", properties);
+        super::beside(origin, &version_id, "AWS::StepFunctions::StateMachineVersion", properties);
     for policy in [&mut version.deletion_policy, &mut version.update_replace_policy] {
         if *policy == Policy::Delete {
             *policy = Policy::Retain;
