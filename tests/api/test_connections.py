@@ -314,11 +314,6 @@ def test_a_retained_message_expires(open_node, client, name):
 # ---- the rest ------------------------------------------------------------------------------------
 
 
-def test_shadows_are_refused_by_name(open_node):
-    with refused("UnknownOperationException", 400, "GetThingShadow"):
-        data(open_node).get_thing_shadow(thingName="x")
-
-
 def test_the_cli_speaks_the_same(node, name, aws, device):
     device(node, name).connect()
     status, out, err = aws("iot-data", "get-connection", "--client-id", name)

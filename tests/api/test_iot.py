@@ -325,8 +325,6 @@ def test_operations_that_come_later_are_refused_by_name(node):
     ):
         with refused("UnknownOperationException", 400, f"`{operation}` is not available"):
             getattr(node.iot(), call)(**arguments)
-    with refused("UnknownOperationException", 400, "`GetThingShadow` is not available"):
-        node.client("iot-data").get_thing_shadow(thingName="a")
 
 
 def test_unknown_paths_methods_and_parameters_are_refused(node, name):

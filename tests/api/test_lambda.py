@@ -107,8 +107,17 @@ def test_a_permission_is_kept_and_shown(node, name):
 def test_what_cannot_be_run_is_refused_by_name(node, name):
     for code, options, message in [
         ("InvalidParameterValueException", {"Runtime": "java21"}, "`java21` is not available"),
-        ("InvalidParameterValueException", {"Layers": ["arn:aws:lambda:x:1:layer:l:1"]}, "`Layers`"),
-        ("InvalidParameterValueException", {"Publish": True}, "`Publish`"),
+        ("InvalidParameterValueException", {"Runtime": "go1.x"}, "`provided.al2023`.*`bootstrap`"),
+        (
+            "InvalidParameterValueException",
+            {"Layers": ["arn:aws:lambda:x:1:layer:l:1"]},
+            "Layer version arn:aws:lambda:x:1:layer:l:1 does not exist",
+        ),
+        (
+            "InvalidParameterValueException",
+            {"FileSystemConfigs": [{"Arn": "arn:aws:elasticfilesystem:us-east-1:000000000000:access-point/fsap-0123456789abcdef0", "LocalMountPath": "/mnt/a"}]},
+            "`FileSystemConfigs`",
+        ),
         ("InvalidParameterValueException", {"Timeout": 901}, "less than or equal to 900"),
         (
             "InvalidParameterValueException",
@@ -128,8 +137,14 @@ def test_what_cannot_be_run_is_refused_by_name(node, name):
         )
     with refused("InvalidParameterValueException", 400, "leads out of its folder"):
         create(node, name, {"../app.py": IDENTITY})
-    with refused("UnknownOperationException", 400, "`PublishVersion` is not available"):
-        node.client("lambda").publish_version(FunctionName=name)
+    with refused("InvalidParameterValueException", 400, "no container image"):
+        node.client("lambda").create_function(
+            FunctionName=name,
+            Runtime="python3.12",
+            Handler="app.handler",
+            Role=ROLE,
+            Code={"ImageUri": "x"},
+        )
 
 
 def test_a_handler_gets_its_context_and_keeps_what_it_has_loaded(node, name):

@@ -67,6 +67,28 @@ def test_messages_have_clients_properties_and_any_bytes(node):
     assert "not JSON" in told["warnings"][0]
 
 
+def test_the_node_answers_what_a_statement_asks_of_it(node, name):
+    node.iot().create_thing(thingName=name, attributePayload={"attributes": {"owner": "ada"}})
+    shadow = json.dumps({"state": {"desired": {"on": True}}})
+    node.client("iot-data").update_thing_shadow(thingName=name, payload=shadow)
+    sql = (
+        f"SELECT get_registry_data('DescribeThing', topic(2), '{ROLE}').attributes.owner AS owner, "
+        f"get_thing_shadow(topic(2), '{ROLE}').state.desired AS desired FROM 'a/+'"
+    )
+    told = evaluate(node, sql=sql, message=message(f"a/{name}", {}))
+    assert told["select"]["result"]["json"] == {"owner": "ada", "desired": {"on": True}}
+    assert told["warnings"] == []
+    # an answer that is given comes first, and of another thing there is nothing to tell
+    told = evaluate(
+        node,
+        sql=sql,
+        message=message("a/nobody", {}),
+        answers={"get_registry_data": {"nobody": {"attributes": {"owner": "eve"}}}},
+    )
+    assert told["select"]["result"]["json"] == {"owner": "eve"}
+    assert "No shadow exists with name: 'nobody'" in told["warnings"][0]
+
+
 def test_a_statement_that_is_refused_is_refused_with_its_place(node):
     sql = "SELECT *\nFROM 'a' WERE b = 1"
     told = evaluate(node, 400, sql=sql, message=message("a", {}))

@@ -88,6 +88,13 @@ def test_rules_are_listed_in_pages_and_by_topic(own_node):
     assert listed(ruleDisabled=True) == ["r4"]
 
 
+def test_a_statement_calls_get_dynamodb_once(node, name):
+    item = f"get_dynamodb('t', 'k', a, '{ROLE}')"
+    twice = payload(f"SELECT {item} AS a, {item} AS b FROM 'a'") | {"awsIotSqlVersion": "2016-03-23"}
+    with refused("SqlParseException", 400, "^get_dynamodb can be called once in a statement\n"):
+        node.iot().create_topic_rule(ruleName=name, topicRulePayload=twice)
+
+
 @pytest.mark.parametrize(
     "sql, place",
     [
@@ -119,7 +126,7 @@ def test_a_bad_statement_is_refused_with_its_place(node, name, sql, place):
         ({"republish": {"topic": "${a", "roleArn": ROLE}}, "not closed"),
         ({"republish": {"topic": "a", "roleArn": ROLE, "qos": 2}}, "`qos`"),
         ({"republish": {"topic": "a", "roleArn": ROLE, "headers": {"messageExpiry": "a"}}}, "`a`"),
-        ({"republish": {"topic": "$$aws/things/a/shadow/update", "roleArn": ROLE}}, "reserved topic"),
+        ({"republish": {"topic": "$$aws/things/a/shadow/update/delta", "roleArn": ROLE}}, "reserved topic"),
         ({"stepFunctions": {"stateMachineName": "a", "roleArn": ROLE, "executionNamePrefix": "a/b"}},
          "`executionNamePrefix`"),
         ({}, "exactly one member"),

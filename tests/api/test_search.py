@@ -157,7 +157,7 @@ def test_a_query_that_cannot_be_understood_says_where_and_what_to_write(fleet):
         ("thingGroupName:a", "did you mean `thingGroupNames`"),
         ("(a", r"no closing `\)`, at character 1"),
         ("attributes.x:[1 2]", "`TO` is missing in a range, at character 17"),
-        ("shadow.reported.x:1", "shadows are not available in stepwire yet"),
+        ("shadow.reported.x:1", "indexed shadows are not available in stepwire yet"),
     ):
         with refused("InvalidQueryException", 400, what):
             iot.search_index(queryString=query)

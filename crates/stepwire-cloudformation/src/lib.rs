@@ -6,19 +6,25 @@
 //!
 //! Read in this order: [`Template`], [`Given`], [`Expanded`], [`resolve`], [`compare`].
 
+mod cidr;
 mod compare;
 mod diagnostic;
 mod expand;
+mod function;
+mod loops;
+mod order;
 mod parameter;
 mod resolve;
+mod sam;
 mod source;
+mod sub;
 mod template;
 mod value;
 
 pub use compare::{Action, Change, Evaluation, PropertyChange, compare};
 pub use diagnostic::Diagnostic;
-pub use expand::{Expanded, Given, Output, Policy, Resource};
+pub use expand::{Artifacts, Expanded, Given, Output, Policy, Resource};
 pub use parameter::{Parameter, ParameterType};
 pub use resolve::{Scope, Unresolved, resolve};
-pub use template::{Capability, Needed, Template};
+pub use template::{Artifact, Capability, Needed, Template};
 pub use value::{Data, Map, Place, Value};

@@ -85,7 +85,7 @@ pub enum Data {
     String(Arc<str>),
     /// A list.
     List(Arc<Vec<Value>>),
-    /// An object. A function is one with the single member `Ref`, `Condition` or `Fn::…`.
+    /// An object. A function is one with the single member `Ref` or `Fn::…`.
     Map(Arc<Map>),
 }
 
@@ -198,15 +198,54 @@ impl Value {
         }
     }
 
-    /// Whether this is a function: an object of one member named `Ref`, `Condition` or `Fn::…`.
+    /// Name and argument, when this is a function: an object of one member named `Ref` or `Fn::…`.
     pub fn as_function(&self) -> Option<(&str, &Value)> {
         let members = self.as_map()?;
         let (name, argument) = members.first()?;
-        let is = members.len() == 1
-            && (&**name == "Ref"
-                || name.starts_with("Fn::")
-                || (&**name == "Condition" && argument.as_str().is_some()));
+        let is = members.len() == 1 && (&**name == "Ref" || name.starts_with("Fn::"));
         is.then_some((&**name, argument))
+    }
+
+    /// The logical id, when this is a `Ref` of a resource or a parameter.
+    pub fn as_reference(&self) -> Option<&str> {
+        match self.as_function() {
+            Some(("Ref", name)) => name.as_str(),
+            _ => None,
+        }
+    }
+
+    /// Logical id and attribute, when this is an `Fn::GetAtt`.
+    pub fn as_attribute(&self) -> Option<(&str, &str)> {
+        let ("Fn::GetAtt", argument) = self.as_function()? else { return None };
+        match argument.as_list()? {
+            [resource, attribute] => Some((resource.as_str()?, attribute.as_str()?)),
+            _ => None,
+        }
+    }
+
+    /// Whether a function is in it, at any depth.
+    pub(crate) fn is_open(&self) -> bool {
+        match &self.data {
+            Data::List(items) => items.iter().any(Value::is_open),
+            Data::Map(members) => {
+                self.as_function().is_some() || members.values().any(Value::is_open)
+            }
+            Data::Null | Data::Bool(..) | Data::Number(_) | Data::String(_) => false,
+        }
+    }
+
+    /// Bytes of its texts, and some for each value.
+    pub(crate) fn size(&self) -> usize {
+        const EACH: usize = 16;
+        EACH + match &self.data {
+            Data::Null | Data::Bool(..) => 0,
+            Data::Number(number) => number.text_len(),
+            Data::String(text) => text.len(),
+            Data::List(items) => items.iter().map(Value::size).sum(),
+            Data::Map(members) => {
+                members.iter().map(|(name, value)| name.len() + value.size()).sum()
+            }
+        }
     }
 
     /// What it is called in a sentence.

@@ -24,6 +24,8 @@ pub(crate) enum Asker {
     Task(Call, Hosted),
     /// A rule, which looks at the answer at once or never.
     Rule,
+    /// The event source mapping of this number.
+    Source(u64),
 }
 
 /// Gives `asker` the answer.
@@ -41,6 +43,9 @@ pub(crate) fn reply_to(
             step.then.push(Input::TaskReturned { execution, scheduled, result });
         }
         Asker::Rule => {}
+        Asker::Source(number) => {
+            step.then.push(Input::Follow(Follow::Sourced(number, answer)));
+        }
     }
 }
 

@@ -188,6 +188,13 @@ pub enum Report {
         /// How it failed: JSON text, or our words.
         why: Arc<str>,
     },
+    /// A function failed with a batch of a queue's messages; they are received again.
+    BatchFailed {
+        /// The function.
+        function: Arc<str>,
+        /// Why.
+        why: Arc<str>,
+    },
     /// A stored execution cannot be read; it is left as it is.
     Unreadable {
         /// Which record, and what is wrong with it.

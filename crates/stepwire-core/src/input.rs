@@ -11,8 +11,9 @@ use crate::broker;
 use crate::error::ApiError;
 use crate::executions::map_runs::files::{self, Ask};
 use crate::executions::{ExecutionId, Parent, Status};
-use crate::functions::{Invoked, InvokedBy};
+use crate::functions::{Invoked, InvokedBy, Told};
 use crate::integrations::Hosted;
+use crate::message::Message;
 use crate::metrics::{Place, Point};
 use crate::request::Request;
 use crate::rules::jobs::{Evaluation, NotDelivered};
@@ -51,6 +52,8 @@ pub enum Input {
         /// What came of it; the error when nothing was run.
         result: Result<Invoked, ApiError>,
     },
+    /// What an invocation wrote and took.
+    FunctionTold(Box<Told>),
     /// A confirmation request has come to its end: what
     /// [`Effect::Confirm`](crate::Effect::Confirm) asked for.
     Confirmed {
@@ -140,6 +143,13 @@ pub enum Follow {
         /// Its `MapRunStarted` event.
         started: EventId,
     },
+    /// A message asks something of a device's shadow.
+    Shadow {
+        /// The message.
+        message: Arc<Message>,
+        /// How often rules have republished what led to it.
+        hops: u8,
+    },
     /// Nobody waits for this execution any more: it is stopped.
     Abandon(ExecutionId),
     /// Log events that are no longer to be kept go.
@@ -154,6 +164,10 @@ pub enum Follow {
     Sweep(Timestamp),
     /// Somebody waits for a message of the queue of this number, and there is one.
     Receive(u64),
+    /// An event source mapping asks its queue for messages.
+    Poll(u64),
+    /// A queue has answered the event source mapping of this number.
+    Sourced(u64, Result<Json, ApiError>),
     /// Who listens is told that an execution has begun or ended.
     Announce(ExecutionId, Status),
     /// After a restart: the tasks of this execution are asked for again.

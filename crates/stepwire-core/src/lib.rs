@@ -43,6 +43,7 @@ pub mod registry;
 pub mod request;
 pub mod rules;
 pub mod settings;
+pub mod shadows;
 mod shape;
 pub mod stacks;
 pub mod tables;

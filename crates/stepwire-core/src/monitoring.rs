@@ -9,7 +9,7 @@ use crate::alarms::{self, Turned};
 use crate::effect::{Effect, Report};
 use crate::error::ApiError;
 use crate::events::{DEFAULT, Entry};
-use crate::functions::{self, FunctionName};
+use crate::functions::FunctionName;
 use crate::input::{Follow, Input};
 use crate::kernel::{Kernel, Step};
 use crate::metrics::{self, Metrics, Place, Point};
@@ -137,11 +137,11 @@ impl Kernel {
         if arn.split(':').nth(2) == Some("lambda") {
             let function = FunctionName::parse(arn)?;
             let payload = alarms::function_event(turned, &self.settings).to_text().into();
-            let request = functions::Request::Enqueue { function, payload };
             let mut writes = Vec::new();
-            let queued = self.functions.call(now, &request, &self.settings, &mut writes);
+            let (functions, settings) = (&mut self.functions, &self.settings);
+            let queued = functions.enqueue(now, &function, payload, settings, &mut writes);
             step.writes.extend(writes.into_iter().map(Write::Functions));
-            return queued.map(drop);
+            return queued;
         }
         let (subject, message) = alarms::notification(turned, &self.settings);
         let publish = topics::Publish {

@@ -12,6 +12,7 @@ use crate::error::ApiError;
 use crate::message::{Message, Origin, Properties, QoS};
 use crate::params::Params;
 use crate::rules::Ingest;
+use crate::shadows::RequestTopic;
 
 const INVALID: &str = "InvalidRequestException";
 /// What a message expiry may be, in seconds; others are taken for the nearest of these, as on AWS.
@@ -70,7 +71,7 @@ impl Publish {
     }
 
     /// A message to `topic`: no wildcards, not empty, not reserved. Only one of Basic Ingest
-    /// ([`Ingest`]) may begin with `$`, which is not retained.
+    /// ([`Ingest`]) or one that asks for a shadow ([`RequestTopic`]) may begin with `$`; they are not retained.
     pub fn to(
         topic: &str,
         payload: Bytes,
@@ -82,12 +83,12 @@ impl Publish {
         if topic.is_empty() || topic.len() > 65_535 || topic.contains(['+', '#', '\0']) {
             return refuse("the topic must be 1 to 65535 bytes without `+`, `#` and NUL");
         }
-        let ingested = Ingest::of(topic).is_some();
+        let ingested = Ingest::of(topic).is_some() || RequestTopic::of(topic).is_some();
         if topic.starts_with('$') && !ingested {
             return refuse("topics that begin with `$` are reserved");
         }
         if ingested && retain {
-            return refuse("nothing is retained on topics of Basic Ingest");
+            return refuse("nothing is retained on topics of Basic Ingest and of shadows");
         }
         if qos == QoS::ExactlyOnce {
             return refuse("`qos` must be 0 or 1");

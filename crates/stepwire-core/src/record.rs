@@ -59,6 +59,8 @@ pub enum Space {
     RuleJob = 0x2A,
     /// Topic rule destinations.
     RuleDestination = 0x2B,
+    /// Device shadows.
+    Shadow = 0x2C,
     /// State machines.
     StateMachine = 0x30,
     /// Executions: one summary each.
@@ -137,6 +139,16 @@ pub enum Space {
     FunctionCode = 0x81,
     /// Invocations that nobody waits for.
     Invocation = 0x82,
+    /// What invocations by tasks came to.
+    InvocationOf = 0x83,
+    /// Published versions of functions.
+    FunctionVersion = 0x85,
+    /// Aliases of functions.
+    FunctionAlias = 0x86,
+    /// Versions of layers.
+    Layer = 0x87,
+    /// Event source mappings.
+    EventSource = 0x88,
     /// IAM roles, policies, instance profiles, and the counter of their identifiers.
     Iam = 0x90,
     /// SSM parameters.

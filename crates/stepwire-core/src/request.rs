@@ -11,7 +11,7 @@ use crate::read::Read;
 use crate::settings::Settings;
 use crate::{
     alarms, broker, events, executions, functions, iam, logs, metrics, objects, parameters, queues,
-    registry, rules, tables, topics,
+    registry, rules, shadows, tables, topics,
 };
 
 /// An AWS service we host.
@@ -66,6 +66,8 @@ pub enum Request {
     PublishBy(Arc<Caller>, Publish),
     /// The rest of `iot-data`: connections and retained messages.
     Broker(broker::Request),
+    /// Device shadows.
+    Shadows(shadows::Request),
     /// Lambda.
     Functions(functions::Request),
     /// S3.
@@ -109,7 +111,9 @@ impl Request {
             Service::IotData if operation == "Publish" => {
                 Some(Publish::parse(body).map(Request::Publish))
             }
-            Service::IotData => Some(broker::Request::parse(operation, body)?.map(Request::Broker)),
+            Service::IotData => shadows::Request::parse(operation, body)
+                .map(|parsed| parsed.map(Request::Shadows))
+                .or_else(|| Some(broker::Request::parse(operation, body)?.map(Request::Broker))),
             Service::Lambda => {
                 Some(functions::Request::parse(operation, body)?.map(Request::Functions))
             }
@@ -136,7 +140,10 @@ impl Request {
             Request::Rules(request) => request.is_read(),
             Request::Tables(request) => request.is_read(),
             Request::Logs(request) => request.is_read(),
-            Request::Publish(_) | Request::PublishBy(..) | Request::Broker(_) => false,
+            Request::Publish(_)
+            | Request::PublishBy(..)
+            | Request::Broker(_)
+            | Request::Shadows(_) => false,
             Request::Functions(request) => request.is_read(),
             Request::Objects(request) => request.is_read(),
             Request::Queues(request) => request.is_read(),
@@ -167,6 +174,7 @@ impl Request {
             | Request::Events(_)
             | Request::Metrics(_)
             | Request::Alarms(_)
+            | Request::Shadows(_)
             | Request::Iam(_)
             | Request::Sts(_)
             | Request::Parameters(_)
@@ -190,7 +198,11 @@ impl Request {
             Request::Alarms(request) => alarms::answer(request, read, settings),
             Request::Iam(request) => iam::answer(request, read, settings),
             Request::Parameters(request) => parameters::answer(request, read, settings),
-            Request::Publish(_) | Request::PublishBy(..) | Request::Broker(_) | Request::Sts(_) => {
+            Request::Publish(_)
+            | Request::PublishBy(..)
+            | Request::Broker(_)
+            | Request::Sts(_)
+            | Request::Shadows(_) => {
                 let why = "only the kernel answers this";
                 Err(ApiError::new("InvalidRequestException", why))
             }

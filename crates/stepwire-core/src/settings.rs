@@ -32,6 +32,8 @@ pub struct Settings {
     pub quotas: Quotas,
     /// Folders of the node that item readers read like buckets, by name.
     pub items_folders: BTreeSet<Arc<str>>,
+    /// Folders of the node that functions run where they are, by name.
+    pub code_folders: BTreeSet<Arc<str>>,
     /// Test cases that answer tasks in place of services.
     pub mocks: Arc<Mocks>,
     /// Whether every message that the rules see is shown, by [`Effect::Seen`](crate::Effect::Seen).
@@ -67,6 +69,7 @@ impl Default for Settings {
             outside: BTreeSet::new(),
             quotas: Quotas::default(),
             items_folders: BTreeSet::new(),
+            code_folders: BTreeSet::new(),
             mocks: Arc::default(),
             shows_messages: false,
         }

@@ -112,7 +112,13 @@ impl Plant {
     }
 
     fn answer(&mut self, caller: InvokedBy, payload: &str, failed: bool) {
-        let result = Ok(Invoked { status: 200, payload: payload.into(), failed, log: None });
+        let result = Ok(Invoked {
+            status: 200,
+            payload: payload.into(),
+            failed,
+            log: None,
+            version: "$LATEST".into(),
+        });
         self.0.input(Input::FunctionReturned { caller, request_id: "r".into(), result });
         self.0.check();
     }

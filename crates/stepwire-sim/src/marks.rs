@@ -235,10 +235,17 @@ fn kind(write: &Write) -> &'static str {
         Write::Logs(..) => "a log",
         Write::Metrics(..) => "a metric",
         Write::Alarms(..) => "an alarm",
+        Write::Shadow(..) => "a shadow",
         Write::Iam(..) | Write::Parameters(..) => "a setting",
         Write::Functions(write) => match write {
-            functions::Write::Function(..) | functions::Write::Code { .. } => "a function",
-            functions::Write::Invocation(..) => "an invocation",
+            functions::Write::Function(..)
+            | functions::Write::Code { .. }
+            | functions::Write::Version(..)
+            | functions::Write::Alias(..)
+            | functions::Write::Layer(..)
+            | functions::Write::LayerVersions(..)
+            | functions::Write::Source(..) => "a function",
+            functions::Write::Invocation(..) | functions::Write::Ran(..) => "an invocation",
         },
         Write::Executions(write) => match write {
             executions::Write::Machine(..) | executions::Write::Numbers(..) => "a state machine",

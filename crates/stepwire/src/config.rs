@@ -10,6 +10,7 @@ use stepwire_core::{Quota, Quotas};
 
 use crate::mqtt_limits::MqttLimits;
 use crate::recorded;
+use crate::runner::Confinement;
 
 /// Everything that can be configured about a node.
 #[derive(Debug, Clone)]
@@ -44,6 +45,13 @@ pub struct Config {
     /// Folders that item readers of distributed Maps read like buckets, by name, where there is no
     /// bucket of that name. Default: none.
     pub items_folders: BTreeMap<String, PathBuf>,
+    /// Folders that functions run where they are, by the name that `S3Bucket` gives, where there is no
+    /// bucket of that name. Default: none.
+    pub code_folders: BTreeMap<String, PathBuf>,
+    /// Most processes of one function. Default: four for each core, at least eight.
+    pub function_processes: Option<usize>,
+    /// What the processes of functions may not do. Default: they run as the node does.
+    pub confinement: Confinement,
     /// Hosts that HTTP tasks may reach although their address is not public, or in plain text.
     pub http_allow: Vec<HostPort>,
     /// The file with connections of HTTP tasks and AWS services outside: see [`crate::secrets`].
@@ -120,6 +128,9 @@ impl Default for Config {
             keep_alive_s_max: u16::MAX,
             mock_config: None,
             items_folders: BTreeMap::new(),
+            code_folders: BTreeMap::new(),
+            function_processes: None,
+            confinement: Confinement::default(),
             http_allow: Vec::new(),
             secrets: None,
             names: Vec::new(),

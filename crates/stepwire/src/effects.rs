@@ -225,12 +225,15 @@ impl Rim for World {
                 let turns = Arc::clone(&self.question_turns);
                 self.runtime.spawn(async move {
                     let (id, functions) = (request_id(), &workers.functions);
+                    let by = Some(caller);
                     let result = match caller {
-                        InvokedBy::Task { .. } => functions.invoke(&invoke, &id, &inputs).await,
-                        InvokedBy::Event(_) => functions.run(&invoke, &id).await,
+                        InvokedBy::Task { .. } => functions.invoke(by, &invoke, &id, &inputs).await,
+                        InvokedBy::Event(_) | InvokedBy::Source(_) => {
+                            functions.run(by, &invoke, &id, &inputs).await
+                        }
                         InvokedBy::Rule { .. } => {
                             let _turn = turns.acquire().await;
-                            functions.answer(&invoke, &id).await
+                            functions.run(by, &invoke, &id, &inputs).await
                         }
                     };
                     let request_id = id.into();
@@ -285,6 +288,8 @@ impl Rim for World {
 
     fn observe(&mut self, writes: &[Write]) {
         self.observers.writes(writes, self.clock.now());
+        let _inside = self.runtime.enter();
+        self.workers.functions.observe(writes);
     }
 
     fn failed(&mut self, error: stepwire_store::Error) {
@@ -323,6 +328,11 @@ fn log(report: &Report, warnings: &Warnings) {
         }
         Report::InvocationFailed { function, why } => {
             tracing::warn!("function `{function}` failed for the last time: {why}");
+        }
+        Report::BatchFailed { function, why } => {
+            let key = function.to_string();
+            let text = format_args!("function `{function}`: {why}");
+            warnings.warn("batch failed", &key, text);
         }
         Report::Unreadable { why } => tracing::error!("set aside, other work goes on: {why}"),
     }

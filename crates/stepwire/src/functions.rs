@@ -1,19 +1,27 @@
 //! From an invocation that somebody asks for to the function that runs.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use stepwire_asl::{Json, Timestamp};
 use stepwire_core::executions::uuid_text;
-use stepwire_core::functions::{self, FunctionRecord, InvocationType, Invoke, Invoked};
-use stepwire_core::{ApiError, Input, Request, Settings};
+use stepwire_core::functions::{
+    self, FunctionRecord, InvocationType, Invoke, Invoked, InvokedBy, RanRecord, Told,
+};
+use stepwire_core::{ApiError, Input, Request, Settings, Write};
 use stepwire_store::Store;
 
 use crate::driver::Inputs;
 use crate::effects::{Caller, Replies};
-use crate::runner::Runner;
+use crate::runner::{Ran, Run, Runner};
 use crate::shard::{self, Shard, ShardRead};
 
 /// Seconds that a function has to answer a statement (AWS IoT developer guide, `aws_lambda`).
 const ANSWER_S: u32 = 2;
+/// Bytes of a log that `LogType` `Tail` shows.
+const TAIL_BYTES: usize = 4_096;
 
 /// The functions of a node.
 pub(crate) struct Functions {
@@ -22,19 +30,21 @@ pub(crate) struct Functions {
     pub(crate) settings: Settings,
     pub(crate) replies: Arc<Replies>,
     pub(crate) runner: Runner,
+    /// Functions of which a process is to be ready.
+    pub(crate) cold: Mutex<BTreeSet<Arc<str>>>,
 }
 
 impl Functions {
     /// Does what the caller asks for: runs the function, records that it is to run, or neither.
     pub(crate) async fn invoke(
-        &self,
+        self: &Arc<Self>,
+        by: Option<InvokedBy>,
         invoke: &Invoke,
         request_id: &str,
         inputs: &Inputs,
     ) -> Result<Invoked, ApiError> {
-        let nothing = |status| Invoked { status, payload: "".into(), failed: false, log: None };
         match invoke.kind {
-            InvocationType::RequestResponse => self.run(invoke, request_id).await,
+            InvocationType::RequestResponse => self.run(by, invoke, request_id, inputs).await,
             InvocationType::DryRun => self.find(invoke).map(|_| nothing(204)),
             InvocationType::Event => {
                 let (function, payload) = (invoke.function.clone(), Arc::clone(&invoke.payload));
@@ -49,43 +59,184 @@ impl Functions {
         }
     }
 
-    /// Runs the function, whoever waits for it.
-    pub(crate) async fn run(&self, invoke: &Invoke, request_id: &str) -> Result<Invoked, ApiError> {
-        let record = self.find(invoke)?;
-        self.start(record, invoke, request_id).await
-    }
-
-    async fn start(
-        &self,
-        record: FunctionRecord,
+    /// Runs the function, whoever waits for it, and has kept what it writes. It runs to its end also
+    /// when the caller goes away.
+    pub(crate) async fn run(
+        self: &Arc<Self>,
+        by: Option<InvokedBy>,
         invoke: &Invoke,
         request_id: &str,
+        inputs: &Inputs,
     ) -> Result<Invoked, ApiError> {
-        let (store, shard, code) = (Arc::clone(&self.store), self.shard, record.code.clone());
-        let read = move || {
-            let read = ShardRead::new(store.as_ref(), shard);
-            shard::catch(|| functions::code(&code, &read)).ok().flatten()
+        let found = self.find(invoke)?;
+        let timeout_s = match by {
+            // A statement waits no longer.
+            Some(InvokedBy::Rule { .. }) => found.record.timeout_s.min(ANSWER_S),
+            _ => found.record.timeout_s,
         };
-        let arn = invoke.function.arn(&self.settings);
-        self.runner.invoke(&record, arn, invoke, request_id, read).await
+        let run = Run {
+            arn: invoke.function.arn(&self.settings),
+            request_id: request_id.into(),
+            payload: Arc::clone(&invoke.payload),
+            client_context: invoke.client_context.as_deref().and_then(decoded),
+            trace: trace(by, request_id, &self.settings),
+            timeout_s,
+            reserved: found.reserved,
+            record: Arc::new(found.record),
+        };
+        let (this, inputs, log_tail) = (Arc::clone(self), inputs.clone(), invoke.log_tail);
+        let running = tokio::spawn(async move {
+            let record = Arc::clone(&run.record);
+            let id = Arc::clone(&run.request_id);
+            let ran = this.runner.invoke(run).await?;
+            let invoked = Invoked {
+                status: 200,
+                payload: Arc::clone(&ran.payload),
+                failed: ran.failed,
+                log: log_tail.then(|| tail(&ran.log)),
+                version: record.version_text(),
+            };
+            Ok((invoked, told(by, &record, id, ran), inputs))
+        });
+        let stopped = |_| ApiError::new("ServiceException", "the function was stopped");
+        let (invoked, told, inputs) = running.await.map_err(stopped)??;
+        // On its way before the answer is; durable with it, or soon after.
+        inputs.send(Input::FunctionTold(Box::new(told))).await;
+        Ok(invoked)
     }
 
-    /// Runs the function for a statement of a rule, which waits no longer than [`ANSWER_S`].
-    pub(crate) async fn answer(
-        &self,
-        invoke: &Invoke,
-        request_id: &str,
-    ) -> Result<Invoked, ApiError> {
-        let record = self.find(invoke)?;
-        let timeout_s = record.timeout_s.min(ANSWER_S);
-        self.start(FunctionRecord { timeout_s, ..record }, invoke, request_id).await
-    }
-
-    fn find(&self, invoke: &Invoke) -> Result<FunctionRecord, ApiError> {
+    fn find(&self, invoke: &Invoke) -> Result<functions::Found, ApiError> {
         let read = ShardRead::new(self.store.as_ref(), self.shard);
-        shard::catch(|| functions::find(&invoke.function, &read, &self.settings))
+        let roll = (random() % 1_000_000) as u32;
+        shard::catch(|| functions::find(&invoke.function, roll, &read, &self.settings))
             .unwrap_or_else(|error| Err(ApiError::new("ServiceException", error.to_string())))
     }
+
+    /// Looks at what has become durable: functions that are gone are let go of, and those that are
+    /// new or changed are to be ready.
+    pub(crate) fn observe(self: &Arc<Self>, writes: &[Write]) {
+        let mut changed = Vec::new();
+        for write in writes {
+            let Write::Functions(functions::Write::Function(name, record)) = write else {
+                continue;
+            };
+            match record {
+                Some(_) => changed.push(Arc::clone(name)),
+                None => self.runner.forget(name),
+            }
+        }
+        self.prewarm(changed);
+    }
+
+    /// Has every function be ready, one after the other.
+    pub(crate) fn prewarm_all(self: &Arc<Self>) {
+        let read = ShardRead::new(self.store.as_ref(), self.shard);
+        let all = shard::catch(|| functions::all(&read));
+        let all = all.map(Result::unwrap_or_default).unwrap_or_default();
+        self.prewarm(all.into_iter().map(|record| record.name).collect());
+    }
+
+    fn prewarm(self: &Arc<Self>, names: Vec<Arc<str>>) {
+        if names.is_empty() {
+            return;
+        }
+        {
+            let mut cold = self.cold.lock().unwrap_or_else(PoisonError::into_inner);
+            let others = !cold.is_empty();
+            cold.extend(names);
+            if others {
+                // Somebody is at it.
+                return;
+            }
+        }
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let this = Arc::clone(self);
+        runtime.spawn(async move {
+            // What changes once is often changed again at once.
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            loop {
+                let name = {
+                    let cold = this.cold.lock().unwrap_or_else(PoisonError::into_inner);
+                    cold.first().map(Arc::clone)
+                };
+                let Some(name) = name else { return };
+                let read = ShardRead::new(this.store.as_ref(), this.shard);
+                let found = shard::catch(|| functions::named(&name, &read));
+                drop(read);
+                if let Ok(Ok(Some(record))) = found
+                    && let Err(why) = this.runner.prewarm(Arc::new(record)).await
+                {
+                    tracing::warn!("function `{name}` is not ready beforehand: {why}");
+                }
+                this.cold.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
+            }
+        });
+    }
+}
+
+fn nothing(status: u16) -> Invoked {
+    Invoked { status, payload: "".into(), failed: false, log: None, version: "".into() }
+}
+
+/// The end of a log, in base64.
+fn tail(log: &str) -> Arc<str> {
+    STANDARD.encode(&log.as_bytes()[log.len().saturating_sub(TAIL_BYTES)..]).into()
+}
+
+/// What is kept of an invocation.
+fn told(by: Option<InvokedBy>, record: &FunctionRecord, request_id: Arc<str>, ran: Ran) -> Told {
+    let task = match by {
+        Some(InvokedBy::Task { execution, scheduled, .. }) => Some((execution, scheduled)),
+        _ => None,
+    };
+    let stream = if ran.stream.is_empty() {
+        let at = Timestamp(ran.began_ms).rfc3339();
+        let day = at.get(..10).unwrap_or_default().replace('-', "/");
+        format!("{day}/[{}]not-started", record.version_text()).into()
+    } else {
+        ran.stream
+    };
+    let ran = RanRecord {
+        request_id,
+        function: Arc::clone(&record.name),
+        version: record.version_text(),
+        began: Timestamp(ran.began_ms),
+        took_us: u64::try_from(ran.took.as_micros()).unwrap_or(u64::MAX),
+        failed: ran.failed,
+        group: record.log_group(),
+        stream,
+        log: ran.log,
+    };
+    Told { task, ran }
+}
+
+/// The trace header of an invocation: all invocations of an execution have the same root.
+fn trace(by: Option<InvokedBy>, request_id: &str, settings: &Settings) -> String {
+    let parent = random();
+    let root = match by {
+        Some(InvokedBy::Task { execution, .. }) => {
+            let parts = [execution.machine, execution.number];
+            stepwire_core::executions::derived_uuid(&settings.secret, "trace", &parts)
+        }
+        _ => request_id.to_owned(),
+    };
+    let digits = root.replace('-', "");
+    let (time, rest) = digits.split_at_checked(8).unwrap_or((&digits, ""));
+    let rest = rest.get(..24).unwrap_or(rest);
+    format!("Root=1-{time}-{rest};Parent={parent:016x};Sampled=0")
+}
+
+/// The client context in base64, if it is JSON.
+fn decoded(base64: &str) -> Option<String> {
+    let text = String::from_utf8(STANDARD.decode(base64).ok()?).ok()?;
+    Json::parse(&text).ok()?;
+    // A header has one line.
+    Some(text.replace(['\r', '\n'], " "))
+}
+
+fn random() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(1)
 }
 
 /// Random, in the form of a UUID.

@@ -8,6 +8,7 @@
 pub mod access_key;
 mod api;
 mod aws_task;
+pub mod build;
 pub mod ca;
 pub mod capture;
 pub mod cli;
@@ -21,8 +22,10 @@ pub mod driver;
 mod effects;
 mod events;
 pub mod files;
+mod function_key;
 mod functions;
 pub mod http_task;
+mod invocations_page;
 mod items_folders;
 pub mod listen;
 mod metrics_page;

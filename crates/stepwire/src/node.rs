@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use crate::access_key::AccessKey;
 use crate::aws_task::AwsTasks;
 use crate::ca::Authority;
+use crate::capture;
 use crate::clock::Clock;
 use crate::config::{Config, Listener, Storage};
 use crate::counters::Counters;
@@ -25,6 +26,7 @@ use crate::deliver::Deliveries;
 use crate::driver::{self, Driver, Inputs};
 use crate::effects::{Caller, Replies, Workers, World};
 use crate::files;
+use crate::function_key;
 use crate::functions::{self, Functions};
 use crate::http_task::HttpTasks;
 use crate::items_folders::ItemsFolders;
@@ -87,6 +89,27 @@ pub struct Addresses {
     pub mqtt: Option<SocketAddr>,
 }
 
+/// How functions reach the node, with a key that each replaces by its own.
+fn reach(
+    config: &Config,
+    authority: &Authority,
+    addresses: Addresses,
+) -> std::io::Result<capture::Reach> {
+    let here = |address: SocketAddr| match address.ip().is_unspecified() {
+        true => SocketAddr::new(std::net::Ipv4Addr::LOCALHOST.into(), address.port()),
+        false => address,
+    };
+    let folder = config.storage.folder().join("functions-env");
+    Ok(capture::Reach {
+        endpoint: format!("http://{}", here(addresses.http)),
+        https: addresses.https.map(here),
+        mqtts: here(addresses.mqtts),
+        region: config.region.clone(),
+        key: AccessKey { id: "function".to_owned(), secret: "function".to_owned() },
+        installed: capture::install(&folder, authority.certificate_pem(), &|_| None)?,
+    })
+}
+
 /// The sockets of a node that is about to start.
 struct Sockets {
     http: TcpListener,
@@ -146,16 +169,31 @@ impl Node {
         };
         let about = runner::About {
             region: config.region.clone(),
-            endpoint: (!config.keys_required()).then(|| format!("http://{}", addresses.http)),
+            reach: Some(reach(&config, &authority, addresses).map_err(NodeError::Functions)?),
             program: std::env::current_exe().map_err(NodeError::Functions)?,
+            processes_max: config.function_processes.unwrap_or_else(runner::processes_max),
+            confinement: config.confinement.clone(),
+            code_folders: config.code_folders.clone(),
         };
-        let runner = Runner::start(folder.join("functions"), about);
+        let source: runner::Source = {
+            let store = Arc::clone(&store);
+            Arc::new(move |code| {
+                let read = ShardRead::new(store.as_ref(), shard);
+                shard::catch(|| stepwire_core::functions::code(code, &read)).ok().flatten()
+            })
+        };
+        let credentials: runner::Credentials = {
+            let secret = settings.secret;
+            Arc::new(move |record| function_key::of(record, &secret).variables())
+        };
+        let runner = Runner::start(folder.join("functions"), about, source, credentials);
         let functions = Arc::new(Functions {
             store: Arc::clone(&store),
             shard,
             settings: settings.clone(),
             replies: Arc::clone(&replies),
             runner: runner.await.map_err(NodeError::Functions)?,
+            cold: std::sync::Mutex::default(),
         });
         let world = World::new(
             Arc::clone(&connections),
@@ -196,6 +234,7 @@ impl Node {
         node.write_file(&config)?;
         let mut listeners = node.listen(sockets, configs, &config, &keys);
         listeners.spawn(node.clone().renew(shown, names));
+        node.0.functions.prewarm_all();
         *node.0.running.lock().await = Some(Running { driver, listeners });
         Ok(node)
     }
@@ -349,12 +388,7 @@ impl Node {
     /// Runs a function, or has it run later.
     pub async fn invoke(&self, invoke: &Invoke) -> Result<Invoked, ApiError> {
         let id = functions::request_id();
-        self.0.functions.invoke(invoke, &id, &self.0.inputs).await
-    }
-
-    /// Ends what is kept for functions that are gone.
-    pub(crate) fn forget_function(&self, function: &str) {
-        self.0.functions.runner.forget(function);
+        self.0.functions.invoke(None, invoke, &id, &self.0.inputs).await
     }
 
     /// Everything that becomes durable from now on, as it does.
@@ -481,6 +515,7 @@ fn settings(config: &Config) -> Result<Settings, NodeError> {
         secret: secret(config.storage.folder())?,
         quotas: config.quotas.clone(),
         items_folders: config.items_folders.keys().map(|name| name.as_str().into()).collect(),
+        code_folders: config.code_folders.keys().map(|name| name.as_str().into()).collect(),
         mqtt: broker::Limits {
             keep_alive_s_max: config.keep_alive_s_max,
             ..config.mqtt_limits.client.clone()

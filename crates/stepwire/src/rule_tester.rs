@@ -15,6 +15,7 @@ use stepwire_core::{ApiError, Message, Request, Service};
 
 use crate::node::Node;
 use crate::recorded::Recording;
+use crate::shard;
 
 /// Bytes of a payload that a list shows.
 const SHOWN_MAX: usize = 4_096;
@@ -50,8 +51,13 @@ async fn explained(node: &Node, body: &[u8]) -> Result<Json, Refused> {
     }
     let tested = tested(node, &body).await?;
     let message = message(node, &body)?;
-    let sources = Sources { answers: body.member("answers").cloned().unwrap_or_default() };
-    Ok(tested.explain(&message, node.settings(), &sources).to_json())
+    let answers = body.member("answers").cloned().unwrap_or_default();
+    let stored = node.snapshot();
+    let explained = shard::catch(|| {
+        let sources = Sources { answers, node: Some(&stored) };
+        tested.explain(&message, node.settings(), &sources).to_json()
+    });
+    explained.map_err(|error| ApiError::new("InternalFailure", error.to_string()).into())
 }
 
 /// The rule that a request names or writes.

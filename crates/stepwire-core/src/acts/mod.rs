@@ -18,7 +18,7 @@ use crate::effect::{Effect, Report};
 use crate::error::ApiError;
 use crate::executions::Begin;
 use crate::executions::machines::MachineArn;
-use crate::functions::{self, FunctionName};
+use crate::functions::FunctionName;
 use crate::input::{Follow, HOPS_MAX, Input};
 use crate::kernel::{Kernel, Step};
 use crate::message::{Message, Properties, QoS};
@@ -239,12 +239,11 @@ impl Kernel {
             }
             Resolved::Lambda { function_arn, payload } => {
                 let function = FunctionName::parse(&function_arn).map_err(|error| error.message)?;
-                let request = functions::Request::Enqueue { function, payload };
                 let mut writes = Vec::new();
                 let (functions, settings) = (&mut self.functions, &self.settings);
-                let queued = functions.call(now, &request, settings, &mut writes);
+                let queued = functions.enqueue(now, &function, payload, settings, &mut writes);
                 step.writes.extend(writes.into_iter().map(Write::Functions));
-                queued.map(drop).map_err(|error| error.to_string())
+                queued.map_err(|error| error.to_string())
             }
             Resolved::Deliver(delivery) => {
                 self.owe(Job::delivering(run.clone(), place, delivery), step)

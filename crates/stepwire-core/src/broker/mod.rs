@@ -63,6 +63,7 @@ use crate::rate::Bucket;
 use crate::record::Space;
 use crate::rules::Ingest;
 use crate::settings::Settings;
+use crate::shadows::RequestTopic;
 use api::{Awaited, Confirmation};
 use ending::Ending;
 use held::HeldMessages;
@@ -272,10 +273,24 @@ impl Broker {
     ) {
         let turn = &mut Turn { now: message.at, authorize, settings, out };
         let reached = self.accept(&message, None, turn);
-        if !reached && matches!(message.origin, Origin::Service) {
+        // what asks for a shadow has been heard by the service itself
+        let heard = reached || RequestTopic::of(&message.topic).is_some();
+        if !heard && matches!(message.origin, Origin::Service) {
             self.hold(&message, turn);
         }
         turn.out.messages.push(message);
+    }
+
+    /// Publishes a message of the service that is only for those who subscribe to it now.
+    pub fn publish_now(
+        &mut self,
+        message: Message,
+        authorize: &dyn Authorize,
+        settings: &Settings,
+        out: &mut Out,
+    ) {
+        let turn = &mut Turn { now: message.at, authorize, settings, out };
+        self.announce(Some(message), turn);
     }
 
     /// Does what is due: keep-alive, session expiry, will delay, end of the subscribe grace.

@@ -11,6 +11,7 @@ use super::{Action, Broker, Cause, Limits, Overrun, Turn};
 use crate::message::{Client, Message, Origin, QoS};
 use crate::mqtt::{Ack, Packet, PacketId, Publish, ReasonCode, Version};
 use crate::rules::Ingest;
+use crate::shadows::RequestTopic;
 
 impl Broker {
     pub(super) fn client_publish(
@@ -214,6 +215,9 @@ fn permit(
     }
     if publish.retain && Ingest::of(&publish.topic).is_some() {
         return Err((Action::RetainPublish, "nothing is retained on topics of Basic Ingest"));
+    }
+    if publish.retain && RequestTopic::of(&publish.topic).is_some() {
+        return Err((Action::RetainPublish, "nothing is retained on topics of shadows"));
     }
     if publish.retain && !allows(Action::RetainPublish) {
         return Err((Action::RetainPublish, "not authorized"));

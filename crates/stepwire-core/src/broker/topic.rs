@@ -2,6 +2,7 @@
 
 use super::limits::Limits;
 use crate::rules::Ingest;
+use crate::shadows::RequestTopic;
 
 /// A topic filter taken apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,11 +111,14 @@ fn without_rule(topic: &str) -> &str {
     Ingest::of(topic).map_or(topic, |ingest| ingest.topic)
 }
 
-/// Whether only the service may publish to `topic`. To those of Basic Ingest anybody may.
+/// Whether only the service may publish to `topic`. To those of Basic Ingest, and those that ask for
+/// shadows, others may.
 pub(super) fn is_reserved(topic: &str) -> bool {
     let Some(rest) = topic.strip_prefix('$') else { return false };
     let first = rest.split('/').next().unwrap_or(rest);
-    matches!(first, "aws" | "SYS" | "share") && Ingest::of(topic).is_none()
+    matches!(first, "aws" | "SYS" | "share")
+        && Ingest::of(topic).is_none()
+        && RequestTopic::of(topic).is_none()
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ pub use request::{ExecutionName, Page, Report, Request, StartExecution};
 pub use run::arn_of;
 pub(crate) use run::{Begin, Ran};
 pub use token::{TaskToken, derived_uuid, uuid_text};
-pub use view::answer;
+pub use view::{answer, id_of};
 
 use machines::Machines;
 use record::Numbers;

@@ -70,6 +70,18 @@ pub(super) fn invalid_token() -> ApiError {
     ApiError::new("InvalidToken", "Invalid Token: 'Invalid token'")
 }
 
+/// The execution that an ARN names; AWS's error when there is none.
+pub fn id_of(arn: &str, read: &dyn Read, settings: &Settings) -> Result<ExecutionId, ApiError> {
+    let body = Json::object([("executionArn", Json::from(arn))]);
+    let request = Request::parse("DescribeExecution", &body);
+    let Some(Ok(Request::DescribeExecution { execution: name, .. })) = request else {
+        let message = format!("Invalid Arn: '{arn}'");
+        return Err(ApiError::new("InvalidArn", message));
+    };
+    let found = stored(&name, read).map_err(internal)?;
+    found.map(|(id, _)| id).ok_or_else(|| no_execution(settings, &name))
+}
+
 pub(super) fn describe_execution(
     name: &ExecutionName,
     with_data: bool,

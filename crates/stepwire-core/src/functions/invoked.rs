@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use stepwire_asl::EventId;
 
+use super::RanRecord;
 use crate::executions::ExecutionId;
 use crate::integrations::Form;
 
@@ -21,6 +22,8 @@ pub enum InvokedBy {
     },
     /// Nobody any more: a pending invocation of this number.
     Event(u64),
+    /// An event source mapping: a batch of this number.
+    Source(u64),
     /// A statement that asks a function.
     Rule {
         /// The job that evaluates it.
@@ -41,4 +44,15 @@ pub struct Invoked {
     pub failed: bool,
     /// The end of its log, in base64, if that was wanted.
     pub log: Option<Arc<str>>,
+    /// The version that ran; empty when none did.
+    pub version: Arc<str>,
+}
+
+/// What an invocation wrote and took, for logs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// The task that asked for it, if one did.
+    pub task: Option<(ExecutionId, EventId)>,
+    /// What is kept of it.
+    pub ran: RanRecord,
 }

@@ -6,7 +6,7 @@ use crate::error::ApiError;
 use crate::params::broken;
 use crate::settings::Settings;
 
-/// The qualifier of a function's only version here.
+/// The qualifier of a function as it is now.
 pub(super) const LATEST: &str = "$LATEST";
 
 /// A function as a caller names it.
@@ -76,11 +76,21 @@ impl FunctionName {
         FunctionName { qualifier, ..self }
     }
 
-    /// Whether it can be a function of this node, and only as it is now: versions there are none.
+    /// Whether it can be a function of this node.
     pub(super) fn is_here(&self, settings: &Settings) -> bool {
         self.account.as_ref().is_none_or(|account| *account == settings.account)
             && self.region.as_ref().is_none_or(|region| *region == settings.region)
-            && self.qualifier.as_deref().is_none_or(|q| q == LATEST)
+    }
+
+    /// Whether it is the function as it is now.
+    pub(super) fn is_latest(&self) -> bool {
+        self.qualifier.as_deref().is_none_or(|qualifier| qualifier == LATEST)
+    }
+
+    /// The same function without a qualifier.
+    #[must_use]
+    pub fn unqualified(&self) -> FunctionName {
+        FunctionName { qualifier: None, ..self.clone() }
     }
 
     /// The whole ARN.
@@ -122,7 +132,8 @@ mod tests {
         ] {
             let named = FunctionName::read(text).expect(text);
             assert_eq!((&*named.name, named.arn(&settings)), ("f", whole), "{text}");
-            assert_eq!(named.is_here(&settings), !text.ends_with('7'), "{text}");
+            assert!(named.is_here(&settings), "{text}");
+            assert_eq!(named.is_latest(), !text.ends_with('7'), "{text}");
         }
         for text in ["", "a b", "f:", "a:b:c", "arn:aws:s3:::b", &"x".repeat(65)] {
             assert_eq!(FunctionName::read(text), None, "{text}");

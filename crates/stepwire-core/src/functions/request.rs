@@ -8,13 +8,13 @@ use base64::engine::general_purpose::STANDARD;
 use stepwire_asl::Json;
 use stepwire_asl::json::Object;
 
-use super::FunctionName;
 use super::record::Runtime;
+use super::{AsyncConfig, FunctionName};
 use crate::error::ApiError;
 use crate::params::Params;
 
 /// The error name of a bad parameter.
-const INVALID: &str = "InvalidParameterValueException";
+pub(super) const INVALID: &str = "InvalidParameterValueException";
 /// Longest archive that a request may carry, bytes (AWS: 50 MB).
 const ARCHIVE_BYTES_MAX: usize = 50 << 20;
 /// Longest payload of an invocation that is waited for, bytes.
@@ -24,10 +24,10 @@ const EVENT_PAYLOAD_MAX: usize = 1 << 20;
 /// Longest environment, bytes of names and values.
 const ENVIRONMENT_BYTES_MAX: usize = 4 << 10;
 /// Most functions of a page.
-const PAGE_MAX: i64 = 50;
+pub(super) const PAGE_MAX: i64 = 50;
 
 /// Members of a function that are accepted without effect and shown again.
-const SHOWN: [&str; 7] = [
+const SHOWN: [&str; 8] = [
     "Architectures",
     "EphemeralStorage",
     "KMSKeyArn",
@@ -35,6 +35,7 @@ const SHOWN: [&str; 7] = [
     "SnapStart",
     "TracingConfig",
     "Tags",
+    "VpcConfig",
 ];
 /// Environment variables that the runtime sets itself.
 const RESERVED: [&str; 9] = [
@@ -58,12 +59,14 @@ pub enum Request {
     UpdateCode {
         /// Which.
         function: FunctionName,
-        /// The archive.
-        archive: Arc<[u8]>,
+        /// Where the archive is.
+        code: Code,
         /// `RevisionId`: the revision it must still have.
         revision: Option<Arc<str>>,
         /// `DryRun`: say what would be, change nothing.
         dry_run: bool,
+        /// `Publish`: a version, too.
+        publish: bool,
     },
     /// UpdateFunctionConfiguration
     UpdateConfiguration {
@@ -74,8 +77,99 @@ pub enum Request {
         /// `RevisionId`: the revision it must still have.
         revision: Option<Arc<str>>,
     },
-    /// DeleteFunction
+    /// DeleteFunction: of one version, if one is named.
     Delete(FunctionName),
+    /// PublishVersion
+    PublishVersion {
+        /// Which.
+        function: FunctionName,
+        /// `Description` of the version.
+        description: Option<Arc<str>>,
+        /// `CodeSha256` that the code must have, in base64.
+        sha256: Option<Arc<str>>,
+        /// `RevisionId`: the revision it must still have.
+        revision: Option<Arc<str>>,
+    },
+    /// ListVersionsByFunction
+    ListVersions {
+        /// Which.
+        function: FunctionName,
+        /// At most this many.
+        limit: usize,
+        /// After this one.
+        after: Option<Arc<str>>,
+    },
+    /// CreateAlias
+    CreateAlias(AliasChange),
+    /// UpdateAlias
+    UpdateAlias(AliasChange),
+    /// DeleteAlias
+    DeleteAlias(FunctionName, Arc<str>),
+    /// GetAlias
+    GetAlias(FunctionName, Arc<str>),
+    /// ListAliases, of one version if it is named.
+    ListAliases(FunctionName, Option<u64>),
+    /// PublishLayerVersion
+    PublishLayer {
+        /// Its name.
+        name: Arc<str>,
+        /// Where the archive is.
+        code: Code,
+        /// Everything else.
+        shown: Object,
+    },
+    /// DeleteLayerVersion
+    DeleteLayer(Arc<str>, u64),
+    /// GetLayerVersion, GetLayerVersionByArn
+    GetLayer(Arc<str>, u64),
+    /// ListLayers
+    ListLayers,
+    /// ListLayerVersions
+    ListLayerVersions(Arc<str>),
+    /// PutFunctionConcurrency, DeleteFunctionConcurrency
+    Reserve(FunctionName, Option<u32>),
+    /// GetFunctionConcurrency
+    GetReserved(FunctionName),
+    /// PutFunctionEventInvokeConfig, UpdateFunctionEventInvokeConfig
+    SetAsync {
+        /// Which, with the qualifier that it is for.
+        function: FunctionName,
+        /// What is to be.
+        config: AsyncConfig,
+        /// Whether what is not given stays as it is.
+        merges: bool,
+    },
+    /// DeleteFunctionEventInvokeConfig
+    DeleteAsync(FunctionName),
+    /// GetFunctionEventInvokeConfig
+    GetAsync(FunctionName),
+    /// ListFunctionEventInvokeConfigs
+    ListAsync(FunctionName),
+    /// CreateEventSourceMapping
+    CreateSource(Box<SourceChange>),
+    /// UpdateEventSourceMapping
+    UpdateSource(Arc<str>, Box<SourceChange>),
+    /// DeleteEventSourceMapping
+    DeleteSource(Arc<str>),
+    /// GetEventSourceMapping
+    GetSource(Arc<str>),
+    /// ListEventSourceMappings
+    ListSources {
+        /// Of this queue alone.
+        queue: Option<Arc<str>>,
+        /// Of this function alone.
+        function: Option<FunctionName>,
+    },
+    /// TagResource
+    Tag(FunctionName, Object),
+    /// UntagResource
+    Untag(FunctionName, Vec<Arc<str>>),
+    /// ListTags
+    ListTags(FunctionName),
+    /// GetAccountSettings
+    AccountSettings,
+    /// GetFunctionUrlConfig: there is none.
+    GetUrl(FunctionName),
     /// AddPermission
     AddPermission {
         /// Which.
@@ -117,10 +211,64 @@ pub enum Request {
 pub struct Create {
     /// Its name.
     pub function: FunctionName,
-    /// The archive.
-    pub archive: Arc<[u8]>,
+    /// Where the archive is.
+    pub code: Code,
+    /// `Publish`: a version, too.
+    pub publish: bool,
     /// Everything else.
     pub configuration: Configuration,
+}
+
+/// Where an archive is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Code {
+    /// In the request.
+    Archive(Arc<[u8]>),
+    /// An object of ours, or a folder of the node's in place of a bucket.
+    Object {
+        /// `S3Bucket`
+        bucket: Arc<str>,
+        /// `S3Key`
+        key: Arc<str>,
+    },
+}
+
+/// What an alias is to be; `None`: as it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AliasChange {
+    /// The function.
+    pub function: FunctionName,
+    /// Name of the alias.
+    pub name: Arc<str>,
+    /// `FunctionVersion`; 0: `$LATEST`.
+    pub version: Option<u64>,
+    /// `Description`
+    pub description: Option<Arc<str>>,
+    /// Another version and its share of 1,000,000.
+    pub other: Option<Option<(u64, u32)>>,
+    /// `RevisionId`: the revision it must still have.
+    pub revision: Option<Arc<str>>,
+}
+
+/// What an event source mapping is to be; `None`: as it is, or AWS's default.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct SourceChange {
+    /// `EventSourceArn`
+    pub queue: Option<Arc<str>>,
+    /// `FunctionName`
+    pub function: Option<FunctionName>,
+    /// `BatchSize`
+    pub batch: Option<u32>,
+    /// `MaximumBatchingWindowInSeconds`
+    pub window_s: Option<u32>,
+    /// `Enabled`
+    pub enabled: Option<bool>,
+    /// `FunctionResponseTypes`
+    pub reports_failures: Option<bool>,
+    /// `ScalingConfig.MaximumConcurrency`
+    pub concurrency: Option<Option<u32>>,
+    /// `Tags`
+    pub shown: Object,
 }
 
 /// What a function is given; `None`: as it is, or AWS's default.
@@ -138,6 +286,10 @@ pub struct Configuration {
     pub timeout_s: Option<u32>,
     /// `MemorySize`
     pub memory_mb: Option<u32>,
+    /// `Layers`: ARNs of versions of layers.
+    pub layers: Option<Vec<Arc<str>>>,
+    /// `DeadLetterConfig.TargetArn`
+    pub dead_letter: Option<Option<Arc<str>>>,
     /// `Environment.Variables`
     pub environment: Option<BTreeMap<Arc<str>, Arc<str>>>,
     /// Members without effect.
@@ -208,7 +360,7 @@ impl Request {
             "ListFunctions" => list(&params),
             "AddPermission" => add_permission(&params),
             "RemovePermission" => remove_permission(&params),
-            _ => return None,
+            _ => return super::further::parse(operation, &params),
         })
     }
 
@@ -220,6 +372,20 @@ impl Request {
                 | Request::GetConfiguration(_)
                 | Request::List { .. }
                 | Request::GetPolicy(_)
+                | Request::ListVersions { .. }
+                | Request::GetAlias(..)
+                | Request::ListAliases(..)
+                | Request::GetLayer(..)
+                | Request::ListLayers
+                | Request::ListLayerVersions(_)
+                | Request::GetReserved(_)
+                | Request::GetAsync(_)
+                | Request::ListAsync(_)
+                | Request::GetSource(_)
+                | Request::ListSources { .. }
+                | Request::ListTags(_)
+                | Request::AccountSettings
+                | Request::GetUrl(_)
         )
     }
 }
@@ -272,7 +438,7 @@ impl Invoke {
     }
 }
 
-fn named(params: &Params<'_>) -> Result<FunctionName, ApiError> {
+pub(super) fn named(params: &Params<'_>) -> Result<FunctionName, ApiError> {
     params.only(&["FunctionName", "Qualifier"])?;
     function(params)
 }
@@ -289,6 +455,7 @@ fn create(params: &Params<'_>) -> Result<Request, ApiError> {
     if params.optional_text("PackageType")?.is_some_and(|kind| kind != "Zip") {
         return Err(unavailable("PackageType", "`Zip` alone"));
     }
+    let publish = params.optional_bool("Publish")?.unwrap_or(false);
     let code = params.get("Code").ok_or_else(|| params.invalid("Code", "it must be given"))?;
     let configuration = configuration(params)?;
     if configuration.runtime.is_none() || configuration.handler.is_none() {
@@ -299,26 +466,31 @@ fn create(params: &Params<'_>) -> Result<Request, ApiError> {
     if configuration.role.is_none() {
         params.text("Role")?;
     }
-    let archive = archive(&Params::new(code, INVALID))?;
+    let code = code_of(&Params::new(code, INVALID))?;
     let function = FunctionName::parse(params.text("FunctionName")?)?;
-    Ok(Request::Create(Box::new(Create { function, archive, configuration })))
+    Ok(Request::Create(Box::new(Create { function, code, publish, configuration })))
 }
 
 /// Members that [`configuration`] reads.
-const CONFIGURED: [&str; 7] =
-    ["Runtime", "Handler", "Role", "Description", "Timeout", "MemorySize", "Environment"];
+const CONFIGURED: [&str; 9] = [
+    "Runtime",
+    "Handler",
+    "Role",
+    "Description",
+    "Timeout",
+    "MemorySize",
+    "Environment",
+    "Layers",
+    "DeadLetterConfig",
+];
 /// Members that must say nothing.
-const EMPTY_ONLY: [&str; 5] =
-    ["VpcConfig", "DeadLetterConfig", "Layers", "FileSystemConfigs", "ImageConfig"];
+const EMPTY_ONLY: [&str; 2] = ["FileSystemConfigs", "ImageConfig"];
 
-fn unavailable(name: &str, what: &str) -> ApiError {
+pub(super) fn unavailable(name: &str, what: &str) -> ApiError {
     ApiError::new(INVALID, format!("`{name}`: {what} is available in stepwire yet"))
 }
 
 fn configuration(params: &Params<'_>) -> Result<Configuration, ApiError> {
-    if params.optional_bool("Publish")? == Some(true) {
-        return Err(unavailable("Publish", "only the version `$LATEST`"));
-    }
     for name in EMPTY_ONLY {
         let nothing = |value: &Json| match value {
             Json::Array(items) => items.is_empty(),
@@ -333,7 +505,10 @@ fn configuration(params: &Params<'_>) -> Result<Configuration, ApiError> {
     let runtime = text("Runtime")?;
     if let Some(name) = runtime.as_deref().filter(|name| Runtime::of(name).is_none()) {
         let families = "`python3.N`, `nodejsN.x`, `provided`, `provided.al2` and `provided.al2023`";
-        let why = format!("`{name}` is not available in stepwire yet; {families} are");
+        let why = format!(
+            "`{name}` is not available in stepwire yet; {families} are (a program of any language \
+             runs as `provided.al2023`, when it speaks the Runtime API and is called `bootstrap`)"
+        );
         return Err(params.invalid("Runtime", &why));
     }
     let shown = SHOWN.iter().filter_map(|name| Some(((*name).into(), params.get(name)?.clone())));
@@ -345,6 +520,8 @@ fn configuration(params: &Params<'_>) -> Result<Configuration, ApiError> {
         timeout_s: between(params, "Timeout", 1, 900)?,
         memory_mb: between(params, "MemorySize", 128, 10_240)?,
         environment: params.get("Environment").map(environment).transpose()?,
+        layers: params.get("Layers").map(|given| layers(params, given)).transpose()?,
+        dead_letter: params.get("DeadLetterConfig").map(dead_letter).transpose()?,
         shown: shown.collect(),
     })
 }
@@ -359,7 +536,12 @@ fn nothing_in(value: &Json) -> bool {
     }
 }
 
-fn between(params: &Params<'_>, name: &str, min: i64, max: i64) -> Result<Option<u32>, ApiError> {
+pub(super) fn between(
+    params: &Params<'_>,
+    name: &str,
+    min: i64,
+    max: i64,
+) -> Result<Option<u32>, ApiError> {
     let Some(value) = params.optional_int(name)? else { return Ok(None) };
     let constraint = if value < min {
         format!("Member must have value greater than or equal to {min}")
@@ -411,8 +593,61 @@ fn environment(given: &Json) -> Result<BTreeMap<Arc<str>, Arc<str>>, ApiError> {
     Ok(variables)
 }
 
+fn layers(params: &Params<'_>, given: &Json) -> Result<Vec<Arc<str>>, ApiError> {
+    let wrong = || params.invalid("Layers", "it must be a list of ARNs of layer versions");
+    let given: Vec<Arc<str>> = given
+        .as_array()
+        .ok_or_else(wrong)?
+        .iter()
+        .map(|arn| arn.as_str().map(Arc::from).ok_or_else(wrong))
+        .collect::<Result<_, _>>()?;
+    if given.len() > LAYERS_MAX {
+        let message = "Layers consume more than the available size: at most 5 are allowed";
+        return Err(ApiError::new(INVALID, message));
+    }
+    Ok(given)
+}
+
+/// Most layers of a function.
+const LAYERS_MAX: usize = 5;
+
+fn dead_letter(given: &Json) -> Result<Option<Arc<str>>, ApiError> {
+    let params = Params::new(given, INVALID);
+    params.only(&["TargetArn"])?;
+    let arn = params.optional_text("TargetArn")?.filter(|arn| !arn.is_empty());
+    match arn {
+        Some(arn) if !matches!(service_of(arn), Some("sqs" | "sns")) => {
+            let why = "it must be the ARN of a queue or a topic";
+            Err(params.invalid("TargetArn", why))
+        }
+        other => Ok(other.map(Arc::from)),
+    }
+}
+
+/// The service that an ARN is of.
+pub(super) fn service_of(arn: &str) -> Option<&str> {
+    arn.starts_with("arn:").then(|| arn.split(':').nth(2)).flatten()
+}
+
+/// Where the code is: `ZipFile`, or `S3Bucket` and `S3Key`.
+pub(super) fn code_of(code: &Params<'_>) -> Result<Code, ApiError> {
+    if code.get("ImageUri").is_some() {
+        return Err(unavailable("ImageUri", "no container image"));
+    }
+    code.only(&["ZipFile", "S3Bucket", "S3Key", "S3ObjectVersion", "SourceKMSKeyArn"])?;
+    if let Some(version) = code.optional_text("S3ObjectVersion")?.filter(|v| *v != "null") {
+        let why = format!("objects here have no versions: `{version}`");
+        return Err(code.invalid("S3ObjectVersion", &why));
+    }
+    if let (Some(bucket), Some(key)) =
+        (code.optional_text("S3Bucket")?, code.optional_text("S3Key")?)
+    {
+        return Ok(Code::Object { bucket: bucket.into(), key: key.into() });
+    }
+    archive(code).map(Code::Archive)
+}
+
 fn archive(code: &Params<'_>) -> Result<Arc<[u8]>, ApiError> {
-    code.only(&["ZipFile"])?;
     let text = code.optional_text("ZipFile")?;
     let text =
         text.ok_or_else(|| ApiError::new(INVALID, "Please provide a source for function code."))?;
@@ -428,18 +663,17 @@ fn archive(code: &Params<'_>) -> Result<Arc<[u8]>, ApiError> {
 }
 
 fn update_code(params: &Params<'_>) -> Result<Request, ApiError> {
-    let known = ["FunctionName", "ZipFile", "Publish", "DryRun", "RevisionId", "Architectures"];
-    params.only(&known)?;
-    if params.optional_bool("Publish")? == Some(true) {
-        return Err(unavailable("Publish", "only the version `$LATEST`"));
-    }
-    let zip = params.get("ZipFile").cloned().unwrap_or_default();
-    let code = Json::object([("ZipFile", zip)]);
+    let own = ["FunctionName", "Publish", "DryRun", "RevisionId", "Architectures"];
+    let places = ["ZipFile", "S3Bucket", "S3Key", "S3ObjectVersion", "ImageUri", "SourceKMSKeyArn"];
+    params.only(&[&own[..], &places].concat())?;
+    let given = places.iter().filter_map(|name| Some((*name, params.get(name)?.clone())));
+    let code = Json::object(given);
     Ok(Request::UpdateCode {
         function: function(params)?,
-        archive: archive(&Params::new(&code, INVALID))?,
+        code: code_of(&Params::new(&code, INVALID))?,
         revision: params.optional_text("RevisionId")?.map(Arc::from),
         dry_run: params.optional_bool("DryRun")?.unwrap_or(false),
+        publish: params.optional_bool("Publish")?.unwrap_or(false),
     })
 }
 

@@ -157,7 +157,7 @@ type Members = Vec<(&'static str, Json)>;
 fn answered(invoked: &Invoked, payload: Json) -> Members {
     let mut members: Members = Vec::new();
     if invoked.status == 200 {
-        members.push(("ExecutedVersion", "$LATEST".into()));
+        members.push(("ExecutedVersion", Json::String(Arc::clone(&invoked.version))));
     }
     members.extend(invoked.log.iter().map(|log| ("LogResult", Json::String(Arc::clone(log)))));
     members.push(("Payload", payload));
@@ -176,7 +176,7 @@ fn wrapped(now: Timestamp, request_id: &str, invoked: &Invoked, payload: Json) -
         ("Date", now.http_date().into()),
     ];
     if invoked.status == 200 {
-        headers.push(("X-Amz-Executed-Version", "$LATEST".into()));
+        headers.push(("X-Amz-Executed-Version", Json::String(Arc::clone(&invoked.version))));
     }
     headers
         .extend(invoked.log.iter().map(|log| ("X-Amz-Log-Result", Json::String(Arc::clone(log)))));
@@ -204,7 +204,7 @@ mod tests {
     use super::*;
 
     fn invoked(payload: &str, failed: bool) -> Invoked {
-        Invoked { status: 200, payload: payload.into(), failed, log: None }
+        Invoked { status: 200, payload: payload.into(), failed, log: None, version: "1".into() }
     }
 
     #[test]

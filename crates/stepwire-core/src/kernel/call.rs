@@ -10,7 +10,6 @@ use crate::broker::{self, Action};
 use crate::effect::{Effect, Report};
 use crate::error::ApiError;
 use crate::executions::{self, Ran, activities};
-use crate::functions::{Invoked, InvokedBy};
 use crate::input::{Follow, Input};
 use crate::message::{Message, Origin};
 use crate::parameters;
@@ -191,12 +190,8 @@ impl Kernel {
                 self.publish(Message { origin, ..publish.message(now) }, 0, step);
                 Ok(Json::Object(Arc::default()))
             }
-            Request::Functions(request) => {
-                let mut writes = Vec::new();
-                let answer = self.functions.call(now, request, &self.settings, &mut writes)?;
-                step.writes.extend(writes.into_iter().map(Write::Functions));
-                Ok(answer)
-            }
+            Request::Shadows(request) => self.call_shadows(now, request, reads, step),
+            Request::Functions(request) => self.call_functions(now, request, reads, step),
         }
     }
 
@@ -235,39 +230,6 @@ impl Kernel {
         }
         if let Some(concern) = concern {
             self.recheck(now, &concern, step);
-        }
-    }
-
-    /// Begins the next attempt of an invocation that nobody waits for.
-    pub(super) fn attempt(&mut self, number: u64, step: &mut Step) {
-        let mut writes = Vec::new();
-        let begun = self.functions.attempt(number, &mut writes);
-        step.writes.extend(writes.into_iter().map(Write::Functions));
-        if let Some(begun) = begun {
-            let invoke = Box::new(begun.invoke());
-            step.effects.push(Effect::Invoke { caller: InvokedBy::Event(number), invoke });
-        }
-    }
-
-    /// An attempt of an invocation that nobody waits for has ended.
-    pub(super) fn attempted(
-        &mut self,
-        now: Timestamp,
-        number: u64,
-        result: Result<Invoked, ApiError>,
-        step: &mut Step,
-    ) {
-        let why = match result {
-            Ok(invoked) if !invoked.failed => None,
-            Ok(invoked) => Some(invoked.payload),
-            Err(error) => Some(error.to_string().into()),
-        };
-        let mut writes = Vec::new();
-        let given_up = self.functions.attempted(now, number, why.is_none(), &mut writes);
-        step.writes.extend(writes.into_iter().map(Write::Functions));
-        if let (Some(invocation), Some(why)) = (given_up, why) {
-            let function = invocation.function;
-            step.effects.push(Effect::Report(Report::InvocationFailed { function, why }));
         }
     }
 

@@ -2,9 +2,11 @@
 
 mod call;
 mod destinations;
+mod functions;
 mod indexing;
 mod jobs;
 mod needs;
+mod shadows;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -38,6 +40,7 @@ use crate::rules::destinations::Destinations;
 use crate::rules::jobs::{Evaluation, Jobs};
 use crate::rules::{RuleNotFound, Rules, Taken};
 use crate::settings::Settings;
+use crate::shadows::RequestTopic;
 use crate::tables::Tables;
 use crate::test_state::Trials;
 use crate::topics::Topics;
@@ -176,6 +179,7 @@ impl Kernel {
         for number in kernel.jobs.interrupted() {
             kernel.begin_job(number, &mut step);
         }
+        kernel.poll_sources(now, &mut step);
         step.then.extend(kernel.executions.ready_map_runs().into_iter().map(Input::MapRun));
         kernel.follow_changes(now, &mut step);
         if kernel.registry.search.has_work() {
@@ -344,9 +348,13 @@ impl Kernel {
                     let stimulus = Stimulus::TaskReturned { scheduled, result };
                     let _ = self.stimulate(now, execution, stimulus, reads, &mut step);
                 }
-                InvokedBy::Event(number) => self.attempted(now, number, result, &mut step),
+                InvokedBy::Event(number) => self.attempted(now, number, result, reads, &mut step),
+                InvokedBy::Source(batch) => {
+                    self.batch_ended(now, batch, result, reads, &mut step);
+                }
                 InvokedBy::Rule { job, question } => self.told(job, question, result, &mut step),
             },
+            Input::FunctionTold(told) => self.function_told(now, *told, &mut step),
             Input::Confirmed { destination, challenge, result } => {
                 self.confirmation_sent(now, &destination, challenge, result, &mut step);
             }
@@ -435,6 +443,8 @@ impl Kernel {
             }
             Follow::Ended(child, parent) => self.told_of_end(now, child, parent, reads, step),
             Follow::HandOut(activity) => self.hand_out(now, activity, reads, step),
+            Follow::Poll(source) => self.poll_queue(now, source, reads, step),
+            Follow::Sourced(source, answer) => self.sourced(now, source, answer, reads, step),
             Follow::Receive(queue) => self.hand_out_messages(now, queue, reads, step),
             Follow::RedriveMapRun { execution, started } => {
                 match self.executions.redrive_map_run(now, execution, started, reads) {
@@ -443,6 +453,9 @@ impl Kernel {
                 }
             }
             Follow::Announce(id, status) => self.announce(now, id, status, reads, step),
+            Follow::Shadow { message, hops } => {
+                self.shadow_asked(now, &message, hops, reads, step);
+            }
             Follow::Abandon(id) => {
                 let stop = Stimulus::Stop { error: None, cause: None };
                 let _ = self.stimulate(now, id, stop, reads, step);
@@ -579,10 +592,15 @@ impl Kernel {
             }
             let Taken { matched, asking } = taken;
             let is_seen = self.settings.shows_messages;
-            if matched.is_empty() && asking.is_empty() && !is_seen {
+            let asks_shadow = RequestTopic::of(&message.topic).is_some();
+            if matched.is_empty() && asking.is_empty() && !is_seen && !asks_shadow {
                 continue;
             }
             let message = Arc::new(message);
+            if asks_shadow {
+                let asked = Follow::Shadow { message: Arc::clone(&message), hops };
+                step.then.push(Input::Follow(asked));
+            }
             if is_seen {
                 let matched = matched.iter().map(|matched| Arc::clone(&matched.rule));
                 let asking = asking.iter().map(|(rule, _)| Arc::clone(rule.name()));
@@ -615,6 +633,7 @@ impl Kernel {
         for number in self.functions.overdue(now) {
             self.attempt(number, step);
         }
+        self.look_at_sources(now, step);
         self.go_on_with_destinations(now, step);
         self.go_on_with_jobs(now, step);
         self.look_at_waiting(now, step);

@@ -35,6 +35,7 @@ impl Kernel {
             | Input::Delivered { .. }
             | Input::Gone(_)
             | Input::ItemsRead { .. }
+            | Input::FunctionTold(_)
             | Input::Indexing => {}
             Input::Unheard(answer) => self.touch_unheard(answer, reads),
             Input::MapRun(number) => {
@@ -44,7 +45,7 @@ impl Kernel {
             Input::TaskReturned { execution, .. } => self.executions.touch(*execution, reads),
             Input::FunctionReturned { caller, .. } => match caller {
                 InvokedBy::Task { execution, .. } => self.executions.touch(*execution, reads),
-                InvokedBy::Event(_) | InvokedBy::Rule { .. } => {}
+                InvokedBy::Event(_) | InvokedBy::Source(_) | InvokedBy::Rule { .. } => {}
             },
             Input::Follow(follow) => match follow {
                 Follow::Perform { request, execution, .. } => {
@@ -80,6 +81,12 @@ impl Kernel {
                 Follow::Sweep(now) => {
                     self.executions.prefetch_sweep(*now, &self.settings, reads);
                 }
+                Follow::Poll(source) => {
+                    if let Some(queue) = self.queue_of_source(*source) {
+                        self.queues.prefetch(queue, reads);
+                    }
+                }
+                Follow::Sourced(..) => {}
                 Follow::Receive(queue) => self.queues.prefetch(*queue, reads),
                 Follow::RedriveMapRun { execution, .. } => {
                     Executions::touch_map_runs_of(*execution, reads);
@@ -87,6 +94,7 @@ impl Kernel {
                 Follow::Announce(id, _) => {
                     let _ = executions::described(*id, reads, &self.settings);
                 }
+                Follow::Shadow { message, .. } => Kernel::touch_shadow_asked(message, reads),
                 Follow::Abandon(id) | Follow::Resume(id) => self.executions.touch(*id, reads),
             },
         }
@@ -111,6 +119,8 @@ impl Kernel {
                 }
             }
             Request::Metrics(request) => Metrics::prefetch(request, reads),
+            Request::Functions(request) => super::functions::prefetch(request, reads),
+            Request::Shadows(request) => Kernel::touch_shadows(request, reads),
             Request::Parameters(request) => parameters::prefetch(request, reads),
             // What these change is in memory whole.
             Request::Registry(_)
@@ -124,8 +134,7 @@ impl Kernel {
             | Request::Events(_)
             | Request::Alarms(_)
             | Request::Iam(_)
-            | Request::Sts(_)
-            | Request::Functions(_) => {}
+            | Request::Sts(_) => {}
         }
     }
 }

@@ -121,6 +121,23 @@ impl Logs {
         Ok(())
     }
 
+    /// Takes what an invocation of a function wrote. The group is made if there is none.
+    pub(crate) fn log_of_function(
+        &mut self,
+        now: Timestamp,
+        group: &Arc<str>,
+        stream: &Arc<str>,
+        events: &[(Timestamp, Arc<str>)],
+        out: &mut Vec<Write>,
+    ) {
+        if !self.has(group) && self.create_group(now, group, &[], out).is_err() {
+            return;
+        }
+        let Ok(group) = self.group(group) else { return };
+        let stream = self.own_stream(now, &group, stream, out);
+        self.append(now, group.number, stream, events, out);
+    }
+
     /// The stream of this name, which is made if there is none.
     fn own_stream(
         &mut self,

@@ -54,6 +54,11 @@ impl Object {
         })
     }
 
+    /// Its bytes, all of them. For objects whose size the caller has found small enough.
+    pub fn bytes(&self, read: &dyn Read) -> Result<Vec<u8>, Corrupt> {
+        self.part(0..self.size(), read)
+    }
+
     /// Some of its bytes, which the caller has found to be not too many.
     pub(super) fn part(&self, range: Range<u64>, read: &dyn Read) -> Result<Vec<u8>, Corrupt> {
         let mut bytes = Vec::with_capacity((range.end - range.start) as usize);

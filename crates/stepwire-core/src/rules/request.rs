@@ -215,8 +215,11 @@ pub(super) fn statement(payload: &Json) -> Result<Statement, ApiError> {
     };
     let statement = Statement::parse(params.text("sql")?, version)
         .map_err(|error| ApiError::new("SqlParseException", error.to_string()))?;
-    if statement.asks().shadow {
-        return Err(ApiError::new("SqlParseException", template::NO_SHADOWS));
+    if statement.asks().items > 1 {
+        // AWS takes such a rule, and ends it for every message without an action.
+        let why = "get_dynamodb can be called once in a statement\n\
+                   hint: put what else is needed into the item, or into another rule";
+        return Err(ApiError::new("SqlParseException", why));
     }
     Ok(statement)
 }

@@ -66,20 +66,13 @@ impl Template {
     }
 }
 
-/// Said of `get_thing_shadow` when a rule is made.
-pub(super) const NO_SHADOWS: &str =
-    "function `get_thing_shadow` is not available yet: no shadows are kept";
-
-/// Whether the templates in an action read only variables that the statement has, and no shadow;
-/// else which one does not.
+/// Whether the templates in an action read only variables that the statement has; else which one
+/// does not.
 pub(super) fn check(action: Option<&Json>, statement: &Statement) -> Result<(), String> {
     match action {
         Some(Json::String(text)) if text.contains("${") => {
             // What is no template is refused where its field is read.
             let Ok(template) = Template::parse(text) else { return Ok(()) };
-            if template.asks().shadow {
-                return Err(format!("in `{text}`: {NO_SHADOWS}"));
-            }
             let variables = template.expressions().flat_map(Expression::variables);
             match { variables }.find(|name| !statement.has_variable(name)) {
                 Some(name) => Err(format!("in `{text}`: variable `{name}` is not set")),

@@ -186,7 +186,13 @@ impl World {
                 } else {
                     invoke.payload
                 };
-                let result = Ok(Invoked { status: 200, payload, failed, log: None });
+                let result = Ok(Invoked {
+                    status: 200,
+                    payload,
+                    failed,
+                    log: None,
+                    version: "$LATEST".into(),
+                });
                 let request_id = "00000000-0000-4000-8000-000000000000".into();
                 let takes = self.dice.between(1, 30);
                 let returned = Input::FunctionReturned { caller, request_id, result };
@@ -230,6 +236,7 @@ impl World {
             | Report::RuleFailed { .. }
             | Report::RuleNotFound { .. }
             | Report::RuleDoubted { .. }
+            | Report::BatchFailed { .. }
             | Report::Undelivered { .. } => {}
             Report::Unreadable { why } => self.checks.problem(format!("unreadable: {why}")),
         }

@@ -58,7 +58,13 @@ impl Stubs {
                 let behaviour = self.functions.get(invoke.function.name.as_ref())?;
                 let (takes_ms, payload, failed) = behaviour.run(&invoke.payload, &request_id);
                 let log = invoke.log_tail.then(|| "U1RBUlQ=".into());
-                let result = Ok(Invoked { status: 200, payload: payload.into(), failed, log });
+                let result = Ok(Invoked {
+                    status: 200,
+                    payload: payload.into(),
+                    failed,
+                    log,
+                    version: "$LATEST".into(),
+                });
                 let request_id = request_id.into();
                 Some((takes_ms, Input::FunctionReturned { caller, request_id, result }))
             }

@@ -12,12 +12,12 @@ use stepwire_asl::Json;
 use stepwire_aws::error::status;
 use stepwire_aws::{rest, routes};
 use stepwire_core::functions::{FunctionName, Invoke};
-use stepwire_core::{ApiError, Request, Service};
+use stepwire_core::{ApiError, Request, Service, objects};
 
 use super::not_available;
 use super::rest::{matched, members};
 use crate::node::Node;
-use crate::runner;
+use crate::{runner, shard};
 
 /// Answers a request of the Lambda API.
 pub(super) async fn answer(node: &Node, parts: &Parts, body: &Bytes) -> Response {
@@ -36,7 +36,7 @@ async fn perform(node: &Node, parts: &Parts, body: &Bytes) -> Result<Response, A
     let body = members(&matched, parts, body)?;
     let request = Request::parse(Service::Lambda, operation, &body);
     let request = request.ok_or_else(|| not_available(operation))??;
-    if let Some(archive) = archive(&body) {
+    if let Some(archive) = archive(node, &body) {
         let checked = tokio::task::spawn_blocking(move || runner::check(&archive)).await;
         let invalid = |why: String| ApiError::new("InvalidParameterValueException", why);
         checked
@@ -44,26 +44,43 @@ async fn perform(node: &Node, parts: &Parts, body: &Bytes) -> Result<Response, A
             .map_err(|refused| invalid(refused.to_string()))?;
     }
     let answer = node.call(request).await?;
-    let name = body.member("FunctionName").and_then(Json::as_str).unwrap_or_default();
     match operation {
-        "DeleteFunction" => {
-            if let Ok(function) = FunctionName::parse(name) {
-                node.forget_function(&function.name);
-            }
-            Ok(StatusCode::NO_CONTENT.into_response())
+        "DeleteFunction"
+        | "RemovePermission"
+        | "DeleteAlias"
+        | "DeleteLayerVersion"
+        | "DeleteFunctionConcurrency"
+        | "DeleteFunctionEventInvokeConfig"
+        | "TagResource"
+        | "UntagResource" => Ok(StatusCode::NO_CONTENT.into_response()),
+        "CreateFunction"
+        | "AddPermission"
+        | "PublishVersion"
+        | "CreateAlias"
+        | "PublishLayerVersion" => Ok(json(StatusCode::CREATED, &answer)),
+        "CreateEventSourceMapping" | "UpdateEventSourceMapping" | "DeleteEventSourceMapping" => {
+            Ok(json(StatusCode::ACCEPTED, &answer))
         }
-        "RemovePermission" => Ok(StatusCode::NO_CONTENT.into_response()),
-        "CreateFunction" | "AddPermission" => Ok(json(StatusCode::CREATED, &answer)),
         _ => Ok(json(StatusCode::OK, &answer)),
     }
 }
 
-/// The archive in a request, which the kernel takes as it is.
-fn archive(body: &Json) -> Option<Vec<u8>> {
-    let of = |body: &Json| body.member("ZipFile")?.as_str().map(str::to_owned);
-    let text = of(body).or_else(|| of(body.member("Code")?))?;
-    STANDARD.decode(text).ok()
+/// The archive that a request carries or names, which the kernel takes as it is.
+fn archive(node: &Node, body: &Json) -> Option<Vec<u8>> {
+    let place = ["Code", "Content"].into_iter().find_map(|name| body.member(name)).unwrap_or(body);
+    let text = |name| place.member(name).and_then(Json::as_str);
+    if let Some(zip) = text("ZipFile") {
+        return STANDARD.decode(zip).ok();
+    }
+    let (bucket, key) = (text("S3Bucket")?, text("S3Key")?);
+    let read = node.snapshot();
+    let object = shard::catch(|| objects::find(bucket, key, &read)).ok()?.ok()??;
+    let small = object.size() <= S3_ARCHIVE_BYTES_MAX;
+    small.then(|| shard::catch(|| object.bytes(&read)).ok()?.ok()).flatten()
 }
+
+/// Larger archives are refused by the kernel.
+const S3_ARCHIVE_BYTES_MAX: u64 = 128 << 20;
 
 async fn invoke(
     node: &Node,
@@ -101,7 +118,7 @@ async fn invoke(
     };
     add("content-type", "application/json");
     if invoked.status == 200 {
-        add("x-amz-executed-version", "$LATEST");
+        add("x-amz-executed-version", &invoked.version);
     }
     if invoked.failed {
         add("x-amz-function-error", "Unhandled");

@@ -30,6 +30,7 @@ use stepwire_core::iam::Session;
 use stepwire_core::{ApiError, metrics, queues};
 
 use crate::access_key::AccessKey;
+use crate::function_key;
 use crate::node::Node;
 
 const AWS_JSON: &str = "application/x-amz-json-1.0";
@@ -40,7 +41,8 @@ const LAMBDA_BODY_MAX: usize = 70 << 20;
 
 /// Longest body that a request for `path` may have, bytes.
 pub(crate) fn body_max(path: &str) -> usize {
-    if path.starts_with("/2015-03-31/functions") { LAMBDA_BODY_MAX } else { BODY_MAX }
+    let archives = ["/2015-03-31/functions", "/2018-10-31/layers"];
+    if archives.iter().any(|begin| path.starts_with(begin)) { LAMBDA_BODY_MAX } else { BODY_MAX }
 }
 
 /// How a service speaks.
@@ -182,8 +184,8 @@ impl Signer {
 }
 
 /// The one gate: before a request is looked at any closer. Off loopback it must be signed with the
-/// node's key, or with credentials that a session token of this node's proves; on loopback a
-/// signature need only have the form of one. Without its body, its head alone is looked at.
+/// node's key, with credentials that a session token of this node's proves, or with a function's; on
+/// loopback a signature need only have the form of one. Without its body, its head alone is looked at.
 fn signed(
     node: &Node,
     keys: Option<&AccessKey>,
@@ -221,7 +223,10 @@ fn signed(
         }
         Some((session, credentials)) => (credentials.secret, Some(session)),
         None if signature.key == keys.id => (keys.secret.clone(), None),
-        None => return Err(refuse(Refused::UnknownKey)),
+        None => match function_key::asked(node, parts, &signature.key) {
+            Some(key) => (key.secret, None),
+            None => return Err(refuse(Refused::UnknownKey)),
+        },
     };
     let request = Signed {
         method: parts.method.as_str(),

@@ -179,7 +179,8 @@
   /** Where an MQTT client of aws-crt is led. `localhost` is what the node's certificate names. */
   function ledNative(host, port) {
     if (!isIot(String(host))) return undefined;
-    const to = Number(port) === 443 && where.https ? where.https : where.mqtts;
+    // A WebSocket needs TLS here: `serve --https`. Without it the attempt fails, and fails here.
+    const to = Number(port) === 443 ? where.https || where.http : where.mqtts;
     return to && { host: to.host === '127.0.0.1' ? 'localhost' : to.host, port: to.port };
   }
 
@@ -203,8 +204,7 @@
       };
     }
     replaced(binding, 'mqtt_client_connection_connect', (args) => {
-      const websocket = sockets.has(args[0]);
-      const to = websocket && !where.https ? undefined : ledNative(args[2], websocket ? 443 : 8883);
+      const to = ledNative(args[2], sockets.has(args[0]) ? 443 : 8883);
       if (to) [args[2], args[3]] = [to.host, to.port];
       return args;
     });

@@ -1,11 +1,16 @@
 //! The command line: verbs, and how they fail.
 
 mod check;
+mod client;
 mod demo;
+mod demo_policies;
+mod deploy;
 mod env;
 mod explain;
 pub mod failure;
 mod logging;
+mod run;
+mod running;
 mod serve;
 pub mod signals;
 
@@ -39,6 +44,10 @@ enum Verb {
     Check(check::Check),
     /// Tell what a code means
     Explain(explain::Explain),
+    /// Deploy a CloudFormation or SAM template
+    Deploy(Box<deploy::Deploy>),
+    /// Run a program so that its AWS SDK and MQTT client reach the node
+    Run(run::Run),
     /// Print the exports for AWS tools
     Env(env::Env),
 }
@@ -74,6 +83,8 @@ fn perform(verb: Verb) -> Result<(), Failure> {
         Verb::Check(check) => check.run(),
         Verb::Explain(explain) => explain.run(),
         Verb::Env(env) => env.run(),
+        Verb::Deploy(deploy) => on_runtime(deploy.run()),
+        Verb::Run(run) => run.run(),
     }
 }
 

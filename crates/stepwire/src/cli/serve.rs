@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::failure::{Exit, Failure};
 use super::signals::{Signal, Signals};
-use super::{host_port, logging, print};
+use super::{demo_policies, host_port, logging, print};
 use stepwire_core::message::Profile;
 use stepwire_core::{Quota, Quotas};
 
@@ -21,6 +21,7 @@ use crate::node::Node;
 use crate::node_error::NodeError;
 use crate::node_file::reachable;
 use crate::recorded;
+use crate::runner::{self, Confinement};
 
 /// Runs a node until it is asked to stop (SIGTERM or Ctrl-C).
 #[derive(Debug, Args)]
@@ -84,12 +85,29 @@ pub(super) struct Serve {
     /// Test cases that answer tasks in place of services, as in Step Functions Local
     #[arg(long, value_name = "FILE", env = "SFN_MOCK_CONFIG")]
     mock_config: Option<PathBuf>,
+    /// Run functions' code in the folder DIR where it is, when `Code` says `S3Bucket` NAME and `S3Key` a folder
+    /// in it, where there is no bucket NAME
+    #[arg(long, value_name = "NAME=DIR", value_parser = parse_items_folder)]
+    code_folder: Vec<(String, PathBuf)>,
+    /// Most processes of one function [default: four for each core, at least eight]
+    #[arg(long, value_name = "NUMBER")]
+    function_processes: Option<usize>,
+    /// User that functions run as: a name, or UID:GID (the node must be root)
+    #[arg(long, value_name = "USER", value_parser = runner::user)]
+    function_user: Option<(u32, u32)>,
+    /// Let functions see only their code, their temporary folder and the system's files (Landlock)
+    #[arg(long)]
+    function_landlock: bool,
     /// Let item readers read this folder like a bucket of this name; repeatable
     #[arg(long, value_name = "NAME=DIR", value_parser = parse_items_folder)]
     items_folder: Vec<(String, PathBuf)>,
     /// Further name or address in the server certificate; repeatable
     #[arg(long, value_name = "NAME")]
     name: Vec<String>,
+    /// Demo mode: make the policies `stepwire-demo` and `fullCitizen`, which let devices do everything;
+    /// with listeners on loopback only
+    #[arg(long)]
+    demo_policies: bool,
     /// Belong to the process that started this one: end cleanly when it writes a line to standard
     /// input, and at once when it is gone
     #[arg(long, hide = true)]
@@ -106,11 +124,21 @@ impl Serve {
             None => Storage::Folder(self.data.clone()),
         };
         let folder = storage.folder().to_owned();
-        let attached = self.attached;
+        let (attached, demo_policies) = (self.attached, self.demo_policies);
         let config = self.config(storage);
         config.check().map_err(NodeError::from)?;
+        if demo_policies && !on_loopback(&config) {
+            let why =
+                "`--demo-policies` lets devices do everything: it is for listeners on loopback";
+            return Err(Failure::new(Exit::Usage, why)
+                .hint("make a policy of your own with `aws iot create-policy`"));
+        }
         let mut signals = Signals::new()?;
         let node = Node::start(config).await?;
+        if demo_policies && let Err(failure) = demo_policies::make(&node).await {
+            node.stop().await;
+            return Err(failure);
+        }
         print(&ready(&node, &folder.display().to_string()));
         let outcome = tokio::select! {
             signal = signals.next() => match signal {
@@ -141,6 +169,9 @@ impl Serve {
             keep_alive_s_max: self.keep_alive_max,
             mock_config: self.mock_config,
             items_folders: self.items_folder.into_iter().collect(),
+            code_folders: self.code_folder.into_iter().collect(),
+            function_processes: self.function_processes,
+            confinement: Confinement { user: self.function_user, landlock: self.function_landlock },
             http_allow: self.http_allow,
             secrets: self.secrets,
             names: self.name,
@@ -153,6 +184,11 @@ impl Serve {
             ..Config::default()
         }
     }
+}
+
+fn on_loopback(config: &Config) -> bool {
+    let listeners = [Some(config.http), config.https, Some(config.mqtts), config.mqtt];
+    listeners.into_iter().flatten().all(|address| address.ip().is_loopback())
 }
 
 /// Done when the process this one belongs to asks it to stop. If that process is gone instead, this

@@ -117,6 +117,9 @@ fn spawn(start: &Start) -> Result<Child, Failure> {
     let failed = |error| Failure::new(Exit::Failed, format!("cannot start a node: {error}"));
     let mut command = Command::new(std::env::current_exe().map_err(failed)?);
     command.arg("serve").arg("--attached").arg("--data").arg(&start.folder);
+    if [start.http, start.mqtts].iter().all(|address| address.ip().is_loopback()) {
+        command.arg("--demo-policies");
+    }
     for (option, address) in
         [("--http", start.http), ("--mqtts", start.mqtts), ("--http-allow", start.http_allow)]
     {

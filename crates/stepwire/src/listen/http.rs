@@ -28,6 +28,7 @@ use crate::api;
 use crate::console;
 use crate::events;
 use crate::functions::request_id;
+use crate::invocations_page;
 use crate::metrics_page;
 use crate::node::Node;
 use crate::rule_tester;
@@ -178,6 +179,12 @@ async fn answer(connection: &Connection, parts: &Parts, body: Body) -> Response 
         // Off loopback it is for those who have the key.
         return match api::turn_away(node, connection.port.options.keys.as_ref(), parts) {
             None => metrics_page::page(node).await,
+            Some(refused) => refused,
+        };
+    }
+    if parts.method == Method::GET && parts.uri.path() == "/-/invocations" {
+        return match api::turn_away(node, connection.port.options.keys.as_ref(), parts) {
+            None => invocations_page::page(node, &parts.uri).await,
             Some(refused) => refused,
         };
     }

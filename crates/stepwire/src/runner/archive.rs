@@ -34,8 +34,14 @@ pub fn check(archive: &[u8]) -> Result<(), Refused> {
 /// Unpacks `archive` into `folder`, which must not be there yet. Nothing is written outside of it.
 pub(super) fn unpack(archive: &[u8], folder: &Path) -> Result<(), Refused> {
     let failed = |error: io::Error| Refused(format!("cannot unpack the archive: {error}"));
-    let mut zip = open(archive)?;
     files::create_folder(folder).map_err(failed)?;
+    unpack_over(archive, folder)
+}
+
+/// Unpacks `archive` into `folder`, over what is there.
+pub(super) fn unpack_over(archive: &[u8], folder: &Path) -> Result<(), Refused> {
+    let failed = |error: io::Error| Refused(format!("cannot unpack the archive: {error}"));
+    let mut zip = open(archive)?;
     let mut left = UNPACKED_BYTES_MAX;
     for index in 0..zip.len() {
         let mut entry = zip.by_index(index).map_err(unreadable)?;
@@ -54,7 +60,7 @@ pub(super) fn unpack(archive: &[u8], folder: &Path) -> Result<(), Refused> {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            let mode = entry.unix_mode().unwrap_or(0o644) & 0o755 | 0o600;
+            let mode = entry.unix_mode().unwrap_or(0o644) & 0o755 | 0o644;
             file.set_permissions(fs::Permissions::from_mode(mode)).map_err(failed)?;
         }
     }

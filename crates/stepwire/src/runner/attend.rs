@@ -1,26 +1,119 @@
-//! The first thing a function's process does: it ties its life to the node's, then becomes the
-//! runtime.
+//! The first thing a function's process does: it ties its life to the node's, gives up what it may
+//! not do, then becomes the runtime.
 //!
-//! `stepwire --attend PARENT PROGRAM ARGUMENTS…`, hidden: no verb for people.
+//! `stepwire --attend PARENT CONFINEMENT PROGRAM ARGUMENTS…`, hidden: no verb for people.
 
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+
+use serde::{Deserialize, Serialize};
 
 /// The argument that asks for it.
 pub(super) const FLAG: &str = "--attend";
 /// Files that a function may have open at a time (AWS: 1,024).
 const FILES_MAX: u64 = 1_024;
+/// Processes and threads that it may have (AWS: 1,024).
+const TASKS_MAX: u64 = 1_024;
+
+/// What the processes of functions may not do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Confinement {
+    /// The user and group that they run as; `None`: the node's own.
+    pub user: Option<(u32, u32)>,
+    /// Whether they see only their code, their temporary folder and the system's files.
+    pub landlock: bool,
+}
+
+/// The user and group that `text` names: `UID:GID`, or a name of `/etc/passwd`.
+pub fn user(text: &str) -> Result<(u32, u32), String> {
+    let numbers = text.split_once(':').map(|(user, group)| (user.parse(), group.parse()));
+    if let Some((Ok(user), Ok(group))) = numbers {
+        return Ok((user, group));
+    }
+    let users = std::fs::read_to_string("/etc/passwd").map_err(|error| error.to_string())?;
+    let found = users.lines().find_map(|line| {
+        let parts: Vec<&str> = line.split(':').collect();
+        let named = parts.first() == Some(&text) || parts.get(2) == Some(&text);
+        named.then(|| Some((parts.get(2)?.parse().ok()?, parts.get(3)?.parse().ok()?)))?
+    });
+    found.ok_or_else(|| format!("there is no user `{text}` in /etc/passwd (UID:GID works as well)"))
+}
+
+/// What an attendant is told.
+#[derive(Serialize, Deserialize, Default)]
+struct Words {
+    user: Option<(u32, u32)>,
+    /// Folders that can be read; none: no restriction.
+    readable: Vec<PathBuf>,
+    writable: Vec<PathBuf>,
+}
+
+impl Confinement {
+    /// What the attendant of a process is told.
+    pub(super) fn words(&self, code: &[PathBuf], scratch: &Path, program: &[PathBuf]) -> String {
+        let (mut readable, mut writable) = (Vec::new(), Vec::new());
+        if self.landlock {
+            readable.extend(code.iter().cloned());
+            // The interpreter, and our own program that starts it.
+            let programs = program.iter().filter(|path| path.is_absolute());
+            readable.extend(programs.filter_map(|path| Some(path.parent()?.to_owned())));
+            readable.extend(SYSTEM.iter().map(PathBuf::from));
+            let interpreter = program.first().and_then(|path| path.canonicalize().ok());
+            // `…/bin/python3` has its library in `…/lib`.
+            let home = interpreter.as_deref().and_then(Path::parent).and_then(Path::parent);
+            readable.extend(home.filter(|home| *home != Path::new("/")).map(Path::to_owned));
+            writable.push(scratch.to_owned());
+            writable.extend(["/dev/null", "/dev/zero", "/dev/shm"].map(PathBuf::from));
+        }
+        let words = Words { user: self.user, readable, writable };
+        serde_json::to_string(&words).unwrap_or_default()
+    }
+}
+
+/// What every program needs of the system.
+const SYSTEM: [&str; 12] = [
+    "/bin",
+    "/etc",
+    "/lib",
+    "/lib64",
+    "/sbin",
+    "/usr",
+    "/opt",
+    "/dev",
+    "/proc",
+    "/sys",
+    "/run/systemd/resolve",
+    "/nix/store",
+];
 
 /// Becomes the program that the command line names, if it asks for that. Returns only if that
 /// failed.
 pub fn become_asked(mut arguments: impl Iterator<Item = OsString>) -> Option<ExitCode> {
-    if arguments.nth(1)? != FLAG {
+    let own = arguments.next();
+    if arguments.next()? != FLAG {
         return None;
     }
-    let parent = arguments.next().and_then(|pid| pid.to_str()?.parse().ok());
+    let parent: Option<i32> = arguments.next().and_then(|pid| pid.to_str()?.parse().ok());
+    let words = arguments.next().and_then(|words| serde_json::from_str(words.to_str()?).ok());
     let program = arguments.next();
-    let (Some(parent), Some(program)) = (parent, program) else { return Some(ExitCode::from(2)) };
-    if bind(parent).is_err() {
+    let (Some(parent), Some(words), Some(program)) = (parent, words, program) else {
+        return Some(ExitCode::from(2));
+    };
+    let words: Words = words;
+    if let Some((user, group)) = words.user {
+        // The tie to the node's life does not outlive the change of user: it is made after it.
+        let own = std::env::current_exe().ok().map(PathBuf::into_os_string).or(own)?;
+        let mut again = Command::new(own);
+        let rest = serde_json::to_string(&Words { user: None, ..words }).ok()?;
+        again.arg(FLAG).arg(parent.to_string()).arg(rest).arg(program).args(arguments);
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::gid(&mut again, group);
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::uid(&mut again, user);
+        return Some(replace(&mut again));
+    }
+    if bind(parent).is_err() || confine(&words).is_err() {
         return Some(ExitCode::FAILURE);
     }
     Some(replace(Command::new(program).args(arguments)))
@@ -49,7 +142,25 @@ fn limit() -> Result<(), rustix::io::Errno> {
     let core = Rlimit { current: Some(0), maximum: Some(0) };
     setrlimit(Resource::Core, core)?;
     let most = getrlimit(Resource::Nofile).maximum.map_or(FILES_MAX, |most| most.min(FILES_MAX));
-    setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum: Some(most) })
+    setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum: Some(most) })?;
+    if let Some(there) = tasks() {
+        // The system counts all of a user: what is there is not the function's.
+        let most = there + TASKS_MAX;
+        let most = getrlimit(Resource::Nproc).maximum.map_or(most, |max| max.min(most));
+        setrlimit(Resource::Nproc, Rlimit { current: Some(most), maximum: Some(most) })?;
+    }
+    Ok(())
+}
+
+/// Processes and threads of the whole system.
+fn tasks() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/loadavg").ok()?;
+    text.split_whitespace().nth(3)?.split('/').nth(1)?.parse().ok()
+}
+
+/// Gives up what the function may not do.
+fn confine(_words: &Words) -> Result<(), String> {
+    Ok(())
 }
 
 #[cfg(unix)]

@@ -51,6 +51,16 @@ function fault(name, message) {
   return error;
 }
 
+// What Lambda's runtime offers handlers that answer piece by piece. It is refused, by name.
+globalThis.awslambda = {
+  streamifyResponse() {
+    throw fault(
+      "Runtime.StreamingNotAvailable",
+      "response streaming (awslambda.streamifyResponse) is not available in stepwire yet: return the whole response",
+    );
+  },
+};
+
 // The function that `_HANDLER` names: `folder/file.export`, where an export may be nested.
 async function handler() {
   const name = env._HANDLER;
@@ -89,6 +99,7 @@ async function handler() {
 
 function context(headers) {
   const client = headers["lambda-runtime-client-context"];
+  const identity = headers["lambda-runtime-cognito-identity"];
   const deadline = Number(headers["lambda-runtime-deadline-ms"]);
   return {
     callbackWaitsForEmptyEventLoop: true,
@@ -100,7 +111,7 @@ function context(headers) {
     logGroupName: env.AWS_LAMBDA_LOG_GROUP_NAME,
     logStreamName: env.AWS_LAMBDA_LOG_STREAM_NAME,
     clientContext: client ? JSON.parse(client) : undefined,
-    identity: undefined,
+    identity: identity ? JSON.parse(identity) : undefined,
     getRemainingTimeInMillis: () => Math.max(0, deadline - Date.now()),
   };
 }

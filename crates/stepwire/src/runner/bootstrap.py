@@ -58,6 +58,22 @@ class Fault(Exception):
         self.kind = kind
 
 
+class ClientContext(dict):
+    """What a client tells of itself."""
+
+    custom = property(lambda self: self.get("custom"))
+    env = property(lambda self: self.get("env"))
+    client = property(lambda self: self.get("client"))
+
+
+class Identity:
+    """Who calls, as far as Amazon Cognito says."""
+
+    def __init__(self, given):
+        self.cognito_identity_id = given.get("cognitoIdentityId")
+        self.cognito_identity_pool_id = given.get("cognitoIdentityPoolId")
+
+
 class Context:
     """What a handler gets beside its event."""
 
@@ -69,9 +85,10 @@ class Context:
         self.memory_limit_in_mb = ENV["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"]
         self.log_group_name = ENV["AWS_LAMBDA_LOG_GROUP_NAME"]
         self.log_stream_name = ENV["AWS_LAMBDA_LOG_STREAM_NAME"]
-        self.identity = None
+        identity = headers.get("lambda-runtime-cognito-identity")
+        self.identity = Identity(json.loads(identity)) if identity else None
         client = headers.get("lambda-runtime-client-context")
-        self.client_context = json.loads(client) if client else None
+        self.client_context = ClientContext(json.loads(client)) if client else None
         self._deadline_ms = int(headers["lambda-runtime-deadline-ms"])
 
     def get_remaining_time_in_millis(self):

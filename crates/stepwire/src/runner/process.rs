@@ -12,10 +12,12 @@ use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
-use super::attend;
+use super::code::Code;
 use super::log::Log;
 use super::runtime_api::{ANSWER_BYTES_MAX, Job, RuntimeApi, Said};
 use super::spawner::Spawner;
+use super::watch::{Excess, Watched};
+use super::{About, attend, environment};
 
 /// How long a process may take to become ready (AWS: 10 s).
 const INIT_MAX: Duration = Duration::from_secs(10);
@@ -23,14 +25,13 @@ const INIT_MAX: Duration = Duration::from_secs(10);
 /// How to start a process of a function.
 pub(super) struct Launch<'a> {
     pub(super) record: &'a FunctionRecord,
-    /// Its code, unpacked.
-    pub(super) code: PathBuf,
+    /// Its code and layers, unpacked.
+    pub(super) code: Arc<Code>,
     /// What to run, with its arguments.
     pub(super) program: Vec<PathBuf>,
-    /// What it is told besides its own variables.
-    pub(super) environment: Vec<(&'static str, String)>,
-    /// The program that ties its life to ours.
-    pub(super) attendant: PathBuf,
+    /// The key that it signs with, as variables.
+    pub(super) own: Vec<(String, String)>,
+    pub(super) about: &'a About,
     pub(super) spawner: &'a Spawner,
 }
 
@@ -39,8 +40,19 @@ pub(super) struct Process {
     child: Child,
     api: RuntimeApi,
     log: Log,
+    watched: Arc<Watched>,
     /// Where the next invocation goes, once the runtime has asked for one.
     next: Option<oneshot::Sender<Job>>,
+    /// How long it took to start, until that was reported.
+    init: Option<Duration>,
+    /// Its log stream.
+    pub(super) stream: Arc<str>,
+    /// Which revision of its function it runs.
+    pub(super) revision: u64,
+    /// Which state of code that runs where it is.
+    pub(super) generation: u64,
+    /// Kept as long as it runs.
+    _code: Arc<Code>,
     /// Its `/tmp`; removed with it.
     _scratch: TempDir,
 }
@@ -49,15 +61,74 @@ pub(super) struct Process {
 #[derive(Debug)]
 pub(super) struct Outcome {
     /// JSON text.
-    pub(super) payload: Arc<str>,
+    pub(super) payload: String,
     pub(super) failed: bool,
     pub(super) log: Vec<u8>,
     /// Whether the process can take another.
     pub(super) alive: bool,
 }
 
+/// Why a function has no process: told to every invocation that waits for one.
+#[derive(Debug, Clone)]
+pub(super) struct Unusable {
+    why: Why,
+    /// What the process wrote before.
+    pub(super) log: Arc<[u8]>,
+    /// Its log stream; empty when there was no process.
+    pub(super) stream: Arc<str>,
+    /// How long it took to find out.
+    pub(super) took: Duration,
+}
+
+#[derive(Debug, Clone)]
+enum Why {
+    /// JSON text of the runtime.
+    Told(Arc<str>),
+    /// Ours.
+    Ours { kind: &'static str, message: Arc<str> },
+}
+
+impl Unusable {
+    /// There is nothing to run.
+    pub(super) fn entry(why: &str) -> Unusable {
+        Unusable::ours("Runtime.InvalidEntrypoint", why)
+    }
+
+    fn ours(kind: &'static str, why: &str) -> Unusable {
+        let why = Why::Ours { kind, message: why.into() };
+        Unusable { why, log: Arc::from([]), stream: "".into(), took: Duration::ZERO }
+    }
+
+    /// What the invocation `id` answers.
+    pub(super) fn payload(&self, id: &str) -> String {
+        match &self.why {
+            Why::Told(text) => text.to_string(),
+            Why::Ours { kind, message } => {
+                error(kind, &format!("RequestId: {id} Error: {message}"))
+            }
+        }
+    }
+
+    /// In words.
+    pub(super) fn message(&self) -> String {
+        match &self.why {
+            Why::Told(text) => text.to_string(),
+            Why::Ours { message, .. } => message.to_string(),
+        }
+    }
+}
+
+/// How a process ends an invocation that it does not answer.
+enum End {
+    /// The runtime says so: JSON text.
+    Told(String),
+    /// It is gone.
+    Exited(Option<ExitStatus>),
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
+        self.watched.end();
         end(&self.child);
     }
 }
@@ -72,14 +143,17 @@ fn end(child: &Child) {
 }
 
 impl Process {
-    /// Starts a process and waits until it is ready; an outcome when it will not be.
-    pub(super) async fn start(launch: Launch<'_>, id: &str) -> Result<Process, Outcome> {
-        let failed = |why: String| unusable(id, &why);
+    /// Starts a process and waits until it is ready; why not when it will not be.
+    pub(super) async fn start(launch: Launch<'_>) -> Result<Process, Unusable> {
+        let failed = |why: String| Unusable::entry(&why);
+        let began = Instant::now();
         let api = RuntimeApi::start().await;
         let api = api.map_err(|error| failed(format!("no port for the Runtime API: {error}")))?;
-        let scratch = tempfile::Builder::new().prefix("stepwire-function-").tempdir();
+        let scratch = scratch(launch.about);
         let scratch = scratch.map_err(|error| failed(format!("no temporary folder: {error}")))?;
-        let command = command(&launch, &api, &scratch);
+        let stream = stream(launch.record);
+        let command = command(&launch, &api, &scratch, &stream)
+            .map_err(|error| failed(format!("it cannot be confined: {error}")))?;
         let spawned = launch.spawner.spawn(command).await;
         let mut child = spawned.map_err(|error| {
             let program = launch.program.first().map(|program| program.display().to_string());
@@ -88,30 +162,57 @@ impl Process {
         let (Some(out), Some(err)) = (child.stdout.take(), child.stderr.take()) else {
             return Err(failed("its output cannot be read".to_owned()));
         };
-        let log = Log::new(out, err);
-        let mut process = Process { child, api, log, next: None, _scratch: scratch };
+        let watched = Watched::new(child.id(), launch.record.memory_mb);
+        let mut process = Process {
+            child,
+            api,
+            log: Log::new(out, err),
+            watched,
+            next: None,
+            init: None,
+            stream,
+            revision: launch.record.revision,
+            generation: 0,
+            _code: launch.code,
+            _scratch: scratch,
+        };
         // A process that is slow to begin goes on beginning on its first invocation's time.
-        match timeout_at(Instant::now() + INIT_MAX, process.ready(id)).await {
-            Ok(Err(payload)) => Err(process.failed(payload).await),
-            Ok(Ok(())) | Err(_) => Ok(process),
-        }
+        let ready = timeout_at(began + INIT_MAX, process.ready()).await;
+        process.init = Some(began.elapsed());
+        let Ok(Err(end)) = ready else { return Ok(process) };
+        // An error that the runtime tells of still has its text to write.
+        let why = match end {
+            End::Told(text) => Why::Told(text.into()),
+            End::Exited(status) => {
+                let (kind, message) = process.exited(status);
+                Why::Ours { kind, message: message.into() }
+            }
+        };
+        end_of(&mut process.child).await;
+        let log = process.log.take().await.into();
+        Err(Unusable { why, log, stream: Arc::clone(&process.stream), took: began.elapsed() })
     }
 
-    /// Waits until the runtime asks for an invocation; the error's JSON text if it never will.
-    async fn ready(&mut self, id: &str) -> Result<(), String> {
+    /// Waits until the runtime asks for an invocation; how it ended if it never will.
+    async fn ready(&mut self) -> Result<(), End> {
         while self.next.is_none() {
             tokio::select! {
                 biased;
                 said = self.api.said.recv() => match said {
                     Some(Said::Next(next)) => self.next = Some(next),
                     Some(Said::Unable { error }) => {
-                        return Err(String::from_utf8_lossy(&error).into_owned());
+                        return Err(End::Told(String::from_utf8_lossy(&error).into_owned()));
                     }
                     // An answer that comes after its time is dropped.
-                    Some(Said::Returned { .. } | Said::TooLong { .. } | Said::Failed { .. }) => {}
-                    None => return Err(exited(id, None)),
+                    Some(
+                        Said::Returned { .. }
+                        | Said::TooLong { .. }
+                        | Said::Streams { .. }
+                        | Said::Failed { .. },
+                    ) => {}
+                    None => return Err(End::Exited(None)),
                 },
-                status = self.child.wait() => return Err(exited(id, status.ok())),
+                status = self.child.wait() => return Err(End::Exited(status.ok())),
             }
         }
         Ok(())
@@ -122,6 +223,21 @@ impl Process {
         matches!(self.child.try_wait(), Ok(None))
     }
 
+    /// How long it took to start, if an invocation had to wait for that and it was not told yet.
+    pub(super) fn take_init(&mut self) -> Option<Duration> {
+        self.init.take()
+    }
+
+    /// Nobody waits for its start.
+    pub(super) fn prewarmed(&mut self) {
+        self.init = None;
+    }
+
+    /// Most memory that it and what it has started had at a time, as far as seen; MB.
+    pub(super) fn memory_mb(&self) -> u64 {
+        self.watched.look().div_ceil(1_024)
+    }
+
     /// Runs one invocation, for at most `timeout_s`.
     pub(super) async fn invoke(&mut self, job: Job, timeout_s: u32) -> Outcome {
         let id = Arc::clone(&job.id);
@@ -129,9 +245,16 @@ impl Process {
         match timeout_at(deadline, self.answer(job)).await {
             Ok(Ok((payload, failed))) => {
                 let log = self.log.take().await;
-                Outcome { payload: payload.into(), failed, log, alive: true }
+                Outcome { payload, failed, log, alive: true }
             }
-            Ok(Err(payload)) => self.failed(payload).await,
+            Ok(Err(End::Told(payload))) => self.failed(payload).await,
+            Ok(Err(End::Exited(status))) => {
+                let (kind, message) = self.exited(status);
+                let message = format!("RequestId: {id} Error: {message}");
+                let mut outcome = self.failed(error(kind, &message)).await;
+                outcome.log.extend_from_slice(format!("{message}\n{kind}\n").as_bytes());
+                outcome
+            }
             Err(_) => {
                 let message = format!("Task timed out after {timeout_s}.00 seconds");
                 let text = error("Sandbox.Timedout", &format!("RequestId: {id} Error: {message}"));
@@ -145,11 +268,11 @@ impl Process {
     }
 
     /// What the handler answers, and whether that is an error. `Err`: the process is of no use.
-    async fn answer(&mut self, job: Job) -> Result<(String, bool), String> {
+    async fn answer(&mut self, job: Job) -> Result<(String, bool), End> {
         let id = Arc::clone(&job.id);
         let mut job = Some(job);
         while let Some(waiting) = job.take() {
-            self.ready(&id).await?;
+            self.ready().await?;
             if let Some(next) = self.next.take() {
                 // A runtime that asked and went away asks again.
                 job = next.send(waiting).err();
@@ -168,6 +291,11 @@ impl Process {
                     Some(Said::TooLong { id: of }) if of == *id => {
                         return Ok((too_long(), true));
                     }
+                    Some(Said::Streams { id: of }) if of == *id => {
+                        let why = "response streaming is not available in stepwire yet: return the \
+                                   whole response";
+                        return Ok((error("Runtime.StreamingNotAvailable", why), true));
+                    }
                     // It will not answer this one any more.
                     Some(Said::Next(next)) => {
                         self.next = Some(next);
@@ -178,11 +306,12 @@ impl Process {
                         Said::Returned { .. }
                         | Said::Failed { .. }
                         | Said::TooLong { .. }
+                        | Said::Streams { .. }
                         | Said::Unable { .. },
                     ) => {}
-                    None => return Err(exited(&id, None)),
+                    None => return Err(End::Exited(None)),
                 },
-                status = self.child.wait() => return Err(exited(&id, status.ok())),
+                status = self.child.wait() => return Err(End::Exited(status.ok())),
             }
         }
     }
@@ -191,52 +320,82 @@ impl Process {
     async fn failed(&mut self, payload: String) -> Outcome {
         end(&self.child);
         let log = self.log.take().await;
-        Outcome { payload: payload.into(), failed: true, log, alive: false }
+        Outcome { payload, failed: true, log, alive: false }
+    }
+
+    /// The error of a process that ended on its own, or because it took too much.
+    fn exited(&self, status: Option<ExitStatus>) -> (&'static str, String) {
+        match self.watched.excess() {
+            Some(Excess::Memory) => {
+                let message = "Runtime exited with error: signal: killed".to_owned();
+                return ("Runtime.OutOfMemory", message);
+            }
+            Some(Excess::Processes) => {
+                let message =
+                    "Runtime exited with error: it had more than 1024 processes and threads";
+                return ("Runtime.ExitError", message.to_owned());
+            }
+            None => {}
+        }
+        let why = match status {
+            Some(status) if status.success() => {
+                "Runtime exited without providing a reason".to_owned()
+            }
+            Some(status) => format!("Runtime exited with error: {}", ended(status)),
+            None => "Runtime exited".to_owned(),
+        };
+        ("Runtime.ExitError", why)
     }
 }
 
-/// An outcome without a process.
-pub(super) fn unusable(id: &str, why: &str) -> Outcome {
-    let payload = error("Runtime.InvalidEntrypoint", &format!("RequestId: {id} Error: {why}"));
-    Outcome { payload: payload.into(), failed: true, log: Vec::new(), alive: false }
+/// Ends a process that has told why it cannot go on, after what it still writes.
+async fn end_of(child: &mut Child) {
+    let _ = tokio::time::timeout(Duration::from_millis(200), child.wait()).await;
+    end(child);
 }
 
-fn command(launch: &Launch<'_>, api: &RuntimeApi, scratch: &TempDir) -> Command {
-    let record = launch.record;
-    let mut command = Command::new(&launch.attendant);
-    command.arg(attend::FLAG).arg(std::process::id().to_string()).args(&launch.program);
-    // Nothing of our own environment: it may hold secrets.
-    command.env_clear().current_dir(&launch.code);
-    let code = launch.code.display().to_string();
-    let stream =
-        format!("{}/[$LATEST]{}", jiff::Timestamp::now().strftime("%Y/%m/%d"), record.revision);
+fn scratch(about: &About) -> std::io::Result<TempDir> {
+    let folder = tempfile::Builder::new().prefix("stepwire-function-").tempdir()?;
+    #[cfg(unix)]
+    if let Some((user, group)) = about.confinement.user {
+        std::os::unix::fs::chown(folder.path(), Some(user), Some(group))?;
+    }
+    let _ = about;
+    Ok(folder)
+}
+
+/// The name of a new process' log stream, as Lambda's: `2026/11/29/[$LATEST]0123…`.
+fn stream(record: &FunctionRecord) -> Arc<str> {
+    let id = crate::functions::request_id().replace('-', "");
+    let day = jiff::Timestamp::now().strftime("%Y/%m/%d");
+    format!("{day}/[{}]{id}", record.version_text()).into()
+}
+
+fn command(
+    launch: &Launch<'_>,
+    api: &RuntimeApi,
+    scratch: &TempDir,
+    stream: &str,
+) -> std::io::Result<Command> {
+    let mut command = Command::new(&launch.about.program);
+    let places = [launch.code.folder().to_owned(), launch.code.layers().to_owned()];
+    let confined = launch.about.confinement.words(&places, scratch.path(), &launch.program);
     command
-        .env("PATH", "/usr/local/bin:/usr/bin/:/bin:/opt/bin")
-        .env("LANG", "en_US.UTF-8")
-        .env("TZ", ":UTC")
-        .env("HOME", scratch.path())
-        .env("TMPDIR", scratch.path())
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .env("_HANDLER", &*record.handler)
-        .env("LAMBDA_TASK_ROOT", &code)
-        .env("LAMBDA_RUNTIME_DIR", &code)
-        .env("AWS_EXECUTION_ENV", format!("AWS_Lambda_{}", record.runtime))
-        .env("AWS_LAMBDA_RUNTIME_API", api.address.to_string())
-        .env("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
-        .env("AWS_LAMBDA_FUNCTION_NAME", &*record.name)
-        .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
-        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", record.memory_mb.to_string())
-        .env("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{}", record.name))
-        .env("AWS_LAMBDA_LOG_STREAM_NAME", stream)
-        .envs(launch.environment.iter().map(|(name, value)| (name, value)))
-        .envs(record.environment.iter().map(|(name, value)| (&**name, &**value)))
+        .arg(attend::FLAG)
+        .arg(std::process::id().to_string())
+        .arg(confined)
+        .args(&launch.program);
+    // Nothing of our own environment: it may hold secrets.
+    command.env_clear().current_dir(launch.code.folder());
+    command
+        .envs(environment::of(launch, api.address, scratch.path(), stream))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
     #[cfg(unix)]
     command.process_group(0);
-    command
+    Ok(command)
 }
 
 /// An answer, if it is JSON as callers expect it.
@@ -255,16 +414,6 @@ fn too_long() -> String {
         "Response payload size exceeded maximum allowed payload size ({ANSWER_BYTES_MAX} bytes)."
     );
     error("Function.ResponseSizeTooLarge", &message)
-}
-
-/// The error of a process that ended on its own.
-fn exited(id: &str, status: Option<ExitStatus>) -> String {
-    let why = match status {
-        Some(status) if status.success() => "Runtime exited without providing a reason".to_owned(),
-        Some(status) => format!("Runtime exited with error: {}", ended(status)),
-        None => "Runtime exited".to_owned(),
-    };
-    error("Runtime.ExitError", &format!("RequestId: {id} Error: {why}"))
 }
 
 fn ended(status: ExitStatus) -> String {

@@ -14,6 +14,7 @@ use crate::message::{Properties, QoS};
 use crate::params::Params;
 use crate::publish::EXPIRY_S;
 use crate::rules::sql::{Facts, Value};
+use crate::shadows::RequestTopic;
 
 /// Longest value of a header, characters.
 const HEADER_MAX: usize = 1_024;
@@ -74,6 +75,8 @@ fn destination(topic: &Field, text: &Arc<str>) -> Result<Arc<str>, String> {
         (Some(why), _) => Err(is_reserved(reserved, why)),
         // Basic Ingest: the rule named there gets the message.
         (None, ["$aws", "rules", _, ..]) => Ok(reserved.into()),
+        // The shadow is got, changed or deleted.
+        (None, _) if RequestTopic::of(reserved).is_some() => Ok(reserved.into()),
         (None, _) => Err(is_reserved(reserved, "nothing in stepwire listens to it")),
     }
 }
@@ -92,7 +95,6 @@ fn beginning(text: &str) -> Result<(), String> {
 /// Why rules cannot publish on this reserved topic.
 fn refusal(levels: &[&str]) -> Option<&'static str> {
     match levels {
-        ["$aws", "things", _, "shadow", ..] => Some("shadows are not available in stepwire yet"),
         ["$aws", "things", _, "jobs", ..] => {
             Some("rules cannot publish on topics of jobs, as on AWS")
         }

@@ -106,10 +106,10 @@ impl Tested {
         &self,
         message: &Message,
         settings: &Settings,
-        sources: &Sources,
+        sources: &Sources<'_>,
     ) -> Explanation {
         let explain = |outside: &dyn Outside| self.explain_with(message, settings, outside);
-        let (mut explanation, notes) = sources.answer(explain);
+        let (mut explanation, notes) = sources.answer(settings, explain);
         explanation.warnings.extend(notes);
         explanation
     }

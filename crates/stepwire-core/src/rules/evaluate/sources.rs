@@ -6,40 +6,58 @@ use std::sync::Arc;
 
 use stepwire_asl::Json;
 
+use crate::read::Read;
+use crate::rules::jobs::Known;
 use crate::rules::sql::{Answered, Outside, Question, Value};
+use crate::settings::Settings;
 
 /// Who answers what a tested statement asks. Nothing is changed, and no function is called.
-#[derive(Debug, Default)]
-pub struct Sources {
+#[derive(Default)]
+pub struct Sources<'a> {
     /// Answers that are given: by function of the statement, then by the table, thing, object
-    /// (`bucket/key`) or function that it asks. Others are Undefined.
+    /// (`bucket/key`) or function that it asks.
     pub answers: Json,
+    /// What a node has stored: its tables, registry, shadows and objects answer the rest. Without it
+    /// the rest is Undefined, and so is what functions are asked.
+    pub node: Option<&'a dyn Read>,
 }
 
 /// Answers one evaluation.
 struct Answering<'a> {
-    sources: &'a Sources,
+    answers: &'a Json,
+    node: Option<Known<'a>>,
     notes: RefCell<BTreeSet<String>>,
 }
 
-impl Sources {
+impl Sources<'_> {
     /// What `evaluate` comes to, and what could not be answered.
-    pub(super) fn answer<T>(&self, evaluate: impl Fn(&dyn Outside) -> T) -> (T, Vec<String>) {
-        let answering = Answering { sources: self, notes: RefCell::default() };
+    pub(super) fn answer<T>(
+        &self,
+        settings: &Settings,
+        evaluate: impl Fn(&dyn Outside) -> T,
+    ) -> (T, Vec<String>) {
+        let node = self.node.map(|read| Known::new(read, settings, &[]));
+        let answering = Answering { answers: &self.answers, node, notes: RefCell::default() };
         let evaluated = evaluate(&answering);
-        (evaluated, answering.notes.into_inner().into_iter().collect())
+        let mut notes = answering.notes.into_inner();
+        notes.extend(answering.node.into_iter().flat_map(Known::into_problems));
+        (evaluated, notes.into_iter().collect())
     }
 }
 
 impl Outside for Answering<'_> {
     fn ask(&self, question: &Question) -> Answered {
         let (function, whom) = asked(question);
-        let given = self.sources.answers.member(function).and_then(|of| of.member(&whom));
+        let given = self.answers.member(function).and_then(|of| of.member(&whom));
         if let Some(answer) = given {
             return Answered::Now(Value::Json(answer.clone()));
         }
-        let note =
-            format!("{function} of `{whom}` is Undefined: nobody is asked when a rule is tested");
+        let calls = matches!(question, Question::Lambda { .. });
+        if let Some(node) = self.node.as_ref().filter(|_| !calls) {
+            return node.ask(question);
+        }
+        let nobody = if calls { "no function is called" } else { "nobody is asked" };
+        let note = format!("{function} of `{whom}` is Undefined: {nobody} when a rule is tested");
         self.notes.borrow_mut().insert(note);
         Answered::Now(Value::Undefined)
     }

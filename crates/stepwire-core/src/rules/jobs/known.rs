@@ -9,11 +9,12 @@ use super::Told;
 use crate::error::ApiError;
 use crate::functions::FunctionName;
 use crate::objects;
-use crate::read::Reads;
+use crate::read::Read;
 use crate::request::{Request, Service};
 use crate::rules::action::dynamodb::attribute;
 use crate::rules::sql::{Answered, Outside, Question, Value};
 use crate::settings::Settings;
+use crate::shadows;
 
 /// Most functions that one evaluation asks.
 const QUESTIONS_MAX: usize = 10;
@@ -26,14 +27,14 @@ const OBJECT_BYTES_MAX: u64 = 1 << 20;
 
 /// Answers from what is stored, and from what functions have said so far.
 pub(crate) struct Known<'a> {
-    reads: &'a Reads,
+    reads: &'a dyn Read,
     settings: &'a Settings,
     told: &'a [Told],
     problems: RefCell<Vec<String>>,
 }
 
 impl<'a> Known<'a> {
-    pub(crate) fn new(reads: &'a Reads, settings: &'a Settings, told: &'a [Told]) -> Known<'a> {
+    pub(crate) fn new(reads: &'a dyn Read, settings: &'a Settings, told: &'a [Told]) -> Known<'a> {
         Known { reads, settings, told, problems: RefCell::default() }
     }
 
@@ -84,6 +85,13 @@ impl<'a> Known<'a> {
         self.ask_service(Service::Iot, api, &body).map(Some)
     }
 
+    fn shadow(&self, thing: &str, name: Option<&str>) -> Result<Option<Json>, String> {
+        let name = shadows::Name::checked(thing, name)?;
+        let shadow = shadows::live(&name, self.reads).map_err(|corrupt| corrupt.to_string())?;
+        let shadow = shadow.ok_or_else(|| shadows::Refused::none(&name).message)?;
+        Ok(Some(shadow.document(shadow.at, None)))
+    }
+
     fn ask_service(&self, service: Service, operation: &str, body: &Json) -> Result<Json, String> {
         let request = Request::parse(service, operation, body);
         let request = request.ok_or_else(|| format!("`{operation}` is not served"))?;
@@ -111,7 +119,9 @@ impl Outside for Known<'_> {
                 let found = bytes.map(|bytes| Answered::Now(Value::Bytes(bytes.into())));
                 ("decode", found.map_err(|error| format!("`{bucket}/{key}`: {error}")))
             }
-            Question::Shadow { .. } => ("get_thing_shadow", Err("no shadows are kept".to_owned())),
+            Question::Shadow { thing, name } => {
+                ("get_thing_shadow", self.shadow(thing, name.as_deref()).map(now))
+            }
         };
         answered.unwrap_or_else(|why| {
             self.problems.borrow_mut().push(format!("{function}: {why}"));

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use stepwire_asl::{Json, Timestamp};
 
 pub use evaluation::Evaluation;
+pub(crate) use known::Known;
 pub use record::{Delivery, Job, NotDelivered, Place, Stage, Told, Write};
 
 use crate::message::Message;

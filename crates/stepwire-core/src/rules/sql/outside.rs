@@ -126,8 +126,8 @@ impl Outside for Nobody {
 pub struct Asks {
     /// What this node keeps itself: objects, items, things, shadows.
     pub local: bool,
-    /// Shadows among that.
-    pub shadow: bool,
+    /// Calls of `get_dynamodb` among that.
+    pub items: usize,
     /// Functions, which take their time.
     pub lambda: bool,
 }
@@ -143,7 +143,7 @@ impl Asks {
     pub fn and(self, other: Asks) -> Asks {
         Asks {
             local: self.local || other.local,
-            shadow: self.shadow || other.shadow,
+            items: self.items + other.items,
             lambda: self.lambda || other.lambda,
         }
     }
@@ -164,8 +164,8 @@ impl Asks {
     fn of_call(function: &str, arguments: usize) -> Asks {
         match function {
             "aws_lambda" => Asks { lambda: true, ..Asks::default() },
-            "get_dynamodb" | "get_registry_data" => Asks { local: true, ..Asks::default() },
-            "get_thing_shadow" => Asks { local: true, shadow: true, ..Asks::default() },
+            "get_dynamodb" => Asks { local: true, items: 1, ..Asks::default() },
+            "get_registry_data" | "get_thing_shadow" => Asks { local: true, ..Asks::default() },
             // With a descriptor set, which is an object.
             "decode" if arguments > 2 => Asks { local: true, ..Asks::default() },
             _ => Asks::default(),

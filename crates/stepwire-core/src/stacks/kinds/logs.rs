@@ -1,22 +1,51 @@
 //! `AWS::Logs::*`.
 
+use stepwire_asl::Json;
+
 use super::Kind;
-use super::property::{any, boolean, integer, objects, tags, text};
-use super::resource::{ask, made, s};
+use super::property::{any, boolean, integer, number, objects, tags, text, texts};
+use super::resource::{Resource, ask, camel, made, pairs, s};
 use crate::request::Service::Logs;
 
 /// The error of what is not there.
 const GONE: &[&str] = &["ResourceNotFoundException"];
 
-pub(super) const KINDS: &[Kind] = &[Kind {
+pub(super) const KINDS: &[Kind] = &[
+    GROUP,
+    STREAM,
+    METRIC_FILTER,
+    SUBSCRIPTION_FILTER,
+    Kind {
+        made: |policy, _| made(policy.name_or("PolicyName", 255), []),
+        ..Kind::without_effect(
+            "AWS::Logs::ResourcePolicy",
+            "policies of log groups are not enforced",
+        )
+    },
+    Kind {
+        attributes: &["QueryDefinitionId"],
+        made: |query, _| {
+            let id = query.context.generated_name(255);
+            made(id.clone(), [("QueryDefinitionId", id)])
+        },
+        ..Kind::without_effect("AWS::Logs::QueryDefinition", "queries are not kept")
+    },
+    Kind::refused(
+        "AWS::Logs::Destination",
+        "subscribe a function with AWS::Logs::SubscriptionFilter",
+    ),
+    Kind::refused("AWS::Logs::Delivery", "read the log groups with the API"),
+];
+
+const GROUP: Kind = Kind {
     attributes: &["Arn"],
     create: |group, _| {
-        let name = group.name_or("LogGroupName", 512);
-        let created = [("logGroupName", s(name.as_str())), ("tags", group.tag_map())];
-        let mut asks = vec![ask(Logs, "CreateLogGroup", created)];
+        let name = s(group.name_or("LogGroupName", 512));
+        let asked = [("logGroupName", name.clone()), ("tags", group.tag_map())];
+        let mut asks = vec![ask(Logs, "CreateLogGroup", asked)];
         asks.extend(group.take("RetentionInDays").map(|days| {
-            let days = [("logGroupName", s(name)), ("retentionInDays", Some(days))];
-            ask(Logs, "PutRetentionPolicy", days)
+            let asked = [("logGroupName", name), ("retentionInDays", Some(days))];
+            ask(Logs, "PutRetentionPolicy", asked)
         }));
         Ok(asks)
     },
@@ -26,22 +55,29 @@ pub(super) const KINDS: &[Kind] = &[Kind {
         made(name, [("Arn", arn)])
     },
     update: |update, _| {
-        let name = || s(update.made.physical_id.as_str());
         let mut asks = Vec::new();
         if update.changes("RetentionInDays") {
             asks.push(match update.new.take("RetentionInDays") {
                 Some(days) => {
-                    let days = [("logGroupName", name()), ("retentionInDays", Some(days))];
-                    ask(Logs, "PutRetentionPolicy", days)
+                    let asked = [("logGroupName", update.id()), ("retentionInDays", Some(days))];
+                    ask(Logs, "PutRetentionPolicy", asked)
                 }
-                None => ask(Logs, "DeleteRetentionPolicy", [("logGroupName", name())]),
+                None => ask(Logs, "DeleteRetentionPolicy", [("logGroupName", update.id())]),
             });
+        }
+        let tags = update.retagged();
+        let arn = || s(update.made.attribute("Arn").trim_end_matches(":*"));
+        if !tags.gone.is_empty() {
+            let asked = [("resourceArn", arn()), ("tagKeys", tags.keys())];
+            asks.push(ask(Logs, "UntagResource", asked));
+        }
+        if !tags.set.is_empty() {
+            let asked = [("resourceArn", arn()), ("tags", Some(Json::object(tags.set)))];
+            asks.push(ask(Logs, "TagResource", asked));
         }
         Ok(asks)
     },
-    delete: |_, made, _| {
-        vec![ask(Logs, "DeleteLogGroup", [("logGroupName", s(made.physical_id.as_str()))]).or(GONE)]
-    },
+    delete: |_, made, _| vec![ask(Logs, "DeleteLogGroup", [("logGroupName", made.id())]).or(GONE)],
     ..Kind::new(
         "AWS::Logs::LogGroup",
         &[
@@ -50,14 +86,119 @@ pub(super) const KINDS: &[Kind] = &[Kind {
             tags(),
             text("KmsKeyId").without_effect("log groups are not encrypted"),
             text("LogGroupClass").without_effect("there is one class of log groups"),
-            boolean("DeletionProtectionEnabled").refused(
-                "there is no deletion protection of log groups; use DeletionPolicy: Retain",
-            ),
-            any("DataProtectionPolicy").refused("log events are not masked"),
-            objects("FieldIndexPolicies", &[]).refused("log groups have no field indexes"),
             any("ResourcePolicyDocument").without_effect("policies of log groups are not enforced"),
             boolean("BearerTokenAuthenticationEnabled")
                 .without_effect("there are no bearer tokens"),
+            boolean("DeletionProtectionEnabled")
+                .without_effect("log groups are not protected; `DeletionPolicy: Retain` keeps one"),
+            any("DataProtectionPolicy").refused("log events are not masked"),
+            objects("FieldIndexPolicies", &[]).refused("log groups have no field indexes"),
         ],
     )
-}];
+};
+
+const STREAM: Kind = Kind {
+    create: |stream, _| {
+        let name = stream.name_or("LogStreamName", 512);
+        let asked = [("logGroupName", stream.take("LogGroupName")), ("logStreamName", s(name))];
+        Ok(vec![ask(Logs, "CreateLogStream", asked)])
+    },
+    made: |stream, _| made(stream.name_or("LogStreamName", 512), []),
+    delete: |stream, made, _| {
+        let asked = [("logGroupName", stream.take("LogGroupName")), ("logStreamName", made.id())];
+        vec![ask(Logs, "DeleteLogStream", asked).or(GONE)]
+    },
+    ..Kind::new(
+        "AWS::Logs::LogStream",
+        &[text("LogGroupName").required().replaces(), text("LogStreamName").replaces()],
+    )
+};
+
+fn put_metric_filter(filter: &Resource<'_>, name: Option<Json>) -> super::Ask {
+    let transformations = filter.items("MetricTransformations").iter().map(|given| {
+        let Json::Object(members) = camel(given, &[]) else { return given.clone() };
+        let mut members = members.as_ref().clone();
+        if let Some(dimensions) = given.member("Dimensions").and_then(Json::as_array) {
+            let map = Json::object(pairs(dimensions, "Key", "Value"));
+            members.insert("dimensions".into(), map);
+        }
+        Json::Object(members.into())
+    });
+    let asked = [
+        ("logGroupName", filter.take("LogGroupName")),
+        ("filterName", name),
+        ("filterPattern", filter.take("FilterPattern")),
+        ("metricTransformations", Some(Json::array(transformations))),
+    ];
+    ask(Logs, "PutMetricFilter", asked)
+}
+
+const METRIC_FILTER: Kind = Kind {
+    create: |filter, _| Ok(vec![put_metric_filter(filter, s(filter.name_or("FilterName", 512)))]),
+    made: |filter, _| made(filter.name_or("FilterName", 512), []),
+    update: |update, _| Ok(vec![put_metric_filter(&update.new, update.id())]),
+    delete: |filter, made, _| {
+        let asked = [("logGroupName", filter.take("LogGroupName")), ("filterName", made.id())];
+        vec![ask(Logs, "DeleteMetricFilter", asked).or(GONE)]
+    },
+    ..Kind::new(
+        "AWS::Logs::MetricFilter",
+        &[
+            text("FilterName").replaces(),
+            text("LogGroupName").required().replaces(),
+            text("FilterPattern").required(),
+            objects(
+                "MetricTransformations",
+                &[
+                    text("MetricName").required(),
+                    text("MetricNamespace").required(),
+                    text("MetricValue").required(),
+                    number("DefaultValue"),
+                    text("Unit"),
+                    objects("Dimensions", &[text("Key").required(), text("Value").required()]),
+                ],
+            )
+            .required(),
+            boolean("ApplyOnTransformedLogs").without_effect("log events are not transformed"),
+            texts("EmitSystemFieldDimensions")
+                .refused("metrics have the dimensions that are named"),
+            text("FieldSelectionCriteria").refused("write it into `FilterPattern`"),
+        ],
+    )
+};
+
+fn put_subscription(filter: &Resource<'_>, name: Option<Json>) -> super::Ask {
+    let asked = [
+        ("logGroupName", filter.take("LogGroupName")),
+        ("filterName", name),
+        ("filterPattern", filter.take("FilterPattern")),
+        ("destinationArn", filter.take("DestinationArn")),
+        ("roleArn", filter.take("RoleArn")),
+        ("distribution", filter.take("Distribution")),
+    ];
+    ask(Logs, "PutSubscriptionFilter", asked)
+}
+
+const SUBSCRIPTION_FILTER: Kind = Kind {
+    create: |filter, _| Ok(vec![put_subscription(filter, s(filter.name_or("FilterName", 512)))]),
+    made: |filter, _| made(filter.name_or("FilterName", 512), []),
+    update: |update, _| Ok(vec![put_subscription(&update.new, update.id())]),
+    delete: |filter, made, _| {
+        let asked = [("logGroupName", filter.take("LogGroupName")), ("filterName", made.id())];
+        vec![ask(Logs, "DeleteSubscriptionFilter", asked).or(GONE)]
+    },
+    ..Kind::new(
+        "AWS::Logs::SubscriptionFilter",
+        &[
+            text("FilterName").replaces(),
+            text("LogGroupName").required().replaces(),
+            text("FilterPattern").required(),
+            text("DestinationArn").required(),
+            text("RoleArn").shown("roles are shown, not enforced"),
+            text("Distribution"),
+            boolean("ApplyOnTransformedLogs").without_effect("log events are not transformed"),
+            texts("EmitSystemFields").refused("events are passed on as they are"),
+            text("FieldSelectionCriteria").refused("write it into `FilterPattern`"),
+        ],
+    )
+};

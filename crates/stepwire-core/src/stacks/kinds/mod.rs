@@ -7,13 +7,24 @@
 //!
 //! Read in this order: [`support`], [`examine`], [`create`], [`made`], then one service's file.
 
+mod cloudwatch;
+mod dynamodb;
+mod events;
+mod iam;
+mod inline;
 mod iot;
+mod lambda;
 mod logs;
-#[expect(dead_code, reason = "used by types that are still to come")]
+mod others;
 mod property;
-#[expect(dead_code, reason = "used by types that are still to come")]
 mod resource;
+mod s3;
+mod sns;
 mod sqs;
+mod ssm;
+mod states;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
@@ -106,6 +117,8 @@ struct Kind {
     updated: fn(&Update<'_>, &[Json]) -> Made,
     /// The requests that remove it, likewise.
     delete: fn(&Resource<'_>, &Made, &[Json]) -> Vec<Ask>,
+    /// Whether a property that changes in place by its table asks for another resource this time.
+    replaces: fn(&Change, &Json, &Json) -> bool,
 }
 
 /// A change that replaces nothing.
@@ -121,7 +134,6 @@ impl Update<'_> {
         self.old.get(property) != self.new.get(property)
     }
 
-    #[expect(dead_code, reason = "used by types that are still to come")]
     /// Whether one of the properties differs.
     fn changes_any(&self, properties: &[&str]) -> bool {
         properties.iter().any(|property| self.changes(property))
@@ -141,12 +153,50 @@ impl Kind {
             update: |_, _| Ok(Vec::new()),
             updated: |update, _| update.made.clone(),
             delete: |_, _, _| Vec::new(),
+            replaces: |_, _, _| false,
+        }
+    }
+
+    /// A type that is there in the stack alone.
+    const fn without_effect(name: &'static str, why: &'static str) -> Kind {
+        let mut kind = Kind::new(name, &[]);
+        kind.support = Support::WithoutEffect(why);
+        kind
+    }
+
+    /// A type that is refused.
+    const fn refused(name: &'static str, hint: &'static str) -> Kind {
+        let mut kind = Kind::new(name, &[]);
+        kind.support = Support::Refused(hint);
+        kind
+    }
+
+    /// The properties as the type wants them, and what becomes of each.
+    fn read(&self, properties: &Json) -> (Json, Vec<Finding>) {
+        match self.support {
+            Support::Served => property::read(self.properties, properties),
+            // Names and ARNs are made of them; nothing else is.
+            Support::WithoutEffect(_) | Support::Refused(_) => (properties.clone(), Vec::new()),
         }
     }
 }
 
 /// Every type, by service.
-const KINDS: &[&[Kind]] = &[iot::KINDS, logs::KINDS, sqs::KINDS];
+const KINDS: &[&[Kind]] = &[
+    cloudwatch::KINDS,
+    dynamodb::KINDS,
+    events::KINDS,
+    iam::KINDS,
+    iot::KINDS,
+    lambda::KINDS,
+    logs::KINDS,
+    s3::KINDS,
+    sns::KINDS,
+    sqs::KINDS,
+    ssm::KINDS,
+    states::KINDS,
+    others::KINDS,
+];
 
 fn find(kind: &str) -> Option<&'static Kind> {
     KINDS.iter().flat_map(|kinds| kinds.iter()).find(|known| known.name == kind)
@@ -155,7 +205,11 @@ fn find(kind: &str) -> Option<&'static Kind> {
 /// What becomes of resources of a type.
 pub fn support(kind: &str) -> Support {
     const UNKNOWN: &str = "stepwire does not know this type";
-    find(kind).map_or(Support::Refused(UNKNOWN), |kind| kind.support)
+    let by_service = || {
+        let found = others::REFUSED.iter().find(|(begin, _)| kind.starts_with(begin));
+        Support::Refused(found.map_or(UNKNOWN, |(_, hint)| hint))
+    };
+    find(kind).map_or_else(by_service, |kind| kind.support)
 }
 
 /// Every type that is known by name, in the order of their services.
@@ -167,7 +221,7 @@ pub fn known() -> impl Iterator<Item = (&'static str, Support)> {
 /// one at any level that is without effect or refused. A missing one is refused, too, by the path of
 /// what lacks it. Values that stand for what is not known yet (`Ref`, `Fn::…`) are taken as good.
 pub fn examine(kind: &str, properties: &Json) -> Vec<Finding> {
-    find(kind).map(|kind| property::read(kind.properties, properties).1).unwrap_or_default()
+    find(kind).map(|kind| kind.read(properties).1).unwrap_or_default()
 }
 
 /// The next request that makes a resource, after these answers. `None`: there is no other. The
@@ -186,9 +240,8 @@ pub fn create(
 /// What the answers to the requests of [`create`] come to. With only the first of them: what there
 /// is to remove where a later one fails.
 pub fn made(kind: &str, context: &Context<'_>, properties: &Json, answers: &[Json]) -> Made {
-    let read = |kind: &Kind| property::read(kind.properties, properties).0;
     find(kind).map_or_else(Made::default, |kind| {
-        (kind.made)(&Resource { context, properties: read(kind) }, answers)
+        (kind.made)(&Resource { context, properties: kind.read(properties).0 }, answers)
     })
 }
 
@@ -196,10 +249,9 @@ pub fn made(kind: &str, context: &Context<'_>, properties: &Json, answers: &[Jso
 /// without effect are not among them.
 pub fn changes(kind: &str, old: &Json, new: &Json) -> Vec<Change> {
     let Some(kind) = find(kind) else { return Vec::new() };
-    let old = property::read(kind.properties, old).0;
-    let new = property::read(kind.properties, new).0;
+    let (old, new) = (kind.read(old).0, kind.read(new).0);
     let differs = |property: &&Property| {
-        matches!(property.standing, Standing::ActedOn)
+        matches!(property.standing, Standing::ActedOn | Standing::Shown(_))
             && old.member(property.name) != new.member(property.name)
     };
     let mut changes: Vec<Change> = (kind.properties.iter().filter(differs))
@@ -208,6 +260,11 @@ pub fn changes(kind: &str, old: &Json, new: &Json) -> Vec<Change> {
             recreation: property.recreation,
         })
         .collect();
+    for change in &mut changes {
+        if (kind.replaces)(change, &old, &new) {
+            change.recreation = Recreation::Always;
+        }
+    }
     changes.sort_by(|a, b| a.property.cmp(&b.property));
     changes
 }
@@ -223,8 +280,7 @@ pub fn update(
     answers: &[Json],
 ) -> Result<Option<Ask>, String> {
     let kind = served(kind)?;
-    let (old, _) = property::read(kind.properties, old);
-    let old = Resource { context, properties: old };
+    let old = Resource { context, properties: kind.read(old).0 };
     let update = Update { old, new: resource(kind, context, new)?, made };
     Ok((kind.update)(&update, answers)?.into_iter().nth(answers.len()))
 }
@@ -239,10 +295,7 @@ pub fn updated(
     answers: &[Json],
 ) -> Made {
     let Some(kind) = find(kind) else { return made.clone() };
-    let of = |properties| Resource {
-        context,
-        properties: property::read(kind.properties, properties).0,
-    };
+    let of = |properties| Resource { context, properties: kind.read(properties).0 };
     (kind.updated)(&Update { old: of(old), new: of(new), made }, answers)
 }
 
@@ -256,8 +309,7 @@ pub fn delete(
     answers: &[Json],
 ) -> Option<Ask> {
     let kind = find(kind)?;
-    let (properties, _) = property::read(kind.properties, properties);
-    let resource = Resource { context, properties };
+    let resource = Resource { context, properties: kind.read(properties).0 };
     (kind.delete)(&resource, made, answers).into_iter().nth(answers.len())
 }
 
@@ -277,10 +329,10 @@ pub fn placeholder(kind: &str, context: &Context<'_>) -> Made {
 }
 
 fn served(kind: &str) -> Result<&'static Kind, String> {
-    let unknown = || format!("Template format error: Unrecognized resource types: [{kind}]");
-    let known = find(kind).ok_or_else(unknown)?;
-    match known.support {
-        Support::Served | Support::WithoutEffect(_) => Ok(known),
+    match support(kind) {
+        Support::Served | Support::WithoutEffect(_) => {
+            find(kind).ok_or_else(|| format!("Unrecognized resource types: [{kind}]"))
+        }
         Support::Refused(hint) => {
             Err(format!("resource type {kind} is not available in stepwire\nhint: {hint}"))
         }
@@ -292,7 +344,7 @@ fn resource<'a>(
     context: &'a Context<'a>,
     properties: &Json,
 ) -> Result<Resource<'a>, String> {
-    let (properties, findings) = property::read(kind.properties, properties);
+    let (properties, findings) = kind.read(properties);
     match findings.into_iter().find(|finding| finding.verdict == Verdict::Refused) {
         Some(finding) => Err(finding.message),
         None => Ok(Resource { context, properties }),

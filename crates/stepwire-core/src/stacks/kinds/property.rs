@@ -73,6 +73,8 @@ pub(super) enum Standing {
     ActedOn,
     /// Why it has no effect.
     WithoutEffect(&'static str),
+    /// Likewise; the service keeps it and shows it again.
+    Shown(&'static str),
     /// What to do instead.
     Refused(&'static str),
 }
@@ -168,6 +170,12 @@ impl Property {
     /// It is taken and changes nothing.
     pub(super) const fn without_effect(mut self, why: &'static str) -> Property {
         self.standing = Standing::WithoutEffect(why);
+        self
+    }
+
+    /// It is taken, shown again by the service, and otherwise changes nothing.
+    pub(super) const fn shown(mut self, why: &'static str) -> Property {
+        self.standing = Standing::Shown(why);
         self
     }
 
@@ -280,6 +288,10 @@ impl Reader {
             Standing::WithoutEffect(why) => {
                 self.find(Verdict::WithoutEffect(why), why.to_owned());
                 None
+            }
+            Standing::Shown(why) => {
+                self.find(Verdict::WithoutEffect(why), why.to_owned());
+                Some(self.value(property.shape, value))
             }
             // What says nothing asks for nothing.
             Standing::Refused(_) if is_nothing(value) => None,

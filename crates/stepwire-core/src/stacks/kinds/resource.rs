@@ -51,13 +51,39 @@ impl<'a> Resource<'a> {
         self.context.arn(service, resource)
     }
 
+    /// The items of a list; none where it is not there.
+    pub(super) fn items(&self, name: &str) -> &[Json] {
+        self.get(name).and_then(Json::as_array).unwrap_or_default()
+    }
+
+    /// The texts of a list.
+    pub(super) fn texts(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.items(name).iter().filter_map(Json::as_str)
+    }
+
+    /// Whether a truth value is there and true.
+    pub(super) fn is_true(&self, name: &str) -> bool {
+        self.get(name).and_then(Json::as_bool) == Some(true)
+    }
+
+    /// `Tags`, a list of `Key` and `Value` or a map, as pairs.
+    pub(super) fn tag_pairs(&self) -> Vec<(Arc<str>, Json)> {
+        match self.get("Tags") {
+            Some(Json::Object(map)) => {
+                map.iter().map(|(key, value)| (Arc::clone(key), value.clone())).collect()
+            }
+            _ => pairs(self.items("Tags"), "Key", "Value").collect(),
+        }
+    }
+
     /// `Tags` as a map of names and values.
     pub(super) fn tag_map(&self) -> Option<Json> {
-        let pairs = self.get("Tags")?.as_array()?.iter().filter_map(|tag| {
-            let key = tag.member("Key")?.as_str()?;
-            Some((Arc::<str>::from(key), tag.member("Value").cloned().unwrap_or_default()))
-        });
-        Some(Json::object(pairs))
+        self.get("Tags").map(|_| Json::object(self.tag_pairs()))
+    }
+
+    /// `Tags` as a list of `key` and `value`, or whatever they are called.
+    pub(super) fn tag_list(&self, key: &'static str, value: &'static str) -> Option<Json> {
+        self.get("Tags").map(|_| listed(self.tag_pairs(), key, value))
     }
 }
 
@@ -165,4 +191,78 @@ pub(super) fn camel(value: &Json, own: &[&str]) -> Json {
 fn small(name: &str) -> String {
     let mut letters = name.chars();
     letters.next().map(|first| first.to_ascii_lowercase()).into_iter().chain(letters).collect()
+}
+
+/// The pairs that objects with two such members are.
+pub(super) fn pairs<'a>(
+    items: &'a [Json],
+    name: &'a str,
+    value: &'a str,
+) -> impl Iterator<Item = (Arc<str>, Json)> + 'a {
+    items.iter().filter_map(move |item| {
+        let name = item.member(name)?.as_str()?;
+        Some((Arc::from(name), item.member(value).cloned().unwrap_or_else(|| Json::from(""))))
+    })
+}
+
+/// Pairs as a list of objects with two such members.
+pub(super) fn listed(
+    pairs: Vec<(Arc<str>, Json)>,
+    name: &'static str,
+    value: &'static str,
+) -> Json {
+    let of =
+        |(key, text): (Arc<str>, Json)| Json::object([(name, Json::String(key)), (value, text)]);
+    Json::array(pairs.into_iter().map(of))
+}
+
+/// What becomes of tags: those that are set, and the keys of those that go.
+pub(super) struct Retagged {
+    pub(super) set: Vec<(Arc<str>, Json)>,
+    pub(super) gone: Vec<Arc<str>>,
+}
+
+impl Retagged {
+    /// The keys that go, as a list.
+    pub(super) fn keys(&self) -> Option<Json> {
+        Some(Json::array(self.gone.iter().map(|key| Json::String(Arc::clone(key)))))
+    }
+}
+
+impl super::Update<'_> {
+    /// What becomes of the tags.
+    pub(super) fn retagged(&self) -> Retagged {
+        let (old, new) = (self.old.tag_pairs(), self.new.tag_pairs());
+        let set = new.iter().filter(|pair| !old.contains(pair)).cloned().collect();
+        let gone = old.into_iter().map(|(key, _)| key);
+        let gone = gone.filter(|key| !new.iter().any(|(there, _)| there == key)).collect();
+        Retagged { set, gone }
+    }
+
+    /// The physical id, as a member.
+    pub(super) fn id(&self) -> Option<Json> {
+        s(self.made.physical_id.as_str())
+    }
+}
+
+impl Made {
+    /// The physical id, as a member.
+    pub(super) fn id(&self) -> Option<Json> {
+        s(self.physical_id.as_str())
+    }
+
+    /// An attribute's text; nothing where it is not there.
+    pub(super) fn attribute(&self, name: &str) -> &str {
+        self.attributes.get(name).and_then(Json::as_str).unwrap_or_default()
+    }
+}
+
+/// A member within members of an answer.
+pub(super) fn deep<'a>(answers: &'a [Json], index: usize, path: &[&str]) -> Option<&'a Json> {
+    path.iter().try_fold(answers.get(index)?, |value, name| value.member(name))
+}
+
+/// An empty object.
+pub(super) fn nothing() -> Json {
+    Json::Object(Arc::default())
 }

@@ -3,7 +3,7 @@
 
 mod examine;
 mod policy;
-mod render;
+pub(super) mod render;
 mod rule;
 
 use std::io::{IsTerminal, Read};

@@ -69,7 +69,7 @@ fn one(file: &Examined, finding: &Finding, renderer: &Renderer) -> String {
 }
 
 /// The lines that a finding is about, and no more.
-pub(super) fn snippet<'f>(
+pub(in crate::cli) fn snippet<'f>(
     name: &'f str,
     text: &'f str,
     place: &Range<usize>,

@@ -71,7 +71,7 @@ const THING_GROUPS: [(&str, Field); 4] = [
 
 /// What the first part of a field's name may be on AWS, and what is missing here.
 const UNAVAILABLE: [(&str, &str); 3] =
-    [("shadow.", "shadows"), ("deviceDefender.", "Device Defender"), ("jobs.", "jobs")];
+    [("shadow.", "indexed shadows"), ("deviceDefender.", "Device Defender"), ("jobs.", "jobs")];
 
 impl Schema {
     /// The field that a word without one is about.

@@ -1,0 +1,290 @@
+//! `AWS::DynamoDB::*`.
+
+use std::sync::Arc;
+
+use stepwire_asl::Json;
+use stepwire_asl::json::Object;
+
+use super::property::{Property, boolean, document, integer, object, objects, tags, text, texts};
+use super::resource::{Resource, ask, body, deep, listed, made, s};
+use super::{Ask, Kind, Update};
+use crate::request::Service::DynamoDb;
+
+/// The error of what is not there.
+const GONE: &[&str] = &["ResourceNotFoundException"];
+
+pub(super) const KINDS: &[Kind] = &[
+    TABLE,
+    Kind::refused("AWS::DynamoDB::GlobalTable", "use AWS::DynamoDB::Table: there is one region"),
+];
+
+const NO_THROUGHPUT: &str = "throughput is kept and shown; nothing is throttled";
+
+const THROUGHPUT: Property = object(
+    "ProvisionedThroughput",
+    &[integer("ReadCapacityUnits").required(), integer("WriteCapacityUnits").required()],
+)
+.shown(NO_THROUGHPUT);
+const ON_DEMAND: Property = object(
+    "OnDemandThroughput",
+    &[integer("MaxReadRequestUnits"), integer("MaxWriteRequestUnits")],
+)
+.without_effect(NO_THROUGHPUT);
+const WARM: Property =
+    object("WarmThroughput", &[integer("ReadUnitsPerSecond"), integer("WriteUnitsPerSecond")])
+        .without_effect(NO_THROUGHPUT);
+const INSIGHTS: Property =
+    object("ContributorInsightsSpecification", &[boolean("Enabled"), text("Mode")])
+        .without_effect("there are no contributor insights");
+const KEYS: Property =
+    objects("KeySchema", &[text("AttributeName").required(), text("KeyType").required()])
+        .required();
+const PROJECTION: Property =
+    object("Projection", &[texts("NonKeyAttributes"), text("ProjectionType")]).required();
+
+const TABLE: Kind = Kind {
+    attributes: &["Arn", "StreamArn"],
+    create: |table, _| {
+        let name = s(table.name_or("TableName", 255));
+        let asked = [
+            ("TableName", name.clone()),
+            ("AttributeDefinitions", table.take("AttributeDefinitions")),
+            ("KeySchema", table.take("KeySchema")),
+            ("BillingMode", table.take("BillingMode")),
+            ("ProvisionedThroughput", table.take("ProvisionedThroughput")),
+            ("GlobalSecondaryIndexes", table.take("GlobalSecondaryIndexes")),
+            ("LocalSecondaryIndexes", table.take("LocalSecondaryIndexes")),
+            ("StreamSpecification", stream(table)),
+            ("SSESpecification", encryption(table)),
+            ("TableClass", table.take("TableClass")),
+            ("DeletionProtectionEnabled", table.take("DeletionProtectionEnabled")),
+            ("Tags", table.tag_list("Key", "Value")),
+        ];
+        let mut asks = vec![ask(DynamoDb, "CreateTable", asked)];
+        asks.extend(
+            time_to_live(table)
+                .filter(|wanted| wanted.member("Enabled").and_then(Json::as_bool) == Some(true))
+                .map(|wanted| live(name, wanted)),
+        );
+        Ok(asks)
+    },
+    made: |table, answers| {
+        let name = table.name_or("TableName", 255);
+        let mut made =
+            made(name.clone(), [("Arn", table.arn("dynamodb", &format!("table/{name}")))]);
+        if let Some(arn) = deep(answers, 0, &["TableDescription", "LatestStreamArn"]) {
+            made.attributes.insert("StreamArn".to_owned(), arn.clone());
+        }
+        made
+    },
+    update,
+    updated: |update, answers| {
+        let mut made = update.made.clone();
+        let arns = (0..answers.len())
+            .filter_map(|index| deep(answers, index, &["TableDescription", "LatestStreamArn"]));
+        if let Some(arn) = arns.last() {
+            made.attributes.insert("StreamArn".to_owned(), arn.clone());
+        }
+        made
+    },
+    delete: |_, made, _| vec![ask(DynamoDb, "DeleteTable", [("TableName", made.id())]).or(GONE)],
+    // An attribute that gets another type cannot be a key any more.
+    replaces: |change, old, new| {
+        let kinds = |table: &Json| {
+            let given = table.member("AttributeDefinitions").and_then(Json::as_array);
+            let given = given.unwrap_or_default().to_vec();
+            let of = |definition: Json| {
+                let name = definition.member("AttributeName")?.as_str()?.to_owned();
+                Some((name, definition.member("AttributeType").cloned()))
+            };
+            given.into_iter().filter_map(of).collect::<Vec<_>>()
+        };
+        let (old, new) = (kinds(old), kinds(new));
+        change.property == "AttributeDefinitions"
+            && new
+                .iter()
+                .any(|(name, kind)| old.iter().any(|(before, was)| before == name && was != kind))
+    },
+    ..Kind::new(
+        "AWS::DynamoDB::Table",
+        &[
+            text("TableName").replaces(),
+            objects(
+                "AttributeDefinitions",
+                &[text("AttributeName").required(), text("AttributeType").required()],
+            ),
+            objects("KeySchema", &[text("AttributeName").required(), text("KeyType").required()])
+                .required()
+                .replaces(),
+            text("BillingMode").shown("the billing mode is kept and shown; nothing is billed"),
+            THROUGHPUT,
+            objects(
+                "GlobalSecondaryIndexes",
+                &[
+                    text("IndexName").required(),
+                    KEYS,
+                    PROJECTION,
+                    THROUGHPUT,
+                    ON_DEMAND,
+                    WARM,
+                    INSIGHTS,
+                ],
+            ),
+            objects("LocalSecondaryIndexes", &[text("IndexName").required(), KEYS, PROJECTION])
+                .replaces(),
+            object(
+                "StreamSpecification",
+                &[
+                    text("StreamViewType").required(),
+                    object("ResourcePolicy", &[document("PolicyDocument")])
+                        .without_effect("policies of tables are not enforced"),
+                    tags().without_effect("streams have no tags"),
+                ],
+            ),
+            object(
+                "SSESpecification",
+                &[boolean("SSEEnabled"), text("SSEType"), text("KMSMasterKeyId")],
+            )
+            .shown("tables are not encrypted"),
+            text("TableClass").shown("there is one class of tables"),
+            object(
+                "TimeToLiveSpecification",
+                &[text("AttributeName"), boolean("Enabled").required()],
+            ),
+            boolean("DeletionProtectionEnabled"),
+            tags(),
+            INSIGHTS,
+            ON_DEMAND,
+            WARM,
+            object(
+                "PointInTimeRecoverySpecification",
+                &[boolean("PointInTimeRecoveryEnabled"), integer("RecoveryPeriodInDays")],
+            )
+            .without_effect("back up the data folder"),
+            object("ResourcePolicy", &[document("PolicyDocument")])
+                .without_effect("policies of tables are not enforced"),
+            object("ImportSourceSpecification", &[]).refused("write the items with BatchWriteItem"),
+            object("KinesisStreamSpecification", &[])
+                .refused("write to a queue or a topic in the same rule or workflow"),
+            objects("VectorIndexes", &[]).refused("tables have no vector indexes"),
+        ],
+    )
+};
+
+fn stream(table: &Resource<'_>) -> Option<Json> {
+    let view = table.get("StreamSpecification")?.member("StreamViewType").cloned();
+    Some(body([("StreamEnabled", Some(true.into())), ("StreamViewType", view)]))
+}
+
+fn encryption(table: &Resource<'_>) -> Option<Json> {
+    let given = table.get("SSESpecification")?;
+    let of = |name: &str| given.member(name).cloned();
+    Some(body([
+        ("Enabled", of("SSEEnabled")),
+        ("SSEType", of("SSEType")),
+        ("KMSMasterKeyId", of("KMSMasterKeyId")),
+    ]))
+}
+
+fn time_to_live<'a>(table: &'a Resource<'_>) -> Option<&'a Json> {
+    table.get("TimeToLiveSpecification")
+}
+
+fn live(name: Option<Json>, wanted: &Json) -> Ask {
+    let asked = [("TableName", name), ("TimeToLiveSpecification", Some(wanted.clone()))];
+    ask(DynamoDb, "UpdateTimeToLive", asked)
+}
+
+/// One change at a time, as the service takes them: attributes with the index that needs them.
+fn update(update: &Update<'_>, _: &[Json]) -> Result<Vec<Ask>, String> {
+    let (old, new, name) = (&update.old, &update.new, update.id());
+    let mut asks = Vec::new();
+    let mut members = Object::new();
+    let mut add = |name: &str, value: Option<Json>| {
+        members.extend(value.map(|value| (Arc::<str>::from(name), value)));
+    };
+    if update.changes_any(&["BillingMode", "ProvisionedThroughput"]) {
+        add("BillingMode", new.take("BillingMode").or_else(|| s("PROVISIONED")));
+        add("ProvisionedThroughput", new.take("ProvisionedThroughput"));
+    }
+    if update.changes("DeletionProtectionEnabled") {
+        add("DeletionProtectionEnabled", Some(new.is_true("DeletionProtectionEnabled").into()));
+    }
+    if update.changes("TableClass") {
+        add("TableClass", new.take("TableClass").or_else(|| s("STANDARD")));
+    }
+    if update.changes("SSESpecification") {
+        let none = || Some(body([("Enabled", Some(false.into()))]));
+        add("SSESpecification", encryption(new).or_else(none));
+    }
+    if update.changes("StreamSpecification") {
+        let none = || Some(body([("StreamEnabled", Some(false.into()))]));
+        add("StreamSpecification", stream(new).or_else(none));
+    }
+    if !members.is_empty() {
+        members.insert("TableName".into(), name.clone().unwrap_or_default());
+        let body = Json::Object(Arc::new(members));
+        asks.push(Ask { service: DynamoDb, operation: "UpdateTable", body, tolerate: &[] });
+    }
+    asks.extend(indexes(update));
+    if update.changes("TimeToLiveSpecification") {
+        let attribute = |wanted: Option<&Json>| wanted?.member("AttributeName").cloned();
+        let (before, wanted) = (time_to_live(old), time_to_live(new));
+        if wanted.is_none() || attribute(before) != attribute(wanted) {
+            let on = before.filter(|it| it.member("Enabled").and_then(Json::as_bool) == Some(true));
+            asks.extend(on.map(|before| {
+                let off =
+                    [("AttributeName", attribute(Some(before))), ("Enabled", Some(false.into()))];
+                live(name.clone(), &body(off))
+            }));
+        }
+        asks.extend(wanted.map(|wanted| live(name.clone(), wanted)));
+    }
+    let tags = update.retagged();
+    let arn = || s(update.made.attribute("Arn"));
+    if !tags.gone.is_empty() {
+        let asked = [("ResourceArn", arn()), ("TagKeys", tags.keys())];
+        asks.push(ask(DynamoDb, "UntagResource", asked));
+    }
+    if !tags.set.is_empty() {
+        let set = listed(tags.set, "Key", "Value");
+        asks.push(ask(DynamoDb, "TagResource", [("ResourceArn", arn()), ("Tags", Some(set))]));
+    }
+    Ok(asks)
+}
+
+/// Indexes that go, come, and are others than before: those go and come again.
+fn indexes(update: &Update<'_>) -> Vec<Ask> {
+    const LIST: &str = "GlobalSecondaryIndexes";
+    let named = |index: &Json| index.member("IndexName").cloned();
+    let (before, there) = (update.old.items(LIST), update.new.items(LIST));
+    let shape =
+        |index: &Json| (index.member("KeySchema").cloned(), index.member("Projection").cloned());
+    let same = |a: &Json, b: &Json| named(a) == named(b) && shape(a) == shape(b);
+    let change = |kind: &'static str, members: Json| {
+        let asked = [
+            ("TableName", update.id()),
+            ("AttributeDefinitions", update.new.take("AttributeDefinitions")),
+            ("GlobalSecondaryIndexUpdates", Some(Json::array([Json::object([(kind, members)])]))),
+        ];
+        ask(DynamoDb, "UpdateTable", asked)
+    };
+    let gone = before.iter().filter(|index| !there.iter().any(|other| same(index, other)));
+    let mut asks: Vec<Ask> =
+        gone.map(|index| change("Delete", body([("IndexName", named(index))]))).collect();
+    for index in there {
+        match before.iter().find(|other| same(index, other)) {
+            None => asks.push(change("Create", index.clone())),
+            Some(other)
+                if other.member("ProvisionedThroughput")
+                    != index.member("ProvisionedThroughput") =>
+            {
+                let throughput = index.member("ProvisionedThroughput").cloned();
+                let members = [("IndexName", named(index)), ("ProvisionedThroughput", throughput)];
+                asks.push(change("Update", body(members)));
+            }
+            Some(_) => {}
+        }
+    }
+    asks
+}
