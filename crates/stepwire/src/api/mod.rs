@@ -12,6 +12,7 @@ mod rest;
 mod s3;
 mod s3_documents;
 mod s3_upload;
+pub(crate) mod stack_response;
 mod target;
 mod xml;
 
@@ -84,7 +85,8 @@ pub(crate) async fn answer(
         Protocol::Cbor => return cloudwatch::answer(node, service, parts, &body).await,
         Protocol::RestXml => return s3::answer(node, &signer, parts, body).await,
         Protocol::Query => {
-            match query::answer(node, service, signer.session.clone(), &body).await {
+            let session = signer.session.clone();
+            match query::answer(node, service, parts.uri.path(), session, &body).await {
                 Ok(answer) => return answer,
                 Err(error) => Err(error),
             }
@@ -122,7 +124,7 @@ impl Protocol {
             Protocol::Cbor
         } else if parts.headers.contains_key("x-amz-target") {
             Protocol::Target
-        } else if form && parts.uri.path() == "/" {
+        } else if form && (parts.uri.path() == "/" || service == "sqs") {
             Protocol::Query
         } else if service == "s3" {
             Protocol::RestXml
