@@ -54,7 +54,7 @@ impl Object {
         })
     }
 
-    /// All its bytes, which the caller has found to be not too many.
+    /// Its bytes, all of them. For objects whose size the caller has found small enough.
     pub fn bytes(&self, read: &dyn Read) -> Result<Vec<u8>, Corrupt> {
         self.part(0..self.size(), read)
     }

@@ -85,9 +85,8 @@ pub(crate) async fn answer(
         Protocol::Cbor => return cloudwatch::answer(node, service, parts, &body).await,
         Protocol::RestXml => return s3::answer(node, &signer, parts, body).await,
         Protocol::Query => {
-            match query::answer(node, service, parts.uri.path(), signer.session.clone(), &body)
-                .await
-            {
+            let session = signer.session.clone();
+            match query::answer(node, service, parts.uri.path(), session, &body).await {
                 Ok(answer) => return answer,
                 Err(error) => Err(error),
             }
@@ -187,9 +186,8 @@ impl Signer {
 }
 
 /// The one gate: before a request is looked at any closer. Off loopback it must be signed with the
-/// node's key, or with credentials that a session token of this node's proves, or with a function's;
-/// on loopback a signature need only have the form of one. Without its body, its head alone is looked
-/// at.
+/// node's key, with credentials that a session token of this node's proves, or with a function's; on
+/// loopback a signature need only have the form of one. Without its body, its head alone is looked at.
 fn signed(
     node: &Node,
     keys: Option<&AccessKey>,
