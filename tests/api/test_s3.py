@@ -658,9 +658,9 @@ def test_objects_survive_a_power_cut(own_node):
 
 
 def test_encryption_of_an_object_is_taken_without_effect(node, name):
-    s3 = node.client("s3")
-    s3.create_bucket(Bucket=name)
-    put = s3.put_object(Bucket=name, Key="a", Body=b"x", ServerSideEncryption="aws:kms", SSEKMSKeyId="k")
+    s3, bucket = node.client("s3"), f"{name}-bucket"
+    s3.create_bucket(Bucket=bucket)
+    put = s3.put_object(Bucket=bucket, Key="a", Body=b"x", ServerSideEncryption="aws:kms", SSEKMSKeyId="k")
     assert put["ServerSideEncryption"] == "AES256"
     with refused("InvalidArgument", 400, "AES256, aws:kms, aws:kms:dsse"):
-        node.unchecked("s3").put_object(Bucket=name, Key="a", Body=b"x", ServerSideEncryption="rot13")
+        node.unchecked("s3").put_object(Bucket=bucket, Key="a", Body=b"x", ServerSideEncryption="rot13")

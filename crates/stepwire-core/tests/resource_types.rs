@@ -341,7 +341,7 @@ fn json() -> impl Strategy<Value = Json> {
     leaf.prop_recursive(3, 24, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Json::array),
-            prop::collection::vec((name(), inner), 0..4).prop_map(|members| Json::object(members)),
+            prop::collection::vec((name(), inner), 0..4).prop_map(Json::object),
         ]
     })
 }
@@ -377,7 +377,7 @@ fn properties(kind: &'static str) -> impl Strategy<Value = Json> {
         .unwrap_or_default();
     let names = if names.is_empty() { vec!["Name".to_owned()] } else { names };
     let members = prop::collection::vec((prop::sample::select(names), json()), 0..8);
-    prop_oneof![4 => members.prop_map(|members| Json::object(members)), 1 => json()]
+    prop_oneof![4 => members.prop_map(Json::object), 1 => json()]
 }
 
 fn kind() -> impl Strategy<Value = &'static str> {

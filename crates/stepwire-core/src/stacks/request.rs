@@ -326,7 +326,7 @@ fn parse_read(operation: &str, members: Members<'_>) -> Option<Result<Request, A
 #[derive(Clone, Copy)]
 struct Members<'a>(Params<'a>);
 
-impl<'a> Members<'a> {
+impl Members<'_> {
     fn only(self, known: &[&str]) -> Result<(), ApiError> {
         self.0.only(known)
     }
