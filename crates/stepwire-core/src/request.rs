@@ -150,6 +150,7 @@ impl Request {
             Request::Publish(_)
             | Request::PublishBy(..)
             | Request::Broker(_)
+            | Request::Sts(_)
             | Request::Shadows(_) => false,
             Request::Functions(request) => request.is_read(),
             Request::Objects(request) => request.is_read(),
@@ -160,7 +161,6 @@ impl Request {
             Request::Alarms(request) => request.is_read(),
             Request::Stacks(request) => request.is_read(),
             Request::Iam(request) => request.is_read(),
-            Request::Sts(_) => false,
             Request::Parameters(request) => request.is_read(),
         }
     }

@@ -124,12 +124,15 @@ fn wanted(name: &str, template: &str) -> Json {
 fn chain(delay: u32) -> String {
     let mut template = "Resources:\n".to_owned();
     for number in 0..10 {
-        template += &format!(
+        let queue = format!(
             "  Q{number}:\n    Type: AWS::SQS::Queue\n    Properties:\n      QueueName: q{number}\n      \
              DelaySeconds: {delay}\n"
         );
+        template.push_str(&queue);
         if number > 0 {
-            template += &format!("    DependsOn: Q{}\n", number - 1);
+            template.push_str("    DependsOn: Q");
+            template.push_str(&(number - 1).to_string());
+            template.push('\n');
         }
     }
     template

@@ -32,8 +32,8 @@ pub(crate) async fn page(node: &Node, uri: &Uri) -> Response {
 }
 
 async fn found(node: &Node, uri: &Uri) -> Result<Json, ApiError> {
-    let query = uri.query().unwrap_or_default().split('&');
-    let arn = query.filter_map(|pair| pair.strip_prefix("execution=")).next();
+    let mut query = uri.query().unwrap_or_default().split('&');
+    let arn = query.find_map(|pair| pair.strip_prefix("execution="));
     let invalid = || ApiError::new("ValidationException", "give `execution=ARN`");
     let arn = percent_decode_str(arn.ok_or_else(invalid)?).decode_utf8_lossy().into_owned();
     let ran = {
@@ -70,10 +70,9 @@ async fn steps(node: &Node, arn: &str) -> Result<BTreeMap<u64, (String, i64)>, A
         let body = Json::object(members);
         let request = Request::parse(Service::States, "GetExecutionHistory", &body);
         let unknown = || ApiError::new("InternalFailure", "the history cannot be read");
-        let page = match node.call(request.ok_or_else(unknown)??).await {
-            Ok(page) => page,
-            // Express executions have no history: their invocations stand for themselves.
-            Err(_) => return Ok(BTreeMap::new()),
+        // Express executions have no history: their invocations stand for themselves.
+        let Ok(page) = node.call(request.ok_or_else(unknown)??).await else {
+            return Ok(BTreeMap::new());
         };
         for event in page.member("events").and_then(Json::as_array).unwrap_or_default() {
             let number = |name| event.member(name).and_then(Json::as_i64).unwrap_or(0) as u64;

@@ -95,9 +95,9 @@ fn reach(
     authority: &Authority,
     addresses: Addresses,
 ) -> std::io::Result<capture::Reach> {
-    let here = |address: SocketAddr| match address.ip().is_unspecified() {
-        true => SocketAddr::new(std::net::Ipv4Addr::LOCALHOST.into(), address.port()),
-        false => address,
+    let here = |address: SocketAddr| {
+        let local = SocketAddr::new(std::net::Ipv4Addr::LOCALHOST.into(), address.port());
+        if address.ip().is_unspecified() { local } else { address }
     };
     let folder = config.storage.folder().join("functions-env");
     Ok(capture::Reach {

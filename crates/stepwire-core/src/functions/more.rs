@@ -1,5 +1,6 @@
 //! Requests beyond functions themselves that change something.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use base64::Engine;
@@ -207,9 +208,9 @@ impl Functions {
             version: number,
             published: 0,
             description: description.unwrap_or(&latest.description).clone(),
-            permissions: Default::default(),
+            permissions: BTreeMap::default(),
             reserved: None,
-            asynchronous: Default::default(),
+            asynchronous: BTreeMap::default(),
             modified: now,
             ..latest.clone()
         };

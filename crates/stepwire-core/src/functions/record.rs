@@ -410,7 +410,11 @@ pub(super) fn layer(
 /// All stored versions of a layer, or of all layers, by name, oldest first.
 pub(super) fn layers(name: Option<&str>, read: &dyn Read) -> Result<Vec<LayerRecord>, Corrupt> {
     let prefix = KeyBuilder::new(Space::Layer);
-    let prefix = name.map_or(prefix.clone(), |name| prefix.text(name)).build();
+    let prefix = match name {
+        Some(name) => prefix.text(name),
+        None => prefix,
+    }
+    .build();
     let entries = read.range(&Range::prefix(&prefix)).into_iter();
     let versions = entries.filter(|(key, _)| !key.ends_with(&[0; 8]));
     versions.map(|(key, value)| decode(FORMAT, &key, &value)).collect()

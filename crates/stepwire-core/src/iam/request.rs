@@ -203,8 +203,7 @@ impl Request {
         let ask = Ask(params);
         Some(match operation {
             "CreateRole" => create_role(ask),
-            "UpdateRole" => update_role(ask),
-            "UpdateRoleDescription" => update_role(ask),
+            "UpdateRole" | "UpdateRoleDescription" => update_role(ask),
             "UpdateAssumeRolePolicy" => ask.only(&["RoleName", "PolicyDocument"]).and_then(|()| {
                 let document = ask.document("PolicyDocument", Use::Trust)?;
                 Ok(Request::UpdateAssumeRolePolicy(ask.name("RoleName")?, document))

@@ -353,7 +353,7 @@ fn status(service: Service, code: &str) -> u16 {
     match (service, code) {
         (Service::S3, code) => s3::status(code),
         (_, "UnauthorizedException") => 401,
-        (Service::IotData, "ForbiddenException") => 403,
+        (Service::IotData, "ForbiddenException") | (Service::Sts, "AccessDenied") => 403,
         (Service::IotData, "GatewayTimeoutException") => 504,
         (
             _,
@@ -365,9 +365,8 @@ fn status(service: Service, code: &str) -> u16 {
             | "VersionConflictException"
             | "DeleteConflictException"
             | "ResourceConflictException",
-        ) => 409,
-        (Service::Iam, "EntityAlreadyExists" | "DeleteConflict" | "LimitExceeded") => 409,
-        (Service::Sts, "AccessDenied") => 403,
+        )
+        | (Service::Iam, "EntityAlreadyExists" | "DeleteConflict" | "LimitExceeded") => 409,
         (Service::Iot | Service::IotData, "CertificateStateException") => 406,
         (Service::Iot | Service::IotData, "LimitExceededException") => 410,
         (Service::Iam, "NoSuchEntity")

@@ -230,10 +230,8 @@ impl Kernel {
             ("AttributeNames", Json::array([Json::from("All")])),
             ("MessageAttributeNames", Json::array([Json::from("All")])),
         ]);
-        let request = match Request::parse(Service::Sqs, "ReceiveMessage", &body) {
-            Some(Ok(request)) => request,
-            _ => return,
-        };
+        let request = Request::parse(Service::Sqs, "ReceiveMessage", &body);
+        let Some(Ok(request)) = request else { return };
         if let Some(answer) = self.call(now, Asker::Source(number), &request, reads, step) {
             self.sourced(now, number, answer, reads, step);
         }

@@ -214,7 +214,6 @@ impl Objects {
                 read.get(&record::bucket_key(&setting.bucket));
                 settings::touch_all(&setting.bucket, read);
             }
-            Request::Stage { .. } | Request::Unstage(_) => {}
             Request::CopyObject(copy) => {
                 object(&copy.target);
                 object(&copy.source);
@@ -254,7 +253,9 @@ impl Objects {
                 upload::touch(&name.bucket, upload, read);
             }
             // These only read.
-            Request::HeadBucket { .. }
+            Request::Stage { .. }
+            | Request::Unstage(_)
+            | Request::HeadBucket { .. }
             | Request::ListBuckets(_)
             | Request::ListObjectVersions(_)
             | Request::GetObjectTagging { .. }
@@ -674,7 +675,7 @@ impl Check {
             Some(staged) => {
                 let mut found = staged.checksums.iter();
                 let found = found.find(|checksum| checksum.algorithm == algorithm);
-                found.cloned().unwrap_or(Checksum { algorithm, value: "".into() })
+                found.cloned().unwrap_or_else(|| Checksum { algorithm, value: "".into() })
             }
         };
         if let Some(given) = &self.checksum {

@@ -683,10 +683,9 @@ impl Create {
         only(params, &[&own, &STANDARD_HEADERS, &AS_IT_IS])?;
         let algorithm = algorithm(params)?;
         let whole = match (params.optional_text("ChecksumType")?, algorithm) {
-            (None | Some("FULL_OBJECT"), Some(Algorithm::Crc64Nvme)) => true,
-            (None | Some("COMPOSITE"), None) => false,
-            (Some("FULL_OBJECT"), Some(Algorithm::Crc32 | Algorithm::Crc32c)) => true,
-            (None | Some("COMPOSITE"), Some(other)) if other != Algorithm::Crc64Nvme => false,
+            (None | Some("FULL_OBJECT"), Some(Algorithm::Crc64Nvme))
+            | (Some("FULL_OBJECT"), Some(Algorithm::Crc32 | Algorithm::Crc32c)) => true,
+            (None | Some("COMPOSITE"), other) if other != Some(Algorithm::Crc64Nvme) => false,
             (kind, algorithm) => {
                 let name = algorithm.map_or("null", Algorithm::name).to_ascii_lowercase();
                 let message = format!(

@@ -392,11 +392,12 @@ fn policy(document: &Json, bucket: &str) -> Result<String, ApiError> {
         if !has(["Action", "NotAction"]) {
             return Err(malformed("Missing required field Action"));
         }
-        let resources = match statement.member("Resource").or(statement.member("NotResource")) {
-            Some(Json::Array(resources)) => resources.to_vec(),
-            Some(one) => vec![one.clone()],
-            None => return Err(malformed("Missing required field Resource")),
-        };
+        let resources =
+            match statement.member("Resource").or_else(|| statement.member("NotResource")) {
+                Some(Json::Array(resources)) => resources.to_vec(),
+                Some(one) => vec![one.clone()],
+                None => return Err(malformed("Missing required field Resource")),
+            };
         let names = |resource: &Json| {
             let resource = resource.as_str().unwrap_or_default();
             let place = resource.strip_prefix("arn:aws:s3:::").unwrap_or_default();

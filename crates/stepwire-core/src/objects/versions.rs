@@ -377,7 +377,7 @@ impl Versions {
             let name = Name { bucket: Arc::clone(&self.bucket), key: Arc::clone(&key) };
             let after = within.take().filter(|_| key == self.key_marker);
             let mut skips = after.is_some();
-            for (at, version) in self.versions_of(&name, read)?.into_iter().enumerate() {
+            for (at, version) in Versions::versions_of(&name, read)?.into_iter().enumerate() {
                 if skips {
                     skips = after.as_ref() != Some(&version.id);
                     continue;
@@ -417,7 +417,7 @@ impl Versions {
         })
     }
 
-    fn versions_of(&self, name: &Name, read: &dyn Read) -> Result<Vec<Version>, ApiError> {
+    fn versions_of(name: &Name, read: &dyn Read) -> Result<Vec<Version>, ApiError> {
         let mut versions: Vec<_> =
             all(name, read)?.into_iter().map(|(_, version)| version).collect();
         let current =

@@ -65,17 +65,17 @@ impl Filter {
                 None => return Err(unknown(key)),
             },
         };
-        if !keys.contains(&key) && !(matches!(field, Field::Tag(_)) && keys.contains(&"tag")) {
+        let by_tag = matches!(field, Field::Tag(_)) && keys.contains(&"tag");
+        if !by_tag && !keys.contains(&key) {
             return Err(unknown(key));
         }
         let how = match (params.optional_text("Option")?, &field) {
-            (None, Field::Path) => How::OneLevel,
+            (None | Some("OneLevel"), Field::Path) => How::OneLevel,
             (None, Field::Name) => default,
             (None | Some("Equals"), _) => How::Equals,
             (Some("BeginsWith"), Field::Name) => How::BeginsWith,
             (Some("Contains"), Field::Name) => How::Contains,
             (Some("Recursive"), Field::Path) => How::Recursive,
-            (Some("OneLevel"), Field::Path) => How::OneLevel,
             (Some(other), _) => {
                 let message = format!("The following filter option is not valid: {other}.");
                 return Err(ApiError::new("InvalidFilterOption", message));

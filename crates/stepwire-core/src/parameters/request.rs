@@ -255,7 +255,9 @@ fn resource(params: Params<'_>) -> Result<Arc<str>, ApiError> {
     Ok(plain(id).into())
 }
 
-fn tags(params: Params<'_>) -> Result<Vec<(Arc<str>, Arc<str>)>, ApiError> {
+type Tags = Vec<(Arc<str>, Arc<str>)>;
+
+fn tags(params: Params<'_>) -> Result<Tags, ApiError> {
     let given = params.get("Tags").and_then(Json::as_array).unwrap_or_default().iter();
     let pair = |tag: &Json| {
         let text = |name| tag.member(name).and_then(Json::as_str).map(Arc::from);
@@ -402,10 +404,9 @@ impl Put {
         }
         let tier = match params.optional_text("Tier")? {
             None => None,
-            Some("Standard") => Some(Tier::Standard),
-            Some("Advanced") => Some(Tier::Advanced),
             Some("Intelligent-Tiering") if value.len() > 4_096 => Some(Tier::Advanced),
-            Some("Intelligent-Tiering") => Some(Tier::Standard),
+            Some("Standard" | "Intelligent-Tiering") => Some(Tier::Standard),
+            Some("Advanced") => Some(Tier::Advanced),
             Some(other) => {
                 let constraint = "Member must satisfy enum value set: [Standard, Advanced, \
                                   Intelligent-Tiering]";

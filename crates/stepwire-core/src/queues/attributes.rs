@@ -187,7 +187,7 @@ impl Queues {
         let bad = |why: &str| bad("RedrivePolicy", &redrive.text, why);
         let target = self.find(&redrive.target);
         let target = target.map_err(|_| bad("Dead letter target does not exist."))?;
-        if target.is_fifo() != name.ends_with(".fifo") {
+        if target.is_fifo() != name.strip_suffix(".fifo").is_some() {
             return Err(bad("Dead-letter queue must be same type of queue as the source."));
         }
         let allows = target.attributes.allows.as_ref().and_then(|allows| allows.sources.as_ref());

@@ -276,8 +276,8 @@ fn difference(desired: &Json, metadata: &Json, reported: Option<&Json>) -> Optio
     else {
         let same = reported == Some(desired);
         let empty = desired.as_object().is_some_and(indexmap::IndexMap::is_empty);
-        return (!same && !(empty && reported.is_none()))
-            .then(|| (desired.clone(), metadata.clone()));
+        let nothing = same || (empty && reported.is_none());
+        return (!nothing).then(|| (desired.clone(), metadata.clone()));
     };
     let none = Json::Null;
     let differing = wanted.iter().filter_map(|(name, value)| {

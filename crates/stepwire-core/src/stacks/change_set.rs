@@ -1,5 +1,6 @@
 //! What a stack could become, and becoming it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use stepwire_asl::Json;
@@ -115,13 +116,12 @@ impl Stacks {
                 changes.push(change("Remove", logical, physical, kind, None, Vec::new()));
             }
         }
-        any |= !changes.is_empty() || self.differs(stack, plan, expanded, &coming);
+        any |= !changes.is_empty() || Self::differs(stack, plan, expanded, &coming);
         Difference { changes, any }
     }
 
     /// Whether anything but resources would be different.
     fn differs(
-        &self,
         stack: Option<&Stack>,
         plan: &Plan,
         expanded: &Expanded,
@@ -212,9 +212,9 @@ impl Stacks {
                 Err(Refused::Template(known, why)) => {
                     let template = Template {
                         source: known.source,
-                        parameters: Default::default(),
-                        imports: Default::default(),
-                        ssm: Default::default(),
+                        parameters: BTreeMap::default(),
+                        imports: BTreeMap::default(),
+                        ssm: BTreeMap::default(),
                     };
                     (known.plan, template, Stage::Failed, Some(why.into()), Vec::new())
                 }

@@ -186,7 +186,7 @@ impl Stacks {
         let logical = Arc::clone(&place.logical);
         let mut resource = match &place.there {
             Some(there) => Resource::clone(there),
-            None => place.new(told, turn),
+            None => place.resource(told, turn),
         };
         if let Deed::Create(body) = &deed {
             if !place.there.as_ref().is_some_and(|there| there.is_there()) {
@@ -219,7 +219,7 @@ impl Stacks {
         self.tell_of(turn, stack, (&place.logical, &body), status, reason.clone());
         let mut resource = match &place.there {
             Some(there) => Resource::clone(there),
-            None => place.new(body, turn),
+            None => place.resource(body, turn),
         };
         if is_new {
             resource.before = Before::Absent;
@@ -302,7 +302,7 @@ pub(super) struct Placed {
 }
 
 impl Placed {
-    fn new(&self, body: Body, turn: &Turn<'_>) -> Resource {
+    fn resource(&self, body: Body, turn: &Turn<'_>) -> Resource {
         Resource {
             logical: Arc::clone(&self.logical),
             position: self.position,

@@ -48,7 +48,7 @@ pub(super) enum Refused {
     /// The request is refused.
     Request(ApiError),
     /// The template is. A change set says so; other requests are refused.
-    Template(Parameters, String),
+    Template(Box<Parameters>, String),
 }
 
 /// What is known of a refused template: its parameters, and the text to be stored.
@@ -205,7 +205,8 @@ pub(super) fn prepare(
     let values = values(&source, wanted, of.stack)?;
     let mut plan = base(wanted, of.stack);
     plan.description = source.description().map(Arc::from);
-    let known = |plan: &Plan| Parameters { plan: plan.clone(), source: Arc::clone(&text) };
+    let known =
+        |plan: &Plan| Box::new(Parameters { plan: plan.clone(), source: Arc::clone(&text) });
     let mut template = Template {
         source: Arc::clone(&text),
         parameters: values.clone(),

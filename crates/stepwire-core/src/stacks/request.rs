@@ -16,6 +16,9 @@ const TAGS_MAX: usize = 50;
 /// Most parameters of a request.
 const PARAMETERS_MAX: usize = 200;
 
+/// Names, and values where they are given.
+pub(super) type Values = Vec<(Arc<str>, Option<Arc<str>>)>;
+
 /// Names and values.
 pub(super) type Pairs = Vec<(Arc<str>, Arc<str>)>;
 
@@ -474,14 +477,14 @@ impl Members<'_> {
         })
     }
 
-    fn parameters(self) -> Result<Vec<(Arc<str>, Option<Arc<str>>)>, ApiError> {
+    fn parameters(self) -> Result<Values, ApiError> {
         let given = self.list("Parameters")?.unwrap_or_default();
         if given.len() > PARAMETERS_MAX {
             let constraint =
                 format!("Member must have length less than or equal to {PARAMETERS_MAX}");
             return Err(self.0.broken("parameters", None, &constraint));
         }
-        let mut parameters: Vec<(Arc<str>, Option<Arc<str>>)> = Vec::new();
+        let mut parameters = Values::new();
         for parameter in &given {
             let members = Members(Params::new(parameter, "ValidationError"));
             members.only(&[

@@ -499,7 +499,7 @@ impl Stacks {
             resource.passed = (stack.operations, doing);
         }
         let cleaned = matches!(doing, Doing::Cleanup | Doing::UndoCleanup);
-        if cleaned && status == Status::DeleteComplete || cleaned && failed.is_some() {
+        if cleaned && (status == Status::DeleteComplete || failed.is_some()) {
             // What cannot be removed is left alone: the events tell of it.
             self.record(Write::Resource(stack.number, logical, None), turn.out);
             return;
@@ -571,8 +571,9 @@ impl Stacks {
             }
             Doing::Update => (Doing::UndoUpdate, false, Status::UpdateRollbackInProgress, plain),
             Doing::UndoUpdate => (Doing::UndoUpdate, true, Status::UpdateRollbackFailed, plain),
-            doing @ (Doing::Cleanup | Doing::UndoCleanup) => (doing, false, stack.status, None),
-            doing @ (Doing::UndoCreate | Doing::Delete) => (doing, false, stack.status, None),
+            doing @ (Doing::Cleanup | Doing::UndoCleanup | Doing::UndoCreate | Doing::Delete) => {
+                (doing, false, stack.status, None)
+            }
         };
         let told = doing != work.doing || stalled;
         (work.doing, work.stalled, work.waiting) = (doing, stalled, None);

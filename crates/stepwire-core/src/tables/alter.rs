@@ -26,6 +26,7 @@ pub struct UpdateTable {
     on_demand: Option<OnDemand>,
     deletion_protection: Option<bool>,
     class: Option<Arc<str>>,
+    #[expect(clippy::option_option, reason = "not said, off, or so")]
     encryption: Option<Option<Encryption>>,
     indexes: Vec<IndexUpdate>,
 }
@@ -298,7 +299,7 @@ fn with_index(description: &Json, index: Json) -> Json {
 
 /// Changes billing mode and throughput.
 fn bill(now: Timestamp, table: &mut Table, update: &UpdateTable) -> Result<(), ApiError> {
-    let provisions = update.billing.unwrap_or(table.provisioned.is_some());
+    let provisions = update.billing.unwrap_or_else(|| table.provisioned.is_some());
     match (provisions, update.provisioned) {
         (false, Some(_)) => return Err(invalid(NO_UNITS)),
         (false, None) => {

@@ -316,8 +316,8 @@ impl Tables {
             | Request::DeleteTable(_)
             | Request::UpdateTimeToLive(_)
             | Request::TagResource(_)
-            | Request::UntagResource(_) => {}
-            Request::DescribeTable(_)
+            | Request::UntagResource(_)
+            | Request::DescribeTable(_)
             | Request::DescribeTimeToLive(_)
             | Request::DescribeContinuousBackups(_)
             | Request::DescribeEndpoints

@@ -68,10 +68,9 @@ fn whole(name: &Arc<str>) -> Path {
     Path { root: Arc::clone(name), rest: Vec::new() }
 }
 
-fn members<'a>(
-    params: Params<'a>,
-    name: &str,
-) -> Result<Option<Vec<(&'a Arc<str>, Params<'a>)>>, ApiError> {
+type Members<'a> = Vec<(&'a Arc<str>, Params<'a>)>;
+
+fn members<'a>(params: Params<'a>, name: &str) -> Result<Option<Members<'a>>, ApiError> {
     let Some(map) = params.get(name) else { return Ok(None) };
     let map = map.as_object().ok_or_else(|| serialization(name, "a map"))?;
     let member = |(name, value)| (name, Params::new(value, "ValidationException"));

@@ -306,6 +306,7 @@ pub(super) fn class(params: Params<'_>) -> Result<Option<Arc<str>>, ApiError> {
 }
 
 /// `SSESpecification`: `Some(None)` switches it off.
+#[expect(clippy::option_option, reason = "not said, off, or so")]
 pub(super) fn encryption(params: Params<'_>) -> Result<Option<Option<Encryption>>, ApiError> {
     let Some(specification) = params.get("SSESpecification") else { return Ok(None) };
     let specification = Params::new(specification, "ValidationException");

@@ -47,21 +47,19 @@ pub(super) fn check_topic_attribute(name: &str, value: &str, fifo: bool) -> Resu
         if known { Ok(()) } else { Err(wrong("Invalid value")) }
     };
     match name {
-        "FifoTopic" => truth(),
+        "Policy" | "DeliveryPolicy" if value.is_empty() => Ok(()),
         "ContentBasedDeduplication" | "FifoThroughputScope" if !fifo => {
             Err(invalid(&format!("{name} is only available for FIFO topics"), ""))
         }
-        "ContentBasedDeduplication" => truth(),
+        "FifoTopic" | "ContentBasedDeduplication" => truth(),
         "FifoThroughputScope" => match value {
             "Topic" | "MessageGroup" => Ok(()),
             _ => Err(wrong("Invalid value")),
         },
-        "Policy" if value.is_empty() => Ok(()),
         "Policy" => match Json::parse(value) {
             Ok(Json::Object(_)) => Ok(()),
             _ => Err(invalid("Policy Error: null", "")),
         },
-        "DeliveryPolicy" if value.is_empty() => Ok(()),
         "DeliveryPolicy" => {
             Policy::parse(value, true).map(drop).map_err(|why| invalid("DeliveryPolicy:", &why))
         }
@@ -97,7 +95,7 @@ pub(super) fn check_endpoint(
             if queue.is_none_or(|queue| queue.is_empty() || queue.contains(':')) {
                 return Err(invalid("SQS endpoint ARN", ""));
             }
-            if !topic.is_fifo() && endpoint.ends_with(".fifo") {
+            if !topic.is_fifo() && endpoint.strip_suffix(".fifo").is_some() {
                 let why = "Invalid parameter: Endpoint Reason: FIFO SQS Queues can not be \
                            subscribed to standard SNS topics";
                 return Err(invalid(why, ""));
@@ -247,15 +245,11 @@ impl Topic {
     }
 
     /// It with a statement of its policy taken away. One that is not there is not an error.
-    pub(super) fn without_permission(
-        mut self,
-        label: &str,
-        settings: &Settings,
-    ) -> Result<Topic, ApiError> {
+    pub(super) fn without_permission(mut self, label: &str, settings: &Settings) -> Topic {
         let mut statements = self.statements(settings);
         statements.retain(|one| one.member("Sid").and_then(Json::as_str) != Some(label));
         self.set_statements(statements, settings);
-        Ok(self)
+        self
     }
 
     fn policy(&self, settings: &Settings) -> Json {

@@ -261,7 +261,7 @@ impl Topics {
             }
             Request::RemovePermission { topic, label } => {
                 let topic = self.find(topic, settings)?.as_ref().clone();
-                self.change(topic.without_permission(label, settings)?, out);
+                self.change(topic.without_permission(label, settings), out);
                 Ok(nothing())
             }
             Request::TagResource { topic, tags } => {

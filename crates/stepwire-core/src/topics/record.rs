@@ -26,6 +26,7 @@ pub struct Topic {
 }
 
 /// Who gets what is published on a topic.
+#[expect(clippy::struct_excessive_bools, reason = "each is an attribute of its own")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subscription {
     /// Name of the topic.

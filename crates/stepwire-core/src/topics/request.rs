@@ -457,7 +457,9 @@ impl Publish {
 }
 
 /// The message for all, and those for some protocols.
-fn by_protocol(messages: &str) -> Result<(Arc<str>, Vec<(Protocol, Arc<str>)>), ApiError> {
+type Messages = (Arc<str>, Vec<(Protocol, Arc<str>)>);
+
+fn by_protocol(messages: &str) -> Result<Messages, ApiError> {
     let wrong = "Message Structure - JSON message body failed to parse";
     let messages = Json::parse(messages).map_err(|_| invalid(wrong, ""))?;
     let members = messages.as_object().ok_or_else(|| invalid(wrong, ""))?;

@@ -179,7 +179,7 @@ impl Signer {
     }
 
     /// The digest that the body is said to have.
-    fn claimed_digest<'a>(&self, parts: &'a Parts) -> Option<&'a str> {
+    fn claimed_digest(parts: &Parts) -> Option<&str> {
         let claimed = parts.headers.get("x-amz-content-sha256")?.to_str().ok()?;
         (claimed.len() == 64).then_some(claimed)
     }

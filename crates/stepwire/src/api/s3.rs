@@ -644,7 +644,7 @@ fn object(node: &Node, get: &Get) -> Result<Response, ApiError> {
             slices.into_iter().map(move |slice| bytes_of(&slice, &read)),
         ))
     };
-    let partial = answer.member("ContentRange").or(answer.member("PartsCount")).is_some();
+    let partial = answer.member("ContentRange").or_else(|| answer.member("PartsCount")).is_some();
     let status = if partial { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
     Ok((status, in_headers(&answer, |_| true), body).into_response())
 }

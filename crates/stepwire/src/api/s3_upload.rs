@@ -93,7 +93,7 @@ async fn carry_out(
     if announced.and_then(|text| text.parse().ok()).is_some_and(|length: u64| length != size) {
         return Err(incomplete());
     }
-    if let Some(claimed) = signer.claimed_digest(parts)
+    if let Some(claimed) = Signer::claimed_digest(parts)
         && claimed != digests.sha256()
     {
         let message =

@@ -42,7 +42,7 @@ pub use self::archive::{Refused, check};
 pub use self::attend::{Confinement, user};
 
 /// How long it may take until a process for which nobody waits is started at all.
-const PREWARM_TIMEOUT: Duration = Duration::from_secs(60);
+const PREWARM_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// What a node's functions are told about it, and what they may take.
 #[derive(Clone)]

@@ -522,7 +522,7 @@ impl Inner {
         }
         let (started, took) = this.timed(&record, key).await;
         drop(turn);
-        let why = started.as_ref().err().map(|unusable| unusable.message());
+        let why = started.as_ref().err().map(Unusable::message);
         let started = started.map(|mut process| {
             process.prewarmed();
             process

@@ -152,8 +152,7 @@ impl Process {
         let scratch = scratch(launch.about);
         let scratch = scratch.map_err(|error| failed(format!("no temporary folder: {error}")))?;
         let stream = stream(launch.record);
-        let command = command(&launch, &api, &scratch, &stream)
-            .map_err(|error| failed(format!("it cannot be confined: {error}")))?;
+        let command = command(&launch, &api, &scratch, &stream);
         let spawned = launch.spawner.spawn(command).await;
         let mut child = spawned.map_err(|error| {
             let program = launch.program.first().map(|program| program.display().to_string());
@@ -371,12 +370,7 @@ fn stream(record: &FunctionRecord) -> Arc<str> {
     format!("{day}/[{}]{id}", record.version_text()).into()
 }
 
-fn command(
-    launch: &Launch<'_>,
-    api: &RuntimeApi,
-    scratch: &TempDir,
-    stream: &str,
-) -> std::io::Result<Command> {
+fn command(launch: &Launch<'_>, api: &RuntimeApi, scratch: &TempDir, stream: &str) -> Command {
     let mut command = Command::new(&launch.about.program);
     let places = [launch.code.folder().to_owned(), launch.code.layers().to_owned()];
     let confined = launch.about.confinement.words(&places, scratch.path(), &launch.program);
@@ -395,7 +389,7 @@ fn command(
         .kill_on_drop(true);
     #[cfg(unix)]
     command.process_group(0);
-    Ok(command)
+    command
 }
 
 /// An answer, if it is JSON as callers expect it.

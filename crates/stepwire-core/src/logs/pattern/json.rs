@@ -164,7 +164,7 @@ impl Selector {
                 scan.rest = rest;
             } else if let Some(rest) = scan.rest.strip_prefix('[') {
                 let quote = rest.chars().next().filter(|c| matches!(c, '\'' | '"'));
-                let close = quote.map_or("]".to_owned(), |quote| format!("{quote}]"));
+                let close = quote.map_or_else(|| "]".to_owned(), |quote| format!("{quote}]"));
                 let inside = quote.map_or(rest, |_| &rest[1..]);
                 let (inside, rest) = inside.split_once(&close).ok_or("`]` is missing")?;
                 steps.push(match (quote, inside.trim()) {
