@@ -655,3 +655,12 @@ def test_objects_survive_a_power_cut(own_node):
     s3.put_object(Bucket="kept", Key="after", Body=b"more")
     assert keys(s3.list_objects_v2(Bucket="kept")) == ["after", "large"]
     assert s3.get_object(Bucket="kept", Key="large")["Body"].read() == body
+
+
+def test_encryption_of_an_object_is_taken_without_effect(node, name):
+    s3, bucket = node.client("s3"), f"{name}-bucket"
+    s3.create_bucket(Bucket=bucket)
+    put = s3.put_object(Bucket=bucket, Key="a", Body=b"x", ServerSideEncryption="aws:kms", SSEKMSKeyId="k")
+    assert put["ServerSideEncryption"] == "AES256"
+    with refused("InvalidArgument", 400, "AES256, aws:kms, aws:kms:dsse"):
+        node.unchecked("s3").put_object(Bucket=bucket, Key="a", Body=b"x", ServerSideEncryption="rot13")

@@ -84,6 +84,12 @@ def history(node, execution):
     return node.sfn().get_execution_history(executionArn=arn, maxResults=1000)["events"]
 
 
+def detach(node):
+    """As on AWS, a policy cannot go while certificates have it."""
+    for target in node.iot().list_targets_for_policy(policyName="Thermostat")["targets"]:
+        node.iot().detach_policy(policyName="Thermostat", target=target)
+
+
 def check_success(node, app):
     """A thermostat connects, is sent its settings and takes them."""
     with Simulator(node, app, "hall", "--once") as simulator:
@@ -141,6 +147,9 @@ def test_stepwire_deploys_it_and_a_thermostat_gets_its_settings(own_node, app):
     assert json.loads(definition)["States"]["WaitForThermostat"]["HeartbeatSeconds"] == 3
     known = {one["executionArn"] for one in own_node.sfn().list_executions(stateMachineArn=MACHINE)["executions"]}
     check_silence(own_node, app, known)
+    refused = stepwire(own_node, "deploy", ".", "--delete", "--yes", cwd=app)
+    assert refused.returncode == 1 and "DELETE_FAILED: The following resource(s) failed" in refused.stderr
+    detach(own_node)
     removed = stepwire(own_node, "deploy", ".", "--delete", "--yes", cwd=app)
     assert removed.returncode == 0, removed.stdout + removed.stderr
     assert own_node.client("lambda").list_functions()["Functions"] == []
@@ -177,6 +186,7 @@ def test_sam_deploys_it_and_a_thermostat_gets_its_settings(own_node, app, tmp_pa
     unchanged = run("deploy", "--no-confirm-changeset", "--no-fail-on-empty-changeset")
     assert "No changes to deploy" in unchanged
     run("logs", "--stack-name", "thermostats", "--name", "SendSettings")
+    detach(own_node)
     run("delete", "--stack-name", "thermostats", "--no-prompts", "--region", "us-east-1")
     assert own_node.client("lambda").list_functions()["Functions"] == []
 
@@ -210,5 +220,6 @@ def test_the_cdk_deploys_it_and_a_thermostat_gets_its_settings(own_node, app, tm
     first = check_success(own_node, app)
     check_silence(own_node, app, {first["executionArn"]})
     assert "no changes" in cdk("deploy", "--require-approval", "never")
+    detach(own_node)
     cdk("destroy", "--force")
     assert own_node.client("lambda").list_functions()["Functions"] == []

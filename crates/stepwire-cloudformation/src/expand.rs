@@ -74,6 +74,8 @@ pub struct Expanded {
     pub imported: BTreeSet<String>,
     /// `IgnoreGlobals` of the resources that have it.
     pub(crate) ignore_globals: BTreeMap<String, Value>,
+    /// Properties as the template writes them, functions and all: what ids are made of.
+    pub(crate) written: BTreeMap<String, Value>,
 }
 
 /// What becomes of a resource that is no longer wanted.
@@ -185,9 +187,11 @@ impl Resource {
         if !is_empty {
             members.push(("Properties", self.properties.to_json()));
         }
-        if !self.depends_on.is_empty() {
-            let names = self.depends_on.iter().map(|name| Json::from(name.as_str()));
-            members.push(("DependsOn", Json::array(names)));
+        let referred = self.referred();
+        let beyond = self.depends_on.iter().filter(|name| !referred.contains(*name));
+        let beyond: Vec<Json> = beyond.map(|name| Json::from(name.as_str())).collect();
+        if !beyond.is_empty() {
+            members.push(("DependsOn", Json::array(beyond)));
         }
         for (name, policy) in [
             ("DeletionPolicy", self.deletion_policy),
@@ -211,7 +215,7 @@ impl Resource {
         let text = |name: &str| json.member(name).and_then(Json::as_str).unwrap_or_default();
         let names = json.member("DependsOn").and_then(Json::as_array).unwrap_or_default();
         let empty = || Value::map::<&str>([]);
-        Resource {
+        let mut resource = Resource {
             logical_id: logical_id.to_owned(),
             kind: text("Type").to_owned(),
             properties: json.member("Properties").map_or_else(empty, Value::from_json),
@@ -221,7 +225,17 @@ impl Resource {
             metadata: json.member("Metadata").map(Value::from_json),
             condition: json.member("Condition").and_then(Json::as_str).map(str::to_owned),
             place: Place::NOWHERE,
-        }
+        };
+        let mut needed = resource.referred();
+        needed.extend(std::mem::take(&mut resource.depends_on));
+        resource.depends_on = needed.into_iter().collect();
+        resource
+    }
+
+    /// The resources that its properties refer to.
+    fn referred(&self) -> BTreeSet<String> {
+        let references = order::references(&self.properties);
+        references.into_iter().map(|reference| reference.resource).collect()
     }
 }
 
@@ -377,7 +391,9 @@ pub(crate) fn run(template: &Template, given: &Given) -> Result<Expanded, Vec<Di
     let mut problems = evaluator.problems;
     if problems.is_empty() {
         if has(SERVERLESS) {
-            problems.extend(sam::transform(&mut expanded, globals.as_ref(), given));
+            let globals = globals.as_ref().zip(root.member("Globals"));
+            problems.extend(sam::transform(&mut expanded, globals, given));
+            expanded.written.clear();
         } else {
             problems.extend(expanded.resources.values().filter_map(sam::needs_transform));
         }
@@ -696,14 +712,16 @@ fn resource(
             "Template format error: DependsOn must be a string or list of strings.",
         )),
     };
-    match value.member("DependsOn") {
-        Some(at) => match at.as_list() {
-            Some(items) => items.iter().for_each(|item| depend(item, evaluator)),
-            None => depend(at, evaluator),
-        },
-        None => {}
+    if let Some(at) = value.member("DependsOn") {
+        let one = std::slice::from_ref(at);
+        at.as_list().unwrap_or(one).iter().for_each(|item| depend(item, evaluator));
     }
     let ignored = value.member("IgnoreGlobals").cloned();
+    if kind.starts_with("AWS::Serverless::") {
+        let written = value.member("Properties").filter(|own| own.as_map().is_some());
+        let written = written.cloned().unwrap_or_else(|| Value::map::<&str>([]));
+        expanded.written.insert(name.to_owned(), written);
+    }
     let mut metadata = value.member("Metadata").cloned();
     if let Some(ignored) = ignored {
         // Kept beside the resource until Globals are merged.

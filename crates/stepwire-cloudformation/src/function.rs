@@ -129,7 +129,7 @@ impl<'a> Evaluator<'a> {
             "Fn::Sub" => self.substitute(argument, place),
             "Fn::Join" => self.join(argument, place),
             "Fn::FindInMap" => return self.find(argument, place),
-            "Fn::Select" => return self.select(argument, place),
+            "Fn::Select" => self.select(argument, place),
             "Fn::Split" => self.split(argument, place),
             "Fn::Base64" => self.base64(argument, place),
             "Fn::Cidr" => self.cidr(argument, place),
@@ -482,30 +482,30 @@ impl<'a> Evaluator<'a> {
         })
     }
 
-    fn select(&mut self, argument: &Value, place: Place) -> Option<Value> {
+    fn select(&mut self, argument: &Value, place: Place) -> Value {
         let malformed = "Template error: Fn::Select requires a list argument with two elements: an \
                          integer index and a list";
         let Some([index, list]) = argument.as_list() else {
-            return Some(self.wrong(place, malformed));
+            return self.wrong(place, malformed);
         };
         let (Some(index), Some(list)) = (self.evaluate(index), self.evaluate(list)) else {
-            return Some(self.wrong(place, malformed));
+            return self.wrong(place, malformed);
         };
         if index.is_open() || list.as_function().is_some() {
-            return Some(of("Fn::Select", Value::list([index, list])));
+            return of("Fn::Select", Value::list([index, list]));
         }
         let number = index.text().and_then(|text| text.trim().parse::<usize>().ok());
         let (Some(number), Some(items)) = (number, list.as_list()) else {
-            return Some(self.wrong(place, malformed));
+            return self.wrong(place, malformed);
         };
-        Some(items.get(number).cloned().unwrap_or_else(|| {
+        items.get(number).cloned().unwrap_or_else(|| {
             self.wrong(
                 place,
                 format!(
                     "Template error: Fn::Select cannot select nonexistent value at index {number}"
                 ),
             )
-        }))
+        })
     }
 
     fn split(&mut self, argument: &Value, place: Place) -> Value {

@@ -68,7 +68,7 @@ impl Names for Existing<'_> {
         None
     }
 
-    fn region(&self) -> &str {
+    fn region(&self) -> &'static str {
         ""
     }
 

@@ -324,8 +324,9 @@ fn artifact_properties(kind: &str) -> &'static [&'static str] {
     match kind {
         "AWS::Serverless::Function" => &["CodeUri"],
         "AWS::Serverless::LayerVersion" => &["ContentUri"],
-        "AWS::Serverless::StateMachine" => &["DefinitionUri"],
-        "AWS::Serverless::Api" | "AWS::Serverless::HttpApi" => &["DefinitionUri"],
+        "AWS::Serverless::StateMachine" | "AWS::Serverless::Api" | "AWS::Serverless::HttpApi" => {
+            &["DefinitionUri"]
+        }
         "AWS::Serverless::Application" => &["Location"],
         "AWS::Lambda::Function" => &["Code"],
         "AWS::Lambda::LayerVersion" => &["Content"],

@@ -1,5 +1,7 @@
 //! What holds for any text: reading and expanding it ends, within bounds, without a panic.
 
+use std::fmt::Write as _;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -133,7 +135,8 @@ fn a_bomb_of_aliases_is_refused() {
     let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
     for level in 1..12 {
         let before = format!("*a{}, ", level - 1).repeat(10);
-        text.push_str(&format!("a{level}: &a{level} [{}]\n", before.trim_end_matches(", ")));
+        let items = before.trim_end_matches(", ");
+        let _ = writeln!(text, "a{level}: &a{level} [{items}]");
     }
     let told = Template::parse(&text).expect_err("too much");
     assert!(told.iter().any(|one| one.message.contains("values")), "{told:?}");

@@ -130,7 +130,7 @@ fn give(given: &mut Given, line: &str) {
         given.artifacts = Artifacts::Local;
         return;
     }
-    let (name, value) = line.split_once(" = ").unwrap_or((line.trim_end_matches(" ="), ""));
+    let (name, value) = line.split_once(" = ").unwrap_or_else(|| (line.trim_end_matches(" ="), ""));
     if let Some(name) = name.strip_prefix("import ") {
         given.imports.insert(name.into(), Json::from(value));
     } else if let Some(name) = name.strip_prefix("ssm ") {

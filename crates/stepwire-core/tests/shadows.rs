@@ -131,7 +131,7 @@ fn names_are_listed_in_pages() {
     let page = |node: &mut Node, after: &str| {
         let body = format!(r#"{{"thingName":"lamp","pageSize":1{after}}}"#);
         let page = request(node, Service::IotData, "ListNamedShadowsForThing", &body).unwrap();
-        let next = page.member("nextToken").map(|_| text(&page, "nextToken").to_owned());
+        let next = page.member("nextToken").map(|_| text(&page, "nextToken").clone());
         (page.member("results").unwrap().to_text(), next)
     };
     assert_eq!(page(&mut node, ""), (r#"["a"]"#.to_owned(), Some("a".to_owned())));

@@ -295,7 +295,7 @@ Resources:
   A: {Type: 'AWS::SQS::Queue', Properties: {QueueName: a, DelaySeconds: 2}}
   B: {Type: 'AWS::SQS::Queue', Properties: {QueueName: b2}, DependsOn: A}
   C: {Type: 'AWS::SQS::Queue', Properties: {QueueName: c}, DependsOn: B}
-  D: {Type: 'AWS::SQS::Queue', Properties: {QueueName: taken}, DependsOn: C}
+  D: {Type: 'AWS::SQS::Queue', Properties: {QueueName: taken, DelaySeconds: 3}, DependsOn: C}
 ";
     cloud.create("s", before);
     cloud.done("UpdateStack", wanted("s", after));
@@ -324,7 +324,7 @@ fn a_failed_update_that_is_not_undone_can_be_gone_on_with_or_taken_back() {
     let bad = "
 Resources:
   Q: {Type: 'AWS::SQS::Queue', Properties: {QueueName: two}}
-  T: {Type: 'AWS::SQS::Queue', Properties: {QueueName: taken}, DependsOn: Q}
+  T: {Type: 'AWS::SQS::Queue', Properties: {QueueName: taken, DelaySeconds: 3}, DependsOn: Q}
 ";
     let body = Json::object([
         ("StackName", Json::from("s")),

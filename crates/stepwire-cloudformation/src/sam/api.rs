@@ -38,7 +38,7 @@ pub(super) fn rest_event(sam: &mut Sam<'_>, event: &Event<'_>, target: &Target) 
     let path = path.text().unwrap_or_default();
     let method = method.text().unwrap_or_default().to_uppercase();
     let method = if method == "ANY" { "*" } else { &*method };
-    let source = source(sam, &api, &format!("/*/{method}{}", wild(&path, false)));
+    let source = source(sam, &api, &format!("/*/{method}{}", wild(&path)));
     push::permit(
         sam,
         event,
@@ -75,9 +75,9 @@ fn rest_api(sam: &mut Sam<'_>, event: &Event<'_>) -> (Value, String) {
             (Value::reference(REST), "Prod".to_owned())
         }
         Some(api) => {
-            let stage = api
-                .as_reference()
-                .and_then(|id| sam.source.get(id)?.properties.member("StageName")?.text());
+            let id = api.as_reference().filter(|id| sam.source.contains_key(*id));
+            let stage = id.and_then(|id| sam.written.get(id)?.member("StageName"));
+            let stage = id.map(|_| stage.and_then(Value::text).unwrap_or_default());
             let is_name =
                 |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric());
             let suffix = match stage {
@@ -102,11 +102,11 @@ pub(super) fn http_event(sam: &mut Sam<'_>, event: &Event<'_>, target: &Target) 
         }
     };
     let path = event.get("Path").and_then(Value::text).unwrap_or_else(|| "$default".into());
-    let tail = if &*path == "$default" {
-        "/*/$default".to_owned()
-    } else {
-        format!("/*/*{}", wild(&path, true))
-    };
+    let method = event.get("Method").and_then(Value::text).unwrap_or_else(|| "any".into());
+    let any = matches!(&*method.to_lowercase(), "any" | "x-amazon-apigateway-any-method");
+    let method = if any { "*".to_owned() } else { method.to_uppercase() };
+    let below = if &*path == "$default" { String::new() } else { wild(&path) };
+    let tail = format!("/*/{method}{below}");
     let source = source(sam, &api, &tail);
     push::permit(
         sam,
@@ -120,7 +120,7 @@ pub(super) fn http_event(sam: &mut Sam<'_>, event: &Event<'_>, target: &Target) 
 }
 
 /// The path with a star for each of its parameters.
-fn wild(path: &str, keeps_slash: bool) -> String {
+fn wild(path: &str) -> String {
     let mut out = String::new();
     let mut rest = path;
     while let Some((before, after)) = rest.split_once('{') {
@@ -129,7 +129,7 @@ fn wild(path: &str, keeps_slash: bool) -> String {
         rest = after.split_once('}').map_or("", |(_, rest)| rest);
     }
     out.push_str(rest);
-    if !keeps_slash && out.len() > 1 && out.ends_with('/') {
+    if out.len() > 1 && out.ends_with('/') {
         out.pop();
     }
     out

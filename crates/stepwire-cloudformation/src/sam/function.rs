@@ -134,7 +134,8 @@ pub(super) fn expand(sam: &mut Sam<'_>, origin: &Resource) {
         );
         return;
     }
-    let Some(code) = code(sam, origin) else { return };
+    // What else is wrong is told too.
+    let code = code(sam, origin).unwrap_or_else(|| Value::map::<&str>([]));
     let mut role = Role::default();
     let mut target = Target {
         logical_id: id.to_owned(),
@@ -219,13 +220,11 @@ pub(super) fn expand(sam: &mut Sam<'_>, origin: &Resource) {
             );
         }
     }
-    if let Some(propagate) = get("PropagateTags") {
-        if propagate.as_bool() == Some(true) {
-            sam.note(
-                propagate.pointer(),
-                format!("PropagateTags of {id} is without effect: the function and its role have the tags"),
-            );
-        }
+    if let Some(propagate) = get("PropagateTags")
+        && propagate.as_bool() == Some(true)
+    {
+        let told = "is without effect: the function and its role have the tags";
+        sam.note(propagate.pointer(), format!("PropagateTags of {id} {told}"));
     }
     let makes_role = get("Role").is_none();
     if !makes_role && let Some(policies) = get("Policies") {
@@ -273,7 +272,11 @@ pub(super) fn expand(sam: &mut Sam<'_>, origin: &Resource) {
 /// What the role of every function has.
 fn basics(sam: &Sam<'_>, origin: &Resource, is_traced: bool, role: &mut Role) {
     let get = |name: &str| origin.properties.member(name);
-    role.managed.push(sam.managed("service-role/AWSLambdaBasicExecutionRole"));
+    let basic = match get("DurableConfig") {
+        Some(_) => "service-role/AWSLambdaBasicDurableExecutionRolePolicy",
+        None => "service-role/AWSLambdaBasicExecutionRole",
+    };
+    role.managed.push(sam.managed(basic));
     if is_traced {
         role.managed.push(sam.managed("AWSXrayWriteOnlyAccess"));
     }
@@ -311,7 +314,7 @@ fn code(sam: &mut Sam<'_>, origin: &Resource) -> Option<Value> {
             let key = uri.key;
             let place = uri.place;
             let code = sam.location(origin, "CodeUri", uri)?.for_lambda();
-            Value { key, place, ..code }
+            Value { place, key, ..code }
         }
         (None, None) if sam.given.artifacts == Artifacts::Local => {
             let here = Value::string(".").at(origin.place);
@@ -366,10 +369,12 @@ fn publish(
         }
         None => {
             let mut hashed = code.as_map().cloned().unwrap_or_default();
-            for (name, value) in get("Environment").and_then(Value::as_map).into_iter().flatten() {
+            let written = |name: &str| sam.written(origin, name);
+            let environment = written("Environment").and_then(Value::as_map);
+            for (name, value) in environment.into_iter().flatten() {
                 hashed.insert(name.clone(), value.clone());
             }
-            if let Some(size) = get("MemorySize") {
+            if let Some(size) = written("MemorySize") {
                 hashed.insert("MemorySize".into(), size.clone());
             }
             let snap = get("SnapStart");
@@ -384,7 +389,7 @@ fn publish(
     let description = get("VersionDescription").cloned();
     let version =
         object([("FunctionName", Some(Value::reference(id))), ("Description", description)]);
-    let mut version = sam.beside(origin, &version_id, "AWS::Lambda::Version", version);
+    let mut version = super::beside(origin, &version_id, "AWS::Lambda::Version", version);
     let wish = get("VersionDeletionPolicy").and_then(Value::text);
     version.deletion_policy = match wish.as_deref().and_then(Policy::parse) {
         Some(policy) => policy,

@@ -97,10 +97,11 @@ const SECTIONS: &[(&str, &[&str])] = &[
     ("StateMachine", &["PropagateTags"]),
 ];
 
-/// Adds them to the resources; what is wrong with them.
-pub(super) fn merge(expanded: &mut Expanded, globals: Option<&Value>) -> Vec<Diagnostic> {
+/// Adds them to the resources; what is wrong with them. They come twice: filled in, and as they are
+/// written.
+pub(super) fn merge(expanded: &mut Expanded, globals: Option<(&Value, &Value)>) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
-    let Some(globals) = globals else { return problems };
+    let Some((globals, written)) = globals else { return problems };
     let Some(sections) = globals.as_map() else {
         return vec![Diagnostic::new(
             globals.pointer(),
@@ -170,6 +171,16 @@ pub(super) fn merge(expanded: &mut Expanded, globals: Option<&Value>) -> Vec<Dia
             }
             let own = resource.properties.as_map().cloned().unwrap_or_default();
             let merged = members(&applied, &own);
+            if let (Some(own), Some(shared)) = (
+                expanded.written.get_mut(&resource.logical_id),
+                written.member(section).and_then(Value::as_map),
+            ) {
+                let shared = shared.iter().filter(|(name, _)| applied.contains_key(*name));
+                let shared: Map = shared.map(|(n, v)| (n.clone(), v.clone())).collect();
+                let empty = Map::new();
+                let merged = members(&shared, own.as_map().unwrap_or(&empty));
+                own.data = Data::Map(Arc::new(merged));
+            }
             resource.properties =
                 Value { data: Data::Map(Arc::new(merged)), ..resource.properties.clone() };
         }

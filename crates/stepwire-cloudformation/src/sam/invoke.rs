@@ -63,7 +63,7 @@ pub(super) fn expand(
     ]);
     let mut resource = Resource {
         metadata: origin.metadata.clone(),
-        ..sam.beside(origin, &id, "AWS::Lambda::EventInvokeConfig", properties)
+        ..super::beside(origin, &id, "AWS::Lambda::EventInvokeConfig", properties)
     };
     if alias.is_some() {
         resource.depends_on.push(target.logical_id.clone());

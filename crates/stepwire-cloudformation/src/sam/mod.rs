@@ -31,7 +31,7 @@ const PREFIX: &str = "AWS::Serverless::";
 /// Replaces the serverless resources by what they stand for; what is wrong with them.
 pub(crate) fn transform(
     expanded: &mut Expanded,
-    shared: Option<&Value>,
+    shared: Option<(&Value, &Value)>,
     given: &Given,
 ) -> Vec<Diagnostic> {
     let mut problems = globals::merge(expanded, shared);
@@ -41,6 +41,7 @@ pub(crate) fn transform(
     let mut sam = Sam {
         given,
         source: std::mem::take(&mut expanded.resources),
+        written: std::mem::take(&mut expanded.written),
         out: IndexMap::new(),
         problems: Vec::new(),
         notes: Vec::new(),
@@ -117,6 +118,8 @@ pub(crate) fn needs_transform(resource: &Resource) -> Option<Diagnostic> {
 struct Sam<'a> {
     given: &'a Given,
     source: IndexMap<String, Resource>,
+    /// Properties as the template writes them, Globals merged.
+    written: BTreeMap<String, Value>,
     out: IndexMap<String, Resource>,
     problems: Vec<Diagnostic>,
     notes: Vec<Diagnostic>,
@@ -170,25 +173,8 @@ impl Sam<'_> {
 
     /// Puts a resource that is made beside `origin`, with its condition and policies.
     fn put_beside(&mut self, origin: &Resource, logical_id: &str, kind: &str, properties: Value) {
-        let resource = self.beside(origin, logical_id, kind, properties);
+        let resource = beside(origin, logical_id, kind, properties);
         self.put(origin, resource);
-    }
-
-    fn beside(
-        &self,
-        origin: &Resource,
-        logical_id: &str,
-        kind: &str,
-        properties: Value,
-    ) -> Resource {
-        Resource {
-            logical_id: logical_id.to_owned(),
-            kind: kind.to_owned(),
-            properties,
-            depends_on: Vec::new(),
-            metadata: None,
-            ..origin.clone()
-        }
     }
 
     fn put(&mut self, origin: &Resource, resource: Resource) {
@@ -204,6 +190,11 @@ impl Sam<'_> {
             return;
         }
         self.out.insert(id, resource);
+    }
+
+    /// A property as the template writes it, functions and all.
+    fn written(&self, origin: &Resource, name: &str) -> Option<&Value> {
+        self.written.get(&origin.logical_id)?.member(name)
     }
 
     /// Refuses properties that the type does not have.
@@ -279,6 +270,18 @@ impl Sam<'_> {
             "`stepwire deploy`, `sam deploy` and `aws cloudformation package` upload local files",
         );
         None
+    }
+}
+
+/// A resource beside `origin`, with its condition and policies.
+fn beside(origin: &Resource, logical_id: &str, kind: &str, properties: Value) -> Resource {
+    Resource {
+        logical_id: logical_id.to_owned(),
+        kind: kind.to_owned(),
+        properties,
+        depends_on: Vec::new(),
+        metadata: None,
+        ..origin.clone()
     }
 }
 

@@ -150,6 +150,8 @@ const SERVICE_ROLES: &[&str] = &[
     "AWSLambdaSQSQueueExecutionRole",
     "AWSLambdaVPCAccessExecutionRole",
     "AmazonAPIGatewayPushToCloudWatchLogs",
+    "AWSLambdaBasicDurableExecutionRolePolicy",
+    "AmazonS3ObjectLambdaExecutionRolePolicy",
 ];
 
 /// Adds what `policies` says to the lists of a role: ARNs of managed policies, and documents.

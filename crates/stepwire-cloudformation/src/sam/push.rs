@@ -537,7 +537,7 @@ pub(super) fn logs(sam: &mut Sam<'_>, event: &Event<'_>, target: &Target) {
         ("DestinationArn", target.arn.clone()),
     ]);
     let mut filter =
-        sam.beside(&event.origin, &event.id, "AWS::Logs::SubscriptionFilter", properties);
+        super::beside(&event.origin, &event.id, "AWS::Logs::SubscriptionFilter", properties);
     filter.depends_on.push(permission);
     sam.put(&event.origin, filter);
 }

@@ -42,7 +42,7 @@ pub(super) fn layer(sam: &mut Sam<'_>, origin: &Resource) {
     }
     let hashed = object([
         ("Type", Some(Value::string("AWS::Serverless::LayerVersion"))),
-        ("Properties", Some(origin.properties.clone())),
+        ("Properties", sam.written.get(&origin.logical_id).cloned()),
         ("Condition", origin.condition.as_deref().map(Value::string)),
     ]);
     let hashed = Value::map([(origin.logical_id.as_str(), hashed)]);

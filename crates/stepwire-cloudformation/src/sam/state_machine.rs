@@ -108,7 +108,10 @@ pub(super) fn expand(sam: &mut Sam<'_>, origin: &Resource) {
         policies::add(sam, origin, get("Policies"), &mut managed, &mut documents);
         let traced = get("Tracing").and_then(|tracing| tracing.member("Enabled"));
         if traced.and_then(Value::as_bool) == Some(true) {
-            managed.push(sam.managed("AWSXrayWriteOnlyAccess"));
+            let traces = sam.managed("AWSXrayWriteOnlyAccess");
+            if !managed.contains(&traces) {
+                managed.push(traces);
+            }
         }
         let documents = (!documents.is_empty()).then(|| Value::list(documents));
         let properties = object([
@@ -152,7 +155,7 @@ fn publish(sam: &mut Sam<'_>, origin: &Resource) -> Option<String> {
         ("StateMachineRevisionId", Value::attribute(id, "StateMachineRevisionId")),
     ]);
     let mut version =
-        sam.beside(origin, &version_id, "AWS::StepFunctions::StateMachineVersion", properties);
+        super::beside(origin, &version_id, "AWS::StepFunctions::StateMachineVersion", properties);
     for policy in [&mut version.deletion_policy, &mut version.update_replace_policy] {
         if *policy == Policy::Delete {
             *policy = Policy::Retain;

@@ -59,8 +59,13 @@ fn plain(text: &str) -> Data {
         }
         _ => {}
     }
-    let starts_as_number = text.starts_with(|c: char| c == '-' || c.is_ascii_digit());
-    let number = if starts_as_number { Number::from_text(text) } else { None };
+    let digits = text.strip_prefix('-').unwrap_or(text).as_bytes();
+    let is_number = match digits {
+        [b'0', second, ..] => !second.is_ascii_digit(),
+        [first, ..] => first.is_ascii_digit(),
+        [] => false,
+    };
+    let number = if is_number { Number::from_text(text) } else { None };
     number.map_or_else(|| Data::String(text.into()), Data::Number)
 }
 

@@ -177,11 +177,7 @@ impl Attempt {
         loop {
             match letters.next()? {
                 '\n' => line += 1,
-                '\\' if quote == '"' => {
-                    if letters.next()? == '\n' {
-                        line += 1;
-                    }
-                }
+                '\\' if quote == '"' => line += usize::from(letters.next()? == '\n'),
                 c if c == quote => {
                     if quote == '"' || letters.peek() != Some(&quote) {
                         return Some(line);
@@ -227,7 +223,7 @@ impl Reader {
                 } else {
                     Data::String((&*text).into())
                 };
-                let value = wrap(Value::new(data, place), tag)?;
+                let value = wrap(Value::new(data, place), tag);
                 let count = 1 + text.len() / TEXT_COUNT;
                 self.count_more(count, place)?;
                 self.add(value, anchor, count, usize::from(tag.is_some()))
@@ -332,7 +328,7 @@ impl Reader {
                 Data::Map(Arc::new(members))
             }
         };
-        let value = wrap(Value::new(data, frame.place), frame.tag)?;
+        let value = wrap(Value::new(data, frame.place), frame.tag);
         let height = frame.height + 1 + usize::from(frame.tag.is_some());
         self.add(value, frame.anchor, frame.count, height)
     }
@@ -419,17 +415,17 @@ fn function(tag: Option<&Tag>, place: Place) -> Result<Option<Function>, Diagnos
 }
 
 /// The long form of a function given by its tag.
-fn wrap(value: Value, tag: Option<Function>) -> Result<Value, Diagnostic> {
+fn wrap(value: Value, tag: Option<Function>) -> Value {
     let place = value.place;
     let (name, argument): (Arc<str>, Value) = match tag {
-        None | Some(Function::Text) => return Ok(value),
+        None | Some(Function::Text) => return value,
         Some(Function::Ref) => ("Ref".into(), value),
         Some(Function::Condition) => ("Condition".into(), value),
         Some(Function::Named("GetAtt")) => ("Fn::GetAtt".into(), dotted(value)),
         Some(Function::Named(name)) => (format!("Fn::{name}").into(), value),
     };
     let argument = Value { key: place, ..argument };
-    Ok(Value::new(Data::Map(Arc::new(Map::from_iter([(name, argument)]))), place))
+    Value::new(Data::Map(Arc::new(Map::from_iter([(name, argument)]))), place)
 }
 
 /// `A.B.C` as `["A", "B.C"]`.

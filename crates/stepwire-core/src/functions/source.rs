@@ -182,7 +182,7 @@ impl Batch {
         let answer = Json::parse(answer).ok()?;
         let Some(failures) = answer.member("batchItemFailures") else {
             return answer.is_null().then(all).or_else(|| {
-                answer.as_object().is_some_and(|members| members.is_empty()).then(all)
+                answer.as_object().is_some_and(indexmap::IndexMap::is_empty).then(all)
             });
         };
         let failures = match failures {

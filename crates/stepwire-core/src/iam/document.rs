@@ -82,7 +82,7 @@ fn check_statement(statement: &Json, r#use: Use) -> Result<(), ApiError> {
         }
         Use::Permissions => {
             let resources = ["Resource", "NotResource"].iter();
-            let resources = resources.filter_map(|name| statement.member(name)).next();
+            let resources = resources.into_iter().find_map(|name| statement.member(name));
             let resources =
                 resources.ok_or_else(|| malformed("Policy statement must contain resources."))?;
             for resource in texts(resources)? {

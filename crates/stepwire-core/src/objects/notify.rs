@@ -14,7 +14,7 @@ pub(super) fn check(document: &Json) -> Result<String, ApiError> {
         "LambdaFunctionConfigurations",
         "EventBridgeConfiguration",
     ])?;
-    if document.as_object().is_some_and(|members| members.is_empty()) {
+    if document.as_object().is_some_and(indexmap::IndexMap::is_empty) {
         return Ok(document.to_text());
     }
     let message = "notifications of buckets are not available in stepwire yet";

@@ -540,16 +540,22 @@ const CHECK: [&str; 7] = [
     "ChecksumSHA1",
     "ChecksumSHA256",
 ];
-/// Accepted where they ask for what is so anyway.
-const AS_IT_IS: [&str; 3] = ["StorageClass", "ServerSideEncryption", "ACL"];
+/// Accepted where they ask for what is so anyway; those of encryption without effect.
+const AS_IT_IS: [&str; 5] =
+    ["StorageClass", "ServerSideEncryption", "SSEKMSKeyId", "BucketKeyEnabled", "ACL"];
+const ENCRYPTIONS: [&str; 3] = ["AES256", "aws:kms", "aws:kms:dsse"];
 
 fn only(params: Params<'_>, lists: &[&[&str]]) -> Result<(), ApiError> {
     params.only(&lists.concat())?;
-    for (name, value) in [("StorageClass", "STANDARD"), ("ServerSideEncryption", "AES256")] {
-        if params.optional_text(name)?.is_some_and(|given| given != value) {
-            let message = format!("`{name}` can only be `{value}` in stepwire");
-            return Err(ApiError::new("NotImplemented", message));
-        }
+    if params.optional_text("StorageClass")?.is_some_and(|given| given != "STANDARD") {
+        let message = "`StorageClass` can only be `STANDARD` in stepwire";
+        return Err(ApiError::new("NotImplemented", message));
+    }
+    if let Some(given) = params.optional_text("ServerSideEncryption")?
+        && !ENCRYPTIONS.contains(&given)
+    {
+        let message = format!("`ServerSideEncryption` can be {}", ENCRYPTIONS.join(", "));
+        return Err(ApiError::new("InvalidArgument", message));
     }
     settings::canned(params)
 }

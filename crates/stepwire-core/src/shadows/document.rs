@@ -275,7 +275,7 @@ fn difference(desired: &Json, metadata: &Json, reported: Option<&Json>) -> Optio
     let (Some(wanted), Some(said)) = (desired.as_object(), reported.and_then(Json::as_object))
     else {
         let same = reported == Some(desired);
-        let empty = desired.as_object().is_some_and(|members| members.is_empty());
+        let empty = desired.as_object().is_some_and(indexmap::IndexMap::is_empty);
         return (!same && !(empty && reported.is_none()))
             .then(|| (desired.clone(), metadata.clone()));
     };

@@ -252,9 +252,12 @@ impl Stacks {
         wanted: &Wanted,
         reads: &Reads,
     ) -> Called {
-        let missing = || match stack.starts_with("arn:") {
-            true => no_stack(stack),
-            false => validation(format!("Stack [{stack}] does not exist")),
+        let missing = || {
+            if stack.starts_with("arn:") {
+                no_stack(stack)
+            } else {
+                validation(format!("Stack [{stack}] does not exist"))
+            }
         };
         let found = self.find(stack, turn.settings).filter(|stack| stack.lives());
         let mut stack = Stack::clone(found.ok_or_else(missing)?);
@@ -299,9 +302,10 @@ impl Stacks {
         }
         let found = self.stacks.get(&change_set.stack).filter(|stack| stack.lives());
         let mut stack = Stack::clone(found.ok_or_else(|| no_stack(&change_set.stack.0))?);
-        let fits = match change_set.creates {
-            true => stack.status == Status::ReviewInProgress,
-            false => stack.status.takes_updates(),
+        let fits = if change_set.creates {
+            stack.status == Status::ReviewInProgress
+        } else {
+            stack.status.takes_updates()
         };
         if !fits {
             return Err(not_updatable(&stack, settings));

@@ -341,9 +341,10 @@ impl Stacks {
 }
 
 fn no_stack_of(stack: &str) -> ApiError {
-    match stack.starts_with("arn:") {
-        true => no_stack(stack),
-        false => validation(format!("Stack [{stack}] does not exist")),
+    if stack.starts_with("arn:") {
+        no_stack(stack)
+    } else {
+        validation(format!("Stack [{stack}] does not exist"))
     }
 }
 

@@ -87,12 +87,13 @@ pub(super) fn request(
     };
     let answer = response_token(stack, stack.events.1, settings);
     // Node programs know only HTTPS to answer by; where theirs goes is seen to when they start.
-    let host = match is_node {
-        true => format!(
+    let host = if is_node {
+        format!(
             "https://cloudformation-custom-resource-response-{}.s3.amazonaws.com",
             settings.region
-        ),
-        false => settings.url.to_string(),
+        )
+    } else {
+        settings.url.to_string()
     };
     let mut members = vec![
         ("RequestType", Json::from(kind)),
@@ -164,7 +165,7 @@ fn nested(stack: &Stack, resource: &Resource, deed: &Deed) -> Result<Request, St
     let tags = members("Tags");
     let tags = tags.as_array().unwrap_or_default().iter();
     let tags = tags.map(|tag| {
-        let text = |name| tag.member(name).map(|text| value(text)).unwrap_or_default();
+        let text = |name| tag.member(name).map(&value).unwrap_or_default();
         (text("Key"), text("Value"))
     });
     // Tags of the outer stack are the inner one's too.

@@ -180,7 +180,7 @@ impl Stacks {
         };
         let told = match &deed {
             Deed::Create(body) => body.clone(),
-            _ => place.there.as_ref().map(|there| there.now.clone()).unwrap_or_else(empty),
+            _ => place.there.as_ref().map_or_else(empty, |there| there.now.clone()),
         };
         self.tell_of(turn, stack, (&place.logical, &told), status, reason.map(Arc::from));
         let logical = Arc::clone(&place.logical);

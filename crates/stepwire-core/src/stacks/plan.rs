@@ -131,6 +131,7 @@ pub(super) fn expand(
 
 fn given(template: &Template, name: &str, number: u64, plan: &Plan, settings: &Settings) -> Given {
     Given {
+        artifacts: stepwire_cloudformation::Artifacts::Refused,
         parameters: template.parameters.clone(),
         region: settings.region.to_string(),
         account: settings.account.to_string(),
@@ -141,7 +142,6 @@ fn given(template: &Template, name: &str, number: u64, plan: &Plan, settings: &S
         notification_arns: plan.notifications.iter().map(ToString::to_string).collect(),
         imports: template.imports.clone(),
         ssm: template.ssm.clone(),
-        artifacts: Default::default(),
     }
 }
 
@@ -155,9 +155,10 @@ pub(super) fn sentences(wrong: &[Diagnostic]) -> String {
 }
 
 fn at(place: Place) -> String {
-    match place.is_nowhere() {
-        true => String::new(),
-        false => format!(" (line {}, column {})", place.line, place.column),
+    if place.is_nowhere() {
+        String::new()
+    } else {
+        format!(" (line {}, column {})", place.line, place.column)
     }
 }
 
@@ -215,9 +216,10 @@ pub(super) fn prepare(
     let transformed = !source.transforms().is_empty();
     let expanded = source.expand(&given).map_err(|wrong| {
         let why = sentences(&wrong);
-        match transformed {
-            true => Refused::Template(known(&plan), why),
-            false => Refused::Request(validation(why)),
+        if transformed {
+            Refused::Template(known(&plan), why)
+        } else {
+            Refused::Request(validation(why))
         }
     })?;
     template.imports.retain(|name, _| expanded.imported.contains(name));
@@ -286,14 +288,15 @@ fn values(
             Some(value) => Arc::clone(value),
             None => {
                 let before = stack.map(|stack| &stack.plan.parameters).into_iter().flatten();
-                let before = before.filter(|before| before.key == *key).map(|before| &before.value);
+                let mut before =
+                    before.filter(|before| before.key == *key).map(|before| &before.value);
                 let missing = || {
                     validation(format!(
                         "Invalid input for parameter key {key}. Cannot specify usePreviousValue as \
                          true for a parameter key not in the previous template"
                     ))
                 };
-                Arc::clone(before.last().ok_or_else(missing)?)
+                Arc::clone(before.next_back().ok_or_else(missing)?)
             }
         };
         values.insert(key.to_string(), value.to_string());

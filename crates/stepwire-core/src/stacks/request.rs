@@ -326,7 +326,7 @@ fn parse_read(operation: &str, members: Members<'_>) -> Option<Result<Request, A
 #[derive(Clone, Copy)]
 struct Members<'a>(Params<'a>);
 
-impl<'a> Members<'a> {
+impl Members<'_> {
     fn only(self, known: &[&str]) -> Result<(), ApiError> {
         self.0.only(known)
     }
@@ -700,7 +700,6 @@ fn create_change_set(members: Members<'_>) -> Result<Request, ApiError> {
     ];
     for (name, hint) in [
         ("ResourcesToImport", "resources are made, not imported"),
-        ("ImportExistingResources", "resources are made, not imported"),
         ("DeploymentMode", "stacks do not drift"),
     ] {
         if members
@@ -711,6 +710,7 @@ fn create_change_set(members: Members<'_>) -> Result<Request, ApiError> {
             return Err(not_served(name, hint));
         }
     }
+    // With ImportExistingResources what is there already still fails, by its name, when it is made.
     members.only(&[&WANTED[..], &own, &["ImportExistingResources"]].concat())?;
     let creates = match members.text("ChangeSetType")?.as_deref() {
         None | Some("UPDATE") => false,

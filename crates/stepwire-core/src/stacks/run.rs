@@ -543,11 +543,10 @@ impl Stacks {
             None => Vec::new(),
         };
         let verb = if work.doing == Doing::Create { "create" } else { "update" };
-        let why = match failed.is_empty() {
-            true => why.to_owned(),
-            false => {
-                format!("The following resource(s) failed to {verb}: [{}]. ", failed.join(", "))
-            }
+        let why = if failed.is_empty() {
+            why.to_owned()
+        } else {
+            format!("The following resource(s) failed to {verb}: [{}]. ", failed.join(", "))
         };
         work.failure = Some(why.as_str().into());
         if matches!(work.doing, Doing::Create | Doing::Update) && work.change_set.is_some() {
@@ -612,9 +611,10 @@ impl Stacks {
             Doing::UndoCleanup => self.rests(turn, stack, Status::UpdateRollbackComplete, None),
             Doing::UndoCreate => {
                 let failed = self.not_deleted(stack.number);
-                let (status, reason) = match failed.is_empty() {
-                    true => (Status::RollbackComplete, None),
-                    false => (Status::RollbackFailed, Some(not_deleted(&failed))),
+                let (status, reason) = if failed.is_empty() {
+                    (Status::RollbackComplete, None)
+                } else {
+                    (Status::RollbackFailed, Some(not_deleted(&failed)))
                 };
                 self.expanded.remove(&stack.plan.template);
                 self.rests(turn, stack, status, reason);

@@ -501,19 +501,20 @@ fn find_change_set(
     let range = match (&name.stack, by_id) {
         (_, true) => record::all_change_sets(),
         (Some(stack), false) => {
-            let found =
-                find(stack, read, settings).map_err(|error| match stack.starts_with("arn:") {
-                    true => error,
-                    false => validation(format!("Stack [{stack}] does not exist")),
-                })?;
+            let found = find(stack, read, settings).map_err(|error| {
+                if stack.starts_with("arn:") {
+                    error
+                } else {
+                    validation(format!("Stack [{stack}] does not exist"))
+                }
+            })?;
             record::change_sets(found.number)
         }
         (None, false) => return Err(missing()),
     };
     let all = record::all(&range, read).map_err(|corrupt| unreadable(&corrupt))?;
-    let mut found = all.into_iter().filter(|one: &ChangeSet| match by_id {
-        true => one.id(settings) == *name.change_set,
-        false => one.name == name.change_set,
+    let mut found = all.into_iter().filter(|one: &ChangeSet| {
+        if by_id { one.id(settings) == *name.change_set } else { one.name == name.change_set }
     });
     let change_set = found.next().ok_or_else(missing)?;
     let stack = record::stored(&record::stack_key(&change_set.stack), read);

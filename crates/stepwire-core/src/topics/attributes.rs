@@ -206,7 +206,7 @@ impl Subscription {
 }
 
 fn is_empty_object(text: &str) -> bool {
-    Json::parse(text).is_ok_and(|json| json.as_object().is_some_and(|members| members.is_empty()))
+    Json::parse(text).is_ok_and(|json| json.as_object().is_some_and(indexmap::IndexMap::is_empty))
 }
 
 fn redrive(text: &str, settings: &Settings) -> Result<Arc<str>, String> {

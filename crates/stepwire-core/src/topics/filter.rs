@@ -191,7 +191,7 @@ fn wildcard(pattern: &str) -> Result<(), String> {
 }
 
 fn numeric(parts: &[Json]) -> Result<(), String> {
-    let member = |part: &Json| part.as_str().map(str::to_owned).unwrap_or_else(|| part.to_text());
+    let member = |part: &Json| part.as_str().map_or_else(|| part.to_text(), str::to_owned);
     let number = |operator: &str, part: Option<&Json>| {
         let value = part.and_then(|part| match part {
             Json::Number(_) => part.as_f64(),

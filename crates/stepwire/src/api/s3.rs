@@ -77,6 +77,8 @@ const HEADERS: &[(&str, &str)] = &[
     ("x-amz-object-ownership", "ObjectOwnership"),
     ("x-amz-sdk-checksum-algorithm", "ChecksumAlgorithm"),
     ("x-amz-server-side-encryption", "ServerSideEncryption"),
+    ("x-amz-server-side-encryption-aws-kms-key-id", "SSEKMSKeyId"),
+    ("x-amz-server-side-encryption-bucket-key-enabled", "BucketKeyEnabled"),
     ("x-amz-skip-destination-validation", "SkipDestinationValidation"),
     ("x-amz-storage-class", "StorageClass"),
     ("x-amz-tagging", "Tagging"),

@@ -3,8 +3,8 @@
 use stepwire_asl::Json;
 
 use super::Kind;
-use super::property::{any, boolean, integer, number, objects, tags, text, texts};
-use super::resource::{Resource, ask, camel, made, pairs, s};
+use super::property::{any, boolean, integer, objects, tags, text};
+use super::resource::{ask, made, s};
 use crate::request::Service::Logs;
 
 /// The error of what is not there.
@@ -13,8 +13,6 @@ const GONE: &[&str] = &["ResourceNotFoundException"];
 pub(super) const KINDS: &[Kind] = &[
     GROUP,
     STREAM,
-    METRIC_FILTER,
-    SUBSCRIPTION_FILTER,
     Kind {
         made: |policy, _| made(policy.name_or("PolicyName", 255), []),
         ..Kind::without_effect(
@@ -30,11 +28,17 @@ pub(super) const KINDS: &[Kind] = &[
         },
         ..Kind::without_effect("AWS::Logs::QueryDefinition", "queries are not kept")
     },
-    Kind::refused(
-        "AWS::Logs::Destination",
-        "subscribe a function with AWS::Logs::SubscriptionFilter",
-    ),
+    Kind::refused("AWS::Logs::Destination", "search the log groups with FilterLogEvents"),
     Kind::refused("AWS::Logs::Delivery", "read the log groups with the API"),
+    Kind::refused(
+        "AWS::Logs::MetricFilter",
+        "filters of log groups are not available in stepwire yet; write the metric with PutMetricData \
+         or a `CloudwatchMetric` action",
+    ),
+    Kind::refused(
+        "AWS::Logs::SubscriptionFilter",
+        "filters of log groups are not available in stepwire yet; search them with FilterLogEvents",
+    ),
 ];
 
 const GROUP: Kind = Kind {
@@ -111,94 +115,5 @@ const STREAM: Kind = Kind {
     ..Kind::new(
         "AWS::Logs::LogStream",
         &[text("LogGroupName").required().replaces(), text("LogStreamName").replaces()],
-    )
-};
-
-fn put_metric_filter(filter: &Resource<'_>, name: Option<Json>) -> super::Ask {
-    let transformations = filter.items("MetricTransformations").iter().map(|given| {
-        let Json::Object(members) = camel(given, &[]) else { return given.clone() };
-        let mut members = members.as_ref().clone();
-        if let Some(dimensions) = given.member("Dimensions").and_then(Json::as_array) {
-            let map = Json::object(pairs(dimensions, "Key", "Value"));
-            members.insert("dimensions".into(), map);
-        }
-        Json::Object(members.into())
-    });
-    let asked = [
-        ("logGroupName", filter.take("LogGroupName")),
-        ("filterName", name),
-        ("filterPattern", filter.take("FilterPattern")),
-        ("metricTransformations", Some(Json::array(transformations))),
-    ];
-    ask(Logs, "PutMetricFilter", asked)
-}
-
-const METRIC_FILTER: Kind = Kind {
-    create: |filter, _| Ok(vec![put_metric_filter(filter, s(filter.name_or("FilterName", 512)))]),
-    made: |filter, _| made(filter.name_or("FilterName", 512), []),
-    update: |update, _| Ok(vec![put_metric_filter(&update.new, update.id())]),
-    delete: |filter, made, _| {
-        let asked = [("logGroupName", filter.take("LogGroupName")), ("filterName", made.id())];
-        vec![ask(Logs, "DeleteMetricFilter", asked).or(GONE)]
-    },
-    ..Kind::new(
-        "AWS::Logs::MetricFilter",
-        &[
-            text("FilterName").replaces(),
-            text("LogGroupName").required().replaces(),
-            text("FilterPattern").required(),
-            objects(
-                "MetricTransformations",
-                &[
-                    text("MetricName").required(),
-                    text("MetricNamespace").required(),
-                    text("MetricValue").required(),
-                    number("DefaultValue"),
-                    text("Unit"),
-                    objects("Dimensions", &[text("Key").required(), text("Value").required()]),
-                ],
-            )
-            .required(),
-            boolean("ApplyOnTransformedLogs").without_effect("log events are not transformed"),
-            texts("EmitSystemFieldDimensions")
-                .refused("metrics have the dimensions that are named"),
-            text("FieldSelectionCriteria").refused("write it into `FilterPattern`"),
-        ],
-    )
-};
-
-fn put_subscription(filter: &Resource<'_>, name: Option<Json>) -> super::Ask {
-    let asked = [
-        ("logGroupName", filter.take("LogGroupName")),
-        ("filterName", name),
-        ("filterPattern", filter.take("FilterPattern")),
-        ("destinationArn", filter.take("DestinationArn")),
-        ("roleArn", filter.take("RoleArn")),
-        ("distribution", filter.take("Distribution")),
-    ];
-    ask(Logs, "PutSubscriptionFilter", asked)
-}
-
-const SUBSCRIPTION_FILTER: Kind = Kind {
-    create: |filter, _| Ok(vec![put_subscription(filter, s(filter.name_or("FilterName", 512)))]),
-    made: |filter, _| made(filter.name_or("FilterName", 512), []),
-    update: |update, _| Ok(vec![put_subscription(&update.new, update.id())]),
-    delete: |filter, made, _| {
-        let asked = [("logGroupName", filter.take("LogGroupName")), ("filterName", made.id())];
-        vec![ask(Logs, "DeleteSubscriptionFilter", asked).or(GONE)]
-    },
-    ..Kind::new(
-        "AWS::Logs::SubscriptionFilter",
-        &[
-            text("FilterName").replaces(),
-            text("LogGroupName").required().replaces(),
-            text("FilterPattern").required(),
-            text("DestinationArn").required(),
-            text("RoleArn"),
-            text("Distribution"),
-            boolean("ApplyOnTransformedLogs").without_effect("log events are not transformed"),
-            texts("EmitSystemFields").refused("events are passed on as they are"),
-            text("FieldSelectionCriteria").refused("write it into `FilterPattern`"),
-        ],
     )
 };
