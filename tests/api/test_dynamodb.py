@@ -103,10 +103,11 @@ def test_a_table_that_makes_no_sense_is_refused(node, name):
         )
 
     for keys, definitions, message in (
-        ([("a", "HASH")], [], INVALID + "Some index key attributes are not defined"),
+        ([("a", "HASH")], [], "^Invalid KeySchema: Some index key attribute have no definition$"),
+        ([("a", "HASH")], [("b", "S")], INVALID + "Some index key attributes are not defined"),
         ([("a", "HASH")], [("a", "S"), ("b", "S")], INVALID + "Number of attributes in KeySchema"),
         ([("a", "RANGE")], [("a", "S")], "The first KeySchemaElement is not a HASH key type"),
-        ([("a", "HASH"), ("a", "RANGE")], [("a", "S")], "have the same name"),
+        ([("a", "HASH"), ("a", "RANGE")], [("a", "S"), ("b", "S")], "have the same name"),
         ([("a", "HASH")], [("a", "M")], "Value 'M' at '.*attributeType' failed to satisfy"),
         ([], [], "at 'keySchema' failed to satisfy constraint"),
     ):
@@ -122,9 +123,14 @@ def test_a_table_that_makes_no_sense_is_refused(node, name):
 
 
 def test_table_names_are_checked(node):
-    for bad, constraint in (("ab", "greater than or equal to 3"), ("a b c", "regular expression")):
-        with refused("ValidationException", 400, f"Value '{bad}' at 'tableName' .*{constraint}"):
+    for bad, why in (
+        ("ab", "^TableName must be at least 3 characters long and at most 255 characters long$"),
+        ("a b c", "Value 'a b c' at 'tableName' .*regular expression"),
+    ):
+        with refused("ValidationException", 400, why):
             node.unchecked("dynamodb").describe_table(TableName=bad)
+    with refused("ValidationException", 400, "Value 'ab' at 'tableName' .*greater than or equal to 3"):
+        node.unchecked("dynamodb").scan(TableName="ab")
 
 
 def test_a_deleted_table_is_gone_with_its_items(node, tokens):
