@@ -180,7 +180,7 @@ def test_what_is_not_there_is_said(lone, tmp_path):
     assert "no template in" in lone.deploy("hello", "--dry-run", code=3).stderr
     assert "cannot read" in lone.deploy("absent.yaml", "--dry-run", code=3).stderr
     assert "must be NAME=VALUE" in lone.deploy("--param", "x", code=2).stderr
-    assert "no name for a stack" in lone.deploy("--dry-run", "--stack-name", "-x-", code=2).stderr
+    assert "no name for a stack" in lone.deploy("--dry-run", "--stack-name", "x_y", code=2).stderr
     done = lone.deploy("--data", str(tmp_path / "nowhere"), code=5)
     assert "stepwire serve" in done.stderr
     (lone.folder / "samconfig.toml").write_text("[default")

@@ -22,6 +22,8 @@ def rule(node, name, pattern, *targets, **more):
     events = node.client("events")
     made = events.put_rule(Name=name, EventPattern=json.dumps(pattern), **more)["RuleArn"]
     bus = {key: value for key, value in more.items() if key == "EventBusName"}
+    if not targets:
+        return made
     put = events.put_targets(
         Rule=name, Targets=[{"Id": str(at), "Arn": one} for at, one in enumerate(targets)], **bus
     )
@@ -163,15 +165,172 @@ def test_patterns_are_tested(node):
 
 def test_what_is_not_served_is_refused_by_name(node, name):
     events = node.client("events")
-    with refused("ValidationException", 400, "`ScheduleExpression` is not available"):
-        events.put_rule(Name=name, ScheduleExpression="rate(5 minutes)")
     events.put_rule(Name=name, EventPattern='{"source":["x"]}')
-    with refused("ValidationException", 400, "only queues and topics of this node"):
-        target = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:f"
-        events.put_targets(Rule=name, Targets=[{"Id": "1", "Arn": target}])
-    with refused("ValidationException", 400, "parameter `InputPath` is not supported"):
-        target = {"Id": "1", "Arn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:q", "InputPath": "$.detail"}
+    for target in [
+        f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/s",
+        f"arn:aws:events:{REGION}:{ACCOUNT}:api-destination/a/1",
+        f"arn:aws:sqs:eu-west-9:{ACCOUNT}:q",
+    ]:
+        with refused("ValidationException", 400, "of this node can be targets in stepwire"):
+            events.put_targets(Rule=name, Targets=[{"Id": "1", "Arn": target}])
+    with refused("ValidationException", 400, "parameter `EcsParameters` is not supported"):
+        target = {
+            "Id": "1",
+            "Arn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:q",
+            "EcsParameters": {"TaskDefinitionArn": "arn:aws:ecs:us-east-1:000000000000:task/x"},
+        }
         events.put_targets(Rule=name, Targets=[target])
+    with refused("UnknownOperationException", 400, "`CreateArchive` is not available"):
+        events.create_archive(ArchiveName="a", EventSourceArn=f"{ARN}:event-bus/default")
+    with refused("UnknownOperationException", 400, "`CreateApiDestination` is not available"):
+        events.create_api_destination(
+            Name="a",
+            ConnectionArn=f"{ARN}:connection/c/1",
+            InvocationEndpoint="https://example.org",
+            HttpMethod="POST",
+        )
+
+
+# ---- targets -------------------------------------------------------------------------------------
+
+
+def target(node, name, arn, **more):
+    node.client("events").put_targets(Rule=name, Targets=[{"Id": "1", "Arn": arn, **more}])
+
+
+def put_one(node, name, detail):
+    answer = put(node, {"Source": "app." + name, "DetailType": "t", "Detail": json.dumps(detail)})
+    assert answer["FailedEntryCount"] == 0
+
+
+@pytest.mark.parametrize(
+    "given,expected",
+    [
+        ({"Input": '{"fixed": 1}'}, {"fixed": 1}),
+        ({"InputPath": "$.detail"}, {"a": {"b": [1, 2]}, "t": 'say "x"'}),
+        ({"InputPath": "$.detail.a.b[1]"}, 2),
+        (
+            {
+                "InputTransformer": {
+                    "InputPathsMap": {"b": "$.detail.a.b", "t": "$.detail.t", "no": "$.detail.none"},
+                    "InputTemplate": '{"list": <b>, "text": "<t>!", "bare": <t>, "no": "<no>", '
+                    '"rule": "<aws.events.rule-name>"}',
+                }
+            },
+            {"list": [1, 2], "text": 'say "x"!', "bare": 'say "x"', "no": "", "rule": "NAME"},
+        ),
+        ({"InputTransformer": {"InputTemplate": '"no parts"'}}, "no parts"),
+    ],
+)
+def test_a_target_gets_what_its_input_says(node, name, queue, given, expected):
+    rule(node, name, {"source": ["app." + name]})
+    target(node, name, arn(queue), **given)
+    put_one(node, name, {"a": {"b": [1, 2]}, "t": 'say "x"'})
+    expected = json.loads(json.dumps(expected).replace("NAME", name))
+    assert received(node, queue) == [expected]
+    (shown,) = node.client("events").list_targets_by_rule(Rule=name)["Targets"]
+    assert shown == {"Id": "1", "Arn": arn(queue), **given}
+
+
+def test_inputs_are_checked(node, name, queue):
+    rule(node, name, {"source": ["x"]})
+    for given, why in [
+        ({"Input": "{"}, "JSON is not valid for target"),
+        ({"InputPath": "detail"}, "InputPath is not valid"),
+        ({"Input": "1", "InputPath": "$.a"}, "Only one of Input, InputPath, or InputTransformer"),
+        ({"InputTransformer": {"InputTemplate": "<x>"}}, "unknown variable x"),
+        ({"InputTransformer": {"InputPathsMap": {"x": "y"}, "InputTemplate": "<x>"}}, "path of x"),
+        ({"RetryPolicy": {"MaximumRetryAttempts": 186}}, "between 0 and 185"),
+        ({"DeadLetterConfig": {"Arn": "x"}}, "Parameter x is not valid"),
+        ({"Arn": arn(queue) + ".fifo"}, "MessageGroupId must be specified"),
+    ]:
+        with refused("ValidationException", 400, why):
+            target(node, name, given.pop("Arn", arn(queue)), **given)
+
+
+def test_a_rule_starts_an_execution(node, name):
+    passing = {"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}}
+    machine = node.sfn().create_state_machine(
+        name=name, roleArn=ROLE, definition=json.dumps(passing)
+    )["stateMachineArn"]
+    rule(node, name, {"source": ["app." + name]})
+    target(node, name, machine, InputPath="$.detail", RoleArn=ROLE)
+    put_one(node, name, {"n": 1})
+    (execution,) = node.sfn().list_executions(stateMachineArn=machine)["executions"]
+    shown = node.sfn().describe_execution(executionArn=execution["executionArn"])
+    assert (shown["status"], json.loads(shown["input"])) == ("SUCCEEDED", {"n": 1})
+
+
+def test_a_rule_that_starts_itself_does_not_stop_the_node(own_node):
+    passing = {"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}}
+    machine = own_node.sfn().create_state_machine(
+        name="again", roleArn=ROLE, definition=json.dumps(passing)
+    )["stateMachineArn"]
+    ended = {"stateMachineArn": [machine], "status": ["SUCCEEDED"]}
+    rule(own_node, "again", {"source": ["aws.states"], "detail": ended}, machine)
+    own_node.sfn().start_execution(stateMachineArn=machine)
+    eventually(lambda: "a loop" in own_node.log_text(), 60)
+
+
+def test_a_rule_invokes_logs_and_forwards(node, name, queue):
+    logs, events = node.client("logs"), node.client("events")
+    group = "/events/" + name
+    logs.create_log_group(logGroupName=group)
+    events.create_event_bus(Name="bus-" + name)
+    rule(
+        node,
+        name,
+        {"source": ["app." + name]},
+        f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{group}",
+        f"{ARN}:event-bus/bus-{name}",
+    )
+    rule(node, name, {"source": ["app." + name]}, arn(queue), EventBusName="bus-" + name)
+    put_one(node, name, {"n": 1})
+    (line,) = logs.filter_log_events(logGroupName=group)["events"]
+    assert json.loads(line["message"])["detail"] == {"n": 1}
+    assert [one["detail"] for one in received(node, queue)] == [{"n": 1}]
+
+
+def test_what_a_target_does_not_take_is_a_dead_letter(node, name, queue):
+    made = rule(node, name, {"source": ["app." + name]})
+    function = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:none-{name}"
+    target(node, name, function, DeadLetterConfig={"Arn": arn(queue)})
+    put_one(node, name, {"n": 1})
+    got = node.client("sqs").receive_message(QueueUrl=queue, MessageAttributeNames=["All"])
+    (letter,) = got["Messages"]
+    assert json.loads(letter["Body"])["detail"] == {"n": 1}
+    said = {key: value["StringValue"] for key, value in letter["MessageAttributes"].items()}
+    assert (said["RULE_ARN"], said["TARGET_ARN"]) == (made, function)
+    assert said["ERROR_CODE"] == "ResourceNotFoundException"
+
+
+def test_rules_and_buses_carry_tags(node, name):
+    events = node.client("events")
+    made = events.put_rule(
+        Name=name, EventPattern='{"source":["x"]}', Tags=[{"Key": "a", "Value": "1"}]
+    )["RuleArn"]
+    events.tag_resource(ResourceARN=made, Tags=[{"Key": "b", "Value": "2"}])
+    events.untag_resource(ResourceARN=made, TagKeys=["a"])
+    assert events.list_tags_for_resource(ResourceARN=made)["Tags"] == [{"Key": "b", "Value": "2"}]
+
+
+# ---- schedules -----------------------------------------------------------------------------------
+
+
+def test_a_schedule_is_kept_and_shown(node, name, queue):
+    events = node.client("events")
+    made = events.put_rule(Name=name, ScheduleExpression="cron(0 10 ? * MON-FRI *)")["RuleArn"]
+    shown = events.describe_rule(Name=name)
+    assert (shown["ScheduleExpression"], shown["Arn"]) == ("cron(0 10 ? * MON-FRI *)", made)
+    assert "EventPattern" not in shown
+    for bad in ["rate(1 minutes)", "rate(30 seconds)", "cron(* * * * *)", "at(2030-01-01T00:00:00)", "x"]:
+        with refused("ValidationException", 400, "^Parameter ScheduleExpression is not valid.$"):
+            events.put_rule(Name=name, ScheduleExpression=bad)
+    with refused("ValidationException", 400, "EventPattern or ScheduleExpression must be specified"):
+        events.put_rule(Name=name)
+    events.create_event_bus(Name="bus-" + name)
+    with refused("ValidationException", 400, "supported only on the default event bus"):
+        events.put_rule(Name=name, EventBusName="bus-" + name, ScheduleExpression="rate(1 minute)")
 
 
 # ---- executions ----------------------------------------------------------------------------------

@@ -179,3 +179,36 @@ def test_sam_deploys_it_and_a_thermostat_gets_its_settings(own_node, app, tmp_pa
     run("logs", "--stack-name", "thermostats", "--name", "SendSettings")
     run("delete", "--stack-name", "thermostats", "--no-prompts", "--region", "us-east-1")
     assert own_node.client("lambda").list_functions()["Functions"] == []
+
+
+CDK = REPOSITORY / "tests" / "api" / "cdk"
+
+
+@pytest.mark.skipif(not (CDK / "node_modules").exists(), reason="the CDK is not installed")
+def test_the_cdk_deploys_it_and_a_thermostat_gets_its_settings(own_node, app, tmp_path):
+    for function in ("send-settings", "device-answers"):
+        subprocess.run(["npm", "ci", "--silent"], cwd=app / "functions" / function, check=True, timeout=300)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "EXAMPLE": str(app),
+        "AWS_ENDPOINT_URL": own_node.endpoint,
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "stepwire",
+        "AWS_SECRET_ACCESS_KEY": "stepwire",
+        "CDK_DISABLE_VERSION_CHECK": "1",
+    }
+
+    def cdk(*arguments):
+        command = [str(CDK / "node_modules" / ".bin" / "cdk"), *arguments, "--output", str(tmp_path / "cdk.out")]
+        done = subprocess.run(command, cwd=CDK, env=environment, capture_output=True, text=True, timeout=400)
+        assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+        return done.stdout + done.stderr
+
+    cdk("bootstrap", "aws://000000000000/us-east-1")
+    assert MACHINE in cdk("deploy", "--require-approval", "never")
+    first = check_success(own_node, app)
+    check_silence(own_node, app, {first["executionArn"]})
+    assert "no changes" in cdk("deploy", "--require-approval", "never")
+    cdk("destroy", "--force")
+    assert own_node.client("lambda").list_functions()["Functions"] == []

@@ -10,6 +10,9 @@ pub fn status(service: &str, code: &str) -> u16 {
     }
     match code {
         "NotFound" | "ResourceNotFound" if service == "sns" => 404,
+        "AuthorizationError" if service == "sns" => 403,
+        "PurgeQueueInProgress" if service == "sqs" => 403,
+        "ChangeSetNotFound" => 404,
         "NoSuchEntity" if service == "iam" => 404,
         "EntityAlreadyExists" | "DeleteConflict" | "LimitExceeded" if service == "iam" => 409,
         "AccessDenied" | "ExpiredTokenException" if matches!(service, "iam" | "sts") => 403,

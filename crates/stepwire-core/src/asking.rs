@@ -24,6 +24,8 @@ pub(crate) enum Asker {
     Task(Call, Hosted),
     /// A rule, which looks at the answer at once or never.
     Rule,
+    /// The work on a stack, likewise.
+    Stack,
     /// The event source mapping of this number.
     Source(u64),
 }
@@ -42,7 +44,7 @@ pub(crate) fn reply_to(
             let result = hosted.result(answer, call, now);
             step.then.push(Input::TaskReturned { execution, scheduled, result });
         }
-        Asker::Rule => {}
+        Asker::Rule | Asker::Stack => {}
         Asker::Source(number) => {
             step.then.push(Input::Follow(Follow::Sourced(number, answer)));
         }

@@ -1,4 +1,5 @@
-//! How messages get to where they go: buses and topics bring them to queues, queues hand them out.
+//! How messages get to where they go: buses and topics bring them to queues, functions, HTTP endpoints
+//! and whatever else they are for; queues hand them out.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,13 +9,19 @@ use stepwire_asl::{Json, Timestamp};
 use crate::asking::{Asker, reply_to};
 use crate::effect::{Effect, Report};
 use crate::error::ApiError;
-use crate::events;
+use crate::events::{self, Entry};
+use crate::executions::machines::MachineArn;
+use crate::functions::FunctionName;
 use crate::input::{Follow, Input};
 use crate::kernel::{Kernel, Step};
-use crate::queues::{self, Request};
+use crate::queues::{self, Request, Send};
 use crate::read::Reads;
-use crate::topics;
+use crate::rules::jobs::NotDelivered;
+use crate::topics::{self, To};
 use crate::write::Write;
+
+/// Most executions and further buses that events set going because of one input.
+const SET_GOING_MAX: usize = 100;
 
 impl Kernel {
     /// Carries out a request on queues. `None`: the caller waits for a message.
@@ -80,6 +87,39 @@ impl Kernel {
         step.then.extend(wanted.map(|queue| Input::Follow(Follow::Receive(queue))));
     }
 
+    /// Removes some of what queues and topics keep no longer, and goes on with what is due: documents
+    /// for HTTP endpoints, dead letters on their way back, schedules.
+    pub(crate) fn go_on_with_messages(&mut self, now: Timestamp, step: &mut Step) {
+        let mut writes = Vec::new();
+        self.queues.tidy(now, &mut writes);
+        self.queued(now, writes, step);
+        let mut writes = Vec::new();
+        self.topics.tidy(now, &mut writes);
+        step.writes.extend(writes.into_iter().map(Write::Topics));
+        for number in self.topics.overdue(now) {
+            self.begin_notification(number, step);
+        }
+        let moves = self.queues.moves_due(now).into_iter();
+        step.then.extend(moves.map(|task| Input::Follow(Follow::MoveMessages(task))));
+        let (mut writes, mut deliveries) = (Vec::new(), Vec::new());
+        self.events.fire(now, &self.settings, &mut writes, &mut deliveries);
+        step.writes.extend(writes.into_iter().map(Write::Events));
+        self.deliver_events(now, deliveries, step);
+    }
+
+    /// Moves a slice of dead letters back.
+    pub(crate) fn move_messages(
+        &mut self,
+        now: Timestamp,
+        task: u64,
+        reads: &Reads,
+        step: &mut Step,
+    ) {
+        let mut writes = Vec::new();
+        self.queues.go_on_moving(now, task, reads, &self.settings, &mut writes);
+        self.queued(now, writes, step);
+    }
+
     /// Carries out a request on topics.
     pub(crate) fn call_topics(
         &mut self,
@@ -91,8 +131,120 @@ impl Kernel {
         let (topics, settings) = (&mut self.topics, &self.settings);
         let answer = topics.call(now, request, settings, &mut writes, &mut deliveries)?;
         step.writes.extend(writes.into_iter().map(Write::Topics));
-        self.deliver(now, deliveries, step);
+        for topics::Delivery { to, dead_letter } in deliveries {
+            self.deliver(now, to, dead_letter, step);
+        }
         Ok(answer)
+    }
+
+    /// Brings a message of a topic to one who subscribes.
+    fn deliver(
+        &mut self,
+        now: Timestamp,
+        to: To,
+        dead_letter: Option<(Arc<str>, Box<Send>)>,
+        step: &mut Step,
+    ) {
+        let (endpoint, why) = match to {
+            To::Endpoint(number) => return self.begin_notification(number, step),
+            To::Queue { arn, send } => match self.send(now, &arn, &send, step) {
+                Ok(()) => return,
+                Err(error) => (arn, error.to_string()),
+            },
+            To::Function { arn, payload } => match self.enqueue(now, &arn, payload, step) {
+                Ok(()) => return,
+                Err(error) => (arn, error.to_string()),
+            },
+            To::Nowhere { endpoint, why } => (endpoint, why.to_string()),
+        };
+        self.bury(now, endpoint, &why, dead_letter, step);
+    }
+
+    /// What could not be delivered becomes a dead letter, or is reported.
+    fn bury(
+        &mut self,
+        now: Timestamp,
+        endpoint: Arc<str>,
+        why: &str,
+        dead_letter: Option<(Arc<str>, Box<Send>)>,
+        step: &mut Step,
+    ) {
+        let Some((queue, send)) = dead_letter else { return undelivered(endpoint, why, step) };
+        if let Err(error) = self.send(now, &queue, &send, step) {
+            let why = format!("{why}; nor could it be put into `{queue}`: {error}");
+            undelivered(endpoint, &why, step);
+        }
+    }
+
+    /// Sends a message to a queue of this node; what only FIFO queues know is left out elsewhere.
+    fn send(
+        &mut self,
+        now: Timestamp,
+        arn: &Arc<str>,
+        send: &Send,
+        step: &mut Step,
+    ) -> Result<(), ApiError> {
+        let queue = self.queues.of_arn(arn, &self.settings)?;
+        let mut send = send.clone();
+        if !queue.is_fifo() {
+            send.deduplication = None;
+        }
+        let mut writes = Vec::new();
+        let sent = self.queues.send(now, &queue, &send, &self.settings, &mut writes);
+        self.queued(now, writes, step);
+        sent.map(drop)
+    }
+
+    /// Has a function of this node invoked; nobody waits for it.
+    fn enqueue(
+        &mut self,
+        now: Timestamp,
+        arn: &str,
+        payload: Arc<str>,
+        step: &mut Step,
+    ) -> Result<(), ApiError> {
+        let function = FunctionName::parse(arn)?;
+        let (mut writes, settings) = (Vec::new(), &self.settings);
+        let queued = self.functions.enqueue(now, &function, payload, settings, &mut writes);
+        step.writes.extend(writes.into_iter().map(Write::Functions));
+        queued.map(drop)
+    }
+
+    /// An attempt to bring a document to an HTTP endpoint begins.
+    pub(crate) fn begin_notification(&mut self, number: u64, step: &mut Step) {
+        let mut writes = Vec::new();
+        let begun = self.topics.begin(number, &mut writes);
+        step.writes.extend(writes.into_iter().map(Write::Topics));
+        step.effects.extend(
+            begun.map(|delivery| Effect::Notify {
+                notification: number,
+                delivery: Box::new(delivery),
+            }),
+        );
+    }
+
+    /// An attempt to bring a document to an HTTP endpoint has ended.
+    pub(crate) fn notified(
+        &mut self,
+        now: Timestamp,
+        number: u64,
+        result: Result<(), NotDelivered>,
+        step: &mut Step,
+    ) {
+        let mut writes = Vec::new();
+        let why = result.as_ref().err().map(|failure| Arc::clone(&failure.why));
+        let result = result.map_err(|failure| failure.again);
+        let given_up = self.topics.notified(now, number, result, &mut writes);
+        step.writes.extend(writes.into_iter().map(Write::Topics));
+        let Some(notification) = given_up else { return };
+        let send = Send {
+            body: Arc::clone(&notification.body),
+            attributes: notification.attributes.clone(),
+            ..Send::default()
+        };
+        let letter = notification.dead_letters.clone().map(|queue| (queue, Box::new(send)));
+        let endpoint = Arc::clone(&notification.subscription);
+        self.bury(now, endpoint, &why.unwrap_or_default(), letter, step);
     }
 
     /// Carries out a request on event buses.
@@ -124,39 +276,92 @@ impl Kernel {
         deliveries: Vec<events::Delivery>,
         step: &mut Step,
     ) {
-        for events::Delivery { target, body } in deliveries {
-            if target.starts_with(&self.settings.arn("sqs", "")) {
-                let send = queues::Send { body, ..queues::Send::default() };
-                self.deliver(now, vec![topics::Delivery { queue: target, send }], step);
-                continue;
-            }
-            let (subject, attributes) = (None, Vec::new());
-            let publish = topics::Publish { message: body, subject, attributes };
-            let topic = Arc::clone(&target);
-            let request = topics::Request::Publish { topic, publish: Box::new(publish) };
-            if let Err(error) = self.call_topics(now, &request, step) {
-                undelivered(target, &error, step);
-            }
+        for delivery in deliveries {
+            let Err(error) = self.deliver_event(now, &delivery, step) else { continue };
+            let events::Delivery { target, rule_arn, body, .. } = delivery;
+            let text = |text: &str| {
+                let value = queues::AttributeValue::Text(text.into());
+                queues::Attribute { kind: "String".into(), value }
+            };
+            // Source: Amazon EventBridge user guide, "Using dead-letter queues".
+            let attributes = vec![
+                ("ERROR_CODE".into(), text(&error.code)),
+                ("ERROR_MESSAGE".into(), text(&error.message)),
+                ("RULE_ARN".into(), text(&rule_arn)),
+                ("TARGET_ARN".into(), text(&target.arn)),
+            ];
+            let send = Send { body, attributes, ..Send::default() };
+            let letter = target.dead_letters.map(|queue| (queue, Box::new(send)));
+            self.bury(now, target.arn, &error.to_string(), letter, step);
         }
     }
 
-    /// Puts messages into queues. One that cannot be is reported.
-    fn deliver(&mut self, now: Timestamp, deliveries: Vec<topics::Delivery>, step: &mut Step) {
-        let mut writes = Vec::new();
-        for topics::Delivery { queue: arn, send } in deliveries {
-            let (queues, settings) = (&mut self.queues, &self.settings);
-            let sent = queues.of_arn(&arn, settings);
-            let sent =
-                sent.and_then(|queue| queues.send(now, &queue, &send, settings, &mut writes));
-            if let Err(error) = sent {
-                undelivered(arn, &error, step);
+    /// Brings what a rule of a bus made of an event to one of its targets.
+    fn deliver_event(
+        &mut self,
+        now: Timestamp,
+        delivery: &events::Delivery,
+        step: &mut Step,
+    ) -> Result<(), ApiError> {
+        let events::Delivery { target, body, rule, event, .. } = delivery;
+        let failed = |why: String| ApiError::new("InternalFailure", why);
+        let name = |prefix: &str| target.arn.rsplit_once(prefix).map_or("", |(_, name)| name);
+        match events::Kind::of(&target.arn, &self.settings) {
+            Some(events::Kind::Queue) => {
+                let group = target.group.clone();
+                let send = Send { body: Arc::clone(body), group, ..Send::default() };
+                self.send(now, &target.arn, &send, step)
             }
+            Some(events::Kind::Topic) => {
+                let publish = Box::new(topics::Publish::plain(Arc::clone(body), None));
+                let topic = Arc::clone(&target.arn);
+                let request = topics::Request::Publish { topic, publish };
+                self.call_topics(now, &request, step).map(drop)
+            }
+            Some(events::Kind::Function) => self.enqueue(now, &target.arn, Arc::clone(body), step),
+            Some(events::Kind::StateMachine) => {
+                self.count_event()?;
+                let input =
+                    Json::parse(body).map_err(|_| failed("the input is not JSON".into()))?;
+                let machine = MachineArn::parse(&target.arn)?;
+                self.begin_at(now, &machine, "", &input, step).map_err(failed)
+            }
+            Some(events::Kind::LogGroup) => {
+                let group = name(":log-group:").trim_end_matches(":*");
+                let (mut writes, events) = (Vec::new(), [(now, Arc::clone(body))]);
+                let logged = self.logs.log_of_rule(now, group, rule, &events, &mut writes);
+                step.writes.extend(writes.into_iter().map(Write::Logs));
+                logged
+            }
+            Some(events::Kind::Bus) => {
+                let Some(entry) = event else {
+                    return Err(failed("an event goes from one bus to another only once".into()));
+                };
+                self.count_event()?;
+                let entry = Entry { bus: name(":event-bus/").into(), ..entry.as_ref().clone() };
+                let (mut writes, mut deliveries) = (Vec::new(), Vec::new());
+                let (events, settings) = (&mut self.events, &self.settings);
+                let forwarded = events.forward(now, entry, settings, &mut writes, &mut deliveries);
+                step.writes.extend(writes.into_iter().map(Write::Events));
+                self.deliver_events(now, deliveries, step);
+                forwarded
+            }
+            None => Err(failed("the target is not of this node".into())),
         }
-        self.queued(now, writes, step);
+    }
+
+    /// Counts what an event sets going in this turn: what leads to events in a loop would never let
+    /// the turn end.
+    fn count_event(&mut self) -> Result<(), ApiError> {
+        if self.set_going >= SET_GOING_MAX {
+            let why = format!("a loop: {SET_GOING_MAX} executions and buses because of one input");
+            return Err(ApiError::new("LoopDetected", why));
+        }
+        self.set_going += 1;
+        Ok(())
     }
 }
 
-fn undelivered(target: Arc<str>, error: &ApiError, step: &mut Step) {
-    let why = error.to_string().into();
-    step.effects.push(Effect::Report(Report::Undelivered { target, why }));
+fn undelivered(target: Arc<str>, why: &str, step: &mut Step) {
+    step.effects.push(Effect::Report(Report::Undelivered { target, why: why.into() }));
 }

@@ -12,8 +12,10 @@ use crate::functions::{Invoke, InvokedBy};
 use crate::input::ReplyId;
 use crate::message::Message;
 use crate::mqtt::{Packet, ReasonCode};
+use crate::rules::HttpDelivery;
 use crate::rules::destinations::Confirmation;
 use crate::rules::jobs::Delivery;
+use crate::stacks::StackKey;
 
 /// Everything a kernel can ask of the world. At least once: after a crash, tasks are asked again.
 #[derive(Debug)]
@@ -55,6 +57,11 @@ pub enum Effect {
     Continue {
         /// Which.
         map_run: u64,
+    },
+    /// Send [`Input::Stack`](crate::Input::Stack) back: a stack has more to be done to.
+    ContinueStack {
+        /// Which.
+        stack: StackKey,
     },
     /// Send [`Input::Indexing`](crate::Input::Indexing) back: a search has more to look at, or an
     /// index more to be made of.
@@ -104,6 +111,14 @@ pub enum Effect {
         job: u64,
         /// What is delivered.
         delivery: Box<Delivery>,
+    },
+    /// Bring a document of a topic to an HTTP endpoint;
+    /// [`Input::Notified`](crate::Input::Notified) answers.
+    Notify {
+        /// The notification that asks.
+        notification: u64,
+        /// What is sent.
+        delivery: Box<HttpDelivery>,
     },
 }
 

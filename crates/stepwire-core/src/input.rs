@@ -17,6 +17,7 @@ use crate::message::Message;
 use crate::metrics::{Place, Point};
 use crate::request::Request;
 use crate::rules::jobs::{Evaluation, NotDelivered};
+use crate::stacks::{self, StackKey};
 
 /// A caller that waits for an answer; chosen by the shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,12 +73,23 @@ pub enum Input {
         /// What came of it.
         result: Result<(), NotDelivered>,
     },
+    /// An attempt to bring a topic's document to an HTTP endpoint has come to an end: what
+    /// [`Effect::Notify`](crate::Effect::Notify) asked for.
+    Notified {
+        /// The notification that asked.
+        notification: u64,
+        /// What came of it.
+        result: Result<(), NotDelivered>,
+    },
     /// A caller that waits for an answer has gone away.
     Gone(ReplyId),
     /// An answer reached nobody: its caller was gone when it came.
     Unheard(Json),
     /// A map run goes on: what [`Effect::Continue`](crate::Effect::Continue) asked for.
     MapRun(u64),
+    /// The work on a stack goes on: what [`Effect::ContinueStack`](crate::Effect::ContinueStack) asked
+    /// for.
+    Stack(StackKey),
     /// Searches and what is being built for them go on: what
     /// [`Effect::ContinueIndexing`](crate::Effect::ContinueIndexing) asked for.
     Indexing,
@@ -160,16 +172,22 @@ pub enum Follow {
     Watch(Timestamp, Vec<Arc<str>>),
     /// Data points that are no longer to be kept go.
     TidyMetrics(Timestamp),
+    /// Tables: a slice of what goes on behind requests.
+    TidyTables(Timestamp),
     /// Executions that have been kept long enough go.
     Sweep(Timestamp),
     /// Somebody waits for a message of the queue of this number, and there is one.
     Receive(u64),
+    /// Dead letters go back to their queues: the next slice of the task of this number.
+    MoveMessages(u64),
     /// An event source mapping asks its queue for messages.
     Poll(u64),
     /// A queue has answered the event source mapping of this number.
     Sourced(u64, Result<Json, ApiError>),
     /// Who listens is told that an execution has begun or ended.
     Announce(ExecutionId, Status),
+    /// A resource of a stack is made, changed or removed.
+    StackJob(Box<stacks::Job>),
     /// After a restart: the tasks of this execution are asked for again.
     Resume(ExecutionId),
 }

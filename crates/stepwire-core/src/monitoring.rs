@@ -144,11 +144,7 @@ impl Kernel {
             return queued;
         }
         let (subject, message) = alarms::notification(turned, &self.settings);
-        let publish = topics::Publish {
-            message: message.to_text().into(),
-            subject: Some(subject.into()),
-            attributes: Vec::new(),
-        };
+        let publish = topics::Publish::plain(message.to_text(), Some(subject.into()));
         let (topic, publish) = (Arc::clone(arn), Box::new(publish));
         self.call_topics(now, &topics::Request::Publish { topic, publish }, step).map(drop)
     }

@@ -89,6 +89,12 @@ pub enum Space {
     Table = 0x40,
     /// DynamoDB items.
     Item = 0x41,
+    /// Entries of secondary indexes of DynamoDB tables.
+    IndexEntry = 0x42,
+    /// DynamoDB items that expire, by when.
+    Expiry = 0x43,
+    /// Tokens of DynamoDB transactions, also by age.
+    Transaction = 0x44,
     /// Log groups.
     LogGroup = 0x50,
     /// Log streams.
@@ -119,10 +125,18 @@ pub enum Space {
     QueueMessage = 0x69,
     /// How messages in queues stand: when they can be received, how often they were.
     QueueState = 0x6A,
+    /// What FIFO queues were sent not long ago.
+    QueueDeduplication = 0x6B,
+    /// Dead letters on their way back to their queues.
+    QueueMoveTask = 0x6C,
     /// SNS topics.
     Topic = 0x70,
     /// Subscriptions of topics, and the counter of what is published.
     Subscription = 0x71,
+    /// Documents of topics on their way to HTTP endpoints.
+    Notification = 0x72,
+    /// What FIFO topics took not long ago.
+    TopicDeduplication = 0x73,
     /// EventBridge buses, and the counter of events.
     EventBus = 0x78,
     /// Rules of event buses with their targets.
@@ -133,6 +147,22 @@ pub enum Space {
     FunctionCode = 0x81,
     /// Invocations that nobody waits for.
     Invocation = 0x82,
+    /// CloudFormation stacks, and the counter of what has to do with them.
+    Stack = 0xA0,
+    /// Resources of stacks.
+    StackResource = 0xA1,
+    /// What happened to stacks and their resources.
+    StackEvent = 0xA2,
+    /// Change sets of stacks.
+    ChangeSet = 0xA3,
+    /// Templates of stacks and change sets.
+    StackTemplate = 0xA4,
+    /// IAM roles, policies, instance profiles, and the counter of their identifiers.
+    Iam = 0x90,
+    /// SSM parameters.
+    Parameter = 0x91,
+    /// Versions of SSM parameters.
+    ParameterVersion = 0x92,
     /// What invocations by tasks came to.
     InvocationOf = 0x83,
     /// Published versions of functions.
@@ -143,12 +173,6 @@ pub enum Space {
     Layer = 0x87,
     /// Event source mappings.
     EventSource = 0x88,
-    /// IAM roles, policies, instance profiles, and the counter of their identifiers.
-    Iam = 0x90,
-    /// SSM parameters.
-    Parameter = 0x91,
-    /// Versions of SSM parameters.
-    ParameterVersion = 0x92,
 }
 
 /// Builds a [`Key`].

@@ -11,7 +11,7 @@ use crate::read::Read;
 use crate::settings::Settings;
 use crate::{
     alarms, broker, events, executions, functions, iam, logs, metrics, objects, parameters, queues,
-    registry, rules, shadows, tables, topics,
+    registry, rules, shadows, stacks, tables, topics,
 };
 
 /// An AWS service we host.
@@ -39,6 +39,8 @@ pub enum Service {
     Events,
     /// Amazon CloudWatch: metrics and alarms.
     CloudWatch,
+    /// AWS CloudFormation.
+    CloudFormation,
     /// AWS IAM.
     Iam,
     /// AWS STS.
@@ -82,6 +84,8 @@ pub enum Request {
     Metrics(metrics::Request),
     /// CloudWatch, alarms.
     Alarms(alarms::Request),
+    /// CloudFormation.
+    Stacks(stacks::Request),
     /// IAM.
     Iam(iam::Request),
     /// STS.
@@ -124,6 +128,9 @@ impl Request {
             Service::CloudWatch => metrics::Request::parse(operation, body)
                 .map(|parsed| parsed.map(Request::Metrics))
                 .or_else(|| Some(alarms::Request::parse(operation, body)?.map(Request::Alarms))),
+            Service::CloudFormation => {
+                Some(stacks::Request::parse(operation, body)?.map(Request::Stacks))
+            }
             Service::Iam => Some(iam::Request::parse(operation, body)?.map(Request::Iam)),
             Service::Sts => Some(iam::sts::Request::parse(operation, body)?.map(Request::Sts)),
             Service::Ssm => {
@@ -151,6 +158,7 @@ impl Request {
             Request::Events(request) => request.is_read(),
             Request::Metrics(request) => request.is_read(),
             Request::Alarms(request) => request.is_read(),
+            Request::Stacks(request) => request.is_read(),
             Request::Iam(request) => request.is_read(),
             Request::Sts(_) => false,
             Request::Parameters(request) => request.is_read(),
@@ -174,6 +182,7 @@ impl Request {
             | Request::Events(_)
             | Request::Metrics(_)
             | Request::Alarms(_)
+            | Request::Stacks(_)
             | Request::Shadows(_)
             | Request::Iam(_)
             | Request::Sts(_)
@@ -196,6 +205,7 @@ impl Request {
             Request::Events(request) => events::answer(request, read, settings),
             Request::Metrics(request) => metrics::answer(request, read),
             Request::Alarms(request) => alarms::answer(request, read, settings),
+            Request::Stacks(request) => stacks::answer(request, read, settings),
             Request::Iam(request) => iam::answer(request, read, settings),
             Request::Parameters(request) => parameters::answer(request, read, settings),
             Request::Publish(_)

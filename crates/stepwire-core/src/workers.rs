@@ -49,7 +49,7 @@ impl Kernel {
             Asker::Task(Call { execution, scheduled }, _) => {
                 self.waits(TaskToken { execution, scheduled }, reads, step)
             }
-            Asker::Caller(_) | Asker::Rule | Asker::Source(_) => true,
+            Asker::Caller(_) | Asker::Rule | Asker::Stack | Asker::Source(_) => true,
         };
         if asks {
             // The task leaves the queue in any case: it is taken, or no longer wanted.

@@ -4,7 +4,7 @@ use crate::answers::Answer;
 use crate::record::Entry;
 use crate::{
     alarms, answers, broker, events, executions, functions, iam, logs, metrics, objects,
-    parameters, queues, registry, rules, shadows, tables, topics,
+    parameters, queues, registry, rules, shadows, stacks, tables, topics,
 };
 
 /// One durable change. Absolute: the last write of a key wins, and applying one twice changes
@@ -43,6 +43,8 @@ pub enum Write {
     Metrics(metrics::Write),
     /// Alarms and their histories.
     Alarms(alarms::Write),
+    /// CloudFormation stacks.
+    Stacks(stacks::Write),
     /// Device shadows.
     Shadow(shadows::Write),
     /// Roles, policies, instance profiles.
@@ -71,6 +73,7 @@ impl Write {
             Write::Events(write) => write.entry(),
             Write::Metrics(write) => write.entry(),
             Write::Alarms(write) => write.entry(),
+            Write::Stacks(write) => write.entry(),
             Write::Shadow(write) => write.entry(),
             Write::Iam(write) => write.entry(),
             Write::Parameters(write) => write.entry(),

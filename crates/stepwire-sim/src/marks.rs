@@ -223,6 +223,9 @@ fn kind(write: &Write) -> &'static str {
         Write::Destinations(_) => "a destination of rules",
         Write::Tables(write) => match write {
             tables::Write::Item(..) => "an item",
+            tables::Write::Entry(..) => "an entry of an index",
+            tables::Write::Expiry(..) => "the expiry of an item",
+            tables::Write::Token(..) | tables::Write::Aged(..) => "a transaction",
             tables::Write::Table(..)
             | tables::Write::NoTable(..)
             | tables::Write::Counts(..)
@@ -235,6 +238,7 @@ fn kind(write: &Write) -> &'static str {
         Write::Logs(..) => "a log",
         Write::Metrics(..) => "a metric",
         Write::Alarms(..) => "an alarm",
+        Write::Stacks(..) => "a stack",
         Write::Shadow(..) => "a shadow",
         Write::Iam(..) | Write::Parameters(..) => "a setting",
         Write::Functions(write) => match write {

@@ -1,4 +1,4 @@
-//! Carries out what rules send outside: one POST request each, and what came of it.
+//! Carries out what rules and topics send outside: one POST request each, and what came of it.
 //!
 //! Requests leave only where those of HTTP tasks may ([`crate::http_task`]). One host has a bounded
 //! number of requests under way; those for a host that hangs wait for each other and for nobody
@@ -21,6 +21,8 @@ use crate::signing::KeySource;
 /// A request that is not answered in this time has failed. Source: AWS IoT Core quotas, rules engine
 /// HTTP action.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
+/// The same for what topics send. Source: Amazon SNS developer guide, "HTTP/S endpoints".
+const NOTIFIED_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long the body of an answer is listened to.
 const BODY_TIMEOUT: Duration = Duration::from_millis(500);
 /// An error with a longer body is not tried again. Source: AWS IoT developer guide, "HTTP action
@@ -51,6 +53,25 @@ impl Deliveries {
     /// Arrived has what is answered with a status from 200 to 299. Worth another try are 429, 500 to
     /// 599, and no answer.
     pub(crate) async fn send(&self, delivery: &HttpDelivery) -> Result<(), NotDelivered> {
+        let sent = self.send_within(ANSWER_TIMEOUT, delivery).await;
+        // AWS's sentence. Source: AWS IoT developer guide, "Error actions for batching".
+        sent.map_err(|NotDelivered { why, again }| {
+            let why =
+                format!("HttpAction failed to make a request to the specified endpoint. {why}");
+            NotDelivered { why: why.into(), again }
+        })
+    }
+
+    /// The same for a topic's document, whose answer may take 15 s.
+    pub(crate) async fn notify(&self, delivery: &HttpDelivery) -> Result<(), NotDelivered> {
+        self.send_within(NOTIFIED_TIMEOUT, delivery).await
+    }
+
+    async fn send_within(
+        &self,
+        limit: Duration,
+        delivery: &HttpDelivery,
+    ) -> Result<(), NotDelivered> {
         let url = Url::parse(&delivery.url).map_err(|_| never("the URL cannot be used"))?;
         let client = self.http.client_to(&url).map_err(|failure| never(&failure.cause))?;
         let host = host_of(&url);
@@ -62,7 +83,7 @@ impl Deliveries {
             let headers = self.headers(&url, delivery)?;
             let request = client.post(url).headers(headers).body(delivery.body.clone());
             let exchange = async { outcome(request.send().await).await };
-            timeout(ANSWER_TIMEOUT, exchange).await.unwrap_or_else(|_| Err(late()))
+            timeout(limit, exchange).await.unwrap_or_else(|_| Err(late(limit)))
         };
         self.leave(&host, turns);
         sent
@@ -153,16 +174,14 @@ async fn is_short(mut response: Response) -> bool {
     true
 }
 
-fn late() -> NotDelivered {
-    failed(&format!("no answer within {} s", ANSWER_TIMEOUT.as_secs()), true)
+fn late(limit: Duration) -> NotDelivered {
+    failed(&format!("no answer within {} s", limit.as_secs()), true)
 }
 
 fn never(why: &str) -> NotDelivered {
     failed(why, false)
 }
 
-/// AWS's sentence. Source: AWS IoT developer guide, "Error actions for batching".
 fn failed(why: &str, again: bool) -> NotDelivered {
-    let why = format!("HttpAction failed to make a request to the specified endpoint. {why}");
     NotDelivered { why: why.into(), again }
 }

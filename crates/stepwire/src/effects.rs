@@ -256,9 +256,20 @@ impl Rim for World {
                     inputs.send(Input::Delivered { job, result }).await;
                 });
             }
+            Effect::Notify { notification, delivery } => {
+                let (workers, inputs) = (Arc::clone(&self.workers), inputs.clone());
+                self.runtime.spawn(async move {
+                    let result = workers.deliveries.notify(&delivery).await;
+                    inputs.send(Input::Notified { notification, result }).await;
+                });
+            }
             Effect::Continue { map_run } => {
                 let inputs = inputs.clone();
                 self.runtime.spawn(async move { inputs.send(Input::MapRun(map_run)).await });
+            }
+            Effect::ContinueStack { stack } => {
+                let inputs = inputs.clone();
+                self.runtime.spawn(async move { inputs.send(Input::Stack(stack)).await });
             }
             Effect::ContinueIndexing => {
                 let inputs = inputs.clone();

@@ -294,8 +294,19 @@ impl Kernel {
         input: &Json,
         step: &mut Step,
     ) -> Result<(), String> {
-        let arn = MachineArn::of(&machine.into());
-        let target = self.executions.target(&arn, &self.settings).map_err(|e| e.to_string())?;
+        self.begin_at(now, &MachineArn::of(&machine.into()), prefix, input, step)
+    }
+
+    /// The same of a state machine, version or alias.
+    pub(crate) fn begin_at(
+        &mut self,
+        now: Timestamp,
+        machine: &MachineArn,
+        prefix: &str,
+        input: &Json,
+        step: &mut Step,
+    ) -> Result<(), String> {
+        let target = self.executions.target(machine, &self.settings).map_err(|e| e.to_string())?;
         let name = format!("{prefix}{}", self.executions.made_up_name(&self.settings)).into();
         let input = input.to_text();
         let max = self.settings.quotas.payload_bytes();
@@ -305,8 +316,12 @@ impl Kernel {
         let input = input.into();
         let begin =
             Begin { target, name, input, trace_header: None, parent: None, test_case: None };
-        let refused = || format!("the definition of `{machine}` is not valid in this version");
-        let (id, ran) = self.executions.begin(now, begin, &self.settings).ok_or_else(refused)?;
+        let refused = || {
+            let machine = machine.text(&self.settings);
+            format!("the definition of `{machine}` is not valid in this version")
+        };
+        let begun = self.executions.begin(now, begin, &self.settings);
+        let (id, ran) = begun.ok_or_else(refused)?;
         self.ask(now, id, ran, step);
         Ok(())
     }

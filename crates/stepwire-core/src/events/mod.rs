@@ -1,34 +1,45 @@
-//! Event buses: the part of Amazon EventBridge that takes events and gives them to queues and topics.
+//! Event buses and schedules: Amazon EventBridge as far as it takes events and gives them to targets
+//! of this node.
 //!
 //! Buses and rules are in memory whole. An event is not kept: what matches it is delivered in the
-//! commit that takes it.
+//! commit that takes it. When a rule's schedule is due next is durable: what was missed while the
+//! node was down happens once.
 //!
-//! Read in this order: [`Events`], [`Request`], [`Pattern`], [`Event`]; then `view`.
+//! Read in this order: [`Events`], [`Request`], [`Pattern`], [`Event`]; then `input`, [`Schedule`],
+//! `view`.
 
+mod input;
 mod pattern;
 mod record;
 mod request;
+mod schedule;
 mod view;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use stepwire_asl::{Json, Timestamp};
 
 pub use pattern::{Invalid, Pattern};
-pub use record::{Bus, Rule, Target};
+pub use record::{Bus, Input, Rule, Tags, Target};
 pub use request::{Entry, Page, PutRule, Request, RuleName};
+pub use schedule::{Cron, Schedule};
 pub use view::answer;
 
 use crate::error::ApiError;
 use crate::executions::derived_uuid;
 use crate::record::{Corrupt, Entry as Stored, Space};
 use crate::settings::Settings;
+use input::Facts;
 
 /// The bus that is always there.
 pub const DEFAULT: &str = "default";
 /// Most targets of a rule.
 const TARGETS_MAX: usize = 5;
+/// Most schedules that one tick has deliver; the others follow in the next.
+const FIRED_MAX: usize = 256;
+/// Schedules of rules know no other time zone.
+const UTC: jiff::tz::TimeZone = jiff::tz::TimeZone::UTC;
 
 /// The buses of a shard and their rules.
 #[derive(Debug, Default, PartialEq)]
@@ -36,6 +47,8 @@ pub struct Events {
     buses: BTreeMap<Arc<str>, Arc<Bus>>,
     /// By bus and name.
     rules: BTreeMap<(Arc<str>, Arc<str>), Ready>,
+    /// When schedules are due, with bus and rule; derived from `rules`.
+    due: BTreeSet<(Timestamp, Arc<str>, Arc<str>)>,
     /// Larger than every number of an event.
     next: u64,
 }
@@ -44,7 +57,9 @@ pub struct Events {
 #[derive(Debug, PartialEq)]
 struct Ready {
     rule: Arc<Rule>,
-    pattern: Pattern,
+    /// `None`: it has a schedule alone.
+    pattern: Option<Pattern>,
+    schedule: Option<Schedule>,
 }
 
 /// One durable change.
@@ -59,12 +74,18 @@ pub enum Write {
 }
 
 /// What has to be brought somewhere because an event matched.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Delivery {
-    /// Where to: the ARN of a queue or topic.
-    pub target: Arc<str>,
+    /// Where to.
+    pub target: Target,
+    /// ARN of the rule.
+    pub rule_arn: Arc<str>,
+    /// Name of the rule.
+    pub rule: Arc<str>,
     /// What.
     pub body: Arc<str>,
+    /// The event, for another bus. `None`: it has been on another already.
+    pub event: Option<Box<Entry>>,
 }
 
 /// An event on its bus.
@@ -103,13 +124,21 @@ impl Events {
             Write::Bus(name, None) => drop(self.buses.remove(name)),
             Write::Rule(name, rule) => {
                 let key = (Arc::clone(&name.bus), Arc::clone(&name.name));
-                let pattern = rule.as_ref().and_then(|rule| Pattern::parse(&rule.pattern).ok());
-                match (rule, pattern) {
-                    (Some(rule), Some(pattern)) => {
-                        self.rules.insert(key, Ready { rule: Arc::clone(rule), pattern });
-                    }
-                    _ => drop(self.rules.remove(&key)),
+                let before = self.rules.remove(&key);
+                let due = |rule: &Rule| {
+                    let next = rule.next.filter(|_| rule.enabled)?;
+                    Some((next, Arc::clone(&rule.bus), Arc::clone(&rule.name)))
+                };
+                if let Some(due) = before.and_then(|ready| due(&ready.rule)) {
+                    self.due.remove(&due);
                 }
+                let Some(rule) = rule else { return };
+                self.due.extend(due(rule));
+                let pattern = rule.pattern.as_ref();
+                let pattern = pattern.and_then(|pattern| Pattern::parse(pattern).ok());
+                let schedule = rule.schedule.as_ref();
+                let schedule = schedule.and_then(|schedule| Schedule::parse(schedule));
+                self.rules.insert(key, Ready { rule: Arc::clone(rule), pattern, schedule });
             }
         }
     }
@@ -160,7 +189,7 @@ impl Events {
             Request::PutEvents { entries } => {
                 Ok(self.put_events(now, entries, settings, out, deliveries))
             }
-            Request::PutRule(put) => self.put_rule(put, settings, out),
+            Request::PutRule(put) => self.put_rule(now, put, settings, out),
             Request::DeleteRule(name) => {
                 let targets = self.rules.get(&(Arc::clone(&name.bus), Arc::clone(&name.name)));
                 if targets.is_some_and(|ready| !ready.rule.targets.is_empty()) {
@@ -169,20 +198,36 @@ impl Events {
                 self.record(Write::Rule(name.clone(), None), out);
                 Ok(nothing())
             }
-            Request::EnableRule(name) => self.change(name, out, |rule| rule.enabled = true),
+            Request::EnableRule(name) => {
+                let key = (Arc::clone(&name.bus), Arc::clone(&name.name));
+                let schedule = self.rules.get(&key).and_then(|ready| ready.schedule.clone());
+                self.change(name, out, |rule| {
+                    if !rule.enabled {
+                        (rule.enabled, rule.since) = (true, now);
+                        rule.next = schedule.and_then(|schedule| schedule.next(now, now, &UTC));
+                    }
+                })
+            }
             Request::DisableRule(name) => self.change(name, out, |rule| rule.enabled = false),
             Request::PutTargets { rule, targets } => self.put_targets(rule, targets, settings, out),
             Request::RemoveTargets { rule, ids } => {
                 self.change(rule, out, |rule| rule.targets.retain(|t| !ids.contains(&t.id)))?;
                 Ok(no_failures())
             }
-            Request::CreateEventBus { name, description } => {
+            Request::TagResource { resource, tags } => self.tag(resource, settings, out, |old| {
+                old.retain(|(key, _)| !tags.iter().any(|(new, _)| new == key));
+                old.extend(tags.iter().cloned());
+            }),
+            Request::UntagResource { resource, keys } => {
+                self.tag(resource, settings, out, |old| old.retain(|(key, _)| !keys.contains(key)))
+            }
+            Request::CreateEventBus { name, description, tags } => {
                 if **name == *DEFAULT || self.buses.contains_key(name) {
                     let message = format!("Event bus {name} already exists.");
                     return Err(ApiError::new("ResourceAlreadyExistsException", message));
                 }
                 let (created, description) = (now, description.clone());
-                let bus = Bus { name: Arc::clone(name), created, description };
+                let bus = Bus { name: Arc::clone(name), created, description, tags: tags.clone() };
                 self.record(Write::Bus(Arc::clone(name), Some(Arc::new(bus))), out);
                 Ok(Json::object([("EventBusArn", bus_arn(name, settings))]))
             }
@@ -204,6 +249,7 @@ impl Events {
             | Request::ListTargetsByRule { .. }
             | Request::DescribeEventBus { .. }
             | Request::ListEventBuses { .. }
+            | Request::ListTagsForResource { .. }
             | Request::TestEventPattern { .. } => Err(validation("this request changes nothing")),
         }
     }
@@ -249,21 +295,113 @@ impl Events {
         self.record(Write::Next(number + 1), out);
         let id: Arc<str> = derived_uuid(&settings.secret, "event", &[number]).into();
         let event = Event { id: Arc::clone(&id), entry, at: now };
+        self.route(&event, true, settings, deliveries);
+        id
+    }
+
+    /// Puts an event that came from another bus on its bus; from there it goes to no other.
+    pub(crate) fn forward(
+        &mut self,
+        now: Timestamp,
+        entry: Entry,
+        settings: &Settings,
+        out: &mut Vec<Write>,
+        deliveries: &mut Vec<Delivery>,
+    ) -> Result<(), ApiError> {
+        if *entry.bus != *DEFAULT && !self.buses.contains_key(&entry.bus) {
+            return Err(not_found(format!("Event bus {} does not exist.", entry.bus)));
+        }
+        let number = self.next;
+        self.record(Write::Next(number + 1), out);
+        let id = derived_uuid(&settings.secret, "event", &[number]).into();
+        self.route(&Event { id, entry, at: now }, false, settings, deliveries);
+        Ok(())
+    }
+
+    fn route(
+        &self,
+        event: &Event,
+        first: bool,
+        settings: &Settings,
+        deliveries: &mut Vec<Delivery>,
+    ) {
         let json = event.json(settings);
-        let text: Arc<str> = json.to_text().into();
         for ready in self.of_bus(&event.entry.bus) {
-            if ready.rule.enabled && ready.pattern.matches(&json) {
-                deliveries.extend(ready.rule.targets.iter().map(|target| Delivery {
-                    target: Arc::clone(&target.arn),
-                    body: Arc::clone(target.input.as_ref().unwrap_or(&text)),
-                }));
+            let matches = ready.pattern.as_ref().is_some_and(|pattern| pattern.matches(&json));
+            if ready.rule.enabled && matches {
+                let entry = first.then_some(&event.entry);
+                deliveries.extend(ready.rule.deliveries(event.at, &json, entry, settings));
             }
         }
-        id
+    }
+
+    /// When the next schedule is due.
+    pub(crate) fn due(&self) -> Option<Timestamp> {
+        self.due.first().map(|(at, ..)| *at)
+    }
+
+    /// Has rules whose schedules are due deliver. What was missed is made up for once.
+    pub(crate) fn fire(
+        &mut self,
+        now: Timestamp,
+        settings: &Settings,
+        out: &mut Vec<Write>,
+        deliveries: &mut Vec<Delivery>,
+    ) {
+        let due = self.due.iter().take_while(|(at, ..)| *at <= now).take(FIRED_MAX);
+        for (at, bus, name) in due.cloned().collect::<Vec<_>>() {
+            let Some(ready) = self.rules.get(&(Arc::clone(&bus), Arc::clone(&name))) else {
+                continue;
+            };
+            let mut rule = ready.rule.as_ref().clone();
+            let schedule = ready.schedule.clone();
+            rule.next = schedule.and_then(|schedule| schedule.next(rule.since, now, &UTC));
+            let number = self.next;
+            self.record(Write::Next(number + 1), out);
+            let entry = Entry {
+                bus: Arc::clone(&bus),
+                source: "aws.events".into(),
+                detail_type: "Scheduled Event".into(),
+                detail: nothing(),
+                resources: vec![
+                    rule_arn(&bus, &name, settings).as_str().unwrap_or_default().into(),
+                ],
+                time: Some(at),
+            };
+            let id = derived_uuid(&settings.secret, "event", &[number]).into();
+            let event = Event { id, entry, at: now };
+            let json = event.json(settings);
+            deliveries.extend(rule.deliveries(now, &json, Some(&event.entry), settings));
+            self.record(Write::Rule(RuleName { bus, name }, Some(Arc::new(rule))), out);
+        }
+    }
+
+    fn tag(
+        &mut self,
+        resource: &str,
+        settings: &Settings,
+        out: &mut Vec<Write>,
+        change: impl FnOnce(&mut Tags),
+    ) -> Result<Json, ApiError> {
+        match view::resource(resource, settings) {
+            Some(view::Resource::Rule(name)) => {
+                self.change(&name, out, |rule| change(&mut rule.tags))
+            }
+            Some(view::Resource::Bus(name)) => {
+                let bus = self.buses.get(&name);
+                let missing = || not_found(format!("Event bus {name} does not exist."));
+                let mut bus = bus.ok_or_else(missing)?.as_ref().clone();
+                change(&mut bus.tags);
+                self.record(Write::Bus(name, Some(Arc::new(bus))), out);
+                Ok(nothing())
+            }
+            None => Err(validation(format!("Parameter {resource} is not valid."))),
+        }
     }
 
     fn put_rule(
         &mut self,
+        now: Timestamp,
         put: &PutRule,
         settings: &Settings,
         out: &mut Vec<Write>,
@@ -273,14 +411,32 @@ impl Events {
             return Err(not_found(format!("Event bus {bus} does not exist.")));
         }
         let before = self.rules.get(&(Arc::clone(bus), Arc::clone(name)));
+        if put.schedule.is_some() && **bus != *DEFAULT {
+            return Err(validation(
+                "ScheduleExpression is supported only on the default event bus.",
+            ));
+        }
+        let before = before.map(|ready| &ready.rule);
+        // A rule that stays as it is goes on counting.
+        let same = before.filter(|before| before.schedule == put.schedule && before.enabled);
+        let since = same.map_or(now, |before| before.since);
+        let schedule = put.schedule.as_ref().and_then(|text| Schedule::parse(text));
+        let next = match same {
+            Some(same) => same.next,
+            None => schedule.and_then(|schedule| schedule.next(since, now, &UTC)),
+        };
         let rule = Rule {
             bus: Arc::clone(bus),
             name: Arc::clone(name),
-            pattern: Arc::clone(&put.pattern),
+            pattern: put.pattern.clone(),
             description: put.description.clone(),
             role_arn: put.role_arn.clone(),
             enabled: put.enabled,
-            targets: before.map(|ready| ready.rule.targets.clone()).unwrap_or_default(),
+            targets: before.map(|rule| rule.targets.clone()).unwrap_or_default(),
+            schedule: put.schedule.clone(),
+            since,
+            next,
+            tags: before.map_or_else(|| put.tags.clone(), |rule| rule.tags.clone()),
         };
         self.record(Write::Rule(put.name.clone(), Some(Arc::new(rule))), out);
         Ok(Json::object([("RuleArn", rule_arn(bus, name, settings))]))
@@ -293,15 +449,8 @@ impl Events {
         settings: &Settings,
         out: &mut Vec<Write>,
     ) -> Result<Json, ApiError> {
-        let (queues, topics) = (settings.arn("sqs", ""), settings.arn("sns", ""));
         for target in targets {
-            if !target.arn.starts_with(&queues) && !target.arn.starts_with(&topics) {
-                let message = format!(
-                    "target `{}`: only queues and topics of this node can be targets in stepwire yet",
-                    target.arn
-                );
-                return Err(validation(message));
-            }
+            target.check(settings)?;
         }
         let RuleName { bus, name: rule } = name;
         let there = self.rules.get(&(Arc::clone(bus), Arc::clone(rule)));
@@ -330,6 +479,99 @@ impl Events {
         change(&mut rule);
         self.record(Write::Rule(name.clone(), Some(Arc::new(rule))), out);
         Ok(nothing())
+    }
+}
+
+impl Rule {
+    /// What its targets get of an event; `entry` if other buses may get it too.
+    fn deliveries(
+        &self,
+        now: Timestamp,
+        event: &Json,
+        entry: Option<&Entry>,
+        settings: &Settings,
+    ) -> Vec<Delivery> {
+        let arn = rule_arn(&self.bus, &self.name, settings);
+        let arn: Arc<str> = arn.as_str().unwrap_or_default().into();
+        let facts = Facts { event, rule_arn: &arn, rule: &self.name, at: now };
+        let delivery = |target: &Target| Delivery {
+            body: Input::of(target.input.as_ref(), &facts),
+            target: target.clone(),
+            rule_arn: Arc::clone(&arn),
+            rule: Arc::clone(&self.name),
+            event: entry.cloned().map(Box::new),
+        };
+        self.targets.iter().map(delivery).collect()
+    }
+}
+
+/// What a target is, by its ARN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Queue,
+    Topic,
+    Function,
+    StateMachine,
+    LogGroup,
+    Bus,
+}
+
+impl Kind {
+    /// What an ARN of this node names. `None`: nothing that can be a target.
+    pub(crate) fn of(arn: &str, settings: &Settings) -> Option<Kind> {
+        let kinds = [
+            ("sqs", "", Kind::Queue),
+            ("sns", "", Kind::Topic),
+            ("lambda", "function:", Kind::Function),
+            ("states", "stateMachine:", Kind::StateMachine),
+            ("logs", "log-group:", Kind::LogGroup),
+            ("events", "event-bus/", Kind::Bus),
+        ];
+        let found = kinds.into_iter().find(|(service, prefix, _)| {
+            let rest = arn.strip_prefix(&settings.arn(service, prefix));
+            rest.is_some_and(|rest| !rest.is_empty())
+        });
+        found.map(|(.., kind)| kind)
+    }
+}
+
+impl Target {
+    /// Refuses what cannot be a target here.
+    fn check(&self, settings: &Settings) -> Result<(), ApiError> {
+        let Some(kind) = Kind::of(&self.arn, settings) else {
+            let message = format!(
+                "target `{}`: only queues, topics, functions, state machines, log groups and event \
+                 buses of this node can be targets in stepwire",
+                self.arn
+            );
+            return Err(validation(message));
+        };
+        let fifo = self.arn.ends_with(".fifo");
+        if fifo && kind == Kind::Topic {
+            return Err(validation(format!("FIFO topic {} cannot be a target.", self.arn)));
+        }
+        if fifo && self.group.is_none() {
+            let message = "Parameter(s) MessageGroupId must be specified for target: ";
+            return Err(validation(format!("{message}{}.", self.id)));
+        }
+        if self.group.is_some() && kind != Kind::Queue {
+            let message = format!(
+                "Parameter(s) SqsParameters are only valid for targets of Amazon SQS: {}.",
+                self.id
+            );
+            return Err(validation(message));
+        }
+        if let Some(queue) = &self.dead_letters {
+            let name = queue.strip_prefix(&settings.arn("sqs", ""));
+            if name.is_none_or(str::is_empty) || queue.ends_with(".fifo") {
+                let message = format!(
+                    "Parameter {queue} is not valid. Reason: Provided Arn is not in \
+                                       correct format or not of a standard queue of this node."
+                );
+                return Err(validation(message));
+            }
+        }
+        Ok(())
     }
 }
 

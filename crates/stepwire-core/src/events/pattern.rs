@@ -88,7 +88,11 @@ impl Pattern {
         let mut pattern = Pattern::default();
         for (name, value) in members {
             match value {
-                Json::Array(choices) if **name == *"$or" => {
+                Json::Array(choices)
+                    if **name == *"$or"
+                        && choices.len() >= 2
+                        && choices.iter().all(|choice| choice.as_object().is_some()) =>
+                {
                     let choices = choices.iter().map(|one| Pattern::read(one, depth + 1, leaves));
                     pattern.choices.push(choices.collect::<Result<_, _>>()?);
                 }
@@ -115,31 +119,37 @@ impl Pattern {
         Ok(pattern)
     }
 
-    /// Whether an event is as the pattern says.
+    /// Whether an event is as the pattern says. Of a list of objects one must have all of it.
     pub fn matches(&self, event: &Json) -> bool {
-        let field = |(name, field): &(Arc<str>, Field)| {
-            // A list of objects has every member that one of them has.
-            let found: Vec<&Json> = match event {
-                Json::Array(items) => items.iter().filter_map(|item| item.member(name)).collect(),
-                other => other.member(name).into_iter().collect(),
+        if let Json::Array(items) = event {
+            let objects =
+                || items.iter().filter(|item| matches!(item, Json::Object(_) | Json::Array(_)));
+            return match objects().next() {
+                Some(_) => objects().any(|item| self.matches(item)),
+                None => self.matches(&Json::Null),
             };
+        }
+        let field = |(name, field): &(Arc<str>, Field)| {
+            let found = event.member(name);
             match field {
-                Field::Inside(pattern) if found.is_empty() => pattern.matches(&Json::Null),
-                Field::Inside(pattern) => found.iter().any(|value| pattern.matches(value)),
+                Field::Inside(pattern) => pattern.matches(found.unwrap_or(&Json::Null)),
                 Field::OneOf(tests) => {
-                    let values: Vec<&Json> = found
-                        .iter()
-                        .flat_map(|value| match value {
-                            Json::Array(items) => items.iter().collect(),
-                            other => vec![*other],
-                        })
-                        .collect();
-                    tests.iter().any(|test| test.holds(&values, !found.is_empty()))
+                    let mut values = Vec::new();
+                    found.into_iter().for_each(|value| leaves(value, &mut values));
+                    tests.iter().any(|test| test.holds(&values, found.is_some()))
                 }
             }
         };
         self.fields.iter().all(field)
             && self.choices.iter().all(|one_of| one_of.iter().any(|one| one.matches(event)))
+    }
+}
+
+/// The values of a field, those of lists in it too.
+fn leaves<'a>(value: &'a Json, out: &mut Vec<&'a Json>) {
+    match value {
+        Json::Array(items) => items.iter().for_each(|item| leaves(item, out)),
+        other => out.push(other),
     }
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use stepwire_asl::{Json, Timestamp};
 
 use super::pattern::Pattern;
-use super::record::Target;
-use super::{DEFAULT, validation};
+use super::record::{Input, Tags, Target};
+use super::{DEFAULT, Schedule, input, validation};
 use crate::error::ApiError;
 use crate::params::{self, Params};
 
@@ -30,7 +30,10 @@ pub enum Request {
     PutTargets { rule: RuleName, targets: Vec<Target> },
     RemoveTargets { rule: RuleName, ids: Vec<Arc<str>> },
     ListTargetsByRule { rule: RuleName, page: Page },
-    CreateEventBus { name: Arc<str>, description: Option<Arc<str>> },
+    TagResource { resource: Arc<str>, tags: Tags },
+    UntagResource { resource: Arc<str>, keys: Vec<Arc<str>> },
+    ListTagsForResource { resource: Arc<str> },
+    CreateEventBus { name: Arc<str>, description: Option<Arc<str>>, tags: Tags },
     DeleteEventBus { name: Arc<str> },
     DescribeEventBus { name: Arc<str> },
     ListEventBuses { prefix: Arc<str>, page: Page },
@@ -76,7 +79,9 @@ pub struct Entry {
 #[expect(missing_docs, reason = "as in the API")]
 pub struct PutRule {
     pub name: RuleName,
-    pub pattern: Arc<str>,
+    pub pattern: Option<Arc<str>>,
+    pub schedule: Option<Arc<str>>,
+    pub tags: Tags,
     pub description: Option<Arc<str>>,
     pub role_arn: Option<Arc<str>>,
     pub enabled: bool,
@@ -109,6 +114,12 @@ impl Request {
                 .map(|name| Request::DescribeEventBus { name }),
             "ListEventBuses" => list_buses(params),
             "TestEventPattern" => test_pattern(params),
+            "TagResource" => tag(params),
+            "UntagResource" => untag(params),
+            "ListTagsForResource" => params
+                .only(&["ResourceARN"])
+                .and_then(|()| required(params, "ResourceARN"))
+                .map(|resource| Request::ListTagsForResource { resource }),
             _ => return None,
         })
     }
@@ -122,6 +133,7 @@ impl Request {
             | Request::ListTargetsByRule { .. }
             | Request::DescribeEventBus { .. }
             | Request::ListEventBuses { .. }
+            | Request::ListTagsForResource { .. }
             | Request::TestEventPattern { .. } => true,
             Request::PutEvents { .. }
             | Request::PutRule(_)
@@ -130,6 +142,8 @@ impl Request {
             | Request::DisableRule(_)
             | Request::PutTargets { .. }
             | Request::RemoveTargets { .. }
+            | Request::TagResource { .. }
+            | Request::UntagResource { .. }
             | Request::CreateEventBus { .. }
             | Request::DeleteEventBus { .. } => false,
         }
@@ -268,28 +282,37 @@ impl Entry {
 
 impl PutRule {
     fn parse(params: Params<'_>) -> Result<PutRule, ApiError> {
-        if params.get("ScheduleExpression").is_some() {
-            return Err(validation("`ScheduleExpression` is not available in stepwire yet"));
-        }
         params.only(&[
             "Name",
             "EventBusName",
             "EventPattern",
+            "ScheduleExpression",
             "State",
             "Description",
             "RoleArn",
             "Tags",
         ])?;
-        if params.get("Tags").and_then(Json::as_array).is_some_and(|tags| !tags.is_empty()) {
-            return Err(validation("`Tags` of rules are not available in stepwire yet"));
+        let given =
+            |member| Ok::<_, ApiError>(text(params, member)?.filter(|text| !text.is_empty()));
+        let (pattern, schedule) = (given("EventPattern")?, given("ScheduleExpression")?);
+        if pattern.is_none() && schedule.is_none() {
+            return Err(validation(
+                "Parameter(s) EventPattern or ScheduleExpression must be specified.",
+            ));
         }
-        let pattern = params.optional_text("EventPattern")?.ok_or_else(|| {
-            validation("Parameter(s) EventPattern or ScheduleExpression must be specified.")
-        })?;
-        parsed(pattern)?;
+        pattern.as_deref().map(parsed).transpose()?;
+        let read = schedule.as_deref().map(Schedule::parse);
+        // `at(…)` is for the Scheduler alone.
+        if read.is_some_and(|read| read.is_none_or(|schedule| schedule.is_once())) {
+            return Err(validation("Parameter ScheduleExpression is not valid."));
+        }
         let enabled = match params.optional_text("State")? {
             None | Some("ENABLED") => true,
             Some("DISABLED") => false,
+            Some("ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS") => {
+                let message = "there is no CloudTrail in stepwire: a rule is ENABLED or DISABLED";
+                return Err(validation(message));
+            }
             Some(other) => {
                 let constraint = "Member must satisfy enum value set: [ENABLED, DISABLED]";
                 return Err(broken("State", Some(other), constraint));
@@ -297,7 +320,9 @@ impl PutRule {
         };
         Ok(PutRule {
             name: rule(params, "Name")?,
-            pattern: pattern.into(),
+            pattern,
+            schedule,
+            tags: tags(params)?,
             description: text(params, "Description")?,
             role_arn: text(params, "RoleArn")?,
             enabled,
@@ -341,19 +366,131 @@ fn put_targets(params: Params<'_>) -> Result<Request, ApiError> {
 
 fn target(given: &Json) -> Result<Target, ApiError> {
     let params = Params::new(given, "ValidationException");
-    let refused = params.only(&["Id", "Arn", "Input", "RoleArn", "RetryPolicy"]);
+    let refused = params.only(&[
+        "Id",
+        "Arn",
+        "Input",
+        "InputPath",
+        "InputTransformer",
+        "SqsParameters",
+        "DeadLetterConfig",
+        "RoleArn",
+        "RetryPolicy",
+    ]);
     refused.map_err(|error| ApiError { message: format!("target: {}", error.message), ..error })?;
     let required = |member| {
         text(params, member)?.ok_or_else(|| broken(member, None, "Member must not be null"))
     };
-    let input = text(params, "Input")?;
-    if let Some(input) = &input {
-        Json::parse(input)
-            .map_err(|_| validation(format!("JSON is not valid for target {input}.")))?;
+    let member = |of: &str, name: &str| {
+        let value = params.get(of).and_then(|of| of.member(name)).and_then(Json::as_str);
+        value.map(Arc::<str>::from)
+    };
+    if let Some(policy) = params.get("RetryPolicy") {
+        check_retry(policy)?;
     }
     let shown = ["RoleArn", "RetryPolicy"].into_iter();
     let shown = shown.filter_map(|name| Some((name, params.get(name)?.clone())));
-    Ok(Target { id: required("Id")?, arn: required("Arn")?, input, shown: Json::object(shown) })
+    let id = required("Id")?;
+    Ok(Target {
+        input: input_of(params, &id)?,
+        id,
+        arn: required("Arn")?,
+        group: member("SqsParameters", "MessageGroupId"),
+        dead_letters: member("DeadLetterConfig", "Arn"),
+        shown: Json::object(shown),
+    })
+}
+
+fn check_retry(policy: &Json) -> Result<(), ApiError> {
+    for (name, min, max) in
+        [("MaximumRetryAttempts", 0, 185), ("MaximumEventAgeInSeconds", 60, 86_400)]
+    {
+        let value = policy.member(name).map(|value| value.as_i64().unwrap_or(-1));
+        if value.is_some_and(|value| !(min..=max).contains(&value)) {
+            let constraint = format!("Member must have value between {min} and {max}");
+            let name = format!("retryPolicy.{}", camel(name));
+            return Err(broken(
+                &name,
+                value.map(|value| value.to_string()).as_deref(),
+                &constraint,
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// What a target gets in place of the event, said in one of three ways.
+fn input_of(params: Params<'_>, id: &str) -> Result<Option<Input>, ApiError> {
+    let members = ["Input", "InputPath", "InputTransformer"];
+    if members.iter().filter(|name| params.get(name).is_some()).count() > 1 {
+        let message = format!(
+            "Only one of Input, InputPath, or InputTransformer must be provided for target {id}."
+        );
+        return Err(validation(message));
+    }
+    if let Some(input) = text(params, "Input")? {
+        Json::parse(&input)
+            .map_err(|_| validation(format!("JSON is not valid for target {input}.")))?;
+        return Ok(Some(Input::Text(input)));
+    }
+    if let Some(path) = text(params, "InputPath")? {
+        if !input::is_path(&path) {
+            return Err(validation(format!("Parameter InputPath is not valid for target {id}.")));
+        }
+        return Ok(Some(Input::Path(path)));
+    }
+    let Some(transformer) = params.get("InputTransformer") else { return Ok(None) };
+    let invalid =
+        |why: &str| validation(format!("Invalid InputTransformer for target {id} : {why}."));
+    let template = transformer.member("InputTemplate").and_then(Json::as_str);
+    let template = template.filter(|template| (1..=input::TEMPLATE_MAX).contains(&template.len()));
+    let template = template.ok_or_else(|| invalid("InputTemplate has 1 to 8192 characters"))?;
+    let given = transformer.member("InputPathsMap").and_then(Json::as_object);
+    let mut parts = Vec::new();
+    for (name, path) in given.into_iter().flatten() {
+        let path = path.as_str().filter(|path| input::is_path(path));
+        let path = path.ok_or_else(|| invalid(&format!("the path of {name} is not valid")))?;
+        if name.starts_with("AWS") || name.starts_with("aws") {
+            return Err(invalid(&format!("{name} is reserved")));
+        }
+        parts.push((Arc::clone(name), Arc::from(path)));
+    }
+    if parts.len() > input::PARTS_MAX {
+        return Err(invalid("InputPathsMap has at most 100 paths"));
+    }
+    let known = |name: &str| {
+        name.starts_with("aws.events.") || parts.iter().any(|(part, _)| **part == *name)
+    };
+    if let Some(unknown) = input::names(template).into_iter().find(|name| !known(name)) {
+        return Err(invalid(&format!("InputTemplate has the unknown variable {unknown}")));
+    }
+    Ok(Some(Input::Template { parts, text: template.into() }))
+}
+
+/// Tags, as a request gives them.
+fn tags(params: Params<'_>) -> Result<Tags, ApiError> {
+    let given = params.get("Tags").and_then(Json::as_array).unwrap_or_default();
+    let pair = |tag: &Json| {
+        let text = |name| tag.member(name).and_then(Json::as_str).map(Arc::from);
+        text("Key").zip(text("Value")).ok_or_else(|| validation("Tags have a Key and a Value."))
+    };
+    given.iter().map(pair).collect()
+}
+
+fn required(params: Params<'_>, member: &str) -> Result<Arc<str>, ApiError> {
+    text(params, member)?.ok_or_else(|| broken(member, None, "Member must not be null"))
+}
+
+fn tag(params: Params<'_>) -> Result<Request, ApiError> {
+    params.only(&["ResourceARN", "Tags"])?;
+    Ok(Request::TagResource { resource: required(params, "ResourceARN")?, tags: tags(params)? })
+}
+
+fn untag(params: Params<'_>) -> Result<Request, ApiError> {
+    params.only(&["ResourceARN", "TagKeys"])?;
+    let keys = params.get("TagKeys").and_then(Json::as_array).unwrap_or_default();
+    let keys = keys.iter().filter_map(Json::as_str).map(Arc::from).collect();
+    Ok(Request::UntagResource { resource: required(params, "ResourceARN")?, keys })
 }
 
 fn remove_targets(params: Params<'_>) -> Result<Request, ApiError> {
@@ -365,14 +502,12 @@ fn remove_targets(params: Params<'_>) -> Result<Request, ApiError> {
 
 fn create_bus(params: Params<'_>) -> Result<Request, ApiError> {
     params.only(&["Name", "Description", "Tags"])?;
-    if params.get("Tags").and_then(Json::as_array).is_some_and(|tags| !tags.is_empty()) {
-        return Err(validation("`Tags` of event buses are not available in stepwire yet"));
-    }
     let name = name(params, "Name")?;
     if name.contains('/') {
         return Err(validation("Event bus name must not contain '/'."));
     }
-    Ok(Request::CreateEventBus { name, description: text(params, "Description")? })
+    let (description, tags) = (text(params, "Description")?, tags(params)?);
+    Ok(Request::CreateEventBus { name, description, tags })
 }
 
 fn list_buses(params: Params<'_>) -> Result<Request, ApiError> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use stepwire_asl::Json;
 
-use super::record::{self, Bus, Rule, bus_key, rule_key};
+use super::record::{self, Bus, Input, Rule, bus_key, rule_key};
 use super::{DEFAULT, Page, Request, RuleName, bus_arn, no_rule, not_found, nothing, rule_arn};
 use crate::error::ApiError;
 use crate::read::{Range, Read};
@@ -46,12 +46,35 @@ pub fn answer(request: &Request, read: &dyn Read, settings: &Settings) -> Result
                 |target| {
                     let text = |text: &Arc<str>| Json::String(Arc::clone(text));
                     let own = [("Id".into(), text(&target.id)), ("Arn".into(), text(&target.arn))];
-                    let input = target.input.as_ref().map(|input| ("Input".into(), text(input)));
                     let shown = target.shown.as_object().into_iter().flatten();
                     let shown = shown.map(|(name, value)| (Arc::clone(name), value.clone()));
-                    Json::object::<Arc<str>>(own.into_iter().chain(input).chain(shown))
+                    let group = target.group.as_ref().map(|group| {
+                        let group = Json::object([("MessageGroupId", text(group))]);
+                        ("SqsParameters".into(), group)
+                    });
+                    let dead = target
+                        .dead_letters
+                        .as_ref()
+                        .map(|arn| ("DeadLetterConfig".into(), Json::object([("Arn", text(arn))])));
+                    let input = target.input.as_ref().map(shown_input);
+                    let members = own.into_iter().chain(input).chain(group).chain(dead);
+                    Json::object::<Arc<str>>(members.chain(shown))
                 },
             ))
+        }
+        Request::ListTagsForResource { resource: arn } => {
+            let tags = match resource(arn, settings) {
+                Some(Resource::Rule(name)) => rule(&name, read)?.tags,
+                Some(Resource::Bus(name)) => found(&name, read)?.tags,
+                None => {
+                    let message = format!("Parameter {arn} is not valid.");
+                    return Err(super::validation(message));
+                }
+            };
+            let tags = tags.into_iter().map(|(key, value)| {
+                Json::object([("Key", Json::String(key)), ("Value", Json::String(value))])
+            });
+            Ok(Json::object([("Tags", Json::array(tags))]))
         }
         Request::DescribeEventBus { name } => Ok(bus(&found(name, read)?, settings)),
         Request::ListEventBuses { prefix, page } => {
@@ -76,8 +99,42 @@ pub fn answer(request: &Request, read: &dyn Read, settings: &Settings) -> Result
         | Request::DisableRule(_)
         | Request::PutTargets { .. }
         | Request::RemoveTargets { .. }
+        | Request::TagResource { .. }
+        | Request::UntagResource { .. }
         | Request::CreateEventBus { .. }
         | Request::DeleteEventBus { .. } => Ok(nothing()),
+    }
+}
+
+/// What can carry tags.
+pub(super) enum Resource {
+    Rule(RuleName),
+    Bus(Arc<str>),
+}
+
+/// What an ARN names. `None`: nothing that can carry tags.
+pub(super) fn resource(arn: &str, settings: &Settings) -> Option<Resource> {
+    if let Some(bus) = arn.strip_prefix(&settings.arn("events", "event-bus/")) {
+        return Some(Resource::Bus(bus.into()));
+    }
+    let rule = arn.strip_prefix(&settings.arn("events", "rule/"))?;
+    let (bus, name) = rule.split_once('/').unwrap_or((DEFAULT, rule));
+    Some(Resource::Rule(RuleName { bus: bus.into(), name: name.into() }))
+}
+
+fn shown_input(input: &Input) -> (Arc<str>, Json) {
+    let text = |text: &Arc<str>| Json::String(Arc::clone(text));
+    match input {
+        Input::Text(input) => ("Input".into(), text(input)),
+        Input::Path(path) => ("InputPath".into(), text(path)),
+        Input::Template { parts, text: template } => {
+            let mut members = vec![("InputTemplate", text(template))];
+            if !parts.is_empty() {
+                let parts = parts.iter().map(|(name, path)| (Arc::clone(name), text(path)));
+                members.push(("InputPathsMap", Json::object(parts)));
+            }
+            ("InputTransformer".into(), Json::object(members))
+        }
     }
 }
 
@@ -100,7 +157,8 @@ fn rules(bus: &str, read: &dyn Read) -> Result<Vec<Rule>, ApiError> {
 fn found(name: &str, read: &dyn Read) -> Result<Bus, ApiError> {
     if name == DEFAULT {
         let created = stepwire_asl::Timestamp(0);
-        return Ok(Bus { name: DEFAULT.into(), created, description: None });
+        let tags = Vec::new();
+        return Ok(Bus { name: DEFAULT.into(), created, description: None, tags });
     }
     let key = bus_key(name);
     let missing = || not_found(format!("Event bus {name} does not exist."));
@@ -121,9 +179,10 @@ fn members(rule: &Rule, settings: &Settings) -> Vec<(&'static str, Json)> {
     let mut members = vec![
         ("Name", text(&rule.name)),
         ("Arn", rule_arn(&rule.bus, &rule.name, settings)),
-        ("EventPattern", text(&rule.pattern)),
         ("State", if rule.enabled { "ENABLED" } else { "DISABLED" }.into()),
     ];
+    members.extend(rule.pattern.as_ref().map(|given| ("EventPattern", text(given))));
+    members.extend(rule.schedule.as_ref().map(|given| ("ScheduleExpression", text(given))));
     members.extend(rule.description.as_ref().map(|given| ("Description", text(given))));
     members.extend(rule.role_arn.as_ref().map(|arn| ("RoleArn", text(arn))));
     members.push(("EventBusName", text(&rule.bus)));

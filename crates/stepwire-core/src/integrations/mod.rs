@@ -203,7 +203,9 @@ fn operation_exists(hosted: Hosted, api: &str) -> bool {
         (Some(optimised), _) => optimised.contains(&api),
         (None, Service::Lambda) => lambda::exists(api),
         (None, service) => {
-            Request::parse(service, &pascal(api), &Json::Object(Arc::default())).is_some()
+            let parsed = Request::parse(service, &pascal(api), &Json::Object(Arc::default()));
+            let refused = |error: &ApiError| error.code == "UnknownOperationException";
+            parsed.is_some_and(|parsed| !parsed.as_ref().is_err_and(refused))
         }
     }
 }
@@ -234,6 +236,7 @@ impl Hosted {
             Service::DynamoDb
             | Service::Lambda
             | Service::CloudWatch
+            | Service::CloudFormation
             | Service::Iam
             | Service::Sts
             | Service::Ssm => {
@@ -275,6 +278,7 @@ impl Hosted {
             | Service::Sqs
             | Service::Sns
             | Service::Events
+            | Service::CloudFormation
             | Service::Iam
             | Service::Sts
             | Service::Ssm
@@ -302,6 +306,7 @@ impl Hosted {
             | Service::IotData
             | Service::DynamoDb
             | Service::Logs
+            | Service::CloudFormation
             | Service::Lambda => {
                 let general = ["ValidationException", "SerializationException", "InternalFailure"];
                 (!general.contains(&code)).then(|| code.to_owned())

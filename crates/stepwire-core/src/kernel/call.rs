@@ -156,6 +156,7 @@ impl Kernel {
             Request::Events(request) => self.call_events(now, request, step),
             Request::Metrics(request) => self.call_metrics(now, request, reads, step),
             Request::Alarms(request) => self.call_alarms(now, request, step),
+            Request::Stacks(request) => self.call_stacks(now, request, reads, step),
             Request::Iam(request) => {
                 let mut writes = Vec::new();
                 let answer = self.iam.call(now, request, &self.settings, &mut writes)?;

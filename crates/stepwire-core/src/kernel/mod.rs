@@ -41,6 +41,7 @@ use crate::rules::jobs::{Evaluation, Jobs};
 use crate::rules::{RuleNotFound, Rules, Taken};
 use crate::settings::Settings;
 use crate::shadows::RequestTopic;
+use crate::stacks::Stacks;
 use crate::tables::Tables;
 use crate::test_state::Trials;
 use crate::topics::Topics;
@@ -85,6 +86,7 @@ pub struct Kernel {
     pub(crate) events: Events,
     pub(crate) metrics: Metrics,
     pub(crate) alarms: Alarms,
+    pub(crate) stacks: Stacks,
     /// Roles and policies.
     pub(crate) iam: Iam,
     /// States under test.
@@ -99,6 +101,8 @@ pub struct Kernel {
     postponed: VecDeque<Input>,
     /// Messages that rules have republished in this turn.
     pub(crate) republished: usize,
+    /// Executions and buses that events have set going in this turn.
+    pub(crate) set_going: usize,
     /// Messages seen by the rules since the start: makes their random values differ.
     salt: u64,
 }
@@ -138,6 +142,7 @@ impl Kernel {
             events: Events::default(),
             metrics: Metrics::default(),
             alarms: Alarms::default(),
+            stacks: Stacks::default(),
             iam: Iam::default(),
             trials: Trials::default(),
             confirmations: BTreeMap::new(),
@@ -145,6 +150,7 @@ impl Kernel {
             indexing: false,
             postponed: VecDeque::new(),
             republished: 0,
+            set_going: 0,
             salt: 0,
         }
     }
@@ -178,8 +184,12 @@ impl Kernel {
         for number in kernel.jobs.interrupted() {
             kernel.begin_job(number, &mut step);
         }
+        for number in kernel.topics.interrupted() {
+            kernel.begin_notification(number, &mut step);
+        }
         kernel.poll_sources(now, &mut step);
         step.then.extend(kernel.executions.ready_map_runs().into_iter().map(Input::MapRun));
+        step.then.extend(kernel.stacks.at_work().into_iter().map(Input::Stack));
         kernel.follow_changes(now, &mut step);
         if kernel.registry.search.has_work() {
             step.then.push(Input::Indexing);
@@ -189,7 +199,7 @@ impl Kernel {
 
     fn load(&mut self, read: &dyn Read) -> Result<(), Corrupt> {
         type Load = fn(&mut Kernel, &[u8], &[u8]) -> Result<(), Corrupt>;
-        let parts: [(&[Space], Load); 17] = [
+        let parts: [(&[Space], Load); 18] = [
             (Registry::SPACES, |kernel, key, value| kernel.registry.load(key, value)),
             (Rules::SPACES, |kernel, key, value| kernel.rules.load(key, value)),
             (Destinations::SPACES, |kernel, key, value| kernel.destinations.load(key, value)),
@@ -204,6 +214,7 @@ impl Kernel {
             (Events::SPACES, |kernel, key, value| kernel.events.load(key, value)),
             (Metrics::SPACES, |kernel, key, value| kernel.metrics.load(key, value)),
             (Alarms::SPACES, |kernel, key, value| kernel.alarms.load(key, value)),
+            (Stacks::SPACES, |kernel, key, value| kernel.stacks.load(key, value)),
             (Broker::SPACES, |kernel, key, value| kernel.broker.load(key, value)),
             (Logs::SPACES, |kernel, key, value| kernel.logs.load(key, value)),
             (Iam::SPACES, |kernel, key, value| kernel.iam.load(key, value)),
@@ -217,6 +228,7 @@ impl Kernel {
         }
         self.objects.resume_numbers(read)?;
         self.queues.resume();
+        self.tables.resume(read);
         self.executions.resume_numbers(read)
     }
 
@@ -242,6 +254,7 @@ impl Kernel {
         same("topics or subscriptions", self.topics == stored.topics)?;
         same("event buses or their rules", self.events == stored.events)?;
         same("metrics", self.metrics == stored.metrics)?;
+        same("stacks", self.stacks == stored.stacks)?;
         same("roles or policies", self.iam == stored.iam)?;
         same("alarms", self.alarms.durable() == stored.alarms.durable())?;
         self.executions.check(&stored.executions, read)
@@ -270,10 +283,13 @@ impl Kernel {
         let groups = self.registry.groups.are_to_be_swept().then_some(Timestamp(0));
         let rules = [self.jobs.due(), self.destinations.due()];
         let retention_seconds = self.settings.quotas.metric_retention_seconds;
+        let messages = [self.topics.due(), self.queues.tidy_due(), self.events.due()];
         let monitoring = [self.metrics.due(retention_seconds), self.alarms.due()];
-        let broker = self.broker.due();
-        let all = [broker, executions, answers, functions, queues, sweep, logs, trials, groups];
-        rules.into_iter().chain(monitoring).chain(all).flatten().min()
+        let (broker, stacks, tables) = (self.broker.due(), self.stacks.due(), self.tables.due());
+        let tidying = [sweep, logs, groups];
+        let all = [broker, tables, executions, answers, functions, queues, trials, stacks];
+        let all = all.into_iter().chain(tidying);
+        rules.into_iter().chain(messages).chain(monitoring).chain(all).flatten().min()
     }
 
     /// Steps `input` and everything that follows from it, over what `changes` and `base` hold.
@@ -297,7 +313,7 @@ impl Kernel {
         base: &dyn Read,
     ) -> Step {
         first.writes.iter().for_each(|write| changes.push(write.entry()));
-        self.republished = 0;
+        (self.republished, self.set_going) = (0, 0);
         let mut queue: VecDeque<Input> = first.then.drain(..).collect();
         let mut tasks = 0;
         while let Some(input) = queue.pop_front() {
@@ -358,9 +374,13 @@ impl Kernel {
                 self.confirmation_sent(now, &destination, challenge, result, &mut step);
             }
             Input::Delivered { job, result } => self.delivered(now, job, result, &mut step),
+            Input::Notified { notification, result } => {
+                self.notified(now, notification, result, &mut step);
+            }
             Input::Gone(reply) => self.executions.activities.forget(Asker::Caller(reply)),
             Input::Unheard(answer) => self.unheard(&answer, reads, &mut step),
             Input::MapRun(number) => self.go_on(now, number, reads, &mut step),
+            Input::Stack(key) => self.go_on_with_stack(now, &key, reads, &mut step),
             Input::Indexing => self.go_on_indexing(now, &mut step),
             Input::ItemsRead { map_run, ask, answer } => {
                 self.executions.items_read(map_run, ask, answer);
@@ -434,6 +454,7 @@ impl Kernel {
             Follow::LookAt(evaluation) => self.look_at(&evaluation, reads, step),
             Follow::Evaluate(job) => self.evaluate(job, reads, step),
             Follow::Act(acting) => self.act(now, acting, reads, step),
+            Follow::StackJob(job) => self.do_job(now, job, reads, step),
             Follow::Complete(kept, answer) => self.complete(now, kept, answer, reads, step),
             Follow::Timers(ids) => {
                 for id in ids {
@@ -445,6 +466,7 @@ impl Kernel {
             Follow::Poll(source) => self.poll_queue(now, source, reads, step),
             Follow::Sourced(source, answer) => self.sourced(now, source, answer, reads, step),
             Follow::Receive(queue) => self.hand_out_messages(now, queue, reads, step),
+            Follow::MoveMessages(task) => self.move_messages(now, task, reads, step),
             Follow::RedriveMapRun { execution, started } => {
                 match self.executions.redrive_map_run(now, execution, started, reads) {
                     Ok(ran) => self.ask(now, execution, ran, step),
@@ -468,6 +490,11 @@ impl Kernel {
             Follow::Measure(points) => self.measure(points, reads, step),
             Follow::Watch(now, names) => self.watch(now, &names, reads, step),
             Follow::TidyMetrics(now) => self.tidy_metrics(now, reads, step),
+            Follow::TidyTables(now) => {
+                let mut writes = Vec::new();
+                self.tables.tidy(now, reads, &mut writes);
+                step.writes.extend(writes.into_iter().map(Write::Tables));
+            }
             Follow::Sweep(now) => {
                 let ran = self.executions.sweep(now, &self.settings, reads);
                 step.writes.extend(ran.writes.into_iter().map(Write::Executions));
@@ -636,7 +663,9 @@ impl Kernel {
         self.go_on_with_destinations(now, step);
         self.go_on_with_jobs(now, step);
         self.look_at_waiting(now, step);
+        self.go_on_with_messages(now, step);
         self.look_at_alarms(now, step);
+        self.give_up_resources(now, step);
         for id in self.trials.overdue(now) {
             self.trials.step(now, id, Stimulus::Timer, &self.settings);
             self.end_trial(now, id, step);
@@ -661,6 +690,9 @@ impl Kernel {
         }
         if is_due(self.metrics.due(self.settings.quotas.metric_retention_seconds)) {
             step.then.push(Input::Follow(Follow::TidyMetrics(now)));
+        }
+        if is_due(self.tables.due()) {
+            step.then.push(Input::Follow(Follow::TidyTables(now)));
         }
     }
 

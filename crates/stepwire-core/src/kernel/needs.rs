@@ -33,11 +33,13 @@ impl Kernel {
             | Input::Tick
             | Input::Confirmed { .. }
             | Input::Delivered { .. }
+            | Input::Notified { .. }
             | Input::Gone(_)
             | Input::ItemsRead { .. }
             | Input::FunctionTold(_)
             | Input::Indexing => {}
             Input::Unheard(answer) => self.touch_unheard(answer, reads),
+            Input::Stack(key) => self.stacks.prefetch_work(key, reads),
             Input::MapRun(number) => {
                 self.executions.touch_map_run(*number, reads, &self.settings);
             }
@@ -60,6 +62,11 @@ impl Kernel {
                         self.touch(request, reads);
                     }
                 }
+                Follow::StackJob(job) => {
+                    if let Some(request) = job.request() {
+                        self.touch(request, reads);
+                    }
+                }
                 Follow::Complete(_, answer) => self.touch_answer(answer, reads),
                 Follow::Timers(ids) => ids.iter().for_each(|id| self.executions.touch(*id, reads)),
                 Follow::Ended(child, parent) => {
@@ -78,6 +85,7 @@ impl Kernel {
                     let kept = self.settings.quotas.metric_retention_seconds;
                     self.metrics.prefetch_tidy(*now, kept, reads);
                 }
+                Follow::TidyTables(now) => self.tables.prefetch_tidy(*now, reads),
                 Follow::Sweep(now) => {
                     self.executions.prefetch_sweep(*now, &self.settings, reads);
                 }
@@ -88,6 +96,7 @@ impl Kernel {
                 }
                 Follow::Sourced(..) => {}
                 Follow::Receive(queue) => self.queues.prefetch(*queue, reads),
+                Follow::MoveMessages(task) => self.queues.prefetch_move(*task, reads),
                 Follow::RedriveMapRun { execution, .. } => {
                     Executions::touch_map_runs_of(*execution, reads);
                 }
@@ -119,9 +128,10 @@ impl Kernel {
                 }
             }
             Request::Metrics(request) => Metrics::prefetch(request, reads),
-            Request::Functions(request) => super::functions::prefetch(request, reads),
+            Request::Stacks(request) => self.stacks.prefetch(request, reads, &self.settings),
             Request::Shadows(request) => Kernel::touch_shadows(request, reads),
             Request::Parameters(request) => parameters::prefetch(request, reads),
+            Request::Functions(request) => super::functions::prefetch(request, reads),
             // What these change is in memory whole.
             Request::Registry(_)
             | Request::Rules(_)

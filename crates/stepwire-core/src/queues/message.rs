@@ -16,11 +16,7 @@ const ATTRIBUTES_MAX: usize = 10;
 
 /// The attributes that a request gives, in order of name.
 pub(crate) fn attributes(given: Option<&Json>) -> Result<Vec<(Arc<str>, Attribute)>, ApiError> {
-    let given = given.and_then(Json::as_object).into_iter().flatten();
-    let mut attributes = Vec::new();
-    for (name, value) in given {
-        attributes.push((Arc::clone(name), attribute(name, value)?));
-    }
+    let attributes = attributes_of_any_number(given)?;
     if attributes.len() > ATTRIBUTES_MAX {
         let message = format!(
             "Number of message attributes [{}] exceeds the allowed maximum [{ATTRIBUTES_MAX}].",
@@ -28,13 +24,28 @@ pub(crate) fn attributes(given: Option<&Json>) -> Result<Vec<(Arc<str>, Attribut
         );
         return Err(ApiError::new("InvalidParameterValue", message));
     }
+    Ok(attributes)
+}
+
+/// The same for messages that are for queues only perhaps.
+pub(crate) fn attributes_of_any_number(
+    given: Option<&Json>,
+) -> Result<Vec<(Arc<str>, Attribute)>, ApiError> {
+    let given = given.and_then(Json::as_object).into_iter().flatten();
+    let mut attributes = Vec::new();
+    for (name, value) in given {
+        attributes.push((Arc::clone(name), attribute(name, value)?));
+    }
     attributes.sort_by(|a, b| a.0.cmp(&b.0));
     Ok(attributes)
 }
 
 fn attribute(name: &str, given: &Json) -> Result<Attribute, ApiError> {
     let known = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
-    if name.is_empty() || name.len() > 256 || !name.bytes().all(known) {
+    let lower = name.to_ascii_lowercase();
+    let reserved = lower.starts_with("aws.") || lower.starts_with("amazon.");
+    let dots = name.starts_with('.') || name.ends_with('.') || name.contains("..");
+    if name.is_empty() || name.len() > 256 || !name.bytes().all(known) || reserved || dots {
         let message = format!("The message attribute name '{name}' is invalid.");
         return Err(ApiError::new("InvalidParameterValue", message));
     }
@@ -96,12 +107,15 @@ impl Attribute {
     }
 }
 
+/// The bytes that an attribute counts with its name.
+pub(crate) fn bytes_of((name, attribute): &(Arc<str>, Attribute)) -> usize {
+    name.len() + attribute.kind.len() + attribute.bytes().len()
+}
+
 impl Message {
     /// Bytes of body and attributes, as the limit counts them.
     pub(super) fn size(&self) -> usize {
-        let attributes = self.attributes.iter();
-        let attributes = attributes.map(|(name, a)| name.len() + a.kind.len() + a.bytes().len());
-        self.body.len() + attributes.sum::<usize>()
+        self.body.len() + self.attributes.iter().map(bytes_of).sum::<usize>()
     }
 }
 

@@ -1,18 +1,23 @@
-//! Queues: standard queues of Amazon SQS.
+//! Queues: standard and FIFO queues of Amazon SQS.
+//!
+//! Of a FIFO queue only the first message of each group that is not waited for has a turn; groups
+//! take turns as messages do in a standard queue.
 //!
 //! A message's body is in the store alone; how it stands (when it can be received, how often it was)
 //! is a small record of its own that is also in memory. Callers that wait for a message are kept in
 //! memory only: after a restart they are gone, and executions ask again.
 //!
-//! Read in this order: [`Queues`], [`Request`], [`Write`], [`Queue`], [`State`]; then `send`,
-//! `receive`.
+//! Read in this order: [`Queues`], [`Request`], [`Write`], [`Queue`], [`State`]; then `standing`,
+//! `send`, `receive`, `moves`.
 
 mod attributes;
 mod message;
+mod moves;
 mod receive;
 mod record;
 mod request;
 mod send;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -23,8 +28,12 @@ use std::sync::Arc;
 
 use stepwire_asl::{Json, Timestamp};
 
-pub(crate) use message::attributes;
-pub use record::{Attribute, AttributeValue, Attributes, Message, Queue, Redrive, State};
+pub(crate) use message::{attributes_of_any_number, bytes_of};
+pub use record::{
+    Allowed, Attribute, AttributeValue, Attributes, Message, MoveStatus, MoveTask, Queue, Redrive,
+    Sent, State,
+};
+pub(crate) use request::is_fifo_id;
 pub use request::{Change, Entry, Pairs, Receive, Request, Send};
 pub use view::answer;
 
@@ -33,7 +42,13 @@ pub(crate) use receive::Waiter;
 use crate::error::ApiError;
 use crate::record::{Corrupt, Entry as Stored, Space};
 use crate::settings::Settings;
+use standing::Messages;
 
+/// How long a FIFO queue does not take the same message again. Source: Amazon SQS developer guide,
+/// "Exactly-once processing".
+const DEDUPLICATION_MS: i64 = 300_000;
+/// The shortest time between two purges of a queue.
+const PURGE_MS: i64 = 60_000;
 /// Messages of queues that are gone, and messages kept too long, that one request removes.
 const REMOVED_MAX: usize = 256;
 
@@ -49,20 +64,23 @@ pub struct Queues {
     gone: BTreeSet<u64>,
     /// Callers that wait for a message, by number of queue. Not durable.
     waiting: BTreeMap<u64, VecDeque<Waiter>>,
-}
-
-/// How the messages of a queue stand.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Messages {
-    states: BTreeMap<u64, State>,
-    /// `visible` of each; derived from `states`.
-    by_visibility: BTreeSet<(Timestamp, u64)>,
+    /// What FIFO queues were sent lately, by number of the message.
+    sent: BTreeMap<u64, Arc<Sent>>,
+    /// The last of each queue and key; derived from `sent`.
+    sent_last: BTreeMap<(u64, Arc<str>), u64>,
+    /// Dead letters on their way back, also when all have been moved.
+    moves: BTreeMap<u64, Arc<MoveTask>>,
 }
 
 impl PartialEq for Queues {
     /// What is durable, and what is derived from it.
     fn eq(&self, other: &Self) -> bool {
-        self.by_name == other.by_name && self.messages == other.messages && self.next == other.next
+        self.by_name == other.by_name
+            && self.messages == other.messages
+            && self.next == other.next
+            && self.sent == other.sent
+            && self.sent_last == other.sent_last
+            && self.moves == other.moves
     }
 }
 
@@ -91,6 +109,11 @@ pub enum Write {
         /// How it stands.
         state: Option<State>,
     },
+    /// What a FIFO queue was sent as the message of this number; `None` once the same may be sent
+    /// again.
+    Sent(u64, Option<Arc<Sent>>),
+    /// A move task as it now is; `None`: there is none of this number.
+    Move(u64, Option<Arc<MoveTask>>),
 }
 
 impl Write {
@@ -107,13 +130,20 @@ impl Write {
             Write::State { queue, number, state } => {
                 (record::state_key(*queue, *number), state.as_ref().map(record::value))
             }
+            Write::Sent(number, sent) => {
+                (record::sent_key(*number), sent.as_deref().map(record::value))
+            }
+            Write::Move(number, task) => {
+                (record::move_key(*number), task.as_deref().map(record::value))
+            }
         }
     }
 }
 
 impl Queues {
     /// What recovery reads into memory. Bodies stay in the store.
-    pub const SPACES: &'static [Space] = &[Space::Queue, Space::QueueState];
+    pub const SPACES: &'static [Space] =
+        &[Space::Queue, Space::QueueState, Space::QueueDeduplication, Space::QueueMoveTask];
 
     /// The only thing that changes what is in memory, apart from who waits.
     pub fn apply(&mut self, write: &Write) {
@@ -129,20 +159,26 @@ impl Queues {
             }
             Write::State { queue, number, state } => {
                 let messages = self.messages.entry(*queue).or_default();
-                let before = match state {
-                    Some(state) => messages.states.insert(*number, *state),
-                    None => messages.states.remove(number),
-                };
-                if let Some(before) = before {
-                    messages.by_visibility.remove(&(before.visible, *number));
-                }
-                if let Some(state) = state {
-                    messages.by_visibility.insert((state.visible, *number));
-                }
-                if messages.states.is_empty() {
+                messages.set(*number, state.as_ref());
+                if messages.is_empty() {
                     self.messages.remove(queue);
                 }
             }
+            Write::Sent(number, Some(sent)) => {
+                self.sent_last.insert((sent.queue, Arc::clone(&sent.key)), *number);
+                self.sent.insert(*number, Arc::clone(sent));
+            }
+            Write::Sent(number, None) => {
+                let Some(sent) = self.sent.remove(number) else { return };
+                let key = (sent.queue, Arc::clone(&sent.key));
+                if self.sent_last.get(&key) == Some(number) {
+                    self.sent_last.remove(&key);
+                }
+            }
+            Write::Move(number, Some(task)) => {
+                self.moves.insert(*number, Arc::clone(task));
+            }
+            Write::Move(number, None) => drop(self.moves.remove(number)),
             Write::Message { .. } => {}
         }
     }
@@ -154,6 +190,10 @@ impl Queues {
         } else if key.first() == Some(&(Space::Queue as u8)) {
             let queue: Queue = record::record(key, value)?;
             Write::Queue(Arc::clone(&queue.name), Some(Arc::new(queue)))
+        } else if key.first() == Some(&(Space::QueueDeduplication as u8)) {
+            Write::Sent(record::number(key)?, Some(Arc::new(record::record(key, value)?)))
+        } else if key.first() == Some(&(Space::QueueMoveTask as u8)) {
+            Write::Move(record::number(key)?, Some(Arc::new(record::record(key, value)?)))
         } else {
             let (queue, number) = record::state_numbers(key)?;
             Write::State { queue, number, state: Some(record::record(key, value)?) }
@@ -210,12 +250,36 @@ impl Queues {
             }
             Request::PurgeQueue { queue } => {
                 let queue = self.find(queue)?;
+                if queue.purged.is_some_and(|purged| purged.plus_ms(PURGE_MS) > now) {
+                    let message = format!(
+                        "Only one PurgeQueue operation on {} is allowed every 60 seconds.",
+                        queue.name
+                    );
+                    return Err(ApiError::new("PurgeQueueInProgress", message));
+                }
                 let number = self.number(out);
-                self.change(Queue { number, ..queue.as_ref().clone() }, out);
+                let purged = Some(now);
+                self.change(Queue { number, purged, ..queue.as_ref().clone() }, out);
                 let waiting = self.waiting.remove(&queue.number);
                 self.waiting.extend(waiting.map(|waiting| (number, waiting)));
                 Ok(nothing())
             }
+            Request::AddPermission { queue, label, accounts, actions } => {
+                let queue = self.find(queue)?;
+                let attributes = queue.permitting(label, accounts, actions, settings)?;
+                self.change(Queue { attributes, modified: now, ..queue.as_ref().clone() }, out);
+                Ok(nothing())
+            }
+            Request::RemovePermission { queue, label } => {
+                let queue = self.find(queue)?;
+                let attributes = queue.without_permission(label)?;
+                self.change(Queue { attributes, modified: now, ..queue.as_ref().clone() }, out);
+                Ok(nothing())
+            }
+            Request::StartMove { source, destination, rate } => {
+                self.start_move(now, source, destination.as_ref(), *rate, settings, out)
+            }
+            Request::CancelMove { handle } => self.cancel_move(handle, settings, out),
             Request::GetQueueAttributes { queue, names } => {
                 let queue = self.find(queue)?;
                 self.expire(now, &queue, out);
@@ -223,7 +287,8 @@ impl Queues {
             }
             Request::SetQueueAttributes { queue, attributes } => {
                 let queue = self.find(queue)?;
-                let attributes = queue.attributes.with(attributes, settings)?;
+                let attributes = queue.attributes.with(attributes, queue.is_fifo(), settings)?;
+                self.check_redrive(&queue.name, &attributes, settings)?;
                 self.change(Queue { attributes, modified: now, ..queue.as_ref().clone() }, out);
                 Ok(nothing())
             }
@@ -273,6 +338,8 @@ impl Queues {
             Request::ReceiveMessage(_)
             | Request::GetQueueUrl { .. }
             | Request::ListQueues { .. }
+            | Request::ListSources { .. }
+            | Request::ListMoves { .. }
             | Request::ListQueueTags { .. } => {
                 Err(ApiError::new("UnsupportedOperation", "this request changes nothing"))
             }
@@ -289,7 +356,8 @@ impl Queues {
         out: &mut Vec<Write>,
     ) -> Result<Json, ApiError> {
         if let Some(there) = self.by_name.get(name) {
-            if let Some(other) = there.attributes.differs(attributes, settings)? {
+            let fifo = there.is_fifo();
+            if let Some(other) = there.attributes.differs(attributes, fifo, settings)? {
                 let message = format!(
                     "A queue already exists with the same name and a different value for attribute \
                      {other}"
@@ -297,11 +365,15 @@ impl Queues {
                 return Err(ApiError::new("QueueNameExists", message));
             }
         } else {
-            let attributes = Attributes::default().with(attributes, settings)?;
+            let fifo = name.ends_with(".fifo");
+            let attributes = Attributes::default().with(attributes, fifo, settings)?;
+            self.check_redrive(name, &attributes, settings)?;
             let number = self.number(out);
             let (created, tags) = (now, tags.clone());
             let name = Arc::clone(name);
-            self.change(Queue { name, number, created, modified: now, attributes, tags }, out);
+            let modified = now;
+            let made = Queue { name, number, created, modified, attributes, tags, purged: None };
+            self.change(made, out);
         }
         Ok(Json::object([("QueueUrl", url(name, settings))]))
     }
@@ -319,7 +391,7 @@ impl Queues {
     ) -> Result<Json, ApiError> {
         let (mut visible, mut delayed, mut in_flight) = (0_i64, 0_i64, 0_i64);
         let messages = self.messages.get(&queue.number);
-        for state in messages.into_iter().flat_map(|messages| messages.states.values()) {
+        for state in messages.into_iter().flat_map(Messages::states) {
             let count = match (state.visible <= now, state.receives) {
                 (true, _) => &mut visible,
                 (false, 0) => &mut delayed,
@@ -348,16 +420,56 @@ impl Queues {
         Ok(Json::object([("Attributes", Json::object(shown))]))
     }
 
+    /// When something is to be removed, or moved.
+    pub(crate) fn tidy_due(&self) -> Option<Timestamp> {
+        let sent = self.sent.values().next().map(|sent| sent.at.plus_ms(DEDUPLICATION_MS));
+        let moves = self.moves.values().filter(|task| task.status == MoveStatus::Running);
+        let moves = moves.map(|task| task.due);
+        let old = self.by_name.values().filter_map(|queue| {
+            let oldest = self.messages.get(&queue.number)?.oldest()?;
+            Some(oldest.plus_ms(queue.attributes.retention_s * 1_000))
+        });
+        let gone = (!self.gone.is_empty()).then_some(Timestamp(0));
+        moves.chain(old).chain(sent).chain(gone).min()
+    }
+
+    /// Removes some of what has been kept long enough.
+    pub(crate) fn tidy(&mut self, now: Timestamp, out: &mut Vec<Write>) {
+        let old = self.sent.iter().take_while(|(_, s)| s.at.plus_ms(DEDUPLICATION_MS) <= now);
+        let old: Vec<u64> = old.map(|(number, _)| *number).take(REMOVED_MAX).collect();
+        for number in old {
+            self.record(Write::Sent(number, None), out);
+        }
+        let expired: Vec<Arc<Queue>> = self
+            .by_name
+            .values()
+            .filter(|queue| {
+                let oldest = self.messages.get(&queue.number).and_then(Messages::oldest);
+                let kept_ms = queue.attributes.retention_s * 1_000;
+                oldest.is_some_and(|oldest| oldest.plus_ms(kept_ms) <= now)
+            })
+            .cloned()
+            .collect();
+        let before = out.len();
+        for queue in expired {
+            if out.len() < before + 2 * REMOVED_MAX {
+                self.expire(now, &queue, out);
+            }
+        }
+        self.remove_gone(out);
+    }
+
     /// Removes some messages of queues that are gone, and of `queue` those it has kept too long.
     fn clean(&mut self, now: Timestamp, queue: &Queue, out: &mut Vec<Write>) {
         self.expire(now, queue, out);
+        self.remove_gone(out);
+    }
+
+    fn remove_gone(&mut self, out: &mut Vec<Write>) {
         let Some(number) = self.gone.first().copied() else { return };
         let messages = self.messages.get(&number);
-        let some: Vec<u64> = messages
-            .into_iter()
-            .flat_map(|messages| messages.states.keys().copied())
-            .take(REMOVED_MAX)
-            .collect();
+        let some: Vec<u64> =
+            messages.into_iter().flat_map(Messages::numbers).take(REMOVED_MAX).collect();
         for message in some {
             self.remove(number, message, out);
         }
@@ -372,9 +484,7 @@ impl Queues {
         let messages = self.messages.get(&queue.number);
         let old: Vec<u64> = messages
             .into_iter()
-            .flat_map(|messages| messages.states.iter())
-            .take_while(|(_, state)| state.sent <= oldest)
-            .map(|(number, _)| *number)
+            .flat_map(|messages| messages.sent_until(oldest))
             .take(REMOVED_MAX)
             .collect();
         for number in old {
@@ -424,6 +534,7 @@ pub fn older_code(code: &str) -> Cow<'_, str> {
     match code {
         "QueueDoesNotExist" => "AWS.SimpleQueueService.NonExistentQueue".into(),
         "QueueNameExists" => "QueueAlreadyExists".into(),
+        "PurgeQueueInProgress" => "AWS.SimpleQueueService.PurgeQueueInProgress".into(),
         "BatchEntryIdsNotDistinct"
         | "BatchRequestTooLong"
         | "EmptyBatchRequest"

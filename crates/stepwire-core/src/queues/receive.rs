@@ -14,6 +14,7 @@ use crate::error::ApiError;
 use crate::executions::derived_uuid;
 use crate::read::Read;
 use crate::settings::Settings;
+use crate::topics::sequence_number;
 
 /// Most messages that one request looks at.
 const LOOKED_AT: usize = 10;
@@ -29,11 +30,14 @@ pub(crate) struct Waiter {
 impl Queues {
     /// Reads the messages that are received next.
     pub(crate) fn prefetch(&self, queue: u64, read: &dyn Read) {
-        let messages = self.messages.get(&queue).into_iter();
-        let next = messages.flat_map(|messages| &messages.by_visibility).take(LOOKED_AT);
-        for (_, number) in next {
-            read.get(&record::message_key(queue, *number));
+        for (_, number) in self.next(queue) {
+            read.get(&record::message_key(queue, number));
         }
+    }
+
+    /// The messages that are received next, with when: nothing but these has been read.
+    fn next(&self, queue: u64) -> Vec<(Timestamp, u64)> {
+        self.messages.get(&queue).map(|messages| messages.next(LOOKED_AT)).unwrap_or_default()
     }
 
     /// The messages that a request receives now; `None` if there are none and the caller waits.
@@ -50,8 +54,12 @@ impl Queues {
             Ok(queue) => queue,
             Err(error) => return Some(Err(error)),
         };
+        if let Err(error) = receive.check(&queue) {
+            return Some(Err(error));
+        }
+        let next = self.next(queue.number);
         self.clean(now, &queue, out);
-        let messages = self.take(now, &queue, receive, read, settings, out);
+        let messages = self.take(now, &queue, receive, next, read, settings, out);
         let wait_s = receive.wait_s.unwrap_or(queue.attributes.wait_s);
         if messages.is_empty() && wait_s > 0 && asker != Asker::Rule {
             let (receive, until) = (receive.clone(), now.plus_ms(wait_s * 1_000));
@@ -83,7 +91,8 @@ impl Queues {
         }
         let receive = self.waiting.get(&queue)?.front()?.receive.clone();
         let queue = self.find(&receive.queue).ok().filter(|found| found.number == queue)?;
-        let messages = self.take(now, &queue, &receive, read, settings, out);
+        let next = self.next(queue.number);
+        let messages = self.take(now, &queue, &receive, next, read, settings, out);
         if messages.is_empty() {
             return None;
         }
@@ -120,7 +129,7 @@ impl Queues {
     /// When the first message of a queue can be received; `None` for a queue that is gone.
     fn first_visible(&self, queue: u64) -> Option<Timestamp> {
         let messages = self.messages.get(&queue).filter(|_| !self.gone.contains(&queue));
-        Some(messages?.by_visibility.first()?.0)
+        messages?.first_turn()
     }
 
     fn next_waiter(&mut self, queue: u64, is: impl Fn(&Waiter) -> bool) -> Option<Waiter> {
@@ -134,36 +143,32 @@ impl Queues {
     }
 
     /// Takes the messages whose turn it is. Those received too often go where the queue says.
+    #[expect(clippy::too_many_arguments, reason = "each is another thing")]
     fn take(
         &mut self,
         now: Timestamp,
         queue: &Queue,
         receive: &Receive,
+        next: Vec<(Timestamp, u64)>,
         read: &dyn Read,
         settings: &Settings,
         out: &mut Vec<Write>,
     ) -> Vec<Json> {
-        let messages = self.messages.get(&queue.number);
-        let next: Vec<(u64, State)> = messages
-            .into_iter()
-            .flat_map(|messages| {
-                let next = messages.by_visibility.iter();
-                next.filter_map(|(_, number)| Some((*number, *messages.states.get(number)?)))
-            })
-            .take_while(|(_, state)| state.visible <= now)
-            .take(LOOKED_AT)
-            .collect();
         let redrive = queue.attributes.redrive.as_ref();
         let redrive = redrive.and_then(|r| Some((self.find(&r.target).ok()?, r.receives_max)));
         let oldest = now.plus_ms(-queue.attributes.retention_s * 1_000);
         let visibility_s = receive.visibility_s.unwrap_or(queue.attributes.visibility_s);
         let mut taken = Vec::new();
-        for (number, state) in next {
+        for (at, number) in next {
             if taken.len() == receive.max {
                 break;
             }
+            let messages = self.messages.get(&queue.number);
+            let state = messages.and_then(|messages| messages.get(number)).cloned();
+            let Some(state) = state.filter(|_| at <= now) else { continue };
             let key = record::message_key(queue.number, number);
             let message = read.get(&key).and_then(|value| record::record(&key, &value).ok());
+            let message: Option<Message> = message;
             let Some(message) = message.filter(|_| state.sent > oldest) else {
                 // Kept too long, or not readable: it is nobody's any more.
                 self.remove(queue.number, number, out);
@@ -174,8 +179,10 @@ impl Queues {
             {
                 self.remove(queue.number, number, out);
                 let number = self.number(out);
-                let state = State { visible: now, receives: 0, received: None, ..state };
-                self.put(target.number, number, message, state, out);
+                let group = message.group.clone().filter(|_| target.is_fifo());
+                let state = State { visible: now, receives: 0, received: None, group, ..state };
+                let source = Some(super::arn(&queue.name, settings).into());
+                self.put(target.number, number, Message { source, ..message }, state, out);
                 continue;
             }
             let state = State {
@@ -184,9 +191,12 @@ impl Queues {
                 received: state.received.or(Some(now)),
                 ..state
             };
-            self.record(Write::State { queue: queue.number, number, state: Some(state) }, out);
+            let shown = Some(state.clone());
+            self.record(Write::State { queue: queue.number, number, state: shown }, out);
             let receipt = Receipt { queue: queue.number, number, receives: state.receives };
-            taken.push(receive.show(&message, state, &receipt.seal(settings), settings));
+            let receipt = receipt.seal(settings);
+            let sequence = queue.is_fifo().then_some(number);
+            taken.push(receive.show(&message, &state, sequence, &receipt, settings));
         }
         taken
     }
@@ -207,9 +217,9 @@ impl Queues {
             return Ok(None);
         }
         let messages = self.messages.get(&queue.number);
-        let state = messages.and_then(|messages| messages.states.get(&opened.number));
+        let state = messages.and_then(|messages| messages.get(opened.number));
         let state = state.filter(|state| state.receives == opened.receives);
-        Ok(state.map(|state| (opened.number, *state)))
+        Ok(state.map(|state| (opened.number, state.clone())))
     }
 
     /// Deleting what is not there succeeds, as on AWS.
@@ -251,8 +261,27 @@ impl Queues {
 }
 
 impl Receive {
+    /// Refuses what cannot be asked of this queue.
+    fn check(&self, queue: &Queue) -> Result<(), ApiError> {
+        if let Some(attempt) = self.attempt.as_ref().filter(|_| !queue.is_fifo()) {
+            let message = format!(
+                "Value {attempt} for parameter ReceiveRequestAttemptId is invalid. Reason: The \
+                 request include parameter that is not valid for this queue type."
+            );
+            return Err(ApiError::new("InvalidParameterValue", message));
+        }
+        Ok(())
+    }
+
     /// A message as the caller asked to see it.
-    fn show(&self, message: &Message, state: State, receipt: &str, settings: &Settings) -> Json {
+    fn show(
+        &self,
+        message: &Message,
+        state: &State,
+        sequence: Option<u64>,
+        receipt: &str,
+        settings: &Settings,
+    ) -> Json {
         let mut members = vec![
             ("MessageId", Json::String(Arc::clone(&message.id))),
             ("ReceiptHandle", receipt.into()),
@@ -268,6 +297,15 @@ impl Receive {
         ];
         let trace = message.trace_header.as_ref();
         system.extend(trace.map(|trace| ("AWSTraceHeader", Json::String(Arc::clone(trace)))));
+        let text = |text: &Arc<str>| Json::String(Arc::clone(text));
+        system.extend(message.group.as_ref().map(|group| ("MessageGroupId", text(group))));
+        if let Some(number) = sequence {
+            system.push(("SequenceNumber", sequence_number(number).into()));
+            let id = message.deduplication.as_ref();
+            system.extend(id.map(|id| ("MessageDeduplicationId", text(id))));
+        }
+        let source = message.source.as_ref();
+        system.extend(source.map(|arn| ("DeadLetterQueueSourceArn", text(arn))));
         system.retain(|(name, _)| {
             self.system.iter().any(|asked| matches!(&**asked, "All") || **asked == **name)
         });

@@ -8,12 +8,12 @@ use stepwire_asl::Timestamp;
 use crate::read::{Key, Range, Read};
 use crate::record::{Corrupt, KeyBuilder, Space, decode, encode};
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 /// A queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Queue {
-    /// Its name.
+    /// Its name; of a FIFO queue it ends with `.fifo`.
     pub name: Arc<str>,
     /// What the keys of its messages begin with; another one after a purge.
     pub number: u64,
@@ -25,6 +25,8 @@ pub struct Queue {
     pub attributes: Attributes,
     /// Tags, by key.
     pub tags: Vec<(Arc<str>, Arc<str>)>,
+    /// When it was last purged.
+    pub purged: Option<Timestamp>,
 }
 
 /// How a queue behaves.
@@ -44,6 +46,21 @@ pub struct Attributes {
     pub redrive: Option<Redrive>,
     /// Attributes that are shown but have no effect here, by name.
     pub shown: Vec<(Arc<str>, Arc<str>)>,
+    /// `ContentBasedDeduplication`
+    pub by_content: bool,
+    /// Whether deduplication ids count within a message group alone.
+    pub by_group: bool,
+    /// `RedriveAllowPolicy`: which queues may send dead letters here.
+    pub allows: Option<Allowed>,
+}
+
+/// Which queues may use one for their dead letters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Allowed {
+    /// ARNs of the queues that may; `None`: all.
+    pub sources: Option<Vec<Arc<str>>>,
+    /// As it was given.
+    pub text: Arc<str>,
 }
 
 /// Where messages go that were received too often.
@@ -68,6 +85,12 @@ pub struct Message {
     pub attributes: Vec<(Arc<str>, Attribute)>,
     /// `AWSTraceHeader`.
     pub trace_header: Option<Arc<str>>,
+    /// `MessageGroupId`.
+    pub group: Option<Arc<str>>,
+    /// `MessageDeduplicationId`; of a FIFO queue's messages it is never missing.
+    pub deduplication: Option<Arc<str>>,
+    /// ARN of the queue that it was moved from because it was received too often.
+    pub source: Option<Arc<str>>,
 }
 
 /// A message attribute.
@@ -89,7 +112,7 @@ pub enum AttributeValue {
 }
 
 /// How a message stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     /// When it was sent.
     pub sent: Timestamp,
@@ -99,6 +122,62 @@ pub struct State {
     pub receives: u32,
     /// When it was received first.
     pub received: Option<Timestamp>,
+    /// In a FIFO queue, its group: what is behind it there waits for it.
+    pub group: Option<Arc<str>>,
+}
+
+/// What a FIFO queue was sent not long ago: the same is not taken again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sent {
+    /// Number of the queue.
+    pub queue: u64,
+    /// The deduplication id, with the group where it counts only there.
+    pub key: Arc<str>,
+    /// When.
+    pub at: Timestamp,
+    /// `MessageId`.
+    pub id: Arc<str>,
+}
+
+/// The messages of a queue of dead letters on their way back (`StartMessageMoveTask`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MoveTask {
+    /// Name of the queue that they leave.
+    pub source: Arc<str>,
+    /// Name of the queue that gets them; `None`: the one each of them came from.
+    pub destination: Option<Arc<str>>,
+    /// Most messages in a second.
+    pub rate: Option<u32>,
+    /// When it was started.
+    pub started: Timestamp,
+    /// Messages that were in the queue then.
+    pub found: u64,
+    /// Messages moved.
+    pub moved: u64,
+    /// Where it stands.
+    pub status: MoveStatus,
+    /// When it goes on.
+    pub due: Timestamp,
+}
+
+/// Where a [`MoveTask`] stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MoveStatus {
+    /// There is more to move.
+    Running,
+    /// All that could be received was moved.
+    Completed,
+    /// It was told to end.
+    Cancelled,
+    /// It could not go on; why.
+    Failed(Arc<str>),
+}
+
+impl Queue {
+    /// Whether it is a FIFO queue.
+    pub fn is_fifo(&self) -> bool {
+        self.name.ends_with(".fifo")
+    }
 }
 
 /// The counter. Names of queues are not empty, so it comes before them.
@@ -132,6 +211,25 @@ pub(super) fn state_numbers(key: &[u8]) -> Result<(u64, u64), Corrupt> {
         (Some(queue), Some(message)) => Ok((queue, message)),
         _ => Err(Corrupt { key: key.to_vec(), why: "not the key of a message".to_owned() }),
     }
+}
+
+pub(super) fn sent_key(number: u64) -> Key {
+    KeyBuilder::new(Space::QueueDeduplication).number(number).build()
+}
+
+pub(super) fn move_key(number: u64) -> Key {
+    KeyBuilder::new(Space::QueueMoveTask).number(number).build()
+}
+
+/// All move tasks, oldest first.
+pub(super) fn moves() -> Range {
+    Range::prefix(&[Space::QueueMoveTask as u8])
+}
+
+/// The number that a key of the two spaces above ends with.
+pub(super) fn number(key: &[u8]) -> Result<u64, Corrupt> {
+    let number = key.get(1..9).and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
+    number.ok_or_else(|| Corrupt { key: key.to_vec(), why: "not a numbered key".to_owned() })
 }
 
 pub(super) fn value<T: Serialize>(record: &T) -> Vec<u8> {

@@ -26,23 +26,96 @@ pub type Pairs = Vec<(Arc<str>, Arc<str>)>;
 #[derive(Debug, Clone, PartialEq)]
 #[expect(missing_docs, reason = "the operations of the API")]
 pub enum Request {
-    CreateQueue { name: Arc<str>, attributes: Pairs, tags: Pairs },
-    DeleteQueue { queue: Arc<str> },
-    GetQueueUrl { name: Arc<str> },
-    GetQueueAttributes { queue: Arc<str>, names: Vec<Arc<str>> },
-    SetQueueAttributes { queue: Arc<str>, attributes: Pairs },
-    ListQueues { prefix: Arc<str>, after: Arc<str>, max: Option<usize> },
-    SendMessage { queue: Arc<str>, send: Box<Send> },
-    SendMessageBatch { queue: Arc<str>, entries: Vec<Entry<Send>> },
+    CreateQueue {
+        name: Arc<str>,
+        attributes: Pairs,
+        tags: Pairs,
+    },
+    DeleteQueue {
+        queue: Arc<str>,
+    },
+    GetQueueUrl {
+        name: Arc<str>,
+    },
+    GetQueueAttributes {
+        queue: Arc<str>,
+        names: Vec<Arc<str>>,
+    },
+    SetQueueAttributes {
+        queue: Arc<str>,
+        attributes: Pairs,
+    },
+    ListQueues {
+        prefix: Arc<str>,
+        after: Arc<str>,
+        max: Option<usize>,
+    },
+    SendMessage {
+        queue: Arc<str>,
+        send: Box<Send>,
+    },
+    SendMessageBatch {
+        queue: Arc<str>,
+        entries: Vec<Entry<Send>>,
+    },
     ReceiveMessage(Box<Receive>),
-    DeleteMessage { queue: Arc<str>, receipt: Arc<str> },
-    DeleteMessageBatch { queue: Arc<str>, entries: Vec<Entry<Arc<str>>> },
-    ChangeMessageVisibility { queue: Arc<str>, change: Change },
-    ChangeMessageVisibilityBatch { queue: Arc<str>, entries: Vec<Entry<Change>> },
-    PurgeQueue { queue: Arc<str> },
-    TagQueue { queue: Arc<str>, tags: Pairs },
-    UntagQueue { queue: Arc<str>, keys: Vec<Arc<str>> },
-    ListQueueTags { queue: Arc<str> },
+    DeleteMessage {
+        queue: Arc<str>,
+        receipt: Arc<str>,
+    },
+    DeleteMessageBatch {
+        queue: Arc<str>,
+        entries: Vec<Entry<Arc<str>>>,
+    },
+    ChangeMessageVisibility {
+        queue: Arc<str>,
+        change: Change,
+    },
+    ChangeMessageVisibilityBatch {
+        queue: Arc<str>,
+        entries: Vec<Entry<Change>>,
+    },
+    PurgeQueue {
+        queue: Arc<str>,
+    },
+    AddPermission {
+        queue: Arc<str>,
+        label: Arc<str>,
+        accounts: Vec<Arc<str>>,
+        actions: Vec<Arc<str>>,
+    },
+    RemovePermission {
+        queue: Arc<str>,
+        label: Arc<str>,
+    },
+    ListSources {
+        queue: Arc<str>,
+        after: Arc<str>,
+        max: Option<usize>,
+    },
+    StartMove {
+        source: Arc<str>,
+        destination: Option<Arc<str>>,
+        rate: Option<u32>,
+    },
+    CancelMove {
+        handle: Arc<str>,
+    },
+    ListMoves {
+        source: Arc<str>,
+        max: usize,
+    },
+    TagQueue {
+        queue: Arc<str>,
+        tags: Pairs,
+    },
+    UntagQueue {
+        queue: Arc<str>,
+        keys: Vec<Arc<str>>,
+    },
+    ListQueueTags {
+        queue: Arc<str>,
+    },
 }
 
 /// One entry of a batch: its id, and what it asks for or why it cannot be.
@@ -64,6 +137,10 @@ pub struct Send {
     pub delay_s: Option<i64>,
     /// `AWSTraceHeader`.
     pub trace_header: Option<Arc<str>>,
+    /// `MessageGroupId`.
+    pub group: Option<Arc<str>>,
+    /// `MessageDeduplicationId`.
+    pub deduplication: Option<Arc<str>>,
 }
 
 /// ReceiveMessage.
@@ -81,6 +158,8 @@ pub struct Receive {
     pub visibility_s: Option<i64>,
     /// Seconds to wait for one, where not the queue says.
     pub wait_s: Option<i64>,
+    /// `ReceiveRequestAttemptId`, which only FIFO queues know; without effect.
+    pub attempt: Option<Arc<str>>,
 }
 
 /// ChangeMessageVisibility.
@@ -110,6 +189,15 @@ impl Request {
             "DeleteMessageBatch" => delete_batch(params),
             "ChangeMessageVisibility" => change_visibility(params),
             "ChangeMessageVisibilityBatch" => change_batch(params),
+            "AddPermission" => add_permission(params),
+            "RemovePermission" => remove_permission(params),
+            "ListDeadLetterSourceQueues" => list_sources(params),
+            "StartMessageMoveTask" => start_move(params),
+            "CancelMessageMoveTask" => params
+                .only(&["TaskHandle"])
+                .and_then(|()| required(params, "TaskHandle"))
+                .map(|handle| Request::CancelMove { handle: handle.into() }),
+            "ListMessageMoveTasks" => list_moves(params),
             "PurgeQueue" => only_queue(params).map(|queue| Request::PurgeQueue { queue }),
             "TagQueue" => tag_queue(params),
             "UntagQueue" => untag_queue(params),
@@ -128,6 +216,8 @@ impl Request {
         match self {
             Request::GetQueueUrl { .. }
             | Request::ListQueues { .. }
+            | Request::ListSources { .. }
+            | Request::ListMoves { .. }
             | Request::ListQueueTags { .. } => true,
             // How many messages can be received changes with time, which a read does not know.
             Request::GetQueueAttributes { .. }
@@ -142,13 +232,17 @@ impl Request {
             | Request::ChangeMessageVisibility { .. }
             | Request::ChangeMessageVisibilityBatch { .. }
             | Request::PurgeQueue { .. }
+            | Request::AddPermission { .. }
+            | Request::RemovePermission { .. }
+            | Request::StartMove { .. }
+            | Request::CancelMove { .. }
             | Request::TagQueue { .. }
             | Request::UntagQueue { .. } => false,
         }
     }
 }
 
-fn missing(name: &str) -> ApiError {
+pub(super) fn missing(name: &str) -> ApiError {
     let message = format!("The request must contain the parameter {name}.");
     ApiError::new("MissingParameter", message)
 }
@@ -162,7 +256,8 @@ fn required<'a>(params: Params<'a>, name: &str) -> Result<&'a str, ApiError> {
 fn queue(params: Params<'_>) -> Result<Arc<str>, ApiError> {
     let url = required(params, "QueueUrl")?;
     let name = url.rsplit('/').next().unwrap_or(url);
-    if is_name(name) { Ok(name.into()) } else { Err(super::no_queue()) }
+    let plain = name.strip_suffix(".fifo").unwrap_or(name);
+    if is_name(plain) && name.len() <= 80 { Ok(name.into()) } else { Err(super::no_queue()) }
 }
 
 fn only_queue(params: Params<'_>) -> Result<Arc<str>, ApiError> {
@@ -177,21 +272,23 @@ fn is_name(name: &str) -> bool {
 
 fn name(params: Params<'_>) -> Result<Arc<str>, ApiError> {
     let name = required(params, "QueueName")?;
-    if name.strip_suffix(".fifo").is_some() {
-        return Err(no_fifo());
-    }
-    if !is_name(name) {
-        let message = "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 \
-                       in length";
+    let plain = name.strip_suffix(".fifo").unwrap_or(name);
+    if !is_name(plain) || name.len() > 80 {
+        let message = if plain.len() < name.len() { FIFO_NAME } else { NAME };
         return Err(ApiError::new("InvalidParameterValue", message));
     }
     Ok(name.into())
 }
 
-/// The error that a request wants what only FIFO queues have.
-pub(super) fn no_fifo() -> ApiError {
-    let message = "FIFO queues are not available in stepwire yet";
-    ApiError::new("UnsupportedOperation", message)
+const NAME: &str =
+    "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length";
+const FIFO_NAME: &str = "The name of a FIFO queue can only include alphanumeric characters, \
+                         hyphens, or underscores, must end with .fifo suffix and be 1 to 80 in \
+                         length.";
+
+/// Whether a text can be the id of a message group or for deduplication.
+pub(crate) fn is_fifo_id(id: &str) -> bool {
+    (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 fn pairs(params: Params<'_>, name: &str) -> Result<Pairs, ApiError> {
@@ -212,11 +309,14 @@ fn texts(params: Params<'_>, name: &str) -> Result<Vec<Arc<str>>, ApiError> {
 fn create_queue(params: Params<'_>) -> Result<Request, ApiError> {
     params.only(&["QueueName", "Attributes", "tags", "Tags"])?;
     let tags = if params.get("tags").is_some() { "tags" } else { "Tags" };
-    Ok(Request::CreateQueue {
-        name: name(params)?,
-        attributes: pairs(params, "Attributes")?,
-        tags: pairs(params, tags)?,
-    })
+    let (name, attributes) = (name(params)?, pairs(params, "Attributes")?);
+    let fifo = attributes.iter().find(|(name, _)| **name == *"FifoQueue");
+    let fifo = fifo.is_some_and(|(_, value)| value.eq_ignore_ascii_case("true"));
+    if fifo != name.ends_with(".fifo") {
+        let message = if fifo { FIFO_NAME } else { NAME };
+        return Err(ApiError::new("InvalidParameterValue", message));
+    }
+    Ok(Request::CreateQueue { name, attributes, tags: pairs(params, tags)? })
 }
 
 fn get_queue_url(params: Params<'_>) -> Result<Request, ApiError> {
@@ -251,6 +351,66 @@ fn list_queues(params: Params<'_>) -> Result<Request, ApiError> {
     })
 }
 
+fn add_permission(params: Params<'_>) -> Result<Request, ApiError> {
+    params.only(&["QueueUrl", "Label", "AWSAccountIds", "Actions"])?;
+    let (accounts, actions) = (texts(params, "AWSAccountIds")?, texts(params, "Actions")?);
+    let label = required(params, "Label")?.into();
+    for (name, given) in [("AWSAccountIds", &accounts), ("Actions", &actions)] {
+        if given.is_empty() {
+            return Err(missing(name));
+        }
+    }
+    if let Some(unknown) = actions.iter().find(|action| !PERMITTED.contains(&&***action)) {
+        let message = format!(
+            "Value SQS:{unknown} for parameter ActionName is invalid. Reason: Only the queue owner \
+             is allowed to invoke this action."
+        );
+        return Err(ApiError::new("InvalidParameterValue", message));
+    }
+    Ok(Request::AddPermission { queue: queue(params)?, label, accounts, actions })
+}
+
+/// What others can be permitted.
+const PERMITTED: [&str; 8] = [
+    "*",
+    "ChangeMessageVisibility",
+    "DeleteMessage",
+    "GetQueueAttributes",
+    "GetQueueUrl",
+    "ListDeadLetterSourceQueues",
+    "ReceiveMessage",
+    "SendMessage",
+];
+
+fn remove_permission(params: Params<'_>) -> Result<Request, ApiError> {
+    params.only(&["QueueUrl", "Label"])?;
+    let label = required(params, "Label")?.into();
+    Ok(Request::RemovePermission { queue: queue(params)?, label })
+}
+
+fn list_sources(params: Params<'_>) -> Result<Request, ApiError> {
+    params.only(&["QueueUrl", "NextToken", "MaxResults"])?;
+    let max = integer(params, "MaxResults", 1, 1_000)?.map(|max| max as usize);
+    let after = params.optional_text("NextToken")?.unwrap_or_default().into();
+    Ok(Request::ListSources { queue: queue(params)?, after, max })
+}
+
+fn start_move(params: Params<'_>) -> Result<Request, ApiError> {
+    params.only(&["SourceArn", "DestinationArn", "MaxNumberOfMessagesPerSecond"])?;
+    let rate = integer(params, "MaxNumberOfMessagesPerSecond", 1, 500)?;
+    Ok(Request::StartMove {
+        source: required(params, "SourceArn")?.into(),
+        destination: params.optional_text("DestinationArn")?.map(Arc::from),
+        rate: rate.and_then(|rate| u32::try_from(rate).ok()),
+    })
+}
+
+fn list_moves(params: Params<'_>) -> Result<Request, ApiError> {
+    params.only(&["SourceArn", "MaxResults"])?;
+    let max = integer(params, "MaxResults", 1, 10)?.unwrap_or(1) as usize;
+    Ok(Request::ListMoves { source: required(params, "SourceArn")?.into(), max })
+}
+
 fn tag_queue(params: Params<'_>) -> Result<Request, ApiError> {
     params.only(&["QueueUrl", "Tags"])?;
     Ok(Request::TagQueue { queue: queue(params)?, tags: pairs(params, "Tags")? })
@@ -267,9 +427,6 @@ const FIFO: [&str; 2] = ["MessageDeduplicationId", "MessageGroupId"];
 
 impl Send {
     fn parse(params: Params<'_>, own: &[&str]) -> Result<Send, ApiError> {
-        if FIFO.iter().any(|name| params.get(name).is_some()) {
-            return Err(no_fifo());
-        }
         params.only(&[own, &SEND, &FIFO].concat())?;
         let body = required(params, "MessageBody")?;
         let allowed = |c: char| !matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}');
@@ -292,8 +449,22 @@ impl Send {
             attributes: attributes(params.get("MessageAttributes"))?,
             delay_s: integer(params, "DelaySeconds", 0, DELAY_MAX)?,
             trace_header,
+            group: fifo_id(params, "MessageGroupId")?,
+            deduplication: fifo_id(params, "MessageDeduplicationId")?,
         })
     }
+}
+
+fn fifo_id(params: Params<'_>, name: &str) -> Result<Option<Arc<str>>, ApiError> {
+    let id = params.optional_text(name)?;
+    if let Some(id) = id.filter(|id| !is_fifo_id(id)) {
+        let message = format!(
+            "Value {id} for parameter {name} is invalid. Reason: {name} can only include \
+             alphanumeric and punctuation characters. 1 to 128 in length."
+        );
+        return Err(ApiError::new("InvalidParameterValue", message));
+    }
+    Ok(id.map(Arc::from))
 }
 
 fn send_message(params: Params<'_>) -> Result<Request, ApiError> {
@@ -380,6 +551,20 @@ fn change_batch(params: Params<'_>) -> Result<Request, ApiError> {
     Ok(Request::ChangeMessageVisibilityBatch { queue: queue(params)?, entries })
 }
 
+/// What a message can be asked for beside what its sender gave it.
+const SYSTEM: [&str; 10] = [
+    "AWSTraceHeader",
+    "All",
+    "ApproximateFirstReceiveTimestamp",
+    "ApproximateReceiveCount",
+    "DeadLetterQueueSourceArn",
+    "MessageDeduplicationId",
+    "MessageGroupId",
+    "SenderId",
+    "SentTimestamp",
+    "SequenceNumber",
+];
+
 impl Receive {
     fn parse(params: Params<'_>) -> Result<Receive, ApiError> {
         params.only(&[
@@ -390,9 +575,16 @@ impl Receive {
             "MaxNumberOfMessages",
             "VisibilityTimeout",
             "WaitTimeSeconds",
+            "ReceiveRequestAttemptId",
         ])?;
         let mut system = texts(params, "AttributeNames")?;
         system.extend(texts(params, "MessageSystemAttributeNames")?);
+        // Names of attributes of queues were taken here once; they still are, and show nothing.
+        let known = |name: &str| SYSTEM.contains(&name) || super::view::KNOWN.contains(&name);
+        if let Some(unknown) = system.iter().find(|name| !known(name)) {
+            let message = format!("Unknown Attribute {unknown}.");
+            return Err(ApiError::new("InvalidAttributeName", message));
+        }
         Ok(Receive {
             queue: queue(params)?,
             system,
@@ -400,6 +592,7 @@ impl Receive {
             max: integer(params, "MaxNumberOfMessages", 1, BATCH_MAX as i64)?.unwrap_or(1) as usize,
             visibility_s: integer(params, "VisibilityTimeout", 0, VISIBILITY_MAX)?,
             wait_s: integer(params, "WaitTimeSeconds", 0, WAIT_MAX)?,
+            attempt: fifo_id(params, "ReceiveRequestAttemptId")?,
         })
     }
 }

@@ -15,12 +15,16 @@ use crate::settings::Settings;
 const PAGE_MAX: usize = 1_000;
 
 /// Attributes that can be asked for.
-pub(super) const KNOWN: [&str; 17] = [
+pub(super) const KNOWN: [&str; 21] = [
     "ApproximateNumberOfMessages",
     "ApproximateNumberOfMessagesDelayed",
     "ApproximateNumberOfMessagesNotVisible",
+    "ContentBasedDeduplication",
     "CreatedTimestamp",
+    "DeduplicationScope",
     "DelaySeconds",
+    "FifoQueue",
+    "FifoThroughputLimit",
     "KmsDataKeyReusePeriodSeconds",
     "KmsMasterKeyId",
     "LastModifiedTimestamp",
@@ -71,6 +75,29 @@ pub fn answer(request: &Request, read: &dyn Read, settings: &Settings) -> Result
             }
             Ok(Json::object(members))
         }
+        Request::ListSources { queue, after, max } => {
+            found(queue, read)?;
+            let limit = max.unwrap_or(PAGE_MAX);
+            let (mut sources, mut last, mut more) = (Vec::new(), None, false);
+            for (key, value) in read.range(&record::queues("", after)) {
+                let one: Queue = record::record(&key, &value).map_err(|c| unreadable(&c))?;
+                let redrive = one.attributes.redrive.as_ref();
+                if redrive.is_none_or(|redrive| redrive.target != *queue) {
+                    continue;
+                }
+                more = sources.len() == limit;
+                if more {
+                    break;
+                }
+                sources.push(url(&one.name, settings));
+                last = Some(Arc::clone(&one.name));
+            }
+            let mut members = vec![("queueUrls", Json::array(sources))];
+            let next = last.filter(|_| more && max.is_some());
+            members.extend(next.map(|last| ("NextToken", Json::String(last))));
+            Ok(Json::object(members))
+        }
+        Request::ListMoves { source, max } => super::moves::list(source, *max, read, settings),
         Request::CreateQueue { .. }
         | Request::DeleteQueue { .. }
         | Request::GetQueueAttributes { .. }
@@ -83,6 +110,10 @@ pub fn answer(request: &Request, read: &dyn Read, settings: &Settings) -> Result
         | Request::ChangeMessageVisibility { .. }
         | Request::ChangeMessageVisibilityBatch { .. }
         | Request::PurgeQueue { .. }
+        | Request::AddPermission { .. }
+        | Request::RemovePermission { .. }
+        | Request::StartMove { .. }
+        | Request::CancelMove { .. }
         | Request::TagQueue { .. }
         | Request::UntagQueue { .. } => Ok(nothing()),
     }
@@ -93,6 +124,6 @@ fn found(name: &str, read: &dyn Read) -> Result<Queue, ApiError> {
     queue.ok_or_else(no_queue)
 }
 
-fn unreadable(corrupt: &Corrupt) -> ApiError {
+pub(super) fn unreadable(corrupt: &Corrupt) -> ApiError {
     ApiError::new("InternalFailure", corrupt.to_string())
 }

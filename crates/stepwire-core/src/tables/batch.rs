@@ -6,11 +6,14 @@ use std::sync::Arc;
 use stepwire_asl::Json;
 use stepwire_asl::json::Object;
 
-use super::capacity::{Report, read_half_units, write_half_units};
-use super::change::ITEM_MAX;
+use super::capacity::{Consumed, Report, read_half_units};
+use super::change::{ITEM_MAX, TOO_LARGE};
+use super::derive::Old;
 use super::expression::{Kind, Placeholders, Projection};
-use super::item::{Item, stored_size};
-use super::request::{TableName, constraint_error, refuse, required, word};
+use super::index::By;
+use super::item::Item;
+use super::legacy;
+use super::request::{TableName, constraint_error, required, word};
 use super::table::{KeyIn, Table};
 use super::value::{Attributes, parse_attributes};
 use super::view::{find, shown};
@@ -50,6 +53,7 @@ struct Gets {
 pub struct BatchWrite {
     tables: Vec<(TableName, Vec<One>)>,
     capacity: Report,
+    shows_collections: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -106,7 +110,7 @@ impl BatchGet {
                 units += read_half_units(size, gets.consistent);
                 items.extend(item.map(|item| shown(item.attributes(), gets.projection.as_ref())));
             }
-            consumed.extend(self.capacity.consumed(&table.name, units));
+            consumed.extend(self.capacity.consumed(&table.name, &Consumed::of(units), None));
             responses.push((Arc::clone(&gets.written), Json::array(items)));
             if !left.is_empty() {
                 unprocessed.push((Arc::clone(&gets.written), gets.again(left)));
@@ -126,19 +130,34 @@ impl BatchGet {
 impl Gets {
     fn parse(written: &Arc<str>, request: &Json) -> Result<Gets, ApiError> {
         let params = Params::new(request, "ValidationException");
-        refuse(params, &[("AttributesToGet", "use `ProjectionExpression`")])?;
-        let known = ["Keys", "ConsistentRead", "ProjectionExpression", "ExpressionAttributeNames"];
-        params.only(&known)?;
+        params.only(&[
+            "Keys",
+            "AttributesToGet",
+            "ConsistentRead",
+            "ProjectionExpression",
+            "ExpressionAttributeNames",
+        ])?;
+        legacy::not_both(params, &["ProjectionExpression"], &["AttributesToGet"])?;
         let keys = required(params, "Keys", Json::as_array)?;
         if keys.is_empty() {
             let name = format!("requestItems.{written}.member.keys");
             let constraint = "Member must have length greater than or equal to 1";
             return Err(constraint_error(Some("[]"), &name, constraint));
         }
+        if keys.len() > GETS_MAX {
+            let name = format!("requestItems.{written}.member.keys");
+            let constraint = format!("Member must have length less than or equal to {GETS_MAX}");
+            return Err(constraint_error(Some("[…]"), &name, &constraint));
+        }
+        Placeholders::usable(params, &[Kind::Projection])?;
         let mut placeholders = Placeholders::parse(params.get("ExpressionAttributeNames"), None)?;
         let text = params.optional_text("ProjectionExpression")?;
         let projection = text.map(|text| Projection::parse(text, &mut placeholders)).transpose()?;
-        placeholders.finish(&[Kind::Projection], projection.is_some())?;
+        placeholders.finish()?;
+        let projection = match projection {
+            Some(projection) => Some(projection),
+            None => legacy::attributes_to_get(params)?,
+        };
         Ok(Gets {
             table: TableName::parse(written)?,
             written: Arc::clone(written),
@@ -176,7 +195,9 @@ impl BatchWrite {
     pub(super) fn parse(params: Params<'_>) -> Result<BatchWrite, ApiError> {
         let known = ["RequestItems", "ReturnConsumedCapacity", "ReturnItemCollectionMetrics"];
         params.only(&known)?;
-        word(params, "ReturnItemCollectionMetrics", &[("SIZE", ()), ("NONE", ())])?;
+        let metrics = [("SIZE", true), ("NONE", false)];
+        let shows_collections =
+            word(params, "ReturnItemCollectionMetrics", &metrics)?.unwrap_or(false);
         let mut tables = Vec::new();
         for (table, requests) in request_items(params, WRITES_MAX)? {
             let requests = requests
@@ -187,13 +208,20 @@ impl BatchWrite {
                 let constraint = "Member must have length greater than or equal to 1";
                 return Err(constraint_error(Some("[]"), &name, constraint));
             }
+            if requests.len() > WRITES_MAX {
+                let constraint = format!(
+                    "Map value must satisfy constraint: [Member must have length less than or \
+                     equal to {WRITES_MAX}, Member must have length greater than or equal to 1]"
+                );
+                return Err(constraint_error(Some("{…}"), "requestItems", &constraint));
+            }
             let requests = requests.iter().map(One::parse).collect::<Result<Vec<_>, _>>()?;
             tables.push((TableName::parse(table)?, requests));
         }
         if tables.iter().map(|(_, requests)| requests.len()).sum::<usize>() > WRITES_MAX {
             return Err(validation("Too many items requested for the BatchWriteItem call"));
         }
-        Ok(BatchWrite { tables, capacity: Report::parse(params)? })
+        Ok(BatchWrite { tables, capacity: Report::parse(params)?, shows_collections })
     }
 }
 
@@ -207,7 +235,13 @@ impl One {
             parse_attributes(required(params, name, Some)?, name)
         };
         match (params.get("PutRequest"), params.get("DeleteRequest")) {
-            (Some(put), None) => Ok(One::Put(inside(put, "Item")?)),
+            (Some(put), None) => {
+                let item = inside(put, "Item")?;
+                if super::value::size(&item) > ITEM_MAX {
+                    return Err(validation(TOO_LARGE));
+                }
+                Ok(One::Put(item))
+            }
             (None, Some(delete)) => Ok(One::Delete(inside(delete, "Key")?)),
             (Some(_), Some(_)) => Err(validation(
                 "Supplied AttributeValue has more than one datatypes set, must contain exactly one \
@@ -222,20 +256,24 @@ impl One {
 
     fn key(&self, table: &Table) -> Result<Key, ApiError> {
         match self {
-            One::Put(item) => table.item_key(item, KeyIn::Item),
+            One::Put(item) => table.item_key(item, KeyIn::Batch),
             One::Delete(key) => table.item_key(key, KeyIn::Key),
         }
     }
 
-    fn item(&self) -> Result<Option<Item>, ApiError> {
+    /// The attributes that name the item.
+    fn names(&self) -> &Attributes {
+        match self {
+            One::Put(attributes) | One::Delete(attributes) => attributes,
+        }
+    }
+
+    fn item(&self, table: &Table) -> Result<Option<Item>, ApiError> {
         match self {
             One::Delete(_) => Ok(None),
             One::Put(attributes) => {
-                let item = Item::new(attributes.clone());
-                if item.size() > ITEM_MAX {
-                    return Err(validation("Item size has exceeded the maximum allowed size"));
-                }
-                Ok(Some(item))
+                table.check_index_keys(attributes, By::Put)?;
+                Ok(Some(Item::new(attributes.clone())))
             }
         }
     }
@@ -258,30 +296,54 @@ impl Tables {
         settings: &Settings,
         out: &mut Vec<Write>,
     ) -> Result<Json, ApiError> {
-        let changes = self.batch_changes(batch, settings)?;
+        let changes = self.batch_changes(batch, read, settings)?;
         let mut consumed = Vec::new();
         for (table, changes) in changes {
-            let mut units = 0;
-            for (key, item) in changes {
-                let old = read.get(&key).map(|value| stored_size(&value).unwrap_or(0));
-                let new = item.as_ref().map(Item::size);
-                units += write_half_units(old, new);
-                if old.is_some() || new.is_some() {
-                    self.replace(&table, key, old, item, out);
-                }
+            let mut sum = Consumed::default();
+            for (key, old, item) in changes {
+                sum.add(self.replace(&table, key, old.as_ref(), item, out));
             }
-            consumed.extend(batch.capacity.consumed(&table.name, units));
+            consumed.extend(batch.capacity.consumed(&table.name, &sum, None));
         }
         let none = Json::Object(Arc::default());
         let mut members = vec![("UnprocessedItems", none)];
         if !consumed.is_empty() {
             members.push(("ConsumedCapacity", Json::array(consumed)));
         }
+        let collections = self.batch_collections(batch);
+        if !collections.is_empty() {
+            members.push(("ItemCollectionMetrics", Json::object(collections)));
+        }
         Ok(Json::object(members))
     }
 
+    /// The item collections that a batch touched, if they are asked for.
+    fn batch_collections(&self, batch: &BatchWrite) -> Vec<(Arc<str>, Json)> {
+        let mut collections = Vec::new();
+        for (name, requests) in batch.tables.iter().filter(|_| batch.shows_collections) {
+            let Some(table) = self.table(name.name()).filter(|table| table.has_collections())
+            else {
+                continue;
+            };
+            let mut shown: Vec<Json> = Vec::new();
+            for one in requests {
+                let collection = self.collection(table, one.names());
+                if !shown.contains(&collection) {
+                    shown.push(collection);
+                }
+            }
+            collections.push((Arc::clone(&table.name), Json::array(shown)));
+        }
+        collections
+    }
+
     /// All changes of a batch, or why one of them cannot be.
-    fn batch_changes(&self, batch: &BatchWrite, settings: &Settings) -> Result<Changes, ApiError> {
+    fn batch_changes(
+        &self,
+        batch: &BatchWrite,
+        read: &dyn Read,
+        settings: &Settings,
+    ) -> Result<Changes, ApiError> {
         let mut seen = BTreeSet::new();
         let mut changes = Vec::new();
         for (name, requests) in &batch.tables {
@@ -292,7 +354,8 @@ impl Tables {
                 if !seen.insert(key.clone()) {
                     return Err(validation("Provided list of item keys contains duplicates"));
                 }
-                items.push((key, one.item()?));
+                let old = Old::read(&table, &key, read.get(&key).as_ref(), false)?;
+                items.push((key, old, one.item(&table)?));
             }
             changes.push((table, items));
         }
@@ -301,4 +364,4 @@ impl Tables {
 }
 
 /// What a batch does to each table.
-type Changes = Vec<(Arc<Table>, Vec<(Key, Option<Item>)>)>;
+type Changes = Vec<(Arc<Table>, Vec<(Key, Option<Old>, Option<Item>)>)>;

@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use stepwire_asl::{Json, Timestamp};
 
-use super::capacity::{Report, write_half_units};
+use super::capacity::{Report, collection};
+use super::derive::Old;
 use super::expression::{Condition, Kind, Placeholders, Update};
-use super::item::{Item, stored_size};
-use super::request::{Request, TableName, refuse, required, word};
+use super::index::By;
+use super::item::Item;
+use super::legacy;
+use super::request::{Request, TableName, required, word};
 use super::table::{KeyIn, Table};
 use super::update::updated;
 use super::value::{self, Attributes, parse_attributes};
-use super::{Tables, Write, answer, not_found, unreadable, validation};
+use super::{Tables, Write, answer, not_found, validation};
 use crate::error::ApiError;
 use crate::params::Params;
 use crate::read::{Key, Read};
@@ -19,17 +22,20 @@ use crate::settings::Settings;
 
 /// Bytes an item may have.
 pub(super) const ITEM_MAX: usize = 400 * 1_024;
+pub(super) const TOO_LARGE: &str = "Item size has exceeded the maximum allowed size";
 
 /// A change of one item, if a condition holds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
-    table: TableName,
+    pub(super) table: TableName,
     what: What,
     condition: Option<Condition>,
     returned: Returned,
     /// Whether to show the item that did not meet the condition.
     show_failed: bool,
     capacity: Report,
+    /// Whether to tell of the item collection.
+    shows_collection: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +43,8 @@ enum What {
     Put(Attributes),
     Update(Attributes, Update),
     Delete(Attributes),
+    /// Nothing: in a transaction, only the condition counts.
+    Check(Attributes),
 }
 
 /// `ReturnValues`.
@@ -49,7 +57,7 @@ enum Returned {
     UpdatedNew,
 }
 
-const EVERY: [&str; 8] = [
+const EVERY: [&str; 10] = [
     "TableName",
     "ReturnValues",
     "ReturnConsumedCapacity",
@@ -58,52 +66,120 @@ const EVERY: [&str; 8] = [
     "ConditionExpression",
     "ExpressionAttributeNames",
     "ExpressionAttributeValues",
+    "Expected",
+    "ConditionalOperator",
+];
+/// What an operation of a transaction has, beside its item or key.
+const IN_TRANSACTION: [&str; 5] = [
+    "TableName",
+    "ReturnValuesOnConditionCheckFailure",
+    "ConditionExpression",
+    "ExpressionAttributeNames",
+    "ExpressionAttributeValues",
 ];
 
 impl Change {
     pub(super) fn parse_put(params: Params<'_>) -> Result<Change, ApiError> {
-        only(params, &["Item"])?;
-        Change::parse(params, |_| {
-            Ok(What::Put(parse_attributes(required(params, "Item", Some)?, "Item")?))
+        params.only(&[&EVERY, &["Item"][..]].concat())?;
+        Change::put(params)
+    }
+
+    fn put(params: Params<'_>) -> Result<Change, ApiError> {
+        Change::parse(params, &[Kind::Condition], |params| {
+            let item = parse_attributes(required(params, "Item", Some)?, "Item")?;
+            if value::size(&item) > ITEM_MAX {
+                return Err(validation(TOO_LARGE));
+            }
+            Ok(What::Put(item))
         })
     }
 
     pub(super) fn parse_delete(params: Params<'_>) -> Result<Change, ApiError> {
-        only(params, &["Key"])?;
-        Change::parse(params, |_| Ok(What::Delete(key(params)?)))
+        params.only(&[&EVERY, &["Key"][..]].concat())?;
+        Change::delete(params)
+    }
+
+    fn delete(params: Params<'_>) -> Result<Change, ApiError> {
+        Change::parse(params, &[Kind::Condition], |_| Ok(What::Delete(key(params)?)))
     }
 
     pub(super) fn parse_update(params: Params<'_>) -> Result<Change, ApiError> {
-        refuse(params, &[("AttributeUpdates", "use `UpdateExpression`")])?;
-        only(params, &["Key", "UpdateExpression"])?;
-        Change::parse(params, |placeholders| {
-            let text = params.optional_text("UpdateExpression")?;
-            let update = text.map(|text| Update::parse(text, placeholders)).transpose()?;
-            Ok(What::Update(key(params)?, update.unwrap_or_default()))
+        params.only(&[&EVERY, &["Key", "UpdateExpression", "AttributeUpdates"][..]].concat())?;
+        Change::update(params)
+    }
+
+    fn update(params: Params<'_>) -> Result<Change, ApiError> {
+        Change::parse(params, &[Kind::Update, Kind::Condition], |params| {
+            Ok(What::Update(key(params)?, Update::default()))
         })
+    }
+
+    fn update_of(params: Params<'_>, placeholders: &mut Placeholders) -> Result<Update, ApiError> {
+        match params.optional_text("UpdateExpression")? {
+            Some(text) => Update::parse(text, placeholders),
+            None => Ok(legacy::attribute_updates(params)?.unwrap_or_default()),
+        }
+    }
+
+    /// An operation of a transaction, by its name there.
+    pub(super) fn parse_in_transaction(
+        operation: &str,
+        params: Params<'_>,
+    ) -> Result<Change, ApiError> {
+        let only = |more: &[&str]| params.only(&[&IN_TRANSACTION, more].concat());
+        match operation {
+            "Put" => {
+                only(&["Item"])?;
+                Change::put(params)
+            }
+            "Delete" => {
+                only(&["Key"])?;
+                Change::delete(params)
+            }
+            "Update" => {
+                only(&["Key", "UpdateExpression"])?;
+                required(params, "UpdateExpression", Some)?;
+                Change::update(params)
+            }
+            _ => {
+                only(&["Key"])?;
+                required(params, "ConditionExpression", Some)?;
+                Change::parse(params, &[Kind::Condition], |_| Ok(What::Check(key(params)?)))
+            }
+        }
     }
 
     fn parse(
         params: Params<'_>,
-        what: impl FnOnce(&mut Placeholders) -> Result<What, ApiError>,
+        kinds: &[Kind],
+        what: impl FnOnce(Params<'_>) -> Result<What, ApiError>,
     ) -> Result<Change, ApiError> {
         let table = TableName::required(params)?;
+        let expressions: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
+        let older = ["AttributeUpdates", "Expected", "ConditionalOperator"];
+        legacy::not_both(params, &expressions, &older)?;
+        Placeholders::usable(params, kinds)?;
+        let what = what(params)?;
         let mut placeholders = Placeholders::parse(
             params.get("ExpressionAttributeNames"),
             params.get("ExpressionAttributeValues"),
         )?;
-        let what = what(&mut placeholders)?;
+        let what = match what {
+            What::Update(key, _) => {
+                What::Update(key, Change::update_of(params, &mut placeholders)?)
+            }
+            what => what,
+        };
         let condition = params.optional_text("ConditionExpression")?;
         let condition = condition
             .map(|text| Condition::parse(Kind::Condition, text, &mut placeholders))
             .transpose()?;
-        let updates = params.get("UpdateExpression").is_some();
-        let kinds: &[Kind] = match what {
-            What::Update(..) => &[Kind::Update, Kind::Condition],
-            What::Put(_) | What::Delete(_) => &[Kind::Condition],
+        let condition = match condition {
+            Some(condition) => Some(condition),
+            None => legacy::expected(params)?,
         };
-        placeholders.finish(kinds, updates || condition.is_some())?;
-        word(params, "ReturnItemCollectionMetrics", &[("SIZE", ()), ("NONE", ())])?;
+        placeholders.finish()?;
+        let metrics = [("SIZE", true), ("NONE", false)];
         let failed = [("ALL_OLD", true), ("NONE", false)];
         Ok(Change {
             table,
@@ -113,32 +189,53 @@ impl Change {
             show_failed: word(params, "ReturnValuesOnConditionCheckFailure", &failed)?
                 .unwrap_or(false),
             capacity: Report::parse(params)?,
+            shows_collection: word(params, "ReturnItemCollectionMetrics", &metrics)?
+                .unwrap_or(false),
         })
     }
 
     /// The item's stored key.
-    fn key(&self, table: &Table) -> Result<Key, ApiError> {
+    pub(super) fn key(&self, table: &Table) -> Result<Key, ApiError> {
         match &self.what {
             What::Put(item) => table.item_key(item, KeyIn::Item),
-            What::Update(key, _) | What::Delete(key) => table.item_key(key, KeyIn::Key),
+            What::Update(key, _) | What::Delete(key) | What::Check(key) => {
+                table.item_key(key, KeyIn::Key)
+            }
         }
     }
 
+    /// The attributes that name the item.
+    pub(super) fn names(&self) -> &Attributes {
+        match &self.what {
+            What::Put(key) | What::Update(key, _) | What::Delete(key) | What::Check(key) => key,
+        }
+    }
+
+    /// Whether it changes nothing and only has a condition.
+    pub(super) fn only_checks(&self) -> bool {
+        matches!(self.what, What::Check(_))
+    }
+
     /// The item after the change of `old`.
-    fn outcome(&self, table: &Table, old: Option<&Item>) -> Result<Option<Item>, ApiError> {
+    pub(super) fn outcome(
+        &self,
+        table: &Table,
+        old: Option<&Item>,
+    ) -> Result<Option<Item>, ApiError> {
         match &self.what {
             What::Delete(_) => Ok(None),
+            What::Check(_) => Ok(old.cloned()),
             What::Put(attributes) => {
-                let item = Item::new(attributes.clone());
-                if item.size() > ITEM_MAX {
-                    return Err(validation("Item size has exceeded the maximum allowed size"));
-                }
-                Ok(Some(item))
+                table.check_index_keys(attributes, By::Put)?;
+                Ok(Some(Item::new(attributes.clone())))
             }
-            What::Update(_, update) if old.is_none() && update.only_removes() => Ok(None),
             What::Update(key, update) => {
                 let before = old.map_or(key, Item::attributes);
-                let item = Item::new(updated(table, before, update)?);
+                let after = updated(table, before, update)?;
+                if old.is_none() && update.only_removes() {
+                    return Ok(None);
+                }
+                let item = Item::new(after);
                 if item.size() > ITEM_MAX {
                     return Err(validation(
                         "Item size to update has exceeded the maximum allowed size",
@@ -165,7 +262,7 @@ impl Change {
     }
 
     /// Whether the old item itself is needed, not only its size.
-    fn wants_old(&self) -> bool {
+    pub(super) fn wants_old(&self) -> bool {
         let put = matches!(self.what, What::Put(_) | What::Delete(_));
         !put || self.condition.is_some() || self.returned != Returned::Nothing
     }
@@ -173,12 +270,6 @@ impl Change {
 
 fn key(params: Params<'_>) -> Result<Attributes, ApiError> {
     parse_attributes(required(params, "Key", Some)?, "Key")
-}
-
-fn only(params: Params<'_>, more: &[&str]) -> Result<(), ApiError> {
-    let instead = "use `ConditionExpression`";
-    refuse(params, &[("Expected", instead), ("ConditionalOperator", instead)])?;
-    params.only(&[&EVERY, more].concat())
 }
 
 fn returned(params: Params<'_>, what: &What) -> Result<Returned, ApiError> {
@@ -192,7 +283,7 @@ fn returned(params: Params<'_>, what: &What) -> Result<Returned, ApiError> {
     let returned = word(params, "ReturnValues", &words)?.unwrap_or(Returned::Nothing);
     let whole = matches!(returned, Returned::Nothing | Returned::AllOld);
     match what {
-        What::Put(_) | What::Delete(_) if !whole => {
+        What::Put(_) | What::Delete(_) | What::Check(_) if !whole => {
             Err(validation("ReturnValues can only be ALL_OLD or NONE"))
         }
         _ => Ok(returned),
@@ -215,22 +306,37 @@ impl Tables {
         match request {
             Request::PutItem(change)
             | Request::UpdateItem(change)
-            | Request::DeleteItem(change) => {
-                let table = self.table(change.table.name());
-                if let Some(key) = table.and_then(|table| change.key(table).ok()) {
-                    read.get(&key);
-                }
-            }
+            | Request::DeleteItem(change) => self.prefetch_change(change, read),
             Request::BatchWriteItem(batch) => self.prefetch_batch(batch, read),
-            Request::CreateTable(_) | Request::DeleteTable(_) => {}
+            Request::TransactWriteItems(transaction) => {
+                self.prefetch_transaction(transaction, read);
+            }
+            Request::CreateTable(_)
+            | Request::UpdateTable(_)
+            | Request::DeleteTable(_)
+            | Request::UpdateTimeToLive(_)
+            | Request::TagResource(_)
+            | Request::UntagResource(_) => {}
             Request::DescribeTable(_)
+            | Request::DescribeTimeToLive(_)
+            | Request::DescribeContinuousBackups(_)
+            | Request::DescribeEndpoints
+            | Request::DescribeLimits
             | Request::ListTables(_)
+            | Request::ListTagsOfResource(_)
             | Request::GetItem(_)
             | Request::Query(_)
             | Request::Scan(_)
-            | Request::BatchGetItem(_) => return,
+            | Request::TransactGetItems(_)
+            | Request::BatchGetItem(_) => {}
         }
-        self.prefetch_cleaning(read);
+    }
+
+    pub(super) fn prefetch_change(&self, change: &Change, read: &dyn Read) {
+        let table = self.table(change.table.name());
+        if let Some(key) = table.and_then(|table| change.key(table).ok()) {
+            read.get(&key);
+        }
     }
 
     /// Carries out a request. On `Err` nothing has changed.
@@ -242,28 +348,34 @@ impl Tables {
         settings: &Settings,
         out: &mut Vec<Write>,
     ) -> Result<Json, ApiError> {
-        if request.is_read() {
-            return answer(request, read, settings);
-        }
-        let owed = self.retired.first().copied();
-        let answer = match request {
+        match request {
             Request::CreateTable(create) => self.create(now, create, settings, out),
+            Request::UpdateTable(update) => self.alter(now, update, settings, out),
             Request::DeleteTable(name) => self.delete(name, settings, out),
+            Request::UpdateTimeToLive(update) => self.update_expiry(update, settings, out),
+            Request::TagResource(tagging) | Request::UntagResource(tagging) => {
+                self.tag(tagging, settings, out)
+            }
             Request::PutItem(change)
             | Request::UpdateItem(change)
             | Request::DeleteItem(change) => self.change(change, read, settings, out),
             Request::BatchWriteItem(batch) => self.write_batch(batch, read, settings, out),
+            Request::TransactWriteItems(transaction) => {
+                self.transact(now, transaction, read, settings, out)
+            }
             Request::DescribeTable(_)
+            | Request::DescribeTimeToLive(_)
+            | Request::DescribeContinuousBackups(_)
+            | Request::DescribeEndpoints
+            | Request::DescribeLimits
             | Request::ListTables(_)
+            | Request::ListTagsOfResource(_)
             | Request::GetItem(_)
             | Request::Query(_)
             | Request::Scan(_)
+            | Request::TransactGetItems(_)
             | Request::BatchGetItem(_) => answer(request, read, settings),
-        }?;
-        if let Some(number) = owed {
-            self.clean_table(number, read, out);
         }
-        Ok(answer)
     }
 
     fn change(
@@ -275,39 +387,54 @@ impl Tables {
     ) -> Result<Json, ApiError> {
         let table = self.find(&change.table, settings)?;
         let key = change.key(&table)?;
-        let stored = read.get(&key);
-        let old = stored.as_ref().filter(|_| change.wants_old());
-        let old = old.map(|value| Item::decode(&key, value)).transpose();
-        let old = old.map_err(|corrupt| unreadable(&corrupt))?;
-        if let Some(condition) = &change.condition
-            && !condition.holds(old.as_ref().map_or(&Attributes::new(), Item::attributes))
-        {
-            return Err(change.not_met(old.as_ref()));
+        let old = Old::read(&table, &key, read.get(&key).as_ref(), change.wants_old())?;
+        let item = old.as_ref().and_then(|old| old.item.as_deref());
+        if !change.is_met(item) {
+            return Err(change.not_met(item));
         }
-        let new = change.outcome(&table, old.as_ref())?;
-        let old_size = stored.map(|value| stored_size(&value).unwrap_or(0));
-        let new_size = new.as_ref().map(Item::size);
+        let new = change.outcome(&table, item)?;
         let mut members = Vec::new();
-        let shown = change.attributes(old.as_ref(), new.as_ref());
+        let shown = change.attributes(item, new.as_ref());
         members.extend(shown.map(|attributes| ("Attributes", attributes)));
-        let units = write_half_units(old_size, new_size);
-        let consumed = change.capacity.consumed(&table.name, units);
+        let consumed = self.replace(&table, key, old.as_ref(), new, out);
+        let consumed = change.capacity.consumed(&table.name, &consumed, None);
         members.extend(consumed.map(|consumed| ("ConsumedCapacity", consumed)));
-        if old_size.is_some() || new_size.is_some() {
-            self.replace(&table, key, old_size, new, out);
+        if change.shows_collection && table.has_collections() {
+            let collection = self.collection(&table, change.names());
+            members.push(("ItemCollectionMetrics", collection));
         }
         Ok(Json::object(members))
+    }
+
+    /// `ItemCollectionMetrics` of the partition of an item.
+    pub(super) fn collection(&self, table: &Table, names: &Attributes) -> Json {
+        let bytes = table.numbers().map(|number| self.counted(number).bytes).sum();
+        collection(table, names.get(&table.partition.name), bytes)
     }
 }
 
 impl Change {
+    /// Whether the item meets the condition, if there is one.
+    pub(super) fn is_met(&self, item: Option<&Item>) -> bool {
+        let nothing = Attributes::new();
+        let attributes = item.map_or(&nothing, Item::attributes);
+        self.condition.as_ref().is_none_or(|condition| condition.holds(attributes))
+    }
+
+    /// The item to show with the error that it does not meet the condition.
+    pub(super) fn shown_failed(&self, item: Option<&Item>) -> Option<Json> {
+        item.filter(|_| self.show_failed).map(|item| value::to_json(item.attributes()))
+    }
+
     /// The error that the item does not meet the condition.
     fn not_met(&self, item: Option<&Item>) -> ApiError {
-        let error =
-            ApiError::new("ConditionalCheckFailedException", "The conditional request failed");
-        match item.filter(|_| self.show_failed) {
-            Some(item) => error.with("Item", value::to_json(item.attributes())),
+        let error = ApiError::new("ConditionalCheckFailedException", NOT_MET);
+        match self.shown_failed(item) {
+            Some(item) => error.with("Item", item),
             None => error,
         }
     }
 }
+
+/// AWS's sentence for a condition that does not hold.
+pub(super) const NOT_MET: &str = "The conditional request failed";

@@ -1,13 +1,14 @@
 //! CreateTable and DeleteTable.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use stepwire_asl::{Json, Timestamp};
 
-use super::request::{TableName, constraint_error, integer, required, word};
-use super::table::{Encryption, KeyAttribute, KeyType, Provisioned, Table, Tags};
-use super::{Tables, Write, serialization, validation};
+use super::index::{Index, Projected, Scope};
+use super::request::{TableName, word};
+use super::schema::{self, INCLUDED_MAX, Keys, NewIndex, invalid, listed};
+use super::table::{Encryption, KeyAttribute, OnDemand, Provisioned, Table, Tags};
+use super::{Tables, Write, validation};
 use crate::error::ApiError;
 use crate::params::Params;
 use crate::settings::Settings;
@@ -16,27 +17,36 @@ use crate::settings::Settings;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateTable {
     table: TableName,
-    partition: KeyAttribute,
-    sort: Option<KeyAttribute>,
+    keys: Keys,
+    indexes: Vec<NewIndex>,
     provisioned: Option<Provisioned>,
+    on_demand: Option<OnDemand>,
     deletion_protection: bool,
     class: Option<Arc<str>>,
     encryption: Option<Encryption>,
     tags: Tags,
 }
 
-const LATER: &str = "is not available yet";
-
 impl CreateTable {
     pub(super) fn parse(params: Params<'_>) -> Result<CreateTable, ApiError> {
-        let table = TableName::required(params)?;
-        not_yet(params)?;
+        let table = TableName::of_table(params)?;
+        schema::no_stream(params)?;
+        super::request::refuse(
+            params,
+            &[
+                ("ResourcePolicy", "who may use the API is not decided by table"),
+                ("GlobalTableSourceArn", "there are no other regions to replicate to"),
+                ("GlobalTableSettingsReplicationMode", "there are no other regions"),
+            ],
+        )?;
         params.only(&[
             "TableName",
             "AttributeDefinitions",
             "KeySchema",
             "BillingMode",
             "ProvisionedThroughput",
+            "OnDemandThroughput",
+            "WarmThroughput",
             "DeletionProtectionEnabled",
             "TableClass",
             "SSESpecification",
@@ -45,199 +55,126 @@ impl CreateTable {
             "LocalSecondaryIndexes",
             "StreamSpecification",
         ])?;
-        let (partition, sort) = keys(params)?;
+        let provisioned = provisioned(params)?;
+        let definitions = schema::definitions(params)?;
+        let keys = schema::keys(params, &definitions)?;
+        let indexes = indexes(params, &keys, &definitions)?;
+        if let (None, Some(index)) =
+            (provisioned, indexes.iter().find(|index| index.provisioned.is_some()))
+        {
+            return Err(invalid(format!(
+                "ProvisionedThroughput should not be specified for index: {} when BillingMode is \
+                 PAY_PER_REQUEST",
+                index.name
+            )));
+        }
         Ok(CreateTable {
             table,
-            partition,
-            sort,
-            provisioned: provisioned(params)?,
+            keys,
+            indexes,
+            provisioned,
+            on_demand: schema::on_demand(params)?,
             deletion_protection: params
                 .optional_bool("DeletionProtectionEnabled")?
                 .unwrap_or(false),
-            class: class(params)?,
-            encryption: encryption(params)?,
-            tags: tags(params)?,
+            class: schema::class(params)?,
+            encryption: schema::encryption(params)?.flatten(),
+            tags: schema::tags(params)?,
         })
     }
 }
 
-/// Refuses indexes and streams, unless there is none.
-fn not_yet(params: Params<'_>) -> Result<(), ApiError> {
-    let empty = |json: &Json| json.as_array().is_some_and(<[Json]>::is_empty);
-    for name in ["GlobalSecondaryIndexes", "LocalSecondaryIndexes"] {
-        if params.get(name).is_some_and(|indexes| !empty(indexes)) {
-            return Err(validation(format!("`{name}` {LATER}")));
-        }
-    }
-    let stream = params.get("StreamSpecification");
-    let enabled = stream.and_then(|stream| stream.member("StreamEnabled")?.as_bool());
-    if stream.is_some() && enabled != Some(false) {
-        return Err(validation(format!("`StreamSpecification` {LATER}")));
-    }
-    Ok(())
-}
-
-fn invalid(why: impl std::fmt::Display) -> ApiError {
-    validation(format!("One or more parameter values were invalid: {why}"))
-}
-
-fn keys(params: Params<'_>) -> Result<(KeyAttribute, Option<KeyAttribute>), ApiError> {
-    let definitions = definitions(params)?;
-    let schema = required(params, "KeySchema", Json::as_array)?;
-    let mut names = Vec::new();
-    for (index, element) in schema.iter().enumerate() {
-        let element = Params::new(element, "ValidationException");
-        element.only(&["AttributeName", "KeyType"])?;
-        let name: Arc<str> = required(element, "AttributeName", Json::as_str)?.into();
-        let role = word(element, "KeyType", &[("HASH", true), ("RANGE", false)])?;
-        names.push((index, name, role.ok_or_else(|| not_null("keySchema", index, "keyType"))?));
-    }
-    let (partition, sort) = match names.as_slice() {
-        [(_, partition, true)] => (partition, None),
-        [(_, partition, true), (_, sort, false)] if partition == sort => {
-            return Err(validation(
-                "Both the Hash Key and the Range Key element in the KeySchema have the same name",
+/// The indexes of a table of these keys; all definitions must be used.
+fn indexes(
+    params: Params<'_>,
+    keys: &Keys,
+    definitions: &[KeyAttribute],
+) -> Result<Vec<NewIndex>, ApiError> {
+    let mut indexes = schema::indexes(params, Scope::Local, definitions)?;
+    for index in &indexes {
+        if keys.sort.is_none() {
+            return Err(invalid(
+                "Table KeySchema does not have a range key, which is required when specifying a \
+                 LocalSecondaryIndex",
             ));
         }
-        [(_, partition, true), (_, sort, false)] => (partition, Some(sort)),
-        [] => {
-            let constraint = "Member must have length greater than or equal to 1";
-            return Err(constraint_error(Some("[]"), "keySchema", constraint));
+        if index.keys.sort.is_none() {
+            return Err(invalid(format!(
+                "Index KeySchema does not have a range key for index: {}",
+                index.name
+            )));
         }
-        [(_, _, false), ..] => {
-            return Err(validation(
-                "Invalid KeySchema: The first KeySchemaElement is not a HASH key type",
-            ));
+        if index.keys.partition != keys.partition {
+            return Err(invalid(format!(
+                "Index KeySchema does not have the same leading hash key as table KeySchema for \
+                 index: {}. index hash key: {}, table hash key: {}",
+                index.name, index.keys.partition.name, keys.partition.name
+            )));
         }
-        [_, (_, _, true)] => {
-            return Err(validation(
-                "Invalid KeySchema: The second KeySchemaElement is not a RANGE key type",
-            ));
+    }
+    indexes.extend(schema::indexes(params, Scope::Global, definitions)?);
+    for (at, index) in indexes.iter().enumerate() {
+        if indexes[..at].iter().any(|other| other.name == index.name) {
+            return Err(invalid(format!("Duplicate index name: {}", index.name)));
         }
-        _ => {
-            let constraint = "Member must have length less than or equal to 2";
-            return Err(constraint_error(Some(&schema_text(schema)), "keySchema", constraint));
-        }
-    };
-    let attribute = |name: &Arc<str>| {
-        if let Some(kind) = definitions.get(name) {
-            Ok(KeyAttribute { name: Arc::clone(name), kind: *kind })
-        } else {
-            let wanted: Vec<&str> = names.iter().map(|(_, name, _)| &**name).collect();
-            let known: Vec<&str> = definitions.keys().map(|name| &**name).collect();
-            Err(invalid(format!(
-                "Some index key attributes are not defined in AttributeDefinitions. Keys: [{}], \
-                 AttributeDefinitions: [{}]",
-                wanted.join(", "),
-                known.join(", ")
-            )))
-        }
-    };
-    let keys = (attribute(partition)?, sort.map(attribute).transpose()?);
-    if definitions.len() != names.len() {
+    }
+    included(indexes.iter().map(|index| &index.projected))?;
+    let own = std::iter::once(&keys.partition).chain(&keys.sort);
+    let used: Vec<&KeyAttribute> = own.chain(indexes.iter().flat_map(NewIndex::keys)).collect();
+    if definitions.iter().all(|definition| used.contains(&definition)) {
+        return Ok(indexes);
+    }
+    if indexes.is_empty() {
         return Err(invalid(
             "Number of attributes in KeySchema does not exactly match number of attributes defined \
              in AttributeDefinitions",
         ));
     }
-    Ok(keys)
-}
-
-fn schema_text(schema: &[Json]) -> String {
-    Json::array(schema.iter().cloned()).to_text()
-}
-
-fn not_null(list: &str, index: usize, member: &str) -> ApiError {
-    let name = format!("{list}.{}.member.{member}", index + 1);
-    constraint_error(None, &name, "Member must not be null")
-}
-
-fn definitions(params: Params<'_>) -> Result<BTreeMap<Arc<str>, KeyType>, ApiError> {
-    let list = required(params, "AttributeDefinitions", Json::as_array)?;
-    let mut definitions = BTreeMap::new();
-    for (index, definition) in list.iter().enumerate() {
-        let definition = Params::new(definition, "ValidationException");
-        definition.only(&["AttributeName", "AttributeType"])?;
-        let name = required(definition, "AttributeName", Json::as_str)?;
-        if name.is_empty() || name.len() > 255 {
-            let at = format!("attributeDefinitions.{}.member.attributeName", index + 1);
-            let constraint = if name.is_empty() {
-                "Member must have length greater than or equal to 1"
-            } else {
-                "Member must have length less than or equal to 255"
-            };
-            return Err(constraint_error(Some(name), &at, constraint));
-        }
-        let kinds = [("B", KeyType::B), ("N", KeyType::N), ("S", KeyType::S)];
-        let kind = word(definition, "AttributeType", &kinds)?
-            .ok_or_else(|| not_null("attributeDefinitions", index, "attributeType"))?;
-        if definitions.insert(name.into(), kind).is_some() {
-            return Err(invalid(format!(
-                "Duplicate AttributeName in AttributeDefinitions: {name}"
-            )));
+    let mut names: Vec<&Arc<str>> = Vec::new();
+    for key in used {
+        if !names.contains(&&key.name) {
+            names.push(&key.name);
         }
     }
-    Ok(definitions)
+    Err(invalid(format!(
+        "Some AttributeDefinitions are not used. AttributeDefinitions: {}, keys used: {}",
+        listed(definitions.iter().map(|definition| &definition.name)),
+        listed(names.into_iter())
+    )))
+}
+
+/// Refuses projections that together name too many attributes.
+pub(super) fn included<'a>(
+    projections: impl Iterator<Item = &'a Projected>,
+) -> Result<(), ApiError> {
+    let names = projections.map(|projected| match projected {
+        Projected::Include(names) => names.len(),
+        Projected::All | Projected::KeysOnly => 0,
+    });
+    if names.sum::<usize>() <= INCLUDED_MAX {
+        return Ok(());
+    }
+    Err(invalid(format!(
+        "The total number of projected attributes in all indexes exceeds the limit of {INCLUDED_MAX}"
+    )))
 }
 
 fn provisioned(params: Params<'_>) -> Result<Option<Provisioned>, ApiError> {
     let modes = [("PROVISIONED", true), ("PAY_PER_REQUEST", false)];
     let provisioned = word(params, "BillingMode", &modes)?.unwrap_or(true);
-    let units = params.get("ProvisionedThroughput");
-    match (provisioned, units) {
+    match (provisioned, schema::units(params)?) {
+        (true, Some(units)) => Ok(Some(units)),
         (false, None) => Ok(None),
-        (false, Some(_)) => Err(invalid(
-            "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is \
-             PAY_PER_REQUEST",
-        )),
+        (false, Some(_)) => Err(invalid(NO_UNITS)),
         (true, None) => Err(invalid(
             "ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is \
              PROVISIONED",
         )),
-        (true, Some(units)) => {
-            let units = Params::new(units, "ValidationException");
-            units.only(&["ReadCapacityUnits", "WriteCapacityUnits"])?;
-            let of = |name: &str| {
-                integer(units, name, 1, i64::MAX)?
-                    .ok_or_else(|| not_null("provisionedThroughput", 0, name))
-            };
-            Ok(Some(Provisioned {
-                read: of("ReadCapacityUnits")?,
-                write: of("WriteCapacityUnits")?,
-            }))
-        }
     }
 }
 
-fn class(params: Params<'_>) -> Result<Option<Arc<str>>, ApiError> {
-    let classes = ["STANDARD", "STANDARD_INFREQUENT_ACCESS"].map(|class| (class, class));
-    Ok(word(params, "TableClass", &classes)?.map(Arc::from))
-}
-
-fn encryption(params: Params<'_>) -> Result<Option<Encryption>, ApiError> {
-    let Some(specification) = params.get("SSESpecification") else { return Ok(None) };
-    let specification = Params::new(specification, "ValidationException");
-    specification.only(&["Enabled", "SSEType", "KMSMasterKeyId"])?;
-    if !specification.optional_bool("Enabled")?.unwrap_or(false) {
-        return Ok(None);
-    }
-    let kinds = [("AES256", "AES256"), ("KMS", "KMS")];
-    Ok(Some(Encryption {
-        kind: word(specification, "SSEType", &kinds)?.unwrap_or("KMS").into(),
-        key: specification.optional_text("KMSMasterKeyId")?.map(Arc::from),
-    }))
-}
-
-fn tags(params: Params<'_>) -> Result<Tags, ApiError> {
-    let Some(list) = params.get("Tags") else { return Ok(Vec::new()) };
-    let list = list.as_array().ok_or_else(|| serialization("Tags", "a list"))?;
-    let tag = |tag: &Json| {
-        let tag = Params::new(tag, "ValidationException");
-        let text = |name| Ok::<_, ApiError>(Arc::from(required(tag, name, Json::as_str)?));
-        Ok((text("Key")?, text("Value")?))
-    };
-    list.iter().map(tag).collect()
-}
+pub(super) const NO_UNITS: &str = "Neither ReadCapacityUnits nor WriteCapacityUnits can be \
+    specified when BillingMode is PAY_PER_REQUEST";
 
 impl Tables {
     pub(super) fn create(
@@ -255,26 +192,33 @@ impl Tables {
             let message = format!("Table already exists: {name}");
             return Err(ApiError::new("ResourceInUseException", message));
         }
+        let number = self.next_number();
+        let indexes = create.indexes.iter().zip(number + 1..);
         let table = Table {
             name: Arc::clone(name),
-            number: self.next_number(),
+            number,
             created: now,
-            partition: create.partition.clone(),
-            sort: create.sort.clone(),
+            partition: create.keys.partition.clone(),
+            sort: create.keys.sort.clone(),
             provisioned: create.provisioned,
             deletion_protection: create.deletion_protection,
             class: create.class.clone(),
             encryption: create.encryption.clone(),
             tags: create.tags.clone(),
+            indexes: indexes.map(|(index, number)| Index::new(index, number, None)).collect(),
+            expiry: None,
+            on_demand: create.on_demand,
+            on_demand_since: create.provisioned.is_none().then_some(now),
         };
-        let description = table.describe("ACTIVE", super::Counts::default(), settings);
+        let description = table.describe("ACTIVE", &|_| super::Counts::default(), settings);
         self.record(Write::Table(Arc::new(table)), out);
         Ok(Json::object([("TableDescription", description)]))
     }
 
-    /// A number whose items, if there ever were any, have all been removed.
-    fn next_number(&self) -> u64 {
-        let used = self.by_number.keys().next_back().max(self.retired.last());
+    /// A number from which on no record, if there ever was any, is left.
+    pub(super) fn next_number(&self) -> u64 {
+        let live = self.by_number.values().flat_map(|table| table.numbers());
+        let used = live.max().max(self.retired.last().copied());
         used.map_or(1, |number| number + 1)
     }
 
@@ -291,14 +235,27 @@ impl Tables {
                  deletion protection first.",
             ));
         }
-        let counts = self.counts.get(&table.number).copied();
-        let description = table.describe("DELETING", counts.unwrap_or_default(), settings);
+        let description = table.describe("DELETING", &|number| self.counted(number), settings);
         self.record(Write::NoTable(Arc::clone(&table.name)), out);
-        if counts.is_some() {
-            self.record(Write::Counts(table.number, None), out);
-            self.record(Write::Retired(table.number, true), out);
+        if self.counts.contains_key(&table.number) {
+            for number in table.numbers() {
+                self.retire(number, out);
+            }
         }
         Ok(Json::object([("TableDescription", description)]))
+    }
+
+    /// How much is counted under a number.
+    pub(super) fn counted(&self, number: u64) -> super::Counts {
+        self.counts.get(&number).copied().unwrap_or_default()
+    }
+
+    /// Leaves the records of a number to [`Tables::tidy`].
+    pub(super) fn retire(&mut self, number: u64, out: &mut Vec<Write>) {
+        if self.counts.contains_key(&number) {
+            self.record(Write::Counts(number, None), out);
+        }
+        self.record(Write::Retired(number, true), out);
     }
 }
 

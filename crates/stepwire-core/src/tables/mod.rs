@@ -1,24 +1,34 @@
-//! Tables: the part of Amazon DynamoDB that device workflows use.
+//! Tables: Amazon DynamoDB without streams, backups and PartiQL.
 //!
 //! Definitions are in memory; items live in the store alone and are reached through [`Read`]. An
-//! item's key orders as its key attributes do, so a query is a run of keys.
+//! item's key orders as its key attributes do, so a query is a run of keys; so are the entries of
+//! secondary indexes and the times at which items expire.
 //!
 //! Read in this order: [`Tables`], [`Request`], [`Write`], [`Table`], [`Item`], [`Value`]; then
-//! `change` (what requests change), `page` (how queries and scans read), `expression`.
+//! `change` and `transact` (what requests change), `derive` (what follows from it), `page` (how
+//! queries and scans read), `expression`, `tidy` (what goes on behind requests).
 
+mod alter;
 mod batch;
 mod capacity;
 mod change;
 mod create;
+mod derive;
 mod expression;
+mod index;
 mod item;
 mod key;
+mod legacy;
 mod number;
 mod page;
 mod request;
+mod schema;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tidy;
+mod transact;
+mod unavailable;
 mod update;
 mod value;
 mod view;
@@ -27,20 +37,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use create::CreateTable;
+pub use index::{Index, Projected, Scope};
 pub use item::Item;
 pub use number::{Number, NumberError};
 pub use request::Request;
-pub use table::{Counts, Encryption, KeyAttribute, KeyType, Provisioned, Table, Tags};
+pub use table::{
+    Counts, Encryption, KeyAttribute, KeyType, OnDemand, Provisioned, Table, Tags, TimeToLive,
+};
 pub use value::{Attributes, Type, Value};
 pub use view::answer;
+
+use derive::Old;
+use key::Reader;
+use stepwire_asl::Timestamp;
+use tidy::Horizon;
 
 use crate::error::ApiError;
 use crate::read::{Key, Range, Read};
 use crate::record::{Corrupt, Entry, Space};
-use key::Reader;
-
-/// Items of a deleted table that one request removes.
-const CLEANED_MAX: usize = 16;
 
 /// The tables of a shard: what is known of them without their items.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -49,8 +63,13 @@ pub struct Tables {
     /// Derived from `by_name`.
     by_number: BTreeMap<u64, Arc<Table>>,
     counts: BTreeMap<u64, Counts>,
-    /// Numbers of deleted tables that may have stored items.
+    /// Numbers of deleted tables, indexes and expiries that may have stored records.
     retired: BTreeSet<u64>,
+    /// Names of tables with an index or an expiry that does not know all items yet. Derived.
+    unfinished: BTreeSet<Arc<str>>,
+    /// Numbers of tables by those of their expiries. Derived.
+    by_expiry: BTreeMap<u64, u64>,
+    horizon: Horizon,
 }
 
 /// One durable change to tables or items.
@@ -62,10 +81,19 @@ pub enum Write {
     NoTable(Arc<str>),
     /// A table holds this much; `None` once it is gone.
     Counts(u64, Option<Counts>),
-    /// Whether items of this deleted table may still be stored.
+    /// Whether records of this deleted table, index or expiry may still be stored.
     Retired(u64, bool),
     /// The item at a key; `None` if there is none.
     Item(Key, Option<Arc<Item>>),
+    /// The entry of an index at a key, as much of the item as is projected; `None` if there is none.
+    Entry(Key, Option<Arc<Item>>),
+    /// Whether an item expires: the key says when and which.
+    Expiry(Key, bool),
+    /// When a transaction with this token was carried out, and what it asked for; `None` once that
+    /// is forgotten.
+    Token(Arc<str>, Option<(Timestamp, [u8; 32])>),
+    /// Whether the token that was given then is still known: finds the old ones.
+    Aged(Timestamp, Arc<str>, bool),
 }
 
 impl Write {
@@ -76,7 +104,12 @@ impl Write {
             Write::NoTable(name) => (table::table_key(name), None),
             Write::Counts(number, counts) => Counts::entry(*number, *counts),
             Write::Retired(number, owes) => table::retired_entry(*number, *owes),
-            Write::Item(key, item) => (key.clone(), item.as_ref().map(|item| item.encode())),
+            Write::Item(key, item) | Write::Entry(key, item) => {
+                (key.clone(), item.as_ref().map(|item| item.encode()))
+            }
+            Write::Expiry(key, stands) => (key.clone(), stands.then(Vec::new)),
+            Write::Token(token, known) => transact::token_entry(token, *known),
+            Write::Aged(given, token, kept) => transact::aged_entry(*given, token, *kept),
         }
     }
 }
@@ -89,22 +122,42 @@ impl Tables {
     pub fn apply(&mut self, write: &Write) {
         match write {
             Write::Table(table) => {
-                self.forget(&table.name);
+                let kept = table.expiry.as_ref().map(|expiry| expiry.number);
+                self.forget(&table.name, kept);
                 self.by_number.insert(table.number, Arc::clone(table));
+                if let Some(number) = kept {
+                    self.by_expiry.insert(number, table.number);
+                }
+                if table.is_unfinished() {
+                    self.unfinished.insert(Arc::clone(&table.name));
+                }
                 self.by_name.insert(Arc::clone(&table.name), Arc::clone(table));
             }
-            Write::NoTable(name) => self.forget(name),
+            Write::NoTable(name) => self.forget(name, None),
             Write::Counts(number, Some(counts)) => drop(self.counts.insert(*number, *counts)),
             Write::Counts(number, None) => drop(self.counts.remove(number)),
             Write::Retired(number, true) => drop(self.retired.insert(*number)),
             Write::Retired(number, false) => drop(self.retired.remove(number)),
-            Write::Item(..) => {}
+            Write::Expiry(key, true) => self.horizon.expires(key),
+            Write::Aged(given, _, true) => self.horizon.token(*given),
+            Write::Item(..)
+            | Write::Entry(..)
+            | Write::Expiry(..)
+            | Write::Token(..)
+            | Write::Aged(..) => {}
         }
     }
 
-    fn forget(&mut self, name: &str) {
-        if let Some(table) = self.by_name.remove(name) {
-            self.by_number.remove(&table.number);
+    /// Forgets a table; what is known of its expiry stays if that is `kept`.
+    fn forget(&mut self, name: &str, kept: Option<u64>) {
+        self.unfinished.remove(name);
+        let Some(table) = self.by_name.remove(name) else { return };
+        self.by_number.remove(&table.number);
+        if let Some(expiry) = &table.expiry
+            && kept != Some(expiry.number)
+        {
+            self.by_expiry.remove(&expiry.number);
+            self.horizon.forget(expiry.number);
         }
     }
 
@@ -154,7 +207,7 @@ impl Tables {
     }
 
     /// Sets a string attribute of an item, as it was read, that is not part of its key. Nothing is
-    /// recorded when the table is gone.
+    /// recorded when the table is gone, or when an index has another type of key there.
     pub fn set_string(
         &mut self,
         table: &str,
@@ -167,58 +220,11 @@ impl Tables {
         let Ok(key) = table.item_key(item.attributes(), table::KeyIn::Item) else { return };
         let mut attributes = item.attributes().clone();
         attributes.insert(attribute.into(), Value::string(value));
-        self.replace(&table, key, Some(item.size()), Some(Item::new(attributes)), out);
-    }
-
-    /// Records that the item at `key` makes way for another or for none.
-    fn replace(
-        &mut self,
-        table: &Table,
-        key: Key,
-        old: Option<usize>,
-        new: Option<Item>,
-        out: &mut Vec<Write>,
-    ) {
-        let counts = self.counts.get(&table.number).copied().unwrap_or_default();
-        let counts = counts.changed(old, new.as_ref().map(Item::size));
-        self.record(Write::Item(key, new.map(Arc::new)), out);
-        self.record(Write::Counts(table.number, Some(counts)), out);
-    }
-
-    /// Whether items of deleted tables are still to be removed.
-    pub fn owes_cleaning(&self) -> bool {
-        !self.retired.is_empty()
-    }
-
-    /// Reads what [`Tables::clean`] will remove.
-    pub fn prefetch_cleaning(&self, read: &dyn Read) {
-        if let Some(number) = self.retired.first() {
-            read.range(&leftovers(*number));
+        let after = Item::new(attributes);
+        if table.check_index_keys(after.attributes(), index::By::Update).is_ok() {
+            self.replace(&table, key, Some(&Old::of(item.clone())), Some(after), out);
         }
     }
-
-    /// Removes a few items of deleted tables. Every changing request does so, so that none has to
-    /// remove them all.
-    pub fn clean(&mut self, read: &dyn Read, out: &mut Vec<Write>) {
-        if let Some(number) = self.retired.first().copied() {
-            self.clean_table(number, read, out);
-        }
-    }
-
-    fn clean_table(&mut self, number: u64, read: &dyn Read, out: &mut Vec<Write>) {
-        let entries = read.range(&leftovers(number));
-        let done = entries.len() < CLEANED_MAX;
-        for (key, _) in entries {
-            self.record(Write::Item(key, None), out);
-        }
-        if done {
-            self.record(Write::Retired(number, false), out);
-        }
-    }
-}
-
-fn leftovers(number: u64) -> Range {
-    Range::prefix(&table::items_prefix(number)).limit(CLEANED_MAX)
 }
 
 /// The table and the partition that a write puts an item into. `None` for any other write, and

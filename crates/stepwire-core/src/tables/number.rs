@@ -110,6 +110,20 @@ impl Number {
         self.negative
     }
 
+    /// Its whole part, unless it is below zero or beyond all integers.
+    pub(crate) fn whole(&self) -> Option<i64> {
+        let power = 10_u128.checked_pow(u32::from(self.exponent.unsigned_abs()));
+        let whole = match power {
+            _ if self.negative => return None,
+            _ if self.digits == 0 => 0,
+            Some(power) if self.exponent >= 0 => self.digits.checked_mul(power)?,
+            None if self.exponent >= 0 => return None,
+            Some(power) => self.digits / power,
+            None => 0,
+        };
+        i64::try_from(whole).ok()
+    }
+
     /// Power of ten of the leading digit.
     fn magnitude(&self) -> i64 {
         i64::from(self.exponent) + i64::from(self.significant_digits()) - 1

@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use stepwire_asl::Json;
 
+use super::alter::{self, Tagging, UpdateTable, UpdateTimeToLive};
 use super::batch::{BatchGet, BatchWrite};
 use super::change::Change;
 use super::create::CreateTable;
 use super::page::Search;
+use super::transact::{TransactGet, TransactWrite};
+use super::unavailable;
 use super::validation;
 use super::view::{GetItem, ListTables};
 use crate::error::ApiError;
@@ -22,7 +25,16 @@ pub enum Request {
     CreateTable(Box<CreateTable>),
     DescribeTable(TableName),
     ListTables(ListTables),
+    UpdateTable(Box<UpdateTable>),
     DeleteTable(TableName),
+    UpdateTimeToLive(UpdateTimeToLive),
+    DescribeTimeToLive(TableName),
+    DescribeContinuousBackups(TableName),
+    DescribeEndpoints,
+    DescribeLimits,
+    TagResource(Tagging),
+    UntagResource(Tagging),
+    ListTagsOfResource(TableName),
     GetItem(Box<GetItem>),
     PutItem(Box<Change>),
     UpdateItem(Box<Change>),
@@ -31,17 +43,34 @@ pub enum Request {
     Scan(Box<Search>),
     BatchGetItem(BatchGet),
     BatchWriteItem(BatchWrite),
+    TransactGetItems(TransactGet),
+    TransactWriteItems(TransactWrite),
 }
 
 impl Request {
-    /// The request that `body` makes of an operation. `None`: there is no such operation here.
+    /// The request that `body` makes of an operation. `None`: DynamoDB has no such operation.
     pub fn parse(operation: &str, body: &Json) -> Option<Result<Request, ApiError>> {
         let params = Params::new(body, "ValidationException");
         Some(match operation {
             "CreateTable" => CreateTable::parse(params).map(Box::new).map(Request::CreateTable),
             "DescribeTable" => only_table(params).map(Request::DescribeTable),
             "ListTables" => ListTables::parse(params).map(Request::ListTables),
+            "UpdateTable" => UpdateTable::parse(params).map(Box::new).map(Request::UpdateTable),
             "DeleteTable" => only_table(params).map(Request::DeleteTable),
+            "UpdateTimeToLive" => UpdateTimeToLive::parse(params).map(Request::UpdateTimeToLive),
+            "DescribeTimeToLive" => only_table(params).map(Request::DescribeTimeToLive),
+            "DescribeContinuousBackups" => {
+                only_table(params).map(Request::DescribeContinuousBackups)
+            }
+            // What it may ask for is what there is.
+            "UpdateContinuousBackups" => {
+                alter::parse_backups(params).map(Request::DescribeContinuousBackups)
+            }
+            "DescribeEndpoints" => params.only(&[]).map(|()| Request::DescribeEndpoints),
+            "DescribeLimits" => params.only(&[]).map(|()| Request::DescribeLimits),
+            "TagResource" => Tagging::parse_tag(params).map(Request::TagResource),
+            "UntagResource" => Tagging::parse_untag(params).map(Request::UntagResource),
+            "ListTagsOfResource" => list_tags(params).map(Request::ListTagsOfResource),
             "GetItem" => GetItem::parse(params).map(Box::new).map(Request::GetItem),
             "PutItem" => Change::parse_put(params).map(Box::new).map(Request::PutItem),
             "UpdateItem" => Change::parse_update(params).map(Box::new).map(Request::UpdateItem),
@@ -50,7 +79,9 @@ impl Request {
             "Scan" => Search::parse_scan(params).map(Box::new).map(Request::Scan),
             "BatchGetItem" => BatchGet::parse(params).map(Request::BatchGetItem),
             "BatchWriteItem" => BatchWrite::parse(params).map(Request::BatchWriteItem),
-            _ => return None,
+            "TransactGetItems" => TransactGet::parse(params).map(Request::TransactGetItems),
+            "TransactWriteItems" => TransactWrite::parse(params).map(Request::TransactWriteItems),
+            _ => Err(unavailable::refused(operation)?),
         })
     }
 
@@ -58,24 +89,41 @@ impl Request {
     pub fn is_read(&self) -> bool {
         match self {
             Request::DescribeTable(_)
+            | Request::DescribeTimeToLive(_)
+            | Request::DescribeContinuousBackups(_)
+            | Request::DescribeEndpoints
+            | Request::DescribeLimits
             | Request::ListTables(_)
+            | Request::ListTagsOfResource(_)
             | Request::GetItem(_)
             | Request::Query(_)
             | Request::Scan(_)
+            | Request::TransactGetItems(_)
             | Request::BatchGetItem(_) => true,
             Request::CreateTable(_)
+            | Request::UpdateTable(_)
             | Request::DeleteTable(_)
+            | Request::UpdateTimeToLive(_)
+            | Request::TagResource(_)
+            | Request::UntagResource(_)
             | Request::PutItem(_)
             | Request::UpdateItem(_)
             | Request::DeleteItem(_)
+            | Request::TransactWriteItems(_)
             | Request::BatchWriteItem(_) => false,
         }
     }
 }
 
+fn list_tags(params: Params<'_>) -> Result<TableName, ApiError> {
+    // All tags come at once: nobody was given a token.
+    params.only(&["ResourceArn"])?;
+    alter::resource(params)
+}
+
 fn only_table(params: Params<'_>) -> Result<TableName, ApiError> {
     params.only(&["TableName"])?;
-    TableName::required(params)
+    TableName::of_table(params)
 }
 
 /// A table as a caller names it: by name or by ARN.
@@ -89,6 +137,22 @@ pub struct TableName {
 impl TableName {
     pub(super) fn required(params: Params<'_>) -> Result<TableName, ApiError> {
         TableName::parse(required(params, "TableName", Json::as_str)?)
+    }
+
+    /// As operations on tables themselves name it: AWS checks it in other words there.
+    pub(super) fn of_table(params: Params<'_>) -> Result<TableName, ApiError> {
+        let Some(name) = params.get("TableName") else {
+            return Err(validation(
+                "The parameter 'TableName' is required but was not present in the request",
+            ));
+        };
+        let name = name.as_str().ok_or_else(|| super::serialization("TableName", "a string"))?;
+        if !name.starts_with("arn:") && !(3..=255).contains(&name.len()) {
+            return Err(validation(
+                "TableName must be at least 3 characters long and at most 255 characters long",
+            ));
+        }
+        TableName::parse(name)
     }
 
     pub(super) fn parse(text: &str) -> Result<TableName, ApiError> {

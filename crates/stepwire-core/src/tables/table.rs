@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use stepwire_asl::{Json, Timestamp};
 
+use super::index::{self, Index, Scope};
 use super::key;
 use super::validation;
 use super::value::{Attributes, Type, Value};
@@ -17,8 +18,8 @@ use crate::settings::Settings;
 const FORMAT: u8 = 1;
 
 /// Bytes of a partition key value and of a sort key value.
-const PARTITION_MAX: usize = 2_048;
-const SORT_MAX: usize = 1_024;
+pub(super) const PARTITION_MAX: usize = 2_048;
+pub(super) const SORT_MAX: usize = 1_024;
 
 /// The definition of a table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +44,14 @@ pub struct Table {
     pub encryption: Option<Encryption>,
     /// Tags, by key.
     pub tags: Tags,
+    /// Secondary indexes, in the order of their making.
+    pub indexes: Vec<Index>,
+    /// By which attribute items expire.
+    pub expiry: Option<TimeToLive>,
+    /// `OnDemandThroughput`, shown but without effect.
+    pub on_demand: Option<OnDemand>,
+    /// When its billing mode was last set to `PAY_PER_REQUEST`.
+    pub on_demand_since: Option<Timestamp>,
 }
 
 /// Keys and values of tags.
@@ -85,6 +94,45 @@ pub struct Provisioned {
     pub write: i64,
 }
 
+impl Provisioned {
+    /// As DescribeTable shows it.
+    pub(super) fn describe(self) -> Json {
+        Json::object([
+            ("NumberOfDecreasesToday", Json::from(0)),
+            ("ReadCapacityUnits", Json::from(self.read)),
+            ("WriteCapacityUnits", Json::from(self.write)),
+        ])
+    }
+}
+
+/// Most request units per second, when the caller named them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "as in the API")]
+pub struct OnDemand {
+    pub read: Option<i64>,
+    pub write: Option<i64>,
+}
+
+impl OnDemand {
+    fn describe(self) -> Json {
+        let unit = |name, units: Option<i64>| Some((name, Json::from(units?)));
+        let units =
+            [unit("MaxReadRequestUnits", self.read), unit("MaxWriteRequestUnits", self.write)];
+        Json::object(units.into_iter().flatten())
+    }
+}
+
+/// The attribute by which items of a table expire.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimeToLive {
+    /// Its name.
+    pub attribute: Arc<str>,
+    /// What the keys of its records begin with; one sequence with the numbers of tables.
+    pub number: u64,
+    /// Items stored at or behind this key may have no record yet; `None` once all have.
+    pub unread: Option<Key>,
+}
+
 /// Server-side encryption as the caller asked for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Encryption {
@@ -107,6 +155,8 @@ pub struct Counts {
 pub(crate) enum KeyIn {
     /// A whole item.
     Item,
+    /// A whole item of a batch, of which AWS says less.
+    Batch,
     /// A key, which must have no other attributes.
     Key,
 }
@@ -142,10 +192,35 @@ impl Table {
 
     /// What the keys of all items of a partition begin with; `value` must be of the right type.
     pub(crate) fn partition_prefix(&self, value: &Value) -> Result<Key, ApiError> {
-        let mut bytes = self.items_prefix();
-        check_key(&self.partition, value, PARTITION_MAX)?;
-        key::write(value, &mut bytes);
-        Ok(bytes)
+        partition_prefix(self.items_prefix(), &self.partition, value)
+    }
+
+    /// Whether nothing is derived from its items: no index, no expiry.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.indexes.is_empty() && self.expiry.is_none()
+    }
+
+    /// The index of this name.
+    pub fn index(&self, name: &str) -> Option<&Index> {
+        self.indexes.iter().find(|index| &*index.name == name)
+    }
+
+    /// Its number and those of its indexes and of its expiry.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = u64> {
+        let derived = self.indexes.iter().map(|index| index.number);
+        let expiry = self.expiry.iter().map(|expiry| expiry.number);
+        std::iter::once(self.number).chain(derived).chain(expiry)
+    }
+
+    /// Whether an index or the expiry does not know all items yet.
+    pub(crate) fn is_unfinished(&self) -> bool {
+        let expiry = self.expiry.as_ref().is_some_and(|expiry| expiry.unread.is_some());
+        expiry || self.indexes.iter().any(|index| !index.is_active())
+    }
+
+    /// Whether there is a local index: then its partitions are item collections.
+    pub(crate) fn has_collections(&self) -> bool {
+        self.indexes.iter().any(|index| index.scope == Scope::Local)
     }
 
     /// The key attributes of an item.
@@ -159,51 +234,53 @@ impl Table {
         settings.arn("dynamodb", &format!("table/{}", self.name))
     }
 
-    /// As DescribeTable shows it.
-    pub(crate) fn describe(&self, status: &str, counts: Counts, settings: &Settings) -> Json {
-        let attribute = |key: &KeyAttribute| {
-            Json::object([
-                ("AttributeName", Json::String(Arc::clone(&key.name))),
-                ("AttributeType", Json::from(key.kind.value_type().name())),
-            ])
-        };
-        let element = |key: &KeyAttribute, role: &str| {
-            Json::object([
-                ("AttributeName", Json::String(Arc::clone(&key.name))),
-                ("KeyType", Json::from(role)),
-            ])
-        };
-        let roles = ["HASH", "RANGE"];
+    /// As DescribeTable shows it; `counts` tells how much a table or an index of a number holds.
+    pub(crate) fn describe(
+        &self,
+        status: &str,
+        counts: &dyn Fn(u64) -> Counts,
+        settings: &Settings,
+    ) -> Json {
+        let own = counts(self.number);
         let units = self.provisioned.unwrap_or(Provisioned { read: 0, write: 0 });
         let mut members = vec![
-            ("AttributeDefinitions", Json::array(self.keys().map(attribute))),
+            ("AttributeDefinitions", index::definitions(self)),
             ("TableName", Json::String(Arc::clone(&self.name))),
-            (
-                "KeySchema",
-                Json::array(self.keys().zip(roles).map(|(key, role)| element(key, role))),
-            ),
+            ("KeySchema", schema_json(self.keys())),
             ("TableStatus", Json::from(status)),
-            ("CreationDateTime", Json::from_f64(self.created.seconds()).unwrap_or_default()),
-            (
-                "ProvisionedThroughput",
-                Json::object([
-                    ("NumberOfDecreasesToday", Json::from(0)),
-                    ("ReadCapacityUnits", Json::from(units.read)),
-                    ("WriteCapacityUnits", Json::from(units.write)),
-                ]),
-            ),
-            ("TableSizeBytes", Json::from(counts.bytes as i64)),
-            ("ItemCount", Json::from(counts.items as i64)),
+            ("CreationDateTime", seconds_json(self.created)),
+            ("ProvisionedThroughput", units.describe()),
+            ("TableSizeBytes", Json::from(own.bytes as i64)),
+            ("ItemCount", Json::from(own.items as i64)),
             ("TableArn", Json::from(self.arn(settings))),
             ("TableId", Json::from(self.id(settings))),
             ("DeletionProtectionEnabled", Json::from(self.deletion_protection)),
         ];
-        if self.provisioned.is_none() {
+        let scopes =
+            [("LocalSecondaryIndexes", Scope::Local), ("GlobalSecondaryIndexes", Scope::Global)];
+        for (name, scope) in scopes {
+            let indexes = self.indexes.iter().filter(|index| index.scope == scope);
+            let shown: Vec<Json> = indexes
+                .map(|index| {
+                    let active = index.is_active() && status != "CREATING";
+                    let status = if active { "ACTIVE" } else { "CREATING" };
+                    index.describe(self, status, counts(index.number), settings)
+                })
+                .collect();
+            if !shown.is_empty() {
+                members.push((name, Json::array(shown)));
+            }
+        }
+        if let Some(since) = self.on_demand_since {
+            let mode = if self.provisioned.is_none() { "PAY_PER_REQUEST" } else { "PROVISIONED" };
             let mode = [
-                ("BillingMode", Json::from("PAY_PER_REQUEST")),
-                ("LastUpdateToPayPerRequestDateTime", self.created_json()),
+                ("BillingMode", Json::from(mode)),
+                ("LastUpdateToPayPerRequestDateTime", seconds_json(since)),
             ];
             members.push(("BillingModeSummary", Json::object(mode)));
+        }
+        if let Some(on_demand) = self.on_demand {
+            members.push(("OnDemandThroughput", on_demand.describe()));
         }
         if let Some(class) = &self.class {
             let class = Json::object([("TableClass", Json::String(Arc::clone(class)))]);
@@ -213,10 +290,6 @@ impl Table {
             members.push(("SSEDescription", encryption.describe()));
         }
         Json::object(members)
-    }
-
-    fn created_json(&self) -> Json {
-        Json::from_f64(self.created.seconds()).unwrap_or_default()
     }
 
     /// A UUID of its own, also when a table of this name existed before.
@@ -242,6 +315,43 @@ impl Table {
     pub(crate) fn decode(key: &[u8], value: &[u8]) -> Result<Table, Corrupt> {
         decode(FORMAT, key, value)
     }
+}
+
+/// A time as the API's numbers of seconds.
+pub(super) fn seconds_json(at: Timestamp) -> Json {
+    Json::from_f64(at.seconds()).unwrap_or_default()
+}
+
+/// Key attributes as `KeySchema`.
+pub(super) fn schema_json<'a>(keys: impl Iterator<Item = &'a KeyAttribute>) -> Json {
+    Json::array(keys.zip(["HASH", "RANGE"]).map(|(key, role)| {
+        Json::object([
+            ("AttributeName", Json::String(Arc::clone(&key.name))),
+            ("KeyType", Json::from(role)),
+        ])
+    }))
+}
+
+/// Key attributes as `AttributeDefinitions`.
+pub(super) fn attributes_json<'a>(keys: impl Iterator<Item = &'a KeyAttribute>) -> Json {
+    Json::array(keys.map(|key| {
+        Json::object([
+            ("AttributeName", Json::String(Arc::clone(&key.name))),
+            ("AttributeType", Json::from(key.kind.value_type().name())),
+        ])
+    }))
+}
+
+/// `prefix` and a partition key value of the right type.
+pub(super) fn partition_prefix(
+    prefix: Key,
+    key: &KeyAttribute,
+    value: &Value,
+) -> Result<Key, ApiError> {
+    let mut bytes = prefix;
+    check_key(key, value, PARTITION_MAX)?;
+    key::write(value, &mut bytes);
+    Ok(bytes)
 }
 
 impl Encryption {
@@ -310,7 +420,7 @@ pub(crate) fn items_prefix(number: u64) -> Key {
     KeyBuilder::new(Space::Item).number(number).build()
 }
 
-fn no_match() -> ApiError {
+pub(super) fn no_match() -> ApiError {
     validation("The provided key element does not match the schema")
 }
 
@@ -326,7 +436,7 @@ fn key_value<'a>(
             check_key(key, value, max)?;
             Ok(value)
         }
-        (_, KeyIn::Key) => Err(no_match()),
+        (_, KeyIn::Key | KeyIn::Batch) => Err(no_match()),
         (None, KeyIn::Item) => Err(validation(format!(
             "One or more parameter values were invalid: Missing the key {} in the item",
             key.name

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::expression::{Action, Amount, Element, Path, Source, Update};
+use super::index::By;
 use super::number::{Number, NumberError};
 use super::table::Table;
 use super::validation;
@@ -21,18 +22,12 @@ pub(super) fn updated(
     before: &Attributes,
     update: &Update,
 ) -> Result<Attributes, ApiError> {
+    check(table, update)?;
     let mut sets = Vec::new();
     let mut removals = Vec::new();
     for action in &update.actions {
         let path = action.path();
-        if table.is_key(&path.root) {
-            return Err(validation(format!(
-                "One or more parameter values were invalid: Cannot update attribute {}. This \
-                 attribute is part of the key",
-                path.root
-            )));
-        }
-        match effect(action, before)? {
+        match effect(action, before).map_err(|error| update.says(error))? {
             Effect::Set(value) => sets.push((path, value)),
             Effect::Remove => removals.push(path),
             Effect::Nothing => {}
@@ -51,7 +46,51 @@ pub(super) fn updated(
     if deep.map(nesting).any(|levels| levels > NESTING_MAX) {
         return Err(validation("Nesting Levels have exceeded supported limits"));
     }
+    table.check_index_keys(&after, By::Update)?;
     Ok(after)
+}
+
+impl Update {
+    /// The error as AWS says it of an update of this kind.
+    fn says(&self, error: ApiError) -> ApiError {
+        if self.is_legacy && error.message == WRONG_TYPE {
+            return validation("Type mismatch for attribute to update");
+        }
+        error
+    }
+}
+
+/// Refuses what can be refused without looking at the item.
+fn check(table: &Table, update: &Update) -> Result<(), ApiError> {
+    for action in &update.actions {
+        let path = action.path();
+        if table.is_key(&path.root) {
+            return Err(validation(format!(
+                "One or more parameter values were invalid: Cannot update attribute {}. This \
+                 attribute is part of the key",
+                path.root
+            )));
+        }
+    }
+    for action in &update.actions {
+        let (path, value) = match action {
+            Action::Set(path, Amount::One(Source::Value(value)))
+            | Action::Add(path, value)
+            | Action::Delete(path, value) => (path, value),
+            Action::Set(..) | Action::Remove(_) => continue,
+        };
+        if path.rest.is_empty() && !table.indexes.is_empty() {
+            let alone = [(Arc::clone(&path.root), value.clone())].into();
+            table.check_index_keys(&alone, By::Put)?;
+        }
+    }
+    let mut checked = Ok(());
+    update.paths(&mut |path| {
+        if checked.is_ok() && !path.rest.is_empty() {
+            checked = table.check_nested(&path.root);
+        }
+    });
+    checked
 }
 
 /// What an action does to its path.
@@ -71,13 +110,27 @@ fn effect(action: &Action, before: &Attributes) -> Result<Effect, ApiError> {
         },
         Action::Delete(path, value) => match path.read(before) {
             Some(old) => without(old, value)?.map_or(Effect::Remove, Effect::Set),
-            None => Effect::Nothing,
+            // Also what there is nothing to take from must be in something.
+            None if path.rest.is_empty() || has_parent(before, path) => Effect::Nothing,
+            None => return Err(no_such_path()),
         },
     })
 }
 
+/// Whether there is a map or a list that the end of a path can be in.
+fn has_parent(before: &Attributes, path: &Path) -> bool {
+    let Some((last, above)) = path.rest.split_last() else { return true };
+    let above = Path { root: Arc::clone(&path.root), rest: above.to_vec() };
+    matches!(
+        (above.read(before), last),
+        (Some(Value::M(_)), Element::Member(_)) | (Some(Value::L(_)), Element::Index(_))
+    )
+}
+
+const WRONG_TYPE: &str = "An operand in the update expression has an incorrect data type";
+
 fn wrong_type() -> ApiError {
-    validation("An operand in the update expression has an incorrect data type")
+    validation(WRONG_TYPE)
 }
 
 fn amount_of(amount: &Amount, before: &Attributes) -> Result<Value, ApiError> {
@@ -124,6 +177,10 @@ fn added(old: &Value, more: &Value) -> Result<Value, ApiError> {
         (Value::Ss(old), Value::Ss(more)) => Ok(Value::Ss(union(old, more))),
         (Value::Ns(old), Value::Ns(more)) => Ok(Value::Ns(union(old, more))),
         (Value::Bs(old), Value::Bs(more)) => Ok(Value::Bs(union(old, more))),
+        // Only `AttributeUpdates` can ask for it.
+        (Value::L(old), Value::L(more)) => {
+            Ok(Value::L(Arc::new(old.iter().chain(more.iter()).cloned().collect())))
+        }
         _ => Err(wrong_type()),
     }
 }

@@ -191,19 +191,21 @@ pub(crate) fn parse_attributes(json: &Json, name: &str) -> Result<Attributes, Ap
 
 fn parse(json: &Json, depth: usize) -> Result<Value, ApiError> {
     let members = json.as_object().ok_or_else(|| serialization("AttributeValue", "a structure"))?;
-    let mut members = members.iter().filter(|(_, content)| !content.is_null());
-    let Some((name, content)) = members.next() else { return Err(no_type()) };
-    if members.next().is_some() {
-        return Err(validation(
-            "Supplied AttributeValue has more than one datatypes set, must contain exactly one of \
-             the supported datatypes",
-        ));
+    let mut parsed = None;
+    for (name, content) in members.iter().filter(|(_, content)| !content.is_null()) {
+        let kind = Type::named(name).or_else(|| Type::sdk_named(name)).ok_or_else(no_type)?;
+        if depth > NESTING_MAX {
+            return Err(validation("Nesting Levels have exceeded supported limits"));
+        }
+        // What is wrong with one of several is said first.
+        if parsed.replace(of_type(kind, content, depth)?).is_some() {
+            return Err(validation(
+                "Supplied AttributeValue has more than one datatypes set, must contain exactly one \
+                 of the supported datatypes",
+            ));
+        }
     }
-    let kind = Type::named(name).or_else(|| Type::sdk_named(name)).ok_or_else(no_type)?;
-    if depth > NESTING_MAX {
-        return Err(validation("Nesting Levels have exceeded supported limits"));
-    }
-    of_type(kind, content, depth)
+    parsed.ok_or_else(no_type)
 }
 
 fn of_type(kind: Type, content: &Json, depth: usize) -> Result<Value, ApiError> {
@@ -212,7 +214,7 @@ fn of_type(kind: Type, content: &Json, depth: usize) -> Result<Value, ApiError> 
         Type::N => Value::N(number(content)?),
         Type::B => Value::B(binary(content)?),
         Type::Bool => {
-            Value::Bool(content.as_bool().ok_or_else(|| serialization("BOOL", "true or false"))?)
+            Value::Bool(truth(content).ok_or_else(|| serialization("BOOL", "true or false"))?)
         }
         Type::Null => null(content)?,
         Type::M => {
@@ -227,9 +229,9 @@ fn of_type(kind: Type, content: &Json, depth: usize) -> Result<Value, ApiError> 
             let items: Result<_, ApiError> = items.iter().map(|i| parse(i, depth + 1)).collect();
             Value::L(Arc::new(items?))
         }
-        Type::Ss => Value::Ss(set(content, text, "An string set  may not be empty")?),
-        Type::Ns => Value::Ns(set(content, number, "An number set  may not be empty")?),
-        Type::Bs => Value::Bs(set(content, binary, "Binary sets should not be empty")?),
+        Type::Ss => Value::Ss(set(content, kind, text, "An string set  may not be empty")?),
+        Type::Ns => Value::Ns(set(content, kind, number, "An number set  may not be empty")?),
+        Type::Bs => Value::Bs(set(content, kind, binary, "Binary sets should not be empty")?),
     })
 }
 
@@ -239,8 +241,14 @@ fn no_type() -> ApiError {
     )
 }
 
+/// A truth value, which may be written as a string; any but `true` is false.
+fn truth(content: &Json) -> Option<bool> {
+    let written = || content.as_str().map(|text| text.eq_ignore_ascii_case("true"));
+    content.as_bool().or_else(written)
+}
+
 fn null(content: &Json) -> Result<Value, ApiError> {
-    match content.as_bool() {
+    match truth(content) {
         Some(true) => Ok(Value::Null),
         Some(false) => Err(validation(
             "One or more parameter values were invalid: Null attribute value types must have the \
@@ -270,6 +278,7 @@ fn binary(content: &Json) -> Result<Arc<[u8]>, ApiError> {
 
 fn set<T: Ord>(
     content: &Json,
+    kind: Type,
     element: impl Fn(&Json) -> Result<T, ApiError>,
     empty: &str,
 ) -> Result<Arc<BTreeSet<T>>, ApiError> {
@@ -283,8 +292,14 @@ fn set<T: Ord>(
     }
     let listed: Vec<String> =
         elements.iter().filter_map(|e| Some(e.as_str()?.to_owned())).collect();
+    // The missing space is AWS's.
+    let of = match kind {
+        Type::Ns => return Err(validation("Input collection contains duplicates")),
+        Type::Bs => "of type BS",
+        _ => "",
+    };
     Err(validation(format!(
-        "One or more parameter values were invalid: Input collection [{}] contains duplicates.",
+        "One or more parameter values were invalid: Input collection [{}]{of} contains duplicates.",
         listed.join(", ")
     )))
 }

@@ -1,14 +1,17 @@
 //! Requests that read: answered from stored records alone.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use stepwire_asl::Json;
 
-use super::capacity::{Report, read_half_units};
+use super::alter;
+use super::capacity::{Consumed, Report, read_half_units};
 use super::create::named_not_found;
 use super::expression::{Kind, Placeholders, Projection};
 use super::item::Item;
-use super::request::{Request, TableName, integer, refuse, required};
+use super::legacy;
+use super::request::{Request, TableName, integer, required};
 use super::table::{self, Counts, KeyIn, Table};
 use super::value::{self, Attributes, parse_attributes};
 use super::{not_found, unreadable, validation};
@@ -21,12 +24,23 @@ use crate::settings::Settings;
 pub fn answer(request: &Request, read: &dyn Read, settings: &Settings) -> Result<Json, ApiError> {
     match request {
         Request::DescribeTable(name) => describe(name, read, settings),
+        Request::DescribeTimeToLive(name) => alter::describe_expiry(name, read, settings),
+        Request::DescribeContinuousBackups(name) => alter::describe_backups(name, read, settings),
+        Request::DescribeEndpoints => Ok(endpoints(settings)),
+        Request::DescribeLimits => Ok(limits()),
+        Request::ListTagsOfResource(name) => list_tags(name, read, settings),
         Request::ListTables(list) => list.answer(read),
         Request::GetItem(get) => get.answer(read, settings),
         Request::Query(search) | Request::Scan(search) => search.answer(read, settings),
         Request::BatchGetItem(batch) => batch.answer(read, settings),
+        Request::TransactGetItems(transaction) => transaction.answer(read, settings),
         Request::CreateTable(_)
+        | Request::UpdateTable(_)
         | Request::DeleteTable(_)
+        | Request::UpdateTimeToLive(_)
+        | Request::TagResource(_)
+        | Request::UntagResource(_)
+        | Request::TransactWriteItems(_)
         | Request::PutItem(_)
         | Request::UpdateItem(_)
         | Request::DeleteItem(_)
@@ -48,15 +62,56 @@ pub(super) fn find(
     Table::decode(&key, &value).map_err(|corrupt| unreadable(&corrupt))
 }
 
-fn describe(name: &TableName, read: &dyn Read, settings: &Settings) -> Result<Json, ApiError> {
-    let table = find(name, read, settings).map_err(|error| match error.code.as_ref() {
+/// The error, with the table's name in it if it is that there is none.
+pub(super) fn naming(name: &TableName, error: ApiError) -> ApiError {
+    match error.code.as_ref() {
         "ResourceNotFoundException" => named_not_found(name),
         _ => error,
+    }
+}
+
+fn describe(name: &TableName, read: &dyn Read, settings: &Settings) -> Result<Json, ApiError> {
+    let table = find(name, read, settings).map_err(|error| naming(name, error))?;
+    let mut counted = BTreeMap::new();
+    for number in table.numbers() {
+        let key = table::counts_key(number);
+        let counts = read.get(&key).map(|value| Counts::decode(&key, &value)).transpose();
+        counted.insert(number, counts.map_err(|corrupt| unreadable(&corrupt))?.unwrap_or_default());
+    }
+    let counts = |number| counted.get(&number).copied().unwrap_or_default();
+    Ok(Json::object([("Table", table.describe("ACTIVE", &counts, settings))]))
+}
+
+/// DescribeEndpoints: this node.
+fn endpoints(settings: &Settings) -> Json {
+    let host = settings.url.split_once("://").map_or(&*settings.url, |(_, host)| host);
+    let endpoint =
+        Json::object([("Address", Json::from(host)), ("CachePeriodInMinutes", Json::from(1_440))]);
+    Json::object([("Endpoints", Json::array([endpoint]))])
+}
+
+/// DescribeLimits: AWS's own, which are not enforced.
+fn limits() -> Json {
+    Json::object([
+        ("AccountMaxReadCapacityUnits", Json::from(80_000)),
+        ("AccountMaxWriteCapacityUnits", Json::from(80_000)),
+        ("TableMaxReadCapacityUnits", Json::from(40_000)),
+        ("TableMaxWriteCapacityUnits", Json::from(40_000)),
+    ])
+}
+
+fn list_tags(name: &TableName, read: &dyn Read, settings: &Settings) -> Result<Json, ApiError> {
+    let table = find(name, read, settings).map_err(|error| match error.code.as_ref() {
+        "ResourceNotFoundException" => alter::no_resource(name, settings),
+        _ => error,
     })?;
-    let key = table::counts_key(table.number);
-    let counts = read.get(&key).map(|value| Counts::decode(&key, &value)).transpose();
-    let counts = counts.map_err(|corrupt| unreadable(&corrupt))?.unwrap_or_default();
-    Ok(Json::object([("Table", table.describe("ACTIVE", counts, settings))]))
+    let tags = table.tags.iter().map(|(key, value)| {
+        Json::object([
+            ("Key", Json::String(Arc::clone(key))),
+            ("Value", Json::String(Arc::clone(value))),
+        ])
+    });
+    Ok(Json::object([("Tags", Json::array(tags))]))
 }
 
 /// A page of table names.
@@ -110,8 +165,8 @@ pub struct GetItem {
 
 impl GetItem {
     pub(super) fn parse(params: Params<'_>) -> Result<GetItem, ApiError> {
-        refuse(params, &[("AttributesToGet", "use `ProjectionExpression`")])?;
         params.only(&[
+            "AttributesToGet",
             "TableName",
             "Key",
             "ConsistentRead",
@@ -120,11 +175,17 @@ impl GetItem {
             "ExpressionAttributeNames",
         ])?;
         let table = TableName::required(params)?;
+        legacy::not_both(params, &["ProjectionExpression"], &["AttributesToGet"])?;
+        Placeholders::usable(params, &[Kind::Projection])?;
         let key = parse_attributes(required(params, "Key", Some)?, "Key")?;
         let mut placeholders = Placeholders::parse(params.get("ExpressionAttributeNames"), None)?;
         let text = params.optional_text("ProjectionExpression")?;
         let projection = text.map(|text| Projection::parse(text, &mut placeholders)).transpose()?;
-        placeholders.finish(&[Kind::Projection], projection.is_some())?;
+        placeholders.finish()?;
+        let projection = match projection {
+            Some(projection) => Some(projection),
+            None => legacy::attributes_to_get(params)?,
+        };
         Ok(GetItem {
             table,
             key,
@@ -137,6 +198,7 @@ impl GetItem {
     fn answer(&self, read: &dyn Read, settings: &Settings) -> Result<Json, ApiError> {
         let table = find(&self.table, read, settings)?;
         let key = table.item_key(&self.key, KeyIn::Key)?;
+        self.projection.iter().try_for_each(|projection| table.check_projection(projection))?;
         let item = read.get(&key).map(|value| Item::decode(&key, &value)).transpose();
         let item = item.map_err(|corrupt| unreadable(&corrupt))?;
         let mut members = Vec::new();
@@ -144,7 +206,7 @@ impl GetItem {
             members.push(("Item", shown(item.attributes(), self.projection.as_ref())));
         }
         let units = read_half_units(item.as_ref().map_or(0, Item::size), self.consistent);
-        let consumed = self.capacity.consumed(self.table.name(), units);
+        let consumed = self.capacity.consumed(self.table.name(), &Consumed::of(units), None);
         members.extend(consumed.map(|consumed| ("ConsumedCapacity", consumed)));
         Ok(Json::object(members))
     }

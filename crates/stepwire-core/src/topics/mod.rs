@@ -1,23 +1,32 @@
-//! Topics: what is published on one goes to the queues that subscribe to it (Amazon SNS).
+//! Topics: what is published on one goes to those that subscribe to it (Amazon SNS).
 //!
-//! Topics and subscriptions are in memory whole. A message is not kept: it is in the queues in the
-//! commit that takes it.
+//! Topics and subscriptions are in memory whole. For queues and functions a message is where it
+//! belongs in the commit that takes it; for HTTP endpoints it is a durable [`Notification`] of that
+//! commit, tried until the endpoint has it or the delivery policy gives up.
 //!
-//! Read in this order: [`Topics`], [`Request`], [`Write`], [`Subscription`]; then `publish`, `view`.
+//! Read in this order: [`Topics`], [`Request`], [`Write`], [`Subscription`]; then `publish`,
+//! `notifications`, `retry`, `filter`, `attributes`, `view`.
 
+mod attributes;
+mod filter;
+mod notifications;
 mod publish;
 mod record;
 mod request;
+mod retry;
+#[cfg(test)]
+mod tests;
 mod view;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use stepwire_asl::{Json, Timestamp};
 
-pub(crate) use publish::Delivery;
-pub use record::{Subscription, Topic};
-pub use request::{Pairs, Publish, Request};
+pub(crate) use publish::{Delivery, To, sequence_number};
+pub use record::{Notification, Protocol, Redrive, Subscription, Taken, Topic};
+pub use request::{Pairs, Publish, Request, Subscribe};
+pub use retry::{Growth, Policy};
 pub use view::answer;
 
 use crate::error::ApiError;
@@ -25,17 +34,14 @@ use crate::events::Pattern;
 use crate::executions::derived_uuid;
 use crate::record::{Corrupt, Entry as Stored, Space};
 use crate::settings::Settings;
+use filter::Scope;
+use notifications::Pending;
+use publish::DEDUPLICATION_MS;
 
-/// Attributes of topics that are accepted and shown; nothing here looks at them.
-const SHOWN: [&str; 7] = [
-    "DeliveryPolicy",
-    "DisplayName",
-    "KmsMasterKeyId",
-    "Policy",
-    "SQSSuccessFeedbackSampleRate",
-    "SignatureVersion",
-    "TracingConfig",
-];
+/// How long an endpoint may take to confirm a subscription.
+const CONFIRMATION_MS: i64 = 48 * 3_600_000;
+/// Most records that one tick removes because they have been kept long enough.
+const TIDIED_MAX: usize = 256;
 
 /// The topics of a shard and who subscribes to them.
 #[derive(Debug, Default, PartialEq)]
@@ -45,6 +51,14 @@ pub struct Topics {
     subscriptions: BTreeMap<(Arc<str>, Arc<str>), Ready>,
     /// Larger than every number of a subscription or message.
     next: u64,
+    /// On their way to HTTP endpoints.
+    notifications: Pending,
+    /// What FIFO topics have taken lately.
+    taken: BTreeMap<u64, Arc<Taken>>,
+    /// The last of each topic and key; derived from `taken`.
+    taken_last: BTreeMap<(Arc<str>, Arc<str>), u64>,
+    /// Since when subscriptions wait for their confirmation, with topic and id; derived.
+    unconfirmed: BTreeSet<(Timestamp, Arc<str>, Arc<str>)>,
 }
 
 /// A subscription with its filter read.
@@ -63,6 +77,10 @@ pub enum Write {
     Topic(Arc<str>, Option<Arc<Topic>>),
     /// A subscription of a topic as it now is; `None`: there is none of this id.
     Subscription(Arc<str>, Arc<str>, Option<Arc<Subscription>>),
+    /// A notification as it now is; `None` once it is done with.
+    Notification(u64, Option<Arc<Notification>>),
+    /// A message that a FIFO topic took; `None` once the same may be taken again.
+    Taken(u64, Option<Arc<Taken>>),
 }
 
 impl Write {
@@ -77,13 +95,20 @@ impl Write {
                 let key = record::subscription_key(topic, id);
                 (key, subscription.as_deref().map(record::value))
             }
+            Write::Notification(number, notification) => {
+                (record::notification_key(*number), notification.as_deref().map(record::value))
+            }
+            Write::Taken(number, taken) => {
+                (record::taken_key(*number), taken.as_deref().map(record::value))
+            }
         }
     }
 }
 
 impl Topics {
     /// What recovery reads into memory.
-    pub const SPACES: &'static [Space] = &[Space::Topic, Space::Subscription];
+    pub const SPACES: &'static [Space] =
+        &[Space::Topic, Space::Subscription, Space::Notification, Space::TopicDeduplication];
 
     /// The only thing that changes topics and subscriptions.
     pub fn apply(&mut self, write: &Write) {
@@ -93,15 +118,36 @@ impl Topics {
                 self.topics.insert(Arc::clone(name), Arc::clone(topic));
             }
             Write::Topic(name, None) => drop(self.topics.remove(name)),
-            Write::Subscription(topic, id, Some(subscription)) => {
-                let filter = subscription.filter.as_ref();
-                let filter = filter.and_then(|filter| Pattern::parse(filter).ok());
-                let subscription = Arc::clone(subscription);
+            Write::Subscription(topic, id, subscription) => {
                 let key = (Arc::clone(topic), Arc::clone(id));
-                self.subscriptions.insert(key, Ready { subscription, filter });
+                let before = match subscription {
+                    None => self.subscriptions.remove(&key),
+                    Some(subscription) => {
+                        self.subscriptions.insert(key, Ready::of(Arc::clone(subscription)))
+                    }
+                };
+                let since = |one: &Subscription| {
+                    Some((one.pending?, Arc::clone(&one.topic), Arc::clone(&one.id)))
+                };
+                if let Some(waited) = before.and_then(|ready| since(&ready.subscription)) {
+                    self.unconfirmed.remove(&waited);
+                }
+                self.unconfirmed.extend(subscription.as_deref().and_then(since));
             }
-            Write::Subscription(topic, id, None) => {
-                self.subscriptions.remove(&(Arc::clone(topic), Arc::clone(id)));
+            Write::Notification(number, notification) => {
+                self.notifications.apply(*number, notification.as_ref());
+            }
+            Write::Taken(number, Some(taken)) => {
+                let key = (Arc::clone(&taken.topic), Arc::clone(&taken.key));
+                self.taken_last.insert(key, *number);
+                self.taken.insert(*number, Arc::clone(taken));
+            }
+            Write::Taken(number, None) => {
+                let Some(taken) = self.taken.remove(number) else { return };
+                let key = (Arc::clone(&taken.topic), Arc::clone(&taken.key));
+                if self.taken_last.get(&key) == Some(number) {
+                    self.taken_last.remove(&key);
+                }
             }
         }
     }
@@ -113,6 +159,11 @@ impl Topics {
         } else if key.first() == Some(&(Space::Topic as u8)) {
             let topic: Topic = record::record(key, value)?;
             Write::Topic(Arc::clone(&topic.name), Some(Arc::new(topic)))
+        } else if key.first() == Some(&(Space::Notification as u8)) {
+            let notification = Some(Arc::new(record::record(key, value)?));
+            Write::Notification(record::number(key)?, notification)
+        } else if key.first() == Some(&(Space::TopicDeduplication as u8)) {
+            Write::Taken(record::number(key)?, Some(Arc::new(record::record(key, value)?)))
         } else {
             let subscription: Subscription = record::record(key, value)?;
             let (topic, id) = (Arc::clone(&subscription.topic), Arc::clone(&subscription.id));
@@ -145,6 +196,35 @@ impl Topics {
         ready.take_while(move |((of, _), _)| *of == topic).map(|(_, ready)| ready)
     }
 
+    /// What a topic took under a key not long ago.
+    fn taken(&self, topic: &Arc<str>, key: &Arc<str>, now: Timestamp) -> Option<&Arc<Taken>> {
+        let number = self.taken_last.get(&(Arc::clone(topic), Arc::clone(key)))?;
+        let taken = self.taken.get(number)?;
+        (taken.at.plus_ms(DEDUPLICATION_MS) > now).then_some(taken)
+    }
+
+    /// When something goes on: an attempt, or what has been kept long enough.
+    pub(crate) fn due(&self) -> Option<Timestamp> {
+        let taken = self.taken.values().next().map(|taken| taken.at.plus_ms(DEDUPLICATION_MS));
+        let unconfirmed = self.unconfirmed.first().map(|(at, ..)| at.plus_ms(CONFIRMATION_MS));
+        [self.notifications.due(), taken, unconfirmed].into_iter().flatten().min()
+    }
+
+    /// Removes some of what has been kept long enough.
+    pub(crate) fn tidy(&mut self, now: Timestamp, out: &mut Vec<Write>) {
+        let old = self.taken.iter().take_while(|(_, t)| t.at.plus_ms(DEDUPLICATION_MS) <= now);
+        let old: Vec<u64> = old.map(|(number, _)| *number).take(TIDIED_MAX).collect();
+        for number in old {
+            self.record(Write::Taken(number, None), out);
+        }
+        let late = self.unconfirmed.iter();
+        let late = late.take_while(|(at, ..)| at.plus_ms(CONFIRMATION_MS) <= now);
+        let late: Vec<_> = late.take(TIDIED_MAX).cloned().collect();
+        for (_, topic, id) in late {
+            self.record(Write::Subscription(topic, id, None), out);
+        }
+    }
+
     /// Carries out a request that changes something. On `Err` nothing has changed. What goes to
     /// queues is added to `deliveries`.
     pub(crate) fn call(
@@ -161,16 +241,34 @@ impl Topics {
             }
             Request::DeleteTopic { topic } => self.delete(topic, settings, out),
             Request::SetTopicAttributes { topic, name, value } => {
-                let mut topic = self.find(topic, settings)?.as_ref().clone();
+                let topic = self.find(topic, settings)?;
+                attributes::check_topic_attribute(name, value, topic.is_fifo())?;
+                if **name == *"FifoTopic" {
+                    return Err(invalid("AttributeName", ""));
+                }
+                let mut topic = topic.as_ref().clone();
                 topic.attributes.retain(|(known, _)| known != name);
-                topic.attributes.push((Arc::clone(name), Arc::clone(value)));
+                if !value.is_empty() {
+                    topic.attributes.push((Arc::clone(name), Arc::clone(value)));
+                }
                 self.change(topic, out);
+                Ok(nothing())
+            }
+            Request::AddPermission { topic, label, accounts, actions } => {
+                let topic = self.find(topic, settings)?.as_ref().clone();
+                self.change(topic.permitting(label, accounts, actions, settings)?, out);
+                Ok(nothing())
+            }
+            Request::RemovePermission { topic, label } => {
+                let topic = self.find(topic, settings)?.as_ref().clone();
+                self.change(topic.without_permission(label, settings)?, out);
                 Ok(nothing())
             }
             Request::TagResource { topic, tags } => {
                 let mut topic = self.resource(topic, settings)?;
                 topic.tags.retain(|(key, _)| !tags.iter().any(|(new, _)| new == key));
                 topic.tags.extend(tags.iter().cloned());
+                request::check_tags(&topic.tags)?;
                 self.change(topic, out);
                 Ok(nothing())
             }
@@ -180,27 +278,29 @@ impl Topics {
                 self.change(topic, out);
                 Ok(nothing())
             }
-            Request::Subscribe { topic, endpoint, attributes } => {
-                self.subscribe(topic, endpoint, attributes, settings, out)
+            Request::Subscribe(subscribe) => {
+                self.subscribe(now, subscribe, settings, out, deliveries)
             }
-            Request::Unsubscribe { subscription } => {
-                // What is not there any more is not an error.
-                if let Ok(there) = self.subscription(subscription, settings) {
-                    let (topic, id) = (Arc::clone(&there.topic), Arc::clone(&there.id));
-                    self.record(Write::Subscription(topic, id, None), out);
-                }
-                Ok(nothing())
+            Request::ConfirmSubscription { topic, token, keeps, signed } => {
+                self.confirm(now, topic, token, (*keeps, *signed), settings, out)
+            }
+            Request::Unsubscribe { subscription, signed } => {
+                self.unsubscribe(now, subscription, *signed, settings, out, deliveries)
             }
             Request::SetSubscriptionAttributes { subscription, name, value } => {
                 let there = self.subscription(subscription, settings)?;
-                let changed = there.with(name, value)?;
+                if there.pending.is_some() {
+                    let why = "Reason: The subscription is pending confirmation";
+                    return Err(invalid("SubscriptionArn", why));
+                }
+                let changed = there.with(name, value, attributes::Said::Alone, settings)?;
                 self.keep(changed, out);
                 Ok(nothing())
             }
             Request::Publish { topic, publish } => {
                 let topic = self.find(topic, settings)?;
-                let id = self.publish(now, &topic, publish, settings, out, deliveries);
-                Ok(Json::object([("MessageId", Json::String(id))]))
+                let published = self.publish(now, &topic, publish, settings, out, deliveries)?;
+                Ok(Json::object(published.members()))
             }
             Request::PublishBatch { topic, entries } => {
                 let topic = self.find(topic, settings)?;
@@ -239,7 +339,7 @@ impl Topics {
         match self.topics.get(name) {
             None => {
                 let (name, attributes) = (Arc::clone(name), attributes.clone());
-                self.change(Topic { name, attributes, tags: tags.clone() }, out);
+                self.change(Topic { name, attributes, tags: tags.clone(), deleted: 0 }, out);
             }
             Some(there) => {
                 let same = attributes.iter().all(|given| there.attributes.contains(given));
@@ -276,36 +376,50 @@ impl Topics {
 
     fn subscribe(
         &mut self,
-        topic: &str,
-        endpoint: &Arc<str>,
-        attributes: &Pairs,
+        now: Timestamp,
+        subscribe: &Subscribe,
         settings: &Settings,
         out: &mut Vec<Write>,
+        deliveries: &mut Vec<Delivery>,
     ) -> Result<Json, ApiError> {
+        let Subscribe { topic, protocol, endpoint, attributes, shows_arn } = subscribe;
         let topic = self.find(topic, settings)?;
-        let queue = endpoint.strip_prefix(&settings.arn("sqs", ""));
-        if queue.is_none_or(|queue| queue.is_empty() || queue.contains(':')) {
-            return Err(invalid("SQS endpoint ARN", ""));
-        }
+        attributes::check_endpoint(*protocol, endpoint, &topic, settings)?;
+        let waits = matches!(protocol, Protocol::Http | Protocol::Https);
         let mut made = Subscription {
             topic: Arc::clone(&topic.name),
             id: "".into(),
+            protocol: *protocol,
             endpoint: Arc::clone(endpoint),
             raw: false,
             filter: None,
             filters_body: false,
+            redrive: None,
+            delivery: None,
+            pending: waits.then_some(now),
+            authenticated: !waits,
+            keeps: false,
         };
         // The scope says what the filter has to be.
         let (scope, others): (Vec<_>, Vec<_>) =
             attributes.iter().partition(|(name, _)| **name == *"FilterPolicyScope");
         for (name, value) in scope.into_iter().chain(others) {
-            made = made.with(name, value)?;
+            made = made.with(name, value, attributes::Said::AmongOthers, settings)?;
         }
-        let there = self.of_topic(&topic.name).map(|ready| &ready.subscription);
-        let there = there.into_iter().find(|there| there.endpoint == *endpoint).cloned();
+        let there = self
+            .of_topic(&topic.name)
+            .map(|ready| &ready.subscription)
+            .find(|one| one.endpoint == *endpoint && one.protocol == *protocol)
+            .cloned();
         let subscription = if let Some(there) = there {
-            let id = Arc::clone(&there.id);
-            if !attributes.is_empty() && (Subscription { id, ..made }) != *there {
+            let same = Subscription {
+                id: Arc::clone(&there.id),
+                pending: there.pending,
+                authenticated: there.authenticated,
+                keeps: there.keeps,
+                ..made
+            };
+            if !attributes.is_empty() && same != *there {
                 let why = "Reason: Subscription already exists with different attributes";
                 return Err(invalid("Attributes", why));
             }
@@ -317,7 +431,79 @@ impl Topics {
             self.keep(made.clone(), out);
             made
         };
+        if subscription.pending.is_some() {
+            let kind = "SubscriptionConfirmation";
+            let asked = self.ask_endpoint(now, &topic, &subscription, kind, settings, out);
+            deliveries.extend(asked.map(Delivery::to_endpoint));
+            if !shows_arn {
+                let pending = Json::from("pending confirmation");
+                return Ok(Json::object([("SubscriptionArn", pending)]));
+            }
+        }
         Ok(Json::object([("SubscriptionArn", Json::from(subscription.arn(settings)))]))
+    }
+
+    /// The endpoint of a subscription wants its messages.
+    fn confirm(
+        &mut self,
+        now: Timestamp,
+        topic: &str,
+        token: &str,
+        (keeps, signed): (bool, bool),
+        settings: &Settings,
+        out: &mut Vec<Write>,
+    ) -> Result<Json, ApiError> {
+        let topic = self.find(topic, settings)?;
+        let found = self
+            .of_topic(&topic.name)
+            .map(|ready| Arc::clone(&ready.subscription))
+            .find(|one| one.token(settings) == token);
+        let found = found.ok_or_else(|| invalid("Token", ""))?;
+        let arn = found.arn(settings);
+        if let Some(since) = found.pending {
+            if since.plus_ms(CONFIRMATION_MS) <= now {
+                return Err(invalid("Token", "Reason: the token has expired"));
+            }
+            let confirmed = Subscription {
+                pending: None,
+                authenticated: signed,
+                keeps: keeps && signed,
+                ..found.as_ref().clone()
+            };
+            self.keep(confirmed, out);
+        }
+        Ok(Json::object([("SubscriptionArn", Json::from(arn))]))
+    }
+
+    fn unsubscribe(
+        &mut self,
+        now: Timestamp,
+        subscription: &str,
+        signed: bool,
+        settings: &Settings,
+        out: &mut Vec<Write>,
+        deliveries: &mut Vec<Delivery>,
+    ) -> Result<Json, ApiError> {
+        // What is not there any more is not an error.
+        let (topic, id) = parts_of_arn(subscription, settings)?;
+        let key = (Arc::<str>::from(topic), Arc::<str>::from(id));
+        let Some(ready) = self.subscriptions.get(&key) else { return Ok(nothing()) };
+        let there = Arc::clone(&ready.subscription);
+        if !signed && there.keeps {
+            let message = "Subscription requires authenticated unsubscribe";
+            return Err(ApiError::new("AuthorizationError", message));
+        }
+        self.record(Write::Subscription(key.0, key.1, None), out);
+        if let Some(topic) = self.topics.get(&there.topic).cloned() {
+            if there.pending.is_none() && matches!(there.protocol, Protocol::Http | Protocol::Https)
+            {
+                let kind = "UnsubscribeConfirmation";
+                let told = self.ask_endpoint(now, &topic, &there, kind, settings, out);
+                deliveries.extend(told.map(Delivery::to_endpoint));
+            }
+            self.change(Topic { deleted: topic.deleted + 1, ..topic.as_ref().clone() }, out);
+        }
+        Ok(nothing())
     }
 
     fn keep(&mut self, subscription: Subscription, out: &mut Vec<Write>) {
@@ -332,57 +518,40 @@ impl Topics {
     }
 }
 
-impl Subscription {
-    /// It with one attribute changed.
-    fn with(&self, name: &str, value: &Arc<str>) -> Result<Subscription, ApiError> {
-        let mut made = self.clone();
-        match name {
-            "RawMessageDelivery" => {
-                let wrong = || invalid("Attributes", "Reason: RawMessageDelivery: Invalid value");
-                made.raw = value.to_ascii_lowercase().parse().map_err(|_| wrong())?;
-            }
-            "FilterPolicy" if value.is_empty() || **value == *"{}" => made.filter = None,
-            "FilterPolicy" => {
-                Pattern::parse(value).map_err(|why| {
-                    invalid("Attributes", &format!("Reason: FilterPolicy: {why}"))
-                })?;
-                made.filter = Some(Arc::clone(value));
-            }
-            "FilterPolicyScope" => {
-                made.filters_body = match &**value {
-                    "MessageBody" => true,
-                    "MessageAttributes" => false,
-                    _ => {
-                        return Err(invalid(
-                            "Attributes",
-                            "Reason: FilterPolicyScope: Invalid value",
-                        ));
-                    }
-                };
-            }
-            other => {
-                let why = format!("attribute `{other}` is not available in stepwire yet");
-                return Err(invalid("Attributes", &why));
-            }
-        }
-        Ok(made)
+impl Delivery {
+    fn to_endpoint(number: u64) -> Delivery {
+        Delivery { to: To::Endpoint(number), dead_letter: None }
     }
+}
 
+impl Ready {
+    fn of(subscription: Arc<Subscription>) -> Ready {
+        let scope = subscription.scope();
+        let filter = subscription.filter.as_ref();
+        let filter = filter.and_then(|filter| filter::parse(filter, scope).ok());
+        Ready { subscription, filter }
+    }
+}
+
+impl Subscription {
     /// Its ARN.
     pub fn arn(&self, settings: &Settings) -> String {
         format!("{}:{}", arn(&self.topic, settings), self.id)
     }
-}
 
-/// Refuses an attribute of topics that there is not.
-fn known(name: &str) -> Result<(), ApiError> {
-    if SHOWN.contains(&name) {
-        return Ok(());
+    /// What its endpoint shows to confirm it.
+    fn token(&self, settings: &Settings) -> String {
+        let mut token = String::new();
+        for part in 0..2 {
+            let text = format!("subscription-token {} {}", self.topic, self.id);
+            token.push_str(&derived_uuid(&settings.secret, &text, &[part]).replace('-', ""));
+        }
+        token
     }
-    if name.to_ascii_lowercase().contains("fifo") || name == "ContentBasedDeduplication" {
-        return Err(invalid("Attributes", "FIFO topics are not available in stepwire yet"));
+
+    fn scope(&self) -> Scope {
+        if self.filters_body { Scope::Body } else { Scope::Attributes }
     }
-    Err(invalid("AttributeName", ""))
 }
 
 /// The ARN of a topic.

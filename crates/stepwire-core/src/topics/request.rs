@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use stepwire_asl::Json;
 
-use super::invalid;
+use super::record::Protocol;
+use super::{attributes, invalid};
 use crate::error::ApiError;
 use crate::params::Params;
 use crate::queues::{self, Attribute};
@@ -13,6 +14,8 @@ use crate::queues::{self, Attribute};
 const MESSAGE_MAX: usize = 256 << 10;
 /// Most entries of a batch.
 const BATCH_MAX: usize = 10;
+/// Most tags of a topic.
+const TAGS_MAX: usize = 50;
 
 /// Names and values of attributes or tags.
 pub type Pairs = Vec<(Arc<str>, Arc<str>)>;
@@ -21,33 +24,112 @@ pub type Pairs = Vec<(Arc<str>, Arc<str>)>;
 #[derive(Debug, Clone, PartialEq)]
 #[expect(missing_docs, reason = "the operations of the API")]
 pub enum Request {
-    CreateTopic { name: Arc<str>, attributes: Pairs, tags: Pairs },
-    DeleteTopic { topic: Arc<str> },
-    ListTopics { after: Arc<str> },
-    GetTopicAttributes { topic: Arc<str> },
-    SetTopicAttributes { topic: Arc<str>, name: Arc<str>, value: Arc<str> },
-    Subscribe { topic: Arc<str>, endpoint: Arc<str>, attributes: Pairs },
-    Unsubscribe { subscription: Arc<str> },
-    ListSubscriptions { after: Arc<str> },
-    ListSubscriptionsByTopic { topic: Arc<str>, after: Arc<str> },
-    GetSubscriptionAttributes { subscription: Arc<str> },
-    SetSubscriptionAttributes { subscription: Arc<str>, name: Arc<str>, value: Arc<str> },
-    Publish { topic: Arc<str>, publish: Box<Publish> },
-    PublishBatch { topic: Arc<str>, entries: Vec<(Arc<str>, Result<Publish, ApiError>)> },
-    TagResource { topic: Arc<str>, tags: Pairs },
-    UntagResource { topic: Arc<str>, keys: Vec<Arc<str>> },
-    ListTagsForResource { topic: Arc<str> },
+    CreateTopic {
+        name: Arc<str>,
+        attributes: Pairs,
+        tags: Pairs,
+    },
+    DeleteTopic {
+        topic: Arc<str>,
+    },
+    ListTopics {
+        after: Arc<str>,
+    },
+    GetTopicAttributes {
+        topic: Arc<str>,
+    },
+    SetTopicAttributes {
+        topic: Arc<str>,
+        name: Arc<str>,
+        value: Arc<str>,
+    },
+    AddPermission {
+        topic: Arc<str>,
+        label: Arc<str>,
+        accounts: Vec<Arc<str>>,
+        actions: Vec<Arc<str>>,
+    },
+    RemovePermission {
+        topic: Arc<str>,
+        label: Arc<str>,
+    },
+    Subscribe(Box<Subscribe>),
+    ConfirmSubscription {
+        topic: Arc<str>,
+        token: Arc<str>,
+        keeps: bool,
+        signed: bool,
+    },
+    Unsubscribe {
+        subscription: Arc<str>,
+        signed: bool,
+    },
+    ListSubscriptions {
+        after: Arc<str>,
+    },
+    ListSubscriptionsByTopic {
+        topic: Arc<str>,
+        after: Arc<str>,
+    },
+    GetSubscriptionAttributes {
+        subscription: Arc<str>,
+    },
+    SetSubscriptionAttributes {
+        subscription: Arc<str>,
+        name: Arc<str>,
+        value: Arc<str>,
+    },
+    Publish {
+        topic: Arc<str>,
+        publish: Box<Publish>,
+    },
+    PublishBatch {
+        topic: Arc<str>,
+        entries: Vec<(Arc<str>, Result<Publish, ApiError>)>,
+    },
+    TagResource {
+        topic: Arc<str>,
+        tags: Pairs,
+    },
+    UntagResource {
+        topic: Arc<str>,
+        keys: Vec<Arc<str>>,
+    },
+    ListTagsForResource {
+        topic: Arc<str>,
+    },
+}
+
+/// Subscribe.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Subscribe {
+    /// ARN of the topic.
+    pub topic: Arc<str>,
+    /// How messages get to the endpoint.
+    pub protocol: Protocol,
+    /// Where they go.
+    pub endpoint: Arc<str>,
+    /// Attributes of the subscription.
+    pub attributes: Pairs,
+    /// Whether its ARN is told before it is confirmed.
+    pub shows_arn: bool,
 }
 
 /// What is published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Publish {
-    /// The message, already the one for queues.
+    /// The message for all protocols that have none of their own.
     pub message: Arc<str>,
+    /// Messages for some protocols.
+    pub messages: Vec<(Protocol, Arc<str>)>,
     /// `Subject`.
     pub subject: Option<Arc<str>>,
     /// `MessageAttributes`, in order of name.
     pub attributes: Vec<(Arc<str>, Attribute)>,
+    /// `MessageGroupId`.
+    pub group: Option<Arc<str>>,
+    /// `MessageDeduplicationId`.
+    pub deduplication: Option<Arc<str>>,
 }
 
 impl Request {
@@ -62,10 +144,12 @@ impl Request {
                 only_topic(params).map(|topic| Request::GetTopicAttributes { topic })
             }
             "SetTopicAttributes" => set_topic_attributes(params),
-            "Subscribe" => subscribe(params),
-            "Unsubscribe" => {
-                only_subscription(params).map(|subscription| Request::Unsubscribe { subscription })
-            }
+            "AddPermission" => add_permission(params),
+            "RemovePermission" => remove_permission(params),
+            "Subscribe" => subscribe(params).map(Box::new).map(Request::Subscribe),
+            "ConfirmSubscription" => confirm(params, true),
+            "Unsubscribe" => only_subscription(params)
+                .map(|subscription| Request::Unsubscribe { subscription, signed: true }),
             "ListSubscriptions" => {
                 only_after(params).map(|after| Request::ListSubscriptions { after })
             }
@@ -85,6 +169,20 @@ impl Request {
         })
     }
 
+    /// The request of somebody who visits one of the URLs that endpoints are sent, unsigned. `None`:
+    /// the operation cannot be asked for so.
+    pub fn visit(operation: &str, body: &Json) -> Option<Result<Request, ApiError>> {
+        let params = Params::new(body, "InvalidParameter");
+        match operation {
+            "ConfirmSubscription" => Some(confirm(params, false)),
+            "Unsubscribe" => Some(
+                only_subscription(params)
+                    .map(|subscription| Request::Unsubscribe { subscription, signed: false }),
+            ),
+            _ => None,
+        }
+    }
+
     /// Whether it changes nothing.
     pub fn is_read(&self) -> bool {
         match self {
@@ -97,7 +195,10 @@ impl Request {
             Request::CreateTopic { .. }
             | Request::DeleteTopic { .. }
             | Request::SetTopicAttributes { .. }
-            | Request::Subscribe { .. }
+            | Request::AddPermission { .. }
+            | Request::RemovePermission { .. }
+            | Request::Subscribe(_)
+            | Request::ConfirmSubscription { .. }
             | Request::Unsubscribe { .. }
             | Request::SetSubscriptionAttributes { .. }
             | Request::Publish { .. }
@@ -151,46 +252,115 @@ fn tags(params: Params<'_>) -> Result<Pairs, ApiError> {
     given.map(pair).collect()
 }
 
-fn create_topic(params: Params<'_>) -> Result<Request, ApiError> {
-    params.only(&["Name", "Attributes", "Tags"])?;
-    let name = required(params, "Name")?;
-    if name.strip_suffix(".fifo").is_some() {
-        return Err(invalid("Name", "FIFO topics are not available in stepwire yet"));
+/// Refuses more tags than a topic can have.
+pub(super) fn check_tags(tags: &Pairs) -> Result<(), ApiError> {
+    if tags.len() <= TAGS_MAX {
+        return Ok(());
     }
+    let message =
+        format!("Could not complete request: tag quota of per resource exceeded, {TAGS_MAX}");
+    Err(ApiError::new("TagLimitExceeded", message))
+}
+
+fn create_topic(params: Params<'_>) -> Result<Request, ApiError> {
+    params.only(&["Name", "Attributes", "Tags", "DataProtectionPolicy"])?;
+    if params.get("DataProtectionPolicy").is_some() {
+        let why = "Reason: data protection policies are not available in stepwire";
+        return Err(invalid("DataProtectionPolicy", why));
+    }
+    let name = required(params, "Name")?;
+    let given = pairs(params, "Attributes")?;
+    let fifo = given
+        .iter()
+        .any(|(name, value)| **name == *"FifoTopic" && value.eq_ignore_ascii_case("true"));
     let known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    if name.len() > 256 || !name.bytes().all(known) {
+    let plain = name.strip_suffix(".fifo").filter(|_| fifo).unwrap_or(&name);
+    let fits = !plain.is_empty() && name.len() <= 256 && plain.bytes().all(known);
+    if fifo && (!fits || plain.len() == name.len()) {
+        let why = "Fifo Topic names must end with .fifo and must be made up of only uppercase and \
+                   lowercase ASCII letters, numbers, underscores, and hyphens, and must be between \
+                   1 and 256 characters long.";
+        return Err(invalid(why, ""));
+    }
+    if !fits {
         return Err(invalid("Topic Name", ""));
     }
-    let attributes = pairs(params, "Attributes")?;
-    attributes.iter().try_for_each(|(name, _)| super::known(name))?;
-    Ok(Request::CreateTopic { name, attributes, tags: tags(params)? })
+    given
+        .iter()
+        .try_for_each(|(name, value)| attributes::check_topic_attribute(name, value, fifo))?;
+    let tags = tags(params)?;
+    check_tags(&tags)?;
+    Ok(Request::CreateTopic { name, attributes: given, tags })
+}
+
+fn texts(params: Params<'_>, name: &str) -> Result<Vec<Arc<str>>, ApiError> {
+    let given = params.get(name).and_then(Json::as_array).unwrap_or_default();
+    let texts: Vec<_> = given.iter().filter_map(Json::as_str).map(Arc::from).collect();
+    if texts.is_empty() || texts.len() != given.len() {
+        return Err(invalid(name, &format!("Reason: no value for {name}")));
+    }
+    Ok(texts)
+}
+
+fn add_permission(params: Params<'_>) -> Result<Request, ApiError> {
+    params.only(&["TopicArn", "Label", "AWSAccountId", "ActionName"])?;
+    Ok(Request::AddPermission {
+        topic: required(params, "TopicArn")?,
+        label: required(params, "Label")?,
+        accounts: texts(params, "AWSAccountId")?,
+        actions: texts(params, "ActionName")?,
+    })
+}
+
+fn remove_permission(params: Params<'_>) -> Result<Request, ApiError> {
+    params.only(&["TopicArn", "Label"])?;
+    let (topic, label) = (required(params, "TopicArn")?, required(params, "Label")?);
+    Ok(Request::RemovePermission { topic, label })
+}
+
+fn confirm(params: Params<'_>, signed: bool) -> Result<Request, ApiError> {
+    params.only(&["TopicArn", "Token", "AuthenticateOnUnsubscribe"])?;
+    let keeps = params.optional_text("AuthenticateOnUnsubscribe")?;
+    let keeps = keeps.is_some_and(|keeps| keeps.eq_ignore_ascii_case("true"));
+    let (topic, token) = (required(params, "TopicArn")?, required(params, "Token")?);
+    Ok(Request::ConfirmSubscription { topic, token, keeps, signed })
 }
 
 fn set_topic_attributes(params: Params<'_>) -> Result<Request, ApiError> {
     params.only(&["TopicArn", "AttributeName", "AttributeValue"])?;
     let name = required(params, "AttributeName")?;
-    super::known(&name)?;
     let value = params.optional_text("AttributeValue")?.unwrap_or_default().into();
     Ok(Request::SetTopicAttributes { topic: required(params, "TopicArn")?, name, value })
 }
 
-fn subscribe(params: Params<'_>) -> Result<Request, ApiError> {
+fn subscribe(params: Params<'_>) -> Result<Subscribe, ApiError> {
     params.only(&["TopicArn", "Protocol", "Endpoint", "Attributes", "ReturnSubscriptionArn"])?;
     let protocol = required(params, "Protocol")?;
-    if &*protocol != "sqs" {
-        let known =
-            ["http", "https", "email", "email-json", "sms", "application", "lambda", "firehose"];
-        return Err(if known.contains(&&*protocol) {
-            let why = format!("subscriptions of `{protocol}` are not available in stepwire yet");
+    let protocol = Protocol::of(&protocol).ok_or_else(|| {
+        if ["email", "email-json", "sms", "application", "firehose"].contains(&&*protocol) {
+            let why = format!(
+                "Reason: subscriptions of `{protocol}` are not available in stepwire: use `lambda`, \
+                 `sqs`, `http` or `https`"
+            );
             invalid("Protocol", &why)
         } else {
-            invalid("Protocol", "Reason: Does not support this protocol string")
-        });
-    }
-    Ok(Request::Subscribe {
+            let why =
+                format!("Amazon SNS does not support this protocol string: {protocol}");
+            invalid(&why, "")
+        }
+    })?;
+    // Form fields know only text.
+    let shows_arn = match params.get("ReturnSubscriptionArn") {
+        Some(Json::Bool(shows)) => *shows,
+        Some(Json::String(text)) => text.eq_ignore_ascii_case("true"),
+        _ => false,
+    };
+    Ok(Subscribe {
         topic: required(params, "TopicArn")?,
+        protocol,
         endpoint: required(params, "Endpoint")?,
         attributes: pairs(params, "Attributes")?,
+        shows_arn,
     })
 }
 
@@ -221,18 +391,40 @@ fn untag(params: Params<'_>) -> Result<Request, ApiError> {
     Ok(Request::UntagResource { topic: required(params, "ResourceArn")?, keys })
 }
 
-const PUBLISH: [&str; 4] = ["Message", "Subject", "MessageStructure", "MessageAttributes"];
+const PUBLISH: [&str; 6] = [
+    "Message",
+    "Subject",
+    "MessageStructure",
+    "MessageAttributes",
+    "MessageGroupId",
+    "MessageDeduplicationId",
+];
 
 impl Publish {
+    /// A message without attributes.
+    pub fn plain(message: impl Into<Arc<str>>, subject: Option<Arc<str>>) -> Publish {
+        Publish {
+            message: message.into(),
+            messages: Vec::new(),
+            subject,
+            attributes: Vec::new(),
+            group: None,
+            deduplication: None,
+        }
+    }
+
+    /// The message that subscribers of a protocol get.
+    pub fn message_for(&self, protocol: Protocol) -> &Arc<str> {
+        let own = self.messages.iter().find(|(of, _)| *of == protocol);
+        own.map_or(&self.message, |(_, message)| message)
+    }
+
     fn parse(params: Params<'_>) -> Result<Publish, ApiError> {
         let whole = params.optional_text("Message")?.filter(|text| !text.is_empty());
         let whole = whole.ok_or_else(|| invalid("Empty message", ""))?;
-        if whole.len() > MESSAGE_MAX {
-            return Err(invalid("Message too long", ""));
-        }
-        let message = match params.optional_text("MessageStructure")? {
-            None => whole.into(),
-            Some("json") => for_queues(whole)?,
+        let (message, messages) = match params.optional_text("MessageStructure")? {
+            None | Some("") => (whole.into(), Vec::new()),
+            Some("json") => by_protocol(whole)?,
             Some(_) => return Err(invalid("MessageStructure", "")),
         };
         let subject = params.optional_text("Subject")?;
@@ -243,26 +435,45 @@ impl Publish {
         if subject.is_some_and(|subject| !fits(subject)) {
             return Err(invalid("Subject", ""));
         }
-        let attributes = queues::attributes(params.get("MessageAttributes"));
-        let attributes = attributes
+        let given = params.get("MessageAttributes");
+        let attributes = queues::attributes_of_any_number(given)
             .map_err(|error| ApiError { code: "ParameterValueInvalid".into(), ..error })?;
-        Ok(Publish { message, subject: subject.map(Arc::from), attributes })
+        let bytes = whole.len() + attributes.iter().map(queues::bytes_of).sum::<usize>();
+        if bytes > MESSAGE_MAX {
+            return Err(invalid("Message too long", ""));
+        }
+        let id = |name: &'static str| {
+            let id = params.optional_text(name)?;
+            if id.is_some_and(|id| !queues::is_fifo_id(id)) {
+                let why = "Reason: it has 1 to 128 alphanumeric characters and punctuation";
+                return Err(invalid(name, why));
+            }
+            Ok(id.map(Arc::from))
+        };
+        let (group, deduplication) = (id("MessageGroupId")?, id("MessageDeduplicationId")?);
+        let subject = subject.map(Arc::from);
+        Ok(Publish { message, messages, subject, attributes, group, deduplication })
     }
 }
 
-/// The message for queues out of one for each protocol.
-fn for_queues(messages: &str) -> Result<Arc<str>, ApiError> {
+/// The message for all, and those for some protocols.
+fn by_protocol(messages: &str) -> Result<(Arc<str>, Vec<(Protocol, Arc<str>)>), ApiError> {
     let wrong = "Message Structure - JSON message body failed to parse";
     let messages = Json::parse(messages).map_err(|_| invalid(wrong, ""))?;
-    let default = messages.member("default").and_then(Json::as_str);
+    let members = messages.as_object().ok_or_else(|| invalid(wrong, ""))?;
+    let default = members.get("default").and_then(Json::as_str);
     let missing = "Message Structure - No default entry in JSON message body";
     let default = default.ok_or_else(|| invalid(missing, ""))?;
-    Ok(messages.member("sqs").and_then(Json::as_str).unwrap_or(default).into())
+    let own = members.iter().filter_map(|(name, message)| {
+        Some((Protocol::of(name)?, Arc::<str>::from(message.as_str()?)))
+    });
+    Ok((default.into(), own.collect()))
 }
 
 fn publish(params: Params<'_>) -> Result<Request, ApiError> {
     if params.get("PhoneNumber").is_some() {
-        return Err(invalid("PhoneNumber", "text messages are not available in stepwire"));
+        let why = "Reason: text messages are not available in stepwire";
+        return Err(invalid("PhoneNumber", why));
     }
     params.only(&[&["TopicArn", "TargetArn"], &PUBLISH[..]].concat())?;
     let topic = if params.get("TopicArn").is_some() { "TopicArn" } else { "TargetArn" };
@@ -294,6 +505,14 @@ fn publish_batch(params: Params<'_>) -> Result<Request, ApiError> {
         }
         let known = params.only(&[&["Id"], &PUBLISH[..]].concat());
         entries.push((id, known.and_then(|()| Publish::parse(params))));
+    }
+    let bytes = |publish: &Publish| {
+        publish.message.len() + publish.attributes.iter().map(queues::bytes_of).sum::<usize>()
+    };
+    let bytes: usize = entries.iter().filter_map(|(_, one)| one.as_ref().ok()).map(bytes).sum();
+    if bytes > MESSAGE_MAX {
+        let message = "The length of all the messages put together is more than the limit.";
+        return Err(ApiError::new("BatchRequestTooLong", message));
     }
     Ok(Request::PublishBatch { topic: required(params, "TopicArn")?, entries })
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use stepwire_asl::Json;
 
-use super::record::{self, Subscription, Topic};
+use super::record::{self, Protocol, Subscription, Topic};
+use super::retry::Policy;
 use super::{Request, arn, name_of_arn, no_subscription, no_topic, nothing, parts_of_arn};
 use crate::error::ApiError;
 use crate::read::{Range, Read};
@@ -51,7 +52,10 @@ pub fn answer(request: &Request, read: &dyn Read, settings: &Settings) -> Result
         Request::CreateTopic { .. }
         | Request::DeleteTopic { .. }
         | Request::SetTopicAttributes { .. }
-        | Request::Subscribe { .. }
+        | Request::AddPermission { .. }
+        | Request::RemovePermission { .. }
+        | Request::Subscribe(_)
+        | Request::ConfirmSubscription { .. }
         | Request::Unsubscribe { .. }
         | Request::SetSubscriptionAttributes { .. }
         | Request::Publish { .. }
@@ -103,12 +107,16 @@ fn subscriptions(
     let next =
         some.last().filter(|_| more).map(|last| format!("{}:{}", last.topic, last.id).into());
     let shown = some.iter().map(|one| {
+        let arn = match one.pending {
+            Some(_) => "PendingConfirmation".to_owned(),
+            None => one.arn(settings),
+        };
         Json::object([
-            ("SubscriptionArn", Json::from(one.arn(settings))),
+            ("SubscriptionArn", Json::from(arn)),
             ("Owner", Json::from(&*settings.account)),
-            ("Protocol", "sqs".into()),
+            ("Protocol", one.protocol.name().into()),
             ("Endpoint", Json::String(Arc::clone(&one.endpoint))),
-            ("TopicArn", arn(&one.topic, settings).into()),
+            ("TopicArn", super::arn(&one.topic, settings).into()),
         ])
     });
     Ok(listed("Subscriptions", shown, next))
@@ -120,13 +128,26 @@ fn subscription_attributes(one: &Subscription, settings: &Settings) -> Json {
     let mut members = vec![
         ("SubscriptionArn", Json::from(one.arn(settings))),
         ("TopicArn", arn(&one.topic, settings).into()),
-        ("Protocol", "sqs".into()),
+        ("Protocol", one.protocol.name().into()),
         ("Endpoint", text(&one.endpoint)),
         ("Owner", Json::from(&*settings.account)),
-        ("ConfirmationWasAuthenticated", truth(true)),
-        ("PendingConfirmation", truth(false)),
+        ("ConfirmationWasAuthenticated", truth(one.authenticated)),
+        ("PendingConfirmation", truth(one.pending.is_some())),
         ("RawMessageDelivery", truth(one.raw)),
+        ("SubscriptionPrincipal", format!("arn:aws:iam::{}:root", settings.account).into()),
     ];
+    if let Some(policy) = &one.delivery {
+        members.push(("DeliveryPolicy", text(policy)));
+    }
+    if let Protocol::Http | Protocol::Https = one.protocol {
+        let policy = one.delivery.as_deref().and_then(|text| Policy::parse(text, false).ok());
+        let shown = policy.unwrap_or_default().shown();
+        let effective = Json::object([("healthyRetryPolicy", shown)]);
+        members.push(("EffectiveDeliveryPolicy", effective.to_text().into()));
+    }
+    if let Some(redrive) = &one.redrive {
+        members.push(("RedrivePolicy", text(&redrive.text)));
+    }
     if let Some(filter) = &one.filter {
         let scope = if one.filters_body { "MessageBody" } else { "MessageAttributes" };
         members.extend([("FilterPolicy", text(filter)), ("FilterPolicyScope", scope.into())]);
@@ -136,14 +157,23 @@ fn subscription_attributes(one: &Subscription, settings: &Settings) -> Json {
 
 fn topic_attributes(topic: &str, read: &dyn Read, settings: &Settings) -> Result<Json, ApiError> {
     let topic = found(topic, read, settings)?;
-    let count = read.range(&record::subscriptions(&topic.name)).len();
+    let mut counts = [0_u64; 2];
+    for (key, value) in read.range(&record::subscriptions(&topic.name)) {
+        let one: Subscription = record::record(&key, &value).map_err(|c| unreadable(&c))?;
+        counts[usize::from(one.pending.is_some())] += 1;
+    }
     let mut members: Vec<(Arc<str>, Json)> = vec![
         ("TopicArn".into(), arn(&topic.name, settings).into()),
         ("Owner".into(), Json::from(&*settings.account)),
-        ("SubscriptionsConfirmed".into(), count.to_string().into()),
-        ("SubscriptionsPending".into(), "0".into()),
-        ("SubscriptionsDeleted".into(), "0".into()),
+        ("SubscriptionsConfirmed".into(), counts[0].to_string().into()),
+        ("SubscriptionsPending".into(), counts[1].to_string().into()),
+        ("SubscriptionsDeleted".into(), topic.deleted.to_string().into()),
+        ("EffectiveDeliveryPolicy".into(), effective(&topic).into()),
     ];
+    if topic.is_fifo() && !topic.attributes.iter().any(|(n, _)| **n == *"ContentBasedDeduplication")
+    {
+        members.push(("ContentBasedDeduplication".into(), "false".into()));
+    }
     for (name, default) in [("DisplayName", String::new()), ("Policy", policy(&topic, settings))] {
         if !topic.attributes.iter().any(|(given, _)| **given == *name) {
             members.push((name.into(), default.into()));
@@ -153,8 +183,21 @@ fn topic_attributes(topic: &str, read: &dyn Read, settings: &Settings) -> Result
     Ok(Json::object([("Attributes", Json::object(members))]))
 }
 
+/// What holds for its HTTP endpoints that have no policy of their own.
+fn effective(topic: &Topic) -> String {
+    let given = topic.attributes.iter().find(|(name, _)| **name == *"DeliveryPolicy");
+    let policy = given.and_then(|(_, text)| Policy::parse(text, true).ok()).unwrap_or_default();
+    let request = Json::object([("headerContentType", Json::from("text/plain; charset=UTF-8"))]);
+    let http = Json::object([
+        ("defaultHealthyRetryPolicy", policy.shown()),
+        ("disableSubscriptionOverrides", Json::from(false)),
+        ("defaultRequestPolicy", request),
+    ]);
+    Json::object([("http", http)]).to_text()
+}
+
 /// The policy that a topic has as long as it is given none.
-fn policy(topic: &Topic, settings: &Settings) -> String {
+pub(super) fn policy(topic: &Topic, settings: &Settings) -> String {
     let actions = [
         "GetTopicAttributes",
         "SetTopicAttributes",

@@ -204,9 +204,18 @@ impl World {
                 let returned = Input::Delivered { job, result };
                 self.at(takes, Event::Returned(self.life, Box::new(returned)));
             }
+            Effect::Notify { notification, .. } => {
+                let (takes, result) = self.served();
+                let returned = Input::Notified { notification, result };
+                self.at(takes, Event::Returned(self.life, Box::new(returned)));
+            }
             Effect::Continue { map_run } => {
                 let takes = self.dice.between(0, 5);
                 self.at(takes, Event::MapRun(self.life, map_run));
+            }
+            Effect::ContinueStack { stack } => {
+                let takes = self.dice.between(0, 5);
+                self.at(takes, Event::Returned(self.life, Box::new(Input::Stack(stack))));
             }
             Effect::ContinueIndexing => {
                 let takes = self.dice.between(0, 5);

@@ -51,6 +51,7 @@ impl Stubs {
     pub(crate) fn carry_out(&mut self, effect: Effect) -> Option<(i64, Input)> {
         match effect {
             Effect::Continue { map_run } => Some((0, Input::MapRun(map_run))),
+            Effect::ContinueStack { stack } => Some((0, Input::Stack(stack))),
             Effect::ContinueIndexing => Some((0, Input::Indexing)),
             Effect::Invoke { caller, invoke } => {
                 self.invoked += 1;

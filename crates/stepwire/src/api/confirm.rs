@@ -1,6 +1,8 @@
-//! A visit of the `enableUrl` of a topic rule destination: whoever has its token confirms it.
+//! Visits of URLs that others were sent: the `enableUrl` of a topic rule destination, and what
+//! subscribers of topics confirm or end their subscriptions with. Whoever has the token may.
 //!
-//! Source: AWS IoT developer guide, "HTTP action destinations".
+//! Source: AWS IoT developer guide, "HTTP action destinations"; Amazon SNS developer guide, "HTTP/S
+//! endpoints".
 
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode, header};
@@ -9,20 +11,30 @@ use stepwire_aws::error::status;
 use stepwire_core::Request;
 use stepwire_core::rules::{self, destinations};
 
-use super::shaped;
+use super::{query, shaped};
 use crate::node::Node;
 
 const PATH: &str = "/confirmdestination/";
 
-/// Whether a request is a visit rather than a signed call of ConfirmTopicRuleDestination.
+/// Whether a request is a visit rather than a signed call.
 pub(crate) fn is_visit(parts: &Parts) -> bool {
-    parts.method == Method::GET
-        && parts.uri.path().starts_with(PATH)
-        && !parts.headers.contains_key(header::AUTHORIZATION)
+    let unsigned = !parts.headers.contains_key(header::AUTHORIZATION);
+    let known = parts.uri.path().starts_with(PATH) || subscriber(parts).is_some();
+    parts.method == Method::GET && unsigned && known
 }
 
-/// Confirms and enables the destination whose token the path ends with.
+/// The query of a URL that a subscriber was sent.
+fn subscriber(parts: &Parts) -> Option<&str> {
+    let query = parts.uri.query().filter(|_| parts.uri.path() == "/")?;
+    let mut actions = ["Action=ConfirmSubscription", "Action=Unsubscribe"].into_iter();
+    actions.any(|action| query.split('&').any(|part| part == action)).then_some(query)
+}
+
+/// Confirms and enables the destination whose token the path ends with, or does as a subscriber says.
 pub(crate) async fn answer(node: &Node, parts: &Parts) -> Response {
+    if let Some(query) = subscriber(parts) {
+        return query::visit(node, query).await;
+    }
     let token = parts.uri.path().strip_prefix(PATH).unwrap_or_default();
     let request = Request::Rules(rules::Request::Destination(destinations::Request::visit(token)));
     match node.call(request).await {

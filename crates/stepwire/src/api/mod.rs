@@ -10,6 +10,7 @@ mod lambda;
 mod query;
 mod rest;
 mod s3;
+pub(crate) mod stack_response;
 mod target;
 mod xml;
 
@@ -80,10 +81,12 @@ pub(crate) async fn answer(
         Protocol::Rest => rest::answer(node, service, parts, &body).await,
         Protocol::Cbor => return cloudwatch::answer(node, service, parts, &body).await,
         Protocol::RestXml => return s3::answer(node, parts, body).await,
-        Protocol::Query => match query::answer(node, service, session, &body).await {
-            Ok(answer) => return answer,
-            Err(error) => Err(error),
-        },
+        Protocol::Query => {
+            match query::answer(node, service, parts.uri.path(), session, &body).await {
+                Ok(answer) => return answer,
+                Err(error) => Err(error),
+            }
+        }
     };
     match result {
         Ok(answer) => success(service, protocol, &answer),
@@ -114,7 +117,7 @@ impl Protocol {
             Protocol::Cbor
         } else if parts.headers.contains_key("x-amz-target") {
             Protocol::Target
-        } else if form && parts.uri.path() == "/" {
+        } else if form && (parts.uri.path() == "/" || service == "sqs") {
             Protocol::Query
         } else if service == "s3" {
             Protocol::RestXml

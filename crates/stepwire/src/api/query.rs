@@ -10,7 +10,7 @@ use stepwire_asl::json::{Number, Object};
 use stepwire_aws::error::status;
 use stepwire_aws::rest;
 use stepwire_core::iam::Session;
-use stepwire_core::{ApiError, Request, Service, metrics, queues};
+use stepwire_core::{ApiError, Request, Service, metrics, queues, topics};
 
 use super::cloudwatch;
 use super::xml::{self, Lists};
@@ -52,6 +52,8 @@ const SQS: Dialect = Dialect {
     service: Service::Sqs,
     namespace: "http://queue.amazonaws.com/doc/2012-11-05/",
     fields: &[
+        ("AWSAccountId", "AWSAccountIds"),
+        ("ActionName", "Actions"),
         ("Attribute", "Attributes"),
         ("AttributeName", "AttributeNames"),
         ("ChangeMessageVisibilityBatchRequestEntry", "Entries"),
@@ -73,6 +75,7 @@ const SQS: Dialect = Dialect {
     integers: &[
         "DelaySeconds",
         "MaxNumberOfMessages",
+        "MaxNumberOfMessagesPerSecond",
         "MaxResults",
         "VisibilityTimeout",
         "WaitTimeSeconds",
@@ -83,7 +86,9 @@ const SQS: Dialect = Dialect {
         ("MessageAttributes", "MessageAttribute"),
         ("Messages", "Message"),
         ("QueueUrls", "QueueUrl"),
+        ("Results", "ListMessageMoveTasksResultEntry"),
         ("Tags", "Tag"),
+        ("queueUrls", "QueueUrl"),
     ],
     is_time: |_| false,
 };
@@ -110,6 +115,15 @@ const IAM: Dialect = Dialect {
     is_time: |_| false,
 };
 
+/// Source: the service model of AWS CloudFormation. Which members are numbers or truth values, the
+/// kernel knows.
+const CLOUDFORMATION: Dialect = Dialect {
+    service: Service::CloudFormation,
+    namespace: "http://cloudformation.amazonaws.com/doc/2010-05-15/",
+    is_time: |member| member.ends_with("Timestamp") || member.ends_with("Time"),
+    ..IAM
+};
+
 /// Source: the service model of AWS STS.
 const STS: Dialect = Dialect {
     service: Service::Sts,
@@ -118,9 +132,12 @@ const STS: Dialect = Dialect {
 };
 
 /// Answers a request whose form names the operation; `session` says whose credentials sign it.
+///
+/// A queue can be named by the path of its URL, as SDKs of SQS did.
 pub(super) async fn answer(
     node: &Node,
     service: &str,
+    path: &str,
     session: Option<Session>,
     body: &[u8],
 ) -> Result<Response, ApiError> {
@@ -130,6 +147,7 @@ pub(super) async fn answer(
         "sns" => &SNS,
         "sqs" => &SQS,
         "monitoring" => &CLOUDWATCH,
+        "cloudformation" => &CLOUDFORMATION,
         _ => return Err(not_served(service)),
     };
     let form = String::from_utf8_lossy(body).into_owned();
@@ -143,7 +161,11 @@ pub(super) async fn answer(
         }
     }
     let operation = operation.unwrap_or_default();
-    let members = Json::Object(Arc::new(dialect.members(&fields)));
+    let mut members = dialect.members(&fields);
+    if dialect.service == Service::Sqs && path != "/" && !members.contains_key("QueueUrl") {
+        members.insert("QueueUrl".into(), path.into());
+    }
+    let members = Json::Object(Arc::new(members));
     let request = Request::parse(dialect.service, &operation, &members);
     let request = request
         .ok_or_else(|| ApiError { code: "InvalidAction".into(), ..not_available(&operation) })??;
@@ -152,13 +174,47 @@ pub(super) async fn answer(
         other => other,
     };
     let answer = node.call(request).await?;
-    let mut xml = String::new();
-    let root = format!("{operation}Response");
-    xml.extend(["<", &root, " xmlns=\"", dialect.namespace, "\">"]);
-    let result = dialect.shown(&answer, &operation);
-    xml::write(&format!("{operation}Result"), &result, dialect.lists(), &mut xml);
-    xml.extend(["<ResponseMetadata><RequestId/></ResponseMetadata></", &root, ">"]);
-    Ok(([(header::CONTENT_TYPE, "text/xml")], xml).into_response())
+    Ok(dialect.response(&operation, &answer))
+}
+
+/// Answers somebody who visits a URL that a topic's subscriber was sent.
+pub(super) async fn visit(node: &Node, query: &str) -> Response {
+    let mut fields = Tree::default();
+    let mut operation = String::new();
+    for (name, value) in rest::query_pairs(query) {
+        match name.as_str() {
+            "Action" => operation = value,
+            "Version" => {}
+            _ => {
+                if let Err(error) = fields.put(&name, value) {
+                    return refused("sns", &error);
+                }
+            }
+        }
+    }
+    let members = Json::Object(Arc::new(SNS.members(&fields)));
+    let request = match topics::Request::visit(&operation, &members) {
+        Some(Ok(request)) => Request::Topics(request),
+        Some(Err(error)) => return refused("sns", &error),
+        None => return refused("sns", &not_available(&operation)),
+    };
+    match node.call(request).await {
+        Ok(answer) => SNS.response(&operation, &answer),
+        Err(error) => refused("sns", &error),
+    }
+}
+
+impl Dialect {
+    fn response(&self, operation: &str, answer: &Json) -> Response {
+        let dialect = self;
+        let mut xml = String::new();
+        let root = format!("{operation}Response");
+        xml.extend(["<", &root, " xmlns=\"", dialect.namespace, "\">"]);
+        let result = dialect.shown(answer, operation);
+        xml::write(&format!("{operation}Result"), &result, dialect.lists(), &mut xml);
+        xml.extend(["<ResponseMetadata><RequestId/></ResponseMetadata></", &root, ">"]);
+        ([(header::CONTENT_TYPE, "text/xml")], xml).into_response()
+    }
 }
 
 /// An error as the protocol writes it.

@@ -122,6 +122,10 @@ async fn handle(
         _ if api::confirm::is_visit(&parts) => {
             api::confirm::answer(&connection.port.rim.node, &parts).await
         }
+        _ if api::stack_response::is_response(&parts) => {
+            let node = &connection.port.rim.node;
+            api::stack_response::answer(node, &parts, Body::new(body)).await
+        }
         Some(why) => api::refused_early(StatusCode::FORBIDDEN, "AccessDeniedException", why),
         None if parts.method == Method::GET && parts.uri.path() == websocket::PATH => {
             connection.open_websocket(parts)

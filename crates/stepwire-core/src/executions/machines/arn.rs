@@ -29,7 +29,7 @@ pub enum Qualifier {
 
 impl MachineArn {
     /// What `arn` names.
-    pub(in super::super) fn parse(arn: &str) -> Result<MachineArn, ApiError> {
+    pub(crate) fn parse(arn: &str) -> Result<MachineArn, ApiError> {
         let rest = match states_resource(arn)? {
             ("stateMachine", rest) => rest,
             (kind, _) => return Err(wrong_kind(kind)),
@@ -55,7 +55,7 @@ impl MachineArn {
     }
 
     /// The ARN as text.
-    pub(in super::super) fn text(&self, settings: &Settings) -> String {
+    pub(crate) fn text(&self, settings: &Settings) -> String {
         let machine = machine_arn(settings, &self.name);
         match &self.qualifier {
             Some(qualifier) => format!("{machine}:{qualifier}"),

@@ -23,8 +23,7 @@ const NO_THROUGHPUT: &str = "throughput is kept and shown; nothing is throttled"
 const THROUGHPUT: Property = object(
     "ProvisionedThroughput",
     &[integer("ReadCapacityUnits").required(), integer("WriteCapacityUnits").required()],
-)
-.shown(NO_THROUGHPUT);
+);
 const ON_DEMAND: Property = object(
     "OnDemandThroughput",
     &[integer("MaxReadRequestUnits"), integer("MaxWriteRequestUnits")],
@@ -80,9 +79,9 @@ const TABLE: Kind = Kind {
     update,
     updated: |update, answers| {
         let mut made = update.made.clone();
-        let arns = (0..answers.len())
+        let mut arns = (0..answers.len())
             .filter_map(|index| deep(answers, index, &["TableDescription", "LatestStreamArn"]));
-        if let Some(arn) = arns.last() {
+        if let Some(arn) = arns.next_back() {
             made.attributes.insert("StreamArn".to_owned(), arn.clone());
         }
         made
@@ -116,7 +115,7 @@ const TABLE: Kind = Kind {
             objects("KeySchema", &[text("AttributeName").required(), text("KeyType").required()])
                 .required()
                 .replaces(),
-            text("BillingMode").shown("the billing mode is kept and shown; nothing is billed"),
+            text("BillingMode"),
             THROUGHPUT,
             objects(
                 "GlobalSecondaryIndexes",

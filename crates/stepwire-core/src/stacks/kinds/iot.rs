@@ -10,7 +10,6 @@ use crate::request::Service::Iot;
 /// The error of what is not there.
 const GONE: &[&str] = &["ResourceNotFoundException"];
 
-const NO_ROLES: &str = "roles are shown, not enforced";
 const NO_JOBS: &str = "jobs are not available in stepwire yet";
 
 pub(super) const KINDS: &[Kind] = &[
@@ -558,7 +557,7 @@ const TOPIC_RULE: Kind = Kind {
     )
 };
 
-const ROLE: Property = text("RoleArn").shown(NO_ROLES);
+const ROLE: Property = text("RoleArn");
 const PAIR: &[Property] = &[text("Key").required(), text("Value").required()];
 
 /// An action of a rule. Which of them are carried out is known to the rules, which say so again.

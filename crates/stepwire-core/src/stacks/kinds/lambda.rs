@@ -153,7 +153,7 @@ const FUNCTION: Kind = Kind {
                 ],
             )
             .required(),
-            text("Role").required().shown("roles are shown, not enforced"),
+            text("Role").required(),
             text("Runtime"),
             text("Handler"),
             text("Description"),

@@ -194,7 +194,7 @@ const SUBSCRIPTION_FILTER: Kind = Kind {
             text("LogGroupName").required().replaces(),
             text("FilterPattern").required(),
             text("DestinationArn").required(),
-            text("RoleArn").shown("roles are shown, not enforced"),
+            text("RoleArn"),
             text("Distribution"),
             boolean("ApplyOnTransformedLogs").without_effect("log events are not transformed"),
             texts("EmitSystemFields").refused("events are passed on as they are"),

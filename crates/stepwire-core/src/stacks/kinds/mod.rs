@@ -7,6 +7,11 @@
 //!
 //! Read in this order: [`support`], [`examine`], [`create`], [`made`], then one service's file.
 
+#![expect(
+    clippy::unnecessary_wraps,
+    reason = "members of requests may be absent, and functions in the table of types may fail"
+)]
+
 mod cloudwatch;
 mod dynamodb;
 mod events;
@@ -16,6 +21,7 @@ mod iot;
 mod lambda;
 mod logs;
 mod others;
+mod probe;
 mod property;
 mod resource;
 mod s3;
@@ -23,8 +29,6 @@ mod sns;
 mod sqs;
 mod ssm;
 mod states;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeMap;
 
@@ -217,11 +221,49 @@ pub fn known() -> impl Iterator<Item = (&'static str, Support)> {
     KINDS.iter().flat_map(|kinds| kinds.iter()).map(|kind| (kind.name, kind.support))
 }
 
+/// What a type is made of, for those who write about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Description {
+    /// Its properties at the top level.
+    pub properties: Vec<&'static str>,
+    /// Properties at the top level that are without effect.
+    pub without_effect: Vec<&'static str>,
+    /// Properties at the top level that are refused.
+    pub refused: Vec<&'static str>,
+    /// What `Fn::GetAtt` gives.
+    pub attributes: &'static [&'static str],
+}
+
+/// What a type is made of. `None`: it is not known by name.
+pub fn describe(kind: &str) -> Option<Description> {
+    let kind = find(kind)?;
+    let of = |which: fn(Standing) -> bool| {
+        let properties = kind.properties.iter().filter(|property| which(property.standing));
+        properties.map(|property| property.name).collect()
+    };
+    Some(Description {
+        properties: of(|_| true),
+        without_effect: of(|it| matches!(it, Standing::WithoutEffect(_) | Standing::Shown(_))),
+        refused: of(|it| matches!(it, Standing::Refused(_))),
+        attributes: kind.attributes,
+    })
+}
+
 /// What becomes of each property of a resource: each at the top level that is acted on, and every
 /// one at any level that is without effect or refused. A missing one is refused, too, by the path of
 /// what lacks it. Values that stand for what is not known yet (`Ref`, `Fn::…`) are taken as good.
+///
+/// Where the properties are good, the requests that they come to are tried on the services: what
+/// those refuse is found, too, as far as it can be told without what is not known yet.
 pub fn examine(kind: &str, properties: &Json) -> Vec<Finding> {
-    find(kind).map(|kind| kind.read(properties).1).unwrap_or_default()
+    let Some(kind) = find(kind) else { return Vec::new() };
+    let (_, mut findings) = kind.read(properties);
+    if kind.support == Support::Served
+        && findings.iter().all(|finding| finding.verdict != Verdict::Refused)
+    {
+        findings.extend(probe::findings(kind, properties));
+    }
+    findings
 }
 
 /// The next request that makes a resource, after these answers. `None`: there is no other. The
@@ -300,7 +342,7 @@ pub fn updated(
 }
 
 /// The next request that removes a resource, after these answers. `None`: there is no other. Each
-/// counts as done where there is nothing to remove.
+/// counts as done where there is nothing to remove; of what has no physical id, there is nothing.
 pub fn delete(
     kind: &str,
     context: &Context<'_>,
@@ -308,7 +350,7 @@ pub fn delete(
     made: &Made,
     answers: &[Json],
 ) -> Option<Ask> {
-    let kind = find(kind)?;
+    let kind = find(kind).filter(|_| !made.physical_id.is_empty())?;
     let resource = Resource { context, properties: kind.read(properties).0 };
     (kind.delete)(&resource, made, answers).into_iter().nth(answers.len())
 }

@@ -203,7 +203,7 @@ pub(super) fn read(properties: &'static [Property], given: &Json) -> (Json, Vec<
 }
 
 /// Whether `value` stands for something that is not known yet.
-fn is_reference(value: &Json) -> bool {
+pub(super) fn is_reference(value: &Json) -> bool {
     value.as_object().is_some_and(|members| {
         members.len() == 1
             && members

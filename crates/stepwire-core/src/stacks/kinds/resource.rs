@@ -15,7 +15,7 @@ pub(super) struct Resource<'a> {
     pub(super) properties: Json,
 }
 
-impl<'a> Resource<'a> {
+impl Resource<'_> {
     /// A property, unless it is absent or null.
     pub(super) fn get(&self, name: &str) -> Option<&Json> {
         self.properties.member(name).filter(|value| !value.is_null())

@@ -24,8 +24,7 @@ fn source(machine: &Resource<'_>) -> Result<Option<Ask>, String> {
     let given: Vec<&str> = given.into_iter().filter(|name| machine.get(name).is_some()).collect();
     match given.as_slice() {
         [] => {
-            Err("Property validation failure: [Encountered unsupported properties in {/}: one of \
-                   Definition, DefinitionString or DefinitionS3Location is required]"
+            Err("one of Definition, DefinitionString and DefinitionS3Location must be given"
                 .to_owned())
         }
         ["DefinitionS3Location"] => {
@@ -35,8 +34,7 @@ fn source(machine: &Resource<'_>) -> Result<Option<Ask>, String> {
             Ok(Some(ask(S3, "GetObject", asked)))
         }
         [_] => Ok(None),
-        _ => Err("Property validation failure: only one of Definition, DefinitionString and \
-                  DefinitionS3Location can be given"
+        _ => Err("only one of Definition, DefinitionString and DefinitionS3Location can be given"
             .to_owned()),
     }
 }
@@ -188,8 +186,8 @@ const STATE_MACHINE: Kind = Kind {
     },
     updated: |update, answers| {
         let mut made = update.made.clone();
-        let revisions = answers.iter().filter_map(|answer| answer.member("revisionId"));
-        if let Some(revision) = revisions.last() {
+        let mut revisions = answers.iter().filter_map(|answer| answer.member("revisionId"));
+        if let Some(revision) = revisions.next_back() {
             made.attributes.insert("StateMachineRevisionId".to_owned(), revision.clone());
         }
         made
@@ -200,7 +198,7 @@ const STATE_MACHINE: Kind = Kind {
     ..Kind::new(
         "AWS::StepFunctions::StateMachine",
         &[
-            text("RoleArn").required().shown("roles are shown, not enforced"),
+            text("RoleArn").required(),
             any("Definition"),
             text("DefinitionString"),
             object(

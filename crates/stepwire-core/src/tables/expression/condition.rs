@@ -169,7 +169,7 @@ fn size(value: &Value) -> Option<usize> {
 }
 
 /// How two values of one type that has an order compare.
-fn order(left: &Value, right: &Value) -> Option<Ordering> {
+pub(crate) fn order(left: &Value, right: &Value) -> Option<Ordering> {
     match (left, right) {
         (Value::S(left), Value::S(right)) => Some(left.as_bytes().cmp(right.as_bytes())),
         (Value::N(left), Value::N(right)) => Some(left.cmp(right)),
@@ -193,7 +193,7 @@ fn compare(left: Option<&Value>, comparator: Comparator, right: Option<&Value>) 
     }
 }
 
-fn begins_with(whole: &Value, start: &Value) -> bool {
+pub(crate) fn begins_with(whole: &Value, start: &Value) -> bool {
     match (whole, start) {
         (Value::S(whole), Value::S(start)) => whole.starts_with(&**start),
         (Value::B(whole), Value::B(start)) => whole.starts_with(start),

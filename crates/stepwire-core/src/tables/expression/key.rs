@@ -1,12 +1,13 @@
 //! Key conditions: one partition, and a run of its sort keys.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
-use super::condition::{Comparator, Condition, Operand};
+use super::condition::{Comparator, Condition, Operand, begins_with, order};
 use super::path::Path;
 use super::{Kind, Placeholders};
 use crate::error::ApiError;
-use crate::tables::table::{KeyAttribute, Table};
+use crate::tables::table::KeyAttribute;
 use crate::tables::validation;
 use crate::tables::value::Value;
 
@@ -27,6 +28,23 @@ pub(crate) enum SortCondition {
 }
 
 impl SortCondition {
+    /// Whether a value meets it.
+    pub(crate) fn holds(&self, value: &Value) -> bool {
+        let is =
+            |other: &Value, wanted: fn(Ordering) -> bool| order(value, other).is_some_and(wanted);
+        match self {
+            SortCondition::Equal(other) => is(other, Ordering::is_eq),
+            SortCondition::Less(other) => is(other, Ordering::is_lt),
+            SortCondition::LessOrEqual(other) => is(other, Ordering::is_le),
+            SortCondition::Greater(other) => is(other, Ordering::is_gt),
+            SortCondition::GreaterOrEqual(other) => is(other, Ordering::is_ge),
+            SortCondition::Between(low, high) => {
+                is(low, Ordering::is_ge) && is(high, Ordering::is_le)
+            }
+            SortCondition::BeginsWith(start) => begins_with(value, start),
+        }
+    }
+
     fn values(&self) -> impl Iterator<Item = &Value> {
         let (one, two) = match self {
             SortCondition::Equal(one)
@@ -61,25 +79,37 @@ impl KeyCondition {
         Ok(KeyCondition(conditions))
     }
 
-    /// The partition key value, and the condition on the sort key if there is one.
+    /// These conditions, each on another attribute.
+    pub(crate) fn of(conditions: Vec<(Arc<str>, SortCondition)>) -> Self {
+        KeyCondition(conditions)
+    }
+
+    /// The partition key value, and the condition on the sort key if there is one, of a table or an
+    /// index of these keys.
     pub(crate) fn resolve(
         &self,
-        table: &Table,
+        partition_key: &KeyAttribute,
+        sort_key: Option<&KeyAttribute>,
     ) -> Result<(&Value, Option<&SortCondition>), ApiError> {
         let on = |key: &KeyAttribute| self.0.iter().find(|(name, _)| *name == key.name);
         let missed = |key: &KeyAttribute| {
             validation(format!("Query condition missed key schema element: {}", key.name))
         };
-        let (_, partition) = on(&table.partition).ok_or_else(|| missed(&table.partition))?;
+        if sort_key.is_none() && self.0.len() > 1 {
+            return Err(validation("Query key condition not supported"));
+        }
+        let (_, partition) = on(partition_key).ok_or_else(|| missed(partition_key))?;
+        for value in partition.values() {
+            fits(partition_key, value)?;
+        }
         let SortCondition::Equal(partition) = partition else {
             return Err(validation("Query key condition not supported"));
         };
-        let sort = match (&table.sort, self.0.len()) {
+        let sort = match (sort_key, self.0.len()) {
             (_, 1) => None,
             (Some(key), _) => Some((key, &on(key).ok_or_else(|| missed(key))?.1)),
             (None, _) => return Err(validation("Query key condition not supported")),
         };
-        fits(&table.partition, partition)?;
         for (key, value) in sort.iter().flat_map(|(key, sort)| sort.values().map(|v| (*key, v))) {
             fits(key, value)?;
         }
@@ -106,6 +136,22 @@ fn collect(condition: Condition, out: &mut Vec<(Arc<str>, SortCondition)>) -> Re
         Condition::Any(_) => not_supported("OR"),
         Condition::Not(_) => not_supported("NOT"),
         Condition::In(..) => not_supported("IN"),
+        Condition::Compare(Operand::Size(_), ..)
+        | Condition::Compare(.., Operand::Size(_))
+        | Condition::Between(Operand::Size(_), ..)
+        | Condition::Between(_, Operand::Size(_), _)
+        | Condition::Between(.., Operand::Size(_))
+        | Condition::BeginsWith(Operand::Size(_), _) => {
+            Err(validation("KeyConditionExpressions cannot contain nested operations"))
+        }
+        Condition::Between(Operand::Value(_), ..) => Err(first_operand("BETWEEN")),
+        Condition::BeginsWith(Operand::Value(_), _) => Err(first_operand("begins_with")),
+        Condition::Compare(Operand::Path(_), _, Operand::Path(_))
+        | Condition::Between(_, Operand::Path(_), _)
+        | Condition::Between(.., Operand::Path(_))
+        | Condition::BeginsWith(_, Operand::Path(_)) => {
+            Err(invalid("Multiple attribute names used in one condition"))
+        }
         Condition::Exists(_) => not_supported("attribute_exists"),
         Condition::NotExists(_) => not_supported("attribute_not_exists"),
         Condition::HasType(..) => not_supported("attribute_type"),
@@ -169,17 +215,25 @@ fn attribute(operand: Operand) -> Result<Arc<str>, ApiError> {
             Err(validation("KeyConditionExpressions cannot have conditions on nested attributes"))
         }
         Operand::Size(_) => {
-            Err(validation("Invalid operator used in KeyConditionExpression: size"))
+            Err(validation("KeyConditionExpressions cannot contain nested operations"))
         }
-        Operand::Value(_) => Err(Kind::KeyCondition
-            .invalid("No key attribute; one side of each condition must be a key attribute")),
+        Operand::Value(_) => Err(invalid("No key attribute specified")),
     }
 }
 
 fn value(operand: Operand) -> Result<Value, ApiError> {
     match operand {
         Operand::Value(value) => Ok(value),
-        Operand::Path(_) | Operand::Size(_) => Err(Kind::KeyCondition
-            .invalid("A key attribute can only be compared with an expression attribute value")),
+        Operand::Path(_) | Operand::Size(_) => {
+            Err(invalid("Multiple attribute names used in one condition"))
+        }
     }
+}
+
+fn invalid(why: &str) -> ApiError {
+    validation(format!("Invalid condition in KeyConditionExpression: {why}"))
+}
+
+fn first_operand(operator: &str) -> ApiError {
+    invalid(&format!("{operator} operator must have the key attribute as its first operand"))
 }

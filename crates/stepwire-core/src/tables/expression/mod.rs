@@ -12,7 +12,7 @@ mod reserved;
 mod token;
 mod update;
 
-pub(crate) use condition::Condition;
+pub(crate) use condition::{Comparator, Condition, Operand, order};
 pub(crate) use key::{KeyCondition, SortCondition};
 pub(crate) use path::{Element, Path, Projection};
 pub(crate) use placeholders::Placeholders;

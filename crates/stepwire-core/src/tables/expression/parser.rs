@@ -47,11 +47,6 @@ impl<'a> Parser<'a> {
         Ok(Parser { kind, placeholders, text, spots, at: 0, depth: 0, bracketed: (0, 0) })
     }
 
-    /// How many words have been taken.
-    pub(super) fn position(&self) -> usize {
-        self.at
-    }
-
     /// The next word.
     pub(super) fn peek(&self) -> Token<'a> {
         self.ahead(0)
@@ -114,6 +109,22 @@ impl<'a> Parser<'a> {
         let parsed = parse(self);
         self.depth -= 1;
         parsed
+    }
+
+    /// What `parse` takes and the bracket behind it; the one before it has been taken. Brackets
+    /// around nothing but brackets are refused.
+    pub(super) fn in_brackets<T>(
+        &mut self,
+        parse: impl FnOnce(&mut Self) -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
+        let start = self.at;
+        let inside = parse(self)?;
+        if self.bracketed == (start, self.at) {
+            return Err(self.invalid("The expression has redundant parentheses;"));
+        }
+        self.expect(")")?;
+        self.bracketed = (start - 1, self.at);
+        Ok(inside)
     }
 
     /// The name of the function that is called next, if one is.

@@ -99,6 +99,16 @@ impl Projection {
         }
     }
 
+    /// The attributes that it selects, or parts of.
+    pub(crate) fn roots(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.0.keys()
+    }
+
+    /// Those that it selects parts of.
+    pub(crate) fn nested_roots(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.0.iter().filter(|(_, node)| **node != Node::Whole).map(|(name, _)| name)
+    }
+
     /// The selected part of `attributes`.
     pub(crate) fn select(&self, attributes: &Attributes) -> Attributes {
         let selected = self.0.iter().filter_map(|(name, node)| {

@@ -7,6 +7,7 @@ use stepwire_asl::Json;
 
 use super::Kind;
 use crate::error::ApiError;
+use crate::params::Params;
 use crate::tables::value::Value;
 use crate::tables::{serialization, validation};
 
@@ -63,26 +64,36 @@ impl Placeholders {
         Ok(value.clone())
     }
 
-    /// Refuses placeholders that no expression used, or that nothing could use.
-    pub(crate) fn finish(self, expressions: &[Kind], any: bool) -> Result<(), ApiError> {
+    /// Refuses placeholders where there is none of the `expressions` that could use them.
+    pub(crate) fn usable(params: Params<'_>, expressions: &[Kind]) -> Result<(), ApiError> {
+        let is_there = |kind: &&Kind| params.get(kind.name()).is_some();
+        if params.get("ExpressionAttributeNames").is_some()
+            && !expressions.iter().any(|kind| is_there(&kind))
+        {
+            return Err(validation(
+                "ExpressionAttributeNames can only be specified when using expressions",
+            ));
+        }
+        let could = || expressions.iter().filter(|kind| **kind != Kind::Projection);
+        if params.get("ExpressionAttributeValues").is_none() || could().any(|kind| is_there(&kind))
+        {
+            return Ok(());
+        }
+        let could: Vec<&str> = could().map(|kind| kind.name()).collect();
+        Err(validation(format!(
+            "ExpressionAttributeValues can only be specified when using expressions: {} {} null",
+            could.join(" and "),
+            if could.len() > 1 { "are" } else { "is" }
+        )))
+    }
+
+    /// Refuses placeholders that no expression used.
+    pub(crate) fn finish(self) -> Result<(), ApiError> {
         let unused = |keys: Vec<&Arc<str>>| {
             let unused: Vec<&str> =
                 keys.into_iter().filter(|k| !self.used.contains(*k)).map(|k| &**k).collect();
             (!unused.is_empty()).then(|| unused.join(", "))
         };
-        let could = |kind: &&Kind| **kind != Kind::Projection;
-        if !any && !self.names.is_empty() {
-            return Err(validation(
-                "ExpressionAttributeNames can only be specified when using expressions",
-            ));
-        }
-        if !any && !self.values.is_empty() {
-            let names: Vec<_> = expressions.iter().filter(could).map(|kind| kind.name()).collect();
-            return Err(validation(format!(
-                "ExpressionAttributeValues can only be specified when using expressions: {} is null",
-                names.join(" and ")
-            )));
-        }
         if let Some(keys) = unused(self.names.keys().collect()) {
             return Err(validation(format!(
                 "Value provided in ExpressionAttributeNames unused in expressions: keys: {{{keys}}}"

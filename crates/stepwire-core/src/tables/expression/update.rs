@@ -13,6 +13,8 @@ pub(crate) struct Update {
     pub(crate) actions: Vec<Action>,
     /// All that the actions change.
     pub(crate) touched: Projection,
+    /// Whether it was written without an expression: then AWS says other things of it.
+    pub(crate) is_legacy: bool,
 }
 
 /// One change.
@@ -43,6 +45,23 @@ pub(crate) enum Source {
     Path(Path),
     IfNotExists(Path, Box<Source>),
     ListAppend(Box<Source>, Box<Source>),
+}
+
+impl Source {
+    fn paths<'a>(&'a self, visit: &mut dyn FnMut(&'a Path)) {
+        match self {
+            Source::Value(_) => {}
+            Source::Path(path) => visit(path),
+            Source::IfNotExists(path, default) => {
+                visit(path);
+                default.paths(visit);
+            }
+            Source::ListAppend(one, two) => {
+                one.paths(visit);
+                two.paths(visit);
+            }
+        }
+    }
 }
 
 impl Action {
@@ -80,7 +99,29 @@ impl Update {
             }
         }
         let touched = Projection::of(Kind::Update, actions.iter().map(Action::path))?;
-        Ok(Update { actions, touched })
+        Ok(Update { actions, touched, is_legacy: false })
+    }
+
+    /// The update that `AttributeUpdates` writes.
+    pub(crate) fn legacy(actions: Vec<Action>) -> Result<Update, ApiError> {
+        let touched = Projection::of(Kind::Update, actions.iter().map(Action::path))?;
+        Ok(Update { actions, touched, is_legacy: true })
+    }
+
+    /// Calls `visit` with every path it names.
+    pub(crate) fn paths<'a>(&'a self, visit: &mut dyn FnMut(&'a Path)) {
+        for action in &self.actions {
+            visit(action.path());
+            if let Action::Set(_, amount) = action {
+                match amount {
+                    Amount::One(one) => one.paths(visit),
+                    Amount::Sum(one, two) | Amount::Difference(one, two) => {
+                        one.paths(visit);
+                        two.paths(visit);
+                    }
+                }
+            }
+        }
     }
 
     /// Whether it only takes away: then an item that is not there stays away.
@@ -144,12 +185,13 @@ fn not_for(parser: &Parser<'_>, operator: &str, value: &Value) -> ApiError {
 }
 
 fn amount(parser: &mut Parser<'_>) -> Result<Amount, ApiError> {
-    let first = source(parser)?;
+    let first = term(parser)?;
     let Token::Symbol(operator @ ("+" | "-")) = parser.peek() else {
-        return Ok(Amount::One(first));
+        return Ok(first);
     };
+    let Amount::One(first) = first else { return Err(parser.unexpected()) };
     parser.next();
-    let second = source(parser)?;
+    let Amount::One(second) = term(parser)? else { return Err(parser.unexpected()) };
     for operand in [&first, &second] {
         match operand {
             Source::Value(Value::N(_)) | Source::Path(_) | Source::IfNotExists(..) => {}
@@ -161,6 +203,14 @@ fn amount(parser: &mut Parser<'_>) -> Result<Amount, ApiError> {
         "+" => Amount::Sum(first, second),
         _ => Amount::Difference(first, second),
     })
+}
+
+/// One side of an amount, or a whole one in brackets.
+fn term(parser: &mut Parser<'_>) -> Result<Amount, ApiError> {
+    if !parser.symbol("(") {
+        return Ok(Amount::One(source(parser)?));
+    }
+    parser.nested(|parser| parser.in_brackets(amount))
 }
 
 fn source(parser: &mut Parser<'_>) -> Result<Source, ApiError> {
@@ -184,9 +234,7 @@ fn source(parser: &mut Parser<'_>) -> Result<Source, ApiError> {
         (_, Some(name)) => Err(parser.invalid(format!("Invalid function name; function: {name}"))),
         (Token::Symbol("("), _) => {
             parser.next();
-            let inside = parser.nested(source)?;
-            parser.expect(")")?;
-            Ok(inside)
+            parser.nested(|parser| parser.in_brackets(source))
         }
         _ => Ok(Source::Path(parser.path()?)),
     }

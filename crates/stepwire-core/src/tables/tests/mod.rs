@@ -2,16 +2,20 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod conditions;
+mod expiry;
+mod indexes;
+mod legacy;
 mod lifecycle;
 mod numbers;
 mod queries;
+mod transactions;
 mod updates;
 
 use std::collections::BTreeMap;
 
 use stepwire_asl::{Json, Timestamp};
 
-use super::{Request, Tables, Write};
+use super::{Counts, Item, Request, Table, Tables, Write};
 use crate::error::ApiError;
 use crate::read::{Key, Range, Read, Reads};
 use crate::settings::Settings;
@@ -22,7 +26,12 @@ struct World {
     tables: Tables,
     store: BTreeMap<Key, Vec<u8>>,
     settings: Settings,
+    /// Added to the time of day.
+    later_ms: i64,
 }
+
+/// The time of day at first: a second.
+const SECONDS: i64 = 1_700_000_000;
 
 impl World {
     /// A world with table `T`: partition key `p` and sort key `s` of these types.
@@ -61,7 +70,7 @@ impl World {
         }
         let mut out = Vec::new();
         let before = format!("{:?}", self.tables);
-        let now = Timestamp(1_700_000_000_000);
+        let now = self.now();
         let answer = self.tables.call(now, &request, &reads, &self.settings, &mut out);
         assert_eq!(reads.take_missing(), [], "read without being fetched");
         if answer.is_err() {
@@ -69,6 +78,82 @@ impl World {
         }
         self.save(&out);
         answer
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp(SECONDS * 1_000 + self.later_ms)
+    }
+
+    /// Does what is due, slice by slice, until nothing is.
+    fn tidy(&mut self) {
+        while self.tables.due().is_some_and(|due| due <= self.now()) {
+            self.tidy_once();
+        }
+    }
+
+    /// Does one slice of what is due.
+    fn tidy_once(&mut self) {
+        let (now, mut reads, mut out) = (self.now(), Reads::default(), Vec::new());
+        loop {
+            self.tables.prefetch_tidy(now, &reads);
+            let missing = reads.take_missing();
+            if missing.is_empty() {
+                break;
+            }
+            missing.into_iter().for_each(|need| reads.fetch(need, &self.store));
+        }
+        self.tables.tidy(now, &reads, &mut out);
+        assert_eq!(reads.take_missing(), [], "read without being fetched");
+        self.save(&out);
+    }
+
+    /// What is derived from items is what a naive reading of all items derives.
+    fn check_derived(&self) {
+        for table in self.tables.by_name.values() {
+            self.check_table(table);
+        }
+    }
+
+    fn check_table(&self, table: &Table) {
+        let items = Read::range(&self.store, &Range::prefix(&table.items_prefix()));
+        let items: Vec<(Key, Item)> = items
+            .into_iter()
+            .map(|(key, value)| (key.clone(), Item::decode(&key, &value).unwrap()))
+            .collect();
+        let counted = |number: u64, sizes: Vec<usize>| {
+            let bytes = sizes.iter().sum::<usize>() as u64;
+            let expected = Counts { items: sizes.len() as u64, bytes };
+            assert_eq!(self.tables.counted(number), expected, "counts of {number}");
+        };
+        counted(table.number, items.iter().map(|(_, item)| item.size()).collect());
+        for index in table.indexes.iter().filter(|index| index.is_active()) {
+            let stored = Read::range(&self.store, &Range::prefix(&index.prefix()));
+            let expected: BTreeMap<Key, Vec<u8>> = items
+                .iter()
+                .filter_map(|(key, item)| {
+                    let entry = index.entry_key(key, item.attributes())?;
+                    let part = item.attributes().iter();
+                    let part = part.filter(|(name, _)| index.projects(table, name));
+                    let part = part.map(|(name, value)| (name.clone(), value.clone()));
+                    Some((entry, Item::new(part.collect()).encode()))
+                })
+                .collect();
+            let stored: BTreeMap<Key, Vec<u8>> = stored.into_iter().collect();
+            assert_eq!(stored, expected, "entries of {}", index.name);
+            let sizes = stored.iter().map(|(key, value)| Item::decode(key, value).unwrap().size());
+            counted(index.number, sizes.collect());
+        }
+        if let Some(expiry) = table.expiry.as_ref().filter(|expiry| expiry.unread.is_none()) {
+            let stored = Read::range(&self.store, &Range::prefix(&expiry.prefix()));
+            let mut expected: Vec<Key> = items
+                .iter()
+                .filter_map(|(key, item)| expiry.entry_key(key, item.attributes()))
+                .collect();
+            expected.sort();
+            // Records of items that expired too long ago may be gone.
+            let stored: Vec<Key> = stored.into_iter().map(|(key, _)| key).collect();
+            assert!(stored.iter().all(|key| expected.contains(key)), "expiries");
+        }
     }
 
     fn save(&mut self, writes: &[Write]) {
@@ -79,6 +164,13 @@ impl World {
             }
         }
         assert_eq!(self.recovered(), self.tables, "the fold of what is stored");
+        self.check_derived();
+    }
+
+    /// Starts again from what is stored.
+    fn restart(&mut self) {
+        self.tables = self.recovered();
+        self.tables.resume(&self.store);
     }
 
     /// The tables that recovery would make of the store.

@@ -13,6 +13,7 @@ use crate::build::artifact::{self, Artifact, Content, Location};
 use crate::build::builder::{self, Order};
 use crate::build::recipe::Recipe;
 use crate::build::tree;
+use crate::files;
 
 /// Where built folders are kept, beside the template.
 const BUILD_FOLDER: &str = ".stepwire/build";
@@ -76,10 +77,18 @@ pub(super) async fn store(
     orders(&read.artifacts).map_err(wrong)?;
     let deposit = Deposit { running, client, say, build: read.source.folder().join(BUILD_FOLDER) };
     if !read.artifacts.is_empty() {
+        ignored(&deposit.build).map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
         client.make_bucket(&bucket(running)).await?;
     }
     let root = deposit.all(read.template.root(), &read.artifacts, 0).await?;
     Ok(Stored { root })
+}
+
+/// Makes the folder of what is built, which is no part of anybody's repository.
+fn ignored(folder: &Path) -> std::io::Result<()> {
+    files::create_folder(folder)?;
+    let path = folder.join(".gitignore");
+    if path.exists() { Ok(()) } else { files::write(&path, b"*\n") }
 }
 
 /// Stores a template that is too long for a request; its URL comes back.

@@ -8,6 +8,7 @@ use crate::tables::expression::parser::Parser;
 use crate::tables::expression::path::Path;
 use crate::tables::expression::token::Token;
 use crate::tables::expression::{Kind, Placeholders};
+use crate::tables::number::Number;
 use crate::tables::value::{Type, Value};
 
 /// Values that `IN` may list.
@@ -53,8 +54,13 @@ fn not(parser: &mut Parser<'_>) -> Result<Condition, ApiError> {
     if parser.keyword("NOT") {
         return Ok(Condition::Not(Box::new(parser.nested(not)?)));
     }
-    if parser.symbol("(") {
-        return parser.nested(bracketed);
+    if parser.peek() == Token::Symbol("(") {
+        return if operand_in_brackets(parser) {
+            comparison(parser)
+        } else {
+            parser.next();
+            parser.nested(|parser| parser.in_brackets(any))
+        };
     }
     match parser.function() {
         Some("size") | None => comparison(parser),
@@ -62,16 +68,26 @@ fn not(parser: &mut Parser<'_>) -> Result<Condition, ApiError> {
     }
 }
 
-/// A condition in brackets, of which the first has been taken.
-fn bracketed(parser: &mut Parser<'_>) -> Result<Condition, ApiError> {
-    let start = parser.position();
-    let condition = any(parser)?;
-    if parser.bracketed == (start, parser.position()) {
-        return Err(parser.invalid("The expression has redundant parentheses;"));
+/// Whether the bracket that comes next is around an operand, not around a condition: then an operator
+/// follows it.
+fn operand_in_brackets(parser: &Parser<'_>) -> bool {
+    let (mut at, mut open) = (0, 0_usize);
+    loop {
+        match parser.ahead(at) {
+            Token::Symbol("(") => open += 1,
+            Token::Symbol(")") => open -= 1,
+            Token::End => return false,
+            _ => {}
+        }
+        at += 1;
+        if open == 0 {
+            break;
+        }
     }
-    parser.expect(")")?;
-    parser.bracketed = (start - 1, parser.position());
-    Ok(condition)
+    let next = parser.ahead(at);
+    let is =
+        |keyword: &str| matches!(next, Token::Word(word) if word.eq_ignore_ascii_case(keyword));
+    comparator(next).is_some() || is("BETWEEN") || is("IN")
 }
 
 fn function(parser: &mut Parser<'_>, name: &str) -> Result<Condition, ApiError> {
@@ -92,15 +108,18 @@ fn function(parser: &mut Parser<'_>, name: &str) -> Result<Condition, ApiError> 
         ("attribute_exists", None) => Ok(Condition::Exists(only_path(parser, name, first)?)),
         ("attribute_not_exists", None) => Ok(Condition::NotExists(only_path(parser, name, first)?)),
         ("attribute_type", Some(kind)) => {
+            distinct(parser, name, &first, &kind)?;
             let kind = type_operand(parser, &kind)?;
             Ok(Condition::HasType(first, kind))
         }
         ("begins_with", Some(start)) => {
             for operand in [&first, &start] {
-                if let Operand::Value(value) = operand
-                    && !matches!(value, Value::S(_) | Value::B(_))
-                {
-                    return Err(parser.operand_type(name, value));
+                match operand {
+                    Operand::Value(Value::S(_) | Value::B(_)) | Operand::Path(_) => {}
+                    Operand::Value(value) => return Err(parser.operand_type(name, value)),
+                    Operand::Size(_) => {
+                        return Err(parser.operand_type(name, &Value::N(Number::ZERO)));
+                    }
                 }
             }
             distinct(parser, name, &first, &start)?;
@@ -139,7 +158,8 @@ fn type_operand(parser: &Parser<'_>, operand: &Operand) -> Result<Type, ApiError
             ))
         }),
         Operand::Value(value) => Err(parser.operand_type("attribute_type", value)),
-        Operand::Path(_) | Operand::Size(_) => Err(parser.invalid(
+        Operand::Size(_) => Err(parser.operand_type("attribute_type", &Value::N(Number::ZERO))),
+        Operand::Path(_) => Err(parser.invalid(
             "Incorrect operand type for operator or function; operator or function: \
              attribute_type, operand type: M",
         )),
@@ -274,6 +294,10 @@ fn listed(parser: &mut Parser<'_>, left: Operand) -> Result<Condition, ApiError>
 
 fn operand(parser: &mut Parser<'_>) -> Result<Operand, ApiError> {
     match (parser.peek(), parser.function()) {
+        (Token::Symbol("("), _) => {
+            parser.next();
+            parser.nested(|parser| parser.in_brackets(operand))
+        }
         (Token::Value(key), _) => Ok(Operand::Value(parser.value(key)?)),
         (_, Some("size")) => {
             parser.next();
@@ -283,7 +307,7 @@ fn operand(parser: &mut Parser<'_>) -> Result<Operand, ApiError> {
                 Operand::Value(value) if size(value).is_none() => {
                     Err(parser.operand_type("size", value))
                 }
-                Operand::Size(_) => Err(parser.misused("size")),
+                Operand::Size(_) => Err(parser.operand_type("size", &Value::N(Number::ZERO))),
                 _ => Ok(Operand::Size(Box::new(argument))),
             }
         }

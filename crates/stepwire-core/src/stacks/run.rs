@@ -1,0 +1,753 @@
+//! The work on a stack: one resource a turn, until all is done.
+
+use std::sync::Arc;
+
+use stepwire_asl::{Json, Timestamp};
+
+use super::events::Turn;
+use super::kinds::{self, Ask, Context, Made};
+use super::make::earlier;
+use super::status::{OnFailure, Stage, Status, Support};
+use super::{
+    Awaited, Before, Body, Deed, Doing, Resource, Stack, StackKey, Stacks, Waiting, Work, Write,
+    custom, nothing, plan,
+};
+use crate::asking::Asker;
+use crate::effect::Effect;
+use crate::functions::Functions;
+use crate::input::{Follow, Input};
+use crate::kernel::{Kernel, Step};
+use crate::read::{Read, Reads};
+use crate::request::Request;
+use crate::settings::Settings;
+use crate::write::Write as Record;
+
+/// What is said of an update that changes nothing.
+pub(super) const NO_UPDATES: &str = "No updates are to be performed.";
+
+/// What comes next in a stack's work.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// This is done to a resource.
+    Do(Arc<str>, Deed),
+    /// There is more to look at.
+    Again,
+    /// This part of the work is done.
+    Done,
+    /// A resource could not be made or changed.
+    Failed,
+}
+
+/// What is being done to a resource: a chain of follow-up inputs, one request each.
+#[derive(Debug)]
+pub struct Job {
+    stack: StackKey,
+    logical: Arc<str>,
+    deed: Deed,
+    /// Of its requests so far.
+    answers: Vec<Json>,
+    /// The next one, and the errors that count as done.
+    request: Option<(Request, &'static [&'static str])>,
+}
+
+impl Job {
+    /// What it asks for next.
+    pub(crate) fn request(&self) -> Option<&Request> {
+        self.request.as_ref().map(|(request, _)| request)
+    }
+}
+
+impl Kernel {
+    /// A slice of the work on a stack.
+    pub(crate) fn go_on_with_stack(
+        &mut self,
+        now: Timestamp,
+        key: &StackKey,
+        reads: &Reads,
+        step: &mut Step,
+    ) {
+        let mut out = Vec::new();
+        let mut turn = Turn { now, settings: &self.settings, out: &mut out };
+        let job = self.stacks.next(&mut turn, key, reads);
+        step.writes.extend(out.into_iter().map(Record::Stacks));
+        match job {
+            Some((logical, deed)) => {
+                let (stack, answers) = (key.clone(), Vec::new());
+                let job = Job { stack, logical, deed, answers, request: None };
+                self.go_on_with_job(now, Box::new(job), step);
+            }
+            None => self.wake(key, step),
+        }
+    }
+
+    /// Has the work on a stack go on in a turn of its own, or on the one that waits for it.
+    fn wake(&self, key: &StackKey, step: &mut Step) {
+        if let Some(stack) = self.stacks.to_wake(key) {
+            step.effects.push(Effect::ContinueStack { stack });
+        }
+    }
+
+    /// Has a stack's work go on, after a request.
+    pub(super) fn start(&self, key: &StackKey, step: &mut Step) {
+        self.wake(key, step);
+    }
+
+    /// Makes a job's next request, or ends the job.
+    fn go_on_with_job(&mut self, now: Timestamp, mut job: Box<Job>, step: &mut Step) {
+        loop {
+            match self.stacks.request(&job, &self.functions, &self.settings) {
+                Ok(None) => return self.end_job(now, *job, Ok(()), step),
+                Err(why) => return self.end_job(now, *job, Err(why), step),
+                Ok(Some(Asked::Request(request))) => {
+                    job.request = Some((request, &[]));
+                    step.then.push(Input::Follow(Follow::StackJob(job)));
+                    return;
+                }
+                Ok(Some(Asked::Ask(ask))) => {
+                    let Ask { service, operation, body, tolerate } = ask;
+                    match Request::parse(service, operation, &body) {
+                        Some(Ok(request)) => {
+                            job.request = Some((request, tolerate));
+                            step.then.push(Input::Follow(Follow::StackJob(job)));
+                            return;
+                        }
+                        Some(Err(error)) if tolerate.contains(&&*error.code) => {
+                            job.answers.push(nothing());
+                        }
+                        Some(Err(error)) => {
+                            let why = format!("{operation}: {error}");
+                            return self.end_job(now, *job, Err(why), step);
+                        }
+                        None => {
+                            let why = format!("{operation} is not available in stepwire");
+                            return self.end_job(now, *job, Err(why), step);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Carries out a request of a job.
+    pub(crate) fn do_job(
+        &mut self,
+        now: Timestamp,
+        mut job: Box<Job>,
+        reads: &Reads,
+        step: &mut Step,
+    ) {
+        let Some((request, tolerate)) = job.request.take() else { return };
+        let answer = match self.call(now, Asker::Stack, &request, reads, step) {
+            Some(Ok(answer)) => Ok(answer),
+            Some(Err(error)) if tolerate.contains(&&*error.code) => Ok(nothing()),
+            // A stack within a stack may be as it is wanted already.
+            Some(Err(error)) if error.message == NO_UPDATES => Ok(nothing()),
+            Some(Err(error)) => Err(error.to_string()),
+            None => Err("the service does not answer at once".to_owned()),
+        };
+        match answer {
+            Ok(answer) => {
+                job.answers.push(answer);
+                self.go_on_with_job(now, job, step);
+            }
+            Err(why) => self.end_job(now, *job, Err(why), step),
+        }
+    }
+
+    fn end_job(&mut self, now: Timestamp, job: Job, result: Result<(), String>, step: &mut Step) {
+        let mut out = Vec::new();
+        let mut turn = Turn { now, settings: &self.settings, out: &mut out };
+        let Job { stack: key, logical, deed, answers, .. } = job;
+        self.stacks.ended(&mut turn, &key, logical, deed, &answers, result);
+        step.writes.extend(out.into_iter().map(Record::Stacks));
+        self.wake(&key, step);
+    }
+
+    /// Resources that have waited long enough fail.
+    pub(crate) fn give_up_resources(&mut self, now: Timestamp, step: &mut Step) {
+        for key in self.stacks.overdue(now) {
+            self.resource_told(now, &key, Err(custom::NO_ANSWER.to_owned()), step);
+        }
+    }
+
+    /// What a resource waits for has come.
+    pub(super) fn resource_told(
+        &mut self,
+        now: Timestamp,
+        key: &StackKey,
+        result: Result<Json, String>,
+        step: &mut Step,
+    ) {
+        let mut out = Vec::new();
+        let mut turn = Turn { now, settings: &self.settings, out: &mut out };
+        self.stacks.told(&mut turn, key, result);
+        step.writes.extend(out.into_iter().map(Record::Stacks));
+        self.wake(key, step);
+    }
+}
+
+/// What a job asks for.
+pub(super) enum Asked {
+    Ask(Ask),
+    Request(Request),
+}
+
+/// A resource's place among all others, for its type.
+pub(super) struct Where {
+    id: String,
+    name: Arc<str>,
+    logical: Arc<str>,
+}
+
+impl Where {
+    pub(super) fn of(stack: &Stack, logical: &Arc<str>, settings: &Settings) -> Where {
+        let (id, name) = (stack.id(settings), Arc::clone(&stack.name));
+        Where { id, name, logical: Arc::clone(logical) }
+    }
+
+    pub(super) fn context<'a>(&'a self, token: &'a str, settings: &'a Settings) -> Context<'a> {
+        Context {
+            partition: "aws",
+            region: &settings.region,
+            account: &settings.account,
+            stack_name: &self.name,
+            stack_id: &self.id,
+            logical_id: &self.logical,
+            token,
+        }
+    }
+}
+
+impl Stacks {
+    /// The next request of a job; `None`: there is no other.
+    fn request(
+        &self,
+        job: &Job,
+        functions: &Functions,
+        settings: &Settings,
+    ) -> Result<Option<Asked>, String> {
+        let gone = || "the stack is gone".to_owned();
+        let stack = self.stacks.get(&job.stack).ok_or_else(gone)?;
+        let resource = self.resource(stack.number, &job.logical).ok_or_else(gone)?;
+        let answers = job.answers.as_slice();
+        let (body, is_own) = match &job.deed {
+            Deed::Create(body) | Deed::Replace(body) | Deed::Remove(body) => {
+                (body, custom::is_own(&body.kind))
+            }
+            Deed::Change(_) | Deed::Restore(_) | Deed::Delete => {
+                (&resource.now, custom::is_own(&resource.now.kind))
+            }
+        };
+        if body.support == Support::Placeholder {
+            return Ok(None);
+        }
+        if is_own {
+            let asked = custom::request(stack, resource, &job.deed, answers, functions, settings)?;
+            return Ok(asked.map(Asked::Request));
+        }
+        let place = Where::of(stack, &job.logical, settings);
+        let context = place.context(&body.token, settings);
+        let asked = match &job.deed {
+            Deed::Create(body) | Deed::Replace(body) => {
+                kinds::create(&body.kind, &context, &body.properties, answers)?
+            }
+            Deed::Change(to) | Deed::Restore(to) => {
+                let made = body.made.as_ref().ok_or("it has not been made")?;
+                let (from, to) = (&body.properties, &to.properties);
+                kinds::update(&body.kind, &context, from, to, made, answers)?
+            }
+            Deed::Delete | Deed::Remove(_) => match &body.made {
+                Some(made) => kinds::delete(&body.kind, &context, &body.properties, made, answers),
+                None => None,
+            },
+        };
+        Ok(asked.map(Asked::Ask))
+    }
+
+    /// The stack whose work goes on now: this one, or the one that waits for it.
+    fn to_wake(&self, key: &StackKey) -> Option<StackKey> {
+        let stack = self.stacks.get(key)?;
+        match &stack.work {
+            Some(work) if !work.stalled && work.waiting.is_none() => Some(key.clone()),
+            Some(work) if !work.stalled => None,
+            _ => {
+                let (parent, _) = stack.parent.as_ref()?;
+                let work = self.stacks.get(parent)?.work.as_ref()?;
+                let waits = work.waiting.as_ref()?.what == Awaited::Stack(key.clone());
+                waits.then(|| parent.clone())
+            }
+        }
+    }
+
+    /// Reads what the next slice of work reads, so that it is fetched.
+    pub(crate) fn prefetch_work(&self, key: &StackKey, read: &dyn Read) {
+        if let Some(number) = self.expands(key) {
+            let _ = plan::stored(number, read);
+        }
+    }
+
+    /// The template that the next slice of work looks at, unless it is here.
+    fn expands(&self, key: &StackKey) -> Option<u64> {
+        let work = self.stacks.get(key)?.work.as_ref()?;
+        let needed = matches!(work.doing, Doing::Create | Doing::Update);
+        let number = Some(work.plan.template).filter(|_| needed)?;
+        (!self.expanded.contains_key(&number)).then_some(number)
+    }
+
+    /// Goes on with the work on a stack: what is to be done to a resource now, if that is asked for.
+    fn next(
+        &mut self,
+        turn: &mut Turn<'_>,
+        key: &StackKey,
+        reads: &Reads,
+    ) -> Option<(Arc<str>, Deed)> {
+        let mut stack = Stack::clone(self.stacks.get(key)?);
+        let work = stack.work.clone().filter(|work| !work.stalled)?;
+        if let Some(waiting) = &work.waiting {
+            if let Awaited::Stack(child) = &waiting.what
+                && let Some(result) = custom::came_of(self, child, &waiting.deed, turn.settings)
+            {
+                self.told(turn, key, result);
+            }
+            return None;
+        }
+        if let Some(number) = self.expands(key) {
+            let expanded = plan::stored(number, reads).map_err(|error| error.to_string());
+            let expanded = expanded.and_then(|template| {
+                plan::expand(&template, &stack.name, stack.number, &work.plan, turn.settings)
+            });
+            match expanded {
+                Ok(expanded) => drop(self.expanded.insert(number, Arc::new(expanded))),
+                Err(why) => {
+                    self.fails(turn, &mut stack, None, &why);
+                    self.keep(stack, turn.out);
+                    return None;
+                }
+            }
+        }
+        let expanded = self.expanded.get(&work.plan.template).cloned();
+        let next = match (work.doing, &expanded) {
+            (Doing::Create | Doing::Update, Some(expanded)) => {
+                self.advance(turn, &mut stack, &work, expanded)
+            }
+            (Doing::Create | Doing::Update, None) => Next::Done,
+            (Doing::UndoUpdate, _) => self.change_back(turn, &mut stack, &work),
+            (Doing::Cleanup | Doing::UndoCleanup, _) => self.clean_up(turn, &mut stack, &work),
+            (Doing::UndoCreate | Doing::Delete, _) => self.take_down(turn, &mut stack, &work),
+        };
+        let deed = match next {
+            Next::Do(logical, deed) => Some((logical, deed)),
+            Next::Again => None,
+            Next::Failed => {
+                self.fails(turn, &mut stack, None, "");
+                None
+            }
+            Next::Done => {
+                self.part_done(turn, &mut stack, work, expanded.as_deref());
+                None
+            }
+        };
+        self.keep(stack, turn.out);
+        deed
+    }
+
+    /// What came of what was done to a resource.
+    fn ended(
+        &mut self,
+        turn: &mut Turn<'_>,
+        key: &StackKey,
+        logical: Arc<str>,
+        deed: Deed,
+        answers: &[Json],
+        result: Result<(), String>,
+    ) {
+        let Some(stack) = self.stacks.get(key) else { return };
+        let mut stack = Stack::clone(stack);
+        let Some(resource) = self.resource(stack.number, &logical) else { return };
+        let mut resource = Resource::clone(resource);
+        let (kind, support) = match &deed {
+            Deed::Create(body) | Deed::Replace(body) | Deed::Remove(body) => {
+                (&body.kind, body.support)
+            }
+            Deed::Change(_) | Deed::Restore(_) | Deed::Delete => {
+                (&resource.now.kind, resource.now.support)
+            }
+        };
+        if custom::is_own(kind) && support == Support::Served {
+            let settings = turn.settings;
+            let waiting = result.is_ok().then(|| {
+                custom::waiting(turn.now, self, &stack, &resource, &deed, answers, settings)
+            });
+            if let Some(Some(waiting)) = waiting {
+                if let Some(work) = &mut stack.work {
+                    work.waiting = Some(waiting);
+                }
+            } else {
+                let result = result.map(|()| nothing());
+                let (made, result) = custom::made(&resource, &deed, result, None);
+                self.settle(turn, &mut stack, &mut resource, deed, made, result);
+            }
+            self.keep(stack, turn.out);
+            return;
+        }
+        let place = Where::of(&stack, &logical, turn.settings);
+        let made = made(&place, &resource, &deed, answers, turn.settings);
+        self.settle(turn, &mut stack, &mut resource, deed, made, result);
+        self.keep(stack, turn.out);
+    }
+
+    /// What a resource has waited for has come.
+    fn told(&mut self, turn: &mut Turn<'_>, key: &StackKey, result: Result<Json, String>) {
+        let Some(stack) = self.stacks.get(key) else { return };
+        let mut stack = Stack::clone(stack);
+        let Some(waiting) = stack.work.as_mut().and_then(|work| work.waiting.take()) else {
+            return;
+        };
+        let Waiting { logical, deed, what, .. } = waiting;
+        let resource = self.resource(stack.number, &logical);
+        if let Some(mut resource) = resource.map(|resource| Resource::clone(resource)) {
+            let physical = match &what {
+                Awaited::Stack((name, number)) => {
+                    Some(super::stack_id(name, *number, turn.settings))
+                }
+                Awaited::Response(_) => None,
+            };
+            let (made, result) = custom::made(&resource, &deed, result, physical);
+            let deed = match deed {
+                Deed::Change(to)
+                    if custom::has_replaced(
+                        &resource,
+                        &Deed::Change(to.clone()),
+                        made.as_ref(),
+                    ) =>
+                {
+                    let token = stack.events.1.to_string().into();
+                    Deed::Replace(Body { token, ..to })
+                }
+                deed => deed,
+            };
+            self.settle(turn, &mut stack, &mut resource, deed, made, result);
+        }
+        self.keep(stack, turn.out);
+    }
+
+    /// Records what a resource is after what was done to it, and what follows for the stack.
+    fn settle(
+        &mut self,
+        turn: &mut Turn<'_>,
+        stack: &mut Stack,
+        resource: &mut Resource,
+        deed: Deed,
+        made: Option<Made>,
+        result: Result<(), String>,
+    ) {
+        let doing = stack.work.as_ref().map_or(Doing::Delete, |work| work.doing);
+        let failed = result.as_ref().err().map(|why| Arc::<str>::from(why.as_str()));
+        let logical = Arc::clone(&resource.logical);
+        let is_done = failed.is_none();
+        let (status, told) = match deed {
+            Deed::Create(body) => {
+                resource.now = Body { made, ..body };
+                let status = if is_done { Status::CreateComplete } else { Status::CreateFailed };
+                (status, resource.now.clone())
+            }
+            Deed::Replace(body) => {
+                let new = Body { made, ..body };
+                let told = new.clone();
+                if new.made.is_some() {
+                    let old = std::mem::replace(&mut resource.now, new);
+                    match resource.before {
+                        Before::Same => resource.before = Before::Other(Box::new(old)),
+                        Before::Other(ref before) if before.token == old.token => {}
+                        Before::Other(_) | Before::Absent => resource.leftovers.push(old),
+                    }
+                }
+                (if is_done { Status::UpdateComplete } else { Status::UpdateFailed }, told)
+            }
+            Deed::Change(to) => {
+                resource.before = earlier(resource);
+                let token = Arc::clone(&resource.now.token);
+                let made = made.or_else(|| resource.now.made.clone());
+                resource.now = Body { made, token, ..to };
+                let status = if is_done { Status::UpdateComplete } else { Status::UpdateFailed };
+                (status, resource.now.clone())
+            }
+            Deed::Restore(to) => {
+                if is_done {
+                    resource.now = to;
+                    resource.before = Before::Same;
+                }
+                let status = if is_done { Status::UpdateComplete } else { Status::UpdateFailed };
+                (status, resource.now.clone())
+            }
+            Deed::Delete => {
+                let status = if is_done { Status::DeleteComplete } else { Status::DeleteFailed };
+                (status, resource.now.clone())
+            }
+            Deed::Remove(body) => {
+                self.removed(turn, stack, resource, &body, failed);
+                return;
+            }
+        };
+        if is_done && matches!(status, Status::CreateComplete | Status::UpdateComplete) {
+            self.initiated(turn, stack, (&logical, &told), status);
+        }
+        let reason = failed.clone().or_else(|| remark(&told, status));
+        self.tell_of(turn, stack, (&logical, &told), status, reason.clone());
+        (resource.status, resource.reason, resource.changed) = (status, reason, turn.now);
+        if is_done || matches!(doing, Doing::Delete | Doing::UndoCreate) {
+            resource.passed = (stack.operations, doing);
+        }
+        let cleaned = matches!(doing, Doing::Cleanup | Doing::UndoCleanup);
+        if cleaned && status == Status::DeleteComplete || cleaned && failed.is_some() {
+            // What cannot be removed is left alone: the events tell of it.
+            self.record(Write::Resource(stack.number, logical, None), turn.out);
+            return;
+        }
+        self.keep_resource(stack.number, resource.clone(), turn.out);
+        if failed.is_some() && matches!(doing, Doing::Create | Doing::Update | Doing::UndoUpdate) {
+            self.fails(turn, stack, Some(&logical), "");
+        }
+    }
+
+    /// A resource that has just been made has a physical id.
+    fn initiated(
+        &mut self,
+        turn: &mut Turn<'_>,
+        stack: &mut Stack,
+        of: (&Arc<str>, &Body),
+        status: Status,
+    ) {
+        if status == Status::CreateComplete {
+            let reason = Some("Resource creation Initiated".into());
+            self.tell_of(turn, stack, of, Status::CreateInProgress, reason);
+        }
+    }
+
+    /// A part of the work has failed, because of this resource or for this reason.
+    pub(super) fn fails(
+        &mut self,
+        turn: &mut Turn<'_>,
+        stack: &mut Stack,
+        logical: Option<&str>,
+        why: &str,
+    ) {
+        let Some(mut work) = stack.work.take() else { return };
+        let failed: Vec<_> = match logical {
+            Some(logical) => vec![logical.to_owned()],
+            None if why.is_empty() => self
+                .resources_of(stack.number)
+                .filter(|one| matches!(one.status, Status::CreateFailed | Status::UpdateFailed))
+                .map(|one| one.logical.to_string())
+                .collect(),
+            None => Vec::new(),
+        };
+        let verb = if work.doing == Doing::Create { "create" } else { "update" };
+        let why = match failed.is_empty() {
+            true => why.to_owned(),
+            false => {
+                format!("The following resource(s) failed to {verb}: [{}]. ", failed.join(", "))
+            }
+        };
+        work.failure = Some(why.as_str().into());
+        if matches!(work.doing, Doing::Create | Doing::Update) && work.change_set.is_some() {
+            self.executed(turn, stack, Stage::NotExecuted);
+        }
+        let undoes =
+            format!("{why}{}Rollback requested by user.", if failed.is_empty() { " " } else { "" });
+        let plain: Option<Arc<str>> = Some(why.as_str().into());
+        let (doing, stalled, status, reason): (_, _, _, Option<Arc<str>>) = match work.doing {
+            Doing::Create => match work.plan.on_failure {
+                OnFailure::DoNothing => (Doing::Create, true, Status::CreateFailed, plain),
+                OnFailure::Rollback => {
+                    (Doing::UndoCreate, false, Status::RollbackInProgress, Some(undoes.into()))
+                }
+                OnFailure::Delete => {
+                    let reason = format!("{why}Delete requested by user.");
+                    (Doing::Delete, false, Status::DeleteInProgress, Some(reason.into()))
+                }
+            },
+            Doing::Update if work.plan.disable_rollback => {
+                (Doing::Update, true, Status::UpdateFailed, plain)
+            }
+            Doing::Update => (Doing::UndoUpdate, false, Status::UpdateRollbackInProgress, plain),
+            Doing::UndoUpdate => (Doing::UndoUpdate, true, Status::UpdateRollbackFailed, plain),
+            doing @ (Doing::Cleanup | Doing::UndoCleanup) => (doing, false, stack.status, None),
+            doing @ (Doing::UndoCreate | Doing::Delete) => (doing, false, stack.status, None),
+        };
+        let told = doing != work.doing || stalled;
+        (work.doing, work.stalled, work.waiting) = (doing, stalled, None);
+        stack.work = Some(work);
+        if told {
+            self.moves(turn, stack, status, reason);
+        }
+    }
+
+    /// A part of the work is done: what comes after it.
+    fn part_done(
+        &mut self,
+        turn: &mut Turn<'_>,
+        stack: &mut Stack,
+        mut work: Work,
+        expanded: Option<&stepwire_cloudformation::Expanded>,
+    ) {
+        match work.doing {
+            Doing::Create | Doing::Update => {
+                let Some(expanded) = expanded else { return };
+                match self.outputs(stack, expanded) {
+                    Err(why) => self.fails(turn, stack, None, &why),
+                    Ok(outputs) => {
+                        stack.outputs = outputs;
+                        self.takes_over(turn, stack, work);
+                    }
+                }
+            }
+            Doing::UndoUpdate => {
+                work.doing = Doing::UndoCleanup;
+                stack.work = Some(work);
+                let status = Status::UpdateRollbackCompleteCleanupInProgress;
+                self.moves(turn, stack, status, None);
+            }
+            Doing::Cleanup => self.rests(turn, stack, Status::UpdateComplete, None),
+            Doing::UndoCleanup => self.rests(turn, stack, Status::UpdateRollbackComplete, None),
+            Doing::UndoCreate => {
+                let failed = self.not_deleted(stack.number);
+                let (status, reason) = match failed.is_empty() {
+                    true => (Status::RollbackComplete, None),
+                    false => (Status::RollbackFailed, Some(not_deleted(&failed))),
+                };
+                self.expanded.remove(&stack.plan.template);
+                self.rests(turn, stack, status, reason);
+            }
+            Doing::Delete => {
+                let failed = self.not_deleted(stack.number);
+                if failed.is_empty() {
+                    self.deleted(turn, stack, work);
+                } else {
+                    let reason = Some(not_deleted(&failed));
+                    self.rests(turn, stack, Status::DeleteFailed, reason);
+                }
+            }
+        }
+    }
+
+    /// All resources are as the plan wants them: it is the stack's now.
+    fn takes_over(&mut self, turn: &mut Turn<'_>, stack: &mut Stack, mut work: Work) {
+        let before = std::mem::replace(&mut stack.plan, work.plan.clone());
+        if let Some(change_set) = &work.change_set {
+            stack.change_set = Some(Arc::clone(change_set));
+            self.executed(turn, stack, Stage::Executed);
+        }
+        self.expanded.remove(&stack.plan.template);
+        if work.doing == Doing::Create {
+            self.rests(turn, stack, Status::CreateComplete, None);
+            return;
+        }
+        self.forget_template(before.template, turn);
+        work.doing = Doing::Cleanup;
+        stack.work = Some(work);
+        self.moves(turn, stack, Status::UpdateCompleteCleanupInProgress, None);
+    }
+
+    /// There is no more work on a stack.
+    fn rests(
+        &mut self,
+        turn: &mut Turn<'_>,
+        stack: &mut Stack,
+        status: Status,
+        reason: Option<Arc<str>>,
+    ) {
+        self.moves(turn, stack, status, reason);
+        if status == Status::UpdateComplete || status == Status::UpdateRollbackComplete {
+            stack.updated = Some(turn.now);
+        }
+        if let Some(work) = stack.work.take()
+            && work.plan.template != stack.plan.template
+        {
+            self.forget_template(work.plan.template, turn);
+        }
+    }
+
+    /// Resources that are still there though they should not be.
+    fn not_deleted(&self, stack: u64) -> Vec<Arc<str>> {
+        let left = self.resources_of(stack).filter(|one| one.is_there());
+        left.map(|one| Arc::clone(&one.logical)).collect()
+    }
+
+    /// A template that nothing needs any more goes.
+    pub(super) fn forget_template(&mut self, number: u64, turn: &mut Turn<'_>) {
+        if number > 0 {
+            self.record(Write::Template(number, None), turn.out);
+        }
+    }
+}
+
+fn not_deleted(failed: &[Arc<str>]) -> Arc<str> {
+    format!("The following resource(s) failed to delete: [{}]. ", failed.join(", ")).into()
+}
+
+/// What the answers to a job's requests come to.
+fn made(
+    place: &Where,
+    resource: &Resource,
+    deed: &Deed,
+    answers: &[Json],
+    settings: &Settings,
+) -> Option<Made> {
+    let context = |body: &Body| -> Made {
+        let context = place.context(&body.token, settings);
+        match body.support {
+            Support::Placeholder => kinds::placeholder(&body.kind, &context),
+            Support::Served | Support::WithoutEffect => {
+                kinds::made(&body.kind, &context, &body.properties, answers)
+            }
+        }
+    };
+    match deed {
+        Deed::Create(body) | Deed::Replace(body) => {
+            let nothing_done = answers.is_empty() && asks(body, place, settings);
+            (!nothing_done).then(|| context(body))
+        }
+        Deed::Change(to) => {
+            let now = &resource.now;
+            let made = now.made.as_ref()?;
+            if now.support == Support::Placeholder {
+                return Some(made.clone());
+            }
+            let context = place.context(&now.token, settings);
+            let (from, to) = (&now.properties, &to.properties);
+            Some(kinds::updated(&now.kind, &context, from, to, made, answers))
+        }
+        Deed::Restore(_) | Deed::Delete | Deed::Remove(_) => None,
+    }
+}
+
+/// Whether anything at all has to be asked to make a resource.
+fn asks(body: &Body, place: &Where, settings: &Settings) -> bool {
+    if body.support == Support::Placeholder {
+        return false;
+    }
+    let context = place.context(&body.token, settings);
+    let first = kinds::create(&body.kind, &context, &body.properties, &[]);
+    !matches!(first, Ok(None))
+}
+
+/// What there is to say of a resource that is made without being there.
+fn remark(body: &Body, status: Status) -> Option<Arc<str>> {
+    if !matches!(status, Status::CreateComplete | Status::UpdateComplete) {
+        return None;
+    }
+    match body.support {
+        Support::Served => None,
+        Support::WithoutEffect => {
+            let why = match kinds::support(&body.kind) {
+                kinds::Support::WithoutEffect(why) => why,
+                _ => "nothing is made of it",
+            };
+            Some(format!("stepwire: {} is accepted without effect: {why}", body.kind).into())
+        }
+        Support::Placeholder => Some(
+            format!("stepwire: {} is not implemented; created as placeholder", body.kind).into(),
+        ),
+    }
+}
