@@ -128,7 +128,9 @@ def test_endless_output_is_cut_and_says_so(node, name):
     create(node, name, code, Timeout=20)
     _, error, _ = invoke(node, name, 1)
     assert error is None
-    events = node.client("logs").filter_log_events(logGroupName=f"/aws/lambda/{name}")["events"]
+    logs, group = node.client("logs"), f"/aws/lambda/{name}"
+    eventually(lambda: logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"])
+    events = logs.filter_log_events(logGroupName=group)["events"]
     text = "".join(event["message"] for event in events)
     assert "first\n" in text and "bytes of output are left out here]" in text
     assert len(text) < 1 << 20 and "REPORT RequestId" in text

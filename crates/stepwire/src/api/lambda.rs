@@ -10,6 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use stepwire_asl::Json;
 use stepwire_aws::error::status;
+use stepwire_aws::rest::query_pairs as rest_pairs;
 use stepwire_aws::{rest, routes};
 use stepwire_core::functions::{FunctionName, Invoke};
 use stepwire_core::{ApiError, Request, Service, objects};
@@ -33,7 +34,10 @@ async fn perform(node: &Node, parts: &Parts, body: &Bytes) -> Result<Response, A
     if operation == "Invoke" {
         return invoke(node, parts, &matched, body).await;
     }
-    let body = members(&matched, parts, body)?;
+    let (operation, body) = match operation {
+        "GetLayerVersionByArn" | "ListLayers" => layers(parts),
+        operation => (operation, members(&matched, parts, body)?),
+    };
     let request = Request::parse(Service::Lambda, operation, &body);
     let request = request.ok_or_else(|| not_available(operation))??;
     if let Some(archive) = archive(node, &body) {
@@ -63,6 +67,20 @@ async fn perform(node: &Node, parts: &Parts, body: &Bytes) -> Result<Response, A
         }
         _ => Ok(json(StatusCode::OK, &answer)),
     }
+}
+
+/// Two operations share a path: `find` in the query says which is asked for.
+fn layers(parts: &Parts) -> (&'static str, Json) {
+    let mut operation = "ListLayers";
+    let mut members: Vec<(Arc<str>, Json)> = Vec::new();
+    for (name, value) in rest_pairs(parts.uri.query().unwrap_or_default()) {
+        if &*name == "find" {
+            operation = "GetLayerVersionByArn";
+        } else {
+            members.push((Arc::from(&*name), Json::from(&*value)));
+        }
+    }
+    (operation, Json::object(members))
 }
 
 /// The archive that a request carries or names, which the kernel takes as it is.

@@ -133,8 +133,8 @@ impl Esbuild {
             }
         }
         if made.entry_points.is_empty() {
-            let found = ["app.ts", "app.js", "index.ts", "index.js"].into_iter();
-            let found = found.filter(|name| artifact.path.join(name).is_file()).next();
+            let mut found = ["app.ts", "app.js", "index.ts", "index.js"].into_iter();
+            let found = found.find(|name| artifact.path.join(name).is_file());
             let found = found.ok_or("`BuildProperties.EntryPoints` is missing")?;
             made.entry_points.push(found.to_owned());
         }

@@ -198,10 +198,11 @@ fn bundle(
     let extra = foreign("NODE_EXTRA_CA_CERTS");
     let more = extra.as_deref().and_then(|path| self::roots(Path::new(path))).unwrap_or_default();
     let all = format!("{}\n{}\n{}", roots.trim_end(), more.trim_end(), authority);
-    let name = match named.is_some() || extra.is_some() {
-        false => "ca-bundle.pem".to_owned(),
+    let name = if named.is_some() || extra.is_some() {
         // Another user of the same node may name others.
-        true => format!("ca-bundle-{}.pem", &crate::ca::certificate_id(all.as_bytes())[..12]),
+        format!("ca-bundle-{}.pem", &crate::ca::certificate_id(all.as_bytes())[..12])
+    } else {
+        "ca-bundle.pem".to_owned()
     };
     let path = folder.join(name);
     keep(&path, &all)?;

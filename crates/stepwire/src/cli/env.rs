@@ -119,7 +119,7 @@ impl Told {
             "# Devices: MQTT over TLS on port {}, authority {}, region {}\n",
             self.mqtt_port, self.ca, self.region
         );
-        told += &format!(
+        told.extend([format!(
             "# device/config.js: iotEndpoint '{}', region '{}', policyName {}\n",
             self.iot_endpoint,
             self.region,
@@ -127,7 +127,7 @@ impl Told {
                 Some(policy) => format!("'{policy}'"),
                 None => "one that you make with `aws iot create-policy`".to_owned(),
             }
-        );
+        )]);
         if self.mqtt_port != MQTTS_PORT {
             told += "# That endpoint leads to the node under `stepwire run` only.\n";
         }
@@ -141,10 +141,10 @@ impl Told {
             notes += "// policyName: make one with `aws iot create-policy`, or start the node with `--demo-policies`.\n";
         }
         if self.mqtt_port != MQTTS_PORT {
-            notes += &format!(
+            notes.extend([format!(
                 "// MQTT listens on port {}, not {MQTTS_PORT}: start the simulator with `stepwire run`.\n",
                 self.mqtt_port
-            );
+            )]);
         }
         format!(
             "// From `stepwire env --output js`: what a device needs to reach the node.\n{notes}\

@@ -62,10 +62,10 @@ fn tell(running: &Running, set: &[(String, String)], unset: &[String]) {
     let mut told = format!("stepwire run: the node at {}\n", running.node.endpoint());
     for (name, value) in set {
         let value = if name == capture::SECRET { "****" } else { value };
-        told += &format!("  {name}={value}\n");
+        told.extend([format!("  {name}={value}\n")]);
     }
     for name in unset {
-        told += &format!("  {name} is taken away\n");
+        told.extend([format!("  {name} is taken away\n")]);
     }
     let _ = std::io::stderr().write_all(told.as_bytes());
 }

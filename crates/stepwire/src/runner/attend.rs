@@ -158,9 +158,67 @@ fn tasks() -> Option<u64> {
     text.split_whitespace().nth(3)?.split('/').nth(1)?.parse().ok()
 }
 
-/// Gives up what the function may not do.
+/// Gives up what the function may not do, for itself and all that it starts.
+#[cfg(target_os = "linux")]
+fn confine(words: &Words) -> Result<(), String> {
+    use landlock::{
+        ABI, Access, AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreatedAttr,
+        path_beneath_rules,
+    };
+    if words.readable.is_empty() {
+        return Ok(());
+    }
+    let confined = || {
+        let abi = ABI::V1;
+        let there = |paths: &[PathBuf]| -> Vec<PathBuf> {
+            paths.iter().filter(|path| path.exists()).cloned().collect()
+        };
+        Ruleset::default()
+            .set_compatibility(CompatLevel::HardRequirement)
+            .handle_access(AccessFs::from_all(abi))?
+            .create()?
+            // Directories and files are given by the same lists: what a file has not is left out.
+            .set_compatibility(CompatLevel::BestEffort)
+            .add_rules(path_beneath_rules(there(&words.readable), AccessFs::from_read(abi)))?
+            .add_rules(path_beneath_rules(there(&words.writable), AccessFs::from_all(abi)))?
+            .no_new_privs(true)
+            .restrict_self()
+    };
+    confined().map(drop).map_err(|error: landlock::RulesetError| error.to_string())
+}
+
+/// Elsewhere it is refused when the node starts.
+#[cfg(not(target_os = "linux"))]
 fn confine(_words: &Words) -> Result<(), String> {
     Ok(())
+}
+
+/// Why functions cannot be confined here as is wanted, if they cannot.
+pub(super) fn unconfinable(confinement: &Confinement) -> Option<String> {
+    #[cfg(unix)]
+    if confinement.user.is_some() && !rustix::process::geteuid().is_root() {
+        return Some("`--function-user` needs a node that runs as root".to_owned());
+    }
+    #[cfg(not(unix))]
+    if confinement.user.is_some() {
+        return Some("`--function-user` is not available on this system".to_owned());
+    }
+    confinement.landlock.then(no_landlock).flatten()
+}
+
+#[cfg(target_os = "linux")]
+fn no_landlock() -> Option<String> {
+    use landlock::{ABI, Access, AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr};
+    let made = Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .handle_access(AccessFs::from_all(ABI::V1))
+        .and_then(Ruleset::create);
+    made.err().map(|error| format!("`--function-landlock`: this kernel has no Landlock ({error})"))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn no_landlock() -> Option<String> {
+    Some("`--function-landlock` is available on Linux alone".to_owned())
 }
 
 #[cfg(unix)]

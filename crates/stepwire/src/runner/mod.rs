@@ -153,6 +153,9 @@ impl Runner {
             _ => {}
         }
         files::create_folder(&folder)?;
+        if let Some(why) = attend::unconfinable(&about.confinement) {
+            return Err(io::Error::other(why));
+        }
         if about.confinement.user.is_some() {
             open_to_others(&folder)?;
         }
@@ -213,12 +216,6 @@ impl Runner {
     pub fn forget(&self, function: &str) {
         self.0.pools.forget(function);
         self.0.code.forget(function);
-    }
-
-    /// Processes of a function at present: starting, idle and busy.
-    #[cfg(test)]
-    pub(crate) fn processes(&self) -> usize {
-        self.0.pools.processes()
     }
 }
 

@@ -270,11 +270,6 @@ impl Pools {
         let records = state.pools.values().map(|pool| &pool.record);
         records.filter(|record| record.code.folder.is_some()).map(Arc::clone).collect()
     }
-
-    #[cfg(test)]
-    pub(super) fn processes(&self) -> usize {
-        self.state().total
-    }
 }
 
 impl State {

@@ -204,7 +204,7 @@ impl Deploy {
             return self.outcome(running, &stack, &plan, &[]).await;
         };
         self.say(&change_set.table());
-        if !yes && !self.confirmed("deploy these changes")? {
+        if !yes && !confirmed("deploy these changes")? {
             stack.withdraw(&change_set).await?;
             return Err(Failure::new(Exit::Interrupted, "nothing was deployed"));
         }
@@ -253,19 +253,6 @@ impl Deploy {
             form.extend(listed("Tags", [tag]));
         }
         Ok(form)
-    }
-
-    /// Asks on a terminal; without one the answer is yes.
-    fn confirmed(&self, what: &str) -> Result<bool, Failure> {
-        if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
-            return Ok(true);
-        }
-        let mut errors = std::io::stderr();
-        let _ = write!(errors, "{what}? [y/N] ").and_then(|()| errors.flush());
-        let mut answer = String::new();
-        let read = std::io::stdin().read_line(&mut answer);
-        read.map_err(|error| Failure::new(Exit::Failed, format!("no answer: {error}")))?;
-        Ok(["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()))
     }
 
     /// Tells what came of it.
@@ -337,7 +324,7 @@ impl Deploy {
             return Err(Failure::new(Exit::NotFound, format!("there is no stack `{name}`"))
                 .hint("`aws cloudformation list-stacks` tells which there are"));
         };
-        if !self.yes && !self.confirmed(&format!("delete the stack `{name}`"))? {
+        if !self.yes && !confirmed(&format!("delete the stack `{name}`"))? {
             return Err(Failure::new(Exit::Interrupted, "nothing was deleted"));
         }
         stack.delete(&now, &|line| self.say(line)).await?;
@@ -351,6 +338,19 @@ impl Deploy {
         }
         Ok(())
     }
+}
+
+/// Asks on a terminal; without one the answer is yes.
+fn confirmed(what: &str) -> Result<bool, Failure> {
+    if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
+        return Ok(true);
+    }
+    let mut errors = std::io::stderr();
+    let _ = write!(errors, "{what}? [y/N] ").and_then(|()| errors.flush());
+    let mut answer = String::new();
+    let read = std::io::stdin().read_line(&mut answer);
+    read.map_err(|error| Failure::new(Exit::Failed, format!("no answer: {error}")))?;
+    Ok(["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()))
 }
 
 /// A failure that ends nothing.

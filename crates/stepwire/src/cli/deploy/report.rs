@@ -14,23 +14,22 @@ pub(super) fn text(source: &Source, plan: &Plan) -> String {
         let at = source.at(planned.place);
         let (word, why) = word(planned);
         let id = &planned.logical_id;
-        told += format!("{word:<14}  {:kind_width$}  {id}  {at}", planned.kind).trim_end();
-        told += "\n";
+        told.extend([format!("{word:<14}  {:kind_width$}  {id}  {at}\n", planned.kind)]);
         if !why.is_empty() {
-            told += &format!("{:14}    {why}\n", "");
+            told.extend([format!("{:14}    {why}\n", "")]);
         }
         for found in &planned.findings {
             let word = if found.refused { "refused" } else { "without effect" };
             let at = source.at(found.place);
-            told += &format!("{:14}    {}: {word}: {}  {at}\n", "", found.path, found.why);
+            told.extend([format!("{:14}    {}: {word}: {}  {at}\n", "", found.path, found.why)]);
         }
     }
     for note in &plan.notes {
-        told += &format!("note: {}  {}\n", note.message, source.at(note.place));
+        told.extend([format!("note: {}  {}\n", note.message, source.at(note.place))]);
     }
     let faults = faults(source, plan);
     if !faults.is_empty() {
-        told += &format!("\n{faults}\n");
+        told.extend([format!("\n{faults}\n")]);
     }
     let count = |wanted: fn(&Becomes) -> bool| {
         plan.resources.iter().filter(|planned| wanted(&planned.verdict)).count()
@@ -79,12 +78,12 @@ pub(super) fn without_effect_text(plan: &Plan) -> String {
         match planned.verdict {
             Becomes::WithoutEffect(_) | Becomes::Placeholder => {
                 let (_, why) = word(planned);
-                told += &format!("  {} ({}): {why}\n", planned.logical_id, planned.kind);
+                told.extend([format!("  {} ({}): {why}\n", planned.logical_id, planned.kind)]);
             }
             Becomes::Served | Becomes::Refused(_) => {}
         }
         for found in planned.findings.iter().filter(|found| !found.refused) {
-            told += &format!("  {}.{}: {}\n", planned.logical_id, found.path, found.why);
+            told.extend([format!("  {}.{}: {}\n", planned.logical_id, found.path, found.why)]);
         }
     }
     told

@@ -126,9 +126,11 @@ impl Deposit<'_> {
         let orders = orders(artifacts).map_err(told)?;
         let (indexes, orders): (Vec<usize>, Vec<Order>) = orders.into_iter().unzip();
         let built = builder::build(&self.build, &orders, self.say).map_err(|error| {
-            let hint = error.hint.clone();
             let failure = failed(error.to_string());
-            hint.map_or(failure.clone(), |hint| failure.hint(hint))
+            match error.hint {
+                Some(hint) => failure.hint(hint),
+                None => failure,
+            }
         })?;
         let mut locations: Vec<Option<Location>> = vec![None; artifacts.len()];
         for (index, built) in indexes.into_iter().zip(built) {
@@ -168,7 +170,7 @@ impl Deposit<'_> {
             failed(wrong.first().map(ToString::to_string).unwrap_or_default())
         };
         let template = Template::parse(&text).map_err(first)?;
-        let folder = path.parent().unwrap_or(Path::new("."));
+        let folder = path.parent().unwrap_or_else(|| Path::new("."));
         let artifacts = artifact::artifacts(template.root(), folder).map_err(first)?;
         let root = self.all(template.root(), &artifacts, depth).await?;
         Ok(root.to_json().to_text().into_bytes())
