@@ -6,7 +6,7 @@ use stepwire_asl::Json;
 use stepwire_asl::json::Object;
 
 use super::property::{Property, boolean, document, integer, object, objects, tags, text, texts};
-use super::resource::{Resource, ask, body, deep, listed, made, s};
+use super::resource::{Resource, ask, body, listed, made, s};
 use super::{Ask, Kind, Update};
 use crate::request::Service::DynamoDb;
 
@@ -42,7 +42,7 @@ const PROJECTION: Property =
     object("Projection", &[texts("NonKeyAttributes"), text("ProjectionType")]).required();
 
 const TABLE: Kind = Kind {
-    attributes: &["Arn", "StreamArn"],
+    attributes: &["Arn"],
     create: |table, _| {
         let name = s(table.name_or("TableName", 255));
         let asked = [
@@ -53,7 +53,6 @@ const TABLE: Kind = Kind {
             ("ProvisionedThroughput", table.take("ProvisionedThroughput")),
             ("GlobalSecondaryIndexes", table.take("GlobalSecondaryIndexes")),
             ("LocalSecondaryIndexes", table.take("LocalSecondaryIndexes")),
-            ("StreamSpecification", stream(table)),
             ("SSESpecification", encryption(table)),
             ("TableClass", table.take("TableClass")),
             ("DeletionProtectionEnabled", table.take("DeletionProtectionEnabled")),
@@ -67,25 +66,12 @@ const TABLE: Kind = Kind {
         );
         Ok(asks)
     },
-    made: |table, answers| {
+    made: |table, _| {
         let name = table.name_or("TableName", 255);
-        let mut made =
-            made(name.clone(), [("Arn", table.arn("dynamodb", &format!("table/{name}")))]);
-        if let Some(arn) = deep(answers, 0, &["TableDescription", "LatestStreamArn"]) {
-            made.attributes.insert("StreamArn".to_owned(), arn.clone());
-        }
-        made
+        let arn = table.arn("dynamodb", &format!("table/{name}"));
+        made(name, [("Arn", arn)])
     },
     update,
-    updated: |update, answers| {
-        let mut made = update.made.clone();
-        let mut arns = (0..answers.len())
-            .filter_map(|index| deep(answers, index, &["TableDescription", "LatestStreamArn"]));
-        if let Some(arn) = arns.next_back() {
-            made.attributes.insert("StreamArn".to_owned(), arn.clone());
-        }
-        made
-    },
     delete: |_, made, _| vec![ask(DynamoDb, "DeleteTable", [("TableName", made.id())]).or(GONE)],
     // An attribute that gets another type cannot be a key any more.
     replaces: |change, old, new| {
@@ -131,14 +117,9 @@ const TABLE: Kind = Kind {
             ),
             objects("LocalSecondaryIndexes", &[text("IndexName").required(), KEYS, PROJECTION])
                 .replaces(),
-            object(
-                "StreamSpecification",
-                &[
-                    text("StreamViewType").required(),
-                    object("ResourcePolicy", &[document("PolicyDocument")])
-                        .without_effect("policies of tables are not enforced"),
-                    tags().without_effect("streams have no tags"),
-                ],
+            object("StreamSpecification", &[]).refused(
+                "tables have no streams; let who writes also send an event, or have a rule act on the \
+                 message that leads to the write",
             ),
             object(
                 "SSESpecification",
@@ -169,11 +150,6 @@ const TABLE: Kind = Kind {
         ],
     )
 };
-
-fn stream(table: &Resource<'_>) -> Option<Json> {
-    let view = table.get("StreamSpecification")?.member("StreamViewType").cloned();
-    Some(body([("StreamEnabled", Some(true.into())), ("StreamViewType", view)]))
-}
 
 fn encryption(table: &Resource<'_>) -> Option<Json> {
     let given = table.get("SSESpecification")?;
@@ -215,10 +191,6 @@ fn update(update: &Update<'_>, _: &[Json]) -> Result<Vec<Ask>, String> {
     if update.changes("SSESpecification") {
         let none = || Some(body([("Enabled", Some(false.into()))]));
         add("SSESpecification", encryption(new).or_else(none));
-    }
-    if update.changes("StreamSpecification") {
-        let none = || Some(body([("StreamEnabled", Some(false.into()))]));
-        add("StreamSpecification", stream(new).or_else(none));
     }
     if !members.is_empty() {
         members.insert("TableName".into(), name.clone().unwrap_or_default());
