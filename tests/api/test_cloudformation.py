@@ -1,0 +1,257 @@
+"""CloudFormation: stacks and change sets, as boto3, its waiters and the AWS CLI use them."""
+
+import json
+import re
+
+import pytest
+from botocore.exceptions import WaiterError
+from support import ACCOUNT, REGION, refused
+
+QUICK = {"Delay": 1, "MaxAttempts": 30}
+QUEUE = """
+AWSTemplateFormatVersion: '2010-09-09'
+Description: a queue
+Parameters:
+  Delay: {Type: Number, Default: 1, Description: seconds}
+  Secret: {Type: String, Default: hidden, NoEcho: true}
+Resources:
+  Queue:
+    Type: AWS::SQS::Queue
+    Properties:
+      QueueName: !Sub '${AWS::StackName}-queue'
+      DelaySeconds: !Ref Delay
+Outputs:
+  Arn:
+    Description: of the queue
+    Value: !GetAtt Queue.Arn
+    Export: {Name: !Sub '${AWS::StackName}-arn'}
+"""
+ROLE = """
+Resources:
+  Role:
+    Type: AWS::IAM::Role
+    Properties:
+      AssumeRolePolicyDocument: {Version: '2012-10-17', Statement: []}
+"""
+
+
+@pytest.fixture
+def cloud(node):
+    return node.client("cloudformation")
+
+
+@pytest.fixture
+def stack(cloud, name):
+    """A stack's name; what is there under it in the end goes."""
+    named = "stack-" + name
+    yield named
+    cloud.delete_stack(StackName=named)
+
+
+def described(cloud, stack):
+    return cloud.describe_stacks(StackName=stack)["Stacks"][0]
+
+
+def events(cloud, stack):
+    pages = cloud.get_paginator("describe_stack_events").paginate(StackName=stack)
+    return [event for page in pages for event in page["StackEvents"]]
+
+
+def test_a_stack_is_created_updated_and_deleted(node, cloud, stack):
+    made = cloud.create_stack(
+        StackName=stack,
+        TemplateBody=QUEUE,
+        Parameters=[{"ParameterKey": "Delay", "ParameterValue": "2"}],
+        Tags=[{"Key": "team", "Value": "plant"}],
+        ClientRequestToken="first",
+    )
+    arn = made["StackId"]
+    assert re.fullmatch(rf"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{stack}/[0-9a-f-]{{36}}", arn)
+    cloud.get_waiter("stack_create_complete").wait(StackName=stack, WaiterConfig=QUICK)
+    shown = described(cloud, stack)
+    assert (shown["StackId"], shown["StackStatus"]) == (arn, "CREATE_COMPLETE")
+    assert shown["Description"] == "a queue"
+    assert shown["Tags"] == [{"Key": "team", "Value": "plant"}]
+    assert shown["Parameters"] == [
+        {"ParameterKey": "Delay", "ParameterValue": "2"},
+        {"ParameterKey": "Secret", "ParameterValue": "****"},
+    ]
+    queue = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{stack}-queue"
+    assert shown["Outputs"] == [
+        {
+            "OutputKey": "Arn",
+            "OutputValue": queue,
+            "Description": "of the queue",
+            "ExportName": f"{stack}-arn",
+        }
+    ]
+    told = events(cloud, stack)
+    assert [(one["LogicalResourceId"], one["ResourceStatus"]) for one in told] == [
+        (stack, "CREATE_COMPLETE"),
+        ("Queue", "CREATE_COMPLETE"),
+        ("Queue", "CREATE_IN_PROGRESS"),
+        ("Queue", "CREATE_IN_PROGRESS"),
+        (stack, "CREATE_IN_PROGRESS"),
+    ]
+    assert told[0]["PhysicalResourceId"] == arn
+    assert told[0]["ClientRequestToken"] == "first"
+    assert len({one["EventId"] for one in told}) == 5
+    assert [one["Timestamp"] for one in told] == sorted({one["Timestamp"] for one in told})[::-1]
+
+    cloud.update_stack(
+        StackName=stack,
+        UsePreviousTemplate=True,
+        Parameters=[
+            {"ParameterKey": "Delay", "ParameterValue": "3"},
+            {"ParameterKey": "Secret", "UsePreviousValue": True},
+        ],
+    )
+    cloud.get_waiter("stack_update_complete").wait(StackName=stack, WaiterConfig=QUICK)
+    sqs = node.client("sqs")
+    url = sqs.get_queue_url(QueueName=f"{stack}-queue")["QueueUrl"]
+    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["DelaySeconds"])
+    assert attributes["Attributes"]["DelaySeconds"] == "3"
+    with refused("ValidationError", 400, "No updates are to be performed."):
+        cloud.update_stack(
+            StackName=stack,
+            TemplateBody=QUEUE,
+            Parameters=[{"ParameterKey": "Delay", "ParameterValue": "3"}],
+        )
+
+    cloud.delete_stack(StackName=stack)
+    cloud.get_waiter("stack_delete_complete").wait(StackName=arn, WaiterConfig=QUICK)
+    with refused("ValidationError", 400, f"Stack with id {stack} does not exist"):
+        cloud.describe_stacks(StackName=stack)
+    assert described(cloud, arn)["StackStatus"] == "DELETE_COMPLETE"
+    with refused("AWS.SimpleQueueService.NonExistentQueue", 400, ""):
+        sqs.get_queue_url(QueueName=f"{stack}-queue")
+
+
+def test_a_change_set_is_what_sam_expects(node, cloud, stack):
+    """The calls of `sam deploy`, in their order."""
+    with refused("ValidationError", 400, f"Stack with id {stack} does not exist"):
+        cloud.describe_stacks(StackName=stack)
+    s3 = node.client("s3")
+    s3.create_bucket(Bucket=stack)
+    s3.put_object(Bucket=stack, Key="dir/x.template", Body=QUEUE.encode())
+    change = {
+        "StackName": stack,
+        "ChangeSetName": "first",
+        "Capabilities": ["CAPABILITY_IAM"],
+        "TemplateURL": f"https://s3.{REGION}.amazonaws.com/{stack}/dir/x.template",
+        "Parameters": [{"ParameterKey": "Delay", "ParameterValue": "4"}],
+        "Description": "Created by SAM CLI",
+        "Tags": [],
+    }
+    made = cloud.create_change_set(ChangeSetType="CREATE", **change)
+    cloud.get_waiter("change_set_create_complete").wait(
+        ChangeSetName=made["Id"], StackName=stack, WaiterConfig=QUICK
+    )
+    shown = cloud.describe_change_set(ChangeSetName=made["Id"], StackName=stack)
+    assert shown["Changes"][0]["ResourceChange"]["LogicalResourceId"] == "Queue"
+    assert shown["Changes"][0]["ResourceChange"]["Action"] == "Add"
+    assert described(cloud, stack)["StackStatus"] == "REVIEW_IN_PROGRESS"
+    marker = events(cloud, stack)[0]["Timestamp"]
+    cloud.execute_change_set(ChangeSetName=made["Id"], StackName=stack, DisableRollback=False)
+    cloud.get_waiter("stack_create_complete").wait(StackName=stack, WaiterConfig=QUICK)
+    assert all(one["Timestamp"] > marker for one in events(cloud, stack)[:-1])
+    assert described(cloud, stack)["ChangeSetId"] == made["Id"]
+
+    summary = cloud.get_template_summary(StackName=stack)
+    assert [one["ParameterKey"] for one in summary["Parameters"]] == ["Delay", "Secret"]
+    assert summary["ResourceTypes"] == ["AWS::SQS::Queue"]
+    change["ChangeSetName"] = "second"
+    again = cloud.create_change_set(ChangeSetType="UPDATE", **change)
+    with pytest.raises(WaiterError):
+        cloud.get_waiter("change_set_create_complete").wait(
+            ChangeSetName=again["Id"], StackName=stack, WaiterConfig=QUICK
+        )
+    shown = cloud.describe_change_set(ChangeSetName=again["Id"])
+    assert shown["Status"] == "FAILED"
+    assert "The submitted information didn't contain changes." in shown["StatusReason"]
+    cloud.delete_change_set(ChangeSetName=again["Id"])
+    with refused("ChangeSetNotFound", 404, "does not exist"):
+        cloud.describe_change_set(ChangeSetName=again["Id"])
+
+    assert "Queue:" in cloud.get_template(StackName=stack)["TemplateBody"]
+    processed = cloud.get_template(StackName=stack, TemplateStage="Processed")["TemplateBody"]
+    assert processed["Resources"]["Queue"]["Type"] == "AWS::SQS::Queue"
+    listed = cloud.list_stack_resources(StackName=stack)["StackResourceSummaries"]
+    assert [one["LogicalResourceId"] for one in listed] == ["Queue"]
+
+
+def test_what_is_wrong_is_said_before_anything_is_made(cloud, stack):
+    with refused("InsufficientCapabilitiesException", 400, r"Requires capabilities : \[CAPABILITY_IAM\]"):
+        cloud.create_stack(StackName=stack, TemplateBody=ROLE)
+    with refused("ValidationError", 400, "Template format error"):
+        cloud.create_stack(StackName=stack, TemplateBody="Resources: [")
+    with refused("ValidationError", 400, r"regular expression pattern: \[a-zA-Z\]"):
+        cloud.create_stack(StackName="0" + stack, TemplateBody=QUEUE)
+    with refused("ValidationError", 400, r"Parameters: \[Nope\] do not exist in the template"):
+        cloud.create_stack(
+            StackName=stack,
+            TemplateBody=QUEUE,
+            Parameters=[{"ParameterKey": "Nope", "ParameterValue": "x"}],
+        )
+    with refused("ValidationError", 400, r"T: .*AWS::Timestream::Table.*\(line 1"):
+        cloud.create_stack(
+            StackName=stack, TemplateBody="Resources: {T: {Type: 'AWS::Timestream::Table'}}"
+        )
+    with refused("ValidationError", 400, f"Stack with id {stack} does not exist"):
+        cloud.describe_stacks(StackName=stack)
+    with refused("InvalidAction", 400, "DetectStackDrift"):
+        cloud.detect_stack_drift(StackName=stack)
+    assert cloud.validate_template(TemplateBody=ROLE)["Capabilities"] == ["CAPABILITY_IAM"]
+
+
+def test_a_failure_rolls_back(node, cloud, stack, name):
+    node.client("sqs").create_queue(QueueName="taken-" + name, Attributes={"DelaySeconds": "9"})
+    template = {
+        "Resources": {
+            "A": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": stack}},
+            "B": {
+                "Type": "AWS::SQS::Queue",
+                "DependsOn": "A",
+                "Properties": {"QueueName": "taken-" + name, "DelaySeconds": 1},
+            },
+        }
+    }
+    cloud.create_stack(StackName=stack, TemplateBody=json.dumps(template))
+    with pytest.raises(WaiterError):
+        cloud.get_waiter("stack_create_complete").wait(StackName=stack, WaiterConfig=QUICK)
+    assert described(cloud, stack)["StackStatus"] == "ROLLBACK_COMPLETE"
+    failed = [one for one in events(cloud, stack) if one["ResourceStatus"] == "CREATE_FAILED"]
+    assert [one["LogicalResourceId"] for one in failed] == ["B"]
+    with refused("AWS.SimpleQueueService.NonExistentQueue", 400, ""):
+        node.client("sqs").get_queue_url(QueueName=stack)
+
+
+def test_the_cli_deploys_twice_and_deletes(aws, node, stack, tmp_path):
+    template = tmp_path / "template.yaml"
+    template.write_text(QUEUE)
+    deploy = ("cloudformation", "deploy", "--stack-name", stack, "--template-file", str(template))
+    code, out, err = aws(*deploy, "--parameter-overrides", "Delay=5")
+    assert code == 0, out + err
+    assert "Successfully created/updated stack" in out
+    code, out, err = aws(*deploy, "--no-fail-on-empty-changeset")
+    assert code == 0 and "No changes to deploy" in out + err
+    code, out, err = aws("cloudformation", "list-exports", "--output", "json")
+    assert code == 0 and f"{stack}-arn" in [one["Name"] for one in json.loads(out)["Exports"]]
+    assert aws("cloudformation", "delete-stack", "--stack-name", stack)[0] == 0
+    assert aws("cloudformation", "wait", "stack-delete-complete", "--stack-name", stack)[0] == 0
+
+
+def test_a_stack_outlives_kill_9(own_node):
+    resources = {
+        f"Q{number}": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": f"many-{number}"}}
+        for number in range(40)
+    }
+    own_node.client("cloudformation").create_stack(
+        StackName="many", TemplateBody=json.dumps({"Resources": resources})
+    )
+    own_node.restart()
+    cloud = own_node.client("cloudformation")
+    cloud.get_waiter("stack_create_complete").wait(StackName="many", WaiterConfig=QUICK)
+    told = [one for one in events(cloud, "many") if one["ResourceStatus"] == "CREATE_COMPLETE"]
+    assert len(told) == 41
+    assert len(own_node.client("sqs").list_queues()["QueueUrls"]) == 40
