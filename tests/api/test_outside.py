@@ -54,11 +54,11 @@ class Service:
             return 302, {"Location": "/elsewhere"}, b""
         if path == "/slow":
             time.sleep(3)
-        if headers.get("X-Amz-Target") == "AmazonSSM.GetParameter":
-            if json.loads(body)["Name"] == "/missing":
+        if headers.get("X-Amz-Target") == "secretsmanager.GetSecretValue":
+            if json.loads(body)["SecretId"] == "missing":
                 kind["x-amzn-RequestId"] = "1-2-3"
-                return 400, kind, b'{"__type":"ParameterNotFound","message":"no such"}'
-            return 200, kind, b'{"Parameter":{"Name":"/a","Value":"v"}}'
+                return 400, kind, b'{"__type":"ResourceNotFoundException","message":"no such"}'
+            return 200, kind, b'{"Name":"a","SecretString":"v"}'
         return 200, kind, b'{"ok":true}'
 
     def close(self):
@@ -98,10 +98,10 @@ def outside(service, tmp_path_factory):
             },
         },
         "services": {
-            "ssm": {
+            "secretsmanager": {
                 "endpoint": f"http://{service.address}",
                 "region": "eu-west-1",
-                "target": "AmazonSSM",
+                "target": "secretsmanager",
                 "accessKeyId": "AKID",
                 "secretAccessKey": "hunter5",
             }
@@ -211,18 +211,18 @@ def aws(node, name, resource, parameters):
 
 
 def test_a_service_outside_is_called_signed_and_answers(outside, service, name):
-    resource = "arn:aws:states:::aws-sdk:ssm:getParameter"
-    done = aws(outside, name, resource, {"Name": "/a"})
-    assert json.loads(done["output"]) == {"Parameter": {"Name": "/a", "Value": "v"}}
+    resource = "arn:aws:states:::aws-sdk:secretsmanager:getSecretValue"
+    done = aws(outside, name, resource, {"SecretId": "a"})
+    assert json.loads(done["output"]) == {"Name": "a", "SecretString": "v"}
     method, path, headers, body = service.seen[-1]
-    assert (method, path, json.loads(body)) == ("POST", "/", {"Name": "/a"})
-    scope = "/eu-west-1/ssm/aws4_request, SignedHeaders=content-type;host;x-amz-date;x-amz-target"
+    assert (method, path, json.loads(body)) == ("POST", "/", {"SecretId": "a"})
+    scope = "/eu-west-1/secretsmanager/aws4_request, SignedHeaders=content-type;host;x-amz-date;x-amz-target"
     sent = headers["authorization"]
     assert sent.startswith("AWS4-HMAC-SHA256 Credential=AKID/") and scope in sent
 
-    done = aws(outside, name + "b", resource, {"Name": "/missing"})
-    assert done["error"] == "Ssm.ParameterNotFoundException"
-    assert done["cause"] == "no such (Service: Ssm, Status Code: 400, Request ID: 1-2-3)"
+    done = aws(outside, name + "b", resource, {"SecretId": "missing"})
+    assert done["error"] == "SecretsManager.ResourceNotFoundException"
+    assert done["cause"] == "no such (Service: SecretsManager, Status Code: 400, Request ID: 1-2-3)"
 
 
 def test_a_service_without_an_endpoint_is_refused_by_name(outside, node, name):
@@ -230,7 +230,7 @@ def test_a_service_without_an_endpoint_is_refused_by_name(outside, node, name):
     with refused("InvalidDefinition", 400, "aws-sdk:glue:startJobRun` is not available"):
         aws(outside, name, resource, {})
     definition = json.dumps(
-        single({"Type": "Task", "Resource": "arn:aws:states:::aws-sdk:ssm:getParameter", "End": True})
+        single({"Type": "Task", "Resource": "arn:aws:states:::aws-sdk:secretsmanager:getSecretValue", "End": True})
     )
     for one, result in [(outside, "OK"), (node, "FAIL")]:
         answer = one.sfn().validate_state_machine_definition(definition=definition)

@@ -150,9 +150,9 @@ def test_the_cli_says_what_is_wrong(aws, name):
 
 
 def test_a_service_that_is_not_there_is_refused_by_name(aws):
-    status, _, errors = aws("cloudformation", "list-stacks")
+    status, _, errors = aws("kinesis", "list-streams")
     assert status != 0
-    assert "service `cloudformation` is not available in stepwire" in errors, errors
+    assert "service `kinesis` is not available in stepwire" in errors, errors
 
 
 def test_a_plan_of_the_token_table_by_cli(node, name, aws):

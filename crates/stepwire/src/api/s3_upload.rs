@@ -36,7 +36,11 @@ pub(super) fn is_large(parts: &Parts) -> bool {
     parts.method == Method::PUT
         && parts.uri.path().len() > 1
         && !parts.headers.contains_key("x-amz-copy-source")
-        && length.is_none_or(|length| length > AT_ONCE_MAX)
+        && match length {
+            // Pieces of a length that nobody knows; without this header there is no body.
+            None => parts.headers.contains_key(header::TRANSFER_ENCODING),
+            Some(length) => length > AT_ONCE_MAX,
+        }
 }
 
 /// Answers such a request, refusals included.
