@@ -102,6 +102,7 @@ def outside(service, tmp_path_factory):
                 "endpoint": f"http://{service.address}",
                 "region": "eu-west-1",
                 "target": "secretsmanager",
+                "errorPrefix": "SecretsManager",
                 "accessKeyId": "AKID",
                 "secretAccessKey": "hunter5",
             }
