@@ -255,3 +255,66 @@ def test_a_stack_outlives_kill_9(own_node):
     told = [one for one in events(cloud, "many") if one["ResourceStatus"] == "CREATE_COMPLETE"]
     assert len(told) == 41
     assert len(own_node.client("sqs").list_queues()["QueueUrls"]) == 40
+
+
+CUSTOM = """
+Resources:
+  Role:
+    Type: AWS::IAM::Role
+    Properties:
+      AssumeRolePolicyDocument:
+        Version: '2012-10-17'
+        Statement:
+          - {Effect: Allow, Principal: {Service: lambda.amazonaws.com}, Action: 'sts:AssumeRole'}
+  Maker:
+    Type: AWS::Lambda::Function
+    Properties:
+      Runtime: python3.11
+      Handler: index.handler
+      Role: !GetAtt Role.Arn
+      Timeout: 20
+      Code:
+        ZipFile: |
+          import json, urllib.request
+          def handler(event, context):
+              given = event["ResourceProperties"]
+              body = {"Status": "FAILED" if given.get("Fail") == "true" else "SUCCESS",
+                      "Reason": "as asked", "PhysicalResourceId": "thing-" + given["Name"],
+                      "Data": {"Kind": event["RequestType"], "Size": given["Size"]}}
+              data = json.dumps(body).encode()
+              urllib.request.urlopen(urllib.request.Request(event["ResponseURL"], data, method="PUT"))
+  One:
+    Type: Custom::Thing
+    Properties: {ServiceToken: !GetAtt Maker.Arn, Name: one, Size: 3}
+Outputs:
+  Kind: {Value: !GetAtt One.Kind}
+  Size: {Value: !GetAtt One.Size}
+  Id: {Value: !Ref One}
+"""
+
+
+def test_a_function_makes_a_custom_resource(cloud, stack):
+    def outputs():
+        return {one["OutputKey"]: one["OutputValue"] for one in described(cloud, stack)["Outputs"]}
+
+    wanted = {"StackName": stack, "Capabilities": ["CAPABILITY_IAM"]}
+    cloud.create_stack(TemplateBody=CUSTOM, **wanted)
+    cloud.get_waiter("stack_create_complete").wait(StackName=stack, WaiterConfig=QUICK)
+    assert outputs() == {"Kind": "Create", "Size": "3", "Id": "thing-one"}
+
+    second = CUSTOM.replace("Name: one, Size: 3", "Name: two, Size: 4")
+    cloud.update_stack(TemplateBody=second, **wanted)
+    cloud.get_waiter("stack_update_complete").wait(StackName=stack, WaiterConfig=QUICK)
+    assert outputs() == {"Kind": "Update", "Size": "4", "Id": "thing-two"}
+    gone = [one for one in events(cloud, stack) if one["ResourceStatus"] == "DELETE_COMPLETE"]
+    assert [one["PhysicalResourceId"] for one in gone] == ["thing-one"]
+
+    cloud.update_stack(TemplateBody=second.replace("Size: 4", "Size: 4, Fail: true"), **wanted)
+    cloud.get_waiter("stack_rollback_complete").wait(StackName=stack, WaiterConfig=QUICK)
+    failed = [one for one in events(cloud, stack) if one["ResourceStatus"] == "UPDATE_FAILED"]
+    assert "Message returned: as asked" in failed[0]["ResourceStatusReason"]
+
+
+def test_nobody_answers_for_a_function_without_its_token(node):
+    status, _, _ = node.send("PUT", "/-/cloudformation/response/guessed", b"{}")
+    assert status == 403

@@ -451,7 +451,7 @@ fn types(expanded: &Expanded, wanted: &Wanted, plan: &Plan) -> Vec<String> {
     wrong
 }
 
-/// Whether a word of `ResourceTypes` covers a type.
+/// Whether a word of `ResourceTypes`, or of the tag, covers a type.
 fn allows(allowed: &str, kind: &str) -> bool {
     match allowed.strip_suffix('*') {
         Some(prefix) => kind.starts_with(prefix),
@@ -479,7 +479,7 @@ pub(super) fn support(kind: &str, plan: &Plan) -> Result<Support, &'static str> 
     let allowed = plan.tags.iter().filter(|(key, _)| **key == *ALLOW_MISSING);
     let mut allowed = allowed.flat_map(|(_, types)| types.split(',').map(str::trim));
     match found {
-        Err(_) if allowed.any(|allowed| allowed == "*" || allowed == kind) => {
+        Err(_) if allowed.any(|allowed| allows(allowed, kind)) => {
             Ok(Support::Placeholder)
         }
         other => other,
