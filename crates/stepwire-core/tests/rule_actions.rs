@@ -481,7 +481,10 @@ fn what_cannot_be_carried_out_is_refused_by_name() {
         (r#"{"dynamoDBv2":{}}"#, "`putItem`"),
         (r#"{"cloudwatchLogs":{"logGroupName":"g","batchMode":1}}"#, "`batchMode`"),
         (r#"{"republish":{"topic":"$aws/rules/x"}}"#, "hint: write it with `$$` in front"),
-        (r#"{"republish":{"topic":"$$aws/things/a/shadow/update"}}"#, "shadows are not available"),
+        (
+            r#"{"republish":{"topic":"$$aws/things/a/shadow/update/delta"}}"#,
+            "nothing in stepwire listens to it",
+        ),
         (r#"{"republish":{"topic":"$$aws/things/a/jobs/get"}}"#, "as on AWS"),
         (r#"{"republish":{"topic":"$$aws/events/${a}"}}"#, "only stepwire itself publishes events"),
         (

@@ -190,7 +190,7 @@ impl Stacks {
         };
         if let Deed::Create(body) = &deed {
             if !place.there.as_ref().is_some_and(|there| there.is_there()) {
-                resource.before = Before::Absent;
+                resource.before = before_it_was_made(stack);
             }
             resource.now = body.clone();
         }
@@ -222,7 +222,7 @@ impl Stacks {
             None => place.resource(body, turn),
         };
         if is_new {
-            resource.before = Before::Absent;
+            resource.before = before_it_was_made(stack);
         }
         (resource.status, resource.reason, resource.changed) = (status, reason, turn.now);
         self.keep_resource(stack.number, resource, turn.out);
@@ -324,6 +324,13 @@ pub(super) fn earlier(resource: &Resource) -> Before {
         Before::Same => Before::Other(Box::new(resource.now.clone())),
         before => before.clone(),
     }
+}
+
+/// What a new resource was before. What a stack is created with is there from the beginning: when that
+/// fails all of it goes, and when it succeeds a later update comes back to it.
+fn before_it_was_made(stack: &Stack) -> Before {
+    let creates = stack.work.as_ref().is_some_and(|work| work.doing == Doing::Create);
+    if creates { Before::Same } else { Before::Absent }
 }
 
 /// The end of names that are made up for a resource: 12 letters and digits, other ones each time.

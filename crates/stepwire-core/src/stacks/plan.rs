@@ -479,9 +479,7 @@ pub(super) fn support(kind: &str, plan: &Plan) -> Result<Support, &'static str> 
     let allowed = plan.tags.iter().filter(|(key, _)| **key == *ALLOW_MISSING);
     let mut allowed = allowed.flat_map(|(_, types)| types.split(',').map(str::trim));
     match found {
-        Err(_) if allowed.any(|allowed| allows(allowed, kind)) => {
-            Ok(Support::Placeholder)
-        }
+        Err(_) if allowed.any(|allowed| allows(allowed, kind)) => Ok(Support::Placeholder),
         other => other,
     }
 }

@@ -417,7 +417,8 @@ const PROPERTIES: &[Property] = &[
                 &[text("Event").required(), FILTER, text("Topic").required()],
             ),
         ],
-    ),
+    )
+    .refused("events of buckets are not sent yet"),
     tags(),
     text("AbacStatus").without_effect("policies of buckets are not enforced"),
     object("AccelerateConfiguration", &[text("AccelerationStatus")])
