@@ -283,6 +283,10 @@ fn a_value_that_is_not_known_yet_is_taken_as_good() {
         r#"{"QueueName":{"Fn::Sub":"${AWS::StackName}-in"},"DelaySeconds":{"Ref":"Delay"}}"#;
     let findings = kinds::examine("AWS::SQS::Queue", &Json::parse(properties).unwrap());
     assert!(findings.iter().all(|finding| finding.verdict == Verdict::ActedOn), "{findings:?}");
+    let rule = r#"{"TopicRulePayload":{"Sql":{"Fn::Sub":["SELECT aws_lambda('${F}', *) AS a FROM 'b'",
+        {"F":{"Fn::GetAtt":["Function","Arn"]}}]},"Actions":[]}}"#;
+    let findings = kinds::examine("AWS::IoT::TopicRule", &Json::parse(rule).unwrap());
+    assert!(findings.iter().all(|finding| finding.verdict != Verdict::Refused), "{findings:?}");
 }
 
 #[test]

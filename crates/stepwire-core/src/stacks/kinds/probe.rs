@@ -86,6 +86,8 @@ fn stand_in(name: &str, value: &Json) -> Json {
             "TargetArn" | "TopicArn" => "arn:aws:sns:us-east-1:000000000000:topic",
             "QueueUrl" => "http://127.0.0.1/000000000000/queue",
             "Url" | "ConfirmationUrl" => "https://example.com/",
+            // A statement with parts that are not known yet is read when it is whole.
+            "Sql" => "SELECT * FROM 'standin'",
             name if name.ends_with("Arn") => "arn:aws:iam::000000000000:role/role",
             _ => "standin",
         }),
