@@ -1,14 +1,16 @@
 """How functions run: how many processes, how fast, within which limits, and what is kept of them."""
 
 import base64
+import io
 import json
 import threading
 import time
 import urllib.request
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from support import Node, eventually, machine
+from support import ROLE, Node, eventually, machine
 from test_lambda import archive, call, create, ended, invoke, needs_node, run
 
 PID = "import os\ndef handler(event, context):\n    return os.getpid()\n"
@@ -280,3 +282,27 @@ def test_a_function_is_deleted_with_its_key(tmp_path):
         assert key[1] not in own.log.read_text()
     finally:
         own.kill()
+
+
+@needs_node
+def test_functions_run_in_a_node_with_a_relative_data_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    node = Node("data")
+    try:
+        functions = node.client("lambda")
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as zipped:
+            zipped.writestr("app.py", "def handler(event, _):\n    return event\n")
+            zipped.writestr("app.js", "exports.handler = async (event) => event;\n")
+        for name, runtime in (("py", "python3.12"), ("js", "nodejs20.x")):
+            functions.create_function(
+                FunctionName=name,
+                Runtime=runtime,
+                Role=ROLE,
+                Handler="app.handler",
+                Code={"ZipFile": packed.getvalue()},
+            )
+            answer = functions.invoke(FunctionName=name, Payload=b'{"a":1}')
+            assert json.load(answer["Payload"]) == {"a": 1}, node.log_text()
+    finally:
+        node.kill()

@@ -99,7 +99,7 @@ fn reach(
         let local = SocketAddr::new(std::net::Ipv4Addr::LOCALHOST.into(), address.port());
         if address.ip().is_unspecified() { local } else { address }
     };
-    let folder = config.storage.folder().join("functions-env");
+    let folder = std::path::absolute(config.storage.folder().join("functions-env"))?;
     Ok(capture::Reach {
         endpoint: format!("http://{}", here(addresses.http)),
         https: addresses.https.map(here),

@@ -148,6 +148,8 @@ impl Runner {
         source: Source,
         credentials: Credentials,
     ) -> io::Result<Runner> {
+        // Functions begin in folders of their own, from where a relative path leads elsewhere.
+        let folder = std::path::absolute(folder)?;
         match std::fs::remove_dir_all(&folder) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
