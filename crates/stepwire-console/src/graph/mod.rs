@@ -1,0 +1,1 @@
+//! A state machine as a picture: boxes, arrows and where they lie.

@@ -1,0 +1,1 @@
+//! A run: what an execution's history says, state by state.
