@@ -2,8 +2,18 @@
 //!
 //! This crate performs no I/O and knows no node: what a page shows arrives as a value, and text
 //! leaves. Everything that comes from outside is text in what it makes, never markup: the templates
-//! ([`maud`]) escape, and nothing here is marked as safe that was not written here.
+//! ([`maud`]) escape, and nothing is marked as safe here that was not written here.
 //!
+//! Read in this order: [`Page`], [`region`], [`graph`], [`run`], then one of [`pages`].
 
+pub mod assets;
+mod frame;
 pub mod graph;
+pub mod icons;
+pub mod pages;
+pub mod region;
 pub mod run;
+pub mod words;
+
+pub use frame::{Counts, Crumb, Frame, Node, Page, Section};
+pub use region::{Mark, Parts};

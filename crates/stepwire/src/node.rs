@@ -21,6 +21,7 @@ use crate::ca::Authority;
 use crate::capture;
 use crate::clock::Clock;
 use crate::config::{Config, Listener, Storage};
+use crate::console::live::Live;
 use crate::counters::Counters;
 use crate::deliver::Deliveries;
 use crate::driver::{self, Driver, Inputs};
@@ -394,6 +395,16 @@ impl Node {
     /// Everything that becomes durable from now on, as it does.
     pub fn observe(&self) -> mpsc::Receiver<Observation> {
         self.0.observers.add()
+    }
+
+    /// What changes, for pages that are open.
+    pub(crate) fn live(&self) -> &Live {
+        self.0.observers.live()
+    }
+
+    /// Whether nothing outlives the process.
+    pub(crate) fn in_memory(&self) -> bool {
+        matches!(self.0.storage, Storage::Memory(_))
     }
 
     /// The latest messages that the rules have seen.

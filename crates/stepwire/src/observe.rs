@@ -14,6 +14,7 @@ use stepwire_core::mqtt::Packet;
 use stepwire_core::{Effect, Write, broker};
 use tokio::sync::mpsc;
 
+use crate::console::live::Live;
 use crate::counters::Counters;
 use crate::recorded::{self, Recorded};
 
@@ -108,6 +109,7 @@ pub struct Observers {
     watched: AtomicBool,
     state: Mutex<Watching>,
     recorded: Recorded,
+    live: Live,
 }
 
 struct Watching {
@@ -128,7 +130,8 @@ impl Observers {
         let state =
             Watching { senders: Vec::new(), open: HashMap::new(), arn_of: Box::new(arn_of) };
         let (counters, recorded) = (Counters::default(), Recorded::new(recorded));
-        Observers { counters, watched: AtomicBool::new(false), state: Mutex::new(state), recorded }
+        let (watched, live) = (AtomicBool::new(false), Live::default());
+        Observers { counters, watched, state: Mutex::new(state), recorded, live }
     }
 
     /// What was seen, as numbers.
@@ -154,9 +157,15 @@ impl Observers {
         &self.recorded
     }
 
+    /// What changes, for pages that are open.
+    pub(crate) fn live(&self) -> &Live {
+        &self.live
+    }
+
     /// Tells what has become durable at `at`.
     pub fn writes(&self, writes: &[Write], at: Timestamp) {
         self.counters.writes(writes);
+        self.live.writes(writes);
         if let Some(mut watching) = self.watching() {
             writes.iter().for_each(|write| watching.write(write, at));
             self.watched.store(!watching.senders.is_empty(), Ordering::Release);
@@ -166,6 +175,7 @@ impl Observers {
     /// Tells of a message that leaves, or a device that is cut off, at `at`.
     pub fn effect(&self, effect: &Effect, at: Timestamp) {
         self.counters.effect(effect);
+        self.live.effect(effect);
         if let Effect::Send { packet: Packet::Publish(publish), .. } = effect
             && !publish.topic.starts_with('$')
             && let Some(mut watching) = self.watching()

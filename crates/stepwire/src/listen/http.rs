@@ -195,7 +195,6 @@ async fn answer(connection: &Connection, parts: &Parts, body: Body) -> Response 
     if page {
         match parts.uri.path() {
             "/-/ready" => return ready(node),
-            "/console.css" => return console::style(),
             "/-/events" => {
                 return connection.on_loopback().unwrap_or_else(|| events::stream(node));
             }
@@ -203,14 +202,15 @@ async fn answer(connection: &Connection, parts: &Parts, body: Body) -> Response 
                 let refused = connection.on_loopback();
                 return refused.unwrap_or_else(|| rule_tester::messages(node, &parts.uri));
             }
-            "/" if accepts_html(parts) => {
-                return match connection.on_loopback() {
-                    Some(refused) => refused,
-                    None => console::page(node).await,
-                };
-            }
             _ => {}
         }
+    }
+    let unsigned = !parts.headers.contains_key(header::AUTHORIZATION);
+    if unsigned && console::is_asked(parts) {
+        return match connection.on_loopback() {
+            Some(refused) => refused,
+            None => console::answer(node, parts, body).await,
+        };
     }
     let tests_rules = is_rule_test(parts);
     if tests_rules && let Some(refused) = connection.on_loopback() {
@@ -275,7 +275,7 @@ fn foreign(port: &Port, parts: &Parts) -> Option<&'static str> {
 
 /// Whether a request comes from no page, or from one of the host it is for: a page of another
 /// origin must not use a certificate that the browser shows for it.
-pub(super) fn is_own_origin(headers: &HeaderMap) -> bool {
+pub(crate) fn is_own_origin(headers: &HeaderMap) -> bool {
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     let origin = text(header::ORIGIN).and_then(|origin| origin.split_once("://"));
     !headers.contains_key(header::ORIGIN)
@@ -297,11 +297,6 @@ fn is_rule_test(parts: &Parts) -> bool {
     parts.method == Method::POST
         && parts.uri.path() == "/-/rules/evaluate"
         && !parts.headers.contains_key(header::AUTHORIZATION)
-}
-
-fn accepts_html(parts: &Parts) -> bool {
-    let accept = parts.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
-    accept.is_some_and(|accept| accept.contains("text/html"))
 }
 
 fn ready(node: &Node) -> Response {

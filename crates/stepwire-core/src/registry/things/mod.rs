@@ -66,6 +66,15 @@ pub enum Write {
     },
 }
 
+impl Write {
+    /// The thing that it is about.
+    pub fn thing(&self) -> &Arc<str> {
+        match self {
+            Write::Thing(thing, _) | Write::Principal { thing, .. } => thing,
+        }
+    }
+}
+
 /// How a certificate is attached to a thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attachment {

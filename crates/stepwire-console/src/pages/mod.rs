@@ -1,0 +1,6 @@
+//! The pages, one file each: what it shows as a value, and how that is drawn.
+
+pub mod overview;
+mod problem;
+
+pub use problem::{Problem, problem};

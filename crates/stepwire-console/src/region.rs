@@ -1,0 +1,45 @@
+//! Parts of a page that change while it is open.
+//!
+//! A page is drawn once as a whole; while it is open it is drawn again whenever what it shows has
+//! changed, and only the regions and marks that came out different are sent to the browser. So what
+//! is live and what a reload shows cannot differ.
+
+use maud::{Markup, html};
+
+/// What of a page is replaced while it is open, as it was drawn.
+#[derive(Debug, Default, Clone)]
+pub struct Parts {
+    /// Ids of elements, and what is in them.
+    pub regions: Vec<(String, String)>,
+    /// Elements whose look alone changes.
+    pub marks: Vec<Mark>,
+}
+
+/// How an element looks now. The rest of it stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// The element's id.
+    pub id: String,
+    /// Its `class`.
+    pub class: String,
+    /// The symbol that its `.bd` (badge) shows, such as `b-ok`.
+    pub badge: Option<&'static str>,
+    /// Its `aria-label`.
+    pub label: Option<String>,
+}
+
+impl Parts {
+    /// `inner` in an element that is replaced when it comes out different. Ids are unique in a page.
+    ///
+    /// The element takes no box of its own (`display: contents`). Forms that people type in do not
+    /// belong in it.
+    pub fn region(&mut self, id: &str, inner: Markup) -> Markup {
+        self.regions.push((id.to_owned(), inner.0.clone()));
+        html! { div.region id=(id) { (inner) } }
+    }
+
+    /// Notes how an element looks that is drawn elsewhere in the page.
+    pub fn mark(&mut self, mark: Mark) {
+        self.marks.push(mark);
+    }
+}

@@ -1,0 +1,424 @@
+//! Pages stay current: what changed is told by commits, what a page looks like then by drawing it.
+//!
+//! Every commit has a position. A page carries the position that it was drawn at, and its event
+//! stream begins there; each event's id is the position that it shows, so a browser that comes back
+//! with `Last-Event-ID` has missed nothing: if what the page shows has changed since, or that is not
+//! known any more (another process), all of it is sent. Only what came out different is sent else.
+
+use std::collections::{HashMap, VecDeque};
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::http::Uri;
+use axum::http::request::Parts;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::{StreamExt, stream};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use stepwire_asl::Json;
+use stepwire_console::{Mark, Page};
+use stepwire_core::effect::Report;
+use stepwire_core::executions::{self, ExecutionId};
+use stepwire_core::{Effect, Write, broker, registry};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::visit::Visit;
+use crate::node::Node;
+
+/// Changes that are remembered for those who come back.
+const REMEMBERED_MAX: usize = 4_096;
+
+/// Something that pages show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Topic {
+    /// One execution.
+    Execution(ExecutionId),
+    /// Any execution has begun or ended.
+    Executions,
+    /// Any execution at all has changed.
+    Steps,
+    /// Presence, messages or registry entry of one device, by client id or thing name.
+    Device(Arc<str>),
+    /// Presence or registry entry of any device.
+    Devices,
+    /// Messages that the rules have seen, and what was refused.
+    Messages,
+    /// Topic rules.
+    Rules,
+    /// State machines.
+    Workflows,
+    /// Functions and their invocations.
+    Functions,
+    /// Tables and what is in them.
+    Tables,
+}
+
+/// When a page is drawn again.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Interest {
+    /// What it shows.
+    pub(crate) topics: Vec<Topic>,
+    /// Shortest time between two drawings.
+    pub(crate) pace: Duration,
+    /// It is drawn after this time even if nothing is told, for numbers that change by themselves.
+    pub(crate) every: Option<Duration>,
+}
+
+impl Interest {
+    /// In `topics`, drawn at most once in `pace_ms` milliseconds.
+    pub(crate) fn in_topics(topics: impl Into<Vec<Topic>>, pace_ms: u64) -> Interest {
+        Interest { topics: topics.into(), pace: Duration::from_millis(pace_ms), every: None }
+    }
+
+    /// Whether the page can change while it is open.
+    pub(crate) fn is_any(&self) -> bool {
+        !self.topics.is_empty() || self.every.is_some()
+    }
+}
+
+/// What changed, and who waits for it.
+pub(crate) struct Live {
+    /// Tells this process from those before it.
+    epoch: u64,
+    changes: Mutex<Changes>,
+    position: watch::Sender<u64>,
+    /// Open pages. While there are none, changes are counted and not looked at.
+    watching: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Changes {
+    position: u64,
+    /// What changed, by position; of positions up to `forgotten` it is not known.
+    remembered: VecDeque<(u64, Vec<Topic>)>,
+    forgotten: u64,
+}
+
+impl Default for Live {
+    fn default() -> Live {
+        let mut epoch = [0; 8];
+        // Without randomness a page that comes back after a restart might believe that it is current.
+        let filled = getrandom::fill(&mut epoch);
+        let epoch =
+            if filled.is_ok() { u64::from_ne_bytes(epoch) } else { std::process::id().into() };
+        Live {
+            epoch,
+            changes: Mutex::default(),
+            position: watch::channel(0).0,
+            watching: AtomicUsize::new(0),
+        }
+    }
+}
+
+impl Live {
+    /// Takes in what has become durable.
+    pub(crate) fn writes(&self, writes: &[Write]) {
+        self.changed(|topics| writes.iter().for_each(|write| topics_of(write, topics)));
+    }
+
+    /// Takes in what leaves.
+    pub(crate) fn effect(&self, effect: &Effect) {
+        match effect {
+            Effect::Seen(seen) => self.changed(|topics| {
+                topics.push(Topic::Messages);
+                if let stepwire_core::message::Origin::Client(client) = &seen.message.origin {
+                    topics.push(Topic::Device(Arc::clone(&client.id)));
+                }
+            }),
+            Effect::Report(Report::Refused { client, .. }) => self.changed(|topics| {
+                topics.push(Topic::Messages);
+                topics.extend(client.clone().map(Topic::Device));
+            }),
+            _ => {}
+        }
+    }
+
+    fn changed(&self, fill: impl FnOnce(&mut Vec<Topic>)) {
+        let mut changes = self.changes();
+        changes.position += 1;
+        let position = changes.position;
+        if self.watching.load(Ordering::Relaxed) == 0 {
+            changes.remembered.clear();
+            changes.forgotten = position;
+            return;
+        }
+        let mut topics = Vec::new();
+        fill(&mut topics);
+        if topics.is_empty() {
+            return;
+        }
+        changes.remembered.push_back((position, topics));
+        if changes.remembered.len() > REMEMBERED_MAX
+            && let Some((oldest, _)) = changes.remembered.pop_front()
+        {
+            changes.forgotten = oldest;
+        }
+        drop(changes);
+        self.position.send_replace(position);
+    }
+
+    pub(super) fn position(&self) -> u64 {
+        self.changes().position
+    }
+
+    /// Whether anything in `topics` has changed after `position`, as far as is known.
+    fn is_newer(&self, position: u64, topics: &[Topic]) -> bool {
+        let changes = self.changes();
+        let later = changes.remembered.iter().rev().take_while(|(at, _)| *at > position);
+        changes.forgotten > position
+            || later.into_iter().any(|(_, changed)| changed.iter().any(|it| topics.contains(it)))
+    }
+
+    fn changes(&self) -> MutexGuard<'_, Changes> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn topics_of(write: &Write, topics: &mut Vec<Topic>) {
+    match write {
+        Write::Executions(write) => match write {
+            executions::Write::History(id, _) => {
+                topics.extend([Topic::Execution(*id), Topic::Steps]);
+            }
+            executions::Write::Execution(id, _) => {
+                topics.extend([Topic::Execution(*id), Topic::Executions]);
+            }
+            executions::Write::Machine(_) | executions::Write::Part(_) => {
+                topics.push(Topic::Workflows);
+            }
+            _ => {}
+        },
+        Write::Broker(broker::Write::Session { client, .. }) => {
+            topics.extend([Topic::Device(Arc::clone(client)), Topic::Devices]);
+        }
+        Write::Registry(write) => {
+            topics.push(Topic::Devices);
+            if let registry::Write::Things(things) = write {
+                topics.push(Topic::Device(Arc::clone(things.thing())));
+            }
+        }
+        Write::Shadow(write) => topics.push(Topic::Device(Arc::clone(&write.thing))),
+        Write::Rules(_) | Write::Destinations(_) => topics.push(Topic::Rules),
+        Write::Functions(_) => topics.push(Topic::Functions),
+        Write::Tables(_) => topics.push(Topic::Tables),
+        _ => {}
+    }
+}
+
+/// Where the page of `visit` is live, from now on.
+pub(super) fn address(visit: &Visit) -> String {
+    let live = visit.node().live();
+    let page = utf8_percent_encode(visit.address(), NON_ALPHANUMERIC);
+    let since = id(live.epoch, visit.position());
+    format!("/-/console/live?page={page}&since={since}")
+}
+
+fn id(epoch: u64, position: u64) -> String {
+    format!("{epoch:016x}-{position}")
+}
+
+/// The position that an id names, if it is this process's.
+fn position(epoch: u64, text: &str) -> Option<u64> {
+    let (of, position) = text.split_once('-')?;
+    (u64::from_str_radix(of, 16).ok()? == epoch).then(|| position.parse().ok())?
+}
+
+/// Answers `GET /-/console/live?page=ADDRESS&since=ID`: what of the page becomes different.
+pub(super) fn stream(node: &Node, parts: &Parts) -> Response {
+    let asked = Visit::new(node, parts);
+    let Some(page) = asked.query("page").and_then(|page| page.parse::<Uri>().ok()) else {
+        return (axum::http::StatusCode::BAD_REQUEST, "`page` is missing\n").into_response();
+    };
+    let live = node.live();
+    let resumed = parts.headers.get("last-event-id").and_then(|id| id.to_str().ok());
+    let since = resumed.map(str::to_owned).or_else(|| asked.query("since")).unwrap_or_default();
+    let watched = Watched::new(node, page, position(live.epoch, &since));
+    let events = stream::unfold(watched, async |mut watched| {
+        let event = watched.next().await?;
+        Some((Ok::<_, Infallible>(event), watched))
+    });
+    let events = events.take_until(node.stopping());
+    Sse::new(events.boxed()).keep_alive(KeepAlive::default()).into_response()
+}
+
+/// A page that is open.
+struct Watched {
+    node: Node,
+    page: Uri,
+    /// What the browser shows is at least this new; `None`: not known.
+    shown: Option<u64>,
+    /// What it shows; `None` before the first drawing.
+    sent: Option<Sent>,
+    ticket: Ticket,
+    told: watch::Receiver<u64>,
+    drawn: Option<Instant>,
+}
+
+#[derive(Default, PartialEq)]
+struct Sent {
+    regions: HashMap<String, String>,
+    marks: HashMap<String, Mark>,
+}
+
+/// One of those who watch.
+struct Ticket(Node);
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.0.live().watching.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Watched {
+    fn new(node: &Node, page: Uri, shown: Option<u64>) -> Watched {
+        let live = node.live();
+        live.watching.fetch_add(1, Ordering::Relaxed);
+        let (told, ticket) = (live.position.subscribe(), Ticket(node.clone()));
+        Watched { node: node.clone(), page, shown, sent: None, ticket, told, drawn: None }
+    }
+
+    /// The next event; `None` when the page is gone.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            let visit = Visit::of(&self.node, &self.page);
+            let interest = super::interest(&visit);
+            if self.sent.is_some() {
+                self.wait(&interest).await?;
+            }
+            self.told.mark_unchanged();
+            let at = self.node.live().position();
+            self.drawn = Some(Instant::now());
+            let visit = Visit::of(&self.node, &self.page);
+            let Ok(page) = super::draw(&visit).await else {
+                let gone = self.sent.is_none() && self.shown.is_none();
+                self.shown = None;
+                self.sent.get_or_insert_default();
+                if gone {
+                    return None;
+                }
+                return Some(Event::default().event("gap").data("gone"));
+            };
+            let current =
+                self.shown.is_some_and(|at| !self.node.live().is_newer(at, &interest.topics));
+            let drawn = Sent::of(&page);
+            let nothing = Sent::default();
+            let before = match &self.sent {
+                Some(sent) => sent,
+                None if current => &drawn,
+                None => &nothing,
+            };
+            let parts = different(&page, before);
+            self.shown = Some(at);
+            self.sent = Some(drawn);
+            if let Some(parts) = parts {
+                let id = id(self.node.live().epoch, at);
+                return Some(Event::default().event("parts").id(id).data(parts.to_text()));
+            }
+        }
+    }
+
+    /// Waits until the page may have become different.
+    async fn wait(&mut self, interest: &Interest) -> Option<()> {
+        let live = self.ticket.0.live();
+        let soon = self.drawn.map(|drawn| drawn + interest.pace);
+        let late = interest.every.zip(self.drawn).map(|(every, drawn)| drawn + every);
+        let shown = self.shown.unwrap_or(0);
+        while self.shown.is_some() && !live.is_newer(shown, &interest.topics) {
+            tokio::select! {
+                told = self.told.changed() => told.ok()?,
+                () = until(late) => break,
+            }
+        }
+        if let Some(soon) = soon {
+            sleep_until(soon).await;
+        }
+        if self.shown.is_none() {
+            // It was gone: it may come back.
+            sleep(Duration::from_secs(1)).await;
+        }
+        Some(())
+    }
+}
+
+/// At `time`, or never.
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Sent {
+    fn of(page: &Page) -> Sent {
+        let marks = page.parts.marks.iter().map(|mark| (mark.id.clone(), mark.clone()));
+        Sent { regions: page.parts.regions.iter().cloned().collect(), marks: marks.collect() }
+    }
+}
+
+/// What of `page` differs from what was sent.
+fn different(page: &Page, sent: &Sent) -> Option<Json> {
+    let regions = page.parts.regions.iter();
+    let regions = regions.filter(|(id, html)| sent.regions.get(id) != Some(html));
+    let regions = regions.map(|(id, html)| Json::array([id.as_str().into(), html.as_str().into()]));
+    let marks = page.parts.marks.iter();
+    let marks = marks.filter(|mark| sent.marks.get(&mark.id) != Some(mark)).map(|mark| {
+        let mut members =
+            vec![("id", Json::from(mark.id.as_str())), ("class", Json::from(mark.class.as_str()))];
+        members.extend(mark.badge.map(|badge| ("badge", badge.into())));
+        members.extend(mark.label.as_deref().map(|label| ("label", label.into())));
+        Json::object(members)
+    });
+    let (regions, marks): (Vec<_>, Vec<_>) = (regions.collect(), marks.collect());
+    let any = !regions.is_empty() || !marks.is_empty();
+    any.then(|| Json::object([("regions", Json::array(regions)), ("marks", Json::array(marks))]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn topic(name: &str) -> Topic {
+        Topic::Device(name.into())
+    }
+
+    #[test]
+    fn what_changed_is_known_while_somebody_watches() {
+        let live = Live::default();
+        live.watching.fetch_add(1, Ordering::Relaxed);
+        live.changed(|topics| topics.push(topic("a")));
+        let at = live.position();
+        assert!(live.is_newer(0, &[topic("a")]));
+        assert!(!live.is_newer(0, &[topic("b")]));
+        assert!(!live.is_newer(at, &[topic("a")]));
+        live.changed(|topics| topics.push(topic("b")));
+        assert!(live.is_newer(at, &[topic("b")]));
+    }
+
+    #[test]
+    fn what_nobody_looked_at_may_have_been_anything() {
+        let live = Live::default();
+        live.changed(|topics| topics.push(topic("a")));
+        live.watching.fetch_add(1, Ordering::Relaxed);
+        assert!(live.is_newer(0, &[topic("b")]));
+        assert!(!live.is_newer(live.position(), &[topic("b")]));
+    }
+
+    #[test]
+    fn more_changes_than_are_remembered_are_any_change() {
+        let live = Live::default();
+        live.watching.fetch_add(1, Ordering::Relaxed);
+        (0..=REMEMBERED_MAX).for_each(|_| live.changed(|topics| topics.push(topic("a"))));
+        assert!(live.is_newer(0, &[topic("b")]));
+        assert!(!live.is_newer(2, &[topic("b")]));
+    }
+
+    #[test]
+    fn positions_of_other_processes_are_not_known() {
+        assert_eq!(position(7, &id(7, 12)), Some(12));
+        assert_eq!(position(8, &id(7, 12)), None);
+        assert_eq!(position(7, "x"), None);
+    }
+}

@@ -1,0 +1,118 @@
+//! The console: which page an address names, what it shows, and what its forms do.
+//!
+//! A page is drawn by `stepwire_console` from what its file here reads of the node. While it is
+//! open it is drawn again when what it names as [`Interest`] has changed: see [`live`].
+
+pub(crate) mod live;
+mod overview;
+mod respond;
+mod visit;
+
+use axum::body::Body;
+use axum::http::request::Parts;
+use axum::http::{Method, StatusCode};
+use axum::response::Response;
+use stepwire_console::pages::{self, Problem};
+use stepwire_console::{Page, Section};
+
+use crate::node::Node;
+use live::Interest;
+use visit::{Form, Visit};
+
+/// Under this path forms are sent, and style sheet, script and event streams are.
+const OWN: &str = "/-/console/";
+
+/// Whether a request is for the console: it comes from a browser's page, and names one.
+pub(crate) fn is_asked(parts: &Parts) -> bool {
+    let path = parts.uri.path();
+    match parts.method {
+        Method::GET => {
+            path.starts_with(OWN) || (respond::accepts_html(parts) && section(path).is_some())
+        }
+        Method::POST => path.starts_with(OWN),
+        _ => false,
+    }
+}
+
+/// Answers such a request.
+pub(crate) async fn answer(node: &Node, parts: &Parts, body: Body) -> Response {
+    if let Some(path) = parts.uri.path().strip_prefix(OWN) {
+        return match (&parts.method, path) {
+            (&Method::GET, "live") => live::stream(node, parts),
+            (&Method::GET, _) => respond::asset(parts, path),
+            _ => post(node, parts, body, path).await,
+        };
+    }
+    let visit = Visit::new(node, parts);
+    match draw(&visit).await {
+        Ok(page) => respond::page(&visit, parts, &page, StatusCode::OK).await,
+        Err(problem) => refusal(&visit, parts, &problem).await,
+    }
+}
+
+async fn refusal(visit: &Visit, parts: &Parts, problem: &Problem) -> Response {
+    let section = section(visit.path()).unwrap_or(Section::Overview);
+    let back = visit.query("back");
+    let page = pages::problem(problem, section, back.as_deref());
+    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::BAD_REQUEST);
+    respond::page(visit, parts, &page, status).await
+}
+
+async fn post(node: &Node, parts: &Parts, body: Body, action: &str) -> Response {
+    let form = match Form::read(parts, body).await {
+        Ok(form) => form,
+        Err(problem) => return refusal(&Visit::new(node, parts), parts, &problem).await,
+    };
+    let visit = Visit::returning(node, &form);
+    match act(&visit, action, &form).await {
+        Ok(Done::At(path)) => respond::see(&path),
+        Ok(Done::Page(page)) => respond::page(&visit, parts, &page, StatusCode::OK).await,
+        Err(problem) => refusal(&visit, parts, &problem).await,
+    }
+}
+
+/// What a form came to.
+#[expect(dead_code, reason = "the forms are still to come")]
+enum Done {
+    /// It was done; this page shows it.
+    At(String),
+    /// A page that is an answer by itself.
+    Page(Box<Page>),
+}
+
+/// The part of the console that an address belongs to.
+fn section(path: &str) -> Option<Section> {
+    Some(match path.split('/').nth(1)? {
+        "" => Section::Overview,
+        "devices" => Section::Devices,
+        "live" => Section::Live,
+        "rules" => Section::Rules,
+        "workflows" => Section::Workflows,
+        "executions" | "open" | "search" => Section::Executions,
+        "functions" => Section::Functions,
+        "tables" => Section::Tables,
+        "system" => Section::System,
+        _ => return None,
+    })
+}
+
+/// Draws the page that an address names.
+async fn draw(visit: &Visit) -> Result<Page, Problem> {
+    match visit.segments().as_slice() {
+        [] => overview::page(visit).await,
+        _ => Err(Problem::not_found("there is no such page")),
+    }
+}
+
+/// What has to change for a page to be drawn again.
+fn interest(visit: &Visit) -> Interest {
+    match visit.segments().as_slice() {
+        [] => overview::interest(),
+        _ => Interest::default(),
+    }
+}
+
+/// Does what a form asks for.
+async fn act(_visit: &Visit, action: &str, _form: &Form) -> Result<Done, Problem> {
+    Err(Problem::not_found(format!("there is no action `{action}`")))
+}

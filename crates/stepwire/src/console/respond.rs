@@ -1,0 +1,136 @@
+//! How pages, style sheet and script are sent.
+
+use std::io::Write as _;
+use std::sync::LazyLock;
+
+use axum::http::header::{self, HeaderName};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use sha2::{Digest, Sha256};
+use stepwire_console::assets::{Assets, SCRIPT, STYLE};
+use stepwire_console::{self as drawn, Counts, Frame, Page};
+use stepwire_core::read::{Range, Read};
+use stepwire_core::record::Space;
+
+use super::live;
+use super::visit::Visit;
+use crate::node::Node;
+use crate::shard;
+
+/// Pages load nothing from elsewhere and run nothing but the script.
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; \
+                      connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+
+/// Most of a kind that the rail counts.
+const COUNTED_MAX: usize = 2_000;
+
+static ASSETS: LazyLock<Assets> = LazyLock::new(|| {
+    let digest = Sha256::new().chain_update(STYLE).chain_update(SCRIPT).finalize();
+    Assets::new(digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect::<String>())
+});
+
+/// A page in its frame.
+pub(super) async fn page(
+    visit: &Visit,
+    parts: &Parts,
+    page: &Page,
+    status: StatusCode,
+) -> Response {
+    let searched = visit.query("q").unwrap_or_default();
+    let interest = super::interest(visit);
+    let live = (status.is_success() && interest.is_any()).then(|| live::address(visit));
+    let node = visit.node();
+    let frame = Frame {
+        assets: &ASSETS,
+        counts: counts(node),
+        node: about(node),
+        live,
+        searched: &searched,
+        now: visit.now(),
+    };
+    let mut response = compressed(parts, "text/html; charset=utf-8", frame.document(page));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn counts(node: &Node) -> Counts {
+    let read = node.snapshot();
+    let of = |space: Space| {
+        let all = Range::prefix(&[space as u8]).limit(COUNTED_MAX + 1);
+        shard::catch(|| read.range(&all).len() as u64).ok()
+    };
+    Counts {
+        devices: of(Space::Thing),
+        rules: of(Space::Rule),
+        workflows: of(Space::MachineName),
+        functions: of(Space::Function),
+        tables: of(Space::Table),
+        most: COUNTED_MAX as u64,
+    }
+}
+
+fn about(node: &Node) -> drawn::Node {
+    let store = if node.in_memory() { "memory" } else { "data folder" };
+    drawn::Node {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        region: node.settings().region.to_string(),
+        store: store.to_owned(),
+        online: node.connected() as u64,
+    }
+}
+
+/// Style sheet or script.
+pub(super) fn asset(parts: &Parts, path: &str) -> Response {
+    let (kind, text) = match path.split_once('/') {
+        Some((_, "console.css")) => ("text/css; charset=utf-8", STYLE),
+        Some((_, "console.js")) => ("text/javascript; charset=utf-8", SCRIPT),
+        _ => return (StatusCode::NOT_FOUND, "there is no such file\n").into_response(),
+    };
+    let mut response = compressed(parts, kind, text.to_owned());
+    let kept = HeaderValue::from_static("public, max-age=31536000, immutable");
+    response.headers_mut().insert(header::CACHE_CONTROL, kept);
+    response
+}
+
+/// "See that page": what a browser goes to once a form was done.
+pub(super) fn see(path: &str) -> Response {
+    let location = HeaderValue::from_str(path).unwrap_or(HeaderValue::from_static("/"));
+    (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response()
+}
+
+/// Text, compressed if whoever asks understands that.
+fn compressed(parts: &Parts, kind: &'static str, text: String) -> Response {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    let understood = self::text(parts, header::ACCEPT_ENCODING).unwrap_or_default();
+    if !understood.contains("gzip") {
+        return (headers, text).into_response();
+    }
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    match encoder.write_all(text.as_bytes()).and_then(|()| encoder.finish()) {
+        Ok(bytes) => {
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            (headers, bytes).into_response()
+        }
+        Err(_) => (headers, text).into_response(),
+    }
+}
+
+/// A header's text.
+pub(super) fn text(parts: &Parts, name: HeaderName) -> Option<&str> {
+    parts.headers.get(name)?.to_str().ok()
+}
+
+/// Whether whoever asks wants a page.
+pub(super) fn accepts_html(parts: &Parts) -> bool {
+    text(parts, header::ACCEPT).is_some_and(|accept| accept.contains("text/html"))
+}
