@@ -1,11 +1,13 @@
 //! Asking and answering: who waits for a request's answer, and what a run of an execution asks for.
 
+use std::sync::Arc;
+
 use stepwire_asl::definition::Pattern;
 use stepwire_asl::{Json, Task, Timestamp};
 
 use crate::effect::Effect;
 use crate::error::ApiError;
-use crate::executions::{self, ExecutionId, Mocked, Parent, Ran, TaskToken};
+use crate::executions::{self, ExecutionId, Mocked, Origin, Parent, Ran, TaskToken};
 use crate::functions::InvokedBy;
 use crate::input::{Follow, Input, ReplyId};
 use crate::integrations::{self, Call, Carry, Hosted};
@@ -120,7 +122,7 @@ impl Kernel {
                     let call = Call { execution, scheduled };
                     match hosted.request(task.resource.api(), &task.parameters, call) {
                         Ok(request) => {
-                            let request = awaited(request, &task, call);
+                            let request = from_task(request, &task, call, ran.origin.as_ref());
                             let perform = Follow::Perform { execution, scheduled, hosted, request };
                             step.then.push(Input::Follow(perform));
                         }
@@ -132,14 +134,20 @@ impl Kernel {
     }
 }
 
-/// The request, with what it starts told whom to tell of its end if the task waits for that.
-fn awaited(mut request: Request, task: &Task, call: Call) -> Request {
-    let waits = matches!(task.resource.pattern(), Pattern::Sync | Pattern::Sync2);
-    if let Request::States(executions::Request::StartExecution(start)) = &mut request
-        && waits
-    {
-        let Call { execution, scheduled } = call;
-        start.parent = Some(Parent::Task { execution, scheduled });
+/// The request, with what it starts told what began it, and whom to tell of its end if the task waits
+/// for that.
+fn from_task(
+    mut request: Request,
+    task: &Task,
+    call: Call,
+    origin: Option<&Arc<Origin>>,
+) -> Request {
+    if let Request::States(executions::Request::StartExecution(start)) = &mut request {
+        start.origin = origin.cloned();
+        if matches!(task.resource.pattern(), Pattern::Sync | Pattern::Sync2) {
+            let Call { execution, scheduled } = call;
+            start.parent = Some(Parent::Task { execution, scheduled });
+        }
     }
     request
 }

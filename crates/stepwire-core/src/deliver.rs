@@ -324,7 +324,7 @@ impl Kernel {
                 let input =
                     Json::parse(body).map_err(|_| failed("the input is not JSON".into()))?;
                 let machine = MachineArn::parse(&target.arn)?;
-                self.begin_at(now, &machine, "", &input, step).map_err(failed)
+                self.begin(now, &machine, "", &input, None, step).map_err(failed)
             }
             Some(events::Kind::LogGroup) => {
                 let group = name(":log-group:").trim_end_matches(":*");

@@ -170,6 +170,18 @@ impl Message {
         self.topic.len() + self.payload.len() + self.properties.bytes()
     }
 
+    /// The client that an event of presence or subscriptions tells of, by its topic.
+    pub(crate) fn told_client(&self) -> Option<&str> {
+        let of = self.topic.strip_prefix("$aws/events/presence/");
+        let of = of.or_else(|| self.topic.strip_prefix("$aws/events/subscriptions/"));
+        of?.split_once('/').map(|(_, client)| client)
+    }
+
+    /// The thing that a reserved topic of shadows or jobs is about.
+    pub(crate) fn told_thing(&self) -> Option<&str> {
+        self.topic.strip_prefix("$aws/things/")?.split_once('/').map(|(thing, _)| thing)
+    }
+
     /// A QoS 1 message from stepwire itself.
     pub fn service(topic: impl Into<Arc<str>>, payload: impl Into<Bytes>, at: Timestamp) -> Self {
         Message {

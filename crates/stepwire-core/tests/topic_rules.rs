@@ -10,6 +10,7 @@ use node::{Disk, Node, text};
 use stepwire_asl::Json;
 use stepwire_core::broker::{self, ConnectionId, Principal};
 use stepwire_core::effect::Report;
+use stepwire_core::executions::{self, Origin};
 use stepwire_core::message::{Identity, Profile, QoS};
 use stepwire_core::mqtt::{
     Connect, Packet, PacketId, Publish, Subscribe, SubscriptionOptions, Version,
@@ -235,3 +236,76 @@ fn listing_many_rules_by_topic_reads_each_once() {
         assert!(refused.contains("nextToken"), "{refused}");
     }
 }
+
+const CHILD: &str = r#"{"StartAt":"P","States":{"P":{"Type":"Pass","End":true}}}"#;
+
+/// Starts an execution of `child` and runs the same as children of a map run.
+const PARENT: &str = r#"{"StartAt":"Start","States":{
+    "Start":{"Type":"Task","Resource":"arn:aws:states:::states:startExecution","Next":"Each",
+        "Parameters":{"StateMachineArn":"arn:aws:states:us-east-1:000000000000:stateMachine:child"},
+        "ResultPath":null},
+    "Each":{"Type":"Map","ItemsPath":"$.items","End":true,"ItemProcessor":{
+        "ProcessorConfig":{"Mode":"DISTRIBUTED","ExecutionType":"STANDARD"},
+        "StartAt":"P","States":{"P":{"Type":"Pass","End":true}}}}}}"#;
+
+/// What began each execution that is stored.
+fn origins(node: &Node) -> Vec<Origin> {
+    let space = stepwire_core::record::Space::Execution as u8;
+    let records = node.disk.iter().filter(|(key, _)| key.first() == Some(&space));
+    let records = records.map(|(key, value)| executions::record::execution(key, value).unwrap());
+    records.filter_map(|record| Some(record.origin?.as_ref().clone())).collect()
+}
+
+#[test]
+fn an_execution_and_what_it_starts_know_the_rule_and_the_device_that_began_them() {
+    let mut node = Node::new();
+    for (name, definition) in [("child", CHILD), ("parent", PARENT)] {
+        let machine = [("name", name), ("definition", definition), ("roleArn", ROLE)];
+        let machine = machine.map(|(name, value)| (name, Json::from(value)));
+        node.call("CreateStateMachine", &Json::object(machine)).unwrap();
+    }
+    for (name, topic) in [
+        ("online", "$aws/events/presence/connected/+"),
+        ("shadowed", "$aws/things/+/shadow/update/accepted"),
+        ("told", "d/+"),
+    ] {
+        let action = r#"{"stepFunctions":{"stateMachineName":"parent"}}"#;
+        let body = format!(
+            r#"{{"ruleName":"{name}","topicRulePayload":{{"sql":"SELECT [1,2] AS items FROM '{topic}'",
+                "awsIotSqlVersion":"2016-03-23","actions":[{action}]}}}}"#
+        );
+        request(&mut node, "CreateTopicRule", &body).unwrap();
+    }
+    request(&mut node, "CreateThing", r#"{"thingName":"T"}"#).unwrap();
+    let origin = |rule: &str, topic: &str, client: Option<&str>, thing: Option<&str>| Origin {
+        rule: rule.into(),
+        topic: topic.into(),
+        client: client.map(Into::into),
+        thing: thing.map(Into::into),
+    };
+    let expect = |node: &mut Node, origin: &Origin| {
+        node.run();
+        node.check();
+        let ours = origins(node).into_iter().filter(|found| found == origin).count();
+        assert_eq!(ours, 4, "the parent, its child and two items: {:?}", origins(node));
+    };
+    device(&mut node);
+    let connected = "$aws/events/presence/connected/gw-1";
+    expect(&mut node, &origin("online", connected, Some("gw-1"), None));
+    packet(&mut node, Packet::Publish(Publish::new("d/7", "{}")));
+    expect(&mut node, &origin("told", "d/7", Some("gw-1"), None));
+    let shadow = "$aws/things/T/shadow/update/accepted";
+    let update = r#"{"thingName":"T","payload":"eyJzdGF0ZSI6eyJkZXNpcmVkIjp7ImEiOjF9fX0="}"#;
+    let update =
+        Request::parse(Service::IotData, "UpdateThingShadow", &Json::parse(update).unwrap());
+    node.change(update.unwrap().unwrap()).unwrap();
+    expect(&mut node, &origin("shadowed", shadow, None, Some("T")));
+    let parent = "arn:aws:states:us-east-1:000000000000:stateMachine:parent";
+    let start = [("stateMachineArn", parent), ("input", r#"{"items":[]}"#)];
+    let start = Json::object(start.map(|(name, value)| (name, Json::from(value))));
+    node.call("StartExecution", &start).unwrap();
+    node.run();
+    assert_eq!(origins(&node).len(), 12, "a caller's have none");
+}
+
+const ROLE: &str = "arn:aws:iam::000000000000:role/x";

@@ -16,12 +16,12 @@ use crate::answers::Answer;
 use crate::asking::Asker;
 use crate::effect::{Effect, Report};
 use crate::error::ApiError;
-use crate::executions::Begin;
 use crate::executions::machines::MachineArn;
+use crate::executions::{Begin, Origin};
 use crate::functions::FunctionName;
 use crate::input::{Follow, HOPS_MAX, Input};
 use crate::kernel::{Kernel, Step};
-use crate::message::{Message, Properties, QoS};
+use crate::message::{self, Message, Properties, QoS};
 use crate::read::Reads;
 use crate::request::{Publish, Request, Service};
 use crate::rules::jobs::{Job, Place, Stage};
@@ -205,7 +205,9 @@ impl Kernel {
     ) -> Result<(), String> {
         match action {
             Resolved::StepFunctions { state_machine_name, execution_name_prefix, input } => {
-                self.begin(now, &state_machine_name, &execution_name_prefix, &input, step)
+                let machine = MachineArn::of(&state_machine_name);
+                let origin = Some(Arc::new(self.origin_of(run)));
+                self.begin(now, &machine, &execution_name_prefix, &input, origin, step)
             }
             Resolved::Republish { topic, qos, payload, properties } => {
                 self.republish(run, &topic, payload, (qos, *properties), step)
@@ -285,25 +287,32 @@ impl Kernel {
         Ok(())
     }
 
-    /// Starts an execution under a name that no other start has.
-    fn begin(
-        &mut self,
-        now: Timestamp,
-        machine: &str,
-        prefix: &str,
-        input: &Json,
-        step: &mut Step,
-    ) -> Result<(), String> {
-        self.begin_at(now, &MachineArn::of(&machine.into()), prefix, input, step)
+    /// What an execution that a rule starts will be known to come from.
+    fn origin_of(&self, run: &Run) -> Origin {
+        let message = &run.message;
+        let (client, thing) = match &message.origin {
+            message::Origin::Client(client) => (Some(Arc::clone(&client.id)), client.thing.clone()),
+            message::Origin::Caller(_) => (None, None),
+            message::Origin::Service => {
+                let client = message.told_client();
+                let record = client.and_then(|client| self.broker.record_of(client));
+                let thing = record.and_then(|record| record.client.thing.clone());
+                let of_topic = || message.told_thing().map(Arc::from);
+                (client.map(Arc::from), thing.or_else(of_topic))
+            }
+        };
+        let (rule, topic) = (Arc::clone(&run.rule), Arc::clone(&message.topic));
+        Origin { rule, topic, client, thing }
     }
 
-    /// The same of a state machine, version or alias.
-    pub(crate) fn begin_at(
+    /// Starts an execution of a state machine, version or alias, under a name that no other start has.
+    pub(crate) fn begin(
         &mut self,
         now: Timestamp,
         machine: &MachineArn,
         prefix: &str,
         input: &Json,
+        origin: Option<Arc<Origin>>,
         step: &mut Step,
     ) -> Result<(), String> {
         let target = self.executions.target(machine, &self.settings).map_err(|e| e.to_string())?;
@@ -314,8 +323,8 @@ impl Kernel {
             return Err(format!("the input has {} bytes, at most {max}", input.len()));
         }
         let input = input.into();
-        let begin =
-            Begin { target, name, input, trace_header: None, parent: None, test_case: None };
+        let (trace_header, parent, test_case) = (None, None, None);
+        let begin = Begin { target, name, input, trace_header, parent, test_case, origin };
         let refused = || {
             let machine = machine.text(&self.settings);
             format!("the definition of `{machine}` is not valid in this version")

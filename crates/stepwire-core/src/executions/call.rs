@@ -115,6 +115,7 @@ impl Executions {
             trace_header: start.trace_header.clone(),
             parent: start.parent,
             test_case: start.test_case.clone(),
+            origin: start.origin.clone(),
         };
         let Some((id, ran)) = self.begin(now, begin, settings) else {
             return Ok(Err(no_machine(settings, &start.machine)));

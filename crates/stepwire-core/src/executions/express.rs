@@ -67,6 +67,7 @@ impl Executions {
             trace_header: start.trace_header.clone(),
             parent: None,
             test_case: start.test_case.clone(),
+            origin: start.origin.clone(),
         };
         let missing = || no_machine(settings, &start.machine);
         let (id, ran) = self.begin(now, begin, settings).ok_or_else(missing)?;

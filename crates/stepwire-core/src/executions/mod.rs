@@ -13,6 +13,7 @@ pub mod machines;
 pub mod map_runs;
 mod mocked;
 mod model;
+mod origin;
 pub mod record;
 mod redrive;
 mod request;
@@ -32,6 +33,7 @@ pub use definition::{DEFINITION_MAX, Kind, Validate, diagnose};
 pub(crate) use express::without_data;
 pub(crate) use machines::Target;
 pub(crate) use mocked::Mocked;
+pub use origin::Origin;
 pub use record::{
     ExecutionId, ExecutionRecord, MachineRecord, OpenRecord, Parent, Redriven, Status, Write,
 };

@@ -9,11 +9,14 @@ use super::activities::ActivityRecord;
 use super::definition::Kind;
 use super::machines::{self, Logging, Publish, Tags};
 use super::map_runs::record as map_runs;
+use super::origin::Origin;
 use crate::read::{Key, Range};
 use crate::record::{Corrupt, Entry, KeyBuilder, Space, decode, encode};
 
-/// Format of [`MachineRecord`], [`ExecutionRecord`] and [`OpenRecord`].
+/// Format of [`MachineRecord`] and [`OpenRecord`].
 const FORMAT: u8 = 1;
+/// Format of [`ExecutionRecord`].
+const EXECUTION: u8 = 2;
 
 /// An execution: its state machine's number, then its own. Numbers grow with time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -132,6 +135,8 @@ pub struct ExecutionRecord {
     pub redriven: Option<Redriven>,
     /// Test case of the mock configuration that it runs.
     pub test_case: Option<Arc<str>>,
+    /// The rule and the message that began it; `None` when a caller did.
+    pub origin: Option<Arc<Origin>>,
 }
 
 /// The last of an execution's redrives.
@@ -225,7 +230,7 @@ impl Write {
             Write::Machine(record) => {
                 (machine_key(record.number), Some(encode(FORMAT, record.as_ref())))
             }
-            Write::Execution(id, record) => (execution_key(*id), Some(encode(FORMAT, record))),
+            Write::Execution(id, record) => (execution_key(*id), Some(encode(EXECUTION, record))),
             Write::Name { machine, name, id } => {
                 (name_key(machine, name), Some(encode(FORMAT, id)))
             }
@@ -293,7 +298,7 @@ pub fn activity(key: &[u8], value: &[u8]) -> Result<ActivityRecord, Corrupt> {
 
 /// The stored summary.
 pub fn execution(key: &[u8], value: &[u8]) -> Result<ExecutionRecord, Corrupt> {
-    decode(FORMAT, key, value)
+    decode(EXECUTION, key, value)
 }
 
 /// The execution a stored name stands for.

@@ -8,7 +8,7 @@ use stepwire_asl::Json;
 
 use super::definition::{self, Validate};
 use super::machines::{self, MachineArn};
-use super::{Parent, activities, map_runs, model};
+use super::{Origin, Parent, activities, map_runs, model};
 use crate::error::ApiError;
 use crate::params::Params;
 use crate::shape;
@@ -122,6 +122,8 @@ pub struct StartExecution {
     pub parent: Option<Parent>,
     /// Test case of the mock configuration, written behind the ARN: `…:stateMachine:NAME#CASE`.
     pub test_case: Option<Arc<str>>,
+    /// What began the execution whose task starts it.
+    pub origin: Option<Arc<Origin>>,
 }
 
 /// An execution as its ARN names it.
@@ -240,6 +242,7 @@ fn start_execution(params: &Params<'_>) -> Result<StartExecution, ApiError> {
         input: input.into(),
         trace_header: params.optional_text("traceHeader")?.map(Arc::from),
         parent: None,
+        origin: None,
     })
 }
 

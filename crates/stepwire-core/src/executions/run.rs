@@ -12,8 +12,8 @@ use super::activities::Activities;
 use super::map_runs::{self, files::Ask, gather::File};
 use super::record::{self, Write};
 use super::{
-    ExecutionId, ExecutionRecord, Executions, Hot, Kind, Mocked, OpenRecord, Parent, Status,
-    Target, TaskToken, derived_uuid,
+    ExecutionId, ExecutionRecord, Executions, Hot, Kind, Mocked, OpenRecord, Origin, Parent,
+    Status, Target, TaskToken, derived_uuid,
 };
 use crate::logs::Logged;
 use crate::read::{Read, Reads};
@@ -30,6 +30,7 @@ pub(crate) struct Begin {
     pub(crate) parent: Option<Parent>,
     /// Test case of the mock configuration that answers its tasks.
     pub(crate) test_case: Option<Arc<str>>,
+    pub(crate) origin: Option<Arc<Origin>>,
 }
 
 /// What one run of an execution came to.
@@ -37,6 +38,8 @@ pub(crate) struct Begin {
 pub(crate) struct Ran {
     pub(crate) writes: Vec<Write>,
     pub(crate) tasks: Vec<Task>,
+    /// What began it, and so what its tasks start.
+    pub(crate) origin: Option<Arc<Origin>>,
     /// What an Express execution that has ended comes to, as StartSyncExecution answers.
     pub(crate) outcome: Option<Json>,
     /// What it has logged.
@@ -99,6 +102,7 @@ impl Executions {
             items: 0,
             redriven: None,
             test_case: begin.test_case,
+            origin: begin.origin,
         };
         let mut ran = Ran::default();
         if kind == Kind::Standard {
@@ -150,6 +154,7 @@ impl Executions {
         ran: &mut Ran,
     ) {
         ran.tasks = decision.tasks;
+        ran.origin.clone_from(&hot.record.origin);
         ran.mocked = self.mocked(id, &hot.record, &mut ran.tasks, settings);
         let at = decision.events.last().map_or(hot.record.started, |event| event.at);
         let events: Arc<[HistoryEvent]> = decision.events.into();
@@ -215,8 +220,9 @@ impl Executions {
         let mut tasks = hot.execution.outstanding();
         tasks.sort_by_key(|task| task.scheduled);
         let mocked = self.mocked(id, &hot.record, &mut tasks, settings);
+        let origin = hot.record.origin.clone();
         self.keep(id, hot);
-        Ok(Ran { tasks, mocked, ..Ran::default() })
+        Ok(Ran { tasks, origin, mocked, ..Ran::default() })
     }
 
     pub(super) fn record(&mut self, write: Write, ran: &mut Ran) {

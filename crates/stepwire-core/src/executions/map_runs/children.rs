@@ -55,6 +55,7 @@ impl Executions {
             items,
             redriven: None,
             test_case: spec.test_case.clone(),
+            origin: spec.origin.clone(),
         };
         let mut ran = Ran::default();
         self.record(Write::Name { machine: Arc::clone(&spec.name), name, id }, &mut ran);

@@ -301,6 +301,7 @@ impl Executions {
             batch: start.batch,
             writing: start.writer,
             test_case: of.test_case.clone(),
+            origin: of.origin.clone(),
         });
         self.append_items(number, &mut progress, items, ran);
         self.record(Write::MapRunSpec(number, Some(Arc::clone(&spec))), ran);

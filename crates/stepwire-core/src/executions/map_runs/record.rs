@@ -11,11 +11,11 @@ use stepwire_asl::execution::{Batch, ItemReading, ResultWriting};
 use stepwire_asl::history::Trouble;
 use stepwire_asl::{EventId, Json, Timestamp};
 
-use crate::executions::{ExecutionId, Write};
+use crate::executions::{ExecutionId, Origin, Write};
 use crate::read::{Key, Range};
 use crate::record::{Corrupt, Entry, KeyBuilder, Space, decode, encode};
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 /// Numbers of map runs have this bit, so that their children stand apart from the executions of
 /// any state machine.
 pub(crate) const MAP_RUN: u64 = 1 << 63;
@@ -60,6 +60,8 @@ pub struct Spec {
     pub writing: ResultWriting,
     /// Test case of the mock configuration that the parent runs, and so its children.
     pub test_case: Option<Arc<str>>,
+    /// What began the parent, and so its children.
+    pub origin: Option<Arc<Origin>>,
 }
 
 /// How many of something came to what.

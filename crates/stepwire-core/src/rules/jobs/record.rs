@@ -135,19 +135,12 @@ impl Source {
         match &message.origin {
             Origin::Client(client) => Source::Client(Arc::clone(&client.id)),
             Origin::Caller(caller) => Source::Caller(Arc::clone(caller.identity.name())),
-            Origin::Service => match told_of(&message.topic) {
+            Origin::Service => match message.told_client() {
                 Some(client) => Source::Client(client.into()),
                 None => Source::Topic(Arc::clone(&message.topic)),
             },
         }
     }
-}
-
-/// The client that an event of this topic tells of.
-fn told_of(topic: &str) -> Option<&str> {
-    let of = topic.strip_prefix("$aws/events/presence/");
-    let of = of.or_else(|| topic.strip_prefix("$aws/events/subscriptions/"));
-    of?.split_once('/').map(|(_, client)| client)
 }
 
 impl Job {
