@@ -1,0 +1,135 @@
+// A run as it goes: what happened is on the page at once, and a page that lost its node has missed
+// nothing.
+
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+
+import { StartExecutionCommand } from '@aws-sdk/client-sfn';
+
+import { Node, browser, open, percentile, profileService, until } from './support.mjs';
+
+/** Most milliseconds from a commit, or a connect, to the pixel, for 95 of 100. */
+const LATE_MS = 150;
+let chrome, node, profiles;
+
+before(async () => {
+  profiles = await profileService();
+  node = await Node.start(['--http-allow', profiles.host]);
+  await node.example(profiles.url);
+  chrome = await browser();
+});
+
+after(async () => {
+  await chrome?.close();
+  await node?.stop();
+  profiles?.close();
+});
+
+/** A workflow that takes `steps` steps, a few a second. */
+const ticker = (steps) => ({
+  QueryLanguage: 'JSONata',
+  StartAt: 'Begin',
+  States: {
+    Begin: { Type: 'Pass', Assign: { n: 0 }, Next: 'Pause' },
+    Pause: { Type: 'Wait', Timestamp: '{% $fromMillis($millis() + 150) %}', Next: 'Count' },
+    Count: { Type: 'Pass', Assign: { n: '{% $n + 1 %}' }, Next: 'Enough' },
+    Enough: { Type: 'Choice', Choices: [{ Condition: `{% $n >= ${steps} %}`, Next: 'Done' }], Default: 'Pause' },
+    Done: { Type: 'Succeed' },
+  },
+});
+
+test('a device that connects is seen waiting at once', async () => {
+  const context = await chrome.newContext();
+  const took = [];
+  for (let n = 0; n < 20; n += 1) {
+    const thing = await node.thing(`waits-${n}`);
+    const page = await open(context, node.url);
+    await page.goto(`${node.url}/devices/${thing.name}`);
+    await page.waitForFunction(() => document.documentElement.dataset.live === 'on');
+    const seen = page.evaluate(() => new Promise((done) => {
+      const look = () => /waiting for device/i.test(document.getElementById('main').textContent) && done(Date.now());
+      new MutationObserver(look).observe(document.getElementById('main'), { subtree: true, childList: true, characterData: true, attributes: true });
+    }));
+    const client = node.connect(thing);
+    const connected = await new Promise((done) => client.once('connect', () => done(Date.now())));
+    took.push((await seen) - connected);
+    client.end(true);
+    await page.close();
+  }
+  await context.close();
+  const late = percentile(took, 0.95);
+  console.log(`connect to "waiting for device": median ${percentile(took, 0.5)} ms, p95 ${late} ms`);
+  assert.ok(late <= LATE_MS, `p95 is ${late} ms: ${took}`);
+});
+
+test('every commit is on the page at once while a thousand devices are active', async () => {
+  // Devices that come online, are configured, answer and leave, one after the other.
+  const things = [];
+  for (let n = 0; n < 50; n += 1) things.push(await node.thing(`busy-${n}`));
+  let busy = true;
+  let runs = 0;
+  const work = things.map(async (thing) => {
+    while (busy) {
+      await new Promise((done) => {
+        const client = node.connect(thing, ({ operationId }) => ({ operationId, status: 'SUCCESS' }));
+        const end = () => { runs += 1; client.end(true); done(); };
+        const patience = setTimeout(end, 3_000);
+        client.on('packetsend', ({ cmd }) => cmd === 'publish' && setTimeout(() => { clearTimeout(patience); end(); }, 50));
+      });
+      await new Promise((done) => setTimeout(done, 500));
+    }
+  });
+  const arn = await node.machine('Ticker', ticker(60));
+  await node.states.send(new StartExecutionCommand({ stateMachineArn: arn, name: 'seen' }));
+  const context = await chrome.newContext();
+  const page = await open(context, node.url);
+  await page.addInitScript(() => {
+    window.first = {};
+    const look = () => {
+      for (const row of document.querySelectorAll('[data-event]')) {
+        window.first[row.dataset.event] ??= [Date.now(), Number(row.dataset.at)];
+      }
+    };
+    document.addEventListener('DOMContentLoaded', () => {
+      look();
+      window.known = Object.keys(window.first).length;
+      new MutationObserver(look).observe(document.getElementById('main'), { subtree: true, childList: true });
+    });
+  });
+  await page.goto(`${node.url}/executions/Ticker/seen?view=events`);
+  await page.getByText(/succeeded/i).first().waitFor({ timeout: 60_000 });
+  const seen = await page.evaluate(() => Object.entries(window.first).slice(window.known).map(([, [seen, at]]) => seen - at));
+  busy = false;
+  await Promise.all(work);
+  await context.close();
+  const late = percentile(seen, 0.95);
+  console.log(`${seen.length} events, ${runs} runs of devices meanwhile: median ${percentile(seen, 0.5)} ms, p95 ${late} ms`);
+  assert.ok(seen.length > 150, `only ${seen.length} events came while the page was open`);
+  assert.ok(late <= LATE_MS, `p95 is ${late} ms`);
+});
+
+test('a page whose node is killed comes back and has missed nothing', async () => {
+  const arn = await node.machine('Killed', ticker(12));
+  await node.states.send(new StartExecutionCommand({ stateMachineArn: arn, name: 'run' }));
+  const context = await chrome.newContext();
+  const page = await open(context, node.url);
+  await page.goto(`${node.url}/executions/Killed/run?view=events`);
+  await page.waitForFunction(() => document.querySelectorAll('[data-event]').length > 6);
+  await node.kill();
+  await page.waitForFunction(() => document.documentElement.dataset.live === 'off');
+  await node.restart();
+  await page.waitForFunction(() => document.documentElement.dataset.live === 'on', null, { timeout: 20_000 });
+  await page.getByText(/succeeded/i).first().waitFor({ timeout: 30_000 });
+  const shown = await until('every event', async () => {
+    const ids = await page.$$eval('[data-event]', (rows) => rows.map((row) => Number(row.dataset.event)));
+    return ids.length > 40 && ids;
+  });
+  const sorted = [...shown].sort((a, b) => a - b);
+  assert.deepEqual(sorted, sorted.map((_, index) => index + 1), 'ids without a gap');
+  // a reload shows the same
+  const before = await page.locator('#main').innerText();
+  await page.reload();
+  const strip = (text) => text.replaceAll(/\d+(\.\d+)? (ms|s|min)( ago)?/g, '');
+  assert.equal(strip(await page.locator('#main').innerText()), strip(before));
+  await context.close();
+});

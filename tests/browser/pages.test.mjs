@@ -1,0 +1,130 @@
+// Every page: nothing wrong on it, readable by everybody, in both themes, wide and narrow, with and
+// without script; and pictures of all of them.
+
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+
+import { StartExecutionCommand } from '@aws-sdk/client-sfn';
+
+import { Node, browser, isTooWide, open, profileService, shoot, until, violations } from './support.mjs';
+
+const SIZES = { wide: { width: 1440, height: 940 }, laptop: { width: 1280, height: 720 }, phone: { width: 390, height: 844 } };
+let chrome, node, profiles, pages;
+const devices = [];
+
+before(async () => {
+  profiles = await profileService();
+  node = await Node.start(['--http-allow', profiles.host]);
+  await node.example(profiles.url);
+  const answers = [
+    ({ operationId }) => ({ operationId, status: 'SUCCESS' }),
+    () => undefined,
+    ({ operationId }) => ({ operationId, status: 'FAILURE' }),
+  ];
+  for (const [index, answer] of answers.entries()) {
+    devices.push(node.connect(await node.thing(`gw-${index}`), answer));
+  }
+  await node.machine('Several', {
+    StartAt: 'Both',
+    States: {
+      Both: {
+        Type: 'Parallel',
+        Branches: [
+          { StartAt: 'One', States: { One: { Type: 'Pass', End: true } } },
+          { StartAt: 'Each', States: { Each: {
+            Type: 'Map', ItemsPath: '$.items', End: true,
+            ItemProcessor: { StartAt: 'Item', States: { Item: { Type: 'Pass', End: true } } },
+          } } },
+        ],
+        Catch: [{ ErrorEquals: ['States.ALL'], Next: 'Sorry' }],
+        Next: 'Done',
+      },
+      Sorry: { Type: 'Fail', Error: 'Sorry' },
+      Done: { Type: 'Succeed' },
+    },
+  });
+  const several = node.configManagement.replace('ConfigManagement', 'Several');
+  const input = JSON.stringify({ items: Array.from({ length: 40 }, (_, n) => ({ n })) });
+  await node.states.send(new StartExecutionCommand({ stateMachineArn: several, name: 'many', input }));
+  chrome = await browser();
+  const context = await chrome.newContext();
+  const page = await open(context, node.url);
+  const hrefs = async (path) => {
+    await page.goto(node.url + path);
+    return page.$$eval('main a[href^="/executions/"]', (links) => links.map((link) => link.getAttribute('href')));
+  };
+  const runs = await until('three executions', async () => {
+    const found = [...new Set((await hrefs('/executions?workflow=ConfigManagement')).map((href) => href.split(/[?#]/)[0]))];
+    return found.length >= 3 && found;
+  });
+  pages = {
+    overview: '/', devices: '/devices', device: '/devices/gw-1', live: '/live', rules: '/rules',
+    rule: '/rules/StartCMStateMachine', workflows: '/workflows', workflow: '/workflows/ConfigManagement',
+    editor: '/workflows/ConfigManagement/edit', executions: '/executions',
+    ...Object.fromEntries(runs.map((href, index) => [`execution-${index + 1}`, href])),
+    'execution-several': '/executions/Several/many', functions: '/functions', tables: '/tables',
+    table: '/tables/CMTaskTokens', system: '/system', open: '/open', search: '/search?q=gw', missing: '/devices/nobody',
+  };
+  await context.close();
+});
+
+after(async () => {
+  await chrome?.close();
+  devices.forEach((device) => device.end(true));
+  await node?.stop();
+  profiles?.close();
+});
+
+for (const scheme of ['light', 'dark']) {
+  test(`every page is in order in ${scheme}`, async () => {
+    const wrongs = [];
+    for (const [size, viewport] of Object.entries(SIZES)) {
+      const context = await chrome.newContext({ viewport, colorScheme: scheme, reducedMotion: 'reduce' });
+      for (const [name, path] of Object.entries(pages)) {
+        const page = await open(context, node.url);
+        const answer = await page.goto(node.url + path, { waitUntil: 'load' });
+        const expected = name === 'missing' ? 404 : 200;
+        if (answer.status() !== expected) wrongs.push(`${name}: answers ${answer.status()}`);
+        if (await isTooWide(page)) wrongs.push(`${name} ${size}: scrolls sideways`);
+        if (size !== 'laptop') {
+          wrongs.push(...(await violations(page)).map((found) => `${name} ${size}: ${found}`));
+        }
+        await shoot(page, `${name}-${scheme}-${size}`);
+        const found = page.wrongs.filter((wrong) => name !== 'missing' || !wrong.includes('404'));
+        wrongs.push(...found.map((wrong) => `${name} ${size}: ${wrong}`));
+        await page.close();
+      }
+      await context.close();
+    }
+    assert.deepEqual(wrongs, []);
+  });
+}
+
+test('every page is readable without script', async () => {
+  const context = await chrome.newContext({ javaScriptEnabled: false });
+  const page = await context.newPage();
+  for (const [name, path] of Object.entries(pages)) {
+    await page.goto(node.url + path);
+    const text = await page.locator('main').innerText();
+    assert.ok(text.trim().length > 20, `${name} says nothing without script`);
+    const dead = await page.locator('main .js:visible').count();
+    assert.equal(dead, 0, `${name} shows what needs script`);
+  }
+  await context.close();
+});
+
+test('no page sends more than it may', async () => {
+  const context = await chrome.newContext();
+  const page = await context.newPage();
+  const session = await context.newCDPSession(page);
+  await session.send('Network.enable');
+  let bytes = 0;
+  session.on('Network.loadingFinished', ({ encodedDataLength }) => { bytes += encodedDataLength; });
+  for (const [name, path] of Object.entries(pages)) {
+    await session.send('Network.clearBrowserCache');
+    bytes = 0;
+    await page.goto(node.url + path, { waitUntil: 'load' });
+    assert.ok(bytes > 0 && bytes <= 40_000, `${name}: ${bytes} bytes`);
+  }
+  await context.close();
+});
