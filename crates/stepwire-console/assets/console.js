@@ -71,8 +71,9 @@ const replace = (id, html) => {
   const scrolled = [...old.querySelectorAll('[data-scroll]')]
     .map((el) => [el.dataset.scroll, el.scrollTop, el.scrollLeft]);
   const fresh = document.createElement('template');
-  fresh.innerHTML = html;
-  old.replaceChildren(fresh.content);
+  const drawn = old instanceof SVGElement; // its children have to be read as SVG, too
+  fresh.innerHTML = drawn ? `<svg>${html}</svg>` : html;
+  old.replaceChildren(...(drawn ? fresh.content.firstChild : fresh.content).childNodes);
   for (const id of open) $(id)?.setAttribute('open', '');
   for (const [name, top, left] of scrolled) {
     const el = old.querySelector(`[data-scroll="${CSS.escape(name)}"]`);

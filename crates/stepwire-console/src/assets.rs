@@ -2,7 +2,8 @@
 //! may keep them for ever.
 
 /// The style sheet.
-pub const STYLE: &str = include_str!("../assets/console.css");
+pub const STYLE: &str =
+    concat!(include_str!("../assets/console.css"), include_str!("../assets/graph.css"));
 
 /// The script, an ES module. Pages work without it.
 pub const SCRIPT: &str = include_str!("../assets/console.js");
