@@ -3,12 +3,18 @@
 import itertools
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from support import Device, Node, program
+
+
+def pytest_configure():
+    """Ended by `./x test`, it ends as by Ctrl-C: no node is left behind."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

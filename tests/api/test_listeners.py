@@ -291,6 +291,7 @@ def test_a_text_frame_ends_the_connection(node):
 @pytest.mark.parametrize(
     "goodbye, reason",
     [(frame(8, struct.pack("!H", 1000)), "CLIENT_INITIATED_DISCONNECT"), (b"", "CONNECTION_LOST")],
+    ids=["close frame", "nothing"],
 )
 def test_a_close_frame_is_as_good_as_disconnect(node, device, name, goodbye, reason):
     watcher = device(node, name).connect().subscribe("$aws/events/presence/disconnected/raw")
