@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -9,12 +10,21 @@ import sys
 from pathlib import Path
 
 import pytest
+from aws_cli import Commands
 from support import Device, Node, program
 
 
 def pytest_configure():
     """Ended by `./x test`, it ends as by Ctrl-C: no node is left behind."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+# Files whose tests take longest: begun first, so that nobody waits for them at the end.
+LONG = ["test_thermostats", "test_sdks", "test_cloudwatch", "test_corpus", "test_dynamodb_model"]
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.stem not in LONG)
 
 
 @pytest.fixture(scope="session")
@@ -56,20 +66,39 @@ def device():
         one.close()
 
 
-@pytest.fixture(scope="session")
-def aws(node):
-    """Runs `aws` with what `stepwire env` exports: exit status, output, errors."""
+def command_line():
+    """The AWS CLI."""
     beside = Path(sys.executable).parent / "aws"
     cli = str(beside) if beside.exists() else shutil.which("aws")
     assert cli, "the AWS CLI is not installed: see requirements.txt"
+    return cli
+
+
+def in_a_shell(node, what):
+    """Runs this where `stepwire env` has been evaluated, as people do it."""
     environment = {"PATH": os.environ["PATH"], "HOME": str(node.folder.parent), "AWS_PAGER": ""}
+    script = f"eval \"$('{program()}' env --data '{node.folder}')\" && exec {what}"
+    return subprocess.run(
+        ["sh", "-c", script], env=environment, capture_output=True, text=True, timeout=120
+    )
+
+
+@pytest.fixture(scope="session")
+def aws_in_a_shell(node):
+    """Runs `aws` with what `stepwire env` exports: exit status, output, errors."""
 
     def run(*arguments):
-        words = " ".join(f"'{argument}'" for argument in arguments)
-        script = f"eval \"$('{program()}' env --data '{node.folder}')\" && exec '{cli}' {words}"
-        done = subprocess.run(
-            ["sh", "-c", script], env=environment, capture_output=True, text=True, timeout=60
-        )
+        done = in_a_shell(node, shlex.join([command_line(), *arguments]))
         return done.returncode, done.stdout, done.stderr
 
     return run
+
+
+@pytest.fixture(scope="session")
+def aws(node):
+    """The same, sooner."""
+    exported = in_a_shell(node, "env -0").stdout.split("\0")
+    environment = dict(one.split("=", 1) for one in exported if one)
+    commands = Commands(environment, node.folder.parent)
+    yield lambda *arguments: commands.run(arguments)
+    commands.close()

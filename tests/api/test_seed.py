@@ -103,64 +103,64 @@ def test_presence_starts_the_workflow_of_the_device_that_came(node, name, device
 # ---- the AWS CLI ---------------------------------------------------------------------------------
 
 
-def test_the_cli_knows_who_it_is(aws):
-    status, output, _ = aws("sts", "get-caller-identity", "--query", "Account", "--output", "text")
+def test_the_cli_knows_who_it_is(aws_in_a_shell):
+    status, output, _ = aws_in_a_shell("sts", "get-caller-identity", "--query", "Account", "--output", "text")
     assert (status, output.strip()) == (0, ACCOUNT)
 
 
-def test_the_cli_creates_starts_and_describes(node, name, aws, definition):
+def test_the_cli_creates_starts_and_describes(node, name, aws_in_a_shell, definition):
     folder = node.folder.parent
     (folder / "definition.json").write_text(definition)
-    status, output, errors = aws(
+    status, output, errors = aws_in_a_shell(
         *("stepfunctions", "create-state-machine", "--name", name, "--role-arn", ROLE),
         *("--definition", f"file://{folder}/definition.json"),
     )
     assert status == 0, errors
     arn = json.loads(output)["stateMachineArn"]
-    status, output, errors = aws(
+    status, output, errors = aws_in_a_shell(
         "stepfunctions", "start-execution", "--state-machine-arn", arn, "--input", '{"thingName":"x"}'
     )
     assert status == 0, errors
     execution = json.loads(output)["executionArn"]
-    status, output, errors = aws("stepfunctions", "describe-execution", "--execution-arn", execution)
+    status, output, errors = aws_in_a_shell("stepfunctions", "describe-execution", "--execution-arn", execution)
     assert status == 0, errors
     assert json.loads(output)["stateMachineArn"] == arn
 
 
-def test_the_cli_makes_a_device(node, name, aws):
+def test_the_cli_makes_a_device(node, name, aws_in_a_shell):
     folder = node.folder.parent
-    assert aws("iot", "create-thing", "--thing-name", name)[0] == 0
-    status, arn, errors = aws(
+    assert aws_in_a_shell("iot", "create-thing", "--thing-name", name)[0] == 0
+    status, arn, errors = aws_in_a_shell(
         *("iot", "create-keys-and-certificate", "--set-as-active", "--query", "certificateArn"),
         *("--output", "text", "--certificate-pem-outfile", f"{folder}/{name}.pem"),
         *("--private-key-outfile", f"{folder}/{name}.key"),
     )
     assert status == 0, errors
-    attached = aws("iot", "attach-thing-principal", "--thing-name", name, "--principal", arn.strip())
+    attached = aws_in_a_shell("iot", "attach-thing-principal", "--thing-name", name, "--principal", arn.strip())
     assert attached[0] == 0, attached
     assert node.iot().list_thing_principals(thingName=name)["principals"] == [arn.strip()]
 
 
-def test_the_cli_says_what_is_wrong(aws, name):
-    status, _, errors = aws("stepfunctions", "describe-state-machine", "--state-machine-arn", "x")
+def test_the_cli_says_what_is_wrong(aws_in_a_shell, name):
+    status, _, errors = aws_in_a_shell("stepfunctions", "describe-state-machine", "--state-machine-arn", "x")
     assert status != 0
     assert "(InvalidArn)" in errors and "Invalid Arn: 'Invalid ARN prefix: x'" in errors
-    status, _, errors = aws("iot", "describe-thing", "--thing-name", name)
+    status, _, errors = aws_in_a_shell("iot", "describe-thing", "--thing-name", name)
     assert status != 0 and "(ResourceNotFoundException)" in errors
 
 
-def test_a_service_that_is_not_there_is_refused_by_name(aws):
-    status, _, errors = aws("kinesis", "list-streams")
+def test_a_service_that_is_not_there_is_refused_by_name(aws_in_a_shell):
+    status, _, errors = aws_in_a_shell("kinesis", "list-streams")
     assert status != 0
     assert "service `kinesis` is not available in stepwire" in errors, errors
 
 
-def test_a_plan_of_the_token_table_by_cli(node, name, aws):
+def test_a_plan_of_the_token_table_by_cli(node, name, aws_in_a_shell):
     token_table(node, "Tokens-" + name)
     item = {"operationId": {"S": "op"}, "token": {"S": "t"}, "status": {"S": "ACTIVE"}}
-    put = aws("dynamodb", "put-item", "--table-name", f"Tokens-{name}", "--item", json.dumps(item))
+    put = aws_in_a_shell("dynamodb", "put-item", "--table-name", f"Tokens-{name}", "--item", json.dumps(item))
     assert put[0] == 0, put
-    status, output, errors = aws(
+    status, output, errors = aws_in_a_shell(
         *("dynamodb", "query", "--table-name", f"Tokens-{name}"),
         *("--key-condition-expression", "operationId = :o"),
         *("--filter-expression", "#s = :a", "--expression-attribute-names", '{"#s":"status"}'),
