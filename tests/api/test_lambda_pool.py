@@ -220,9 +220,10 @@ def test_a_warm_call_of_a_node_function_is_quick(node, name):
         began = time.perf_counter()
         assert invoke(node, name, {"n": n})[0] == {"n": n}
         times.append(time.perf_counter() - began)
-    median = sorted(times)[100] * 1000
-    # With boto3's own time, of a development build, on a machine that does other things.
-    assert median < 25, f"{median:.2f} ms"
+    # With boto3's own time, of a development build. The machine does other things, which only ever adds:
+    # the quickest tenth tells what a warm call takes. A process that had to begin would take 40 ms more.
+    quick = sorted(times)[20] * 1000
+    assert quick < 25, f"{quick:.2f} ms"
 
 
 @needs_node
