@@ -54,11 +54,11 @@ class Service:
             return 302, {"Location": "/elsewhere"}, b""
         if path == "/slow":
             time.sleep(3)
-        if headers.get("X-Amz-Target") == "secretsmanager.GetSecretValue":
-            if json.loads(body)["SecretId"] == "missing":
+        if headers.get("X-Amz-Target") == "TrentService.Decrypt":
+            if json.loads(body)["KeyId"] == "missing":
                 kind["x-amzn-RequestId"] = "1-2-3"
-                return 400, kind, b'{"__type":"ResourceNotFoundException","message":"no such"}'
-            return 200, kind, b'{"Name":"a","SecretString":"v"}'
+                return 400, kind, b'{"__type":"NotFoundException","message":"no such"}'
+            return 200, kind, b'{"KeyId":"a","Plaintext":"dg=="}'
         return 200, kind, b'{"ok":true}'
 
     def close(self):
@@ -98,11 +98,11 @@ def outside(service, tmp_path_factory):
             },
         },
         "services": {
-            "secretsmanager": {
+            "kms": {
                 "endpoint": f"http://{service.address}",
                 "region": "eu-west-1",
-                "target": "secretsmanager",
-                "errorPrefix": "SecretsManager",
+                "target": "TrentService",
+                "errorPrefix": "Kms",
                 "accessKeyId": "AKID",
                 "secretAccessKey": "hunter5",
             }
@@ -212,18 +212,18 @@ def aws(node, name, resource, parameters):
 
 
 def test_a_service_outside_is_called_signed_and_answers(outside, service, name):
-    resource = "arn:aws:states:::aws-sdk:secretsmanager:getSecretValue"
-    done = aws(outside, name, resource, {"SecretId": "a"})
-    assert json.loads(done["output"]) == {"Name": "a", "SecretString": "v"}
+    resource = "arn:aws:states:::aws-sdk:kms:decrypt"
+    done = aws(outside, name, resource, {"KeyId": "a"})
+    assert json.loads(done["output"]) == {"KeyId": "a", "Plaintext": "dg=="}
     method, path, headers, body = service.seen[-1]
-    assert (method, path, json.loads(body)) == ("POST", "/", {"SecretId": "a"})
-    scope = "/eu-west-1/secretsmanager/aws4_request, SignedHeaders=content-type;host;x-amz-date;x-amz-target"
+    assert (method, path, json.loads(body)) == ("POST", "/", {"KeyId": "a"})
+    scope = "/eu-west-1/kms/aws4_request, SignedHeaders=content-type;host;x-amz-date;x-amz-target"
     sent = headers["authorization"]
     assert sent.startswith("AWS4-HMAC-SHA256 Credential=AKID/") and scope in sent
 
-    done = aws(outside, name + "b", resource, {"SecretId": "missing"})
-    assert done["error"] == "SecretsManager.ResourceNotFoundException"
-    assert done["cause"] == "no such (Service: SecretsManager, Status Code: 400, Request ID: 1-2-3)"
+    done = aws(outside, name + "b", resource, {"KeyId": "missing"})
+    assert done["error"] == "Kms.NotFoundException"
+    assert done["cause"] == "no such (Service: Kms, Status Code: 400, Request ID: 1-2-3)"
 
 
 def test_a_service_without_an_endpoint_is_refused_by_name(outside, node, name):
@@ -231,7 +231,7 @@ def test_a_service_without_an_endpoint_is_refused_by_name(outside, node, name):
     with refused("InvalidDefinition", 400, "aws-sdk:glue:startJobRun` is not available"):
         aws(outside, name, resource, {})
     definition = json.dumps(
-        single({"Type": "Task", "Resource": "arn:aws:states:::aws-sdk:secretsmanager:getSecretValue", "End": True})
+        single({"Type": "Task", "Resource": "arn:aws:states:::aws-sdk:kms:decrypt", "End": True})
     )
     for one, result in [(outside, "OK"), (node, "FAIL")]:
         answer = one.sfn().validate_state_machine_definition(definition=definition)

@@ -104,7 +104,7 @@ def test_a_statement_calls_get_dynamodb_once(node, name):
         ("SELECT nope(1) FROM 'a'", r"^unknown function `nope` at line 1 column 8\n"),
         ("SELECT get_thing_shadow('a', 'b') AS s FROM 'a'",
          r"^function `get_thing_shadow` is not available in SQL version 2015-10-08 at line 1 column 8\n"),
-        ("SELECT get_secret('a', 'b', 'c') FROM 'a'", r"^function `get_secret` is not available yet at line 1 column 8\n"),
+        ("SELECT get_secret('a', 'b', 'c') FROM 'a'", r"^function `get_secret` is not available in SQL version 2015-10-08 at line 1 column 8\n"),
         ("SELECT 'open FROM 'a'", r"^a string is not closed at line 1 column \d+\n"),
         ("SELECT * FROM 'a/#/b'", r"^`#` is no level of a topic filter at line 1 column 15\n"),
         ("SELECT * FROM 'a' GROUP BY x", r"^`GROUP` is not available at line 1 column 19\n.*\n {18}\^\nhint: "),

@@ -22,6 +22,7 @@ pub fn status(service: &str, code: &str) -> u16 {
         | "InternalServerError"
         | "InternalFailureException"
         | "InternalException"
+        | "InternalServiceError"
         | "InternalServiceFault" => 500,
         "ServiceUnavailable" | "ServiceUnavailableException" => 503,
         "GatewayTimeoutException" => 504,

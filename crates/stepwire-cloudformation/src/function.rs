@@ -649,11 +649,18 @@ impl<'a> Evaluator<'a> {
                 Some((name, version)) if version.bytes().all(|c| c.is_ascii_digit()) => name,
                 _ => name,
             };
+            if service == "secretsmanager" && !name.is_empty() {
+                // Looked up where the resource is made: a secret is in no template.
+                out.push_str("{{resolve:");
+                out.push_str(reference);
+                out.push_str("}}");
+                continue;
+            }
             if service != "ssm" {
                 self.wrong_with(
                     place,
                     format!("Dynamic references to {service} are not supported"),
-                    "use {{resolve:ssm:NAME}} or a parameter with NoEcho".to_owned(),
+                    "use {{resolve:ssm:NAME}} or {{resolve:secretsmanager:ID}}".to_owned(),
                 );
                 continue;
             }

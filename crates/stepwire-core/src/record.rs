@@ -169,6 +169,10 @@ pub enum Space {
     Parameter = 0x91,
     /// Versions of SSM parameters.
     ParameterVersion = 0x92,
+    /// Secrets, without their values.
+    Secret = 0x93,
+    /// Values of secrets' versions.
+    SecretValue = 0x94,
     /// What invocations by tasks came to.
     InvocationOf = 0x83,
     /// Published versions of functions.

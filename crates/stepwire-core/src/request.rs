@@ -11,7 +11,7 @@ use crate::read::Read;
 use crate::settings::Settings;
 use crate::{
     alarms, broker, events, executions, functions, iam, logs, metrics, objects, parameters, queues,
-    registry, rules, shadows, stacks, tables, topics,
+    registry, rules, secrets, shadows, stacks, tables, topics,
 };
 
 /// An AWS service we host.
@@ -47,6 +47,8 @@ pub enum Service {
     Sts,
     /// AWS Systems Manager: parameters.
     Ssm,
+    /// AWS Secrets Manager.
+    SecretsManager,
 }
 
 /// A request to one of the services.
@@ -92,6 +94,8 @@ pub enum Request {
     Sts(iam::sts::Request),
     /// Parameters.
     Parameters(parameters::Request),
+    /// Secrets.
+    Secrets(secrets::Request),
 }
 
 impl Request {
@@ -136,6 +140,9 @@ impl Request {
             Service::Ssm => {
                 Some(parameters::Request::parse(operation, body)?.map(Request::Parameters))
             }
+            Service::SecretsManager => {
+                Some(secrets::Request::parse(operation, body)?.map(Request::Secrets))
+            }
         }
     }
 
@@ -162,6 +169,7 @@ impl Request {
             Request::Stacks(request) => request.is_read(),
             Request::Iam(request) => request.is_read(),
             Request::Parameters(request) => request.is_read(),
+            Request::Secrets(request) => request.is_read(),
         }
     }
 
@@ -187,6 +195,7 @@ impl Request {
             | Request::Iam(_)
             | Request::Sts(_)
             | Request::Parameters(_)
+            | Request::Secrets(_)
             | Request::Functions(_) => false,
         }
     }
@@ -208,6 +217,7 @@ impl Request {
             Request::Stacks(request) => stacks::answer(request, read, settings),
             Request::Iam(request) => iam::answer(request, read, settings),
             Request::Parameters(request) => parameters::answer(request, read, settings),
+            Request::Secrets(request) => secrets::answer(request, read, settings),
             Request::Publish(_)
             | Request::PublishBy(..)
             | Request::Broker(_)

@@ -4,7 +4,7 @@ use crate::answers::Answer;
 use crate::record::Entry;
 use crate::{
     alarms, answers, broker, events, executions, functions, iam, logs, metrics, objects,
-    parameters, queues, registry, rules, shadows, stacks, tables, topics,
+    parameters, queues, registry, rules, secrets, shadows, stacks, tables, topics,
 };
 
 /// One durable change. Absolute: the last write of a key wins, and applying one twice changes
@@ -51,6 +51,8 @@ pub enum Write {
     Iam(iam::Write),
     /// Parameters.
     Parameters(parameters::Write),
+    /// Secrets.
+    Secrets(secrets::Write),
 }
 
 impl Write {
@@ -77,6 +79,7 @@ impl Write {
             Write::Shadow(write) => write.entry(),
             Write::Iam(write) => write.entry(),
             Write::Parameters(write) => write.entry(),
+            Write::Secrets(write) => write.entry(),
         }
     }
 }

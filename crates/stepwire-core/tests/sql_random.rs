@@ -92,6 +92,7 @@ fn prepared(
             "aws_lambda('arn:aws:lambda:us-east-1:000000000000:function:f', {of})"
         )),
         inner.clone().prop_map(|of| format!("get_registry_data('DescribeThing', {of}, 'role')")),
+        inner.clone().prop_map(|of| format!("get_secret({of}, 'SecretString', 'k', 'role')")),
         inner.prop_map(|of| format!("get_dynamodb('t', 'k', {of}, 'role').a")),
     ]
 }
@@ -202,7 +203,7 @@ impl Outside for World {
             Question::Registry { .. } | Question::Item { .. } => {
                 Answered::Now(Value::Json(Json::from(format!("{question:?}"))))
             }
-            Question::Shadow { .. } => Answered::Now(Value::Undefined),
+            Question::Shadow { .. } | Question::Secret { .. } => Answered::Now(Value::Undefined),
             Question::Lambda { .. } => Answered::Later,
         }
     }

@@ -240,7 +240,7 @@ fn kind(write: &Write) -> &'static str {
         Write::Alarms(..) => "an alarm",
         Write::Stacks(..) => "a stack",
         Write::Shadow(..) => "a shadow",
-        Write::Iam(..) | Write::Parameters(..) => "a setting",
+        Write::Iam(..) | Write::Parameters(..) | Write::Secrets(..) => "a setting",
         Write::Functions(write) => match write {
             functions::Write::Function(..)
             | functions::Write::Code { .. }

@@ -10,8 +10,8 @@
 //!       "clientSecret": "…", "scope": "devices"}}
 //!   },
 //!   "services": {
-//!     "ssm": {"endpoint": "https://ssm.eu-west-1.amazonaws.com", "region": "eu-west-1",
-//!       "target": "AmazonSSM", "accessKeyId": "…", "secretAccessKey": "…"}
+//!     "kms": {"endpoint": "https://kms.eu-west-1.amazonaws.com", "region": "eu-west-1",
+//!       "target": "TrentService", "accessKeyId": "…", "secretAccessKey": "…"}
 //!   },
 //!   "roles": {
 //!     "arn:aws:iam::123456789012:role/webhooks": {"accessKeyId": "…", "secretAccessKey": "…"}
@@ -26,6 +26,7 @@ use std::path::Path;
 
 use reqwest::Url;
 use serde::Deserialize;
+use stepwire_core::integrations;
 
 use crate::aws_task::Outside;
 use crate::http_task::Connection;
@@ -87,7 +88,11 @@ impl Secrets {
                 .map_err(|why| Error::Invalid(format!("connection `{name}`: {why}")))?;
         }
         for (name, service) in &secrets.services {
-            service.check().map_err(|why| Error::Invalid(format!("service `{name}`: {why}")))?;
+            let invalid = |why| Error::Invalid(format!("service `{name}`: {why}"));
+            if integrations::is_hosted(name) {
+                return Err(invalid("the node serves it itself, so no task would go there"));
+            }
+            service.check().map_err(invalid)?;
         }
         for (role, key) in &secrets.roles {
             key.check().map_err(|why| Error::Invalid(format!("role `{role}`: {why}")))?;
@@ -115,11 +120,11 @@ mod tests {
     fn connections_and_services_are_read_by_name() {
         let secrets = Secrets::parse(
             r#"{"connections": {"a": {"basic": {"username": "u", "password": "p"}}},
-                "services": {"ssm": {"endpoint": "https://x.example", "region": "r", "target": "T",
+                "services": {"kms": {"endpoint": "https://x.example", "region": "r", "target": "T",
                   "accessKeyId": "i", "secretAccessKey": "s"}}}"#,
         )
         .unwrap();
-        assert!(secrets.connections.contains_key("a") && secrets.services.contains_key("ssm"));
+        assert!(secrets.connections.contains_key("a") && secrets.services.contains_key("kms"));
     }
 
     #[test]
@@ -129,6 +134,9 @@ mod tests {
         assert!(told.starts_with("line 1, column") && !told.contains("hunter2"), "{told}");
         assert!(refused("{").contains("not JSON"));
         assert!(refused(r#"{"connections": {"a": {}}}"#).contains("connection `a`"));
+        let hosted = r#"{"services": {"ssm": {"endpoint": "https://x.example", "region": "r",
+            "target": "T", "accessKeyId": "i", "secretAccessKey": "s"}}}"#;
+        assert!(refused(hosted).contains("service `ssm`: the node serves it itself"));
         assert!(refused(r#"{"roles": {"a": {"accessKeyId": "b"}}}"#).contains("role `a`"));
     }
 

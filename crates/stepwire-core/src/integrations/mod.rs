@@ -95,6 +95,11 @@ fn outside(resource: &Resource) -> Option<&str> {
     hosted(resource.service()).is_none().then_some(name)
 }
 
+/// Whether tasks on `aws-sdk:NAME` are carried out by this node.
+pub fn is_hosted(name: &str) -> bool {
+    hosted(&format!("aws-sdk:{name}")).is_some()
+}
+
 /// Whether a definition may use `resource`; if not, why, in words for the one who wrote it.
 /// `reachable` says which services outside may be called.
 pub fn supported(resource: &Resource, reachable: impl Fn(&str) -> bool) -> Result<(), String> {
@@ -180,6 +185,9 @@ fn hosted(service: &str) -> Option<Hosted> {
         "sns" => v1(Service::Sns, "SNS", "AmazonSNSException", "AmazonSNS"),
         "aws-sdk:iam" => v2(Service::Iam, "Iam", "IamException"),
         "aws-sdk:ssm" => v2(Service::Ssm, "Ssm", "SsmException"),
+        "aws-sdk:secretsmanager" => {
+            v2(Service::SecretsManager, "SecretsManager", "SecretsManagerException")
+        }
         "aws-sdk:sts" => v2(Service::Sts, "Sts", "StsException"),
         "aws-sdk:cloudwatch" => v2(Service::CloudWatch, "CloudWatch", "CloudWatchException"),
         "aws-sdk:eventbridge" => v2(Service::Events, "EventBridge", "EventBridgeException"),
@@ -239,7 +247,8 @@ impl Hosted {
             | Service::CloudFormation
             | Service::Iam
             | Service::Sts
-            | Service::Ssm => {
+            | Service::Ssm
+            | Service::SecretsManager => {
                 Request::parse(self.service, &pascal(api), parameters).unwrap_or_else(unknown)
             }
         };
@@ -282,6 +291,7 @@ impl Hosted {
             | Service::Iam
             | Service::Sts
             | Service::Ssm
+            | Service::SecretsManager
             | Service::Lambda => answer.clone(),
             Service::CloudWatch => monitoring::output(answer),
         }
@@ -307,6 +317,7 @@ impl Hosted {
             | Service::DynamoDb
             | Service::Logs
             | Service::CloudFormation
+            | Service::SecretsManager
             | Service::Lambda => {
                 let general = ["ValidationException", "SerializationException", "InternalFailure"];
                 (!general.contains(&code)).then(|| code.to_owned())
@@ -357,7 +368,11 @@ fn status(service: Service, code: &str) -> u16 {
         (Service::IotData, "GatewayTimeoutException") => 504,
         (
             _,
-            "InternalFailure" | "InternalFailureException" | "InternalError" | "ServiceException",
+            "InternalFailure"
+            | "InternalFailureException"
+            | "InternalError"
+            | "InternalServiceError"
+            | "ServiceException",
         ) => 500,
         (
             Service::Iot | Service::IotData | Service::Lambda,

@@ -170,6 +170,14 @@ impl Kernel {
                 step.writes.extend(writes.into_iter().map(Write::Parameters));
                 Ok(answer)
             }
+            Request::Secrets(request) => {
+                let mut writes = Vec::new();
+                self.salt = self.salt.wrapping_add(1);
+                let (salt, settings) = (self.salt, &self.settings);
+                let answer = self.secrets.call(now, request, salt, settings, &mut writes)?;
+                step.writes.extend(writes.into_iter().map(Write::Secrets));
+                Ok(answer)
+            }
             // These may have to wait: see `call`.
             Request::Queues(_) | Request::Broker(_) => {
                 Err(ApiError::new("InternalFailure", "not answered at once"))

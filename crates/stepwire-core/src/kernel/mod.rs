@@ -39,6 +39,7 @@ use crate::registry::search::Run;
 use crate::rules::destinations::Destinations;
 use crate::rules::jobs::{Evaluation, Jobs};
 use crate::rules::{RuleNotFound, Rules, Taken};
+use crate::secrets::Secrets;
 use crate::settings::Settings;
 use crate::shadows::RequestTopic;
 use crate::stacks::Stacks;
@@ -89,6 +90,8 @@ pub struct Kernel {
     pub(crate) stacks: Stacks,
     /// Roles and policies.
     pub(crate) iam: Iam,
+    /// Secrets, without their values.
+    pub(crate) secrets: Secrets,
     /// States under test.
     pub(crate) trials: Trials,
     /// Who waits for a device's acknowledgement, by the broker's number. Not durable, as `waiting`.
@@ -144,6 +147,7 @@ impl Kernel {
             alarms: Alarms::default(),
             stacks: Stacks::default(),
             iam: Iam::default(),
+            secrets: Secrets::default(),
             trials: Trials::default(),
             confirmations: BTreeMap::new(),
             searches: VecDeque::new(),
@@ -200,7 +204,7 @@ impl Kernel {
 
     fn load(&mut self, read: &dyn Read) -> Result<(), Corrupt> {
         type Load = fn(&mut Kernel, &[u8], &[u8]) -> Result<(), Corrupt>;
-        let parts: [(&[Space], Load); 18] = [
+        let parts: [(&[Space], Load); 19] = [
             (Registry::SPACES, |kernel, key, value| kernel.registry.load(key, value)),
             (Rules::SPACES, |kernel, key, value| kernel.rules.load(key, value)),
             (Destinations::SPACES, |kernel, key, value| kernel.destinations.load(key, value)),
@@ -219,6 +223,7 @@ impl Kernel {
             (Broker::SPACES, |kernel, key, value| kernel.broker.load(key, value)),
             (Logs::SPACES, |kernel, key, value| kernel.logs.load(key, value)),
             (Iam::SPACES, |kernel, key, value| kernel.iam.load(key, value)),
+            (Secrets::SPACES, |kernel, key, value| kernel.secrets.load(key, value)),
         ];
         for (spaces, load) in parts {
             for space in spaces {
@@ -257,6 +262,7 @@ impl Kernel {
         same("metrics", self.metrics == stored.metrics)?;
         same("stacks", self.stacks == stored.stacks)?;
         same("roles or policies", self.iam == stored.iam)?;
+        same("secrets", self.secrets == stored.secrets)?;
         same("alarms", self.alarms.durable() == stored.alarms.durable())?;
         self.executions.check(&stored.executions, read)
     }
@@ -287,7 +293,7 @@ impl Kernel {
         let messages = [self.topics.due(), self.queues.tidy_due(), self.events.due()];
         let monitoring = [self.metrics.due(retention_seconds), self.alarms.due()];
         let (broker, stacks, tables) = (self.broker.due(), self.stacks.due(), self.tables.due());
-        let tidying = [sweep, logs, groups];
+        let tidying = [sweep, logs, groups, self.secrets.due()];
         let all = [broker, tables, executions, answers, functions, queues, trials, stacks];
         let all = all.into_iter().chain(tidying);
         rules.into_iter().chain(messages).chain(monitoring).chain(all).flatten().min()
@@ -654,6 +660,9 @@ impl Kernel {
         self.broker.tick(now, &self.registry.at(now), &self.settings, &mut out);
         self.absorb(0, out, step);
         self.tidy(now, step);
+        let mut writes = Vec::new();
+        self.secrets.remove_overdue(now, &mut writes);
+        step.writes.extend(writes.into_iter().map(Write::Secrets));
         if self.registry.groups.are_to_be_swept() {
             self.sweep_groups(now, step);
         }

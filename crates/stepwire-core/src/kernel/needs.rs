@@ -63,6 +63,7 @@ impl Kernel {
                     }
                 }
                 Follow::StackJob(job) => {
+                    job.prefetch_secrets(reads, &self.settings);
                     if let Some(request) = job.request() {
                         self.touch(request, reads);
                     }
@@ -144,7 +145,8 @@ impl Kernel {
             | Request::Events(_)
             | Request::Alarms(_)
             | Request::Iam(_)
-            | Request::Sts(_) => {}
+            | Request::Sts(_)
+            | Request::Secrets(_) => {}
         }
     }
 }

@@ -20,6 +20,7 @@ mod plan;
 mod record;
 mod request;
 mod run;
+mod secret_references;
 mod status;
 mod undo;
 mod view;

@@ -10,7 +10,7 @@ use super::make::earlier;
 use super::status::{OnFailure, Stage, Status, Support};
 use super::{
     Awaited, Before, Body, Deed, Doing, Resource, Stack, StackKey, Stacks, Waiting, Work, Write,
-    custom, nothing, plan,
+    custom, nothing, plan, secret_references,
 };
 use crate::asking::Asker;
 use crate::effect::Effect;
@@ -48,12 +48,38 @@ pub struct Job {
     answers: Vec<Json>,
     /// The next one, and the errors that count as done.
     request: Option<(Request, &'static [&'static str])>,
+    /// The next one before the secrets that it refers to are looked up.
+    refers: Option<Ask>,
 }
 
 impl Job {
     /// What it asks for next.
     pub(crate) fn request(&self) -> Option<&Request> {
         self.request.as_ref().map(|(request, _)| request)
+    }
+
+    /// Makes a request of what is asked; whether there is one: not if its refusal counts as done.
+    fn prepare(&mut self, ask: Ask) -> Result<bool, String> {
+        let Ask { service, operation, body, tolerate } = ask;
+        match Request::parse(service, operation, &body) {
+            Some(Ok(request)) => {
+                self.request = Some((request, tolerate));
+                Ok(true)
+            }
+            Some(Err(error)) if tolerate.contains(&&*error.code) => {
+                self.answers.push(nothing());
+                Ok(false)
+            }
+            Some(Err(error)) => Err(format!("{operation}: {error}")),
+            None => Err(format!("{operation} is not available in stepwire")),
+        }
+    }
+
+    /// Reads the secrets that it refers to, so that they are fetched.
+    pub(crate) fn prefetch_secrets(&self, read: &dyn Read, settings: &Settings) {
+        if let Some(ask) = &self.refers {
+            let _ = secret_references::resolved(&ask.body, read, settings);
+        }
     }
 }
 
@@ -73,7 +99,7 @@ impl Kernel {
         match job {
             Some((logical, deed)) => {
                 let (stack, answers) = (key.clone(), Vec::new());
-                let job = Job { stack, logical, deed, answers, request: None };
+                let job = Job { stack, logical, deed, answers, request: None, refers: None };
                 self.go_on_with_job(now, Box::new(job), step);
             }
             None => self.wake(key, step),
@@ -103,27 +129,19 @@ impl Kernel {
                     step.then.push(Input::Follow(Follow::StackJob(job)));
                     return;
                 }
-                Ok(Some(Asked::Ask(ask))) => {
-                    let Ask { service, operation, body, tolerate } = ask;
-                    match Request::parse(service, operation, &body) {
-                        Some(Ok(request)) => {
-                            job.request = Some((request, tolerate));
-                            step.then.push(Input::Follow(Follow::StackJob(job)));
-                            return;
-                        }
-                        Some(Err(error)) if tolerate.contains(&&*error.code) => {
-                            job.answers.push(nothing());
-                        }
-                        Some(Err(error)) => {
-                            let why = format!("{operation}: {error}");
-                            return self.end_job(now, *job, Err(why), step);
-                        }
-                        None => {
-                            let why = format!("{operation} is not available in stepwire");
-                            return self.end_job(now, *job, Err(why), step);
-                        }
-                    }
+                Ok(Some(Asked::Ask(ask))) if secret_references::is_in(&ask.body) => {
+                    job.refers = Some(ask);
+                    step.then.push(Input::Follow(Follow::StackJob(job)));
+                    return;
                 }
+                Ok(Some(Asked::Ask(ask))) => match job.prepare(ask) {
+                    Ok(true) => {
+                        step.then.push(Input::Follow(Follow::StackJob(job)));
+                        return;
+                    }
+                    Ok(false) => {}
+                    Err(why) => return self.end_job(now, *job, Err(why), step),
+                },
             }
         }
     }
@@ -136,6 +154,15 @@ impl Kernel {
         reads: &Reads,
         step: &mut Step,
     ) {
+        if let Some(ask) = job.refers.take() {
+            let body = secret_references::resolved(&ask.body, reads, &self.settings);
+            let prepared = body.and_then(|body| job.prepare(Ask { body, ..ask }));
+            return match prepared {
+                Ok(true) => step.then.push(Input::Follow(Follow::StackJob(job))),
+                Ok(false) => self.go_on_with_job(now, job, step),
+                Err(why) => self.end_job(now, *job, Err(why), step),
+            };
+        }
         let Some((request, tolerate)) = job.request.take() else { return };
         let answer = match self.call(now, Asker::Stack, &request, reads, step) {
             Some(Ok(answer)) => Ok(answer),

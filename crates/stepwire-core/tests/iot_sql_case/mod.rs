@@ -156,6 +156,7 @@ impl Outside for Stubs<'_> {
             Question::Item { .. } => stub("get_dynamodb").cloned().map(Value::Json),
             Question::Registry { .. } => stub("get_registry_data").cloned().map(Value::Json),
             Question::Shadow { .. } => stub("get_thing_shadow").cloned().map(Value::Json),
+            Question::Secret { .. } => stub("get_secret").cloned().map(Value::Json),
             Question::Lambda { .. } => stub("aws_lambda").cloned().map(Value::Json),
         };
         Answered::Now(answer.unwrap_or(Value::Undefined))

@@ -51,6 +51,10 @@ fn text(question: &Question) -> String {
             let name = name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
             format!("shadow {thing}{name}")
         }
+        Question::Secret { id, kind, key } => {
+            let key = key.as_ref().map(|key| format!(" {key}")).unwrap_or_default();
+            format!("secret {id} {kind}{key}")
+        }
         Question::Lambda { function, payload } => format!("lambda {function} {payload}"),
     }
 }

@@ -277,7 +277,7 @@ fn parsed(body: &[u8]) -> Result<Json, ApiError> {
 /// How a service's model names awsJson.
 fn aws_json(service: &str) -> &'static str {
     match service {
-        "logs" | "events" | "ssm" => "application/x-amz-json-1.1",
+        "logs" | "events" | "ssm" | "secretsmanager" => "application/x-amz-json-1.1",
         _ => AWS_JSON,
     }
 }

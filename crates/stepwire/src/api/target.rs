@@ -23,10 +23,18 @@ pub(super) async fn answer(
         "AWSEvents" => Service::Events,
         "Logs_20140328" => Service::Logs,
         "AmazonSSM" => Service::Ssm,
+        "secretsmanager" => Service::SecretsManager,
         "GraniteServiceVersion20100801" => Service::CloudWatch,
         _ if matches!(
             signed_for,
-            "states" | "dynamodb" | "sqs" | "events" | "logs" | "monitoring" | "ssm"
+            "states"
+                | "dynamodb"
+                | "sqs"
+                | "events"
+                | "logs"
+                | "monitoring"
+                | "ssm"
+                | "secretsmanager"
         ) =>
         {
             let message = format!("`{prefix}` in `X-Amz-Target` is not available in stepwire");

@@ -70,6 +70,7 @@ fn asked(question: &Question) -> (&'static str, Arc<str>) {
         Question::Item { table, .. } => ("get_dynamodb", Arc::clone(table)),
         Question::Registry { thing, .. } => ("get_registry_data", Arc::clone(thing)),
         Question::Shadow { thing, .. } => ("get_thing_shadow", Arc::clone(thing)),
+        Question::Secret { id, .. } => ("get_secret", Arc::clone(id)),
         Question::Lambda { function, .. } => ("aws_lambda", Arc::clone(function)),
     }
 }

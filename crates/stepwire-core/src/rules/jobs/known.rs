@@ -12,7 +12,7 @@ use crate::objects;
 use crate::read::Read;
 use crate::request::{Request, Service};
 use crate::rules::action::dynamodb::attribute;
-use crate::rules::sql::{Answered, Outside, Question, Value};
+use crate::rules::sql::{Answered, Outside, Question, SECRET_TYPES, Value};
 use crate::settings::Settings;
 use crate::shadows;
 
@@ -92,6 +92,22 @@ impl<'a> Known<'a> {
         Ok(Some(shadow.document(shadow.at, None)))
     }
 
+    /// The value of a secret that is current, or a member of it.
+    fn secret(&self, id: &str, kind: &str, key: Option<&str>) -> Result<Option<Json>, String> {
+        let body = Json::object([("SecretId", Json::from(id))]);
+        let answer = self.ask_service(Service::SecretsManager, "GetSecretValue", &body)?;
+        let value = answer.member(kind).filter(|_| SECRET_TYPES.contains(&kind));
+        let value = value.ok_or_else(|| format!("`{id}` has no {kind}"))?;
+        let object = value.as_str().filter(|_| kind == "SecretString");
+        let object = object.and_then(|text| Json::parse(text).ok());
+        let object = object.filter(|object| object.as_object().is_some());
+        let Some(key) = key else { return Ok(Some(object.unwrap_or_else(|| value.clone()))) };
+        // What it says must not be told with what is wrong.
+        let object = object.ok_or_else(|| format!("`{id}` is no JSON object, so it has no key"))?;
+        let member = object.member(key).cloned();
+        member.map(Some).ok_or_else(|| format!("`{id}` has no key `{key}`"))
+    }
+
     fn ask_service(&self, service: Service, operation: &str, body: &Json) -> Result<Json, String> {
         let request = Request::parse(service, operation, body);
         let request = request.ok_or_else(|| format!("`{operation}` is not served"))?;
@@ -118,6 +134,9 @@ impl Outside for Known<'_> {
                 let bytes = objects::bytes(bucket, key, OBJECT_BYTES_MAX, self.reads);
                 let found = bytes.map(|bytes| Answered::Now(Value::Bytes(bytes.into())));
                 ("decode", found.map_err(|error| format!("`{bucket}/{key}`: {error}")))
+            }
+            Question::Secret { id, kind, key } => {
+                ("get_secret", self.secret(id, kind, key.as_deref()).map(now))
             }
             Question::Shadow { thing, name } => {
                 ("get_thing_shadow", self.shadow(thing, name.as_deref()).map(now))

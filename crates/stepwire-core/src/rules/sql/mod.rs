@@ -29,6 +29,7 @@ pub use explain::{Part, Picked, Trace};
 pub(crate) use explain::{brief, kind};
 pub use facts::Facts;
 pub use number::Number;
+pub(crate) use outside::SECRET_TYPES;
 pub use outside::{Answered, Asks, Outside, Question};
 pub use value::Value;
 pub use version::Version;

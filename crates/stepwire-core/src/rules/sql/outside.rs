@@ -12,6 +12,9 @@ use stepwire_asl::Json;
 
 use super::{Expr, Value};
 
+/// What secrets can be asked for.
+pub(crate) const SECRET_TYPES: [&str; 2] = ["SecretString", "SecretBinary"];
+
 /// What a statement asks others while it is evaluated.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Question {
@@ -52,6 +55,15 @@ pub enum Question {
         /// JSON text.
         payload: Arc<str>,
     },
+    /// The current value of a secret: `get_secret`.
+    Secret {
+        /// Name or ARN.
+        id: Arc<str>,
+        /// `SecretString` or `SecretBinary`.
+        kind: Arc<str>,
+        /// Which member of a secret that is a JSON object.
+        key: Option<Arc<str>>,
+    },
 }
 
 impl Question {
@@ -71,6 +83,9 @@ impl Question {
             }
             Question::Lambda { function, payload } => {
                 (4, vec![Arc::clone(function), Arc::clone(payload)])
+            }
+            Question::Secret { id, kind, key } => {
+                (5, [id, kind].into_iter().chain(key).map(Arc::clone).collect())
             }
         }
     }
@@ -124,7 +139,7 @@ impl Outside for Nobody {
 /// Whom a statement or template may ask, told when it is parsed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Asks {
-    /// What this node keeps itself: objects, items, things, shadows.
+    /// What this node keeps itself: objects, items, things, shadows, secrets.
     pub local: bool,
     /// Calls of `get_dynamodb` among that.
     pub items: usize,
@@ -165,7 +180,9 @@ impl Asks {
         match function {
             "aws_lambda" => Asks { lambda: true, ..Asks::default() },
             "get_dynamodb" => Asks { local: true, items: 1, ..Asks::default() },
-            "get_registry_data" | "get_thing_shadow" => Asks { local: true, ..Asks::default() },
+            "get_registry_data" | "get_secret" | "get_thing_shadow" => {
+                Asks { local: true, ..Asks::default() }
+            }
             // With a descriptor set, which is an object.
             "decode" if arguments > 2 => Asks { local: true, ..Asks::default() },
             _ => Asks::default(),

@@ -25,6 +25,7 @@ mod probe;
 mod property;
 mod resource;
 mod s3;
+mod secretsmanager;
 mod sns;
 mod sqs;
 mod ssm;
@@ -195,6 +196,7 @@ const KINDS: &[&[Kind]] = &[
     lambda::KINDS,
     logs::KINDS,
     s3::KINDS,
+    secretsmanager::KINDS,
     sns::KINDS,
     sqs::KINDS,
     ssm::KINDS,

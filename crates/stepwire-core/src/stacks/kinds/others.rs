@@ -15,8 +15,6 @@ const NO_ANALYTICS: &str = "let rules write to AWS::DynamoDB::Table or AWS::S3::
 const NO_DETECTORS: &str = "use AWS::StepFunctions::StateMachine, started by rules";
 const NO_MODELS: &str = "call the service outside from a function or with `http:invoke`";
 const NO_DATABASE: &str = "use AWS::DynamoDB::Table";
-const NO_SECRETS: &str =
-    "use AWS::SSM::Parameter, or the file that `stepwire serve --secrets` names";
 const NO_CONTAINERS: &str = "use AWS::Lambda::Function, or an activity's worker";
 const NO_DELIVERY: &str = "run it where the code is; it deploys with `stepwire deploy`";
 
@@ -146,7 +144,6 @@ pub(super) const KINDS: &[Kind] = &[
     Kind::refused("AWS::SSMIncidents::ResponsePlan", NO_DASHBOARD),
     Kind::refused("AWS::SageMaker::Endpoint", NO_MODELS),
     Kind::refused("AWS::SageMaker::NotebookInstance", NO_MODELS),
-    Kind::refused("AWS::SecretsManager::Secret", NO_SECRETS),
     Kind::refused("AWS::Timestream::Database", NO_SERIES),
     Kind::refused("AWS::Timestream::Table", NO_SERIES),
     Kind::refused("AWS::WAFv2::WebACL", NO_NETWORK),
@@ -177,7 +174,6 @@ pub(super) const REFUSED: &[(&str, &str)] = &[
     ("AWS::Redshift", NO_DATABASE),
     ("AWS::Route53", NO_NETWORK),
     ("AWS::SageMaker::", NO_MODELS),
-    ("AWS::SecretsManager::", NO_SECRETS),
     ("AWS::Timestream::", NO_SERIES),
     ("AWS::WAF", NO_NETWORK),
 ];

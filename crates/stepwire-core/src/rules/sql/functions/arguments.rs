@@ -3,7 +3,7 @@
 use stepwire_asl::Json;
 
 use super::Function;
-use crate::rules::sql::Expr;
+use crate::rules::sql::{Expr, SECRET_TYPES};
 
 /// What the registry can be asked for.
 const REGISTRY: [&str; 2] = ["DescribeThing", "ListThingGroupsForThing"];
@@ -50,6 +50,10 @@ impl Function {
             Function::GetRegistryData => {
                 let known = word(0).is_some_and(|api| REGISTRY.contains(&api));
                 (!known).then_some("takes 'DescribeThing' or 'ListThingGroupsForThing' first")
+            }
+            Function::GetSecret => {
+                let known = word(1).is_none_or(|kind| SECRET_TYPES.contains(&kind));
+                (!known).then_some("takes 'SecretString' or 'SecretBinary' second")
             }
             _ => None,
         }

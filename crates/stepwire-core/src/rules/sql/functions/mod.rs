@@ -24,7 +24,7 @@ use super::value::Value;
 pub(super) use regex::Patterns;
 
 /// Functions of the reference that need what this node does not have yet: refused by name.
-pub(super) const LATER: &[&str] = &["get_secret", "machinelearning_predict"];
+pub(super) const LATER: &[&str] = &["machinelearning_predict"];
 
 /// `None` stands for Undefined.
 type Found = Option<Value>;
@@ -98,6 +98,7 @@ functions! {
     GetMqttProperty "get_mqtt_property" 1 1 V2016 context::get_mqtt_property;
     GetOrDefault "get_or_default" 1 2 V2016 collection::or_other;
     GetRegistryData "get_registry_data" 3 3 V2016 outside::get_registry_data;
+    GetSecret "get_secret" 3 4 V2016 outside::get_secret;
     GetThingShadow "get_thing_shadow" 2 3 V2016 outside::get_thing_shadow;
     GetUserProperties "get_user_properties" 0 1 V2016 context::get_user_properties;
     Indexof "indexof" 2 2 V2016 text::indexof;

@@ -1,4 +1,4 @@
-//! What others are asked: tables, the registry, shadows, functions. The answer to a question that
+//! What others are asked: tables, the registry, shadows, secrets, functions. The answer to a question that
 //! cannot be asked is Undefined, as is one that there is not.
 
 use super::{Call, Found};
@@ -20,6 +20,12 @@ pub(super) fn get_registry_data(call: &Call<'_>) -> Found {
 pub(super) fn get_thing_shadow(call: &Call<'_>) -> Found {
     let name = if call.values.len() > 2 { Some(call.name(1)?) } else { None };
     Some(call.facts.ask(&Question::Shadow { thing: call.name(0)?, name }))
+}
+
+/// `get_secret(secretId, secretType[, key], roleArn)`
+pub(super) fn get_secret(call: &Call<'_>) -> Found {
+    let key = if call.values.len() > 3 { Some(call.name(2)?) } else { None };
+    Some(call.facts.ask(&Question::Secret { id: call.name(0)?, kind: call.name(1)?, key }))
 }
 
 /// `aws_lambda(functionArn, inputJson)`
