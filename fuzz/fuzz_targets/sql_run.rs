@@ -27,8 +27,10 @@ impl Outside for World {
             Question::Registry { .. } => {
                 Answered::Now(Value::Json(Json::object([("thingName", Json::from("sensor-1"))])))
             }
-            Question::Item { .. } | Question::Shadow { .. } => Answered::Now(Value::Undefined),
-            Question::Lambda { .. } => Answered::Later,
+            Question::Item { .. } | Question::Shadow { .. } | Question::Secret { .. } => {
+                Answered::Now(Value::Undefined)
+            }
+            Question::Lambda { .. } | Question::Prediction { .. } => Answered::Later,
         }
     }
 }

@@ -112,6 +112,18 @@ pub enum Effect {
         /// What is delivered.
         delivery: Box<Delivery>,
     },
+    /// Ask a model of Amazon Machine Learning outside;
+    /// [`Input::Predicted`](crate::Input::Predicted) answers.
+    Predict {
+        /// The job of a rule that asks.
+        job: u64,
+        /// Its question.
+        question: u64,
+        /// The model's id.
+        model: Arc<str>,
+        /// What it is asked about: an object of texts.
+        record: Json,
+    },
     /// Bring a document of a topic to an HTTP endpoint;
     /// [`Input::Notified`](crate::Input::Notified) answers.
     Notify {

@@ -53,6 +53,16 @@ pub enum Input {
         /// What came of it; the error when nothing was run.
         result: Result<Invoked, ApiError>,
     },
+    /// A model has answered, or has failed to: what [`Effect::Predict`](crate::Effect::Predict) asked
+    /// for.
+    Predicted {
+        /// The job of a rule that asked.
+        job: u64,
+        /// Its question.
+        question: u64,
+        /// The output of `Predict`, or why there is none.
+        result: Result<Json, Arc<str>>,
+    },
     /// What an invocation wrote and took.
     FunctionTold(Box<Told>),
     /// A confirmation request has come to its end: what

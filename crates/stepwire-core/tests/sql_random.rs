@@ -204,7 +204,7 @@ impl Outside for World {
                 Answered::Now(Value::Json(Json::from(format!("{question:?}"))))
             }
             Question::Shadow { .. } | Question::Secret { .. } => Answered::Now(Value::Undefined),
-            Question::Lambda { .. } => Answered::Later,
+            Question::Lambda { .. } | Question::Prediction { .. } => Answered::Later,
         }
     }
 }

@@ -16,6 +16,9 @@ use crate::http_task::{HttpTasks, Outgoing, Received};
 use crate::secrets::url;
 use crate::signing::Key;
 
+/// How long a model may take: as long as a function that a rule asks.
+const PREDICT_MS: i64 = 2_000;
+
 /// A service outside. No `Debug`: it would show its secrets.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -111,6 +114,21 @@ impl AwsTasks {
             if &*failure.error == "States.Http.Socket" { unsent(why) } else { failure }
         })?;
         service.result(&prefix, &received)
+    }
+}
+
+impl AwsTasks {
+    /// What a model of Amazon Machine Learning says of a record; or why it does not.
+    pub(crate) async fn predict(&self, model: &str, record: &Json) -> Result<Json, Arc<str>> {
+        const SERVICE: &str = "machinelearning";
+        let endpoint = self.services.get(SERVICE).map(|service| service.endpoint.as_str());
+        let parameters = Json::object([
+            ("MLModelId", Json::from(model)),
+            ("Record", record.clone()),
+            ("PredictEndpoint", endpoint.unwrap_or_default().into()),
+        ]);
+        let answer = self.call(SERVICE, "predict", &parameters, Some(PREDICT_MS)).await;
+        answer.map_err(|failure| format!("{}: {}", failure.error, failure.cause).into())
     }
 }
 

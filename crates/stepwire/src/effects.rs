@@ -256,6 +256,15 @@ impl Rim for World {
                     inputs.send(Input::Delivered { job, result }).await;
                 });
             }
+            Effect::Predict { job, question, model, record } => {
+                let (workers, inputs) = (Arc::clone(&self.workers), inputs.clone());
+                let turns = Arc::clone(&self.question_turns);
+                self.runtime.spawn(async move {
+                    let _turn = turns.acquire().await;
+                    let result = workers.aws.predict(&model, &record).await;
+                    inputs.send(Input::Predicted { job, question, result }).await;
+                });
+            }
             Effect::Notify { notification, delivery } => {
                 let (workers, inputs) = (Arc::clone(&self.workers), inputs.clone());
                 self.runtime.spawn(async move {

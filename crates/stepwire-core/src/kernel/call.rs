@@ -20,6 +20,9 @@ use crate::rules;
 use crate::tables;
 use crate::write::Write;
 
+/// What Amazon Machine Learning is called among the services outside.
+const MODELS: &str = "machinelearning";
+
 impl Kernel {
     /// Carries out a request of a caller, a workflow or a rule. `None`: the answer comes later, by
     /// [`reply_to`](crate::asking::reply_to) in another step, and who waits for it is kept by what will give it.
@@ -121,6 +124,13 @@ impl Kernel {
                 self.call_destinations(now, request, step)
             }
             Request::Rules(request) => {
+                if request.asks_models() && !self.settings.outside.contains(MODELS) {
+                    let why = format!(
+                        "machinelearning_predict asks Amazon Machine Learning, for which no endpoint is \
+                         configured\nhint: name one as `services.{MODELS}` in the file of `--secrets`"
+                    );
+                    return Err(ApiError::new("SqlParseException", why));
+                }
                 let mut writes = Vec::new();
                 let answer = self.rules.call(now, request, &self.settings.quotas, &mut writes)?;
                 step.writes.extend(writes.into_iter().map(Write::Rules));

@@ -151,11 +151,26 @@ impl Kernel {
     }
 
     fn put_question(&mut self, job: u64, question: Question, step: &mut Step) {
-        let Question::Lambda { function, payload } = &question else { return };
-        let Ok(function) = FunctionName::parse(function) else { return };
-        let invoke = Box::new(Invoke::for_answer(function, Arc::clone(payload)));
-        let question = self.jobs.ask(job, question);
-        step.effects.push(Effect::Invoke { caller: InvokedBy::Rule { job, question }, invoke });
+        match &question {
+            Question::Lambda { function, payload } => {
+                let Ok(function) = FunctionName::parse(function) else { return };
+                let invoke = Box::new(Invoke::for_answer(function, Arc::clone(payload)));
+                let question = self.jobs.ask(job, question);
+                let caller = InvokedBy::Rule { job, question };
+                step.effects.push(Effect::Invoke { caller, invoke });
+            }
+            Question::Prediction { model, record } => {
+                let (model, record) = (Arc::clone(model), record.clone());
+                let question = self.jobs.ask(job, question);
+                step.effects.push(Effect::Predict { job, question, model, record });
+            }
+            // The node answers these itself, at once.
+            Question::Object { .. }
+            | Question::Item { .. }
+            | Question::Registry { .. }
+            | Question::Shadow { .. }
+            | Question::Secret { .. } => {}
+        }
     }
 
     /// A function has answered a statement, or has failed to.
@@ -166,9 +181,33 @@ impl Kernel {
         result: Result<Invoked, ApiError>,
         step: &mut Step,
     ) {
-        let (answer, problem) = match answer_of(result) {
+        let answer = answer_of(result).map_err(|why| format!("aws_lambda: {why}"));
+        self.answered(number, question, answer, step);
+    }
+
+    /// A model has answered a statement, or has failed to.
+    pub(super) fn predicted(
+        &mut self,
+        number: u64,
+        question: u64,
+        result: Result<Json, Arc<str>>,
+        step: &mut Step,
+    ) {
+        let answer = result.map_err(|why| why.to_string()).and_then(prediction_of);
+        let answer = answer.map_err(|why| format!("machinelearning_predict: {why}"));
+        self.answered(number, question, answer, step);
+    }
+
+    fn answered(
+        &mut self,
+        number: u64,
+        question: u64,
+        answer: Result<Json, String>,
+        step: &mut Step,
+    ) {
+        let (answer, problem) = match answer {
             Ok(answer) => (Some(answer), None),
-            Err(why) => (None, Some(format!("aws_lambda: {why}"))),
+            Err(why) => (None, Some(why)),
         };
         let mut writes = Vec::new();
         let told = self.jobs.tell(number, question, answer, &mut writes);
@@ -191,6 +230,15 @@ fn answer_of(result: Result<Invoked, ApiError>) -> Result<Json, String> {
         return Err(format!("the answer has more than {ANSWER_BYTES_MAX} bytes"));
     }
     Json::parse(&invoked.payload).map_err(|_| "the answer is not JSON".to_owned())
+}
+
+/// What a model said, if that can be the value of an expression.
+fn prediction_of(answer: Json) -> Result<Json, String> {
+    if answer.to_text().len() > ANSWER_BYTES_MAX {
+        return Err(format!("the answer has more than {ANSWER_BYTES_MAX} bytes"));
+    }
+    let prediction = answer.member("Prediction").filter(|it| it.as_object().is_some());
+    prediction.cloned().ok_or_else(|| "the answer has no Prediction".to_owned())
 }
 
 fn follow_up(acting: Acting) -> Input {

@@ -376,6 +376,9 @@ impl Kernel {
                 }
                 InvokedBy::Rule { job, question } => self.told(job, question, result, &mut step),
             },
+            Input::Predicted { job, question, result } => {
+                self.predicted(job, question, result, &mut step);
+            }
             Input::FunctionTold(told) => self.function_told(now, *told, &mut step),
             Input::Confirmed { destination, challenge, result } => {
                 self.confirmation_sent(now, &destination, challenge, result, &mut step);

@@ -37,6 +37,7 @@ impl Kernel {
             | Input::Gone(_)
             | Input::ItemsRead { .. }
             | Input::FunctionTold(_)
+            | Input::Predicted { .. }
             | Input::Indexing => {}
             Input::Unheard(answer) => self.touch_unheard(answer, reads),
             Input::Stack(key) => self.stacks.prefetch_work(key, reads),

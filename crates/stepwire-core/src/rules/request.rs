@@ -104,6 +104,15 @@ impl Request {
         Some((name, statement(payload).ok()?.warnings))
     }
 
+    /// Whether the rule that it makes asks models.
+    pub(crate) fn asks_models(&self) -> bool {
+        let (Request::Create { payload, .. } | Request::Replace { payload, .. }) = self else {
+            return false;
+        };
+        let actions = payload.member("actions").map(template::asks).unwrap_or_default();
+        actions.models || statement(payload).is_ok_and(|statement| statement.asks().models)
+    }
+
     /// The rule whose tags it sets, and to what.
     pub(crate) fn retagged(&self) -> Option<(&Arc<str>, &[Tag])> {
         match self {

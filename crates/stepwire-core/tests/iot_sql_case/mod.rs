@@ -157,6 +157,9 @@ impl Outside for Stubs<'_> {
             Question::Registry { .. } => stub("get_registry_data").cloned().map(Value::Json),
             Question::Shadow { .. } => stub("get_thing_shadow").cloned().map(Value::Json),
             Question::Secret { .. } => stub("get_secret").cloned().map(Value::Json),
+            Question::Prediction { .. } => {
+                stub("machinelearning_predict").cloned().map(Value::Json)
+            }
             Question::Lambda { .. } => stub("aws_lambda").cloned().map(Value::Json),
         };
         Answered::Now(answer.unwrap_or(Value::Undefined))

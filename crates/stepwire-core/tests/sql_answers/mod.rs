@@ -55,6 +55,7 @@ fn text(question: &Question) -> String {
             let key = key.as_ref().map(|key| format!(" {key}")).unwrap_or_default();
             format!("secret {id} {kind}{key}")
         }
+        Question::Prediction { model, record } => format!("model {model} {}", record.to_text()),
         Question::Lambda { function, payload } => format!("lambda {function} {payload}"),
     }
 }

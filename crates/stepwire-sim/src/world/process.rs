@@ -227,6 +227,7 @@ impl World {
                 let takes = self.dice.between(1, 30);
                 self.at(takes, Event::Returned(self.life, Box::new(read)));
             }
+            Effect::Predict { .. } => self.checks.problem("a rule asks a model, and there is none"),
             // Nobody watches.
             Effect::Seen(_) => {}
             Effect::Report(report) => self.reported(report),

@@ -15,7 +15,7 @@ use crate::settings::Settings;
 #[derive(Default)]
 pub struct Sources<'a> {
     /// Answers that are given: by function of the statement, then by the table, thing, object
-    /// (`bucket/key`) or function that it asks.
+    /// (`bucket/key`), secret, function or model that it asks.
     pub answers: Json,
     /// What a node has stored: its tables, registry, shadows and objects answer the rest. Without it
     /// the rest is Undefined, and so is what functions are asked.
@@ -52,11 +52,15 @@ impl Outside for Answering<'_> {
         if let Some(answer) = given {
             return Answered::Now(Value::Json(answer.clone()));
         }
-        let calls = matches!(question, Question::Lambda { .. });
+        let calls = matches!(question, Question::Lambda { .. } | Question::Prediction { .. });
         if let Some(node) = self.node.as_ref().filter(|_| !calls) {
             return node.ask(question);
         }
-        let nobody = if calls { "no function is called" } else { "nobody is asked" };
+        let nobody = match question {
+            Question::Lambda { .. } => "no function is called",
+            Question::Prediction { .. } => "no model is asked",
+            _ => "nobody is asked",
+        };
         let note = format!("{function} of `{whom}` is Undefined: {nobody} when a rule is tested");
         self.notes.borrow_mut().insert(note);
         Answered::Now(Value::Undefined)
@@ -70,6 +74,7 @@ fn asked(question: &Question) -> (&'static str, Arc<str>) {
         Question::Item { table, .. } => ("get_dynamodb", Arc::clone(table)),
         Question::Registry { thing, .. } => ("get_registry_data", Arc::clone(thing)),
         Question::Shadow { thing, .. } => ("get_thing_shadow", Arc::clone(thing)),
+        Question::Prediction { model, .. } => ("machinelearning_predict", Arc::clone(model)),
         Question::Secret { id, .. } => ("get_secret", Arc::clone(id)),
         Question::Lambda { function, .. } => ("aws_lambda", Arc::clone(function)),
     }

@@ -16,7 +16,7 @@ use crate::rules::sql::{Answered, Outside, Question, SECRET_TYPES, Value};
 use crate::settings::Settings;
 use crate::shadows;
 
-/// Most functions that one evaluation asks.
+/// Most functions and models that one evaluation asks.
 const QUESTIONS_MAX: usize = 10;
 /// What a function may be told at most, in bytes (AWS Lambda, "Quotas": synchronous invocations).
 const PAYLOAD_BYTES_MAX: usize = 6 << 20;
@@ -25,7 +25,7 @@ const ITEM_BYTES_MAX: usize = 8 << 10;
 /// Largest object that is an answer, in bytes.
 const OBJECT_BYTES_MAX: u64 = 1 << 20;
 
-/// Answers from what is stored, and from what functions have said so far.
+/// Answers from what is stored, and from what functions and models have said so far.
 pub(crate) struct Known<'a> {
     reads: &'a dyn Read,
     settings: &'a Settings,
@@ -44,12 +44,24 @@ impl<'a> Known<'a> {
     }
 
     fn function(&self, question: &Question, name: &str, payload: &str) -> Result<Answered, String> {
-        if let Some(told) = self.told.iter().find(|told| told.question == *question) {
-            let answer = told.answer.clone().map_or(Value::Undefined, Value::Json);
-            return Ok(Answered::Now(answer));
-        }
-        FunctionName::parse(name).map_err(|error| error.message)?;
-        if payload.len() > PAYLOAD_BYTES_MAX {
+        self.told(question).map_or_else(
+            || {
+                FunctionName::parse(name).map_err(|error| error.message)?;
+                self.later(payload.len())
+            },
+            Ok,
+        )
+    }
+
+    /// What has been told already.
+    fn told(&self, question: &Question) -> Option<Answered> {
+        let told = self.told.iter().find(|told| told.question == *question)?;
+        Some(Answered::Now(told.answer.clone().map_or(Value::Undefined, Value::Json)))
+    }
+
+    /// It will be told, if it can be asked.
+    fn later(&self, bytes: usize) -> Result<Answered, String> {
+        if bytes > PAYLOAD_BYTES_MAX {
             return Err(format!("the input has more than {PAYLOAD_BYTES_MAX} bytes"));
         }
         if self.told.len() >= QUESTIONS_MAX {
@@ -134,6 +146,11 @@ impl Outside for Known<'_> {
                 let bytes = objects::bytes(bucket, key, OBJECT_BYTES_MAX, self.reads);
                 let found = bytes.map(|bytes| Answered::Now(Value::Bytes(bytes.into())));
                 ("decode", found.map_err(|error| format!("`{bucket}/{key}`: {error}")))
+            }
+            Question::Prediction { record, .. } => {
+                let told = self.told(question);
+                let told = told.map_or_else(|| self.later(record.to_text().len()), Ok);
+                ("machinelearning_predict", told)
             }
             Question::Secret { id, kind, key } => {
                 ("get_secret", self.secret(id, kind, key.as_deref()).map(now))

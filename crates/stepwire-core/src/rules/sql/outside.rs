@@ -64,6 +64,13 @@ pub enum Question {
         /// Which member of a secret that is a JSON object.
         key: Option<Arc<str>>,
     },
+    /// What a model of Amazon Machine Learning says of a record: `machinelearning_predict`.
+    Prediction {
+        /// Its id.
+        model: Arc<str>,
+        /// An object; its members are texts.
+        record: Json,
+    },
 }
 
 impl Question {
@@ -86,6 +93,9 @@ impl Question {
             }
             Question::Secret { id, kind, key } => {
                 (5, [id, kind].into_iter().chain(key).map(Arc::clone).collect())
+            }
+            Question::Prediction { model, record } => {
+                (6, vec![Arc::clone(model), record.to_text().into()])
             }
         }
     }
@@ -145,6 +155,8 @@ pub struct Asks {
     pub items: usize,
     /// Functions, which take their time.
     pub lambda: bool,
+    /// Models, which take their time and are outside.
+    pub models: bool,
 }
 
 impl Asks {
@@ -160,6 +172,7 @@ impl Asks {
             local: self.local || other.local,
             items: self.items + other.items,
             lambda: self.lambda || other.lambda,
+            models: self.models || other.models,
         }
     }
 
@@ -179,6 +192,7 @@ impl Asks {
     fn of_call(function: &str, arguments: usize) -> Asks {
         match function {
             "aws_lambda" => Asks { lambda: true, ..Asks::default() },
+            "machinelearning_predict" => Asks { models: true, ..Asks::default() },
             "get_dynamodb" => Asks { local: true, items: 1, ..Asks::default() },
             "get_registry_data" | "get_secret" | "get_thing_shadow" => {
                 Asks { local: true, ..Asks::default() }

@@ -23,9 +23,6 @@ use super::value::Value;
 
 pub(super) use regex::Patterns;
 
-/// Functions of the reference that need what this node does not have yet: refused by name.
-pub(super) const LATER: &[&str] = &["machinelearning_predict"];
-
 /// `None` stands for Undefined.
 type Found = Option<Value>;
 
@@ -110,6 +107,7 @@ functions! {
     Lower "lower" 1 1 V2015 text::lower;
     Lpad "lpad" 2 2 V2015 text::lpad;
     Ltrim "ltrim" 1 1 V2015 text::ltrim;
+    MachinelearningPredict "machinelearning_predict" 3 3 V2015 outside::machinelearning_predict;
     Md2 "md2" 1 1 V2015 hash::md2;
     Md5 "md5" 1 1 V2015 hash::md5;
     Mod "mod" 2 2 V2015 number::remainder;

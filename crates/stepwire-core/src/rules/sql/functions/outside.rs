@@ -1,5 +1,9 @@
-//! What others are asked: tables, the registry, shadows, secrets, functions. The answer to a question that
+//! What others are asked: tables, the registry, shadows, secrets, functions, models. The answer to a question that
 //! cannot be asked is Undefined, as is one that there is not.
+
+use std::sync::Arc;
+
+use stepwire_asl::Json;
 
 use super::{Call, Found};
 use crate::rules::sql::outside::Question;
@@ -26,6 +30,19 @@ pub(super) fn get_thing_shadow(call: &Call<'_>) -> Found {
 pub(super) fn get_secret(call: &Call<'_>) -> Found {
     let key = if call.values.len() > 3 { Some(call.name(2)?) } else { None };
     Some(call.facts.ask(&Question::Secret { id: call.name(0)?, kind: call.name(1)?, key }))
+}
+
+/// `machinelearning_predict(modelId, roleArn, record)`
+///
+/// A model takes texts alone: other values are serialised (AWS IoT developer guide).
+pub(super) fn machinelearning_predict(call: &Call<'_>) -> Found {
+    let given = call.value(2)?.clone().into_json()?;
+    let members = given.as_object()?.iter().map(|(name, value)| {
+        let text = value.as_str().map_or_else(|| value.to_text(), str::to_owned);
+        (Arc::clone(name), Json::from(text))
+    });
+    let record = Json::object(members);
+    Some(call.facts.ask(&Question::Prediction { model: call.name(0)?, record }))
 }
 
 /// `aws_lambda(functionArn, inputJson)`

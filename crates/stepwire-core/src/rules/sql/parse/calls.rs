@@ -4,15 +4,12 @@ use stepwire_asl::diagnostic::nearest;
 
 use super::clauses::LEVELS_MAX;
 use super::{Parser, upper};
-use crate::rules::sql::functions::{Function, LATER};
+use crate::rules::sql::functions::Function;
 use crate::rules::sql::{Error, Expr, Type, Version};
 
 impl Parser<'_> {
     pub(super) fn call(&mut self, name: &str) -> Result<Expr, Error> {
         let lower = name.to_ascii_lowercase();
-        if LATER.contains(&lower.as_str()) {
-            return Err(self.error(&format!("function `{name}` is not available yet")));
-        }
         let place = self.at;
         if lower == "cast" {
             self.at += 2;
