@@ -374,6 +374,37 @@ def page(node):
     return {name: float(value) for name, _, value in lines}
 
 
+def test_prometheus_reads_what_rules_do(own_node, device):
+    node = own_node
+    role = f"arn:aws:iam::{ACCOUNT}:role/tests"
+    good = {"republish": {"topic": "out", "roleArn": role}}
+    bad = {"sqs": {"queueUrl": "http://127.0.0.1/000000000000/none", "useBase64": False, "roleArn": role}}
+    rules = {
+        "works": {"sql": "SELECT * FROM 'in'", "actions": [good]},
+        "fails": {"sql": "SELECT * FROM 'in' WHERE n = 1", "actions": [bad], "errorAction": good},
+        "gone": {"sql": "SELECT * FROM 'in'", "actions": []},
+    }
+    for name, payload in rules.items():
+        node.iot().create_topic_rule(ruleName=name, topicRulePayload=payload)
+    data = node.client("iot-data")
+    for payload in ['{"n": 1}', '{"n": 2}', "no JSON"]:
+        data.publish(topic="in", qos=1, payload=payload)
+    data.publish(topic="$aws/rules/nobody/x", qos=1, payload="{}")
+    node.iot().delete_topic_rule(ruleName="gone")
+    read = {key: value for key, value in page(node).items() if key.startswith("stepwire_rule")}
+    assert read == {
+        'stepwire_rule_failures_total': 1,
+        'stepwire_rules_not_found_total': 1,
+        'stepwire_rule_topic_matches_total{rule="works"}': 3,
+        'stepwire_rule_topic_matches_total{rule="fails"}': 3,
+        'stepwire_rule_parse_errors_total{rule="works"}': 1,
+        'stepwire_rule_parse_errors_total{rule="fails"}': 1,
+        'stepwire_rule_action_successes_total{rule="works",action="RepublishAction"}': 3,
+        'stepwire_rule_action_failures_total{rule="fails",action="SqsAction"}': 1,
+        'stepwire_rule_error_action_successes_total{rule="fails",action="RepublishAction"}': 1,
+    }
+
+
 def test_prometheus_reads_what_the_node_does(own_node, device):
     node = own_node
     before = page(node)

@@ -9,7 +9,7 @@ import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from support import Node, ended, machine, refused, single
+from support import ROLE, Node, ended, eventually, machine, refused, single
 
 
 class Service:
@@ -59,6 +59,12 @@ class Service:
                 kind["x-amzn-RequestId"] = "1-2-3"
                 return 400, kind, b'{"__type":"NotFoundException","message":"no such"}'
             return 200, kind, b'{"KeyId":"a","Plaintext":"dg=="}'
+        if headers.get("X-Amz-Target") == "AmazonML_20141212.Predict":
+            asked = json.loads(body)
+            if asked["MLModelId"] == "ml-none":
+                return 400, kind, b'{"__type":"ResourceNotFoundException","message":"no such model"}'
+            label = "hot" if float(asked["Record"]["t"]) > 20 else "cold"
+            return 200, kind, json.dumps({"Prediction": {"predictedLabel": label}}).encode()
         return 200, kind, b'{"ok":true}'
 
     def close(self):
@@ -98,6 +104,14 @@ def outside(service, tmp_path_factory):
             },
         },
         "services": {
+            "machinelearning": {
+                "endpoint": f"http://{service.address}",
+                "region": "eu-west-1",
+                "target": "AmazonML_20141212",
+                "errorPrefix": "MachineLearning",
+                "accessKeyId": "AKID",
+                "secretAccessKey": "hunter6",
+            },
             "kms": {
                 "endpoint": f"http://{service.address}",
                 "region": "eu-west-1",
@@ -236,6 +250,83 @@ def test_a_service_without_an_endpoint_is_refused_by_name(outside, node, name):
     for one, result in [(outside, "OK"), (node, "FAIL")]:
         answer = one.sfn().validate_state_machine_definition(definition=definition)
         assert answer["result"] == result
+
+
+def predicting(node, name, model):
+    """A rule that asks a model for each message on `in/NAME`, and the queue that it fills."""
+    queue = node.client("sqs").create_queue(QueueName=name)["QueueUrl"]
+    sql = (
+        f"SELECT n, machinelearning_predict('{model}', '{ROLE}', {{'t': t, 'deep': deep}}).predictedLabel "
+        f"AS label FROM 'in/{name}'"
+    )
+    action = {"sqs": {"queueUrl": queue, "useBase64": False, "roleArn": ROLE}}
+    payload = {"sql": sql, "awsIotSqlVersion": "2016-03-23", "actions": [action]}
+    node.iot().create_topic_rule(ruleName=name, topicRulePayload=payload)
+    return queue
+
+
+def received(node, queue, count):
+    found = []
+
+    def receive():
+        asked = node.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10)
+        found.extend(json.loads(one["Body"]) for one in asked.get("Messages", []))
+        return len(found) >= count
+
+    eventually(receive)
+    return found
+
+
+def test_a_rule_asks_a_model_outside(outside, service, name):
+    queue = predicting(outside, name, "ml-1")
+    data = outside.client("iot-data")
+    for n, t in enumerate([21.5, 3]):
+        body = json.dumps({"n": n, "t": t, "deep": {"a": [1]}})
+        data.publish(topic=f"in/{name}", qos=1, payload=body)
+    found = sorted(received(outside, queue, 2), key=lambda one: one["n"])
+    assert found == [{"n": 0, "label": "hot"}, {"n": 1, "label": "cold"}]
+    asked = [
+        (headers["authorization"], json.loads(body))
+        for _, _, headers, body in service.seen
+        if headers.get("x-amz-target") == "AmazonML_20141212.Predict"
+    ]
+    sent = {"MLModelId": "ml-1", "PredictEndpoint": f"http://{service.address}/"}
+    record = {"t": "21.5", "deep": '{"a":[1]}'}
+    assert {**sent, "Record": record} in [body for _, body in asked]
+    assert "/eu-west-1/machinelearning/aws4_request" in asked[0][0]
+
+
+def test_a_model_that_is_not_there_gives_undefined_and_a_line_in_the_log(outside, name):
+    queue = predicting(outside, name, "ml-none")
+    outside.client("iot-data").publish(topic=f"in/{name}", qos=1, payload='{"n": 1, "t": 2}')
+    assert received(outside, queue, 1) == [{"n": 1}]
+    why = "machinelearning_predict: MachineLearning.ResourceNotFoundException: no such model"
+    eventually(lambda: why in outside.log_text())
+
+
+def test_a_rule_that_asks_models_needs_an_endpoint(node, name):
+    with refused("SqlParseException", 400, "(?s)no endpoint is configured.*services.machinelearning"):
+        predicting(node, name, "ml-1")
+
+
+def test_a_service_that_the_node_serves_is_refused(tmp_path):
+    import subprocess
+
+    from support import program
+
+    path = tmp_path / "secrets.json"
+    key = {"endpoint": "http://127.0.0.1:1", "region": "r", "target": "t"}
+    key |= {"accessKeyId": "a", "secretAccessKey": "hunter7"}
+    path.write_text(json.dumps({"services": {"secretsmanager": key}}))
+    path.chmod(0o600)
+    told = subprocess.run(
+        [program(), "serve", "--data", str(tmp_path / "data"), "--secrets", str(path)],
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert told.returncode != 0 and "hunter" not in told.stderr
+    assert "service `secretsmanager`: the node serves it itself" in told.stderr
 
 
 def test_a_file_that_others_may_read_is_refused(tmp_path):

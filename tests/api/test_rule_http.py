@@ -556,7 +556,7 @@ def test_messages_share_requests_in_order(hooked, server, client, name):
         assert one["headers"]["x-number"] == str(batch[-1]), "headers are those of the last"
 
 
-def test_each_message_of_a_batch_that_fails_goes_to_the_error_action(hooked, server, client, name):
+def test_a_batch_that_fails_goes_to_the_error_action_with_all_its_messages(hooked, server, client, name):
     enabled(hooked, server)
     errors = client("errors").subscribe(f"errors/{name}")
     rule(hooked, name, batched(server, "/bad", maxBatchOpenMs=200),
@@ -565,9 +565,21 @@ def test_each_message_of_a_batch_that_fails_goes_to_the_error_action(hooked, ser
     gateway = client("gw-1")
     for number in range(2):
         gateway.mqtt.publish(f"in/{name}/a", json.dumps({"n": number}), 1)
-    told = [json.loads(errors.messages.get(timeout=10).payload) for _ in range(2)]
-    assert [one["base64OriginalPayload"] for one in told] == ["eyJuIjogMH0=", "eyJuIjogMX0="]
-    assert server.bodies("/bad") == [[{"n": 0}, {"n": 1}]]
+    told = json.loads(errors.messages.get(timeout=10).payload)
+    assert (told["ruleName"], told["topic"]) == (name, f"in/{name}/a")
+    payloads = told["payloadsWithMetadata"]
+    assert [one["id"] for one in payloads] == [1, 2]
+    assert [one["base64OriginalPayload"] for one in payloads] == ["eyJuIjogMH0=", "eyJuIjogMX0="]
+    assert all((one["clientId"], one["sourceIp"]) == ("gw-1", "127.0.0.1") for one in payloads)
+    assert len({one["cloudwatchTraceId"] for one in payloads}) == 2
+    failure = told["failures"][0]
+    assert failure.pop("errorMessage")
+    assert failure == {
+        "affectedIds": [1, 2],
+        "failedAction": "HttpAction",
+        "failedResource": f"{server.url}/bad",
+    }
+    assert server.bodies("/bad") == [[{"n": 0}, {"n": 1}]] and errors.messages.empty()
 
 
 def test_a_batch_arrives_after_a_crash(hooked, server, client, name):

@@ -92,6 +92,10 @@ pub enum Effect {
     /// Show those who test rules what the rules have seen: see
     /// [`Settings::shows_messages`](crate::Settings::shows_messages).
     Seen(Seen),
+    /// Count that rules heard a message: what AWS's metric `TopicMatch` counts.
+    Heard(Heard),
+    /// Count an action of a rule: what AWS's metrics `Success` and `Failure` count.
+    Acted(Acted),
     /// Tell the operator.
     Report(Report),
     /// Run a function; its end comes back as
@@ -147,6 +151,28 @@ pub struct Seen {
     pub message: Arc<Message>,
     /// The rules that took it and had something to do, in order of their names.
     pub rules: Vec<Arc<str>>,
+}
+
+/// A message on a topic that rules are for, whatever their conditions say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heard {
+    /// The rules.
+    pub rules: Vec<Arc<str>>,
+    /// Whether its payload is JSON.
+    pub is_json: bool,
+}
+
+/// An action of a rule has come to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acted {
+    /// The rule.
+    pub rule: Arc<str>,
+    /// The kind of action, as error documents name it: `HttpAction`.
+    pub action: &'static str,
+    /// Whether it is the rule's error action.
+    pub on_error: bool,
+    /// Whether it did what it is for.
+    pub succeeded: bool,
 }
 
 /// Something an operator should know of.

@@ -80,6 +80,7 @@ fn publish(node: &mut Node, topic: &str, payload: &str) -> (Vec<(String, String)
                 sent.push((publish.topic.to_string(), payload));
             }
             Effect::Report(report) => told.push(report),
+            Effect::Heard(_) | Effect::Acted(_) => {}
             other => panic!("{other:?}"),
         }
     }

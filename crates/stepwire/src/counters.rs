@@ -8,7 +8,9 @@ use stepwire_asl::HistoryEvent;
 use stepwire_asl::history::Detail;
 use stepwire_core::effect::Report;
 use stepwire_core::mqtt::Packet;
-use stepwire_core::{Effect, Write, executions};
+use stepwire_core::{Effect, Write, executions, rules};
+
+use crate::rule_counters::RuleCounters;
 
 /// One label.
 type Label = [(&'static str, &'static str); 1];
@@ -23,6 +25,8 @@ pub struct Counters {
     rule_failures: Counter,
     undelivered: Counter,
     refusals: Family<Label, Counter>,
+    rules_not_found: Counter,
+    rules: RuleCounters,
 }
 
 impl Default for Counters {
@@ -35,12 +39,19 @@ impl Default for Counters {
             rule_failures: Counter::default(),
             undelivered: Counter::default(),
             refusals: Family::default(),
+            rules_not_found: Counter::default(),
+            rules: RuleCounters::default(),
             registry: Registry::default(),
         };
         let all = [
             ("mqtt_messages_sent", "Messages that were sent to devices", &counters.sent),
             ("executions_started", "Executions that have begun", &counters.started),
             ("rule_failures", "Actions of rules that failed", &counters.rule_failures),
+            (
+                "rules_not_found",
+                "Messages of Basic Ingest for rules that do not run (AWS: RuleNotFound)",
+                &counters.rules_not_found,
+            ),
             (
                 "undelivered_messages",
                 "Messages of topics, event buses and alarms that could not be delivered",
@@ -68,6 +79,11 @@ impl Counters {
             Effect::Report(Report::RuleFailed { .. }) => {
                 self.rule_failures.inc();
             }
+            Effect::Report(Report::RuleNotFound { .. }) => {
+                self.rules_not_found.inc();
+            }
+            Effect::Heard(heard) => self.rules.heard(heard),
+            Effect::Acted(acted) => self.rules.acted(acted),
             Effect::Report(Report::Undelivered { .. }) => {
                 self.undelivered.inc();
             }
@@ -81,8 +97,12 @@ impl Counters {
     /// Counts what has become durable.
     pub(crate) fn writes(&self, writes: &[Write]) {
         for write in writes {
-            if let Write::Executions(executions::Write::History(_, events)) = write {
-                events.iter().for_each(|event| self.event(event));
+            match write {
+                Write::Executions(executions::Write::History(_, events)) => {
+                    events.iter().for_each(|event| self.event(event));
+                }
+                Write::Rules(rules::Write::Rule(name, None)) => self.rules.forget(name),
+                _ => {}
             }
         }
     }
@@ -104,6 +124,9 @@ impl Counters {
 
     /// All of them as text.
     pub(crate) fn write(&self, out: &mut String) -> std::fmt::Result {
-        encode_registry(out, &self.registry)
+        encode_registry(out, &self.registry)?;
+        let mut rules = Registry::with_prefix("stepwire");
+        self.rules.register(&mut rules);
+        encode_registry(out, &rules)
     }
 }

@@ -298,6 +298,8 @@ impl Rim for World {
                 });
             }
             Effect::Seen(seen) => self.observers.record(seen),
+            // Counted by those who observe.
+            Effect::Heard(_) | Effect::Acted(_) => {}
             Effect::Report(report) => log(&report, &self.warnings),
         }
     }

@@ -36,6 +36,7 @@ pub mod node_file;
 pub mod observe;
 pub mod port_holder;
 pub mod recorded;
+mod rule_counters;
 mod rule_tester;
 pub mod runner;
 pub mod secrets;

@@ -14,7 +14,7 @@ pub(crate) use complete::refuse;
 
 use crate::answers::Answer;
 use crate::asking::Asker;
-use crate::effect::{Effect, Report};
+use crate::effect::{Acted, Effect, Report};
 use crate::error::ApiError;
 use crate::executions::machines::MachineArn;
 use crate::executions::{Begin, Origin};
@@ -57,6 +57,15 @@ struct Deed {
     kind: &'static str,
     resource: Arc<str>,
     what: What,
+}
+
+/// How far an action is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Done {
+    /// It has come to its end.
+    Whole,
+    /// The rest is a job.
+    Owed,
 }
 
 #[derive(Debug)]
@@ -144,9 +153,14 @@ impl Kernel {
                 What::Ask(request) => self.ask_service(now, &request, reads, step),
                 What::Do(action) => self.carry_out(now, &acting.run, place, action, step),
             };
-            if let Err(why) = done {
-                let (action, why) = (kind.into(), why.into());
-                acting.failures.push(Failure { action, resource, why });
+            let on_error = acting.part == Part::ErrorAction;
+            match done {
+                Ok(Done::Whole) => count(&acting.run, kind, on_error, true, step),
+                // It is counted when it has arrived or is given up.
+                Ok(Done::Owed) => {}
+                Err(why) => {
+                    acting.failures.push(Failure { action: kind, resource, why: why.into() });
+                }
             }
             if asks && acting.request().is_some() {
                 step.then.push(Input::Follow(Follow::Act(acting)));
@@ -167,20 +181,34 @@ impl Kernel {
             return;
         }
         report(&run, "", failures, step);
-        if let Some(outcome) = self.rules.on_error(&run, failures, &self.settings) {
-            let acting = Acting::new(run, Part::ErrorAction, [outcome]);
-            step.then.push(Input::Follow(Follow::Act(Box::new(acting))));
-        }
+        let outcome = self.rules.on_error(&run, failures, &self.settings);
+        step.then.extend(outcome.map(|outcome| error_action(run, outcome)));
     }
 
-    /// What a job was for has failed for good.
-    pub(crate) fn give_up(&mut self, job: &Job, why: &str, step: &mut Step) {
-        let Stage::Deliver { place, delivery, .. } = &job.stage else { return };
-        let (action, resource) = (delivery.kind().into(), delivery.resource());
+    /// What jobs were for has failed for good: one, or those that share a request.
+    pub(crate) fn give_up(&mut self, jobs: &[Arc<Job>], why: &str, step: &mut Step) {
+        let Some(last) = jobs.last() else { return };
+        let Stage::Deliver { place, delivery, .. } = &last.stage else { return };
+        let (action, resource) = (delivery.kind(), delivery.resource());
         let failures = [Failure { action, resource, why: why.into() }];
-        match place {
-            Place::Error => report(&job.run, ERROR_ACTION, &failures, step),
-            Place::Statement | Place::Action(_) => self.failed(job.run.clone(), &failures, step),
+        let prefix = if *place == Place::Error { ERROR_ACTION } else { "" };
+        jobs.iter().for_each(|job| report(&job.run, prefix, &failures, step));
+        let outcome = match (place, delivery.batch()) {
+            (Place::Error, _) => None,
+            (_, None) => self.rules.on_error(&last.run, &failures, &self.settings),
+            (_, Some(batch)) => {
+                let runs: Vec<&Run> = jobs.iter().map(|job| &job.run).collect();
+                let [failure] = &failures;
+                self.rules.on_batch_error(&runs, batch, failure, &self.settings)
+            }
+        };
+        step.then.extend(outcome.map(|outcome| error_action(last.run.clone(), outcome)));
+    }
+
+    /// What a job was for has arrived.
+    pub(crate) fn arrived(job: &Job, step: &mut Step) {
+        if let Stage::Deliver { place, delivery, .. } = &job.stage {
+            count(&job.run, delivery.kind(), *place == Place::Error, true, step);
         }
     }
 
@@ -190,9 +218,9 @@ impl Kernel {
         request: &Request,
         reads: &Reads,
         step: &mut Step,
-    ) -> Result<(), String> {
+    ) -> Result<Done, String> {
         let answer = self.call(now, Asker::Rule, request, reads, step);
-        answer.transpose().map(drop).map_err(|error| error.to_string())
+        answer.transpose().map(|_| Done::Whole).map_err(|error| error.to_string())
     }
 
     fn carry_out(
@@ -202,8 +230,12 @@ impl Kernel {
         place: Place,
         action: Resolved,
         step: &mut Step,
-    ) -> Result<(), String> {
-        match action {
+    ) -> Result<Done, String> {
+        let done = match action {
+            Resolved::Deliver(delivery) => {
+                self.owe(Job::delivering(run.clone(), place, delivery), step)?;
+                return Ok(Done::Owed);
+            }
             Resolved::StepFunctions { state_machine_name, execution_name_prefix, input } => {
                 let machine = MachineArn::of(&state_machine_name);
                 let origin = Some(Arc::new(self.origin_of(run)));
@@ -247,14 +279,12 @@ impl Kernel {
                 step.writes.extend(writes.into_iter().map(Write::Functions));
                 queued.map_err(|error| error.to_string())
             }
-            Resolved::Deliver(delivery) => {
-                self.owe(Job::delivering(run.clone(), place, delivery), step)
-            }
             Resolved::Failed { why } => Err(why),
             Resolved::Request { .. } | Resolved::Object { .. } => {
                 Err("a request was not made".to_owned())
             }
-        }
+        };
+        done.map(|()| Done::Whole)
     }
 
     fn republish(
@@ -336,8 +366,21 @@ impl Kernel {
     }
 }
 
+fn error_action(run: Run, outcome: Outcome) -> Input {
+    Input::Follow(Follow::Act(Box::new(Acting::new(run, Part::ErrorAction, [outcome]))))
+}
+
+/// Has an action counted that has come to its end.
+fn count(run: &Run, action: &'static str, on_error: bool, succeeded: bool, step: &mut Step) {
+    let rule = Arc::clone(&run.rule);
+    step.effects.push(Effect::Acted(Acted { rule, action, on_error, succeeded }));
+}
+
 /// Tells the operator of each failure.
 fn report(run: &Run, prefix: &str, failures: &[Failure], step: &mut Step) {
+    for failure in failures {
+        count(run, failure.action, prefix == ERROR_ACTION, false, step);
+    }
     step.effects.extend(failures.iter().map(|failure| {
         let Failure { action, resource, why } = failure;
         Effect::Report(Report::RuleFailed {

@@ -79,12 +79,11 @@ impl Kernel {
         if again && self.jobs.try_again(number, now, &mut writes) {
             return record(writes, step);
         }
-        if let Err(NotDelivered { why, .. }) = result {
-            for number in self.jobs.sharing(number) {
-                if let Some(job) = self.jobs.get(number).map(Arc::clone) {
-                    self.give_up(&job, &why, step);
-                }
-            }
+        let sharing = self.jobs.sharing(number).into_iter();
+        let jobs: Vec<_> = sharing.filter_map(|job| self.jobs.get(job).map(Arc::clone)).collect();
+        match &result {
+            Ok(()) => jobs.iter().for_each(|job| Kernel::arrived(job, step)),
+            Err(NotDelivered { why, .. }) => self.give_up(&jobs, why, step),
         }
         self.close_job(number, step);
     }

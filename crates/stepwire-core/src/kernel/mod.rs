@@ -626,7 +626,8 @@ impl Kernel {
                 let topic = Arc::clone(&message.topic);
                 step.effects.push(Effect::Report(Report::RuleNotFound { rule, topic, why }));
             }
-            let Taken { matched, asking } = taken;
+            let Taken { matched, asking, heard } = taken;
+            step.effects.extend(heard.map(Effect::Heard));
             let is_seen = self.settings.shows_messages;
             let asks_shadow = RequestTopic::of(&message.topic).is_some();
             if matched.is_empty() && asking.is_empty() && !is_seen && !asks_shadow {

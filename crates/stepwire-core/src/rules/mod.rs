@@ -27,8 +27,8 @@ pub use ingest::Ingest;
 pub use request::Request;
 pub use view::answer;
 
+use crate::effect::Heard;
 use crate::error::ApiError;
-use crate::executions::derived_uuid;
 use crate::message::Message;
 use crate::quotas::Quotas;
 use crate::read::Key;
@@ -142,6 +142,8 @@ pub struct Taken {
     pub matched: Vec<Matched>,
     /// Rules that ask others first, or wait for earlier messages; each with its [`Run::salt`].
     pub(crate) asking: Vec<(Arc<Rule>, u64)>,
+    /// All rules that the message is for, and whether it is JSON; `None` when there are none.
+    pub(crate) heard: Option<Heard>,
 }
 
 /// Nothing is known yet.
@@ -285,6 +287,8 @@ impl Rules {
             return Ok(());
         }
         let payload = Json::parse_bytes(&message.payload).ok();
+        let names = rules.iter().map(|Filed(rule)| Arc::clone(&rule.name)).collect();
+        out.heard = Some(Heard { rules: names, is_json: payload.is_some() });
         for (at, Filed(rule)) in rules.iter().enumerate() {
             let salt = salt.wrapping_add((at as u64) << 40);
             let facts = Facts::new(message, payload.as_ref(), settings, salt).asking(&NotYet);
@@ -329,14 +333,37 @@ impl Rules {
         failures: &[Failure],
         settings: &Settings,
     ) -> Option<Outcome> {
+        self.error_outcome(run, settings, |rule| {
+            action::error_document(&rule.name, run, failures, settings)
+        })
+    }
+
+    /// The same about a request that several runs of a rule shared. Templates of the error action are
+    /// filled from the last of them, as headers were.
+    pub(crate) fn on_batch_error(
+        &self,
+        runs: &[&Run],
+        batch: Batch,
+        failure: &Failure,
+        settings: &Settings,
+    ) -> Option<Outcome> {
+        self.error_outcome(runs.last()?, settings, |rule| {
+            action::batch_error_document(&rule.name, runs, batch, failure, settings)
+        })
+    }
+
+    fn error_outcome(
+        &self,
+        run: &Run,
+        settings: &Settings,
+        document: impl Fn(&Rule) -> Json,
+    ) -> Option<Outcome> {
         let rule = self.version(run)?;
         let action = rule.error_action.as_ref()?;
         let payload = Json::parse_bytes(&run.message.payload).ok();
         let facts = Facts::new(&run.message, payload.as_ref(), settings, run.salt).again();
         rule.statement.prepare(&facts);
-        let trace = derived_uuid(&settings.secret, "trace", &[run.salt]);
-        let document = action::error_document(&rule.name, trace, &facts, failures);
-        Some(action.resolve(Place::Error, &facts, &document.into()))
+        Some(action.resolve(Place::Error, &facts, &document(&rule).into()))
     }
 }
 

@@ -229,7 +229,7 @@ impl World {
             }
             Effect::Predict { .. } => self.checks.problem("a rule asks a model, and there is none"),
             // Nobody watches.
-            Effect::Seen(_) => {}
+            Effect::Seen(_) | Effect::Heard(_) | Effect::Acted(_) => {}
             Effect::Report(report) => self.reported(report),
         }
     }

@@ -23,18 +23,20 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 use stepwire_asl::{Json, Timestamp};
 
 use field::Field;
 
 use super::jobs::{Delivery, Place};
 use super::sql::{Facts, Value};
+use super::{Batch, Run};
 use crate::answers::Attributes;
 use crate::error::ApiError;
+use crate::executions::derived_uuid;
 use crate::message::{Properties, QoS};
 use crate::params::Params;
 use crate::request::Service;
+use crate::settings::Settings;
 
 /// A compiled action.
 #[derive(Debug, Clone, PartialEq)]
@@ -137,7 +139,7 @@ impl Action {
     pub(super) fn failed(&self, why: &Arc<str>) -> Failure {
         let kind = self.kind();
         let resource = kind.shown(&kind.resource().source());
-        Failure { action: kind.name().into(), resource, why: Arc::clone(why) }
+        Failure { action: kind.name(), resource, why: Arc::clone(why) }
     }
 
     /// What to do for this message, whose statement gave `result`.
@@ -282,10 +284,10 @@ pub enum Resolved {
 }
 
 /// An action that could not be carried out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// The kind of action, such as `S3Action`.
-    pub action: Arc<str>,
+    pub action: &'static str,
     /// What it worked on.
     pub resource: Arc<str>,
     /// Why it could not be.
@@ -295,25 +297,62 @@ pub struct Failure {
 /// What an error action is given. Source: AWS IoT developer guide, "Error handling (error action)".
 pub(super) fn error_document(
     rule: &str,
-    trace: String,
-    facts: &Facts<'_>,
+    run: &Run,
     failures: &[Failure],
+    settings: &Settings,
 ) -> Json {
-    let failures = failures.iter().map(|failure| {
-        Json::object([
-            ("failedAction", Json::String(Arc::clone(&failure.action))),
-            ("failedResource", Json::String(Arc::clone(&failure.resource))),
-            ("errorMessage", Json::String(Arc::clone(&failure.why))),
-        ])
+    let failures = failures.iter().map(|failure| Json::object(failed(failure)));
+    let topic = ("topic", Json::String(Arc::clone(&run.message.topic)));
+    let begin = [("ruleName", Json::from(rule)), topic];
+    let end = ("failures", Json::array(failures));
+    Json::object(begin.into_iter().chain(taken(run, settings)).chain([end]))
+}
+
+/// The same for a request that several messages share. Source: "Batching HTTP action messages", "Error
+/// actions for batching".
+pub(super) fn batch_error_document(
+    rule: &str,
+    runs: &[&Run],
+    batch: Batch,
+    failure: &Failure,
+    settings: &Settings,
+) -> Json {
+    let topic = |run: &Run| ("topic", Json::String(Arc::clone(&run.message.topic)));
+    let payloads = (1_i64..).zip(runs).map(|(id, run)| {
+        let source = run.message.origin.publisher();
+        let source = source.map(|(_, ip)| ("sourceIp", Json::from(ip.to_string())));
+        let own = batch.across_topics.then(|| topic(run));
+        let members = [("id", Json::from(id))].into_iter().chain(own);
+        Json::object(members.chain(taken(run, settings)).chain(source))
     });
-    Json::object([
-        ("ruleName", Json::from(rule)),
-        ("topic", Json::String(Arc::clone(&facts.message.topic))),
+    let affected = (1_i64..).zip(runs).map(|(id, _)| Json::from(id));
+    let affected = [("affectedIds", Json::array(affected))].into_iter();
+    let common = runs.first().filter(|_| !batch.across_topics).map(|run| topic(run));
+    let begin = [("ruleName", Json::from(rule))].into_iter().chain(common);
+    Json::object(begin.chain([
+        ("payloadsWithMetadata", Json::array(payloads)),
+        ("failures", Json::array([Json::object(affected.chain(failed(failure)))])),
+    ]))
+}
+
+/// What error documents say of a message.
+fn taken(run: &Run, settings: &Settings) -> [(&'static str, Json); 3] {
+    let message = &run.message;
+    let trace = derived_uuid(&settings.secret, "trace", &[run.salt]);
+    let client = Facts::new(message, None, settings, run.salt).client_id().to_owned();
+    [
         ("cloudwatchTraceId", trace.into()),
-        ("clientId", Json::from(facts.client_id())),
-        ("base64OriginalPayload", STANDARD.encode(&facts.message.payload).into()),
-        ("failures", Json::array(failures)),
-    ])
+        ("clientId", client.into()),
+        ("base64OriginalPayload", STANDARD.encode(&message.payload).into()),
+    ]
+}
+
+fn failed(failure: &Failure) -> [(&'static str, Json); 3] {
+    [
+        ("failedAction", failure.action.into()),
+        ("failedResource", Json::String(Arc::clone(&failure.resource))),
+        ("errorMessage", Json::String(Arc::clone(&failure.why))),
+    ]
 }
 
 /// The error name of everything that is wrong with a rule's payload but its statement.

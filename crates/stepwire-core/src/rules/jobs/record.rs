@@ -94,6 +94,13 @@ impl Delivery {
         }
     }
 
+    /// How its request may be shared, if it may.
+    pub(crate) fn batch(&self) -> Option<Batch> {
+        match self {
+            Delivery::Http(delivery) => delivery.batch,
+        }
+    }
+
     /// How often it is tried.
     pub(crate) fn attempts_max(&self) -> u8 {
         match self {
