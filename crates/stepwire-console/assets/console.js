@@ -68,6 +68,8 @@ const replace = (id, html) => {
   const focused = document.activeElement && old.contains(document.activeElement)
     ? document.activeElement.id : '';
   const open = [...old.querySelectorAll('details[open][id]')].map((el) => el.id);
+  const ticked = [...old.querySelectorAll('[type=checkbox][id]:checked')].map((el) => el.id);
+  const cursor = old.querySelector('tr.cursor')?.dataset.href;
   const scrolled = [...old.querySelectorAll('[data-scroll]')]
     .map((el) => [el.dataset.scroll, el.scrollTop, el.scrollLeft]);
   const fresh = document.createElement('template');
@@ -75,6 +77,8 @@ const replace = (id, html) => {
   fresh.innerHTML = drawn ? `<svg>${html}</svg>` : html;
   old.replaceChildren(...(drawn ? fresh.content.firstChild : fresh.content).childNodes);
   for (const id of open) $(id)?.setAttribute('open', '');
+  for (const id of ticked) if ($(id)) $(id).checked = true;
+  if (cursor) old.querySelector(`tr[data-href="${CSS.escape(cursor)}"]`)?.classList.add('cursor');
   for (const [name, top, left] of scrolled) {
     const el = old.querySelector(`[data-scroll="${CSS.escape(name)}"]`);
     if (el) [el.scrollTop, el.scrollLeft] = [top, left];

@@ -11,8 +11,10 @@ mod frame;
 pub mod graph;
 pub mod icons;
 pub mod pages;
+pub mod payload;
 pub mod region;
 pub mod run;
+pub mod timeline;
 pub mod words;
 
 pub use frame::{Counts, Crumb, Frame, Node, Page, Section};

@@ -8,6 +8,7 @@ use reqwest::Url;
 use stepwire_core::message::Profile;
 use stepwire_core::{Quota, Quotas};
 
+use crate::flight;
 use crate::mqtt_limits::MqttLimits;
 use crate::recorded;
 use crate::runner::Confinement;
@@ -66,6 +67,9 @@ pub struct Config {
     /// How many messages that the rules saw are kept in memory for those who test rules. Default: the
     /// latest 1,000 within 8 MiB.
     pub recorded: recorded::Limits,
+    /// How much of what happens to each device is kept in memory for the console. Default: the latest
+    /// 200 of each device within 64 MiB.
+    pub flight: flight::Limits,
     /// AWS region in every ARN. Default: `us-east-1`.
     pub region: String,
     /// AWS account in every ARN, twelve digits. Default: `000000000000`.
@@ -137,6 +141,7 @@ impl Default for Config {
             quotas: Quotas::default(),
             mqtt_limits: MqttLimits::default(),
             recorded: recorded::Limits::default(),
+            flight: flight::Limits::default(),
             region: "us-east-1".to_owned(),
             account: "000000000000".to_owned(),
         }

@@ -7,6 +7,7 @@ use std::task::Waker;
 use stepwire_asl::Json;
 use stepwire_core::effect::Report;
 use stepwire_core::functions::InvokedBy;
+use stepwire_core::mqtt::Packet;
 use stepwire_core::rules::destinations::Confirmation;
 use stepwire_core::rules::jobs::Delivery;
 use stepwire_core::{ApiError, Effect, Input, ReplyId, Write};
@@ -194,6 +195,11 @@ impl Rim for World {
         self.observers.effect(&effect, self.clock.now());
         match effect {
             Effect::Send { connection, packet } => {
+                if let Packet::Publish(publish) = &packet
+                    && let Some(client) = self.connections.client(connection)
+                {
+                    self.observers.sent(&client, publish, self.clock.now());
+                }
                 self.woken.extend(self.connections.send(connection, packet));
             }
             Effect::Close { connection, reason } => self.connections.close(connection, reason),

@@ -27,10 +27,12 @@ use crate::deliver::Deliveries;
 use crate::driver::{self, Driver, Inputs};
 use crate::effects::{Caller, Replies, Workers, World};
 use crate::files;
+use crate::flight::Flights;
 use crate::function_key;
 use crate::functions::{self, Functions};
 use crate::http_task::HttpTasks;
 use crate::items_folders::ItemsFolders;
+use crate::lately::{Lately, Recent};
 use crate::listen::choice::Configs;
 use crate::listen::entrance::Entrance;
 use crate::listen::mqtt;
@@ -173,8 +175,11 @@ impl Node {
             let (store, settings) = (Arc::clone(&store), settings.clone());
             let arn_of =
                 move |id| executions::arn_of(id, &ShardRead::new(store.as_ref(), shard), &settings);
-            Arc::new(Observers::new(arn_of, config.recorded))
+            Arc::new(Observers::new(arn_of, config.recorded, config.flight, clock.now()))
         };
+        let stored = ShardRead::new(store.as_ref(), shard);
+        shard::catch(|| observers.lately().count_open(&stored)).map_err(NodeError::store)?;
+        drop(stored);
         let about = runner::About {
             region: config.region.clone(),
             reach: Some(reach(&config, &authority, addresses).map_err(NodeError::Functions)?),
@@ -243,6 +248,7 @@ impl Node {
         node.write_file(&config)?;
         let mut listeners = node.listen(sockets, configs, &config, &keys);
         listeners.spawn(node.clone().renew(shown, names));
+        listeners.spawn(node.clone().fill_lately());
         node.0.functions.prewarm_all();
         *node.0.running.lock().await = Some(Running { driver, listeners });
         Ok(node)
@@ -283,6 +289,18 @@ impl Node {
             listeners.spawn(Port { role, options, limits, rim: Arc::clone(&rim) }.serve(socket));
         }
         listeners
+    }
+
+    /// Reads the executions that were before, while the node works.
+    async fn fill_lately(self) {
+        let filling = tokio::task::spawn_blocking(move || {
+            let stopping = self.0.shutdown.subscribe();
+            let goes_on = || !*stopping.borrow();
+            shard::catch(|| self.lately().fill(|| self.snapshot(), goes_on))
+        });
+        if let Ok(Err(error)) = filling.await {
+            tracing::warn!("cannot read the executions that were before: {error}");
+        }
     }
 
     /// Shows a new server certificate in time.
@@ -420,9 +438,31 @@ impl Node {
         self.0.observers.live()
     }
 
+    /// Executions of late.
+    pub(crate) fn lately(&self) -> &Lately {
+        self.0.observers.lately()
+    }
+
+    /// Executions of late as they are now, with those that came back from earlier.
+    pub(crate) fn recent(&self) -> Recent {
+        // What cannot be read now is asked for again by the next who looks.
+        let _ = shard::catch(|| self.lately().catch_up(|| self.snapshot()));
+        self.lately().recent()
+    }
+
     /// Whether nothing outlives the process.
     pub(crate) fn in_memory(&self) -> bool {
         matches!(self.0.storage, Storage::Memory(_))
+    }
+
+    /// What happened to each device.
+    pub(crate) fn flights(&self) -> &Flights {
+        self.0.observers.flights()
+    }
+
+    /// Identifiers of the clients that are connected, in order.
+    pub(crate) fn clients(&self) -> Vec<Arc<str>> {
+        self.0.connections.clients()
     }
 
     /// The latest messages that the rules have seen.
@@ -550,7 +590,7 @@ fn settings(config: &Config) -> Result<Settings, NodeError> {
             ..config.mqtt_limits.client.clone()
         },
         budget: config.mqtt_limits.all.clone(),
-        shows_messages: config.recorded.keeps_any(),
+        shows_messages: config.recorded.keeps_any() || config.flight.keeps_any(),
         ..Settings::default()
     })
 }

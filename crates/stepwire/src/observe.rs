@@ -10,12 +10,14 @@ use stepwire_asl::history::Detail;
 use stepwire_asl::{HistoryEvent, Timestamp};
 use stepwire_core::effect::{Report, Seen};
 use stepwire_core::executions::{self, ExecutionId};
-use stepwire_core::mqtt::Packet;
+use stepwire_core::mqtt::{Packet, Publish};
 use stepwire_core::{Effect, Write, broker};
 use tokio::sync::mpsc;
 
 use crate::console::live::Live;
 use crate::counters::Counters;
+use crate::flight::{self, Flights};
+use crate::lately::Lately;
 use crate::recorded::{self, Recorded};
 
 /// Observations that may wait for one who watches; who falls further behind is cut off.
@@ -109,7 +111,9 @@ pub struct Observers {
     watched: AtomicBool,
     state: Mutex<Watching>,
     recorded: Recorded,
+    flights: Flights,
     live: Live,
+    lately: Lately,
 }
 
 struct Watching {
@@ -122,16 +126,21 @@ struct Watching {
 
 impl Observers {
     /// Nobody, yet. `arn_of` finds the ARN of a stored execution; `recorded` is what is kept of
-    /// messages that the rules see.
+    /// messages that the rules see, `flights` what is kept of each device, and `began` is when the
+    /// node starts.
     pub fn new(
         arn_of: impl Fn(ExecutionId) -> Option<Arc<str>> + Send + 'static,
         recorded: recorded::Limits,
+        flights: flight::Limits,
+        began: Timestamp,
     ) -> Observers {
         let state =
             Watching { senders: Vec::new(), open: HashMap::new(), arn_of: Box::new(arn_of) };
         let (counters, recorded) = (Counters::default(), Recorded::new(recorded));
         let (watched, live) = (AtomicBool::new(false), Live::default());
-        Observers { counters, watched, state: Mutex::new(state), recorded, live }
+        let (flights, lately) = (Flights::new(flights), Lately::new(began));
+        let state = Mutex::new(state);
+        Observers { counters, watched, state, recorded, flights, live, lately }
     }
 
     /// What was seen, as numbers.
@@ -157,14 +166,31 @@ impl Observers {
         &self.recorded
     }
 
+    /// What happened to each device.
+    pub(crate) fn flights(&self) -> &Flights {
+        &self.flights
+    }
+
     /// What changes, for pages that are open.
     pub(crate) fn live(&self) -> &Live {
         &self.live
     }
 
+    /// Executions of late.
+    pub(crate) fn lately(&self) -> &Lately {
+        &self.lately
+    }
+
     /// Tells what has become durable at `at`.
     pub fn writes(&self, writes: &[Write], at: Timestamp) {
         self.counters.writes(writes);
+        // Pages that are told of a change must find it there.
+        self.lately.writes(writes);
+        for write in writes {
+            if let Write::Broker(write) = write {
+                self.flights.write(write);
+            }
+        }
         self.live.writes(writes);
         if let Some(mut watching) = self.watching() {
             writes.iter().for_each(|write| watching.write(write, at));
@@ -175,6 +201,11 @@ impl Observers {
     /// Tells of a message that leaves, or a device that is cut off, at `at`.
     pub fn effect(&self, effect: &Effect, at: Timestamp) {
         self.counters.effect(effect);
+        match effect {
+            Effect::Seen(seen) => self.flights.seen(seen),
+            Effect::Report(report) => self.flights.reported(report, at),
+            _ => {}
+        }
         self.live.effect(effect);
         if let Effect::Send { packet: Packet::Publish(publish), .. } = effect
             && !publish.topic.starts_with('$')
@@ -196,6 +227,12 @@ impl Observers {
                 at,
             });
         }
+    }
+
+    /// Tells of a message that leaves for a client at `at`.
+    pub(crate) fn sent(&self, client: &Arc<str>, publish: &Publish, at: Timestamp) {
+        self.flights.sent(client, publish, at);
+        self.live.sent(client);
     }
 
     fn watching(&self) -> Option<MutexGuard<'_, Watching>> {

@@ -53,7 +53,7 @@ pub use rates::{Overrun, Rates};
 pub use recheck::Concern;
 pub use session::{Queued, SessionRecord, Subscription};
 pub use topic::{Filter, is_topic_name};
-pub use write::{Held, Write};
+pub use write::{Held, Write, stored_session};
 
 use crate::error::ApiError;
 pub use crate::message::{Identity, Profile};

@@ -8,7 +8,7 @@ use stepwire_asl::Timestamp;
 use super::session::{Queued, SessionRecord, Subscription};
 use crate::message::Message;
 use crate::mqtt::PacketId;
-use crate::read::Key;
+use crate::read::{Key, Read};
 use crate::record::{Corrupt, Entry, KeyBuilder, Space, decode, encode};
 
 /// Format of every value below.
@@ -158,6 +158,15 @@ impl Write {
         };
         if parts.0.is_empty() { Ok(write) } else { Err(bad("key goes on")) }
     }
+}
+
+/// What is stored of a client identifier: its presence, and how long its session lives.
+pub fn stored_session(client: &str, read: &dyn Read) -> Result<Option<SessionRecord>, Corrupt> {
+    if client.contains('\0') {
+        return Ok(None);
+    }
+    let key = KeyBuilder::new(Space::Session).text(client).bytes(&[part::RECORD]).build();
+    read.get(&key).map(|value| decode(FORMAT, &key, &value)).transpose()
 }
 
 fn session_part(

@@ -16,6 +16,7 @@ use crate::config::{
     Config, DATA_FOLDER, HostPort, Listener, Storage, parse_address, parse_items_folder,
     parse_profile, parse_quota,
 };
+use crate::flight;
 use crate::mqtt_limits::{self, MqttLimit, MqttLimits};
 use crate::node::Node;
 use crate::node_error::NodeError;
@@ -79,6 +80,13 @@ pub(super) struct Serve {
     /// How many bytes they may take
     #[arg(long, value_name = "BYTES", default_value_t = recorded::Limits::default().bytes_max)]
     recorded_bytes: usize,
+    /// Keep what happens to each device in memory, for the console: how many messages and other
+    /// events of one device; 0 for none
+    #[arg(long, value_name = "COUNT", default_value_t = flight::Limits::default().of_device_max)]
+    flight_events: usize,
+    /// How many bytes they may take for all devices
+    #[arg(long, value_name = "BYTES", default_value_t = flight::Limits::default().bytes_max)]
+    flight_bytes: usize,
     /// JSON file with connections of HTTP tasks and AWS services outside, readable by you alone
     #[arg(long, value_name = "FILE")]
     secrets: Option<PathBuf>,
@@ -180,6 +188,10 @@ impl Serve {
             recorded: recorded::Limits {
                 messages_max: self.recorded_messages,
                 bytes_max: self.recorded_bytes,
+            },
+            flight: flight::Limits {
+                of_device_max: self.flight_events,
+                bytes_max: self.flight_bytes,
             },
             ..Config::default()
         }

@@ -65,12 +65,16 @@ pub(crate) struct Interest {
     pub(crate) pace: Duration,
     /// It is drawn after this time even if nothing is told, for numbers that change by themselves.
     pub(crate) every: Option<Duration>,
+    /// A member of the query that the page has while it is open: what was newest when it was
+    /// opened, so that rows do not move under the mouse.
+    pub(crate) pin: Option<String>,
 }
 
 impl Interest {
     /// In `topics`, drawn at most once in `pace_ms` milliseconds.
     pub(crate) fn in_topics(topics: impl Into<Vec<Topic>>, pace_ms: u64) -> Interest {
-        Interest { topics: topics.into(), pace: Duration::from_millis(pace_ms), every: None }
+        let pace = Duration::from_millis(pace_ms);
+        Interest { topics: topics.into(), pace, every: None, pin: None }
     }
 
     /// Whether the page can change while it is open.
@@ -133,6 +137,14 @@ impl Live {
                 topics.extend(client.clone().map(Topic::Device));
             }),
             _ => {}
+        }
+    }
+
+    /// A message leaves for a client.
+    pub(crate) fn sent(&self, client: &Arc<str>) {
+        // While nobody looks, a message to everybody must not cost a lock for each.
+        if self.watching.load(Ordering::Relaxed) > 0 {
+            self.changed(|topics| topics.push(Topic::Device(Arc::clone(client))));
         }
     }
 
@@ -209,9 +221,14 @@ fn topics_of(write: &Write, topics: &mut Vec<Topic>) {
 }
 
 /// Where the page of `visit` is live, from now on.
-pub(super) fn address(visit: &Visit) -> String {
+pub(super) fn address(visit: &Visit, interest: &Interest) -> String {
     let live = visit.node().live();
-    let page = utf8_percent_encode(visit.address(), NON_ALPHANUMERIC);
+    let mut page = visit.address().to_owned();
+    if let Some(pin) = &interest.pin {
+        page.push(if page.contains('?') { '&' } else { '?' });
+        page.push_str(pin);
+    }
+    let page = utf8_percent_encode(&page, NON_ALPHANUMERIC);
     let since = id(live.epoch, visit.position());
     format!("/-/console/live?page={page}&since={since}")
 }

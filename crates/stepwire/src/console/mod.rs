@@ -3,9 +3,14 @@
 //! A page is drawn by `stepwire_console` from what its file here reads of the node. While it is
 //! open it is drawn again when what it names as [`Interest`] has changed: see [`live`].
 
+mod device;
+mod devices;
+mod executions;
 pub(crate) mod live;
 mod overview;
+mod policy_question;
 mod respond;
+mod search;
 mod visit;
 
 use axum::body::Body;
@@ -44,6 +49,9 @@ pub(crate) async fn answer(node: &Node, parts: &Parts, body: Body) -> Response {
         };
     }
     let visit = Visit::new(node, parts);
+    if let ["search"] = visit.segments().as_slice() {
+        return done(&visit, parts, search::page(&visit).await).await;
+    }
     match draw(&visit).await {
         Ok(page) => respond::page(&visit, parts, &page, StatusCode::OK).await,
         Err(problem) => refusal(&visit, parts, &problem).await,
@@ -64,15 +72,18 @@ async fn post(node: &Node, parts: &Parts, body: Body, action: &str) -> Response 
         Err(problem) => return refusal(&Visit::new(node, parts), parts, &problem).await,
     };
     let visit = Visit::returning(node, &form);
-    match act(&visit, action, &form).await {
+    done(&visit, parts, act(&visit, action, &form).await).await
+}
+
+async fn done(visit: &Visit, parts: &Parts, done: Result<Done, Problem>) -> Response {
+    match done {
         Ok(Done::At(path)) => respond::see(&path),
-        Ok(Done::Page(page)) => respond::page(&visit, parts, &page, StatusCode::OK).await,
-        Err(problem) => refusal(&visit, parts, &problem).await,
+        Ok(Done::Page(page)) => respond::page(visit, parts, &page, StatusCode::OK).await,
+        Err(problem) => refusal(visit, parts, &problem).await,
     }
 }
 
 /// What a form came to.
-#[expect(dead_code, reason = "the forms are still to come")]
 enum Done {
     /// It was done; this page shows it.
     At(String),
@@ -100,6 +111,9 @@ fn section(path: &str) -> Option<Section> {
 async fn draw(visit: &Visit) -> Result<Page, Problem> {
     match visit.segments().as_slice() {
         [] => overview::page(visit).await,
+        ["devices"] => devices::page(visit).await,
+        ["devices", name] => device::page(visit, name).await,
+        ["executions"] => executions::page(visit),
         _ => Err(Problem::not_found("there is no such page")),
     }
 }
@@ -108,11 +122,21 @@ async fn draw(visit: &Visit) -> Result<Page, Problem> {
 fn interest(visit: &Visit) -> Interest {
     match visit.segments().as_slice() {
         [] => overview::interest(),
+        ["devices"] => devices::interest(),
+        ["devices", name] => device::interest(visit, name),
+        ["executions"] => executions::interest(visit),
         _ => Interest::default(),
     }
 }
 
 /// Does what a form asks for.
-async fn act(_visit: &Visit, action: &str, _form: &Form) -> Result<Done, Problem> {
-    Err(Problem::not_found(format!("there is no action `{action}`")))
+async fn act(visit: &Visit, action: &str, form: &Form) -> Result<Done, Problem> {
+    match action {
+        "device-publish" => device::publish(visit, form).await,
+        "device-shadow" => device::desire(visit, form).await,
+        "device-start" => device::start(visit, form).await,
+        "executions-ask" => executions::ask(visit, form),
+        "executions-do" => executions::act(visit, form).await,
+        _ => Err(Problem::not_found(format!("there is no action `{action}`"))),
+    }
 }

@@ -41,7 +41,8 @@ pub(super) async fn page(
 ) -> Response {
     let searched = visit.query("q").unwrap_or_default();
     let interest = super::interest(visit);
-    let live = (status.is_success() && interest.is_any()).then(|| live::address(visit));
+    let is_live = status.is_success() && interest.is_any() && !visit.is_answer();
+    let live = is_live.then(|| live::address(visit, &interest));
     let node = visit.node();
     let frame = Frame {
         assets: &ASSETS,

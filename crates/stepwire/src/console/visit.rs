@@ -26,6 +26,8 @@ pub(crate) struct Visit {
     now: Timestamp,
     /// What was durable when the look began is on the page.
     position: u64,
+    /// What comes of a form is shown once and does not change.
+    is_answer: bool,
 }
 
 impl Visit {
@@ -44,6 +46,7 @@ impl Visit {
             query: pairs(address.query().unwrap_or_default()),
             now: node.now(),
             position: node.live().position(),
+            is_answer: false,
         }
     }
 
@@ -52,6 +55,7 @@ impl Visit {
         let back = form.back().parse().unwrap_or_default();
         let mut visit = Visit::of(node, &back);
         visit.query.push(("back".to_owned(), form.back().to_owned()));
+        visit.is_answer = true;
         visit
     }
 
@@ -67,6 +71,11 @@ impl Visit {
     /// Path and query, as they were asked for.
     pub(crate) fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Whether what is shown is what a form has come to.
+    pub(crate) fn is_answer(&self) -> bool {
+        self.is_answer
     }
 
     /// The commit that the page shows at least.
@@ -88,6 +97,11 @@ impl Visit {
     pub(crate) fn query(&self, name: &str) -> Option<String> {
         let found = self.query.iter().find(|(key, value)| key == name && !value.is_empty());
         found.map(|(_, value)| value.clone())
+    }
+
+    /// The members of the query.
+    pub(crate) fn queries(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.query.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The answer to an AWS request, as an API caller would get it.

@@ -111,6 +111,18 @@ impl Policy {
         verdict
     }
 
+    /// Which statement decides, from 0: the first that denies, else the first that allows. `None`: no
+    /// statement says anything.
+    pub fn deciding(&self, question: Question<'_>, facts: &Facts<'_>) -> Option<usize> {
+        let speaks = |allows: bool| {
+            let speaks = |statement: &Statement| {
+                statement.allows == allows && statement.speaks_of(question, facts)
+            };
+            self.statements.iter().position(speaks)
+        };
+        speaks(false).or_else(|| speaks(true))
+    }
+
     /// Whether it can take rights away that another policy gives.
     pub fn denies(&self) -> bool {
         self.statements.iter().any(|statement| !statement.allows)

@@ -110,7 +110,8 @@ impl Write {
     }
 }
 
-pub(crate) fn thing_key(name: &str) -> Key {
+/// Where a thing is.
+pub fn thing_key(name: &str) -> Key {
     KeyBuilder::new(Space::Thing).text(name).build()
 }
 
@@ -120,7 +121,7 @@ fn attached_to(side: Side, name: &str) -> KeyBuilder {
 }
 
 /// The stored thing.
-pub(crate) fn stored(key: &[u8], value: &[u8]) -> Result<Thing, Corrupt> {
+pub fn stored(key: &[u8], value: &[u8]) -> Result<Thing, Corrupt> {
     decode(FORMAT, key, value)
 }
 

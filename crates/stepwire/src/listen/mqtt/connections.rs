@@ -62,6 +62,19 @@ impl Connections {
         waker
     }
 
+    /// The client of a connection, while it is open.
+    pub(crate) fn client(&self, connection: ConnectionId) -> Option<Arc<str>> {
+        let open = self.read();
+        open.connections.get(&connection).map(|outbox| Arc::clone(&outbox.client))
+    }
+
+    /// Identifiers of the clients that are connected, in order.
+    pub(crate) fn clients(&self) -> Vec<Arc<str>> {
+        let mut clients: Vec<_> = self.read().by_client.keys().cloned().collect();
+        clients.sort_unstable();
+        clients
+    }
+
     /// Cuts off those that hold most, while all together hold too much.
     pub(super) fn relieve(&self) {
         let most = self.room.bytes_all_max;

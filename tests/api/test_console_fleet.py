@@ -1,0 +1,302 @@
+"""The console's executions, devices, a device and search, as a browser without JavaScript uses them."""
+
+import json
+import re
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from html import unescape
+
+import pytest
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+class Browser:
+    """Opens pages and sends their forms."""
+
+    def __init__(self, node):
+        self.node = node
+
+    def open(self, path):
+        status, headers, body = self.node.send("GET", path, headers={"Accept": "text/html"})
+        return status, body.decode(), headers
+
+    def page(self, path):
+        status, text, headers = self.open(path)
+        assert status == 200, (status, path, said(text))
+        assert "unsafe" not in headers["content-security-policy"]
+        assert HOSTILE not in text, path
+        return text
+
+    def send(self, action, fields):
+        body = urllib.parse.urlencode(fields).encode()
+        kind = {"Content-Type": "application/x-www-form-urlencoded"}
+        kind |= {"Accept": "text/html", "Origin": self.node.endpoint}
+        status, _, text = self.node.send("POST", f"/-/console/{action}", body, kind)
+        return status, text.decode()
+
+
+def said(text):
+    """What a page says, tags aside."""
+    main = re.search(r"<main.*?</main>", text, re.S)[0]
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", main)))
+
+
+def rows(text):
+    return re.findall(r'<tr data-href="([^"]+)"', text)
+
+
+def hidden(text, name):
+    return [unescape(value) for value in re.findall(rf'type="hidden" name="{name}" value="([^"]*)"', text)]
+
+
+def until(condition, what):
+    for _ in range(100):
+        if found := condition():
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"not seen: {what}")
+
+
+@pytest.fixture
+def browser(node):
+    return Browser(node)
+
+
+def machine(node, name, states, start):
+    definition = json.dumps({"StartAt": start, "States": states})
+    role = "arn:aws:iam::000000000000:role/r"
+    made = node.sfn().create_state_machine(name=name, definition=definition, roleArn=role)
+    return made["stateMachineArn"]
+
+
+FAILS = {"Check": {"Type": "Fail", "Error": "Device.Broken", "Cause": "it is"}}
+WAITS = {"Rest": {"Type": "Wait", "Seconds": 600, "End": True}}
+PASSES = {"Do": {"Type": "Pass", "End": True}}
+
+
+def test_executions_are_found_by_how_they_stand_and_by_text(node, browser, name):
+    bad, long, good = (
+        machine(node, f"{name}-bad", FAILS, "Check"),
+        machine(node, f"{name}-long", WAITS, "Rest"),
+        machine(node, f"{name}-good", PASSES, "Do"),
+    )
+    for arn, run, given in [(bad, "b", {}), (long, "w", {}), (good, "g", {"serial": f"sn-{name}"})]:
+        node.sfn().start_execution(stateMachineArn=arn, name=f"{name}-{run}", input=json.dumps(given))
+
+    def found(query):
+        return [href for href in rows(browser.page(f"/executions?{query}")) if name in href]
+
+    assert found("") == [f"/executions/{name}-good/{name}-g", f"/executions/{name}-long/{name}-w", f"/executions/{name}-bad/{name}-b"]
+    assert found("status=failed") == [f"/executions/{name}-bad/{name}-b"]
+    assert found("status=waiting") == [f"/executions/{name}-long/{name}-w"]
+    assert found(f"workflow={name}-good") == [f"/executions/{name}-good/{name}-g"]
+    assert found("q=device.broken") == [f"/executions/{name}-bad/{name}-b"]
+    assert found("q=rest&since=1h") == [f"/executions/{name}-long/{name}-w"]
+    assert found("status=failed&q=rest") == []
+    assert found(f"q=sn-{name}") == []
+    assert found(f"q=sn-{name}&inputs=1") == [f"/executions/{name}-good/{name}-g"]
+    text = said(browser.page(f"/executions?workflow={name}-bad"))
+    assert "Check Device.Broken" in text and "Failed 1" in text
+
+
+def test_a_filter_that_is_none_is_refused_with_what_there_is(browser):
+    for query, hint in [("status=lost", "waiting-for-device"), ("since=soon", "such as 15m"), ("before=x", "number")]:
+        status, text, _ = browser.open(f"/executions?{query}")
+        assert status == 400
+        assert hint in said(text)
+
+
+def test_older_executions_are_on_later_pages(node, browser, name):
+    arn = machine(node, name, PASSES, "Do")
+    for number in range(60):
+        node.sfn().start_execution(stateMachineArn=arn, name=f"n{number:02}")
+    first = browser.page(f"/executions?workflow={name}")
+    assert len(rows(first)) == 50 and "/n59" in rows(first)[0]
+    older = unescape(re.search(r'href="([^"]+)" rel="next"', first)[1])
+    second = browser.page(older)
+    assert [href.rsplit("/", 1)[1] for href in rows(second)] == [f"n{number:02}" for number in range(9, -1, -1)]
+    assert 'rel="next"' not in second
+
+
+def test_what_begins_is_counted_and_moves_no_row(node, browser, name):
+    arn = machine(node, name, PASSES, "Do")
+    node.sfn().start_execution(stateMachineArn=arn, name="first")
+    page = browser.page(f"/executions?workflow={name}")
+    live = urllib.parse.unquote(unescape(re.search(r'data-live="[^"]*page=([^&"]+)', page)[1]))
+    assert "upto=" in live
+    node.sfn().start_execution(stateMachineArn=arn, name="second")
+    pinned = browser.page(live)
+    assert rows(pinned) == [f"/executions/{name}/first"]
+    assert "1 new" in said(pinned)
+
+
+def test_selected_executions_are_redriven_after_a_question(node, browser, name):
+    arn = machine(node, name, FAILS, "Check")
+    for run in ("one", "two", "three"):
+        node.sfn().start_execution(stateMachineArn=arn, name=run)
+    back = f"/executions?workflow={name}"
+    fields = [("back", back), ("run", f"{name}/one"), ("run", f"{name}/two"), ("do", "redrive")]
+    status, asked = browser.send("executions-ask", fields)
+    assert status == 200 and "Redrive 2 executions?" in said(asked)
+    assert hidden(asked, "run") == [f"{name}/one", f"{name}/two"]
+    fields = [("back", back), ("do", "redrive")] + [("run", run) for run in hidden(asked, "run")]
+    status, done = browser.send("executions-do", fields)
+    assert status == 200 and "2 redriven" in said(done)
+    counts = {
+        run: node.sfn().describe_execution(executionArn=arn.replace("stateMachine", "execution") + f":{run}")["redriveCount"]
+        for run in ("one", "two", "three")
+    }
+    assert counts == {"one": 1, "two": 1, "three": 0}
+
+
+def test_all_that_match_are_stopped_and_refusals_are_told(node, browser, name):
+    arn = machine(node, name, WAITS, "Rest")
+    for run in range(5):
+        node.sfn().start_execution(stateMachineArn=arn, name=f"w{run}")
+    back = f"/executions?workflow={name}&status=waiting"
+    status, asked = browser.send("executions-ask", [("back", back), ("do", "stop-all")])
+    assert status == 200 and "Stop 5 executions?" in said(asked)
+    fields = [("back", back), ("do", "stop")] + [("run", run) for run in hidden(asked, "run")]
+    fields.append(("run", f"{name}/nobody"))
+    status, done = browser.send("executions-do", fields)
+    assert "5 stopped" in said(done) and "1 × Execution Does Not Exist" in said(done)
+    stopped = node.sfn().list_executions(stateMachineArn=arn, statusFilter="ABORTED")["executions"]
+    assert len(stopped) == 5
+    status, text = browser.send("executions-ask", [("back", back), ("do", "stop")])
+    assert status == 400 and "no execution is selected" in said(text)
+
+
+def test_forms_of_other_origins_are_refused(node, browser):
+    body = b"do=stop&run=a%2Fb"
+    kind = {"Content-Type": "application/x-www-form-urlencoded", "Origin": "https://elsewhere.example"}
+    assert node.send("POST", "/-/console/executions-do", body, kind)[0] == 403
+
+
+def test_a_device_shows_what_happened_to_it(node, browser, device, name):
+    thing = f"{name}-dev"
+    gateway = device(node, thing)
+    gateway.connect()
+    page = until(lambda: (text := browser.page(f"/devices/{thing}")) and "online" in said(text) and text, "presence")
+    assert "policy" in said(page) and "certificate" in said(page)
+    gateway.subscribe(f"devices/{thing}/command")
+    gateway.publish(f"devices/{thing}/state", json.dumps({"note": HOSTILE}))
+    node.client("iot-data").publish(topic=f"devices/{thing}/command", payload=b'{"go":1}', qos=1)
+    text = until(
+        lambda: (text := said(browser.page(f"/devices/{thing}"))) and f"got ▼ devices/{thing}/command" in text and text,
+        "the message to it",
+    )
+    assert f"sent ▲ devices/{thing}/state" in text
+    listed = said(browser.page(f"/devices?q={thing}"))
+    assert thing in listed and "online" in listed
+    gateway.close()
+    until(lambda: "offline" in said(browser.page(f"/devices/{thing}")), "that it is gone")
+    assert rows(browser.page(f"/devices?q={thing}&status=offline")) == [f"/devices/{thing}"]
+    assert rows(browser.page(f"/devices?q={thing}&status=online")) == []
+
+
+def test_the_shadow_is_shown_and_what_is_desired_changed(node, browser, name):
+    node.iot().create_thing(thingName=name)
+    state = {"state": {"desired": {"led": True, "old": 1}, "reported": {"led": False}}}
+    node.client("iot-data").update_thing_shadow(thingName=name, payload=json.dumps(state).encode())
+    page = browser.page(f"/devices/{name}?tab=shadow")
+    assert "the device has yet to take over" in said(page)
+    before = hidden(page, "before")[0]
+    fields = {"back": f"/devices/{name}?tab=shadow", "thing": name, "before": before, "desired": '{"led": false}'}
+    assert browser.send("device-shadow", fields)[0] in (200, 303)
+    shadow = json.loads(node.client("iot-data").get_thing_shadow(thingName=name)["payload"].read())
+    assert shadow["state"] == {"desired": {"led": False}, "reported": {"led": False}}
+    assert "the device has what is desired" in said(browser.page(f"/devices/{name}?tab=shadow"))
+    status, text = browser.send("device-shadow", {**fields, "desired": "[1]"})
+    assert status == 400 and "must be a JSON object" in said(text)
+
+
+def test_what_a_device_may_do_is_answered_with_the_statement(node, browser, device, name):
+    thing = f"{name}-p"
+    device(node, thing)
+    iot = node.iot()
+    allowed = {"Effect": "Allow", "Action": "iot:*", "Resource": "*"}
+    denied = {"Effect": "Deny", "Action": "iot:Publish", "Resource": f"arn:aws:iot:*:*:topic/devices/{thing}/no"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [allowed, denied]})
+    iot.create_policy(policyName=f"{name}-two", policyDocument=document)
+    principal = iot.list_thing_principals(thingName=thing)["principals"][0]
+    iot.attach_policy(policyName=f"{name}-two", target=principal)
+
+    def ask(action, resource):
+        query = urllib.parse.urlencode({"tab": "policy", "action": action, "resource": resource})
+        return said(browser.page(f"/devices/{thing}?{query}"))
+
+    assert "✓ Yes" in ask("PUBLISH", f"devices/{thing}/yes")
+    refused = ask("PUBLISH", f"devices/{thing}/no")
+    assert "✕ No: it is forbidden" in refused and f"policy {name}-two , statement 2" in refused
+    assert "must be one of" in ask("FLY", "x")
+
+
+def test_a_message_is_published_and_a_workflow_started_for_a_device(node, browser, name):
+    node.iot().create_thing(thingName=name)
+    machine(node, f"{name}-wf", PASSES, "Do")
+    assert f'"clientId": "{name}"' in unescape(browser.page(f"/devices/{name}?tab=start&workflow={name}-wf"))
+    fields = {"back": f"/devices/{name}?tab=start", "workflow": f"{name}-wf", "input": '{"by":"hand"}'}
+    assert browser.send("device-start", fields)[0] in (200, 303, 404)
+    listed = until(lambda: rows(browser.page(f"/executions?workflow={name}-wf")), "the execution")
+    assert len(listed) == 1
+    status, text = browser.send("device-start", {**fields, "input": "{"})
+    assert status == 400, text
+    fields = {"back": f"/devices/{name}?tab=publish", "device": name, "topic": f"{name}/t", "payload": "{}", "qos": "1"}
+    assert browser.send("device-publish", fields)[0] in (200, 303)
+    seen = json.loads(node.send("GET", f"/-/rules/messages?topic={name}/t")[2])
+    assert len(seen["messages"]) == 1
+
+
+def test_clients_that_are_no_things_are_listed(node, browser):
+    status, text, _ = browser.open("/devices?status=clients")
+    assert status == 200 and "Not in the registry" in text
+    assert browser.open("/devices?status=lost")[0] == 400
+    assert browser.open("/devices/nobody-knows-it")[0] == 404
+
+
+def test_names_and_inputs_are_text(node, browser, name):
+    arn = machine(node, name, FAILS | {"Check": {"Type": "Fail", "Error": HOSTILE, "Cause": HOSTILE}}, "Check")
+    node.sfn().start_execution(stateMachineArn=arn, name="h", input=json.dumps({"x": HOSTILE}))
+    node.iot().create_thing(thingName=name, attributePayload={"attributes": {"note": "a_b"}})
+    for path in (
+        f"/executions?workflow={name}",
+        f"/executions?q={urllib.parse.quote(HOSTILE)}",
+        f"/devices?q={urllib.parse.quote(HOSTILE)}",
+        f"/search?q={urllib.parse.quote(HOSTILE)}",
+        f"/devices/{name}?tab=policy&resource={urllib.parse.quote(HOSTILE)}",
+        f"/devices/{name}?tab=publish&topic={urllib.parse.quote(HOSTILE)}",
+    ):
+        browser.page(path)
+
+
+def test_search_goes_where_a_name_leads(node, browser, name):
+    node.iot().create_thing(thingName=f"{name}-find-me")
+    arn = machine(node, f"{name}-wf", PASSES, "Do")
+    run = node.sfn().start_execution(stateMachineArn=arn, name=f"{name}-run-abc")["executionArn"]
+
+    class Stay(urllib.request.HTTPRedirectHandler):
+        def redirect_request(self, *_):
+            return None
+
+    def leads(text):
+        opener = urllib.request.build_opener(Stay)
+        request = urllib.request.Request(
+            f"{node.endpoint}/search?q={urllib.parse.quote(text)}", headers={"Accept": "text/html"}
+        )
+        try:
+            return opener.open(request).status, ""
+        except urllib.error.HTTPError as error:
+            return error.code, error.headers["location"]
+
+    assert leads(f"{name}-find-me") == (303, f"/devices/{name}-find-me")
+    assert leads(f"{name}-find") == (303, f"/devices/{name}-find-me")
+    assert leads(run) == (303, f"/executions/{name}-wf/{name}-run-abc")
+    assert leads(f"{name}-run-a") == (303, f"/executions/{name}-wf/{name}-run-abc")
+    assert leads(arn) == (303, f"/workflows/{name}-wf")
+    assert leads(f"{name}-")[0] == 200
+    both = said(browser.page(f"/search?q={name}-"))
+    assert f"{name}-find-me" in both and f"{name}-run-abc" in both
+    assert "Nothing has such a name" in said(browser.page("/search?q=zzzzzzz"))
