@@ -1,159 +1,221 @@
-//! Payloads and JSON as text that people read.
-
-use std::fmt::Write as _;
+//! Payloads and other JSON as people read them.
 
 use maud::{Markup, html};
 use stepwire_asl::Json;
 
-/// Longest payload that is shown whole, bytes.
-pub const SHOWN_MAX: usize = 16 << 10;
-/// Levels of JSON that are laid out; what is deeper is written in a line.
-const LEVELS: usize = 24;
+/// Bytes of a payload that are shown whole.
+pub const WHOLE_MAX: usize = 65_536;
+/// Characters of a payload in one line.
+const LINE_MAX: usize = 160;
 
-/// The beginning of a payload in a line: its text, or its bytes in hexadecimal digits.
-pub fn line(payload: &[u8], letters_max: usize) -> String {
-    let beginning = payload.get(..letters_max * 4).unwrap_or(payload);
-    let text = match std::str::from_utf8(beginning) {
-        Ok(text) => text.to_owned(),
-        Err(error) if error.error_len().is_none() => {
-            String::from_utf8_lossy(beginning.get(..error.valid_up_to()).unwrap_or_default()).into()
-        }
-        Err(_) => return hex(payload, letters_max / 3),
-    };
-    if text.chars().any(|letter| letter.is_control() && !letter.is_whitespace()) {
-        return hex(payload, letters_max / 3);
-    }
-    let mut line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if line.chars().count() > letters_max || beginning.len() < payload.len() {
-        line = line.chars().take(letters_max.saturating_sub(1)).collect();
-        line.push('…');
-    }
-    line
+/// How bytes are shown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Form {
+    /// JSON if it is, else text if it is, else hexadecimal digits.
+    #[default]
+    Auto,
+    /// Text; what is not UTF-8 in it is replaced.
+    Text,
+    /// Indented JSON.
+    Json,
+    /// Hexadecimal digits beside the text.
+    Hex,
 }
 
-fn hex(payload: &[u8], bytes_max: usize) -> String {
-    let digits: Vec<_> = payload.iter().take(bytes_max).map(|byte| format!("{byte:02x}")).collect();
-    let more = if payload.len() > bytes_max { " …" } else { "" };
-    format!("{}{more}", digits.join(" "))
+impl Form {
+    /// All of them.
+    pub const ALL: [Form; 4] = [Form::Auto, Form::Text, Form::Json, Form::Hex];
+
+    /// What addresses call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Form::Auto => "auto",
+            Form::Text => "text",
+            Form::Json => "json",
+            Form::Hex => "hex",
+        }
+    }
+
+    /// The one that an address names; the automatic one for any other name.
+    pub fn named(name: &str) -> Form {
+        Form::ALL.into_iter().find(|form| form.name() == name).unwrap_or_default()
+    }
 }
 
-/// A payload in a block: JSON laid out, else its text, else its bytes.
-pub fn block(payload: &[u8]) -> Markup {
-    if payload.len() <= SHOWN_MAX
-        && let Ok(json) = Json::parse_bytes(payload)
-    {
-        return json_block(&json);
-    }
-    let shown = payload.get(..SHOWN_MAX).unwrap_or(payload);
-    let text = match std::str::from_utf8(shown) {
-        Ok(text) => text.to_owned(),
-        Err(error) if error.error_len().is_none() => {
-            String::from_utf8_lossy(shown.get(..error.valid_up_to()).unwrap_or_default()).into()
-        }
-        Err(_) => hex(payload, 1_024),
+/// The beginning of a payload in one line.
+pub fn line(bytes: &[u8], form: Form) -> String {
+    let text = match (form, std::str::from_utf8(bytes)) {
+        (Form::Hex, _) | (Form::Auto | Form::Json, Err(_)) => digits(bytes),
+        (_, Ok(text)) => text.to_owned(),
+        (Form::Text, Err(_)) => String::from_utf8_lossy(bytes).into_owned(),
     };
+    cut(&text.split_whitespace().collect::<Vec<_>>().join(" "), LINE_MAX)
+}
+
+/// A payload as a block; of a long one the beginning, and how long it is.
+pub fn block(bytes: &[u8], form: Form) -> Markup {
+    let shown = &bytes[..bytes.len().min(WHOLE_MAX)];
+    let json = matches!(form, Form::Auto | Form::Json).then(|| Json::parse_bytes(bytes).ok());
     html! {
-        pre tabindex="0" { (text) @if shown.len() < payload.len() { "…" } }
+        @if bytes.is_empty() { p.dim { "empty" } }
+        @else if let Some(Some(json)) = json { (pretty(&json)) }
+        @else {
+            @if form == Form::Json { p.dim { "It is not JSON." } }
+            @match (form, text(shown, bytes.len() > shown.len())) {
+                (Form::Hex, _) | (Form::Auto | Form::Json, None) => { (code(&dump(shown))) }
+                (_, Some(text)) => { (code(text)) }
+                (Form::Text, None) => { (code(&String::from_utf8_lossy(shown))) }
+            }
+            @if bytes.len() > shown.len() { p.dim { "The first " (shown.len()) " of " (bytes.len()) " bytes." } }
+        }
     }
 }
 
-/// JSON laid out, names and values told apart.
-pub fn json_block(json: &Json) -> Markup {
-    html! { pre tabindex="0" { (part(json, 0)) } }
+/// Bytes as text, if they are; of the beginning of something longer, up to the last whole character.
+fn text(bytes: &[u8], is_beginning: bool) -> Option<&str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Some(text),
+        Err(error) if is_beginning && error.error_len().is_none() => {
+            std::str::from_utf8(&bytes[..error.valid_up_to()]).ok()
+        }
+        Err(_) => None,
+    }
 }
 
-/// JSON laid out as text, for people to change.
-pub fn pretty(json: &Json) -> String {
-    let mut text = String::new();
-    write(json, 0, &mut text);
-    text
+/// Text as it is, in a box that scrolls.
+pub fn code(text: &str) -> Markup {
+    html! { pre tabindex="0" role="group" aria-label="Text" { (text) } }
 }
 
-fn write(json: &Json, level: usize, text: &mut String) {
-    let indent = |level: usize| "  ".repeat(level);
+/// Indented JSON in a box that scrolls.
+pub fn pretty(json: &Json) -> Markup {
+    html! { pre tabindex="0" role="group" aria-label="JSON" { (inner(json, 0)) } }
+}
+
+/// Indented JSON as text, for boxes that it is edited in.
+pub fn indented(json: &Json) -> String {
+    let mut out = String::new();
+    write(json, 0, &mut out);
+    out
+}
+
+fn write(json: &Json, depth: usize, out: &mut String) {
+    let line = |out: &mut String, depth| {
+        out.push('\n');
+        out.push_str(&"  ".repeat(depth));
+    };
     match json {
-        Json::Object(members) if !members.is_empty() && level < LEVELS => {
-            text.push_str("{\n");
-            for (index, (name, value)) in members.iter().enumerate() {
-                let name = Json::String(name.clone()).to_text();
-                let _ = write!(text, "{}{name}: ", indent(level + 1));
-                write(value, level + 1, text);
-                text.push_str(if index + 1 < members.len() { ",\n" } else { "\n" });
+        Json::Array(items) if !items.is_empty() => {
+            out.push('[');
+            for (at, item) in items.iter().enumerate() {
+                out.push_str(if at > 0 { "," } else { "" });
+                line(out, depth + 1);
+                write(item, depth + 1, out);
             }
-            let _ = write!(text, "{}}}", indent(level));
+            line(out, depth);
+            out.push(']');
         }
-        Json::Array(items) if !items.is_empty() && level < LEVELS => {
-            text.push_str("[\n");
-            for (index, item) in items.iter().enumerate() {
-                text.push_str(&indent(level + 1));
-                write(item, level + 1, text);
-                text.push_str(if index + 1 < items.len() { ",\n" } else { "\n" });
+        Json::Object(members) if !members.is_empty() => {
+            out.push('{');
+            for (at, (name, value)) in members.iter().enumerate() {
+                out.push_str(if at > 0 { "," } else { "" });
+                line(out, depth + 1);
+                out.push_str(&Json::string(name.clone()).to_text());
+                out.push_str(": ");
+                write(value, depth + 1, out);
             }
-            let _ = write!(text, "{}]", indent(level));
+            line(out, depth);
+            out.push('}');
         }
-        other => text.push_str(&other.to_text()),
+        other => out.push_str(&other.to_text()),
     }
 }
 
-fn part(json: &Json, level: usize) -> Markup {
-    let indent = |level: usize| "  ".repeat(level);
+fn inner(json: &Json, depth: usize) -> Markup {
+    let (pad, end) = ("  ".repeat(depth + 1), "  ".repeat(depth));
     html! {
         @match json {
-            Json::Object(members) if !members.is_empty() && level < LEVELS => {
+            Json::Object(members) if !members.is_empty() => {
                 "{\n"
-                @for (index, (name, value)) in members.iter().enumerate() {
-                    (indent(level + 1)) span.k { (Json::String(name.clone()).to_text()) } ": " (part(value, level + 1))
-                    @if index + 1 < members.len() { "," } "\n"
+                @for (at, (name, value)) in members.iter().enumerate() {
+                    (pad) span.k { (Json::string(name.clone()).to_text()) } ": " (inner(value, depth + 1))
+                    @if at + 1 < members.len() { "," } "\n"
                 }
-                (indent(level)) "}"
+                (end) "}"
             }
-            Json::Array(items) if !items.is_empty() && level < LEVELS => {
+            Json::Array(items) if !items.is_empty() => {
                 "[\n"
-                @for (index, item) in items.iter().enumerate() {
-                    (indent(level + 1)) (part(item, level + 1))
-                    @if index + 1 < items.len() { "," } "\n"
+                @for (at, value) in items.iter().enumerate() {
+                    (pad) (inner(value, depth + 1)) @if at + 1 < items.len() { "," } "\n"
                 }
-                (indent(level)) "]"
+                (end) "]"
             }
-            other => span.v { (other.to_text()) },
+            Json::String(_) => { span.v { (json.to_text()) } }
+            other => { (other.to_text()) }
         }
     }
+}
+
+/// The beginning of a text of more than `max` characters.
+pub fn cut(text: &str, max: usize) -> String {
+    match text.char_indices().nth(max) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
+fn digits(bytes: &[u8]) -> String {
+    bytes.iter().take(LINE_MAX).map(|byte| format!("{byte:02x} ")).collect()
+}
+
+/// Sixteen bytes a line: place, digits, text.
+fn dump(bytes: &[u8]) -> String {
+    let mut out = String::new();
+    for (row, chunk) in bytes.chunks(16).enumerate() {
+        let digits: String = chunk.iter().map(|byte| format!("{byte:02x} ")).collect();
+        let seen = |byte: &u8| if byte.is_ascii_graphic() { char::from(*byte) } else { '.' };
+        let text: String = chunk.iter().map(seen).collect();
+        out.push_str(&format!("{:06x}  {digits:<48} {text}\n", row * 16));
+    }
+    out
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_payload_in_a_line() {
-        for (payload, shown) in [
-            (&b"{\"a\":\n  1}"[..], "{\"a\": 1}"),
-            (b"", ""),
-            (b"\x00\x01\xff", "00 01 ff"),
-            (b"\xff\xfe\xfd\xfc\xfb\xfa\xf9", "ff fe fd fc …"),
-            ("zwölf Boxkämpfer".as_bytes(), "zwölf Boxkä…"),
-        ] {
-            assert_eq!(line(payload, 12), shown);
-        }
+    fn a_payload_is_shown_as_what_it_is() {
+        assert_eq!(line(b"{\"a\":\n  1}", Form::Auto), "{\"a\": 1}");
+        assert_eq!(line(b"hi", Form::Hex), "68 69");
+        assert_eq!(line(b"\xff\x00", Form::Auto), "ff 00");
+        assert_eq!(line(b"\xffa", Form::Text), "\u{fffd}a");
+        assert!(block(b"\xff", Form::Json).0.contains("It is not JSON"));
+        assert!(block(b"", Form::Auto).0.contains("empty"));
+        let long = "é".repeat(WHOLE_MAX);
+        assert!(block(&long.as_bytes()[..WHOLE_MAX + 7], Form::Auto).0.contains("éé"));
     }
 
     #[test]
-    fn json_is_laid_out_and_stays_the_same() {
-        let json = Json::parse(r#"{"a":[1,{"b":null}],"c":{},"d":"<b>"}"#).unwrap_or_default();
-        let text = pretty(&json);
-        assert_eq!(
-            text,
-            "{\n  \"a\": [\n    1,\n    {\n      \"b\": null\n    }\n  ],\n  \"c\": {},\n  \"d\": \"<b>\"\n}"
-        );
-        assert_eq!(Json::parse(&text), Ok(json.clone()));
-        let drawn = json_block(&json).0;
-        assert!(drawn.contains("&lt;b&gt;") && !drawn.contains("<b>"), "{drawn}");
+    fn nothing_of_it_is_markup() {
+        let json = Json::parse(r#"{"<img onerror=x>": ["</pre><script>"]}"#).unwrap();
+        let drawn = pretty(&json).0;
+        assert!(!drawn.contains("<img") && !drawn.contains("<script"), "{drawn}");
+        assert!(!block(b"<script>", Form::Text).0.contains("<script"));
     }
 
     #[test]
-    fn depth_is_bounded() {
-        let deep = format!("{}1{}", "[".repeat(100), "]".repeat(100));
-        let json = Json::parse(&deep).unwrap_or_default();
-        assert!(json_block(&json).0.len() < 10_000);
+    fn indented_json_is_the_same_json() {
+        let json = Json::parse(r#"{"a":[1,{"b":[]}],"c":{},"d":"x\"y"}"#).unwrap();
+        let text = indented(&json);
+        assert_eq!(Json::parse(&text).unwrap(), json);
+        assert_eq!(text.lines().count(), 10);
+    }
+
+    #[test]
+    fn bytes_are_dumped_beside_their_text() {
+        assert!(dump(b"ab\x00").starts_with("000000  61 62 00 "));
+        assert!(dump(b"ab\x00").ends_with(" ab.\n"));
     }
 }

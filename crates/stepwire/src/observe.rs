@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use stepwire_asl::history::Detail;
@@ -14,10 +15,12 @@ use stepwire_core::mqtt::{Packet, Publish};
 use stepwire_core::{Effect, Write, broker};
 use tokio::sync::mpsc;
 
+use crate::commits::Commits;
 use crate::console::live::Live;
 use crate::counters::Counters;
 use crate::flight::{self, Flights};
 use crate::lately::Lately;
+use crate::reactions::Reactions;
 use crate::recorded::{self, Recorded};
 
 /// Observations that may wait for one who watches; who falls further behind is cut off.
@@ -114,6 +117,8 @@ pub struct Observers {
     flights: Flights,
     live: Live,
     lately: Lately,
+    commits: Commits,
+    reactions: Reactions,
 }
 
 struct Watching {
@@ -137,10 +142,20 @@ impl Observers {
         let state =
             Watching { senders: Vec::new(), open: HashMap::new(), arn_of: Box::new(arn_of) };
         let (counters, recorded) = (Counters::default(), Recorded::new(recorded));
-        let (watched, live) = (AtomicBool::new(false), Live::default());
+        let (watched, state) = (AtomicBool::new(false), Mutex::new(state));
         let (flights, lately) = (Flights::new(flights), Lately::new(began));
-        let state = Mutex::new(state);
-        Observers { counters, watched, state, recorded, flights, live, lately }
+        let (live, commits, reactions) = Default::default();
+        Observers {
+            counters,
+            watched,
+            state,
+            recorded,
+            flights,
+            live,
+            lately,
+            commits,
+            reactions,
+        }
     }
 
     /// What was seen, as numbers.
@@ -171,6 +186,22 @@ impl Observers {
         &self.flights
     }
 
+    /// Counts a commit.
+    pub fn committed(&self, took: Duration) {
+        self.counters.committed(took);
+        self.commits.add(took);
+    }
+
+    /// How long commits take.
+    pub(crate) fn commits(&self) -> &Commits {
+        &self.commits
+    }
+
+    /// How soon executions ask a device.
+    pub(crate) fn reactions(&self) -> &Reactions {
+        &self.reactions
+    }
+
     /// What changes, for pages that are open.
     pub(crate) fn live(&self) -> &Live {
         &self.live
@@ -191,6 +222,7 @@ impl Observers {
                 self.flights.write(write);
             }
         }
+        self.reactions.writes(writes, at);
         self.live.writes(writes);
         if let Some(mut watching) = self.watching() {
             writes.iter().for_each(|write| watching.write(write, at));

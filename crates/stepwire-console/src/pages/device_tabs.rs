@@ -49,7 +49,7 @@ fn event_line(event: &Event, now: Timestamp) -> Markup {
                 details id={ "m-" (event.number) } {
                     summary {
                         span class={ "way " (if *from { "out" } else { "in" }) } { @if *from { "sent ▲" } @else { "got ▼" } }
-                        span.mono { (topic) } " " span.vdim.mono { (payload::line(payload, 90)) }
+                        span.mono { (topic) } " " span.vdim.mono { (payload::cut(&payload::line(payload, payload::Form::Auto), 90)) }
                         @for rule in rules { " " a.chip href={ "/rules/" (segment(rule)) } { (rule) } }
                     }
                     div.more {
@@ -57,7 +57,7 @@ fn event_line(event: &Event, now: Timestamp) -> Markup {
                             "QoS " (qos) @if *retain { " · retained" } " · " (bytes(*size as u64)) " · " (ago(event.at, now))
                             @if *from && rules.is_empty() { " · no rule had anything to do" }
                         }
-                        (payload::block(payload))
+                        (payload::block(payload, payload::Form::Auto))
                         @if *from { p {
                             a href={ "/live?filter=" (segment(topic)) } { "Messages on this topic" }
                         } }
@@ -88,7 +88,7 @@ pub(super) fn shadow_state(shadow: &Shadow) -> Markup {
                 div.cards {
                     @for (name, what) in [("desired", "Desired"), ("reported", "Reported"), ("delta", "Different")] {
                         div { h3.lbl { (what) }
-                            @match part(name) { Some(json) => (payload::json_block(json)), None => p.vdim { "–" } }
+                            @match part(name) { Some(json) => (payload::pretty(json)), None => p.vdim { "–" } }
                         }
                     }
                 }
@@ -100,7 +100,7 @@ pub(super) fn shadow_state(shadow: &Shadow) -> Markup {
 pub(super) fn shadow_tab(view: &View, shadow: &Shadow, shown: Markup) -> Markup {
     let base = tab(view, "shadow");
     let desired = shadow.document.as_ref().and_then(|it| it.member("state")?.member("desired"));
-    let text = desired.map_or_else(|| "{\n  \n}".to_owned(), payload::pretty);
+    let text = desired.map_or_else(|| "{\n  \n}".to_owned(), payload::indented);
     html! {
         div.pad.scroll tabindex="0" role="region" aria-label="Shadow" {
             nav.chips aria-label="Shadows" {
@@ -187,7 +187,7 @@ pub(super) fn policy_tab(view: &View, policy: &Policy) -> Markup {
             @for (name, document) in &policy.documents {
                 details id={ "p-" (name) } open[policy.documents.len() == 1] {
                     summary { "Policy " b { (name) } }
-                    (payload::block(document.as_bytes()))
+                    (payload::block(document.as_bytes(), payload::Form::Auto))
                 }
             }
         }
@@ -204,7 +204,7 @@ fn answered(answer: &Answer) -> Markup {
             }
             @for (policy, number, text) in &answer.statements {
                 div { "policy " b { (policy) } @if let Some(number) = number { ", statement " (number) } }
-                @if let Some(text) = text { (payload::block(text.as_bytes())) }
+                @if let Some(text) = text { (payload::block(text.as_bytes(), payload::Form::Auto)) }
             }
             @if !answer.missing.is_empty() {
                 div.dim { "Without a value here: " (answer.missing.join(", ")) }

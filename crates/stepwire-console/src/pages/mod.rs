@@ -7,5 +7,15 @@ pub mod executions;
 pub mod overview;
 mod problem;
 pub mod search;
+pub mod function;
+pub mod functions;
+pub mod live;
+pub mod overview;
+mod problem;
+pub mod rule;
+pub mod rules;
+pub mod system;
+pub mod table;
+pub mod tables;
 
 pub use problem::{Problem, problem};

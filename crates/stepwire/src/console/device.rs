@@ -12,7 +12,7 @@ use stepwire_console::pages::device::{
     Certificate, Event, Kept, Messages, Publish, Shadow, Start, Tab, View, What as Shown,
 };
 use stepwire_console::pages::{device as drawn, devices};
-use stepwire_console::payload::{SHOWN_MAX, pretty};
+use stepwire_console::payload::{WHOLE_MAX, indented};
 use stepwire_console::timeline::{End, Item, Lane, Look, Timeline};
 use stepwire_console::words::{bytes, segment};
 use stepwire_core::broker::{DisconnectReason, SessionRecord};
@@ -191,7 +191,7 @@ fn event(entry: &Entry) -> Event {
         |from: bool, topic: &str, payload: &[u8], qos: QoS, retain: bool| Shown::Message {
             from,
             topic: topic.to_owned(),
-            payload: payload.get(..=SHOWN_MAX).unwrap_or(payload).to_vec(),
+            payload: payload.get(..=WHOLE_MAX).unwrap_or(payload).to_vec(),
             size: payload.len(),
             qos: qos as u8,
             retain,
@@ -381,11 +381,11 @@ fn start_form(
     let last = last.map_err(|error| unreadable(&error))?.filter(|text| text.len() <= INPUT_MAX);
     let (input, from) = match last {
         Some(text) => {
-            let laid_out = Json::parse(&text).ok().map(|json| pretty(&json));
+            let laid_out = Json::parse(&text).ok().map(|json| indented(&json));
             (laid_out.unwrap_or(text), "the input of its last execution of this workflow")
         }
         None => (
-            pretty(&connected(name, client, session, visit.now())),
+            indented(&connected(name, client, session, visit.now())),
             "the event that is published when it connects; a rule may make something else of it",
         ),
     };
