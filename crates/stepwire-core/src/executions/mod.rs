@@ -277,6 +277,12 @@ impl Executions {
         }
     }
 
+    /// Takes over the definitions that `other` has parsed, for the records that will be loaded: what a
+    /// text means is the same in both.
+    pub(crate) fn borrow_parsed(&mut self, other: &Executions) {
+        self.machines.borrow_parsed(&other.machines);
+    }
+
     /// Compares the index with a freshly loaded one, and each execution in memory with its history.
     pub(crate) fn check(&self, stored: &Executions, read: &dyn Read) -> Result<(), String> {
         let derived = |of: &Executions| (of.deadlines.clone(), of.children.clone());

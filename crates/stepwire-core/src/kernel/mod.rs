@@ -242,6 +242,7 @@ impl Kernel {
     /// tests: they differ only if something changed by another door than `apply`.
     pub fn check(&self, read: &dyn Read) -> Result<(), String> {
         let mut stored = Kernel::new(self.settings.clone());
+        stored.executions.borrow_parsed(&self.executions);
         stored.load(read).map_err(|corrupt| corrupt.to_string())?;
         let same = |what: &str, same: bool| {
             if same { Ok(()) } else { Err(format!("{what} in memory are not what is stored")) }

@@ -171,6 +171,14 @@ impl Rules {
     /// The only thing that changes the rules.
     pub fn apply(&mut self, write: &Write) {
         let Write::Rule(name, record) = write;
+        // A payload is checked before it is recorded.
+        let enabled = record.as_ref().filter(|record| !record.disabled);
+        let rule = enabled.and_then(|record| Rule::compile(name, &record.payload).ok());
+        self.replace(name, record.as_ref(), rule);
+    }
+
+    /// Puts `record`, and what runs for it, in place of what there was.
+    fn replace(&mut self, name: &Arc<str>, record: Option<&RuleRecord>, rule: Option<Rule>) {
         self.records.remove(name);
         if let Some(rule) = self.active.remove(name)
             && let Some(filter) = &rule.statement.from
@@ -179,9 +187,7 @@ impl Rules {
         }
         let Some(record) = record else { return };
         self.records.insert(Arc::clone(name), record.clone());
-        // A payload is checked before it is recorded.
-        if let (false, Ok(rule)) = (record.disabled, Rule::compile(name, &record.payload)) {
-            let rule = Arc::new(rule);
+        if let Some(rule) = rule.map(Arc::new) {
             if let Some(filter) = &rule.statement.from {
                 self.filters.insert(filter, Filed(Arc::clone(&rule)));
             }
@@ -197,9 +203,10 @@ impl Rules {
     /// Takes in one stored rule.
     pub fn load(&mut self, key: &[u8], value: &[u8]) -> Result<(), Corrupt> {
         let record = stored(key, value)?;
-        Rule::compile(&record.name, &record.payload)
+        let rule = Rule::compile(&record.name, &record.payload)
             .map_err(|error| Corrupt { key: key.to_vec(), why: error.message })?;
-        self.apply(&Write::Rule(Arc::clone(&record.name), Some(record)));
+        let rule = (!record.disabled).then_some(rule);
+        self.replace(&record.name, Some(&record), rule);
         Ok(())
     }
 

@@ -14,6 +14,7 @@ use stepwire_core::record::Space;
 
 impl World {
     pub(super) fn finish(mut self) -> Outcome {
+        self.compare();
         let audit = self.checks.names.iter().filter(|(name, _)| name.starts_with(story::AUDIT));
         let audit: BTreeSet<_> = audit.map(|(_, id)| *id).collect();
         let ends = self.checks.finish(|id| audit.contains(&id), &mut self.marks);

@@ -93,7 +93,7 @@ impl World {
 
     /// Now and then memory is compared with what is stored, or emptied as far as it may be.
     fn look_back(&mut self) {
-        if self.dice.one_in(12) {
+        if self.dice.one_in(24) {
             self.compare();
         }
         if self.dice.one_in(6)
@@ -105,7 +105,7 @@ impl World {
     }
 
     /// Memory must equal what is stored and what is on its way there.
-    fn compare(&mut self) {
+    pub(super) fn compare(&mut self) {
         let Some(server) = &self.server else { return };
         if let Err(difference) = server.check(&self.disk) {
             self.checks.problem(format!("memory and disk differ: {difference}"));

@@ -53,6 +53,8 @@ pub(super) struct Machines {
     live: u64,
     /// Larger than every number in use.
     pub(super) next: u64,
+    /// Definitions that somebody else has parsed, by their text: they are not parsed again.
+    parsed: BTreeMap<Arc<str>, Arc<StateMachine>>,
 }
 
 /// What a start comes to: which revision runs, and by which names it was reached.
@@ -81,7 +83,7 @@ impl Machines {
         self.live += u64::from(!record.deleted);
         let known = before.filter(|machine| machine.record.definition == record.definition);
         let compiled = known.and_then(|machine| machine.compiled.clone());
-        let machine = Machine::new(record, compiled);
+        let machine = Machine::new(record, compiled.or_else(|| self.parsed(record)));
         self.current.insert(number, machine);
         let last = self.by_name.entry(Arc::clone(&record.name)).or_insert(number);
         *last = number.max(*last);
@@ -92,7 +94,8 @@ impl Machines {
         match write {
             Write::Revision(machine, revision, Some(record)) => {
                 let at = (*machine, *revision);
-                self.revisions.insert(at, Machine::new(record, None));
+                let machine = Machine::new(record, self.parsed(record));
+                self.revisions.insert(at, machine);
             }
             Write::Revision(machine, revision, None) => {
                 self.revisions.remove(&(*machine, *revision));
@@ -150,6 +153,21 @@ impl Machines {
     /// Numbers of all of which something is left.
     pub(super) fn numbers(&self) -> impl Iterator<Item = u64> + '_ {
         self.current.keys().copied()
+    }
+
+    /// Takes over what `other` has parsed, for the records that will be loaded.
+    pub(super) fn borrow_parsed(&mut self, other: &Machines) {
+        let machines = other.current.values().chain(other.revisions.values());
+        self.parsed = machines
+            .filter_map(|machine| {
+                let compiled = machine.compiled.as_ref()?;
+                Some((Arc::clone(&machine.record.definition), Arc::clone(compiled)))
+            })
+            .collect();
+    }
+
+    fn parsed(&self, record: &MachineRecord) -> Option<Arc<StateMachine>> {
+        self.parsed.get(&record.definition).cloned()
     }
 
     /// Whether it is the same as what is stored.
