@@ -5,6 +5,7 @@
 
 mod device;
 mod devices;
+mod execution;
 mod executions;
 mod function;
 mod functions;
@@ -13,9 +14,9 @@ mod messages;
 mod overview;
 mod policy_question;
 mod respond;
-mod search;
 mod rule;
 mod rules;
+mod search;
 mod system;
 mod table;
 mod tables;
@@ -56,6 +57,7 @@ pub(crate) async fn answer(node: &Node, parts: &Parts, body: Body) -> Response {
         return match (&parts.method, path) {
             (&Method::GET, "live") => live::stream(node, parts),
             (&Method::GET, "messages.jsonl") => messages::download(node, parts),
+            (&Method::GET, "history") => execution::download(&Visit::new(node, parts)),
             (&Method::GET, _) => respond::asset(parts, path),
             _ => post(node, parts, body, path).await,
         };
@@ -134,6 +136,8 @@ async fn draw(visit: &Visit) -> Result<Page, Problem> {
         ["system"] => system::page(visit).await,
         ["tables"] => tables::page(visit).await,
         ["tables", name] => table::page(visit, name).await,
+        ["executions", workflow, name] => execution::page(visit, workflow, name).await,
+        ["open"] => Ok(execution::open()),
         _ => Err(Problem::not_found("there is no such page")),
     }
 }
@@ -157,6 +161,7 @@ fn interest(visit: &Visit) -> Interest {
         ["system"] => system::interest(),
         ["tables"] => tables::interest(),
         ["tables", _] => table::interest(),
+        ["executions", workflow, name] => execution::interest(visit, workflow, name),
         _ => Interest::default(),
     }
 }
@@ -176,6 +181,9 @@ async fn act(visit: &Visit, action: &str, form: &Form) -> Result<Done, Problem> 
         "rule-turn" => rule::turn(visit, form).await,
         "rule-delete" => rule::delete(visit, form).await,
         "rule-save" => rule::save(visit, form).await,
-        _ => Err(Problem::not_found(format!("there is no action `{action}`"))),
+        _ => match execution::act(visit, action, form).await {
+            Some(done) => done,
+            None => Err(Problem::not_found(format!("there is no action `{action}`"))),
+        },
     }
 }
