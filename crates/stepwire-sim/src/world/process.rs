@@ -93,7 +93,7 @@ impl World {
 
     /// Now and then memory is compared with what is stored, or emptied as far as it may be.
     fn look_back(&mut self) {
-        if self.dice.one_in(24) {
+        if self.dice.one_in(12) {
             self.compare();
         }
         if self.dice.one_in(6)

@@ -26,6 +26,7 @@ pub(super) fn interest() -> Interest {
         topics: Vec::new(),
         pace: Duration::from_secs(1),
         every: Some(Duration::from_secs(2)),
+        ..Interest::default()
     }
 }
 
