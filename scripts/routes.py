@@ -8,7 +8,7 @@ Names, paths and places of parameters only; the models' prose is left out.
 import botocore.session
 
 SESSION = botocore.session.get_session()
-HEAD = '''//! REST routes of AWS IoT and AWS Lambda: which operation a method and path name, and where its parameters are.
+HEAD = '''//! REST routes of AWS IoT, AWS Lambda and EventBridge Scheduler: which operation a method and path name, and where its parameters are.
 //!
 //! Made by `scripts/routes.py` from the public service models. Do not edit.
 
@@ -75,3 +75,4 @@ print(HEAD, end="")
 table("IOT", "iot", "AWS IoT, the control plane.")
 table("IOT_DATA", "iot-data", "AWS IoT, the data plane.")
 table("LAMBDA", "lambda", "AWS Lambda.")
+table("SCHEDULER", "scheduler", "Amazon EventBridge Scheduler.")

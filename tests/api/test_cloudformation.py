@@ -5,7 +5,8 @@ import re
 
 import pytest
 from botocore.exceptions import WaiterError
-from support import ACCOUNT, REGION, refused
+from support import ACCOUNT, REGION, ROLE as ROLE_ARN
+from support import eventually, refused
 
 QUICK = {"Delay": 1, "MaxAttempts": 30}
 QUEUE = """
@@ -313,6 +314,73 @@ def test_a_function_makes_a_custom_resource(cloud, stack):
     cloud.get_waiter("stack_rollback_complete").wait(StackName=stack, WaiterConfig=QUICK)
     failed = [one for one in events(cloud, stack) if one["ResourceStatus"] == "UPDATE_FAILED"]
     assert "Message returned: as asked" in failed[0]["ResourceStatusReason"]
+
+
+def test_a_custom_resource_that_failed_to_be_made_is_deleted_by_its_function(node, cloud, stack):
+    only = CUSTOM.replace('== "true" else', '== "true" and event["RequestType"] == "Create" else')
+    assert only != CUSTOM
+    failing = only.replace("Size: 3", "Size: 3, Fail: true")
+    cloud.create_stack(StackName=stack, TemplateBody=failing, Capabilities=["CAPABILITY_IAM"])
+    with pytest.raises(WaiterError):
+        cloud.get_waiter("stack_create_complete").wait(StackName=stack, WaiterConfig=QUICK)
+    ended = lambda: described(cloud, stack)["StackStatus"] == "ROLLBACK_COMPLETE"
+    eventually(ended)
+    of = [one for one in events(cloud, stack) if one["LogicalResourceId"] == "One"]
+    kinds = [one["ResourceStatus"] for one in sorted(of, key=lambda one: one["Timestamp"])]
+    assert "CREATE_FAILED" in kinds and "DELETE_COMPLETE" in kinds, kinds
+    gone = next(one for one in of if one["ResourceStatus"] == "DELETE_COMPLETE")
+    assert gone["PhysicalResourceId"] == "thing-one"
+
+
+NAMED = {
+    "AWS::SQS::Queue": ({"QueueName": "{}"}, "sqs", "create_queue", {"QueueName": "{}"}),
+    "AWS::SNS::Topic": ({"TopicName": "{}"}, "sns", "create_topic", {"Name": "{}"}),
+    "AWS::IoT::Thing": ({"ThingName": "{}"}, "iot", "create_thing", {"thingName": "{}"}),
+    "AWS::IoT::ThingType": ({"ThingTypeName": "{}"}, "iot", "create_thing_type", {"thingTypeName": "{}"}),
+    "AWS::IoT::ThingGroup": ({"ThingGroupName": "{}"}, "iot", "create_thing_group", {"thingGroupName": "{}"}),
+    "AWS::S3::Bucket": ({"BucketName": "{}-b"}, "s3", "create_bucket", {"Bucket": "{}-b"}),
+    "AWS::Logs::LogGroup": ({"LogGroupName": "{}"}, "logs", "create_log_group", {"logGroupName": "{}"}),
+    "AWS::StepFunctions::Activity": ({"Name": "{}"}, "stepfunctions", "create_activity", {"name": "{}"}),
+    "AWS::StepFunctions::StateMachine": (
+        {"StateMachineName": "{}", "RoleArn": ROLE_ARN, "DefinitionString": '{"StartAt":"A","States":{"A":{"Type":"Pass","End":true}}}'},
+        "stepfunctions", "create_state_machine",
+        {"name": "{}", "roleArn": ROLE_ARN, "definition": '{"StartAt":"A","States":{"A":{"Type":"Pass","End":true}}}'},
+    ),
+    "AWS::Events::Rule": (
+        {"Name": "{}", "ScheduleExpression": "rate(1 day)"}, "events", "put_rule",
+        {"Name": "{}", "ScheduleExpression": "rate(1 day)"},
+    ),
+    "AWS::CloudWatch::Alarm": (
+        {"AlarmName": "{}", "Namespace": "N", "MetricName": "m", "Statistic": "Sum", "Period": 60, "EvaluationPeriods": 1,
+         "ComparisonOperator": "GreaterThanThreshold", "Threshold": 1},
+        "cloudwatch", "put_metric_alarm",
+        {"AlarmName": "{}", "Namespace": "N", "MetricName": "m", "Statistic": "Sum", "Period": 60, "EvaluationPeriods": 1,
+         "ComparisonOperator": "GreaterThanThreshold", "Threshold": 1},
+    ),
+    "AWS::SSM::Parameter": (
+        {"Name": "{}", "Type": "String", "Value": "v"}, "ssm", "put_parameter",
+        {"Name": "{}", "Type": "String", "Value": "v"},
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", NAMED)
+def test_a_stack_does_not_take_over_what_is_there_already(node, cloud, stack, name, kind):
+    properties, service, operation, asked = NAMED[kind]
+    filled = lambda given: {k: v.replace("{}", name) if isinstance(v, str) and v.startswith("{}") else v for k, v in given.items()}
+    getattr(node.client(service), operation)(**filled(asked))
+    template = {"Resources": {"Named": {"Type": kind, "Properties": filled(properties)}}}
+    make = lambda: cloud.create_stack(StackName=stack, TemplateBody=json.dumps(template))
+    make()
+    eventually(lambda: described(cloud, stack)["StackStatus"] == "ROLLBACK_COMPLETE")
+    failed = next(one for one in events(cloud, stack) if one["ResourceStatus"] == "CREATE_FAILED")
+    assert "already exist" in failed["ResourceStatusReason"], failed["ResourceStatusReason"]
+    # What was there is there still: making it another time says so, or a stack does.
+    cloud.delete_stack(StackName=stack)
+    cloud.get_waiter("stack_delete_complete").wait(StackName=stack, WaiterConfig=QUICK)
+    make()
+    eventually(lambda: described(cloud, stack)["StackStatus"] == "ROLLBACK_COMPLETE")
+    cloud.delete_stack(StackName=stack)
 
 
 def test_nobody_answers_for_a_function_without_its_token(node):

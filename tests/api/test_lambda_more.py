@@ -243,6 +243,37 @@ def test_a_queue_feeds_a_function_and_what_fails_comes_back(node, name):
         client.get_event_source_mapping(UUID=made["UUID"])
 
 
+def test_only_messages_that_a_filter_lets_through_reach_the_function(node, name):
+    client, sqs = node.client("lambda"), node.client("sqs")
+    url, arn = queue(node, name)
+    create(node, name, "def handler(event, context):\n    print('got', [r['body'] for r in event['Records']])\n")
+    patterns = ['{"body": {"level": ["high"], "n": [{"numeric": [">", 3]}]}}', '{"body": ["plain"]}']
+    criteria = {"Filters": [{"Pattern": pattern} for pattern in patterns]}
+    made = client.create_event_source_mapping(
+        EventSourceArn=arn, FunctionName=name, BatchSize=1, FilterCriteria=criteria
+    )
+    assert made["FilterCriteria"] == criteria
+    assert client.get_event_source_mapping(UUID=made["UUID"])["FilterCriteria"] == criteria
+    for body in ['{"level": "high", "n": 4}', '{"level": "high", "n": 1}', "plain", "other", "[1]"]:
+        sqs.send_message(QueueUrl=url, MessageBody=body)
+
+    def left():
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        got = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+        return sum(int(value) for value in got.values())
+
+    eventually(lambda: left() == 0, 30)
+    events = node.client("logs").filter_log_events(logGroupName=f"/aws/lambda/{name}")["events"]
+    lines = sorted(event["message"].strip() for event in events if event["message"].startswith("got"))
+    assert lines == sorted(["got ['{\"level\": \"high\", \"n\": 4}']", "got ['plain']"])
+    changed = client.update_event_source_mapping(UUID=made["UUID"], FilterCriteria={"Filters": []})
+    assert "FilterCriteria" not in changed
+    with refused("InvalidParameterValueException", 400, "Invalid filter pattern"):
+        client.update_event_source_mapping(
+            UUID=made["UUID"], FilterCriteria={"Filters": [{"Pattern": '{"body": "x"}'}]}
+        )
+
+
 def test_other_event_sources_are_refused_by_name(node, name):
     create(node, name)
     for arn, what in [

@@ -8,6 +8,7 @@ import time
 import urllib.request
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from support import ROLE, Node, eventually, machine
@@ -307,3 +308,81 @@ def test_functions_run_in_a_node_with_a_relative_data_folder(tmp_path, monkeypat
             assert json.load(answer["Payload"]) == {"a": 1}, node.log_text()
     finally:
         node.kill()
+
+
+def test_a_function_with_many_files_is_deleted_at_once_and_nobody_waits(tmp_path):
+    own = Node(tmp_path / "data")
+    try:
+        files = {f"node_modules/p{n // 100}/f{n}.js": "x" for n in range(12_000)}
+        files["app.py"] = "import os\ndef handler(event, context):\n    return os.getcwd()\n"
+        create(own, "large", files, Timeout=60)
+        create(own, "small", PID)
+        code = invoke(own, "large")[0]
+        invoke(own, "small")
+        client = own.client("lambda")
+        began = time.monotonic()
+        client.delete_function(FunctionName="large")
+        deleted = time.monotonic() - began
+        began = time.monotonic()
+        own.dynamodb().list_tables()
+        assert invoke(own, "small")[1] is None
+        after = time.monotonic() - began
+        # Of a development build, on a machine that does other things.
+        assert deleted < 1 and after < 1, (deleted, after)
+        eventually(lambda: not Path(code).exists(), 60)
+    finally:
+        own.kill()
+
+
+def test_provisioned_concurrency_keeps_processes_ready(tmp_path):
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    code = (
+        "import os, time\n"
+        f"open(r'{marks}/' + os.environ['AWS_LAMBDA_FUNCTION_VERSION'] + '-' + str(os.getpid()), 'w').close()\n"
+        "def handler(event, context):\n    return os.getpid()\n"
+    )
+    running = lambda version: [
+        path.name for path in marks.iterdir()
+        if path.name.startswith(version + "-") and Path(f"/proc/{path.name.split('-')[1]}").exists()
+    ]
+    own = Node(tmp_path / "data")
+    try:
+        client = own.client("lambda")
+        create(own, "kept", code)
+        version = client.publish_version(FunctionName="kept")["Version"]
+        client.create_alias(FunctionName="kept", Name="live", FunctionVersion=version)
+        asked = {"FunctionName": "kept", "Qualifier": "live"}
+        answer = client.put_provisioned_concurrency_config(**asked, ProvisionedConcurrentExecutions=3)
+        assert answer["Status"] == "IN_PROGRESS" and answer["RequestedProvisionedConcurrentExecutions"] == 3
+        eventually(lambda: len(running("1")) == 3, 30)
+        found = client.get_provisioned_concurrency_config(**asked)
+        assert (found["Status"], found["AvailableProvisionedConcurrentExecutions"]) == ("READY", 3)
+        listed = client.list_provisioned_concurrency_configs(FunctionName="kept")
+        assert [one["FunctionArn"].split(":")[-1] for one in listed["ProvisionedConcurrencyConfigs"]] == ["live"]
+        _, _, answer = invoke(own, "kept", Qualifier="live", LogType="Tail")
+        assert "Init Duration" not in base64.b64decode(answer["LogResult"]).decode()
+        own.restart()
+        eventually(lambda: len(running("1")) == 3, 30)
+        client = own.client("lambda")
+        # One that ends is replaced.
+        import os
+        import signal
+
+        os.kill(int(running("1")[0].split("-")[1]), signal.SIGKILL)
+        eventually(lambda: len(running("1")) == 3, 30)
+        # They follow the alias.
+        client.update_function_configuration(FunctionName="kept", Description="another")
+        client.update_function_code(FunctionName="kept", ZipFile=archive({"app.py": code + "# 2\n"}))
+        second = client.publish_version(FunctionName="kept")["Version"]
+        client.update_alias(FunctionName="kept", Name="live", FunctionVersion=second)
+        eventually(lambda: len(running(second)) == 3, 30)
+        client.delete_provisioned_concurrency_config(**asked)
+        missing = client.exceptions.ProvisionedConcurrencyConfigNotFoundException
+        with pytest.raises(missing):
+            client.get_provisioned_concurrency_config(**asked)
+        for wrong in ({"FunctionName": "kept", "Qualifier": "$LATEST"}, {"FunctionName": "kept", "Qualifier": "9"}):
+            with pytest.raises(client.exceptions.ClientError):
+                client.put_provisioned_concurrency_config(**wrong, ProvisionedConcurrentExecutions=1)
+    finally:
+        own.kill()

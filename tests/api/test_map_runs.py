@@ -92,6 +92,25 @@ def test_items_come_from_an_object_and_results_go_to_files(node, name):
     assert [json.loads(result["Output"]) for result in results] == [{"a": "1", "b": "2"}, {"a": "3", "b": "4"}]
 
 
+def test_results_in_a_bucket_with_versions_are_versions(node, name):
+    s3, bucket = node.client("s3"), "bucket-" + name
+    s3.create_bucket(Bucket=bucket)
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    writer = {
+        "Resource": "arn:aws:states:::s3:putObject",
+        "Parameters": {"Bucket": bucket, "Prefix": "out"},
+    }
+    output = ended(node, started(node, name, mapping(PASS, "P", ResultWriter=writer), [1, 2]))["output"]
+    manifest = json.loads(output)["ResultWriterDetails"]["Key"]
+    versions = s3.list_object_versions(Bucket=bucket)["Versions"]
+    assert len(versions) == 2 and manifest in [one["Key"] for one in versions]
+    assert all(one["VersionId"] != "null" for one in versions)
+    # A file that is deleted leaves a marker over what can be had again.
+    s3.delete_object(Bucket=bucket, Key=manifest)
+    [kept] = [one for one in versions if one["Key"] == manifest]
+    s3.get_object(Bucket=bucket, Key=manifest, VersionId=kept["VersionId"])
+
+
 def test_a_redrive_survives_a_kill(own_node, name):
     node = own_node
     execution = started(node, name, mapping(SMALL_FAIL, "C"), [0, 1, 2, 3])

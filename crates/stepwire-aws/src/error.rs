@@ -41,6 +41,7 @@ pub fn status(service: &str, code: &str) -> u16 {
             403
         }
         _ if service == "lambda" => lambda(code),
+        _ if service == "scheduler" => scheduler(code),
         _ if !matches!(service, "iot" | "iotdata" | "iotdevicegateway") => 400,
         "UnauthorizedException" => 401,
         "ResourceNotFoundException" => 404,
@@ -61,7 +62,7 @@ pub fn status(service: &str, code: &str) -> u16 {
 
 fn lambda(code: &str) -> u16 {
     match code {
-        "ResourceNotFoundException" => 404,
+        "ResourceNotFoundException" | "ProvisionedConcurrencyConfigNotFoundException" => 404,
         "MethodNotAllowedException" => 405,
         "ResourceConflictException" => 409,
         "PreconditionFailedException" => 412,
@@ -69,6 +70,19 @@ fn lambda(code: &str) -> u16 {
         "UnsupportedMediaTypeException" => 415,
         "TooManyRequestsException" => 429,
         "ServiceException" => 500,
+        _ => 400,
+    }
+}
+
+/// Source: EventBridge Scheduler API reference.
+fn scheduler(code: &str) -> u16 {
+    match code {
+        "ServiceQuotaExceededException" => 402,
+        "AccessDeniedException" => 403,
+        "ResourceNotFoundException" => 404,
+        "MethodNotAllowedException" => 405,
+        "ConflictException" => 409,
+        "InternalServerException" => 500,
         _ => 400,
     }
 }

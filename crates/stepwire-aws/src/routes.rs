@@ -1,4 +1,4 @@
-//! REST routes of AWS IoT and AWS Lambda: which operation a method and path name, and where its parameters are.
+//! REST routes of AWS IoT, AWS Lambda and EventBridge Scheduler: which operation a method and path name, and where its parameters are.
 //!
 //! Made by `scripts/routes.py` from the public service models. Do not edit.
 
@@ -405,4 +405,20 @@ pub const LAMBDA: &[Route] = &[
     Route { method: "PUT", path: "/2015-03-31/functions/{FunctionName}/configuration", operation: "UpdateFunctionConfiguration", query: &[], headers: &[], payload: None, plain: &[] },
     Route { method: "POST", path: "/2019-09-25/functions/{FunctionName}/event-invoke-config", operation: "UpdateFunctionEventInvokeConfig", query: &[("Qualifier", "Qualifier")], headers: &[], payload: None, plain: &[] },
     Route { method: "PUT", path: "/2021-10-31/functions/{FunctionName}/url", operation: "UpdateFunctionUrlConfig", query: &[("Qualifier", "Qualifier")], headers: &[], payload: None, plain: &[] },
+];
+
+/// Amazon EventBridge Scheduler.
+pub const SCHEDULER: &[Route] = &[
+    Route { method: "POST", path: "/schedules/{Name}", operation: "CreateSchedule", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "POST", path: "/schedule-groups/{Name}", operation: "CreateScheduleGroup", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "DELETE", path: "/schedules/{Name}", operation: "DeleteSchedule", query: &[("clientToken", "ClientToken"), ("groupName", "GroupName")], headers: &[], payload: None, plain: &[] },
+    Route { method: "DELETE", path: "/schedule-groups/{Name}", operation: "DeleteScheduleGroup", query: &[("clientToken", "ClientToken")], headers: &[], payload: None, plain: &[] },
+    Route { method: "GET", path: "/schedules/{Name}", operation: "GetSchedule", query: &[("groupName", "GroupName")], headers: &[], payload: None, plain: &[] },
+    Route { method: "GET", path: "/schedule-groups/{Name}", operation: "GetScheduleGroup", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "GET", path: "/schedule-groups", operation: "ListScheduleGroups", query: &[("MaxResults", "MaxResults"), ("NamePrefix", "NamePrefix"), ("NextToken", "NextToken")], headers: &[], payload: None, plain: &["MaxResults"] },
+    Route { method: "GET", path: "/schedules", operation: "ListSchedules", query: &[("MaxResults", "MaxResults"), ("NamePrefix", "NamePrefix"), ("NextToken", "NextToken"), ("ScheduleGroup", "GroupName"), ("State", "State")], headers: &[], payload: None, plain: &["MaxResults"] },
+    Route { method: "GET", path: "/tags/{ResourceArn}", operation: "ListTagsForResource", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "POST", path: "/tags/{ResourceArn}", operation: "TagResource", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "DELETE", path: "/tags/{ResourceArn}", operation: "UntagResource", query: &[("TagKeys", "TagKeys")], headers: &[], payload: None, plain: &[] },
+    Route { method: "PUT", path: "/schedules/{Name}", operation: "UpdateSchedule", query: &[], headers: &[], payload: None, plain: &[] },
 ];

@@ -73,7 +73,7 @@ impl Kernel {
         if let Some(logged) = &ran.logged {
             let mut writes = Vec::new();
             self.logs.log(logged, &mut writes);
-            step.writes.extend(writes.into_iter().map(Write::Logs));
+            self.logged(now, writes, step);
         }
         step.effects.extend(ran.wake.into_iter().map(|map_run| Effect::Continue { map_run }));
         let asks = ran.asks.into_iter();

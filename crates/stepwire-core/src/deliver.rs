@@ -14,9 +14,12 @@ use crate::executions::machines::MachineArn;
 use crate::functions::FunctionName;
 use crate::input::{Follow, Input};
 use crate::kernel::{Kernel, Step};
+use crate::logs;
+use crate::objects;
 use crate::queues::{self, Request, Send};
 use crate::read::Reads;
 use crate::rules::jobs::NotDelivered;
+use crate::scheduler::Due;
 use crate::topics::{self, To};
 use crate::write::Write;
 
@@ -105,6 +108,31 @@ impl Kernel {
         self.events.fire(now, &self.settings, &mut writes, &mut deliveries);
         step.writes.extend(writes.into_iter().map(Write::Events));
         self.deliver_events(now, deliveries, step);
+        let mut writes = Vec::new();
+        let due = self.scheduler.fire(now, &self.settings, &mut writes);
+        step.writes.extend(writes.into_iter().map(Write::Scheduler));
+        for due in due {
+            self.deliver_due(now, due, step);
+        }
+    }
+
+    /// Brings what a schedule does to its target.
+    fn deliver_due(&mut self, now: Timestamp, due: Due, step: &mut Step) {
+        let Due { schedule_arn, execution, delivery } = due;
+        let Err(error) = self.deliver_event(now, &delivery, step) else { return };
+        let events::Delivery { target, body, .. } = delivery;
+        // Source: EventBridge Scheduler user guide, "Configuring a dead-letter queue".
+        let attributes = vec![
+            ("ERROR_CODE".into(), attribute(&error.code)),
+            ("ERROR_MESSAGE".into(), attribute(&error.message)),
+            ("EXECUTION_ID".into(), attribute(&execution)),
+            ("EXHAUSTED_RETRY_CONDITION".into(), attribute("MaximumRetryAttempts")),
+            ("SCHEDULE_ARN".into(), attribute(&schedule_arn)),
+            ("TARGET_ARN".into(), attribute(&target.arn)),
+        ];
+        let send = Send { body, attributes, ..Send::default() };
+        let letter = target.dead_letters.map(|queue| (queue, Box::new(send)));
+        self.bury(now, target.arn, &error.to_string(), letter, step);
     }
 
     /// Moves a slice of dead letters back.
@@ -247,6 +275,140 @@ impl Kernel {
         self.bury(now, endpoint, &why.unwrap_or_default(), letter, step);
     }
 
+    /// Records what changed in log groups, and does what their filters are for.
+    pub(crate) fn logged(&mut self, now: Timestamp, writes: Vec<logs::Write>, step: &mut Step) {
+        step.writes.extend(writes.into_iter().map(Write::Logs));
+        for outcome in self.logs.outcomes(&self.settings) {
+            let (whom, done) = match outcome {
+                logs::Outcome::Tell { function, payload } => {
+                    let told = self.enqueue(now, &function, payload, step);
+                    (function, told)
+                }
+                logs::Outcome::Count { metric, samples } => {
+                    let counted = self.count(now, &samples, step);
+                    (metric, counted)
+                }
+            };
+            if let Err(error) = done {
+                undelivered(whom, &error.to_string(), step);
+            }
+        }
+    }
+
+    /// Refuses a filter that tells a function which is not there.
+    pub(crate) fn check_subscriber(&self, request: &logs::Request) -> Result<(), ApiError> {
+        let Some(arn) = request.subscriber() else { return Ok(()) };
+        let refused = |why: String| ApiError::new("InvalidParameterException", why);
+        if arn.split(':').nth(2) != Some("lambda") {
+            let why = format!("destinationArn `{arn}`: only functions are told in stepwire");
+            return Err(refused(why));
+        }
+        let found = FunctionName::parse(arn)
+            .and_then(|name| self.functions.find_version(&name, &self.settings).map(drop));
+        found.map_err(|_| {
+            refused(
+                "Could not execute the lambda function. Make sure you have given CloudWatch Logs \
+                 permission to execute your function."
+                    .to_owned(),
+            )
+        })
+    }
+
+    /// Records what changed in buckets, and tells those who want to know.
+    pub(crate) fn objects_changed(
+        &mut self,
+        now: Timestamp,
+        mut writes: Vec<objects::Write>,
+        reads: &Reads,
+        step: &mut Step,
+    ) {
+        let notices = self.objects.notices(now, reads, &self.settings, &mut writes);
+        step.writes.extend(writes.into_iter().map(Write::Objects));
+        for objects::Notice { to, body } in notices {
+            self.tell_of_object(now, to, body, step);
+        }
+    }
+
+    fn tell_of_object(
+        &mut self,
+        now: Timestamp,
+        to: objects::Destination,
+        body: Arc<str>,
+        step: &mut Step,
+    ) {
+        use objects::Destination;
+        let (arn, told) = match to {
+            Destination::Queue(arn) => {
+                let told = self.send(now, &arn, &Send { body, ..Send::default() }, step);
+                (arn, told)
+            }
+            Destination::Topic(arn) => {
+                let subject = Some("Amazon S3 Notification".into());
+                let publish = Box::new(topics::Publish::plain(body, subject));
+                let request = topics::Request::Publish { topic: Arc::clone(&arn), publish };
+                (arn, self.call_topics(now, &request, step).map(drop))
+            }
+            Destination::Function(arn) => {
+                let told = self.enqueue(now, &arn, body, step);
+                (arn, told)
+            }
+            Destination::Bus(entry) => return self.put_event(now, *entry, step),
+        };
+        if let Err(error) = told {
+            undelivered(arn, &error.to_string(), step);
+        }
+    }
+
+    /// Refuses that a bucket tells somebody who is not there.
+    pub(crate) fn check_destinations(&self, request: &objects::Request) -> Result<(), ApiError> {
+        use objects::Destination;
+        for to in request.destinations() {
+            let found = match &to {
+                Destination::Queue(arn) => {
+                    self.queues.of_arn(arn, &self.settings).and_then(|queue| {
+                        let why = "a FIFO queue cannot be told";
+                        if queue.is_fifo() {
+                            Err(ApiError::new("InvalidArgument", why))
+                        } else {
+                            Ok(())
+                        }
+                    })
+                }
+                Destination::Topic(arn) => self.topics.has(arn, &self.settings),
+                Destination::Function(arn) => FunctionName::parse(arn)
+                    .and_then(|name| self.functions.find_version(&name, &self.settings).map(drop)),
+                Destination::Bus(_) => Ok(()),
+            };
+            let (Destination::Queue(arn) | Destination::Topic(arn) | Destination::Function(arn)) =
+                &to
+            else {
+                continue;
+            };
+            found.map_err(|error| {
+                let message = "Unable to validate the following destination configurations";
+                let refused = ApiError::new("InvalidArgument", message);
+                let refused = refused.with("ArgumentName1", Json::String(Arc::clone(arn)));
+                refused.with("ArgumentValue1", error.message.into())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Queues and topics are told that they will be told of a bucket.
+    pub(crate) fn test_destinations(
+        &mut self,
+        now: Timestamp,
+        request: &objects::Request,
+        step: &mut Step,
+    ) {
+        for to in request.destinations() {
+            if !matches!(to, objects::Destination::Function(_)) {
+                let body = objects::test_event(request.bucket(), now);
+                self.tell_of_object(now, to, body, step);
+            }
+        }
+    }
+
     /// Carries out a request on event buses.
     pub(crate) fn call_events(
         &mut self,
@@ -279,16 +441,12 @@ impl Kernel {
         for delivery in deliveries {
             let Err(error) = self.deliver_event(now, &delivery, step) else { continue };
             let events::Delivery { target, rule_arn, body, .. } = delivery;
-            let text = |text: &str| {
-                let value = queues::AttributeValue::Text(text.into());
-                queues::Attribute { kind: "String".into(), value }
-            };
             // Source: Amazon EventBridge user guide, "Using dead-letter queues".
             let attributes = vec![
-                ("ERROR_CODE".into(), text(&error.code)),
-                ("ERROR_MESSAGE".into(), text(&error.message)),
-                ("RULE_ARN".into(), text(&rule_arn)),
-                ("TARGET_ARN".into(), text(&target.arn)),
+                ("ERROR_CODE".into(), attribute(&error.code)),
+                ("ERROR_MESSAGE".into(), attribute(&error.message)),
+                ("RULE_ARN".into(), attribute(&rule_arn)),
+                ("TARGET_ARN".into(), attribute(&target.arn)),
             ];
             let send = Send { body, attributes, ..Send::default() };
             let letter = target.dead_letters.map(|queue| (queue, Box::new(send)));
@@ -330,7 +488,7 @@ impl Kernel {
                 let group = name(":log-group:").trim_end_matches(":*");
                 let (mut writes, events) = (Vec::new(), [(now, Arc::clone(body))]);
                 let logged = self.logs.log_of_rule(now, group, rule, &events, &mut writes);
-                step.writes.extend(writes.into_iter().map(Write::Logs));
+                self.logged(now, writes, step);
                 logged
             }
             Some(events::Kind::Bus) => {
@@ -360,6 +518,11 @@ impl Kernel {
         self.set_going += 1;
         Ok(())
     }
+}
+
+/// A text as an attribute of a dead letter.
+fn attribute(text: &str) -> queues::Attribute {
+    queues::Attribute { kind: "String".into(), value: queues::AttributeValue::Text(text.into()) }
 }
 
 fn undelivered(target: Arc<str>, why: &str, step: &mut Step) {

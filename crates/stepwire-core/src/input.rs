@@ -184,6 +184,8 @@ pub enum Follow {
     TidyMetrics(Timestamp),
     /// Tables: a slice of what goes on behind requests.
     TidyTables(Timestamp),
+    /// Objects: a slice of what is removed because it is old enough.
+    Expire(Timestamp),
     /// Executions that have been kept long enough go.
     Sweep(Timestamp),
     /// Somebody waits for a message of the queue of this number, and there is one.

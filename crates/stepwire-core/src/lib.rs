@@ -42,6 +42,7 @@ pub mod record;
 pub mod registry;
 pub mod request;
 pub mod rules;
+pub mod scheduler;
 pub mod secrets;
 pub mod settings;
 pub mod shadows;

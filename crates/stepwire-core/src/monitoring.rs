@@ -33,6 +33,17 @@ impl Kernel {
         let metrics::Request::PutMetricData(samples) = request else {
             return Metrics::list_recent(now, request, reads);
         };
+        self.count(now, samples, step)?;
+        Ok(Json::Object(Arc::default()))
+    }
+
+    /// Puts samples into their metrics. On `Err` nothing has changed.
+    pub(crate) fn count(
+        &mut self,
+        now: Timestamp,
+        samples: &[metrics::Sample],
+        step: &mut Step,
+    ) -> Result<(), ApiError> {
         let mut writes = Vec::new();
         let max = self.settings.quotas.metrics_max;
         let points = self.metrics.put(now, samples, max, &mut writes)?;
@@ -42,7 +53,7 @@ impl Kernel {
         }
         // Which points they are depends on the time: they are read, and written, next.
         step.then.push(Input::Follow(Follow::Measure(points)));
-        Ok(Json::Object(Arc::default()))
+        Ok(())
     }
 
     /// Adds to points what was put into metrics.

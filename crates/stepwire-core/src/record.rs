@@ -101,6 +101,8 @@ pub enum Space {
     LogStream = 0x51,
     /// Log events.
     LogEvent = 0x52,
+    /// Filters of log groups.
+    LogFilter = 0x53,
     /// Metrics, and their counter.
     Metric = 0x58,
     /// Alarms on metrics.
@@ -125,6 +127,8 @@ pub enum Space {
     ObjectVersion = 0x66,
     /// Bodies that are still arriving.
     Staged = 0x67,
+    /// On which day the lifecycle of a bucket was last gone through.
+    LifecyclePass = 0x6D,
     /// SQS queues, and the counter of queues and messages.
     Queue = 0x68,
     /// Messages in queues, as they were sent.
@@ -147,6 +151,10 @@ pub enum Space {
     EventBus = 0x78,
     /// Rules of event buses with their targets.
     EventRule = 0x79,
+    /// Groups of schedules.
+    ScheduleGroup = 0x7A,
+    /// Schedules.
+    Schedule = 0x7B,
     /// Functions.
     Function = 0x80,
     /// Code of functions, in pieces.
@@ -183,6 +191,8 @@ pub enum Space {
     Layer = 0x87,
     /// Event source mappings.
     EventSource = 0x88,
+    /// How many processes of functions are kept ready.
+    ProvisionedConcurrency = 0x89,
 }
 
 /// Builds a [`Key`].

@@ -11,7 +11,7 @@ use crate::read::Read;
 use crate::settings::Settings;
 use crate::{
     alarms, broker, events, executions, functions, iam, logs, metrics, objects, parameters, queues,
-    registry, rules, secrets, shadows, stacks, tables, topics,
+    registry, rules, scheduler, secrets, shadows, stacks, tables, topics,
 };
 
 /// An AWS service we host.
@@ -49,6 +49,8 @@ pub enum Service {
     Ssm,
     /// AWS Secrets Manager.
     SecretsManager,
+    /// Amazon EventBridge Scheduler.
+    Scheduler,
 }
 
 /// A request to one of the services.
@@ -96,6 +98,8 @@ pub enum Request {
     Parameters(parameters::Request),
     /// Secrets.
     Secrets(secrets::Request),
+    /// EventBridge Scheduler.
+    Scheduler(scheduler::Request),
 }
 
 impl Request {
@@ -143,6 +147,9 @@ impl Request {
             Service::SecretsManager => {
                 Some(secrets::Request::parse(operation, body)?.map(Request::Secrets))
             }
+            Service::Scheduler => {
+                Some(scheduler::Request::parse(operation, body)?.map(Request::Scheduler))
+            }
         }
     }
 
@@ -170,6 +177,7 @@ impl Request {
             Request::Iam(request) => request.is_read(),
             Request::Parameters(request) => request.is_read(),
             Request::Secrets(request) => request.is_read(),
+            Request::Scheduler(request) => request.is_read(),
         }
     }
 
@@ -196,6 +204,7 @@ impl Request {
             | Request::Sts(_)
             | Request::Parameters(_)
             | Request::Secrets(_)
+            | Request::Scheduler(_)
             | Request::Functions(_) => false,
         }
     }
@@ -218,6 +227,7 @@ impl Request {
             Request::Iam(request) => iam::answer(request, read, settings),
             Request::Parameters(request) => parameters::answer(request, read, settings),
             Request::Secrets(request) => secrets::answer(request, read, settings),
+            Request::Scheduler(request) => scheduler::answer(request, read, settings),
             Request::Publish(_)
             | Request::PublishBy(..)
             | Request::Broker(_)

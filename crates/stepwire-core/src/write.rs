@@ -4,7 +4,7 @@ use crate::answers::Answer;
 use crate::record::Entry;
 use crate::{
     alarms, answers, broker, events, executions, functions, iam, logs, metrics, objects,
-    parameters, queues, registry, rules, secrets, shadows, stacks, tables, topics,
+    parameters, queues, registry, rules, scheduler, secrets, shadows, stacks, tables, topics,
 };
 
 /// One durable change. Absolute: the last write of a key wins, and applying one twice changes
@@ -53,6 +53,8 @@ pub enum Write {
     Parameters(parameters::Write),
     /// Secrets.
     Secrets(secrets::Write),
+    /// Schedules and their groups.
+    Scheduler(scheduler::Write),
 }
 
 impl Write {
@@ -80,6 +82,7 @@ impl Write {
             Write::Iam(write) => write.entry(),
             Write::Parameters(write) => write.entry(),
             Write::Secrets(write) => write.entry(),
+            Write::Scheduler(write) => write.entry(),
         }
     }
 }

@@ -240,7 +240,9 @@ fn kind(write: &Write) -> &'static str {
         Write::Alarms(..) => "an alarm",
         Write::Stacks(..) => "a stack",
         Write::Shadow(..) => "a shadow",
-        Write::Iam(..) | Write::Parameters(..) | Write::Secrets(..) => "a setting",
+        Write::Iam(..) | Write::Parameters(..) | Write::Scheduler(..) | Write::Secrets(..) => {
+            "a setting"
+        }
         Write::Functions(write) => match write {
             functions::Write::Function(..)
             | functions::Write::Code { .. }
@@ -248,6 +250,7 @@ fn kind(write: &Write) -> &'static str {
             | functions::Write::Alias(..)
             | functions::Write::Layer(..)
             | functions::Write::LayerVersions(..)
+            | functions::Write::Provisioned(..)
             | functions::Write::Source(..) => "a function",
             functions::Write::Invocation(..) | functions::Write::Ran(..) => "an invocation",
         },

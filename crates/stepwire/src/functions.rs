@@ -32,9 +32,17 @@ pub(crate) struct Functions {
     pub(crate) replies: Arc<Replies>,
     pub(crate) runner: Runner,
     /// Functions of which a process is to be ready.
-    pub(crate) cold: Mutex<BTreeSet<Arc<str>>>,
+    pub(crate) cold: Mutex<Cold>,
     /// What ran lately.
     pub(crate) recent: Invocations,
+}
+
+/// Functions that are to be made ready, one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct Cold {
+    names: BTreeSet<Arc<str>>,
+    /// Whether somebody is at it.
+    busy: bool,
 }
 
 impl Functions {
@@ -122,12 +130,13 @@ impl Functions {
     pub(crate) fn observe(self: &Arc<Self>, writes: &[Write]) {
         let mut changed = Vec::new();
         for write in writes {
-            let Write::Functions(functions::Write::Function(name, record)) = write else {
-                continue;
-            };
-            match record {
-                Some(_) => changed.push(Arc::clone(name)),
-                None => self.runner.forget(name),
+            let Write::Functions(write) = write else { continue };
+            match write {
+                functions::Write::Function(name, Some(_))
+                | functions::Write::Alias(name, ..)
+                | functions::Write::Provisioned(name, ..) => changed.push(Arc::clone(name)),
+                functions::Write::Function(name, None) => self.runner.forget(name),
+                _ => {}
             }
         }
         self.prewarm(changed);
@@ -150,35 +159,41 @@ impl Functions {
         if names.is_empty() {
             return;
         }
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         {
             let mut cold = self.cold.lock().unwrap_or_else(PoisonError::into_inner);
-            let others = !cold.is_empty();
-            cold.extend(names);
-            if others {
-                // Somebody is at it.
+            cold.names.extend(names);
+            if std::mem::replace(&mut cold.busy, true) {
                 return;
             }
         }
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let this = Arc::clone(self);
         runtime.spawn(async move {
             // What changes once is often changed again at once.
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
             loop {
                 let name = {
-                    let cold = this.cold.lock().unwrap_or_else(PoisonError::into_inner);
-                    cold.first().map(Arc::clone)
+                    let mut cold = this.cold.lock().unwrap_or_else(PoisonError::into_inner);
+                    // What changes meanwhile comes again.
+                    let name = cold.names.pop_first();
+                    cold.busy = name.is_some();
+                    name
                 };
                 let Some(name) = name else { return };
                 let read = ShardRead::new(this.store.as_ref(), this.shard);
                 let found = shard::catch(|| functions::named(&name, &read));
+                let kept = shard::catch(|| functions::provisioned(&name, &read));
                 drop(read);
+                if let Ok(Ok(kept)) = kept {
+                    let kept = kept.into_iter();
+                    let kept = kept.map(|(record, n)| (Arc::new(record), n as usize)).collect();
+                    this.runner.provision(&name, kept);
+                }
                 if let Ok(Ok(Some(record))) = found
                     && let Err(why) = this.runner.prewarm(Arc::new(record)).await
                 {
                     tracing::warn!("function `{name}` is not ready beforehand: {why}");
                 }
-                this.cold.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
             }
         });
     }

@@ -110,19 +110,19 @@ fn reach(
     config: &Config,
     authority: &Authority,
     addresses: Addresses,
+    folder: &Path,
 ) -> std::io::Result<capture::Reach> {
     let here = |address: SocketAddr| {
         let local = SocketAddr::new(std::net::Ipv4Addr::LOCALHOST.into(), address.port());
         if address.ip().is_unspecified() { local } else { address }
     };
-    let folder = std::path::absolute(config.storage.folder().join("functions-env"))?;
     Ok(capture::Reach {
         endpoint: format!("http://{}", here(addresses.http)),
         https: addresses.https.map(here),
         mqtts: here(addresses.mqtts),
         region: config.region.clone(),
         key: AccessKey { id: "function".to_owned(), secret: "function".to_owned() },
-        installed: capture::install(&folder, authority.certificate_pem(), &|_| None)?,
+        installed: capture::install(folder, authority.certificate_pem(), &|_| None)?,
     })
 }
 
@@ -191,9 +191,12 @@ impl Node {
         let stored = ShardRead::new(store.as_ref(), shard);
         shard::catch(|| observers.lately().count_open(&stored)).map_err(NodeError::store)?;
         drop(stored);
+        let place = runner::place::make(folder, &config.confinement);
+        let place = place.map_err(NodeError::Functions)?;
+        let reach = reach(&config, &authority, addresses, &place.join("env"));
         let about = runner::About {
             region: config.region.clone(),
-            reach: Some(reach(&config, &authority, addresses).map_err(NodeError::Functions)?),
+            reach: Some(reach.map_err(NodeError::Functions)?),
             program: std::env::current_exe().map_err(NodeError::Functions)?,
             processes_max: config.function_processes.unwrap_or_else(runner::processes_max),
             confinement: config.confinement.clone(),
@@ -210,7 +213,7 @@ impl Node {
             let secret = settings.secret;
             Arc::new(move |record| function_key::of(record, &secret).variables())
         };
-        let runner = Runner::start(folder.join("functions"), about, source, credentials);
+        let runner = Runner::start(place, folder, about, source, credentials);
         let functions = Arc::new(Functions {
             store: Arc::clone(&store),
             shard,

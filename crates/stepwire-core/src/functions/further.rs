@@ -7,13 +7,17 @@ use stepwire_asl::Json;
 use stepwire_asl::json::Object;
 
 use super::name::LATEST;
+use super::provisioned::PROCESSES_MAX;
 use super::request::{
     INVALID, PAGE_MAX, between, code_of, function, named, service_of, unavailable,
 };
 use super::{AliasChange, AsyncConfig, FunctionName, Request, SourceChange};
 use crate::error::ApiError;
+use crate::events::Pattern;
 use crate::params::Params;
 
+/// Most filters of an event source mapping.
+const FILTERS_MAX: usize = 10;
 /// Most messages of a batch of a standard queue.
 const BATCH_MAX: i64 = 10_000;
 
@@ -36,6 +40,12 @@ pub(super) fn parse(operation: &str, params: &Params<'_>) -> Option<Result<Reque
         "PutFunctionConcurrency" => put_concurrency(params),
         "DeleteFunctionConcurrency" => named(params).map(|name| Request::Reserve(name, None)),
         "GetFunctionConcurrency" => named(params).map(Request::GetReserved),
+        "PutProvisionedConcurrencyConfig" => provision(params),
+        "DeleteProvisionedConcurrencyConfig" => named(params).map(Request::Unprovision),
+        "GetProvisionedConcurrencyConfig" => named(params).map(Request::GetProvisioned),
+        "ListProvisionedConcurrencyConfigs" => paged(params, &["FunctionName"])
+            .and_then(|()| function(params))
+            .map(Request::ListProvisioned),
         "PutFunctionEventInvokeConfig" => set_async(params, false),
         "UpdateFunctionEventInvokeConfig" => set_async(params, true),
         "DeleteFunctionEventInvokeConfig" => named(params).map(Request::DeleteAsync),
@@ -228,6 +238,19 @@ fn put_concurrency(params: &Params<'_>) -> Result<Request, ApiError> {
     Ok(Request::Reserve(function(params)?, Some(reserved.ok_or_else(wrong)?)))
 }
 
+fn provision(params: &Params<'_>) -> Result<Request, ApiError> {
+    let member = "ProvisionedConcurrentExecutions";
+    params.only(&["FunctionName", "Qualifier", member])?;
+    let processes = between(params, member, 1, 1_000)?;
+    let processes = processes.ok_or_else(|| params.invalid(member, "it must be given"))?;
+    if processes > PROCESSES_MAX {
+        let why = format!("at most {PROCESSES_MAX} processes are kept ready in stepwire");
+        return Err(params.invalid(member, &why));
+    }
+    let function = function(params)?.qualified(params.optional_text("Qualifier")?);
+    Ok(Request::Provision(function, processes))
+}
+
 fn set_async(params: &Params<'_>, merges: bool) -> Result<Request, ApiError> {
     params.only(&[
         "FunctionName",
@@ -274,8 +297,7 @@ fn uuid_alone(params: &Params<'_>) -> Result<Arc<str>, ApiError> {
 }
 
 /// Members of an event source that are of streams or clusters: they may say nothing.
-const OF_OTHERS: [&str; 16] = [
-    "FilterCriteria",
+const OF_OTHERS: [&str; 15] = [
     "ParallelizationFactor",
     "StartingPosition",
     "StartingPositionTimestamp",
@@ -325,6 +347,7 @@ fn source_change(params: &Params<'_>, own: &[&str]) -> Result<Box<SourceChange>,
         "ScalingConfig",
         "Tags",
         "KMSKeyArn",
+        "FilterCriteria",
     ];
     params.only(&[own, &known, &OF_OTHERS].concat())?;
     for name in OF_OTHERS {
@@ -369,8 +392,29 @@ fn source_change(params: &Params<'_>, own: &[&str]) -> Result<Box<SourceChange>,
         enabled: params.optional_bool("Enabled")?,
         reports_failures: types.transpose()?,
         concurrency: scaling.transpose()?,
+        filters: params.get("FilterCriteria").map(filters).transpose()?,
         shown: tags.into_iter().collect(),
     }))
+}
+
+/// The patterns of which a message must fit one.
+fn filters(given: &Json) -> Result<Vec<Arc<str>>, ApiError> {
+    let criteria = Params::new(given, INVALID);
+    criteria.only(&["Filters"])?;
+    let given = criteria.get("Filters").and_then(Json::as_array).unwrap_or_default();
+    if given.len() > FILTERS_MAX {
+        return Err(criteria.invalid("Filters", &format!("there are at most {FILTERS_MAX}")));
+    }
+    let each = given.iter().map(|filter| {
+        let filter = Params::new(filter, INVALID);
+        filter.only(&["Pattern"])?;
+        let pattern = filter.optional_text("Pattern")?.unwrap_or("{}");
+        let read = Pattern::parse(pattern).map_err(|why| {
+            ApiError::new(INVALID, format!("Invalid filter pattern definition. {why}"))
+        });
+        read.map(|_| Arc::from(pattern))
+    });
+    each.collect()
 }
 
 fn list_sources(params: &Params<'_>) -> Result<Request, ApiError> {

@@ -12,6 +12,7 @@ mod further;
 mod invoked;
 mod more;
 mod name;
+mod provisioned;
 mod record;
 mod request;
 mod source;
@@ -25,6 +26,7 @@ use stepwire_asl::Timestamp;
 pub(crate) use asynchronous::Ended;
 pub use invoked::{Invoked, InvokedBy, Told};
 pub use name::FunctionName;
+pub use provisioned::{ProvisionedRecord, provisioned};
 pub use record::{
     AliasRecord, AsyncConfig, CodeRecord, FunctionRecord, Invocation, LayerRecord, LayerUse,
     RanKey, RanRecord, Runtime, SourceRecord, Write, code,
@@ -69,6 +71,8 @@ pub struct Functions {
     /// How many versions layers have had.
     layer_versions: BTreeMap<Arc<str>, u64>,
     pub(crate) sources: BTreeMap<u64, Arc<SourceRecord>>,
+    /// By function and qualifier.
+    provisioned: BTreeMap<(Arc<str>, Arc<str>), Arc<ProvisionedRecord>>,
     /// What event source mappings are about. Not durable.
     sourcing: source::Sources,
     /// What is kept of invocations by tasks, by number: oldest first.
@@ -87,6 +91,7 @@ impl PartialEq for Functions {
             && self.layers == other.layers
             && self.layer_versions == other.layer_versions
             && self.sources == other.sources
+            && self.provisioned == other.provisioned
             && self.ran == other.ran
     }
 }
@@ -101,6 +106,7 @@ impl Functions {
         Space::FunctionAlias,
         Space::Layer,
         Space::EventSource,
+        Space::ProvisionedConcurrency,
     ];
 
     /// The only thing that changes functions and pending invocations.
@@ -130,6 +136,10 @@ impl Functions {
             Write::Source(number, source) => {
                 self.next = self.next.max(number + 1);
                 set(&mut self.sources, *number, source.as_ref());
+            }
+            Write::Provisioned(function, qualifier, record) => {
+                let key = (Arc::clone(function), Arc::clone(qualifier));
+                set(&mut self.provisioned, key, record.as_ref());
             }
             Write::Ran(key, ran) => match ran {
                 Some(_) => drop(self.ran.insert(key.number, *key)),

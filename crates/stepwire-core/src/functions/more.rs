@@ -57,6 +57,7 @@ impl Functions {
             Request::DeleteAlias(function, name) => {
                 let function = Arc::clone(&self.find(function, settings)?.name);
                 if self.aliases.contains_key(&(Arc::clone(&function), Arc::clone(name))) {
+                    self.drop_provisioned(&function, Some(name), writes);
                     self.record(Write::Alias(function, Arc::clone(name), None), writes);
                 }
                 Ok(nothing())
@@ -82,6 +83,13 @@ impl Functions {
                 let record = self.find(function, settings)?.as_ref().clone();
                 self.set(FunctionRecord { reserved: *reserved, ..record }, writes);
                 Ok(view::reserved(*reserved))
+            }
+            Request::Provision(function, processes) => {
+                self.provision(now, function, *processes, settings, writes)
+            }
+            Request::Unprovision(function) => {
+                self.unprovision(function, settings, writes)?;
+                Ok(nothing())
             }
             Request::SetAsync { function, config, merges } => {
                 self.set_async(now, function, config, *merges, settings, writes)
@@ -163,6 +171,7 @@ impl Functions {
             }
             let found = self.versions.get(&(Arc::clone(name), version)).cloned();
             let found = found.ok_or_else(|| function.not_found(settings))?;
+            self.drop_provisioned(name, Some(qualifier), writes);
             self.record(Write::Version(Arc::clone(name), version, None), writes);
             self.drop_archives(&found, writes);
             return Ok(());
@@ -170,6 +179,7 @@ impl Functions {
         let of = |owner: &Arc<str>| owner == name;
         let versions: Vec<_> = self.versions.values().filter(|v| of(&v.name)).cloned().collect();
         let aliases: Vec<_> = self.aliases.values().filter(|a| of(&a.function)).cloned().collect();
+        self.drop_provisioned(name, None, writes);
         for alias in aliases {
             self.record(Write::Alias(Arc::clone(name), Arc::clone(&alias.name), None), writes);
         }
@@ -422,6 +432,7 @@ impl Functions {
             enabled: change.enabled.unwrap_or(source.enabled),
             reports_failures: change.reports_failures.unwrap_or(source.reports_failures),
             concurrency: change.concurrency.unwrap_or(source.concurrency),
+            shown: change.filters.as_ref().map_or(source.shown, |all| super::source::criteria(all)),
             modified: now,
             ..source
         })

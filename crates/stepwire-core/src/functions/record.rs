@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use stepwire_asl::{Json, Timestamp};
 
 use super::name::LATEST;
-use super::{FunctionName, InvocationType, Invoke};
+use super::{FunctionName, InvocationType, Invoke, ProvisionedRecord};
 use crate::executions::ExecutionId;
 use crate::read::{Range, Read};
 use crate::record::{Corrupt, Entry, KeyBuilder, Space, decode, encode};
@@ -253,6 +253,8 @@ pub enum Write {
     Source(u64, Option<Arc<SourceRecord>>),
     /// What an invocation by a task came to; `None` once it is forgotten.
     Ran(RanKey, Option<Arc<RanRecord>>),
+    /// How many processes are kept ready, of a function by qualifier; `None`: none.
+    Provisioned(Arc<str>, Arc<str>, Option<Arc<ProvisionedRecord>>),
 }
 
 impl Write {
@@ -286,6 +288,10 @@ impl Write {
             Write::Source(number, source) => {
                 let key = KeyBuilder::new(Space::EventSource).number(*number).build();
                 (key, source.as_deref().map(|r| encode(FORMAT, r)))
+            }
+            Write::Provisioned(function, qualifier, record) => {
+                let key = provisioned_of(function).text(qualifier).build();
+                (key, record.as_deref().map(|r| encode(FORMAT, r)))
             }
             Write::Ran(key, ran) => (key.key(), ran.as_deref().map(|r| encode(FORMAT, r))),
         }
@@ -324,6 +330,12 @@ impl Write {
             Some(space) if space == Space::EventSource as u8 => {
                 let record = Arc::new(decode(FORMAT, key, value)?);
                 return Ok(Write::Source(number.ok_or_else(corrupt)?, Some(record)));
+            }
+            Some(space) if space == Space::ProvisionedConcurrency as u8 => {
+                let record: ProvisionedRecord = decode(FORMAT, key, value)?;
+                let (function, qualifier) =
+                    (Arc::clone(&record.function), Arc::clone(&record.qualifier));
+                return Ok(Write::Provisioned(function, qualifier, Some(Arc::new(record))));
             }
             Some(space) if space == Space::InvocationOf as u8 => {
                 let record = Arc::new(decode(FORMAT, key, value)?);
@@ -392,6 +404,18 @@ pub(super) fn aliases(name: &str, read: &dyn Read) -> Result<Vec<AliasRecord>, C
     entries(KeyBuilder::new(Space::FunctionAlias).text(name), read)
 }
 
+fn provisioned_of(function: &str) -> KeyBuilder {
+    KeyBuilder::new(Space::ProvisionedConcurrency).text(function)
+}
+
+/// What is kept ready of a function, by qualifier.
+pub(super) fn provisioned(
+    function: &str,
+    read: &dyn Read,
+) -> Result<Vec<ProvisionedRecord>, Corrupt> {
+    entries(provisioned_of(function), read)
+}
+
 /// All stored event source mappings, oldest first.
 pub(super) fn sources(read: &dyn Read) -> Result<Vec<SourceRecord>, Corrupt> {
     entries(KeyBuilder::new(Space::EventSource), read)
@@ -445,7 +469,7 @@ pub struct SourceRecord {
     pub concurrency: Option<u32>,
     /// When it was changed last.
     pub modified: Timestamp,
-    /// Tags.
+    /// `FilterCriteria`, if there are any.
     pub shown: Json,
 }
 

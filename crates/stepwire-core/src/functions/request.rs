@@ -128,6 +128,14 @@ pub enum Request {
     ListLayerVersions(Arc<str>),
     /// PutFunctionConcurrency, DeleteFunctionConcurrency
     Reserve(FunctionName, Option<u32>),
+    /// PutProvisionedConcurrencyConfig: of which version or alias, how many.
+    Provision(FunctionName, u32),
+    /// DeleteProvisionedConcurrencyConfig
+    Unprovision(FunctionName),
+    /// GetProvisionedConcurrencyConfig
+    GetProvisioned(FunctionName),
+    /// ListProvisionedConcurrencyConfigs
+    ListProvisioned(FunctionName),
     /// GetFunctionConcurrency
     GetReserved(FunctionName),
     /// PutFunctionEventInvokeConfig, UpdateFunctionEventInvokeConfig
@@ -267,6 +275,8 @@ pub struct SourceChange {
     pub reports_failures: Option<bool>,
     /// `ScalingConfig.MaximumConcurrency`
     pub concurrency: Option<Option<u32>>,
+    /// Patterns of `FilterCriteria`
+    pub filters: Option<Vec<Arc<str>>>,
     /// `Tags`
     pub shown: Object,
 }
@@ -379,6 +389,8 @@ impl Request {
                 | Request::ListLayers
                 | Request::ListLayerVersions(_)
                 | Request::GetReserved(_)
+                | Request::GetProvisioned(_)
+                | Request::ListProvisioned(_)
                 | Request::GetAsync(_)
                 | Request::ListAsync(_)
                 | Request::GetSource(_)

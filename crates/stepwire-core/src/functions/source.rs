@@ -10,6 +10,7 @@ use std::sync::Arc;
 use stepwire_asl::{Json, Timestamp};
 
 use super::{FunctionName, Functions, SourceRecord};
+use crate::events::Pattern;
 use crate::settings::Settings;
 
 /// Batches that a mapping has with its function at a time, unless it is configured.
@@ -127,38 +128,86 @@ impl SourceRecord {
     /// The event that a function gets for received messages. Source: AWS Lambda developer guide,
     /// "Amazon SQS message event".
     pub(crate) fn event(&self, messages: &[Json], settings: &Settings) -> Json {
-        let records = messages.iter().map(|message| {
-            let text = |name: &str| message.member(name).cloned().unwrap_or_default();
-            let empty = || Json::Object(Arc::default());
-            let attributes = message.member("MessageAttributes").and_then(Json::as_object);
-            let attributes = attributes.into_iter().flatten().map(|(name, value)| {
-                let mut members = vec![
-                    ("stringListValues", Json::array([])),
-                    ("binaryListValues", Json::array([])),
-                    ("dataType", value.member("DataType").cloned().unwrap_or_default()),
-                ];
-                for (from, to) in [("StringValue", "stringValue"), ("BinaryValue", "binaryValue")] {
-                    members.extend(value.member(from).map(|value| (to, value.clone())));
-                }
-                (Arc::clone(name), Json::object(members))
-            });
-            let mut members = vec![
-                ("messageId", text("MessageId")),
-                ("receiptHandle", text("ReceiptHandle")),
-                ("body", text("Body")),
-                ("attributes", message.member("Attributes").cloned().unwrap_or_else(empty)),
-                ("messageAttributes", Json::object(attributes)),
-                ("md5OfBody", text("MD5OfBody")),
-                ("eventSource", Json::from("aws:sqs")),
-                ("eventSourceARN", Json::String(Arc::clone(&self.queue))),
-                ("awsRegion", Json::String(Arc::clone(&settings.region))),
-            ];
-            let md5 = message.member("MD5OfMessageAttributes");
-            members.extend(md5.map(|md5| ("md5OfMessageAttributes", md5.clone())));
-            Json::object(members)
-        });
+        let records = messages.iter().map(|message| self.message(message, settings));
         Json::object([("Records", Json::array(records.collect::<Vec<_>>()))])
     }
+
+    /// Receipts of the messages that no filter lets through, and the others.
+    ///
+    /// Source: AWS Lambda developer guide, "Using event filtering with an Amazon SQS event source".
+    pub(crate) fn filtered(
+        &self,
+        messages: &[Json],
+        settings: &Settings,
+    ) -> (Vec<Arc<str>>, Vec<Json>) {
+        let criteria = self.shown.member("FilterCriteria");
+        let filters = criteria.and_then(|criteria| criteria.member("Filters")?.as_array());
+        let pattern = |filter: &Json| Pattern::parse(filter.member("Pattern")?.as_str()?).ok();
+        let filters: Vec<Pattern> =
+            filters.unwrap_or_default().iter().filter_map(pattern).collect();
+        let (mut out, mut kept) = (Vec::new(), Vec::new());
+        for message in messages {
+            let fits = filters.is_empty() || {
+                let seen = self.message(message, settings);
+                let mut seen = seen.as_object().cloned().unwrap_or_default();
+                // A body that is JSON is looked into; another is compared as text.
+                let body =
+                    seen.get("body").and_then(Json::as_str).and_then(|b| Json::parse(b).ok());
+                if let Some(body) = body.filter(|body| body.as_object().is_some()) {
+                    seen.insert("body".into(), body);
+                }
+                let seen = Json::Object(Arc::new(seen));
+                filters.iter().any(|filter| filter.matches(&seen))
+            };
+            let receipt = message.member("ReceiptHandle").and_then(Json::as_str);
+            match receipt.filter(|_| !fits) {
+                Some(receipt) => out.push(receipt.into()),
+                None => kept.push(message.clone()),
+            }
+        }
+        (out, kept)
+    }
+
+    fn message(&self, message: &Json, settings: &Settings) -> Json {
+        let text = |name: &str| message.member(name).cloned().unwrap_or_default();
+        let empty = || Json::Object(Arc::default());
+        let attributes = message.member("MessageAttributes").and_then(Json::as_object);
+        let attributes = attributes.into_iter().flatten().map(|(name, value)| {
+            let mut members = vec![
+                ("stringListValues", Json::array([])),
+                ("binaryListValues", Json::array([])),
+                ("dataType", value.member("DataType").cloned().unwrap_or_default()),
+            ];
+            for (from, to) in [("StringValue", "stringValue"), ("BinaryValue", "binaryValue")] {
+                members.extend(value.member(from).map(|value| (to, value.clone())));
+            }
+            (Arc::clone(name), Json::object(members))
+        });
+        let mut members = vec![
+            ("messageId", text("MessageId")),
+            ("receiptHandle", text("ReceiptHandle")),
+            ("body", text("Body")),
+            ("attributes", message.member("Attributes").cloned().unwrap_or_else(empty)),
+            ("messageAttributes", Json::object(attributes)),
+            ("md5OfBody", text("MD5OfBody")),
+            ("eventSource", Json::from("aws:sqs")),
+            ("eventSourceARN", Json::String(Arc::clone(&self.queue))),
+            ("awsRegion", Json::String(Arc::clone(&settings.region))),
+        ];
+        let md5 = message.member("MD5OfMessageAttributes");
+        members.extend(md5.map(|md5| ("md5OfMessageAttributes", md5.clone())));
+        Json::object(members)
+    }
+}
+
+/// The criteria that these patterns are, as they are kept and shown.
+pub(super) fn criteria(patterns: &[Arc<str>]) -> Json {
+    let filter =
+        |pattern: &Arc<str>| Json::object([("Pattern", Json::String(Arc::clone(pattern)))]);
+    let filters = Json::array(patterns.iter().map(filter));
+    let criteria = Json::object([("Filters", filters)]);
+    let given = (!patterns.is_empty()).then_some(("FilterCriteria", criteria));
+    Json::object(given)
 }
 
 impl Batch {

@@ -149,6 +149,8 @@ pub fn answer(request: &Request, read: &dyn Read, settings: &Settings) -> Result
             let found = found.iter().rev().map(|found| layer_version(found, settings));
             Ok(Json::object([("LayerVersions", Json::array(found))]))
         }
+        Request::GetProvisioned(name) => super::provisioned::get(name, read, settings),
+        Request::ListProvisioned(name) => super::provisioned::list(name, read, settings),
         Request::GetReserved(name) => Ok(reserved(latest(name, read, settings)?.reserved)),
         Request::GetAsync(function) => {
             let record = latest(function, read, settings)?;
@@ -397,10 +399,12 @@ pub(super) fn source(source: &SourceRecord, state: &str, settings: &Settings) ->
         let scaling = Json::object([("MaximumConcurrency", Json::from(i64::from(concurrency)))]);
         members.push(("ScalingConfig", scaling));
     }
+    let criteria = source.shown.member("FilterCriteria");
+    members.extend(criteria.map(|criteria| ("FilterCriteria", criteria.clone())));
     Json::object(members)
 }
 
-fn internal(corrupt: Corrupt) -> ApiError {
+pub(super) fn internal(corrupt: Corrupt) -> ApiError {
     ApiError::new("ServiceException", corrupt.to_string())
 }
 
@@ -506,7 +510,7 @@ pub(super) fn revision_id(record: &FunctionRecord, settings: &Settings) -> Strin
 }
 
 /// A time as Lambda writes it: `2026-01-31T12:00:00.000+0000`.
-fn last_modified(at: Timestamp) -> String {
+pub(super) fn last_modified(at: Timestamp) -> String {
     let text = at.rfc3339();
     format!("{}+0000", text.trim_end_matches('Z'))
 }

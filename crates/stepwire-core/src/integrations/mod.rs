@@ -248,6 +248,7 @@ impl Hosted {
             | Service::Iam
             | Service::Sts
             | Service::Ssm
+            | Service::Scheduler
             | Service::SecretsManager => {
                 Request::parse(self.service, &pascal(api), parameters).unwrap_or_else(unknown)
             }
@@ -292,6 +293,7 @@ impl Hosted {
             | Service::Sts
             | Service::Ssm
             | Service::SecretsManager
+            | Service::Scheduler
             | Service::Lambda => answer.clone(),
             Service::CloudWatch => monitoring::output(answer),
         }
@@ -318,6 +320,7 @@ impl Hosted {
             | Service::Logs
             | Service::CloudFormation
             | Service::SecretsManager
+            | Service::Scheduler
             | Service::Lambda => {
                 let general = ["ValidationException", "SerializationException", "InternalFailure"];
                 (!general.contains(&code)).then(|| code.to_owned())

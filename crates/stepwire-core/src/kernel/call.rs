@@ -114,9 +114,10 @@ impl Kernel {
                 Ok(answer)
             }
             Request::Logs(request) => {
+                self.check_subscriber(request)?;
                 let mut writes = Vec::new();
                 let answer = self.logs.call(now, request, &mut writes)?;
-                step.writes.extend(writes.into_iter().map(Write::Logs));
+                self.logged(now, writes, step);
                 Ok(answer)
             }
             Request::Registry(request) => self.call_registry(now, request, step),
@@ -156,10 +157,12 @@ impl Kernel {
                 Ok(answer)
             }
             Request::Objects(request) => {
+                self.check_destinations(request)?;
                 let mut writes = Vec::new();
                 let (objects, settings) = (&mut self.objects, &self.settings);
                 let answer = objects.call(now, request, reads, settings, &mut writes)?;
-                step.writes.extend(writes.into_iter().map(Write::Objects));
+                self.objects_changed(now, writes, reads, step);
+                self.test_destinations(now, request, step);
                 Ok(answer)
             }
             Request::Topics(request) => self.call_topics(now, request, step),
@@ -186,6 +189,12 @@ impl Kernel {
                 let (salt, settings) = (self.salt, &self.settings);
                 let answer = self.secrets.call(now, request, salt, settings, &mut writes)?;
                 step.writes.extend(writes.into_iter().map(Write::Secrets));
+                Ok(answer)
+            }
+            Request::Scheduler(request) => {
+                let mut writes = Vec::new();
+                let answer = self.scheduler.call(now, request, &self.settings, &mut writes)?;
+                step.writes.extend(writes.into_iter().map(Write::Scheduler));
                 Ok(answer)
             }
             // These may have to wait: see `call`.

@@ -181,7 +181,7 @@ impl Kernel {
         let events = events_of(&ran);
         let mut writes = Vec::new();
         self.logs.log_of_function(now, &ran.group, &ran.stream, &events, &mut writes);
-        step.writes.extend(writes.into_iter().map(Write::Logs));
+        self.logged(now, writes, step);
         if let Some((execution, scheduled)) = task {
             let mut writes = Vec::new();
             self.functions.keep(execution, scheduled, ran, &mut writes);
@@ -270,7 +270,9 @@ impl Kernel {
             return self.functions.end_poll(number, Some(now.plus_ms(BACK_OFF_MS)));
         }
         self.functions.end_poll(number, None);
-        if !messages.is_empty() && self.functions.gather(now, &source, messages) {
+        let (unwanted, messages) = source.filtered(messages, &self.settings);
+        self.remove_messages(now, &source, &unwanted, reads, step);
+        if !messages.is_empty() && self.functions.gather(now, &source, &messages) {
             self.dispatch(number, step);
         }
         self.poll_sources(now, step);

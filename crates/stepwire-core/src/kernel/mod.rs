@@ -39,6 +39,7 @@ use crate::registry::search::Run;
 use crate::rules::destinations::Destinations;
 use crate::rules::jobs::{Evaluation, Jobs};
 use crate::rules::{RuleNotFound, Rules, Taken};
+use crate::scheduler::Scheduler;
 use crate::secrets::Secrets;
 use crate::settings::Settings;
 use crate::shadows::RequestTopic;
@@ -92,6 +93,7 @@ pub struct Kernel {
     pub(crate) iam: Iam,
     /// Secrets, without their values.
     pub(crate) secrets: Secrets,
+    pub(crate) scheduler: Scheduler,
     /// States under test.
     pub(crate) trials: Trials,
     /// Who waits for a device's acknowledgement, by the broker's number. Not durable, as `waiting`.
@@ -148,6 +150,7 @@ impl Kernel {
             stacks: Stacks::default(),
             iam: Iam::default(),
             secrets: Secrets::default(),
+            scheduler: Scheduler::default(),
             trials: Trials::default(),
             confirmations: BTreeMap::new(),
             searches: VecDeque::new(),
@@ -204,7 +207,7 @@ impl Kernel {
 
     fn load(&mut self, read: &dyn Read) -> Result<(), Corrupt> {
         type Load = fn(&mut Kernel, &[u8], &[u8]) -> Result<(), Corrupt>;
-        let parts: [(&[Space], Load); 19] = [
+        let parts: [(&[Space], Load); 20] = [
             (Registry::SPACES, |kernel, key, value| kernel.registry.load(key, value)),
             (Rules::SPACES, |kernel, key, value| kernel.rules.load(key, value)),
             (Destinations::SPACES, |kernel, key, value| kernel.destinations.load(key, value)),
@@ -224,6 +227,7 @@ impl Kernel {
             (Logs::SPACES, |kernel, key, value| kernel.logs.load(key, value)),
             (Iam::SPACES, |kernel, key, value| kernel.iam.load(key, value)),
             (Secrets::SPACES, |kernel, key, value| kernel.secrets.load(key, value)),
+            (Scheduler::SPACES, |kernel, key, value| kernel.scheduler.load(key, value)),
         ];
         for (spaces, load) in parts {
             for space in spaces {
@@ -264,6 +268,7 @@ impl Kernel {
         same("stacks", self.stacks == stored.stacks)?;
         same("roles or policies", self.iam == stored.iam)?;
         same("secrets", self.secrets == stored.secrets)?;
+        same("schedules", self.scheduler == stored.scheduler)?;
         same("alarms", self.alarms.durable() == stored.alarms.durable())?;
         self.executions.check(&stored.executions, read)
     }
@@ -294,7 +299,8 @@ impl Kernel {
         let messages = [self.topics.due(), self.queues.tidy_due(), self.events.due()];
         let monitoring = [self.metrics.due(retention_seconds), self.alarms.due()];
         let (broker, stacks, tables) = (self.broker.due(), self.stacks.due(), self.tables.due());
-        let tidying = [sweep, logs, groups, self.secrets.due()];
+        let tidying =
+            [sweep, logs, groups, self.secrets.due(), self.objects.due(), self.scheduler.due()];
         let all = [broker, tables, executions, answers, functions, queues, trials, stacks];
         let all = all.into_iter().chain(tidying);
         rules.into_iter().chain(messages).chain(monitoring).chain(all).flatten().min()
@@ -427,7 +433,7 @@ impl Kernel {
         let body = file.text.into();
         let kept = self.objects.put(now, file.name, "application/json", body, reads, &mut writes);
         debug_assert!(kept.is_ok(), "the bucket was found: {kept:?}");
-        step.writes.extend(writes.into_iter().map(Write::Objects));
+        self.objects_changed(now, writes, reads, step);
     }
 
     fn follow(&mut self, now: Timestamp, follow: Follow, reads: &Reads, step: &mut Step) {
@@ -505,6 +511,11 @@ impl Kernel {
                 let mut writes = Vec::new();
                 self.tables.tidy(now, reads, &mut writes);
                 step.writes.extend(writes.into_iter().map(Write::Tables));
+            }
+            Follow::Expire(now) => {
+                let mut writes = Vec::new();
+                self.objects.expire(now, reads, &mut writes);
+                self.objects_changed(now, writes, reads, step);
             }
             Follow::Sweep(now) => {
                 let ran = self.executions.sweep(now, &self.settings, reads);
@@ -705,6 +716,9 @@ impl Kernel {
         }
         if is_due(self.metrics.due(self.settings.quotas.metric_retention_seconds)) {
             step.then.push(Input::Follow(Follow::TidyMetrics(now)));
+        }
+        if is_due(self.objects.due()) {
+            step.then.push(Input::Follow(Follow::Expire(now)));
         }
         if is_due(self.tables.due()) {
             step.then.push(Input::Follow(Follow::TidyTables(now)));

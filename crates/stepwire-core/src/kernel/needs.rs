@@ -87,6 +87,7 @@ impl Kernel {
                     let kept = self.settings.quotas.metric_retention_seconds;
                     self.metrics.prefetch_tidy(*now, kept, reads);
                 }
+                Follow::Expire(now) => self.objects.prefetch_expiry(*now, reads),
                 Follow::TidyTables(now) => self.tables.prefetch_tidy(*now, reads),
                 Follow::Sweep(now) => {
                     self.executions.prefetch_sweep(*now, &self.settings, reads);
@@ -146,6 +147,7 @@ impl Kernel {
             | Request::Events(_)
             | Request::Alarms(_)
             | Request::Iam(_)
+            | Request::Scheduler(_)
             | Request::Sts(_)
             | Request::Secrets(_) => {}
         }

@@ -80,7 +80,14 @@ impl Logs {
                 group.tags.retain(|(key, _)| !keys.contains(key));
                 self.set_group(group, out);
             }
-            Request::DescribeGroups { .. }
+            Request::PutFilter { group, name, pattern, purpose } => {
+                self.put_filter(now, group, name, pattern, purpose, out)?;
+            }
+            Request::DeleteFilter(group, family, name) => {
+                self.delete_filter(group, *family, name, out)?;
+            }
+            Request::DescribeFilters { .. }
+            | Request::DescribeGroups { .. }
             | Request::DescribeStreams { .. }
             | Request::Get { .. }
             | Request::Filter { .. }
@@ -188,6 +195,7 @@ impl Logs {
         for stream in streams.map(|((_, stream), _)| *stream).collect::<Vec<_>>() {
             self.retire(number, stream, out);
         }
+        self.drop_filters(number, out);
         self.record(Write::Group(Arc::clone(name), None), out);
         Ok(())
     }
@@ -232,6 +240,7 @@ impl Logs {
     ) {
         let Some(record) = self.streams.get(&(group, stream)) else { return };
         let mut record = record.as_ref().clone();
+        let mut heard = Vec::with_capacity(events.len());
         for (at, message) in events {
             let place = Place { group, stream, at: *at, number: record.next };
             record.next += 1;
@@ -241,11 +250,13 @@ impl Logs {
             record.ingested = Some(now);
             let event = EventRecord { ingested: now, message: Arc::clone(message) };
             self.record(Write::Event(place, Some(event)), out);
+            heard.push((place, Arc::clone(message)));
         }
+        self.hear(group, &record.name, &heard);
         self.record(Write::Stream(group, stream, Some(Arc::new(record))), out);
     }
 
-    fn group(&self, name: &str) -> Result<Arc<GroupRecord>, ApiError> {
+    pub(super) fn group(&self, name: &str) -> Result<Arc<GroupRecord>, ApiError> {
         self.groups.get(name).cloned().ok_or_else(no_group)
     }
 

@@ -6,6 +6,7 @@
 //! Read in this order: [`Logs`], [`Request`], [`Write`]; then `call` (what requests change), `tidy`.
 
 mod call;
+mod filters;
 mod model;
 mod pattern;
 mod record;
@@ -19,6 +20,8 @@ use std::sync::Arc;
 use stepwire_asl::Timestamp;
 
 pub use call::Logged;
+pub(crate) use filters::Outcome;
+pub use filters::{Family, FilterRecord, Purpose, Transformation};
 pub use record::{EventRecord, GroupRecord, StreamRecord, Write};
 pub use request::Request;
 pub use view::answer;
@@ -26,7 +29,7 @@ pub use view::answer;
 use crate::record::{Corrupt, Space};
 
 /// The log groups of a shard.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Logs {
     groups: BTreeMap<Arc<str>, Arc<GroupRecord>>,
     /// Days that events of a group are kept, by number; derived from `groups`.
@@ -41,11 +44,14 @@ pub struct Logs {
     expiring: BTreeSet<(Timestamp, u64, u64)>,
     /// Streams that are deleted and may have stored events.
     retired: BTreeSet<(u64, u64)>,
+    /// By group, family and name.
+    filters: BTreeMap<(u64, Family, Arc<str>), filters::Ready>,
+    passing: filters::Passing,
 }
 
 impl Logs {
     /// What recovery reads into memory. Events stay in the store.
-    pub const SPACES: &'static [Space] = &[Space::LogGroup, Space::LogStream];
+    pub const SPACES: &'static [Space] = &[Space::LogGroup, Space::LogStream, Space::LogFilter];
 
     /// The only thing that changes what is known of groups and streams.
     pub fn apply(&mut self, write: &Write) {
@@ -65,6 +71,15 @@ impl Logs {
             Write::Retired(group, number, true) => drop(self.retired.insert((*group, *number))),
             Write::Retired(group, number, false) => drop(self.retired.remove(&(*group, *number))),
             Write::Event(..) => {}
+            Write::Filter(group, family, name, record) => {
+                let key = (*group, *family, Arc::clone(name));
+                match record {
+                    Some(record) => {
+                        self.filters.insert(key, filters::Ready::of(Arc::clone(record)));
+                    }
+                    None => drop(self.filters.remove(&key)),
+                }
+            }
         }
     }
 

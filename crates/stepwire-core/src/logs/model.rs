@@ -31,6 +31,52 @@ const GROUP: Pattern = Pattern {
 const STREAM: Pattern =
     Pattern { text: "[^:*]*", accepts: |name| !name.contains([':', '*', '\0']) };
 
+const FILTER_NAME: Shape = Text(1, 512, Some(&STREAM));
+const METRIC_NAME: Shape = Text(0, 255, Some(&METRIC));
+const METRIC: Pattern =
+    Pattern { text: "[^:*$]*", accepts: |name| !name.contains([':', '*', '$', '\0']) };
+
+const TRANSFORMATION: Shape = Structure(
+    "MetricTransformation",
+    &[
+        required("metricName", METRIC_NAME),
+        required("metricNamespace", METRIC_NAME),
+        required("metricValue", Text(0, 100, None)),
+        optional("defaultValue", Shape::Real(f64::MIN, f64::MAX)),
+        optional("dimensions", Shape::Map(&TEXT)),
+        optional("unit", Word(&UNITS)),
+    ],
+);
+const UNITS: [&str; 27] = [
+    "Seconds",
+    "Microseconds",
+    "Milliseconds",
+    "Bytes",
+    "Kilobytes",
+    "Megabytes",
+    "Gigabytes",
+    "Terabytes",
+    "Bits",
+    "Kilobits",
+    "Megabits",
+    "Gigabits",
+    "Terabits",
+    "Percent",
+    "Count",
+    "Bytes/Second",
+    "Kilobytes/Second",
+    "Megabytes/Second",
+    "Gigabytes/Second",
+    "Terabytes/Second",
+    "Bits/Second",
+    "Kilobits/Second",
+    "Megabits/Second",
+    "Gigabits/Second",
+    "Terabits/Second",
+    "Count/Second",
+    "None",
+];
+
 const EVENT: Shape = Structure(
     "InputLogEvent",
     &[required("timestamp", TIME), required("message", Text(1, ANY, None))],
@@ -104,6 +150,34 @@ const OPERATIONS: &[(&str, &[Member])] = &[
             optional("startFromHead", Truth),
         ],
     ),
+    (
+        "DeleteMetricFilter",
+        &[required("logGroupName", GROUP_NAME), required("filterName", FILTER_NAME)],
+    ),
+    (
+        "DeleteSubscriptionFilter",
+        &[required("logGroupName", GROUP_NAME), required("filterName", FILTER_NAME)],
+    ),
+    (
+        "DescribeMetricFilters",
+        &[
+            OF_GROUP,
+            optional("filterNamePrefix", FILTER_NAME),
+            optional("metricName", METRIC_NAME),
+            optional("metricNamespace", METRIC_NAME),
+            NEXT,
+            LIMIT,
+        ],
+    ),
+    (
+        "DescribeSubscriptionFilters",
+        &[
+            required("logGroupName", GROUP_NAME),
+            optional("filterNamePrefix", FILTER_NAME),
+            NEXT,
+            LIMIT,
+        ],
+    ),
     ("ListTagsForResource", &[required("resourceArn", ARN)]),
     (
         "PutLogEvents",
@@ -112,6 +186,26 @@ const OPERATIONS: &[(&str, &[Member])] = &[
             required("logStreamName", STREAM_NAME),
             required("logEvents", List(&EVENT, 1, 10_000)),
             optional("sequenceToken", Text(1, ANY, None)),
+        ],
+    ),
+    (
+        "PutMetricFilter",
+        &[
+            required("logGroupName", GROUP_NAME),
+            required("filterName", FILTER_NAME),
+            required("filterPattern", Text(0, 1_024, None)),
+            required("metricTransformations", List(&TRANSFORMATION, 1, 1)),
+        ],
+    ),
+    (
+        "PutSubscriptionFilter",
+        &[
+            required("logGroupName", GROUP_NAME),
+            required("filterName", FILTER_NAME),
+            required("filterPattern", Text(0, 1_024, None)),
+            required("destinationArn", Text(1, ANY, None)),
+            optional("roleArn", Text(1, ANY, None)),
+            optional("distribution", Word(&["Random", "ByLogStream"])),
         ],
     ),
     (

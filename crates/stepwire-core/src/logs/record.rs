@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use stepwire_asl::Timestamp;
 
+use super::filters::{Family, FilterRecord};
 use crate::read::{Key, Range};
 use crate::record::{Corrupt, Entry, KeyBuilder, Space, decode, encode};
 
@@ -85,6 +86,8 @@ pub enum Write {
     Retired(u64, u64, bool),
     /// An event; `None` once it is removed.
     Event(Place, Option<EventRecord>),
+    /// A filter of a group, by its name; `None` if there is none.
+    Filter(u64, Family, Arc<str>, Option<Arc<FilterRecord>>),
 }
 
 impl Write {
@@ -105,10 +108,14 @@ impl Write {
             Write::Event(place, record) => {
                 (place.key(), record.as_ref().map(|record| encode(FORMAT, record)))
             }
+            Write::Filter(group, family, name, record) => (
+                filters_of(*group, *family).text(name).build(),
+                record.as_ref().map(|record| encode(FORMAT, record.as_ref())),
+            ),
         }
     }
 
-    /// The change that a stored entry of a group, a stream or a retired stream is.
+    /// The change that a stored entry of a group, a stream, a retired stream or a filter is.
     pub fn load(key: &[u8], value: &[u8]) -> Result<Write, Corrupt> {
         let number = |at| number(key, at);
         match (key.first(), key.get(1)) {
@@ -118,6 +125,12 @@ impl Write {
             }
             (Some(&space), Some(&RETIRED)) if space == Space::LogGroup as u8 => {
                 Ok(Write::Retired(number(2)?, number(10)?, true))
+            }
+            (Some(&space), _) if space == Space::LogFilter as u8 => {
+                let record: FilterRecord = decode(FORMAT, key, value)?;
+                let (group, family) = (record.group, record.family());
+                let name = Arc::clone(&record.name);
+                Ok(Write::Filter(group, family, name, Some(Arc::new(record))))
             }
             _ => {
                 let record = Arc::new(decode(FORMAT, key, value)?);
@@ -165,6 +178,24 @@ pub(super) fn groups() -> Range {
 
 fn streams_of(group: u64) -> KeyBuilder {
     KeyBuilder::new(Space::LogStream).number(group)
+}
+
+fn filters_of(group: u64, family: Family) -> KeyBuilder {
+    let family = match family {
+        Family::Subscription => b's',
+        Family::Metric => b'm',
+    };
+    KeyBuilder::new(Space::LogFilter).number(group).bytes(&[family])
+}
+
+/// All filters of a group of one family, by name.
+pub(super) fn filters(group: u64, family: Family) -> Range {
+    Range::prefix(&filters_of(group, family).build())
+}
+
+/// The stored filter.
+pub(super) fn filter(key: &[u8], value: &[u8]) -> Result<FilterRecord, Corrupt> {
+    decode(FORMAT, key, value)
 }
 
 /// All streams of a group, oldest first.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use stepwire_asl::{Json, Timestamp};
 
+use super::filters::{Family, Purpose, Transformation};
 use super::model;
 use super::pattern::Pattern;
 use crate::error::ApiError;
@@ -88,6 +89,32 @@ pub enum Request {
     Untag(Arc<str>, Vec<Arc<str>>),
     /// ListTagsForResource: group.
     ListTags(Arc<str>),
+    /// PutSubscriptionFilter, PutMetricFilter
+    PutFilter {
+        /// Group.
+        group: Arc<str>,
+        /// Name.
+        name: Arc<str>,
+        /// `filterPattern`
+        pattern: Arc<str>,
+        /// What becomes of events that fit.
+        purpose: Purpose,
+    },
+    /// DeleteSubscriptionFilter, DeleteMetricFilter: group, which, name.
+    DeleteFilter(Arc<str>, Family, Arc<str>),
+    /// DescribeSubscriptionFilters, DescribeMetricFilters
+    DescribeFilters {
+        /// Group; `None`: of all.
+        group: Option<Arc<str>>,
+        /// Which.
+        family: Family,
+        /// Only names that begin so.
+        prefix: Arc<str>,
+        /// Only those of this metric: namespace and name.
+        metric: Option<(Arc<str>, Arc<str>)>,
+        /// Which page.
+        page: Page,
+    },
     /// TestMetricFilter
     TestPattern(Pattern, Vec<Arc<str>>),
 }
@@ -134,6 +161,16 @@ impl Request {
         Some(parsed(operation, &Params::new(body, INVALID)))
     }
 
+    /// ARN of the function that is to be told by this request.
+    pub(crate) fn subscriber(&self) -> Option<&str> {
+        match self {
+            Request::PutFilter { purpose: Purpose::Subscription { destination, .. }, .. } => {
+                Some(destination)
+            }
+            _ => None,
+        }
+    }
+
     /// Whether it changes nothing.
     pub fn is_read(&self) -> bool {
         match self {
@@ -142,6 +179,7 @@ impl Request {
             | Request::Get { .. }
             | Request::Filter { .. }
             | Request::TestPattern(..)
+            | Request::DescribeFilters { .. }
             | Request::ListTags(_) => true,
             Request::CreateGroup(..)
             | Request::DeleteGroup(_)
@@ -150,7 +188,9 @@ impl Request {
             | Request::Put { .. }
             | Request::Retention(..)
             | Request::Tag(..)
-            | Request::Untag(..) => false,
+            | Request::Untag(..)
+            | Request::PutFilter { .. }
+            | Request::DeleteFilter(..) => false,
         }
     }
 }
@@ -211,6 +251,29 @@ fn parsed(operation: &str, params: &Params<'_>) -> Result<Request, ApiError> {
             let keys = params.get("tagKeys").and_then(Json::as_array).unwrap_or_default();
             Request::Untag(resource(params)?, texts(keys))
         }
+        "PutSubscriptionFilter" | "PutMetricFilter" => Request::PutFilter {
+            group: text("logGroupName")?,
+            name: text("filterName")?,
+            pattern: filter_pattern(params)?,
+            purpose: purpose(operation, params)?,
+        },
+        "DeleteSubscriptionFilter" | "DeleteMetricFilter" => {
+            Request::DeleteFilter(text("logGroupName")?, family(operation), text("filterName")?)
+        }
+        "DescribeSubscriptionFilters" | "DescribeMetricFilters" => Request::DescribeFilters {
+            group: maybe("logGroupName")?,
+            family: family(operation),
+            prefix: maybe("filterNamePrefix")?.unwrap_or_default(),
+            metric: match (maybe("metricNamespace")?, maybe("metricName")?) {
+                (Some(namespace), Some(name)) => Some((namespace, name)),
+                (None, None) => None,
+                _ => {
+                    let why = "it and `metricNamespace` belong together";
+                    return Err(params.invalid("metricName", why));
+                }
+            },
+            page: page(params, 50)?,
+        },
         "TestMetricFilter" => {
             let messages = params.get("logEventMessages").and_then(Json::as_array);
             Request::TestPattern(
@@ -220,6 +283,54 @@ fn parsed(operation: &str, params: &Params<'_>) -> Result<Request, ApiError> {
         }
         _ => Request::ListTags(resource(params)?),
     })
+}
+
+fn family(operation: &str) -> Family {
+    if operation.contains("Metric") { Family::Metric } else { Family::Subscription }
+}
+
+/// The pattern of a filter, which must be one.
+fn filter_pattern(params: &Params<'_>) -> Result<Arc<str>, ApiError> {
+    let text = params.optional_text("filterPattern")?.unwrap_or_default();
+    Pattern::parse(text).map(|_| text.into())
+}
+
+fn purpose(operation: &str, params: &Params<'_>) -> Result<Purpose, ApiError> {
+    if operation == "PutSubscriptionFilter" {
+        let distribution = params.optional_text("distribution")?.unwrap_or("ByLogStream");
+        return Ok(Purpose::Subscription {
+            destination: params.text("destinationArn")?.into(),
+            role: params.optional_text("roleArn")?.map(Arc::from),
+            distribution: distribution.into(),
+        });
+    }
+    let made = params.get("metricTransformations").and_then(Json::as_array);
+    let made = made.and_then(<[Json]>::first).cloned().unwrap_or_default();
+    let wrong = |why: &str| params.invalid("metricTransformations", why);
+    let text = |name| made.member(name).and_then(Json::as_str).map(Arc::<str>::from);
+    let value = text("metricValue").unwrap_or_default();
+    if !value.starts_with('$') && value.parse::<f64>().is_err() {
+        return Err(wrong("`metricValue` must be a number, or name one: `$.field` or `$column`"));
+    }
+    let dimensions = made.member("dimensions").and_then(Json::as_object).into_iter().flatten();
+    let dimensions =
+        dimensions.filter_map(|(name, of)| Some((Arc::clone(name), of.as_str()?.into())));
+    let dimensions: Vec<(Arc<str>, Arc<str>)> = dimensions.collect();
+    let default = made.member("defaultValue").and_then(Json::as_f64);
+    if default.is_some() && !dimensions.is_empty() {
+        return Err(wrong("`dimensions` and `defaultValue` are mutually exclusive"));
+    }
+    if dimensions.len() > 3 || dimensions.iter().any(|(_, of)| !of.starts_with('$')) {
+        return Err(wrong("`dimensions` are at most 3, each a `$.field` or a `$column`"));
+    }
+    Ok(Purpose::Metric(Transformation {
+        metric: text("metricName").unwrap_or_default(),
+        namespace: text("metricNamespace").unwrap_or_default(),
+        value,
+        default,
+        unit: text("unit"),
+        dimensions,
+    }))
 }
 
 fn texts(list: &[Json]) -> Vec<Arc<str>> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use stepwire_asl::{Json, Timestamp};
 
 use super::call::{no_group, no_stream};
+use super::filters::{Family, FilterRecord, Purpose};
 use super::pattern::Pattern;
 use super::record::{self, Place};
 use super::request::{INVALID, Page, Span};
@@ -52,6 +53,22 @@ pub fn answer(request: &Request, read: &dyn Read, settings: &Settings) -> Result
             Ok(Json::object([("tags", Json::Object(Arc::new(tags.collect())))]))
         }
         Request::TestPattern(pattern, messages) => Ok(tested(pattern, messages)),
+        Request::DescribeFilters { group, family, prefix, metric, page } => {
+            let groups = match group {
+                Some(group) => vec![stored(group, read)?],
+                None => groups(read)?,
+            };
+            let wanted = |filter: &FilterRecord| {
+                filter.name.starts_with(&**prefix)
+                    && metric.as_ref().is_none_or(|(namespace, name)| match &filter.purpose {
+                        Purpose::Metric(made) => {
+                            made.namespace == *namespace && made.metric == *name
+                        }
+                        Purpose::Subscription { .. } => false,
+                    })
+            };
+            describe_filters(&groups, *family, &wanted, page, read)
+        }
         Request::CreateGroup(..)
         | Request::DeleteGroup(_)
         | Request::CreateStream(..)
@@ -59,6 +76,8 @@ pub fn answer(request: &Request, read: &dyn Read, settings: &Settings) -> Result
         | Request::Put { .. }
         | Request::Retention(..)
         | Request::Tag(..)
+        | Request::PutFilter { .. }
+        | Request::DeleteFilter(..)
         | Request::Untag(..) => Err(ApiError::new(INVALID, "this request changes something")),
     }
 }
@@ -129,10 +148,11 @@ fn describe_groups(
     for group in &found {
         let bytes: u64 = streams(group.number, read)?.iter().map(|(_, stream)| stream.bytes).sum();
         let arn = settings.arn("logs", &format!("log-group:{}", group.name));
+        let metrics = read.range(&record::filters(group.number, Family::Metric)).len() as i64;
         let mut members: Members = vec![
             ("logGroupName", Json::String(Arc::clone(&group.name))),
             ("creationTime", millis(group.created)),
-            ("metricFilterCount", 0.into()),
+            ("metricFilterCount", metrics.into()),
             ("arn", format!("{arn}:*").into()),
             ("storedBytes", i64::try_from(bytes).unwrap_or(i64::MAX).into()),
             ("logGroupClass", "STANDARD".into()),
@@ -148,6 +168,76 @@ fn describe_groups(
 fn listed(name: &'static str, items: Vec<Json>, next: Option<Json>) -> Json {
     let mut members = vec![(name, Json::array(items))];
     members.extend(next.map(|token| ("nextToken", token)));
+    Json::object(members)
+}
+
+fn groups(read: &dyn Read) -> Result<Vec<GroupRecord>, ApiError> {
+    let all = read.range(&record::groups()).into_iter();
+    all.map(|(key, value)| record::group(&key, &value).map_err(internal)).collect()
+}
+
+/// In order of group, then of name.
+fn describe_filters(
+    groups: &[GroupRecord],
+    family: Family,
+    wanted: &dyn Fn(&FilterRecord) -> bool,
+    page: &Page,
+    read: &dyn Read,
+) -> Result<Json, ApiError> {
+    let mut found = Vec::new();
+    for group in groups {
+        for (key, value) in read.range(&record::filters(group.number, family)) {
+            let filter = record::filter(&key, &value).map_err(internal)?;
+            if wanted(&filter) {
+                found.push(shown_filter(group, &filter));
+            }
+        }
+    }
+    let from: usize = match &page.token {
+        Some(token) => place(token)?.parse().map_err(|_| bad_token())?,
+        None => 0,
+    };
+    let to = from.saturating_add(page.limit);
+    let next = (to < found.len()).then(|| token(&to.to_string()));
+    let items = found.into_iter().skip(from).take(page.limit).collect();
+    let list = match family {
+        Family::Subscription => "subscriptionFilters",
+        Family::Metric => "metricFilters",
+    };
+    Ok(listed(list, items, next))
+}
+
+fn shown_filter(group: &GroupRecord, filter: &FilterRecord) -> Json {
+    let text = |text: &Arc<str>| Json::String(Arc::clone(text));
+    let mut members: Members = vec![
+        ("filterName", text(&filter.name)),
+        ("logGroupName", text(&group.name)),
+        ("filterPattern", text(&filter.pattern)),
+        ("creationTime", millis(filter.created)),
+        ("applyOnTransformedLogs", false.into()),
+    ];
+    match &filter.purpose {
+        Purpose::Subscription { destination, role, distribution } => {
+            members.push(("destinationArn", text(destination)));
+            members.extend(role.as_ref().map(|role| ("roleArn", text(role))));
+            members.push(("distribution", text(distribution)));
+        }
+        Purpose::Metric(made) => {
+            let mut shown: Members = vec![
+                ("metricName", text(&made.metric)),
+                ("metricNamespace", text(&made.namespace)),
+                ("metricValue", text(&made.value)),
+            ];
+            let default = made.default.and_then(Json::from_f64);
+            shown.extend(default.map(|value| ("defaultValue", value)));
+            shown.extend(made.unit.as_ref().map(|unit| ("unit", text(unit))));
+            if !made.dimensions.is_empty() {
+                let all = made.dimensions.iter().map(|(name, of)| (Arc::clone(name), text(of)));
+                shown.push(("dimensions", Json::object(all)));
+            }
+            members.push(("metricTransformations", Json::array([Json::object(shown)])));
+        }
+    }
     Json::object(members)
 }
 

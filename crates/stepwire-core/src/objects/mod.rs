@@ -10,6 +10,7 @@
 
 mod body;
 mod checksum;
+mod lifecycle;
 mod list;
 mod notify;
 mod record;
@@ -32,6 +33,7 @@ use stepwire_asl::{Json, Timestamp};
 pub use body::{CHUNK_BYTES, Slice};
 pub use checksum::{Algorithm, Checksum, Digests};
 pub use list::{List, Uploads, objects};
+pub(crate) use notify::{Destination, Notice, destinations, test_event};
 pub use record::{Body, Bucket, Headers, Object, Part, Upload};
 pub use request::{
     Buckets, Check, Complete, Condition, Copy, Create, Get, Name, PartCopy, Put, Request, Staged,
@@ -39,9 +41,12 @@ pub use request::{
 };
 pub use settings::{Kind as SettingKind, Setting};
 pub use upload::algorithm as upload_algorithm;
+pub(crate) use versions::touch;
 pub use versions::{Version, Versions};
 pub(crate) use view::bytes;
 pub use view::{answer, find, has_bucket, range, shown};
+
+use notify::{Happened, What};
 
 use crate::error::ApiError;
 use crate::read::{Range, Read};
@@ -56,6 +61,9 @@ const COPY_MAX: u64 = 64 << 20;
 /// What is known of objects without reading.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Objects {
+    /// Buckets with a lifecycle, and the day on which it was last gone through.
+    lifecycles: BTreeMap<Arc<str>, Option<i64>>,
+    passing: Passing,
     /// Larger than every number of a body.
     next: u64,
     /// Chunks that are still stored of bodies that nothing names: `0..n` of each.
@@ -63,6 +71,24 @@ pub struct Objects {
     /// The same of bodies that are still arriving.
     staged: BTreeMap<u64, u64>,
 }
+
+/// What is known for a moment only: nothing that the records do not say.
+#[derive(Debug, Default)]
+struct Passing {
+    /// What has happened in this step.
+    happened: Vec<Happened>,
+    /// How far the pass over a bucket is.
+    pass: Option<lifecycle::Pass>,
+}
+
+/// It is not part of what is durable.
+impl PartialEq for Passing {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Passing {}
 
 /// One durable change to buckets or objects.
 #[derive(Debug, Clone, PartialEq)]
@@ -103,6 +129,8 @@ pub enum Write {
         /// The part.
         part: Option<Arc<Part>>,
     },
+    /// A bucket's lifecycle was gone through on this day since 1970; `None`: it is to be.
+    Passed(Arc<str>, Option<i64>),
 }
 
 impl Write {
@@ -141,13 +169,17 @@ impl Write {
                 let key = record::part_key(bucket, upload, *number);
                 (key, part.as_deref().map(record::value))
             }
+            Write::Passed(bucket, day) => {
+                (record::pass_key(bucket), day.as_ref().map(record::value))
+            }
         }
     }
 }
 
 impl Objects {
     /// What recovery reads into memory: not the objects.
-    pub const SPACES: &'static [Space] = &[Space::Unused, Space::Staged];
+    pub const SPACES: &'static [Space] =
+        &[Space::Unused, Space::Staged, Space::BucketSetting, Space::LifecyclePass];
 
     /// The only thing that changes what is in memory.
     pub fn apply(&mut self, write: &Write) {
@@ -157,6 +189,17 @@ impl Objects {
             Write::Unused(body, None) => drop(self.unused.remove(body)),
             Write::Staged(body, Some(chunks)) => drop(self.staged.insert(*body, *chunks)),
             Write::Staged(body, None) => drop(self.staged.remove(body)),
+            Write::Setting(bucket, SettingKind::Lifecycle, Some(_)) => {
+                self.lifecycles.entry(Arc::clone(bucket)).or_default();
+            }
+            Write::Setting(bucket, SettingKind::Lifecycle, None) => {
+                self.lifecycles.remove(bucket);
+            }
+            Write::Passed(bucket, day) => {
+                if let Some(passed) = self.lifecycles.get_mut(bucket) {
+                    *passed = *day;
+                }
+            }
             Write::Bucket(..)
             | Write::Object(..)
             | Write::Setting(..)
@@ -169,6 +212,18 @@ impl Objects {
 
     /// Takes in one stored entry of [`Objects::SPACES`].
     pub fn load(&mut self, key: &[u8], value: &[u8]) -> Result<(), Corrupt> {
+        if key.first() == Some(&(Space::BucketSetting as u8)) {
+            let (bucket, kind) = record::setting_of(key)?;
+            if kind == Some(SettingKind::Lifecycle) {
+                self.lifecycles.insert(bucket, None);
+            }
+            return Ok(());
+        }
+        if key.first() == Some(&(Space::LifecyclePass as u8)) {
+            let day = Some(record::record(key, value)?);
+            self.apply(&Write::Passed(record::pass_of(key)?, day));
+            return Ok(());
+        }
         let body = record::unused_number(key)?;
         let chunks = Some(record::record(key, value)?);
         let staged = key.first() == Some(&(Space::Staged as u8));
@@ -279,7 +334,23 @@ impl Objects {
         settings: &Settings,
         out: &mut Vec<Write>,
     ) -> Result<Json, ApiError> {
-        let answer = match request {
+        let answer = self.decide(now, request, read, settings, out);
+        match answer {
+            Ok(_) => self.clean(out),
+            Err(_) => self.passing.happened.clear(),
+        }
+        answer
+    }
+
+    fn decide(
+        &mut self,
+        now: Timestamp,
+        request: &Request,
+        read: &dyn Read,
+        settings: &Settings,
+        out: &mut Vec<Write>,
+    ) -> Result<Json, ApiError> {
+        match request {
             Request::CreateBucket { bucket } => {
                 self.create_bucket(now, bucket, read, settings, out)
             }
@@ -295,6 +366,11 @@ impl Objects {
                 found_bucket(&name.bucket, read)?;
                 let version = version.as_deref();
                 let changed = self.retag(name, version, tagging.clone(), read, out)?;
+                let tagged = tagging.as_ref().is_some_and(|tagging| !tagging.is_empty());
+                let what = if tagged { What::Tagged } else { What::Untagged };
+                let version = changed.version.clone();
+                let name = name.clone();
+                self.happens(Happened { name, what, size: None, etag: None, version });
                 Ok(Json::object(changed.members()))
             }
             Request::Setting(setting) => self.set(setting, read, out),
@@ -330,9 +406,7 @@ impl Objects {
             | Request::ListObjectsV2(_)
             | Request::ListParts { .. }
             | Request::ListMultipartUploads(_) => answer(request, read, settings),
-        }?;
-        self.clean(out);
-        Ok(answer)
+        }
     }
 
     fn create_bucket(
@@ -399,8 +473,24 @@ impl Objects {
         let mut members = vec![("ETag", quoted(&object.etag))];
         members.extend(checksum_members(object.checksum.as_ref()));
         members.push(("ServerSideEncryption", "AES256".into()));
-        members.extend(self.replace(now, &put.name, Some(object), read, out)?.members());
+        let (size, etag) = (object.size(), Arc::clone(&object.etag));
+        let changed = self.replace(now, &put.name, Some(object), read, out)?;
+        self.came(&put.name, What::Put, size, etag, &changed);
+        members.extend(changed.members());
         Ok(Json::object(members))
+    }
+
+    /// An object is there.
+    fn came(
+        &mut self,
+        name: &Name,
+        what: What,
+        size: u64,
+        etag: Arc<str>,
+        changed: &versions::Changed,
+    ) {
+        let (name, version) = (name.clone(), changed.version.clone());
+        self.happens(Happened { name, what, size: Some(size), etag: Some(etag), version });
     }
 
     /// Stores bytes, or takes over those that are stored.
@@ -504,7 +594,9 @@ impl Objects {
             ("LastModified", object.modified.rfc3339().into()),
         ];
         result.extend(checksum_members(object.checksum.as_ref()));
+        let (size, etag) = (object.size(), Arc::clone(&object.etag));
         let changed = self.replace(now, &copy.target, Some(object), read, out)?;
+        self.came(&copy.target, What::Copied, size, etag, &changed);
         let mut members = vec![
             ("CopyObjectResult", Json::object(result)),
             ("ServerSideEncryption", "AES256".into()),
@@ -590,10 +682,19 @@ impl Objects {
         read: &dyn Read,
         out: &mut Vec<Write>,
     ) -> Result<versions::Changed, ApiError> {
-        match version {
-            None => self.replace(now, name, None, read, out),
-            Some(version) => self.remove_version(now, name, version, read, out),
+        let there = find(&name.bucket, &name.key, read).map_err(|corrupt| unreadable(&corrupt))?;
+        let changed = match version {
+            None => self.replace(now, name, None, read, out)?,
+            Some(version) => self.remove_version(now, name, version, read, out)?,
+        };
+        let marked = version.is_none() && changed.is_marker;
+        // Where there was nothing, nothing happens.
+        if version.is_some() || marked || there.is_some() {
+            let what = if marked { What::MarkerCreated } else { What::Deleted };
+            let (name, version) = (name.clone(), changed.version.clone());
+            self.happens(Happened { name, what, size: None, etag: None, version });
         }
+        Ok(changed)
     }
 
     /// Stores bytes as one body; nothing when there are none.

@@ -140,6 +140,29 @@ pub(super) fn setting_key(bucket: &str, kind: Kind) -> Key {
     KeyBuilder::new(Space::BucketSetting).text(bucket).text(kind.key()).build()
 }
 
+/// The bucket and the kind of what is set on it, of the key of such a document.
+pub(super) fn setting_of(key: &[u8]) -> Result<(Arc<str>, Option<Kind>), Corrupt> {
+    let mut parts = key.get(1..).unwrap_or_default().split(|byte| *byte == 0);
+    let mut text = || parts.next().and_then(|part| std::str::from_utf8(part).ok());
+    let (Some(bucket), Some(kind)) = (text(), text()) else {
+        let why = "not the key of what is set on a bucket".to_owned();
+        return Err(Corrupt { key: key.to_vec(), why });
+    };
+    Ok((bucket.into(), Kind::ALL.into_iter().find(|known| known.key() == kind)))
+}
+
+/// On which day a bucket's lifecycle was last gone through.
+pub(super) fn pass_key(bucket: &str) -> Key {
+    KeyBuilder::new(Space::LifecyclePass).text(bucket).build()
+}
+
+/// The bucket in such a key.
+pub(super) fn pass_of(key: &[u8]) -> Result<Arc<str>, Corrupt> {
+    let name = key.get(1..).and_then(|rest| rest.strip_suffix(&[0]));
+    let name = name.and_then(|name| std::str::from_utf8(name).ok()).map(Arc::from);
+    name.ok_or_else(|| Corrupt { key: key.to_vec(), why: "not the key of a pass".to_owned() })
+}
+
 /// What the keys of a bucket's versions begin with.
 pub(super) fn versions_prefix(bucket: &str) -> Key {
     KeyBuilder::new(Space::ObjectVersion).text(bucket).build()
@@ -213,6 +236,12 @@ pub(super) fn uploads_prefix(bucket: &str) -> Key {
 /// An upload; its parts follow it.
 pub(super) fn upload_key(bucket: &str, id: &str) -> Key {
     KeyBuilder::new(Space::Upload).text(bucket).text(id).build()
+}
+
+/// The id of an upload in the key of it or of a part, after `prefix`.
+pub(super) fn upload_id<'a>(prefix: &[u8], key: &'a [u8]) -> Option<&'a str> {
+    let rest = key.get(prefix.len()..)?;
+    std::str::from_utf8(rest.split(|byte| *byte == 0).next()?).ok()
 }
 
 pub(super) fn part_key(bucket: &str, id: &str, number: u64) -> Key {

@@ -8,7 +8,7 @@ use stepwire_asl::{Json, Timestamp};
 use super::checksum::{Algorithm, Checksum};
 use super::list::{List, Uploads};
 use super::record::{Body, Headers};
-use super::settings::{self, Setting};
+use super::settings::{self, Setting, What};
 use super::tagging;
 use super::versions::Versions;
 use crate::error::ApiError;
@@ -265,6 +265,26 @@ pub struct Check {
 }
 
 impl Request {
+    /// Whom a bucket is to tell of its objects by this request.
+    pub(crate) fn destinations(&self) -> Vec<super::Destination> {
+        match self {
+            Request::Setting(Setting {
+                kind: super::SettingKind::Notification,
+                what: What::Put(document),
+                ..
+            }) => super::destinations(document),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The bucket that something is set on by this request.
+    pub(crate) fn bucket(&self) -> &str {
+        match self {
+            Request::Setting(setting) => &setting.bucket,
+            _ => "",
+        }
+    }
+
     /// The request that `body` makes of an operation; bytes are added by [`Request::with_body`].
     /// `None`: there is no such operation here.
     pub fn parse(operation: &str, body: &Json) -> Option<Result<Request, ApiError>> {

@@ -50,7 +50,7 @@ pub enum What {
 }
 
 impl Kind {
-    const ALL: [Kind; 10] = [
+    pub(super) const ALL: [Kind; 10] = [
         Kind::Acl,
         Kind::Cors,
         Kind::Encryption,
@@ -201,7 +201,7 @@ impl Setting {
             }
             Kind::Versioning => versioning(document)?,
             Kind::Encryption => encryption(document)?,
-            Kind::Lifecycle => lifecycle(document)?,
+            Kind::Lifecycle => super::lifecycle::check(document)?,
             Kind::Notification => super::notify::check(document)?,
             Kind::OwnershipControls => ownership(document)?,
             Kind::PublicAccessBlock => {
@@ -298,6 +298,10 @@ impl Objects {
             What::Delete | What::Get | What::PolicyStatus => None,
         };
         self.record(Write::Setting(Arc::clone(&setting.bucket), setting.kind, document), out);
+        if setting.kind == Kind::Lifecycle {
+            // A new one is gone through at once.
+            self.record(Write::Passed(Arc::clone(&setting.bucket), None), out);
+        }
         Ok(nothing())
     }
 
@@ -311,6 +315,9 @@ impl Objects {
         for kind in Kind::ALL {
             if read.get(&record::setting_key(bucket, kind)).is_some() {
                 self.record(Write::Setting(Arc::clone(bucket), kind, None), out);
+                if kind == Kind::Lifecycle {
+                    self.record(Write::Passed(Arc::clone(bucket), None), out);
+                }
             }
         }
     }
@@ -451,34 +458,14 @@ fn ownership(document: &Json) -> Result<String, ApiError> {
     Ok(document.to_text())
 }
 
-fn lifecycle(document: &Json) -> Result<String, ApiError> {
-    for rule in rules(document, "Rules")? {
-        if !matches!(rule.member("Status").and_then(Json::as_str), Some("Enabled" | "Disabled")) {
-            return Err(malformed());
-        }
-        if rule.member("Transitions").is_some()
-            || rule.member("NoncurrentVersionTransitions").is_some()
-        {
-            let message = "`Transitions` are not available in stepwire: there is one storage class";
-            return Err(ApiError::new("NotImplemented", message));
-        }
-        let days = rule.member("Expiration").and_then(|expiration| expiration.member("Days"));
-        if days.is_some_and(|days| days.as_i64().is_none_or(|days| days < 1)) {
-            let message = "'Days' for Expiration action must be a positive integer";
-            return Err(ApiError::new("InvalidArgument", message));
-        }
-    }
-    Ok(document.to_text())
-}
-
 /// The entries of a document that is a list.
-fn rules<'a>(document: &'a Json, name: &str) -> Result<&'a [Json], ApiError> {
+pub(super) fn rules<'a>(document: &'a Json, name: &str) -> Result<&'a [Json], ApiError> {
     let rules = document.member(name).and_then(Json::as_array).unwrap_or_default();
     if rules.is_empty() { Err(malformed()) } else { Ok(rules) }
 }
 
 /// A truth value, or what a form or a template made of one.
-fn truth(value: &Json) -> Option<bool> {
+pub(super) fn truth(value: &Json) -> Option<bool> {
     value.as_bool().or_else(|| value.as_str()?.parse().ok())
 }
 

@@ -7,6 +7,7 @@ use md5::{Digest, Md5};
 use stepwire_asl::{Json, Timestamp};
 
 use super::checksum::Checksum;
+use super::notify::What;
 use super::record::{self, Object, Part, Upload};
 use super::{
     Complete, Create, Name, Objects, UploadPart, Write, checksum_members, found_bucket, hex,
@@ -205,7 +206,10 @@ impl Objects {
         members.extend(checksum_members(object.checksum.as_ref()));
         members.push(("ServerSideEncryption", "AES256".into()));
         let used: Vec<u64> = object.bodies.iter().map(|body| body.number).collect();
-        members.extend(self.replace(now, &complete.name, Some(object), read, out)?.members());
+        let etag = Arc::clone(&object.etag);
+        let changed = self.replace(now, &complete.name, Some(object), read, out)?;
+        self.came(&complete.name, What::Completed, size, etag, &changed);
+        members.extend(changed.members());
         self.end_upload(bucket, &complete.upload, &stored, &used, out);
         Ok(Json::object(members))
     }

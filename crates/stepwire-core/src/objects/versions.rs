@@ -75,8 +75,9 @@ pub(super) fn status(bucket: &str, read: &dyn Read) -> Result<Status, ApiError> 
     })
 }
 
-/// Reads what [`Objects::replace`] and [`Objects::remove_version`] will want.
-pub(super) fn touch(name: &Name, read: &dyn Read) {
+/// Reads what [`Objects::replace`], [`Objects::remove_version`] and telling of it will want.
+pub(crate) fn touch(name: &Name, read: &dyn Read) {
+    read.get(&record::setting_key(&name.bucket, Kind::Notification));
     let _ = find(&name.bucket, &name.key, read);
     if !matches!(status(&name.bucket, read), Ok(Status::Never)) {
         read.range(&record::versions(name));
@@ -417,7 +418,7 @@ impl Versions {
         })
     }
 
-    fn versions_of(name: &Name, read: &dyn Read) -> Result<Vec<Version>, ApiError> {
+    pub(super) fn versions_of(name: &Name, read: &dyn Read) -> Result<Vec<Version>, ApiError> {
         let mut versions: Vec<_> =
             all(name, read)?.into_iter().map(|(_, version)| version).collect();
         let current =

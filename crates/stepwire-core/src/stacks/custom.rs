@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use stepwire_asl::{Json, Timestamp};
 
-use super::kinds::{Made, Recreation, STACK};
+use super::kinds::{Context, Made, Recreation, STACK};
 use super::status::{OnFailure, Status};
 use super::{
     Awaited, Body, Deed, Request, Resource, Stack, StackKey, Stacks, Waiting, Wanted, request,
@@ -239,6 +239,28 @@ pub(super) fn waiting(
     })
 }
 
+/// A resource that waited could not be made, changed or removed.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub(super) why: String,
+    /// What the function calls what it may have made all the same.
+    physical_id: Option<String>,
+}
+
+impl From<String> for Failed {
+    fn from(why: String) -> Failed {
+        Failed { why, physical_id: None }
+    }
+}
+
+impl Failed {
+    /// What there may be of a resource of which a function was asked: what it said, else a name for
+    /// what nobody has named.
+    pub(super) fn there(&self, context: &Context<'_>) -> String {
+        self.physical_id.clone().unwrap_or_else(|| context.generated_name(128))
+    }
+}
+
 /// What came of what was asked of a stack within a stack; `None`: it is still at work.
 pub(super) fn came_of(
     stacks: &Stacks,
@@ -282,16 +304,22 @@ pub(super) fn came_of(
 }
 
 /// A function's answer, as a result.
-pub(super) fn answered(answer: &Json) -> Result<Json, String> {
+pub(super) fn answered(answer: &Json) -> Result<Json, Failed> {
     match answer.member("Status").and_then(Json::as_str) {
         Some("SUCCESS") => Ok(answer.clone()),
         Some("FAILED") => {
-            let reason = answer.member("Reason").and_then(Json::as_str).unwrap_or_default();
-            Err(format!(
+            let text = |name| answer.member(name).and_then(Json::as_str);
+            let reason = text("Reason").unwrap_or_default();
+            let why = format!(
                 "Received response status [FAILED] from custom resource. Message returned: {reason}"
-            ))
+            );
+            let physical_id = text("PhysicalResourceId").filter(|id| !id.is_empty());
+            Err(Failed { why, physical_id: physical_id.map(str::to_owned) })
         }
-        _ => Err("Invalid response from custom resource: Status must be SUCCESS or FAILED".into()),
+        _ => {
+            let why = "Invalid response from custom resource: Status must be SUCCESS or FAILED";
+            Err(why.to_owned().into())
+        }
     }
 }
 

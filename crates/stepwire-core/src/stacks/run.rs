@@ -50,6 +50,17 @@ pub struct Job {
     request: Option<(Request, &'static [&'static str])>,
     /// The next one before the secrets that it refers to are looked up.
     refers: Option<Ask>,
+    /// Whether it is known that what is to be made is not there already.
+    looked: Looked,
+}
+
+/// Whether a job has seen that what it is to make is not there already.
+#[derive(Debug)]
+enum Looked {
+    NotYet,
+    /// The request on its way asks.
+    Looking(Box<kinds::Look>),
+    Done,
 }
 
 impl Job {
@@ -99,7 +110,9 @@ impl Kernel {
         match job {
             Some((logical, deed)) => {
                 let (stack, answers) = (key.clone(), Vec::new());
-                let job = Job { stack, logical, deed, answers, request: None, refers: None };
+                let looked = Looked::NotYet;
+                let (request, refers) = (None, None);
+                let job = Job { stack, logical, deed, answers, request, refers, looked };
                 self.go_on_with_job(now, Box::new(job), step);
             }
             None => self.wake(key, step),
@@ -120,6 +133,19 @@ impl Kernel {
 
     /// Makes a job's next request, or ends the job.
     fn go_on_with_job(&mut self, now: Timestamp, mut job: Box<Job>, step: &mut Step) {
+        if matches!(job.looked, Looked::NotYet) {
+            job.looked = Looked::Done;
+            if let Some(look) = self.stacks.look(&job, &self.settings) {
+                let kinds::Ask { service, operation, body, tolerate } = look.ask.clone();
+                // A name that cannot be is refused by the request that makes the resource.
+                if let Some(Ok(request)) = Request::parse(service, operation, &body) {
+                    job.looked = Looked::Looking(Box::new(look));
+                    job.request = Some((request, tolerate));
+                    step.then.push(Input::Follow(Follow::StackJob(job)));
+                    return;
+                }
+            }
+        }
         loop {
             match self.stacks.request(&job, &self.functions, &self.settings) {
                 Ok(None) => return self.end_job(now, *job, Ok(()), step),
@@ -164,6 +190,16 @@ impl Kernel {
             };
         }
         let Some((request, tolerate)) = job.request.take() else { return };
+        if let Looked::Looking(look) = std::mem::replace(&mut job.looked, Looked::Done) {
+            let found = self.call(now, Asker::Stack, &request, reads, step);
+            if let Some(Ok(answer)) = found
+                && look.has_found(&answer)
+            {
+                let why = Stacks::is_taken(&job, &look.identifier);
+                return self.end_job(now, *job, Err(why), step);
+            }
+            return self.go_on_with_job(now, job, step);
+        }
         let answer = match self.call(now, Asker::Stack, &request, reads, step) {
             Some(Ok(answer)) => Ok(answer),
             Some(Err(error)) if tolerate.contains(&&*error.code) => Ok(nothing()),
@@ -193,7 +229,7 @@ impl Kernel {
     /// Resources that have waited long enough fail.
     pub(crate) fn give_up_resources(&mut self, now: Timestamp, step: &mut Step) {
         for key in self.stacks.overdue(now) {
-            self.resource_told(now, &key, Err(custom::NO_ANSWER.to_owned()), step);
+            self.resource_told(now, &key, Err(custom::NO_ANSWER.to_owned().into()), step);
         }
     }
 
@@ -202,7 +238,7 @@ impl Kernel {
         &mut self,
         now: Timestamp,
         key: &StackKey,
-        result: Result<Json, String>,
+        result: Result<Json, custom::Failed>,
         step: &mut Step,
     ) {
         let mut out = Vec::new();
@@ -246,6 +282,25 @@ impl Where {
 }
 
 impl Stacks {
+    /// How to see whether what a job is to make is there already.
+    fn look(&self, job: &Job, settings: &Settings) -> Option<kinds::Look> {
+        let (Deed::Create(body) | Deed::Replace(body)) = &job.deed else { return None };
+        if body.support != Support::Served || custom::is_own(&body.kind) {
+            return None;
+        }
+        let place = Where::of(self.stacks.get(&job.stack)?, &job.logical, settings);
+        kinds::look(&body.kind, &place.context(&body.token, settings), &body.properties)
+    }
+
+    /// What is said of a resource whose name is taken.
+    fn is_taken(job: &Job, identifier: &str) -> String {
+        let kind = match &job.deed {
+            Deed::Create(body) | Deed::Replace(body) => &*body.kind,
+            _ => "",
+        };
+        format!("Resource of type '{kind}' with identifier '{identifier}' already exists.")
+    }
+
     /// The next request of a job; `None`: there is no other.
     fn request(
         &self,
@@ -334,7 +389,7 @@ impl Stacks {
             if let Awaited::Stack(child) = &waiting.what
                 && let Some(result) = custom::came_of(self, child, &waiting.deed, turn.settings)
             {
-                self.told(turn, key, result);
+                self.told(turn, key, result.map_err(custom::Failed::from));
             }
             return None;
         }
@@ -424,7 +479,7 @@ impl Stacks {
     }
 
     /// What a resource has waited for has come.
-    fn told(&mut self, turn: &mut Turn<'_>, key: &StackKey, result: Result<Json, String>) {
+    fn told(&mut self, turn: &mut Turn<'_>, key: &StackKey, result: Result<Json, custom::Failed>) {
         let Some(stack) = self.stacks.get(key) else { return };
         let mut stack = Stack::clone(stack);
         let Some(waiting) = stack.work.as_mut().and_then(|work| work.waiting.take()) else {
@@ -437,8 +492,17 @@ impl Stacks {
                 Awaited::Stack((name, number)) => {
                     Some(super::stack_id(name, *number, turn.settings))
                 }
-                Awaited::Response(_) => None,
+                // A function that failed may have made something: the rollback has it deleted.
+                Awaited::Response(_) => result.as_ref().err().map(|failed| {
+                    let place = Where::of(&stack, &logical, turn.settings);
+                    let token = match &deed {
+                        Deed::Create(body) | Deed::Replace(body) => &body.token,
+                        _ => &resource.now.token,
+                    };
+                    failed.there(&place.context(token, turn.settings))
+                }),
             };
+            let result = result.map_err(|failed| failed.why);
             let (made, result) = custom::made(&resource, &deed, result, physical);
             let deed = match deed {
                 Deed::Change(to)

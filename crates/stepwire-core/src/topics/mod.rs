@@ -184,6 +184,11 @@ impl Topics {
         number
     }
 
+    /// Whether a topic is there; the refusal when it is not.
+    pub(crate) fn has(&self, arn: &str, settings: &Settings) -> Result<(), ApiError> {
+        self.find(arn, settings).map(drop)
+    }
+
     fn find(&self, arn: &str, settings: &Settings) -> Result<Arc<Topic>, ApiError> {
         let topic = self.topics.get(name_of_arn(arn, settings)?);
         topic.cloned().ok_or_else(no_topic)

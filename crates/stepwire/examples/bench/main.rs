@@ -4,6 +4,7 @@
 //! ./x bench [w2|w3]                             workflows
 //! ./x bench idle|fan-in|fan-out|storm           devices
 //! ./x bench rules                               topic rules
+//! ./x bench functions                           functions in Node.js
 //! ./x bench                                     all of them
 //! ```
 //!
@@ -14,6 +15,8 @@
 //! `idle`: connections over mutual TLS with one subscription each, and the memory they take.
 //! `rules`: messages beside 1, 100 and 10,000 topic rules, none or one of which matches: the engine
 //! alone, and QoS 1 publishers through a node.
+//! `functions`: a warm call, its first call, a call by a step of an Express workflow (StartSyncExecution),
+//! and sixty at once, with the processes that they were run by.
 //! `fan-in`: QoS 1 publishers to one subscriber. `fan-out`: one QoS 1 publisher to many subscribers.
 //! `storm`: devices that all connect over mutual TLS at once, beside bare handshakes with the same
 //! TLS configuration. See `devices`, `messages` and [`Plan`] for their options.
@@ -33,6 +36,7 @@ mod client;
 mod devices;
 mod fleet;
 mod floor;
+mod functions;
 mod handshakes;
 mod http;
 mod messages;
@@ -71,6 +75,9 @@ async fn bench(plan: &Plan) {
     }
     if plan.wants("rules") {
         rules::rules(plan).await;
+    }
+    if plan.wants("functions") {
+        functions::functions(plan).await;
     }
     if plan.wants("storm") {
         devices::storm(plan).await;

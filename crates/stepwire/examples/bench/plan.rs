@@ -19,6 +19,8 @@ pub(crate) struct Plan {
     pub(crate) handshakes: usize,
     /// `fan-in`, `fan-out`, `rules`: messages published in a round.
     pub(crate) messages: usize,
+    /// `functions`: calls in a round.
+    pub(crate) calls: usize,
     /// `fan-in`, `rules`: publishers.
     pub(crate) publishers: usize,
     /// `fan-out`: subscribers.
@@ -61,6 +63,7 @@ impl Plan {
             devices: number("--devices", 5_000),
             handshakes: number("--handshakes", 32),
             messages: number("--messages", 200_000),
+            calls: number("--calls", 5_000),
             publishers: number("--publishers", 8),
             subscribers: number("--subscribers", 50),
             window: number("--window", 32),

@@ -36,6 +36,16 @@ async fn perform(node: &Node, parts: &Parts, body: &Bytes) -> Result<Response, A
     }
     let (operation, body) = match operation {
         "GetLayerVersionByArn" | "ListLayers" => layers(parts),
+        "GetProvisionedConcurrencyConfig" | "ListProvisionedConcurrencyConfigs" => {
+            let lists = rest_pairs(parts.uri.query().unwrap_or_default())
+                .any(|(name, value)| &*name == "List" && &*value == "ALL");
+            let operation = if lists {
+                "ListProvisionedConcurrencyConfigs"
+            } else {
+                "GetProvisionedConcurrencyConfig"
+            };
+            (operation, provisioned_members(parts, lists, &matched))
+        }
         operation => (operation, members(&matched, parts, body)?),
     };
     let request = Request::parse(Service::Lambda, operation, &body);
@@ -54,6 +64,7 @@ async fn perform(node: &Node, parts: &Parts, body: &Bytes) -> Result<Response, A
         | "DeleteAlias"
         | "DeleteLayerVersion"
         | "DeleteFunctionConcurrency"
+        | "DeleteProvisionedConcurrencyConfig"
         | "DeleteFunctionEventInvokeConfig"
         | "TagResource"
         | "UntagResource" => Ok(StatusCode::NO_CONTENT.into_response()),
@@ -62,9 +73,10 @@ async fn perform(node: &Node, parts: &Parts, body: &Bytes) -> Result<Response, A
         | "PublishVersion"
         | "CreateAlias"
         | "PublishLayerVersion" => Ok(json(StatusCode::CREATED, &answer)),
-        "CreateEventSourceMapping" | "UpdateEventSourceMapping" | "DeleteEventSourceMapping" => {
-            Ok(json(StatusCode::ACCEPTED, &answer))
-        }
+        "CreateEventSourceMapping"
+        | "UpdateEventSourceMapping"
+        | "DeleteEventSourceMapping"
+        | "PutProvisionedConcurrencyConfig" => Ok(json(StatusCode::ACCEPTED, &answer)),
         _ => Ok(json(StatusCode::OK, &answer)),
     }
 }
@@ -81,6 +93,20 @@ fn layers(parts: &Parts) -> (&'static str, Json) {
         }
     }
     (operation, Json::object(members))
+}
+
+/// The members of either of two operations that share a path: `List` in the query says which.
+fn provisioned_members(parts: &Parts, lists: bool, matched: &rest::Matched<'_>) -> Json {
+    let labels = matched.labels.iter();
+    let mut found: Vec<(Arc<str>, Json)> =
+        labels.map(|(name, value)| (Arc::from(&**name), Json::from(&**value))).collect();
+    let own: &[&str] = if lists { &["Marker", "MaxItems"] } else { &["Qualifier"] };
+    for (name, value) in rest_pairs(parts.uri.query().unwrap_or_default()) {
+        if own.contains(&&*name) {
+            found.push((Arc::from(&*name), Json::from(&*value)));
+        }
+    }
+    Json::object(found)
 }
 
 /// The archive that a request carries or names, which the kernel takes as it is.

@@ -25,6 +25,7 @@ pub(super) async fn answer(
     let data = matches!(signed_for, "iotdata" | "iotdevicegateway");
     let table = match signed_for {
         "iot" => routes::IOT,
+        "scheduler" => routes::SCHEDULER,
         _ if data => routes::IOT_DATA,
         _ => return Err(not_served(signed_for)),
     };
@@ -32,12 +33,17 @@ pub(super) async fn answer(
     let operation = matched.route.operation;
     let body = members(&matched, parts, body)?;
     match operation {
-        "DescribeEndpoint" if !data => iot::describe_endpoint(node, &body),
+        "DescribeEndpoint" if signed_for == "iot" => iot::describe_endpoint(node, &body),
         _ => {
-            if !data && let Some(answer) = certificates::answer(node, operation, &body).await {
+            let own = signed_for == "iot";
+            if own && let Some(answer) = certificates::answer(node, operation, &body).await {
                 return answer;
             }
-            let service = if data { Service::IotData } else { Service::Iot };
+            let service = match signed_for {
+                "iot" => Service::Iot,
+                "scheduler" => Service::Scheduler,
+                _ => Service::IotData,
+            };
             match Request::parse(service, operation, &body) {
                 Some(request) => node.call(request?).await,
                 None => Err(not_available(operation)),
@@ -80,6 +86,7 @@ pub(super) fn members(
             members.extend(all.map(|(name, value)| (Arc::clone(name), value.clone())));
         }
     }
+    let mut keys = Vec::new();
     let mut add = |name: &str, text: &str| {
         let value = if route.plain.contains(&name) { plain(text) } else { text.into() };
         members.insert(name.into(), value);
@@ -89,7 +96,12 @@ pub(super) fn members(
             let message = format!("parameter `{wire}` is not supported");
             return Err(ApiError::new("InvalidRequestException", message));
         };
-        add(name, &value);
+        if *name == "TagKeys" {
+            // A list: it is said once for each.
+            keys.push(Json::from(value));
+        } else {
+            add(name, &value);
+        }
     }
     for (wire, name) in route.headers {
         if let Some(value) = parts.headers.get(*wire).and_then(|value| value.to_str().ok()) {
@@ -98,6 +110,9 @@ pub(super) fn members(
     }
     for (name, value) in &matched.labels {
         add(name, value);
+    }
+    if !keys.is_empty() {
+        members.insert("TagKeys".into(), Json::array(keys));
     }
     Ok(Json::Object(Arc::new(members)))
 }

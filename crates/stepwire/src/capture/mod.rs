@@ -72,6 +72,8 @@ pub struct Reach {
 /// The files that programs are pointed to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installed {
+    /// The folder that all of them are in.
+    pub folder: PathBuf,
     /// The preload for Node.js.
     pub preload: PathBuf,
     /// A folder of Python modules.
@@ -93,11 +95,14 @@ pub fn install(
     let folder = std::path::absolute(folder)?;
     let python = folder.join("python");
     files::create_folder(&python)?;
+    // They are no secret, and functions may run as another user.
+    [&folder, &python].into_iter().try_for_each(|folder| files::readable_by_all(folder))?;
     let installed = Installed {
         preload: folder.join("capture.cjs"),
         authority: folder.join("ca.pem"),
         bundle: bundle(&folder, authority, theirs)?,
         python,
+        folder,
     };
     keep(&installed.preload, CAPTURE_CJS)?;
     keep(&installed.python.join("sitecustomize.py"), SITECUSTOMIZE_PY)?;
@@ -224,11 +229,7 @@ fn roots(path: &Path) -> Option<String> {
 fn keep(path: &Path, content: &str) -> io::Result<()> {
     if !matches!(files::read(path), Ok(Some(kept)) if kept == content) {
         files::write(path, content.as_bytes())?;
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644))?;
-        }
+        files::readable_by_all(path)?;
     }
     Ok(())
 }

@@ -25,6 +25,18 @@ pub struct Confinement {
     pub landlock: bool,
 }
 
+impl Confinement {
+    /// Has `command` run as the user of functions, with no other groups.
+    pub(super) fn as_user(&self, command: &mut Command) {
+        #[cfg(unix)]
+        if let Some((user, group)) = self.user {
+            std::os::unix::process::CommandExt::gid(command, group);
+            std::os::unix::process::CommandExt::uid(command, user);
+        }
+        let _ = command;
+    }
+}
+
 /// The user and group that `text` names: `UID:GID`, or a name of `/etc/passwd`.
 pub fn user(text: &str) -> Result<(u32, u32), String> {
     let numbers = text.split_once(':').map(|(user, group)| (user.parse(), group.parse()));
@@ -44,31 +56,57 @@ pub fn user(text: &str) -> Result<(u32, u32), String> {
 #[derive(Serialize, Deserialize, Default)]
 struct Words {
     user: Option<(u32, u32)>,
-    /// Folders that can be read; none: no restriction.
+    /// What they get with it is never more than they have.
+    tight: bool,
+    /// Files and folders that can be read; none: no restriction.
     readable: Vec<PathBuf>,
     writable: Vec<PathBuf>,
 }
 
 impl Confinement {
-    /// What the attendant of a process is told.
-    pub(super) fn words(&self, code: &[PathBuf], scratch: &Path, program: &[PathBuf]) -> String {
+    /// What the attendant of a process is told: `own` is what it may read besides its program, which
+    /// is the interpreter and what that is given, and the system.
+    pub(super) fn words(&self, own: &[&Path], scratch: &Path, program: &[PathBuf]) -> String {
         let (mut readable, mut writable) = (Vec::new(), Vec::new());
         if self.landlock {
-            readable.extend(code.iter().cloned());
-            // The interpreter, and our own program that starts it.
-            let programs = program.iter().filter(|path| path.is_absolute());
-            readable.extend(programs.filter_map(|path| Some(path.parent()?.to_owned())));
+            readable.extend(own.iter().map(|path| (*path).to_owned()));
+            // Files, not their folders: what lies beside our bootstrap is the code of all functions.
+            readable.extend(program.iter().filter(|path| path.is_absolute()).cloned());
             readable.extend(SYSTEM.iter().map(PathBuf::from));
-            let interpreter = program.first().and_then(|path| path.canonicalize().ok());
-            // `…/bin/python3` has its library in `…/lib`.
-            let home = interpreter.as_deref().and_then(Path::parent).and_then(Path::parent);
-            readable.extend(home.filter(|home| *home != Path::new("/")).map(Path::to_owned));
+            readable.extend(program.first().and_then(|path| home(path)));
             writable.push(scratch.to_owned());
-            writable.extend(["/dev/null", "/dev/zero", "/dev/shm"].map(PathBuf::from));
+            writable.extend(["/dev/null", "/dev/zero"].map(PathBuf::from));
         }
-        let words = Words { user: self.user, readable, writable };
+        let tight = self.landlock || self.user.is_some();
+        let words = Words { user: self.user, tight, readable, writable };
         serde_json::to_string(&words).unwrap_or_default()
     }
+
+    /// Why functions could read the node's `data` all the same, if they could: Landlock gives, and
+    /// takes nothing of it away.
+    pub(super) fn exposes(&self, data: &Path, interpreters: &[&Path]) -> Option<String> {
+        if !self.landlock {
+            return None;
+        }
+        let data = data.canonicalize().ok()?;
+        let given =
+            SYSTEM.iter().map(PathBuf::from).chain(interpreters.iter().filter_map(|p| home(p)));
+        let given = given.filter_map(|place| place.canonicalize().ok());
+        let around = given.into_iter().find(|place| data.starts_with(place))?;
+        Some(format!(
+            "`--function-landlock`: functions may read `{}`, and the data folder is in it: choose \
+             another with `--data`",
+            around.display()
+        ))
+    }
+}
+
+/// Where an interpreter is installed: `…/bin/python3` has its library in `…/lib`.
+fn home(interpreter: &Path) -> Option<PathBuf> {
+    let interpreter = interpreter.canonicalize().ok()?;
+    let folder = interpreter.parent()?;
+    let home = folder.parent().filter(|_| folder.ends_with("bin"))?;
+    (home != Path::new("/")).then(|| home.to_owned())
 }
 
 /// What every program needs of the system.
@@ -107,14 +145,12 @@ pub fn become_asked(mut arguments: impl Iterator<Item = OsString>) -> Option<Exi
         let mut again = Command::new(own);
         let rest = serde_json::to_string(&Words { user: None, ..words }).ok()?;
         again.arg(FLAG).arg(parent.to_string()).arg(rest).arg(program).args(arguments);
-        #[cfg(unix)]
-        std::os::unix::process::CommandExt::gid(&mut again, group);
-        #[cfg(unix)]
-        std::os::unix::process::CommandExt::uid(&mut again, user);
+        Confinement { user: Some((user, group)), landlock: false }.as_user(&mut again);
         return Some(replace(&mut again));
     }
-    if bind(parent).is_err() || confine(&words).is_err() {
-        return Some(ExitCode::FAILURE);
+    let kept = bind(parent).map_err(|error| error.to_string()).and_then(|()| confine(&words));
+    if let Err(why) = kept {
+        return Some(told(&format!("the function's process cannot be confined: {why}")));
     }
     Some(replace(Command::new(program).args(arguments)))
 }
@@ -163,19 +199,29 @@ fn tasks() -> Option<u64> {
 fn confine(words: &Words) -> Result<(), String> {
     use landlock::{
         ABI, Access, AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreatedAttr,
-        path_beneath_rules,
+        Scope, path_beneath_rules,
     };
+    if words.tight {
+        // No program of it gets more by `setuid`, such as `sudo`.
+        rustix::thread::set_no_new_privs(true).map_err(|error| error.to_string())?;
+        powerless().map_err(|error| error.to_string())?;
+    }
     if words.readable.is_empty() {
         return Ok(());
     }
     let confined = || {
-        let abi = ABI::V1;
+        // Newer kernels also keep it from truncating files and from ending others' processes, and let
+        // it move files between its own folders.
+        let abi = ABI::V6;
         let there = |paths: &[PathBuf]| -> Vec<PathBuf> {
             paths.iter().filter(|path| path.exists()).cloned().collect()
         };
         Ruleset::default()
             .set_compatibility(CompatLevel::HardRequirement)
+            .handle_access(AccessFs::from_all(ABI::V1))?
+            .set_compatibility(CompatLevel::BestEffort)
             .handle_access(AccessFs::from_all(abi))?
+            .scope(Scope::from_all(abi))?
             .create()?
             // Directories and files are given by the same lists: what a file has not is left out.
             .set_compatibility(CompatLevel::BestEffort)
@@ -185,6 +231,23 @@ fn confine(words: &Words) -> Result<(), String> {
             .restrict_self()
     };
     confined().map(drop).map_err(|error: landlock::RulesetError| error.to_string())
+}
+
+/// A function of a node of root's is root by name alone: with root's capabilities it could read the
+/// environment of other processes, whatever Landlock says.
+#[cfg(target_os = "linux")]
+fn powerless() -> rustix::io::Result<()> {
+    use rustix::thread::{
+        CapabilitiesSecureBits, CapabilitySet, CapabilitySets, capabilities, set_capabilities,
+        set_capabilities_secure_bits,
+    };
+    if capabilities(None)?.effective.contains(CapabilitySet::SETPCAP) {
+        // Nor does a program that it starts get them back.
+        let bits = CapabilitiesSecureBits::NO_ROOT | CapabilitiesSecureBits::NO_ROOT_LOCKED;
+        set_capabilities_secure_bits(bits)?;
+    }
+    let none = CapabilitySet::empty();
+    set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })
 }
 
 /// Elsewhere it is refused when the node starts.
@@ -223,6 +286,14 @@ fn no_landlock() -> Option<String> {
 
 #[cfg(unix)]
 fn replace(command: &mut Command) -> ExitCode {
-    let _ = std::os::unix::process::CommandExt::exec(command);
+    let error = std::os::unix::process::CommandExt::exec(command);
+    told(&format!("`{}` cannot be started: {error}", command.get_program().to_string_lossy()))
+}
+
+/// Says in the function's own log why it does not run.
+fn told(why: &str) -> ExitCode {
+    use std::io::Write;
+    // If that cannot be written the exit status alone has to do.
+    let _ = writeln!(std::io::stderr(), "stepwire: {why}");
     ExitCode::from(127)
 }

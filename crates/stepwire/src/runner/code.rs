@@ -9,12 +9,15 @@ use stepwire_core::functions::{CodeRecord, FunctionRecord};
 
 use super::Source;
 use super::archive;
+use super::sweep::{Sweeper, Swept};
+use crate::files;
 
 /// Archives by number, unpacked.
 pub(super) struct CodeStore {
     folder: PathBuf,
     source: Source,
     folders: BTreeMap<String, PathBuf>,
+    sweeper: Arc<Sweeper>,
     state: Mutex<State>,
 }
 
@@ -33,8 +36,8 @@ type Slot = Arc<tokio::sync::Mutex<Option<Arc<Code>>>>;
 pub(super) struct Code {
     folder: PathBuf,
     layers: PathBuf,
-    /// What is removed.
-    own: Option<PathBuf>,
+    /// What is removed with it.
+    own: Swept,
 }
 
 impl Code {
@@ -49,22 +52,14 @@ impl Code {
     }
 }
 
-impl Drop for Code {
-    fn drop(&mut self) {
-        // What cannot be removed is removed when the node starts again.
-        if let Some(own) = &self.own {
-            let _ = fs::remove_dir_all(own);
-        }
-    }
-}
-
 impl CodeStore {
     pub(super) fn new(
         folder: PathBuf,
         source: Source,
         folders: BTreeMap<String, PathBuf>,
+        sweeper: Arc<Sweeper>,
     ) -> CodeStore {
-        CodeStore { folder, source, folders, state: Mutex::default() }
+        CodeStore { folder, source, folders, sweeper, state: Mutex::default() }
     }
 
     /// The function's code in a folder; in words why not.
@@ -84,10 +79,11 @@ impl CodeStore {
         if let Some(code) = &*slot {
             return Ok(Arc::clone(code));
         }
-        let own = tempfile::Builder::new().prefix("code-").tempdir_in(&self.folder);
-        let own = own.map_err(|error| format!("no folder for the code: {error}"))?.keep();
         // Whatever goes wrong, it is removed again.
-        let mut code = Code { folder: own.join("task"), layers: own.join("opt"), own: Some(own) };
+        let own = Swept::make(&self.folder, "code-", &self.sweeper);
+        let own = own.map_err(|error| format!("no folder for the code: {error}"))?;
+        let (folder, layers) = (own.path().join("task"), own.path().join("opt"));
+        let mut code = Code { folder, layers, own };
         if record.code.folder.is_some() {
             code.folder = self.place(record)?;
         }
@@ -97,7 +93,6 @@ impl CodeStore {
                 let taken = |code: &CodeRecord| {
                     source(code).ok_or_else(|| "the function's code was replaced".to_owned())
                 };
-                open_to_all(code.own.as_deref());
                 if record.code.folder.is_none() {
                     let archive = taken(&record.code)?;
                     archive::unpack(&archive, &code.folder).map_err(|why| why.to_string())?;
@@ -107,10 +102,7 @@ impl CodeStore {
                     let archive = taken(&layer.code)?;
                     archive::unpack_over(&archive, &code.layers).map_err(|why| why.to_string())?;
                 }
-                open_to_all(
-                    Some(&code.folder).filter(|_| record.code.folder.is_none()).map(|f| &**f),
-                );
-                open_to_all(Some(&code.layers));
+                open_to_all(code.own.path()).map_err(|error| error.to_string())?;
                 Ok::<_, String>(Arc::new(code))
             }
         };
@@ -145,13 +137,17 @@ impl CodeStore {
     }
 }
 
-/// Lets a function that runs as another user read its code.
-fn open_to_all(folder: Option<&Path>) {
-    #[cfg(unix)]
-    if let Some(folder) = folder {
-        use std::os::unix::fs::PermissionsExt;
-        // If it cannot be, the function says so when it starts.
-        let _ = fs::set_permissions(folder, fs::Permissions::from_mode(0o755));
+/// Lets a function that runs as another user read its code: the files say so, their folders follow.
+fn open_to_all(folder: &Path) -> std::io::Result<()> {
+    let mut open = vec![folder.to_owned()];
+    while let Some(folder) = open.pop() {
+        files::readable_by_all(&folder)?;
+        for entry in fs::read_dir(&folder)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                open.push(entry.path());
+            }
+        }
     }
-    let _ = folder;
+    Ok(())
 }

@@ -16,11 +16,13 @@ pub mod attend;
 mod code;
 mod environment;
 mod log;
+pub(crate) mod place;
 mod pool;
 mod process;
 mod report;
 mod runtime_api;
 mod spawner;
+mod sweep;
 mod watch;
 
 use std::io;
@@ -36,6 +38,7 @@ use self::pool::Pools;
 use self::process::{Launch, Process, Unusable};
 use self::runtime_api::Job;
 use self::spawner::Spawner;
+use self::sweep::Sweeper;
 use crate::files;
 
 pub use self::archive::{Refused, check};
@@ -121,7 +124,13 @@ pub struct Runner(Arc<Inner>);
 
 pub(in crate::runner) struct Inner {
     about: About,
+    /// All that functions have on the disk; removed with the runner.
+    folder: PathBuf,
+    scratch: PathBuf,
+    sweeper: Arc<Sweeper>,
     spawner: Spawner,
+    /// Where processes are started that nobody waits for.
+    runtime: tokio::runtime::Handle,
     interpreters: Interpreters,
     code: CodeStore,
     credentials: Credentials,
@@ -143,31 +152,56 @@ impl Drop for Runner {
 }
 
 impl Runner {
-    /// Runs functions in `folder`, which is emptied.
+    /// Runs functions in `folder`, which [`place::make`] has made for the node's `data`.
     pub async fn start(
         folder: PathBuf,
+        data: &Path,
         about: About,
         source: Source,
         credentials: Credentials,
     ) -> io::Result<Runner> {
-        // Functions begin in folders of their own, from where a relative path leads elsewhere.
-        let folder = std::path::absolute(folder)?;
-        match std::fs::remove_dir_all(&folder) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        files::create_folder(&folder)?;
-        if let Some(why) = attend::unconfinable(&about.confinement) {
+        let confinement = &about.confinement;
+        if let Some(why) = attend::unconfinable(confinement) {
             return Err(io::Error::other(why));
         }
-        if about.confinement.user.is_some() {
-            open_to_others(&folder)?;
+        if confinement.user.is_some() {
+            // The first thing that the process of a function does is to run our program.
+            let asked = asked(&about.program, &["--version"], confinement).await;
+            asked.ok_or_else(|| {
+                let program = about.program.display();
+                let hint = "put it where everybody can run it, such as /usr/local/bin";
+                io::Error::other(format!("the user of functions cannot run `{program}`: {hint}"))
+            })?;
         }
-        let interpreters = Interpreters::find(&folder).await?;
-        let code = CodeStore::new(folder, source, about.code_folders.clone());
+        let interpreters = Interpreters::find(&folder, confinement).await?;
+        let programs = [&interpreters.python, &interpreters.node];
+        let programs: Vec<&Path> = programs.into_iter().filter_map(Option::as_deref).collect();
+        if let Some(why) = confinement.exposes(data, &programs) {
+            return Err(io::Error::other(why));
+        }
+        let scratch = folder.join("scratch");
+        std::fs::create_dir_all(&scratch)?;
+        if confinement.user.is_some() {
+            place::enterable(&scratch)?;
+        }
+        let sweeper = Sweeper::start()?;
+        place::left_over(&folder)?.into_iter().for_each(|left| sweeper.sweep(left));
+        let folders = about.code_folders.clone();
+        let code = CodeStore::new(folder.clone(), source, folders, Arc::clone(&sweeper));
         let pools = Pools::new(about.processes_max);
         let spawner = Spawner::start()?;
-        let inner = Arc::new(Inner { about, spawner, interpreters, code, credentials, pools });
+        let inner = Arc::new(Inner {
+            about,
+            folder,
+            scratch,
+            sweeper,
+            spawner,
+            runtime: tokio::runtime::Handle::current(),
+            interpreters,
+            code,
+            credentials,
+            pools,
+        });
         watch::start(Arc::downgrade(&inner));
         Ok(Runner(inner))
     }
@@ -211,6 +245,11 @@ impl Runner {
         }
     }
 
+    /// Has so many processes of these versions of a function be ready from now on, and of no others.
+    pub fn provision(&self, function: &str, wanted: Vec<(Arc<FunctionRecord>, usize)>) {
+        Inner::provision(&self.0, function, wanted);
+    }
+
     /// Ends every process; those that come back from an invocation are not kept.
     pub fn stop(&self) {
         self.0.pools.stop();
@@ -220,6 +259,15 @@ impl Runner {
     pub fn forget(&self, function: &str) {
         self.0.pools.forget(function);
         self.0.code.forget(function);
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.pools.stop();
+        self.sweeper.finish();
+        // What cannot be removed is removed when the node starts again.
+        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 
@@ -246,32 +294,26 @@ impl Inner {
             program,
             own: (self.credentials)(record),
             about: &self.about,
+            scratch: &self.scratch,
+            sweeper: &self.sweeper,
             spawner: &self.spawner,
         };
         Process::start(launch).await
     }
 }
 
-/// Lets others enter, but not look around.
-fn open_to_others(folder: &Path) -> io::Result<()> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o711))?;
-    }
-    let _ = folder;
-    Ok(())
-}
-
 impl Interpreters {
-    async fn find(folder: &Path) -> io::Result<Interpreters> {
+    async fn find(folder: &Path, confinement: &Confinement) -> io::Result<Interpreters> {
         let bootstrap_py = folder.join("bootstrap.py");
         let bootstrap_mjs = folder.join("bootstrap.mjs");
         std::fs::write(&bootstrap_py, include_str!("bootstrap.py"))?;
         std::fs::write(&bootstrap_mjs, include_str!("bootstrap.mjs"))?;
+        for bootstrap in [&bootstrap_py, &bootstrap_mjs] {
+            files::readable_by_all(bootstrap)?;
+        }
         let (python, node) = tokio::join!(
-            located("python3", &["-c", "import sys; print(sys.executable)"]),
-            located("node", &["-p", "process.execPath"]),
+            located("python3", &["-c", "import sys; print(sys.executable)"], confinement),
+            located("node", &["-p", "process.execPath"], confinement),
         );
         Ok(Interpreters { python, node, bootstrap_py, bootstrap_mjs })
     }
@@ -303,9 +345,20 @@ impl Interpreters {
 }
 
 /// Where an interpreter really is: what is on the path may be a script that needs our environment.
-async fn located(name: &str, ask: &[&str]) -> Option<PathBuf> {
-    let asked = tokio::process::Command::new(name).args(ask).kill_on_drop(true).output();
+async fn located(name: &str, ask: &[&str], confinement: &Confinement) -> Option<PathBuf> {
+    let path = PathBuf::from(asked(Path::new(name), ask, confinement).await?.trim());
+    path.is_absolute().then_some(path)
+}
+
+/// What a program says to the user of functions: the first of the path that this user can run.
+async fn asked(program: &Path, ask: &[&str], confinement: &Confinement) -> Option<String> {
+    let mut command = std::process::Command::new(program);
+    command.args(ask).stdin(std::process::Stdio::null());
+    if confinement.user.is_some() {
+        confinement.as_user(&mut command);
+        command.current_dir("/");
+    }
+    let asked = tokio::process::Command::from(command).kill_on_drop(true).output();
     let told = tokio::time::timeout(Duration::from_secs(10), asked).await.ok()?.ok()?;
-    let path = PathBuf::from(String::from_utf8(told.stdout).ok()?.trim());
-    (told.status.success() && path.is_absolute()).then_some(path)
+    told.status.success().then(|| String::from_utf8(told.stdout).ok())?
 }

@@ -28,6 +28,8 @@ const IDLE_MAX: usize = 32;
 const IDLE_LIFE: Duration = Duration::from_mins(5);
 /// The same of a function's last process.
 const LAST_IDLE_LIFE: Duration = Duration::from_hours(1);
+/// How long it takes until a process that is to be kept ready and could not start is tried again.
+const KEPT_PAUSE: Duration = Duration::from_secs(30);
 /// How long a start is thought to take before one has been seen.
 const START_GUESS: Duration = Duration::from_millis(250);
 
@@ -77,6 +79,10 @@ struct Pool {
     /// How long its invocations took, lately.
     took: Option<Duration>,
     max: usize,
+    /// When a process last could not start.
+    failed: Option<Instant>,
+    /// Processes that are kept ready, whether there is something to do or not.
+    kept: usize,
 }
 
 struct Waiting {
@@ -237,7 +243,8 @@ impl Pools {
             let mut kept = Vec::new();
             for (mut process, since) in pool.idle.drain(..) {
                 let life = if left > 1 { IDLE_LIFE } else { LAST_IDLE_LIFE };
-                if since.elapsed() < life && process.is_alive() {
+                let stays = left <= pool.kept || since.elapsed() < life;
+                if stays && process.is_alive() {
                     kept.push((process, since));
                 } else {
                     left -= 1;
@@ -247,7 +254,9 @@ impl Pools {
             pool.idle = kept;
         }
         state.total -= ended.len();
-        state.pools.retain(|_, pool| pool.present() > 0 || !pool.waiting.is_empty());
+        state
+            .pools
+            .retain(|_, pool| pool.present() > 0 || !pool.waiting.is_empty() || pool.kept > 0);
         drop(state);
         drop(ended);
     }
@@ -286,8 +295,10 @@ impl State {
             start: START_GUESS,
             took: None,
             max,
+            failed: None,
+            kept: 0,
         });
-        pool.max = max;
+        pool.max = max.max(pool.kept);
         if pool.record.revision < record.revision {
             pool.record = Arc::clone(record);
             self.total -= pool.idle.len();
@@ -310,7 +321,8 @@ impl State {
         if self.total < PROCESSES_MAX {
             return true;
         }
-        let oldest = self.pools.iter().filter_map(|(key, pool)| Some((pool.idle.first()?.1, *key)));
+        let spare = self.pools.iter().filter(|(_, pool)| pool.present() > pool.kept);
+        let oldest = spare.filter_map(|(key, pool)| Some((pool.idle.first()?.1, *key)));
         let Some((_, key)) = oldest.min() else { return false };
         let Some(pool) = self.pools.get_mut(&key) else { return false };
         pool.idle.remove(0);
@@ -439,6 +451,7 @@ impl Inner {
                 Inner::release(this, key, Some(process), None);
             }
             Err(unusable) => {
+                pool.failed = Some(Instant::now());
                 let waiting = std::mem::take(&mut pool.waiting);
                 state.total -= 1;
                 for waiting in waiting {
@@ -468,7 +481,8 @@ impl Inner {
         while let Some(ready) = process.take() {
             let Some(waiting) = pool.waiting.pop_front() else {
                 pool.idle.push((ready, Instant::now()));
-                let idle: usize = state.pools.values().map(|pool| pool.idle.len()).sum();
+                let spare = |pool: &Pool| pool.idle.len().saturating_sub(pool.kept);
+                let idle: usize = state.pools.values().map(spare).sum();
                 if idle > IDLE_MAX {
                     state.end_idlest();
                 }
@@ -495,6 +509,73 @@ impl Inner {
         {
             Inner::consider(this, state, key);
         }
+    }
+
+    /// Has so many processes of these versions of a function be ready from now on, and of no other
+    /// versions of it.
+    pub(super) fn provision(
+        this: &Arc<Inner>,
+        function: &str,
+        wanted: Vec<(Arc<FunctionRecord>, usize)>,
+    ) {
+        let mut state = this.pools.state();
+        for pool in state.pools.values_mut().filter(|pool| *pool.record.name == *function) {
+            pool.kept = 0;
+        }
+        for (record, processes) in wanted {
+            if state.stopped || state.gone.contains(&record.number) {
+                continue;
+            }
+            let max = this.max(record.reserved).max(processes);
+            let pool = state.pool(&record, max);
+            pool.kept = processes;
+            pool.max = max;
+        }
+        drop(state);
+        Inner::keep_ready(this);
+    }
+
+    /// Starts what is missing of processes that are to be kept ready.
+    pub(super) fn keep_ready(this: &Arc<Inner>) {
+        let mut state = this.pools.state();
+        if state.stopped {
+            return;
+        }
+        let mut missing = Vec::new();
+        for (key, pool) in &mut state.pools {
+            let lacks = pool.kept.saturating_sub(pool.present());
+            // What cannot start is not tried again at once.
+            let rested = pool.failed.is_none_or(|failed| failed.elapsed() >= KEPT_PAUSE);
+            missing.extend(std::iter::repeat_n(*key, if rested { lacks } else { 0 }));
+        }
+        for key in missing {
+            if !state.make_room() {
+                return;
+            }
+            let Some(pool) = state.pools.get_mut(&key) else { continue };
+            pool.starting += 1;
+            state.total += 1;
+            let inner = Arc::clone(this);
+            this.runtime.spawn(async move { inner.start_kept(key).await });
+        }
+    }
+
+    /// Starts a process that is to be kept ready.
+    async fn start_kept(self: Arc<Inner>, key: Key) {
+        let turn = self.pools.starts.acquire().await;
+        let record = self.pools.state().pools.get(&key).map(|pool| Arc::clone(&pool.record));
+        let Some(record) = record else { return };
+        let (started, took) = self.timed(&record, key).await;
+        drop(turn);
+        if let Err(unusable) = &started {
+            let (name, why) = (&record.name, unusable.message());
+            tracing::warn!("a process of `{name}` that is to be kept ready does not start: {why}");
+        }
+        let started = started.map(|mut process| {
+            process.prewarmed();
+            process
+        });
+        Inner::started(&self, key, started, took);
     }
 
     /// Has one process be ready for whoever comes first, unless there is one.
@@ -538,7 +619,8 @@ impl State {
     }
 
     fn end_idlest(&mut self) {
-        let oldest = self.pools.iter().filter_map(|(key, pool)| Some((pool.idle.first()?.1, *key)));
+        let spare = self.pools.iter().filter(|(_, pool)| pool.present() > pool.kept);
+        let oldest = spare.filter_map(|(key, pool)| Some((pool.idle.first()?.1, *key)));
         if let Some((_, key)) = oldest.min()
             && let Some(pool) = self.pools.get_mut(&key)
         {

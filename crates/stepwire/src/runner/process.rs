@@ -1,13 +1,12 @@
 //! One process of a function: it starts, answers one invocation after the other, and is ended.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use stepwire_asl::Json;
 use stepwire_core::functions::FunctionRecord;
-use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
@@ -16,6 +15,7 @@ use super::code::Code;
 use super::log::Log;
 use super::runtime_api::{ANSWER_BYTES_MAX, Job, RuntimeApi, Said};
 use super::spawner::Spawner;
+use super::sweep::{Sweeper, Swept};
 use super::watch::{Excess, Watched};
 use super::{About, attend, environment};
 
@@ -32,6 +32,9 @@ pub(super) struct Launch<'a> {
     /// The key that it signs with, as variables.
     pub(super) own: Vec<(String, String)>,
     pub(super) about: &'a About,
+    /// Where its temporary folder is made.
+    pub(super) scratch: &'a Path,
+    pub(super) sweeper: &'a Arc<Sweeper>,
     pub(super) spawner: &'a Spawner,
 }
 
@@ -54,7 +57,7 @@ pub(super) struct Process {
     /// Kept as long as it runs.
     _code: Arc<Code>,
     /// Its `/tmp`; removed with it.
-    _scratch: TempDir,
+    _scratch: Swept,
 }
 
 /// What an invocation came to.
@@ -149,7 +152,7 @@ impl Process {
         let began = Instant::now();
         let api = RuntimeApi::start().await;
         let api = api.map_err(|error| failed(format!("no port for the Runtime API: {error}")))?;
-        let scratch = scratch(launch.about);
+        let scratch = scratch(&launch);
         let scratch = scratch.map_err(|error| failed(format!("no temporary folder: {error}")))?;
         let stream = stream(launch.record);
         let command = command(&launch, &api, &scratch, &stream);
@@ -353,13 +356,12 @@ async fn end_of(child: &mut Child) {
     end(child);
 }
 
-fn scratch(about: &About) -> std::io::Result<TempDir> {
-    let folder = tempfile::Builder::new().prefix("stepwire-function-").tempdir()?;
+fn scratch(launch: &Launch<'_>) -> std::io::Result<Swept> {
+    let folder = Swept::make(launch.scratch, "tmp-", launch.sweeper)?;
     #[cfg(unix)]
-    if let Some((user, group)) = about.confinement.user {
+    if let Some((user, group)) = launch.about.confinement.user {
         std::os::unix::fs::chown(folder.path(), Some(user), Some(group))?;
     }
-    let _ = about;
     Ok(folder)
 }
 
@@ -370,10 +372,12 @@ fn stream(record: &FunctionRecord) -> Arc<str> {
     format!("{day}/[{}]{id}", record.version_text()).into()
 }
 
-fn command(launch: &Launch<'_>, api: &RuntimeApi, scratch: &TempDir, stream: &str) -> Command {
+fn command(launch: &Launch<'_>, api: &RuntimeApi, scratch: &Swept, stream: &str) -> Command {
     let mut command = Command::new(&launch.about.program);
-    let places = [launch.code.folder().to_owned(), launch.code.layers().to_owned()];
-    let confined = launch.about.confinement.words(&places, scratch.path(), &launch.program);
+    let reach = launch.about.reach.as_ref().map(|reach| reach.installed.folder.as_path());
+    let own = [Some(launch.code.folder()), Some(launch.code.layers()), reach];
+    let own: Vec<&Path> = own.into_iter().flatten().collect();
+    let confined = launch.about.confinement.words(&own, scratch.path(), &launch.program);
     command
         .arg(attend::FLAG)
         .arg(std::process::id().to_string())

@@ -142,6 +142,7 @@ pub(super) fn start(runner: Weak<Inner>) {
             if tidied.elapsed() >= TIDY_PERIOD {
                 tidied = Instant::now();
                 runner.pools.tidy();
+                Inner::keep_ready(&runner);
                 look_at_folders(&runner, &mut folders);
             }
         }

@@ -96,6 +96,17 @@ impl Condition {
     }
 }
 
+/// What a selector finds first.
+pub(super) fn value_of(selector: &str, json: &Json) -> Option<String> {
+    let mut scan = Scan::new(selector);
+    let selector = Selector::parse(&mut scan).ok()?;
+    let found = selector.found(json).into_iter().next()?;
+    Some(match found {
+        Json::String(text) => text.to_string(),
+        other => other.to_text(),
+    })
+}
+
 fn any(scan: &mut Scan<'_>, depth: usize) -> Result<Condition, String> {
     let mut list = vec![all(scan, depth)?];
     while scan.takes("||") {

@@ -59,6 +59,19 @@ impl Pattern {
         }
     }
 
+    /// What `name` says in a message that fits: a selector of JSON, which need not be in the pattern,
+    /// or a column.
+    pub(super) fn value_of(&self, name: &str, message: &str) -> Option<String> {
+        match &self.0 {
+            Kind::Terms(_) => None,
+            Kind::Json(_) => json::value_of(name, &Json::parse(message).ok()?),
+            Kind::Columns(columns) => {
+                let found = columns.extracted(message).into_iter();
+                found.into_iter().find(|(column, _)| column == name).map(|(_, value)| value)
+            }
+        }
+    }
+
     /// What the pattern names in a message that fits: values by `$name`.
     pub fn extracted(&self, message: &str) -> Vec<(String, String)> {
         match &self.0 {

@@ -4,7 +4,7 @@ use stepwire_asl::Json;
 
 use super::Kind;
 use super::property::{Property, boolean, integer, number, object, objects, tags, text, texts};
-use super::resource::{Resource, ask, made, s};
+use super::resource::{Resource, ask, look_in, made, s};
 use crate::request::Service::CloudWatch;
 
 pub(super) const KINDS: &[Kind] = &[
@@ -88,6 +88,11 @@ fn put(alarm: &Resource<'_>, name: Option<Json>) -> super::Ask {
 const ALARM: Kind = Kind {
     attributes: &["Arn"],
     create: |alarm, _| Ok(vec![put(alarm, s(alarm.name_or("AlarmName", 255)))]),
+    look: |alarm| {
+        let name = alarm.text("AlarmName")?;
+        let asked = [("AlarmNames", Some(Json::array([Json::from(name)])))];
+        Some(look_in(ask(CloudWatch, "DescribeAlarms", asked), ("MetricAlarms", "AlarmName"), name))
+    },
     made: |alarm, _| {
         let name = alarm.name_or("AlarmName", 255);
         let arn = alarm.arn("cloudwatch", &format!("alarm:{name}"));

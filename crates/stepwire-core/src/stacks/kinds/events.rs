@@ -1,9 +1,9 @@
-//! `AWS::Events::*` and `AWS::Scheduler::*`.
+//! `AWS::Events::*`.
 
 use stepwire_asl::Json;
 
 use super::property::{Property, any, document, integer, map, object, objects, tags, text};
-use super::resource::{Resource, ask, listed, made, s};
+use super::resource::{Resource, ask, listed, look, made, s};
 use super::{Ask, Kind, Update};
 use crate::request::Service::Events;
 
@@ -25,11 +25,6 @@ pub(super) const KINDS: &[Kind] = &[
     ),
     Kind::refused("AWS::Events::Endpoint", "there is one region"),
     Kind::refused("AWS::Pipes::Pipe", "use AWS::Lambda::EventSourceMapping or a rule"),
-    Kind::refused("AWS::Scheduler::Schedule", "use AWS::Events::Rule with a `ScheduleExpression`"),
-    Kind::refused(
-        "AWS::Scheduler::ScheduleGroup",
-        "use AWS::Events::Rule with a `ScheduleExpression`",
-    ),
 ];
 
 const ELSEWHERE: &str = "target a function, a state machine, a queue or a topic";
@@ -111,6 +106,11 @@ const RULE: Kind = Kind {
         let mut asks = vec![put(rule, s(name.as_str()), rule.tag_list("Key", "Value"))];
         asks.extend(put_targets(rule, &name, rule.items("Targets")));
         Ok(asks)
+    },
+    look: |rule| {
+        let name = rule.text("Name")?;
+        let asked = [("Name", s(name)), ("EventBusName", rule.take("EventBusName"))];
+        Some(look(ask(Events, "DescribeRule", asked).or(GONE), name))
     },
     made: |rule, _| {
         let name = rule.name_or("Name", 64);

@@ -3,7 +3,7 @@
 use stepwire_asl::Json;
 
 use super::property::{Property, boolean, integer, map, object, objects, tags, text, texts};
-use super::resource::{Resource, ask, body, camel, made, nothing, s, told};
+use super::resource::{Resource, ask, body, camel, look, made, nothing, s, told};
 use super::{Ask, Kind, Made, Update};
 use crate::request::Service::Iot;
 
@@ -138,6 +138,10 @@ const THING: Kind = Kind {
         let payload = attributes_of(Some(&thing.properties));
         Ok(vec![ask(Iot, "CreateThing", [("thingName", name), ("attributePayload", payload)])])
     },
+    look: |thing| {
+        let name = thing.text("ThingName")?;
+        Some(look(ask(Iot, "DescribeThing", [("thingName", s(name))]).or(GONE), name))
+    },
     made: |thing, answers| {
         let name = thing.name_or("ThingName", 128);
         let arn = thing.arn("iot", &format!("thing/{name}"));
@@ -185,6 +189,10 @@ const THING_TYPE: Kind = Kind {
             asks.push(ask(Iot, "DeprecateThingType", [("thingTypeName", name)]));
         }
         Ok(asks)
+    },
+    look: |kind| {
+        let name = kind.text("ThingTypeName")?;
+        Some(look(ask(Iot, "DescribeThingType", [("thingTypeName", s(name))]).or(GONE), name))
     },
     made: |kind, answers| {
         let name = kind.name_or("ThingTypeName", 128);
@@ -267,6 +275,10 @@ const THING_GROUP: Kind = Kind {
                 ask(Iot, "CreateThingGroup", asked)
             }
         }])
+    },
+    look: |group| {
+        let name = group.text("ThingGroupName")?;
+        Some(look(ask(Iot, "DescribeThingGroup", [("thingGroupName", s(name))]).or(GONE), name))
     },
     made: |group, answers| {
         let name = group.name_or("ThingGroupName", 128);

@@ -8,7 +8,7 @@ use stepwire_asl::json::Object;
 use super::property::{
     Property, Shape, boolean, integer, map_of, number, object, objects, tags, text, texts,
 };
-use super::resource::{Resource, ask, body, made, nothing, pairs, s, told};
+use super::resource::{Resource, ask, body, look, made, nothing, pairs, s, told};
 use super::{Ask, Kind, Update, inline};
 use crate::request::Service::Lambda;
 
@@ -301,18 +301,48 @@ const PERMISSION: Kind = Kind {
 const CONCURRENCY: Property = object(
     "ProvisionedConcurrencyConfig",
     &[integer("ProvisionedConcurrentExecutions").required()],
-)
-.without_effect("a process is started when a function is deployed, more when they are needed");
+);
+
+/// How many processes of a version or alias are to be kept ready.
+fn provisioned(of: &Resource<'_>, qualifier: Option<Json>) -> Option<Ask> {
+    let given = of.get("ProvisionedConcurrencyConfig")?;
+    let asked = [
+        ("FunctionName", of.take("FunctionName")),
+        ("Qualifier", qualifier),
+        (
+            "ProvisionedConcurrentExecutions",
+            given.member("ProvisionedConcurrentExecutions").cloned(),
+        ),
+    ];
+    Some(ask(Lambda, "PutProvisionedConcurrencyConfig", asked))
+}
+
+/// What a change of that comes to.
+fn reprovisioned(update: &Update<'_>, qualifier: Option<Json>) -> Option<Ask> {
+    if !update.changes("ProvisionedConcurrencyConfig") {
+        return None;
+    }
+    provisioned(&update.new, qualifier.clone()).or_else(|| {
+        let asked = [("FunctionName", update.new.take("FunctionName")), ("Qualifier", qualifier)];
+        let gone = &["ProvisionedConcurrencyConfigNotFoundException", "ResourceNotFoundException"];
+        Some(ask(Lambda, "DeleteProvisionedConcurrencyConfig", asked).or(gone))
+    })
+}
 
 const VERSION: Kind = Kind {
     attributes: &["FunctionArn", "Version"],
-    create: |version, _| {
+    create: |version, answers| {
         let asked = [
             ("FunctionName", version.take("FunctionName")),
             ("CodeSha256", version.take("CodeSha256")),
             ("Description", version.take("Description")),
         ];
-        Ok(vec![ask(Lambda, "PublishVersion", asked)])
+        let published = ask(Lambda, "PublishVersion", asked);
+        let kept = provisioned(version, s(told(answers, 0, "Version")));
+        Ok([published].into_iter().chain(kept).collect())
+    },
+    update: |update, _| {
+        Ok(reprovisioned(update, s(update.made.attribute("Version"))).into_iter().collect())
     },
     made: |_, answers| {
         let (arn, number) = (told(answers, 0, "FunctionArn"), told(answers, 0, "Version"));
@@ -356,7 +386,8 @@ const ALIAS: Kind = Kind {
             ("Description", alias.take("Description")),
             ("RoutingConfig", routing(alias)),
         ];
-        Ok(vec![ask(Lambda, "CreateAlias", asked)])
+        let created = ask(Lambda, "CreateAlias", asked);
+        Ok([created].into_iter().chain(provisioned(alias, alias.take("Name"))).collect())
     },
     made: |_, answers| {
         let arn = told(answers, 0, "AliasArn");
@@ -375,7 +406,8 @@ const ALIAS: Kind = Kind {
             ("Description", alias.take("Description").or_else(|| s(""))),
             ("RoutingConfig", routing(alias).or_else(none)),
         ];
-        Ok(vec![ask(Lambda, "UpdateAlias", asked)])
+        let updated = ask(Lambda, "UpdateAlias", asked);
+        Ok([updated].into_iter().chain(reprovisioned(update, alias.take("Name"))).collect())
     },
     delete: |alias, _, _| {
         let asked = [("FunctionName", alias.take("FunctionName")), ("Name", alias.take("Name"))];
@@ -550,6 +582,14 @@ fn put_invoke_config(config: &Resource<'_>) -> Ask {
 
 const EVENT_INVOKE_CONFIG: Kind = Kind {
     create: |config, _| Ok(vec![put_invoke_config(config)]),
+    look: |config| {
+        let asked = [
+            ("FunctionName", config.take("FunctionName")),
+            ("Qualifier", config.take("Qualifier")),
+        ];
+        let found = ask(Lambda, "GetFunctionEventInvokeConfig", asked).or(GONE);
+        Some(look(found, &format!("{}|{}", config.str("FunctionName"), config.str("Qualifier"))))
+    },
     made: |config, _| made(config.context.generated_name(128), []),
     update: |update, _| Ok(vec![put_invoke_config(&update.new)]),
     delete: |config, _, _| {

@@ -1,16 +1,20 @@
 //! `AWS::Logs::*`.
 
+use std::sync::Arc;
+
 use stepwire_asl::Json;
 
-use super::Kind;
-use super::property::{any, boolean, integer, objects, tags, text};
-use super::resource::{ask, made, s};
+use super::property::{any, boolean, integer, number, objects, tags, text, texts};
+use super::resource::{Resource, ask, camel, look_in, made, pairs, s};
+use super::{Ask, Kind, Look};
 use crate::request::Service::Logs;
 
 /// The error of what is not there.
 const GONE: &[&str] = &["ResourceNotFoundException"];
 
 pub(super) const KINDS: &[Kind] = &[
+    METRIC_FILTER,
+    SUBSCRIPTION_FILTER,
     GROUP,
     STREAM,
     Kind {
@@ -30,15 +34,6 @@ pub(super) const KINDS: &[Kind] = &[
     },
     Kind::refused("AWS::Logs::Destination", "search the log groups with FilterLogEvents"),
     Kind::refused("AWS::Logs::Delivery", "read the log groups with the API"),
-    Kind::refused(
-        "AWS::Logs::MetricFilter",
-        "filters of log groups are not available in stepwire yet; write the metric with PutMetricData \
-         or a `CloudwatchMetric` action",
-    ),
-    Kind::refused(
-        "AWS::Logs::SubscriptionFilter",
-        "filters of log groups are not available in stepwire yet; search them with FilterLogEvents",
-    ),
 ];
 
 const GROUP: Kind = Kind {
@@ -115,5 +110,106 @@ const STREAM: Kind = Kind {
     ..Kind::new(
         "AWS::Logs::LogStream",
         &[text("LogGroupName").required().replaces(), text("LogStreamName").replaces()],
+    )
+};
+
+/// A filter's place: its group and its name.
+fn place(filter: &Resource<'_>, name: Option<Json>) -> [(&'static str, Option<Json>); 2] {
+    [("logGroupName", filter.take("LogGroupName")), ("filterName", name)]
+}
+
+fn put_subscription(filter: &Resource<'_>, name: Option<Json>) -> Ask {
+    let [group, name] = place(filter, name);
+    let asked = [
+        group,
+        name,
+        ("filterPattern", filter.take("FilterPattern")),
+        ("destinationArn", filter.take("DestinationArn")),
+        ("roleArn", filter.take("RoleArn")),
+        ("distribution", filter.take("Distribution")),
+    ];
+    ask(Logs, "PutSubscriptionFilter", asked)
+}
+
+fn put_metric(filter: &Resource<'_>, name: Option<Json>) -> Ask {
+    let made = filter.items("MetricTransformations").iter().map(|made| {
+        let mut made = camel(made, &[]).as_object().cloned().unwrap_or_default();
+        if let Some(dimensions) = made.get("dimensions").and_then(Json::as_array) {
+            let dimensions = Json::object(pairs(dimensions, "key", "value"));
+            made.insert("dimensions".into(), dimensions);
+        }
+        Json::Object(Arc::new(made))
+    });
+    let [group, name] = place(filter, name);
+    let asked = [
+        group,
+        name,
+        ("filterPattern", filter.take("FilterPattern")),
+        ("metricTransformations", Some(Json::array(made))),
+    ];
+    ask(Logs, "PutMetricFilter", asked)
+}
+
+/// Putting a filter changes one of the same name.
+fn look_for(filter: &Resource<'_>, operation: &'static str, list: &'static str) -> Option<Look> {
+    let name = filter.text("FilterName")?;
+    let asked = [("logGroupName", filter.take("LogGroupName")), ("filterNamePrefix", s(name))];
+    Some(look_in(ask(Logs, operation, asked).or(GONE), (list, "filterName"), name))
+}
+
+const SUBSCRIPTION_FILTER: Kind = Kind {
+    create: |filter, _| Ok(vec![put_subscription(filter, s(filter.name_or("FilterName", 512)))]),
+    look: |filter| look_for(filter, "DescribeSubscriptionFilters", "subscriptionFilters"),
+    made: |filter, _| made(filter.name_or("FilterName", 512), []),
+    update: |update, _| Ok(vec![put_subscription(&update.new, update.id())]),
+    delete: |filter, made, _| {
+        vec![ask(Logs, "DeleteSubscriptionFilter", place(filter, made.id())).or(GONE)]
+    },
+    ..Kind::new(
+        "AWS::Logs::SubscriptionFilter",
+        &[
+            text("FilterName").replaces(),
+            text("LogGroupName").required().replaces(),
+            text("FilterPattern").required(),
+            text("DestinationArn").required(),
+            text("RoleArn"),
+            text("Distribution"),
+            boolean("ApplyOnTransformedLogs").without_effect("log events are not transformed"),
+            texts("EmitSystemFields").refused("events have no further fields"),
+            text("FieldSelectionCriteria").refused("use `FilterPattern`"),
+        ],
+    )
+};
+
+const METRIC_FILTER: Kind = Kind {
+    create: |filter, _| Ok(vec![put_metric(filter, s(filter.name_or("FilterName", 512)))]),
+    look: |filter| look_for(filter, "DescribeMetricFilters", "metricFilters"),
+    made: |filter, _| made(filter.name_or("FilterName", 512), []),
+    update: |update, _| Ok(vec![put_metric(&update.new, update.id())]),
+    delete: |filter, made, _| {
+        vec![ask(Logs, "DeleteMetricFilter", place(filter, made.id())).or(GONE)]
+    },
+    ..Kind::new(
+        "AWS::Logs::MetricFilter",
+        &[
+            text("FilterName").replaces(),
+            text("LogGroupName").required().replaces(),
+            text("FilterPattern").required(),
+            objects(
+                "MetricTransformations",
+                &[
+                    text("MetricName").required(),
+                    text("MetricNamespace").required(),
+                    text("MetricValue").required(),
+                    number("DefaultValue"),
+                    objects("Dimensions", &[text("Key").required(), text("Value").required()]),
+                    text("Unit"),
+                ],
+            )
+            .required(),
+            boolean("ApplyOnTransformedLogs").without_effect("log events are not transformed"),
+            texts("EmitSystemFieldDimensions").refused("events have no further fields"),
+            text("FieldSelectionCriteria").refused("use `FilterPattern`"),
+        ],
     )
 };

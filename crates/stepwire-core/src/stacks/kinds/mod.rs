@@ -26,6 +26,7 @@ mod probe;
 mod property;
 mod resource;
 mod s3;
+mod scheduler;
 mod secretsmanager;
 mod sns;
 mod sqs;
@@ -55,6 +56,31 @@ pub struct Ask {
     pub body: Json,
     /// Names of errors that count as done: the answer is then an empty object.
     pub tolerate: &'static [&'static str],
+}
+
+/// How to see whether a resource of this name is there already: where the request that makes one
+/// answers with one that is there, or changes it, a stack would take it for its own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Look {
+    /// A request that reads; tolerated errors say that it is not there.
+    pub ask: Ask,
+    /// What the resource is called.
+    pub identifier: String,
+    /// The list of the answer that it would be in, and which member is its identifier. `None`: any
+    /// answer says that it is there.
+    listed: Option<(&'static str, &'static str)>,
+}
+
+impl Look {
+    /// Whether this answer, which is no tolerated error, says that the resource is there.
+    pub(super) fn has_found(&self, answer: &Json) -> bool {
+        self.listed.is_none_or(|(list, member)| {
+            let found = answer.member(list).and_then(Json::as_array).unwrap_or_default();
+            let name =
+                |one: &Json| one.member(member).and_then(Json::as_str) == Some(&self.identifier);
+            found.iter().any(name)
+        })
+    }
 }
 
 /// Where a resource is.
@@ -116,6 +142,8 @@ struct Kind {
     /// The requests that make it, as far as these answers tell: one more than there are answers, or
     /// all of them. A longer list begins with the shorter one.
     create: fn(&Resource<'_>, &[Json]) -> Result<Vec<Ask>, String>,
+    /// How to see whether it is there already, unless the request that makes it refuses that.
+    look: fn(&Resource<'_>) -> Option<Look>,
     /// What the answers come to.
     made: fn(&Resource<'_>, &[Json]) -> Made,
     /// The requests that change it, likewise.
@@ -156,6 +184,7 @@ impl Kind {
             properties,
             attributes: &[],
             create: |_, _| Ok(Vec::new()),
+            look: |_| None,
             made: |resource, _| resource::made(resource.context.generated_name(128), []),
             update: |_, _| Ok(Vec::new()),
             updated: |update, _| update.made.clone(),
@@ -199,6 +228,7 @@ const KINDS: &[&[Kind]] = &[
     logs::KINDS,
     s3::KINDS,
     secretsmanager::KINDS,
+    scheduler::KINDS,
     sns::KINDS,
     sqs::KINDS,
     ssm::KINDS,
@@ -273,6 +303,13 @@ pub fn examine(kind: &str, properties: &Json) -> Vec<Finding> {
         findings.extend(probe::findings(kind, properties));
     }
     findings
+}
+
+/// How to see, before [`create`], whether a resource is there already that the template gives a name
+/// to. `None`: making it will tell.
+pub fn look(kind: &str, context: &Context<'_>, properties: &Json) -> Option<Look> {
+    let kind = find(kind).filter(|kind| kind.support == Support::Served)?;
+    (kind.look)(&Resource { context, properties: kind.read(properties).0 })
 }
 
 /// The next request that makes a resource, after these answers. `None`: there is no other. The

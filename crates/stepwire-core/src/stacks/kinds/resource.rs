@@ -5,7 +5,7 @@ use std::sync::Arc;
 use stepwire_asl::Json;
 use stepwire_asl::json::Object;
 
-use super::{Ask, Context, Made};
+use super::{Ask, Context, Look, Made};
 use crate::request::Service;
 
 /// A resource with its properties as its type wants them.
@@ -90,7 +90,7 @@ impl Resource<'_> {
 impl Context<'_> {
     /// A name of at most `max` characters: `STACK-LOGICALID-XXXXXXXXXXXX`, both parts shortened
     /// where they must be.
-    pub(super) fn generated_name(&self, max: usize) -> String {
+    pub(in crate::stacks) fn generated_name(&self, max: usize) -> String {
         let (stack, logical, token) = (self.stack_name, self.logical_id, self.token);
         let room = max.saturating_sub(token.chars().count() + 2);
         let (long, short) = (stack.chars().count(), logical.chars().count());
@@ -150,6 +150,16 @@ impl Ask {
         self.tolerate = tolerate;
         self
     }
+}
+
+/// A look for a resource that `ask` answers with, and else with an error that it tolerates.
+pub(super) fn look(ask: Ask, identifier: &str) -> Look {
+    Look { ask, identifier: identifier.to_owned(), listed: None }
+}
+
+/// A look for a resource in a list of the answer, where this member is its identifier.
+pub(super) fn look_in(ask: Ask, listed: (&'static str, &'static str), identifier: &str) -> Look {
+    Look { ask, identifier: identifier.to_owned(), listed: Some(listed) }
 }
 
 /// A resource that is there.

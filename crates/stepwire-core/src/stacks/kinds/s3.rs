@@ -8,7 +8,7 @@ use stepwire_asl::json::Object;
 use super::property::{
     Property, any, boolean, document, integer, object, objects, tags, text, texts,
 };
-use super::resource::{Resource, ask, body, made, nothing, s};
+use super::resource::{Resource, ask, body, look, made, nothing, s};
 use super::{Ask, Kind, Update};
 use crate::request::Service::S3;
 
@@ -279,6 +279,10 @@ const BUCKET: Kind = Kind {
         let aspects = ASPECTS.iter().filter_map(|aspect| aspect.given(name.clone(), bucket));
         Ok([created].into_iter().chain(aspects).collect())
     },
+    look: |bucket| {
+        let name = bucket.text("BucketName")?;
+        Some(look(ask(S3, "HeadBucket", [("Bucket", s(name))]).or(GONE), name))
+    },
     made: |bucket, _| {
         let (name, context) = (name(bucket), bucket.context);
         let (region, arn) = (context.region, format!("arn:{}:s3:::{name}", context.partition));
@@ -417,8 +421,7 @@ const PROPERTIES: &[Property] = &[
                 &[text("Event").required(), FILTER, text("Topic").required()],
             ),
         ],
-    )
-    .refused("events of buckets are not sent yet"),
+    ),
     tags(),
     text("AbacStatus").without_effect("policies of buckets are not enforced"),
     object("AccelerateConfiguration", &[text("AccelerationStatus")])

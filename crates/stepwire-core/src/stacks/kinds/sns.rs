@@ -5,7 +5,7 @@ use std::sync::Arc;
 use stepwire_asl::Json;
 
 use super::property::{Property, any, boolean, document, integer, objects, tags, text, texts};
-use super::resource::{Resource, ask, deep, document_text, listed, made, s, told};
+use super::resource::{Resource, ask, deep, document_text, listed, look, made, s, told};
 use super::{Ask, Kind, Update};
 use crate::request::Service::Sns;
 
@@ -58,6 +58,11 @@ const TOPIC: Kind = Kind {
         let arn = topic.arn("sns", &name);
         asks.extend(topic.items("Subscription").iter().map(|given| subscribe(&arn, given)));
         Ok(asks)
+    },
+    look: |topic| {
+        topic.text("TopicName")?;
+        let arn = topic.arn("sns", &name(topic));
+        Some(look(ask(Sns, "GetTopicAttributes", [("TopicArn", s(arn.as_str()))]).or(GONE), &arn))
     },
     made: |topic, _| {
         let name = name(topic);

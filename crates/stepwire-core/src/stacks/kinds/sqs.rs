@@ -5,7 +5,7 @@ use std::sync::Arc;
 use stepwire_asl::Json;
 
 use super::property::{Property, boolean, document, integer, tags, text, texts};
-use super::resource::{Resource, ask, body, document_text, made, s, told};
+use super::resource::{Resource, ask, body, document_text, look, made, s, told};
 use super::{Ask, Kind};
 use crate::request::Service::Sqs;
 
@@ -43,6 +43,10 @@ const QUEUE: Kind = Kind {
             ("tags", queue.tag_map()),
         ];
         Ok(vec![ask(Sqs, "CreateQueue", asked)])
+    },
+    look: |queue| {
+        let name = queue.text("QueueName")?;
+        Some(look(ask(Sqs, "GetQueueUrl", [("QueueName", s(name))]).or(GONE), name))
     },
     made: |queue, answers| {
         let name = name(queue);

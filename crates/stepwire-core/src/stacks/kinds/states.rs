@@ -3,7 +3,7 @@
 use stepwire_asl::Json;
 
 use super::property::{Property, any, boolean, integer, object, objects, tags, text, texts};
-use super::resource::{Resource, ask, body, camel, listed, made, s, told};
+use super::resource::{Resource, ask, body, camel, listed, look, made, s, told};
 use super::{Ask, Kind, Update};
 use crate::request::Service::{S3, States};
 
@@ -136,6 +136,12 @@ const STATE_MACHINE: Kind = Kind {
         ];
         Ok(source.into_iter().chain([ask(States, "CreateStateMachine", asked)]).collect())
     },
+    look: |machine| {
+        machine.text("StateMachineName")?;
+        let arn = machine.arn("states", &format!("stateMachine:{}", machine_name(machine)));
+        let asked = [("stateMachineArn", s(arn.as_str()))];
+        Some(look(ask(States, "DescribeStateMachine", asked).or(GONE), &arn))
+    },
     made: |machine, _| {
         let name = machine_name(machine);
         let arn = machine.arn("states", &format!("stateMachine:{name}"));
@@ -235,6 +241,11 @@ const ACTIVITY: Kind = Kind {
             ("tags", activity.tag_list("key", "value")),
         ];
         Ok(vec![ask(States, "CreateActivity", asked)])
+    },
+    look: |activity| {
+        let arn = activity.arn("states", &format!("activity:{}", activity.str("Name")));
+        let asked = [("activityArn", s(arn.as_str()))];
+        Some(look(ask(States, "DescribeActivity", asked).or(GONE), &arn))
     },
     made: |activity, _| {
         let name = activity.str("Name").to_owned();
