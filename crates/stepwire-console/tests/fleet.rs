@@ -111,7 +111,7 @@ fn executions_say_how_they_stand() {
     let text = said(&page);
     for part in [
         "3 new",
-        "Failed 1\u{202f}204",
+        "Failed 1 204",
         "waiting for device run-1 ConfigManagement gw-1 WaitForConfirmation",
         "4.20 s",
         "failed ↻2 run-2 ConfigManagement gw-1 WaitForConfirmation States.HeartbeatTimeout",

@@ -18,7 +18,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use stepwire_asl::history::Detail;
 use stepwire_asl::{HistoryEvent, Timestamp};
-use stepwire_core::executions::{self, ExecutionId, ExecutionRecord, Status};
+use stepwire_core::executions::{self, ExecutionId, ExecutionRecord, Status, record};
+use stepwire_core::record::Space;
 use stepwire_core::{Read, Write};
 
 pub(crate) use numbers::{Day, Group, Minute, attention, percentiles};
@@ -103,9 +104,9 @@ impl Lately {
                     state.history(*id, events);
                 }
                 executions::Write::Execution(id, record) if id.map_run().is_none() => {
-                    state.record(*id, record);
+                    state.summary(*id, record);
                 }
-                executions::Write::Removed(_) => state.change += 1,
+                executions::Write::Removed(key) => state.removed(key),
                 _ => {}
             }
         }
@@ -228,11 +229,23 @@ impl State {
         }
     }
 
-    fn record(&mut self, id: ExecutionId, record: &ExecutionRecord) {
+    fn summary(&mut self, id: ExecutionId, record: &ExecutionRecord) {
         self.change += 1;
         match self.runs.get_mut(&id.number) {
             Some(run) => Arc::make_mut(run).record(record),
             None => self.note_changed(id),
+        }
+    }
+
+    /// A record is gone; if it is that of an execution, there is no such execution any more.
+    fn removed(&mut self, key: &[u8]) {
+        if key.first() == Some(&(Space::Execution as u8))
+            && let Ok(id) = record::id_of(key)
+        {
+            self.change += 1;
+            self.changed.remove(&id);
+            self.runs.remove(&id.number);
+            self.earlier.retain(|number| *number != id.number);
         }
     }
 

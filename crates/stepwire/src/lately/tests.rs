@@ -238,6 +238,20 @@ fn earlier_executions_are_in_the_store_alone() {
 }
 
 #[test]
+fn what_is_not_kept_any_longer_is_forgotten() {
+    let mut world = world();
+    let id = find(&world.lately.recent(), "b").id;
+    let key = record::execution_key(id);
+    world.stored.remove(&key);
+    let removed = Write::Executions(executions::Write::Removed(key));
+    world.lately.writes(std::slice::from_ref(&removed));
+    let names =
+        |recent: &Recent| recent.runs.iter().map(|run| run.name.to_string()).collect::<Vec<_>>();
+    assert_eq!(names(&world.lately.recent()), ["a", "p", "w", "g"]);
+    assert_eq!(names(&world.filled().recent()), names(&world.lately.recent()));
+}
+
+#[test]
 fn the_oldest_are_let_go() {
     let mut state = State { filled: true, ..State::default() };
     let run = |number: u64| {
