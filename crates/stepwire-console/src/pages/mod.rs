@@ -1,6 +1,10 @@
 //! The pages, one file each: what it shows as a value, and how that is drawn.
 
+pub mod editor;
+pub mod lines;
 pub mod overview;
 mod problem;
+pub mod workflow;
+pub mod workflows;
 
 pub use problem::{Problem, problem};

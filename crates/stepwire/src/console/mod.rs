@@ -3,10 +3,13 @@
 //! A page is drawn by `stepwire_console` from what its file here reads of the node. While it is
 //! open it is drawn again when what it names as [`Interest`] has changed: see [`live`].
 
+mod editor;
 pub(crate) mod live;
 mod overview;
 mod respond;
 mod visit;
+mod workflow;
+mod workflows;
 
 use axum::body::Body;
 use axum::http::request::Parts;
@@ -72,7 +75,6 @@ async fn post(node: &Node, parts: &Parts, body: Body, action: &str) -> Response 
 }
 
 /// What a form came to.
-#[expect(dead_code, reason = "the forms are still to come")]
 enum Done {
     /// It was done; this page shows it.
     At(String),
@@ -100,6 +102,10 @@ fn section(path: &str) -> Option<Section> {
 async fn draw(visit: &Visit) -> Result<Page, Problem> {
     match visit.segments().as_slice() {
         [] => overview::page(visit).await,
+        ["workflows"] if visit.has("new") => Ok(editor::new()),
+        ["workflows"] => workflows::page(visit).await,
+        ["workflows", name] => workflow::page(visit, name).await,
+        ["workflows", name, "edit"] => editor::page(visit, name).await,
         _ => Err(Problem::not_found("there is no such page")),
     }
 }
@@ -108,11 +114,19 @@ async fn draw(visit: &Visit) -> Result<Page, Problem> {
 fn interest(visit: &Visit) -> Interest {
     match visit.segments().as_slice() {
         [] => overview::interest(),
+        ["workflows"] if !visit.has("new") => workflows::interest(),
+        ["workflows", _] => workflow::interest(),
         _ => Interest::default(),
     }
 }
 
 /// Does what a form asks for.
-async fn act(_visit: &Visit, action: &str, _form: &Form) -> Result<Done, Problem> {
-    Err(Problem::not_found(format!("there is no action `{action}`")))
+async fn act(visit: &Visit, action: &str, form: &Form) -> Result<Done, Problem> {
+    match action {
+        "workflow-check" => Ok(Done::Page(Box::new(editor::check(form)))),
+        "workflow-deploy" => editor::deploy(visit, form).await,
+        "workflow-publish" => workflow::publish(visit, form).await,
+        "workflow-start" => workflow::start(visit, form).await,
+        _ => Err(Problem::not_found(format!("there is no action `{action}`"))),
+    }
 }
