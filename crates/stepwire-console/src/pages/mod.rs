@@ -3,10 +3,12 @@
 pub mod device;
 mod device_tabs;
 pub mod devices;
+pub mod editor;
 pub mod execution;
 pub mod executions;
 pub mod function;
 pub mod functions;
+pub mod lines;
 pub mod live;
 pub mod overview;
 mod problem;
@@ -16,5 +18,7 @@ pub mod search;
 pub mod system;
 pub mod table;
 pub mod tables;
+pub mod workflow;
+pub mod workflows;
 
 pub use problem::{Problem, problem};

@@ -5,6 +5,7 @@
 
 mod device;
 mod devices;
+mod editor;
 mod execution;
 mod executions;
 mod function;
@@ -21,6 +22,8 @@ mod system;
 mod table;
 mod tables;
 mod visit;
+mod workflow;
+mod workflows;
 
 use axum::body::Body;
 use axum::http::request::Parts;
@@ -138,6 +141,10 @@ async fn draw(visit: &Visit) -> Result<Page, Problem> {
         ["tables", name] => table::page(visit, name).await,
         ["executions", workflow, name] => execution::page(visit, workflow, name).await,
         ["open"] => Ok(execution::open()),
+        ["workflows"] if visit.has("new") => Ok(editor::new()),
+        ["workflows"] => workflows::page(visit).await,
+        ["workflows", name] => workflow::page(visit, name).await,
+        ["workflows", name, "edit"] => editor::page(visit, name).await,
         _ => Err(Problem::not_found("there is no such page")),
     }
 }
@@ -162,6 +169,8 @@ fn interest(visit: &Visit) -> Interest {
         ["tables"] => tables::interest(),
         ["tables", _] => table::interest(),
         ["executions", workflow, name] => execution::interest(visit, workflow, name),
+        ["workflows"] if !visit.has("new") => workflows::interest(),
+        ["workflows", _] => workflow::interest(),
         _ => Interest::default(),
     }
 }
@@ -181,6 +190,10 @@ async fn act(visit: &Visit, action: &str, form: &Form) -> Result<Done, Problem> 
         "rule-turn" => rule::turn(visit, form).await,
         "rule-delete" => rule::delete(visit, form).await,
         "rule-save" => rule::save(visit, form).await,
+        "workflow-check" => Ok(Done::Page(Box::new(editor::check(form)))),
+        "workflow-deploy" => editor::deploy(visit, form).await,
+        "workflow-publish" => workflow::publish(visit, form).await,
+        "workflow-start" => workflow::start(visit, form).await,
         _ => match execution::act(visit, action, form).await {
             Some(done) => done,
             None => Err(Problem::not_found(format!("there is no action `{action}`"))),

@@ -104,6 +104,11 @@ impl Visit {
         self.query.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
+    /// Whether the query has this member, with or without a value.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.query.iter().any(|(key, _)| key == name)
+    }
+
     /// The answer to an AWS request, as an API caller would get it.
     pub(crate) async fn ask(
         &self,
