@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::{About, Drawn, Look, path_of, workflow_path};
+use super::{About, Drawn, Look, path_of};
 use crate::run::{Deadline, End, Part, Why};
 use crate::words::{ago, clock, duration, segment, since, until};
 
@@ -113,7 +113,7 @@ fn actions(drawn: &Drawn<'_>, about: &About) -> Markup {
                     button.btn.d data-key="s" aria-keyshortcuts="s" { "Stop" }
                 }
             }
-            a.btn.p href="#new-execution" { "New execution" }
+            a.btn.p href="#new-input" { "New execution" }
         }
     }
 }
@@ -223,8 +223,8 @@ pub(super) fn new_execution(drawn: &Drawn<'_>) -> Markup {
     };
     let input = drawn.run().input.as_ref().map(crate::run::Payload::value).unwrap_or_default();
     html! {
-        section #new-execution .card.pad aria-labelledby="new-execution-title" {
-            h2 #new-execution-title { "New execution of " a href=(workflow_path(&about.workflow)) { (about.workflow) } }
+        details #new-execution .card.new {
+            summary { "New execution of " (about.workflow) }
             form.stack method="post" action="/-/console/start" {
                 input type="hidden" name="workflow" value=(about.workflow);
                 input type="hidden" name="back" value=(drawn.base());

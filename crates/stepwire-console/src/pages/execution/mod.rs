@@ -29,6 +29,8 @@ use crate::words::{Status, capital, segment};
 
 /// States from which on a list is shown in place of the drawing, unless the drawing is asked for.
 const DRAWN_MAX: usize = 60;
+/// Height of a graph that is made to fit into its card; others are scrolled.
+const FITTED_MAX: f32 = 900.0;
 
 /// What the page shows.
 #[derive(Debug, Clone)]
@@ -325,7 +327,7 @@ impl<'a> Drawn<'a> {
         let counts = graph::counts(&self.graph, &layout, &paint);
         parts.regions.push(("counts".to_owned(), counts.into_string()));
         html! {
-            div.gwrap tabindex="0" role="group" aria-label="Graph" {
+            div.gwrap.fit[layout.height < FITTED_MAX] tabindex="0" role="group" aria-label="Graph" {
                 (graph::svg(&self.graph, &layout, &paint, &options))
             }
         }

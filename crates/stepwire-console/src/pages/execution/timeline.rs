@@ -321,8 +321,8 @@ impl Clock {
     fn ticks(&self) -> Vec<(f64, Timestamp)> {
         let mut ticks: Vec<(f64, Timestamp)> = Vec::new();
         let is_free = |x: f64, ticks: &[(f64, Timestamp)]| {
-            ticks.iter().all(|(other, _)| (x - other).abs() >= 9.0)
-                && self.cuts.iter().all(|cut| (x - (cut.x + cut.width / 2.0)).abs() >= 7.0)
+            ticks.iter().all(|(other, _)| (x - other).abs() >= 10.0)
+                && self.cuts.iter().all(|cut| (x - (cut.x + cut.width / 2.0)).abs() >= 11.0)
         };
         let ends = [self.points.first(), self.points.last()].into_iter().flatten();
         for (at, x) in ends.chain(self.points.iter()) {
