@@ -152,7 +152,7 @@ impl Functions {
 
     /// How many functions are new or changed and have no process yet.
     pub(crate) fn starting(&self) -> usize {
-        self.cold.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.cold.lock().unwrap_or_else(PoisonError::into_inner).names.len()
     }
 
     fn prewarm(self: &Arc<Self>, names: Vec<Arc<str>>) {

@@ -285,7 +285,7 @@ impl Stacks {
     /// How to see whether what a job is to make is there already.
     fn look(&self, job: &Job, settings: &Settings) -> Option<kinds::Look> {
         let (Deed::Create(body) | Deed::Replace(body)) = &job.deed else { return None };
-        if body.support != Support::Served || custom::is_own(&body.kind) {
+        if body.support != Support::Served || kinds::is_own(&body.kind) {
             return None;
         }
         let place = Where::of(self.stacks.get(&job.stack)?, &job.logical, settings);
