@@ -163,7 +163,8 @@ const move = (by) => {
 };
 const press = (key) => {
   const el = main.querySelector(`[data-key="${CSS.escape(key)}"]`);
-  if (el) el.click();
+  if (el?.tabIndex >= 0 && el.matches('[role=group]')) el.focus();
+  else el?.click();
   return Boolean(el);
 };
 let went = 0;
@@ -235,5 +236,8 @@ addEventListener('submit', (event) => {
   const question = event.submitter?.dataset.confirm ?? event.target.dataset.confirm;
   if (question && !confirm(question)) event.preventDefault();
 });
-// choosing in a form of filters is enough
-addEventListener('change', (event) => event.target.form?.matches('[data-auto]') && event.target.form.requestSubmit());
+// choosing in a form of filters is enough; a file's text goes where it is read from
+addEventListener('change', async ({ target }) => {
+  if (target.dataset.into) $(target.dataset.into).value = (await target.files[0]?.text()) ?? '';
+  else if (target.form?.matches('[data-auto]')) target.form.requestSubmit();
+});

@@ -2,8 +2,11 @@
 //! may keep them for ever.
 
 /// The style sheet.
-pub const STYLE: &str =
-    concat!(include_str!("../assets/console.css"), include_str!("../assets/graph.css"));
+pub const STYLE: &str = concat!(
+    include_str!("../assets/console.css"),
+    include_str!("../assets/graph.css"),
+    include_str!("../assets/execution.css"),
+);
 
 /// The script, an ES module. Pages work without it.
 pub const SCRIPT: &str = include_str!("../assets/console.js");

@@ -387,7 +387,13 @@ pub fn activities() -> Range {
     Range::prefix(&KeyBuilder::new(Space::Activity).build())
 }
 
-fn open_key(id: ExecutionId) -> Key {
+/// The stored summary of an open execution.
+pub fn open(key: &[u8], value: &[u8]) -> Result<OpenRecord, Corrupt> {
+    decode(FORMAT, key, value)
+}
+
+/// Where it is kept that an execution is open.
+pub fn open_key(id: ExecutionId) -> Key {
     KeyBuilder::new(Space::Open).number(id.machine).number(id.number).build()
 }
 

@@ -205,6 +205,24 @@ impl Client {
         Element::parse(&String::from_utf8_lossy(&body)).map_err(lost)
     }
 
+    /// A Step Functions request; what it answers.
+    pub(super) async fn states(&self, operation: &str, body: &Json) -> Result<Json, Error> {
+        let target = format!("AWSStepFunctions.{operation}");
+        self.json(Asked {
+            operation,
+            service: "states",
+            method: Method::POST,
+            path: "/".to_owned(),
+            query: String::new(),
+            headers: vec![
+                ("content-type", "application/x-amz-json-1.0"),
+                ("x-amz-target", target.as_str()),
+            ],
+            body: body.to_text().into_bytes(),
+        })
+        .await
+    }
+
     /// The names of all policies, the first page of them.
     pub(super) async fn policies(&self) -> Result<Vec<String>, Error> {
         let answer = self

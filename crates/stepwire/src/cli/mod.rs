@@ -12,6 +12,7 @@ mod logging;
 mod run;
 mod running;
 mod serve;
+mod show;
 pub mod signals;
 
 use std::io::Write;
@@ -46,6 +47,8 @@ enum Verb {
     Explain(explain::Explain),
     /// Deploy a CloudFormation or SAM template
     Deploy(Box<deploy::Deploy>),
+    /// Show what an execution did, and why
+    Show(show::Show),
     /// Run a program so that its AWS SDK and MQTT client reach the node
     Run(run::Run),
     /// Print the exports for AWS tools
@@ -84,6 +87,7 @@ fn perform(verb: Verb) -> Result<(), Failure> {
         Verb::Explain(explain) => explain.run(),
         Verb::Env(env) => env.run(),
         Verb::Deploy(deploy) => on_runtime(deploy.run()),
+        Verb::Show(show) => show.run(),
         Verb::Run(run) => run.run(),
     }
 }

@@ -3,6 +3,7 @@
 //! A page is drawn by `stepwire_console` from what its file here reads of the node. While it is
 //! open it is drawn again when what it names as [`Interest`] has changed: see [`live`].
 
+mod execution;
 pub(crate) mod live;
 mod overview;
 mod respond;
@@ -39,6 +40,7 @@ pub(crate) async fn answer(node: &Node, parts: &Parts, body: Body) -> Response {
     if let Some(path) = parts.uri.path().strip_prefix(OWN) {
         return match (&parts.method, path) {
             (&Method::GET, "live") => live::stream(node, parts),
+            (&Method::GET, "history") => execution::download(&Visit::new(node, parts)),
             (&Method::GET, _) => respond::asset(parts, path),
             _ => post(node, parts, body, path).await,
         };
@@ -72,7 +74,6 @@ async fn post(node: &Node, parts: &Parts, body: Body, action: &str) -> Response 
 }
 
 /// What a form came to.
-#[expect(dead_code, reason = "the forms are still to come")]
 enum Done {
     /// It was done; this page shows it.
     At(String),
@@ -100,6 +101,8 @@ fn section(path: &str) -> Option<Section> {
 async fn draw(visit: &Visit) -> Result<Page, Problem> {
     match visit.segments().as_slice() {
         [] => overview::page(visit).await,
+        ["executions", workflow, name] => execution::page(visit, workflow, name).await,
+        ["open"] => Ok(execution::open()),
         _ => Err(Problem::not_found("there is no such page")),
     }
 }
@@ -108,11 +111,15 @@ async fn draw(visit: &Visit) -> Result<Page, Problem> {
 fn interest(visit: &Visit) -> Interest {
     match visit.segments().as_slice() {
         [] => overview::interest(),
+        ["executions", workflow, name] => execution::interest(visit, workflow, name),
         _ => Interest::default(),
     }
 }
 
 /// Does what a form asks for.
-async fn act(_visit: &Visit, action: &str, _form: &Form) -> Result<Done, Problem> {
+async fn act(visit: &Visit, action: &str, form: &Form) -> Result<Done, Problem> {
+    if let Some(done) = execution::act(visit, action, form).await {
+        return done;
+    }
     Err(Problem::not_found(format!("there is no action `{action}`")))
 }

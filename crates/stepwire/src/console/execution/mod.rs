@@ -1,0 +1,347 @@
+//! `/executions/WORKFLOW/NAME` and `/open`: what the page of a run shows, and what its forms do.
+
+mod act;
+mod facts;
+mod origin;
+
+use std::time::Duration;
+
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use stepwire_asl::{Json, Timestamp};
+use stepwire_console::Page;
+use stepwire_console::pages::Problem;
+use stepwire_console::pages::execution::{self as drawn, About, Given, Look, MapRun, View};
+use stepwire_console::run::{Event, Facts, Run, events_of, processor_of, read_history};
+use stepwire_core::executions::record;
+use stepwire_core::executions::{self, ExecutionId, ExecutionRecord};
+use stepwire_core::read::Read as _;
+use stepwire_core::{ApiError, Request, Service};
+
+use super::Done;
+use super::live::{Interest, Topic};
+use super::visit::{Form, Visit};
+use crate::node::Node;
+use crate::shard;
+
+pub(super) use act::act;
+
+/// Shortest time between two drawings of one page, milliseconds.
+const PACE_MS: u64 = 60;
+/// The same of a long history, and how many events that has.
+const LONG: (u64, u64) = (2_000, 400);
+
+/// An execution that is looked at.
+struct Found {
+    id: ExecutionId,
+    arn: String,
+    record: ExecutionRecord,
+}
+
+/// The page.
+pub(super) async fn page(visit: &Visit, workflow: &str, name: &str) -> Result<Page, Problem> {
+    let look = Look::read(|member| visit.query(member));
+    let found = Found::named(visit.node(), workflow, name)?;
+    let described = visit.ask(
+        Service::States,
+        "DescribeExecution",
+        [("executionArn", Json::from(found.arn.as_str()))],
+    );
+    let described = described.await.map_err(|error| problem(&error))?;
+    let events = history(visit.node(), &found.arn).map_err(|error| problem(&error))?;
+    let all = events.len();
+    let until = look.at.unwrap_or(u64::MAX);
+    let definition = definition(visit.node(), &found.arn);
+    let run = Run::of(events.into_iter().filter(|event| event.id <= until), definition.as_ref());
+    let now = match look.at {
+        Some(_) => run.last_at().unwrap_or_else(|| visit.now()),
+        None => visit.now(),
+    };
+    let facts = facts::facts(visit, &found, &run).await;
+    let spans = facts::spans(visit, &found, &facts, &run, now);
+    let logs = facts::outputs(visit.node(), found.id, now);
+    let about = about(visit.node(), &found, &described, workflow);
+    let map_runs = map_runs(visit, &run).await;
+    let about = Some(about);
+    let view = View { run, events: all, now, about, facts, look, spans, logs, map_runs };
+    Ok(drawn::page(&view))
+}
+
+/// The children of its distributed Maps, the latest of each.
+async fn map_runs(visit: &Visit, run: &Run) -> Vec<MapRun> {
+    let attempts = run.visits.iter().flat_map(|visit| &visit.attempts);
+    let mut arns: Vec<&str> = attempts.filter_map(|attempt| attempt.map_run.as_deref()).collect();
+    arns.dedup();
+    let mut found = Vec::new();
+    for arn in arns.into_iter().rev().take(MAP_RUNS_MAX) {
+        let of = || [("mapRunArn", Json::from(arn))];
+        let Ok(described) = visit.ask(Service::States, "DescribeMapRun", of()).await else {
+            continue;
+        };
+        let listed = of().into_iter().chain([("maxResults", CHILDREN_MAX.into())]);
+        let Ok(listed) = visit.ask(Service::States, "ListExecutions", listed).await else {
+            continue;
+        };
+        let text = |of: &Json, name: &str| {
+            of.member(name).and_then(Json::as_str).unwrap_or_default().to_owned()
+        };
+        let counts = described.member("itemCounts").and_then(Json::as_object);
+        let counts =
+            counts.into_iter().flatten().filter(|(name, _)| ITEM_COUNTS.contains(&&***name));
+        let counts = counts
+            .filter_map(|(name, count)| Some((words_of(name), count.as_i64().filter(|n| *n > 0)?)));
+        let children = listed.member("executions").and_then(Json::as_array).unwrap_or_default();
+        let child = |of: &Json| (text(of, "name"), text(of, "status"), text(of, "executionArn"));
+        found.push(MapRun {
+            arn: arn.to_owned(),
+            status: text(&described, "status"),
+            items: counts.collect(),
+            children: children.iter().map(child).collect(),
+            more: listed.member("nextToken").is_some(),
+        });
+    }
+    found
+}
+
+/// Map runs that are shown, and children of each.
+const MAP_RUNS_MAX: usize = 4;
+const CHILDREN_MAX: i64 = 50;
+/// Members of `itemCounts` that are shown.
+const ITEM_COUNTS: [&str; 6] = ["pending", "running", "succeeded", "failed", "timedOut", "aborted"];
+
+fn words_of(name: &str) -> String {
+    if name == "timedOut" { "timed out".to_owned() } else { name.to_owned() }
+}
+
+/// It is drawn again when the execution or its device has changed.
+pub(super) fn interest(visit: &Visit, workflow: &str, name: &str) -> Interest {
+    if visit.query("at").is_some() {
+        return Interest::default();
+    }
+    let Ok(found) = Found::named(visit.node(), workflow, name) else { return Interest::default() };
+    let mut topics = vec![Topic::Execution(found.id)];
+    if let Some(origin) = &found.record.origin {
+        topics.extend(
+            [origin.client.clone(), origin.thing.clone()].into_iter().flatten().map(Topic::Device),
+        );
+    }
+    let long = last_event(visit.node(), found.id).is_some_and(|last| last > LONG.0);
+    let mut interest = Interest::in_topics(topics, if long { LONG.1 } else { PACE_MS });
+    if has_map_runs(visit.node(), &found) {
+        // Children tell of themselves alone.
+        interest.every = Some(Duration::from_secs(1));
+    }
+    interest
+}
+
+impl Found {
+    fn named(node: &Node, workflow: &str, name: &str) -> Result<Found, Problem> {
+        let arn = node.settings().arn("states", &format!("execution:{workflow}:{name}"));
+        Found::of(node, arn)
+    }
+
+    fn of(node: &Node, arn: String) -> Result<Found, Problem> {
+        let read = node.snapshot();
+        let found = shard::catch(|| {
+            let id = executions::id_of(&arn, &read, node.settings())?;
+            let key = record::execution_key(id);
+            let value = read
+                .get(&key)
+                .ok_or_else(|| ApiError::new("ExecutionDoesNotExist", "it is gone"))?;
+            let record = record::execution(&key, &value);
+            record
+                .map(|record| (id, record))
+                .map_err(|corrupt| ApiError::new("InternalFailure", corrupt.to_string()))
+        });
+        match found {
+            Ok(Ok((id, record))) => Ok(Found { id, arn, record }),
+            Ok(Err(error)) => Err(problem(&error)),
+            Err(error) => Err(failed(error.to_string())),
+        }
+    }
+}
+
+/// Whether an open execution has map runs.
+fn has_map_runs(node: &Node, found: &Found) -> bool {
+    let body = Json::object([("executionArn", Json::from(found.arn.as_str()))]);
+    let request = Request::parse(Service::States, "ListMapRuns", &body);
+    let Some(Ok(request)) = request.filter(|_| found.record.status == executions::Status::Running)
+    else {
+        return false;
+    };
+    let read = node.snapshot();
+    let answer = shard::catch(|| request.answer(&read, node.settings()));
+    let runs = answer.ok().and_then(Result::ok);
+    runs.is_some_and(|runs| {
+        runs.member("mapRuns").and_then(Json::as_array).is_some_and(|runs| !runs.is_empty())
+    })
+}
+
+/// The number of the last event of an execution, or of one near it.
+fn last_event(node: &Node, id: ExecutionId) -> Option<u64> {
+    let read = node.snapshot();
+    let last = record::history_of(id).reversed().limit(1);
+    let found = shard::catch(|| read.range(&last)).ok()?;
+    let (key, _) = found.first()?;
+    let number = key.get(key.len().checked_sub(8)?..)?;
+    Some(u64::from_be_bytes(number.try_into().ok()?))
+}
+
+/// All events of an execution, at one moment.
+pub(crate) fn history(node: &Node, arn: &str) -> Result<Vec<Event>, ApiError> {
+    let internal = |why: String| ApiError::new("InternalFailure", why);
+    events_of(&raw_history(node, arn)?).map_err(|error| internal(error.to_string()))
+}
+
+/// The same as AWS's JSON.
+fn raw_history(node: &Node, arn: &str) -> Result<Json, ApiError> {
+    let internal = |why: String| ApiError::new("InternalFailure", why);
+    let read = node.snapshot();
+    let mut events = Vec::new();
+    let mut token: Option<Json> = None;
+    loop {
+        let mut members = vec![("executionArn", Json::from(arn)), ("maxResults", 1_000.into())];
+        members.extend(token.take().map(|token| ("nextToken", token)));
+        let request =
+            Request::parse(Service::States, "GetExecutionHistory", &Json::object(members));
+        let request = request.unwrap_or_else(|| Err(internal("it is not served".to_owned())))?;
+        let page = shard::catch(|| request.answer(&read, node.settings()));
+        let page = page.map_err(|error| internal(error.to_string()))??;
+        events.extend(
+            page.member("events").and_then(Json::as_array).unwrap_or_default().iter().cloned(),
+        );
+        token = page.member("nextToken").cloned();
+        if token.is_none() {
+            return Ok(Json::object([("events", Json::array(events))]));
+        }
+    }
+}
+
+/// The definition that an execution runs; of a child of a map run the processor of its Map.
+fn definition(node: &Node, arn: &str) -> Option<Json> {
+    let body = Json::object([("executionArn", Json::from(arn))]);
+    let request =
+        Request::parse(Service::States, "DescribeStateMachineForExecution", &body)?.ok()?;
+    let read = node.snapshot();
+    let answer = shard::catch(|| request.answer(&read, node.settings())).ok()?.ok()?;
+    let whole = Json::parse(answer.member("definition")?.as_str()?).ok()?;
+    let label = answer.member("label").and_then(Json::as_str);
+    Some(label.and_then(|label| processor_of(&whole, label)).unwrap_or(whole))
+}
+
+fn about(node: &Node, found: &Found, described: &Json, workflow: &str) -> About {
+    let text = |name: &str| described.member(name).and_then(Json::as_str).map(str::to_owned);
+    let tail = |arn: String| arn.rsplit(':').next().unwrap_or_default().to_owned();
+    let version = text("stateMachineVersionArn").map(tail);
+    let alias = text("stateMachineAliasArn").map(tail);
+    let version = match (version, alias) {
+        (Some(version), Some(alias)) => Some(format!("{version} ({alias})")),
+        (version, alias) => version.or(alias),
+    };
+    let origin = found.record.origin.as_deref();
+    let read = node.snapshot();
+    let parent = found.record.parent.and_then(|executions::Parent::Task { execution, .. }| {
+        shard::catch(|| executions::arn_of(execution, &read, node.settings())).ok()?
+    });
+    let redrive = match text("redriveStatus").as_deref() {
+        Some("REDRIVABLE") => Ok(()),
+        _ => Err(text("redriveStatusReason").unwrap_or_else(|| "it cannot be redriven".to_owned())),
+    };
+    About {
+        workflow: workflow.to_owned(),
+        name: found.record.name.to_string(),
+        arn: found.arn.clone(),
+        version,
+        rule: origin.map(|origin| origin.rule.clone()),
+        topic: origin.map(|origin| origin.topic.clone()),
+        parent: parent.map(|arn| arn.to_string()),
+        map_run: text("mapRunArn"),
+        redrive,
+        neighbours: origin::neighbours(node, found, workflow),
+    }
+}
+
+/// `GET /-/console/history?workflow=…&name=…`: the history as a file.
+pub(super) fn download(visit: &Visit) -> Response {
+    let (workflow, name) =
+        (visit.query("workflow").unwrap_or_default(), visit.query("name").unwrap_or_default());
+    let arn = visit.node().settings().arn("states", &format!("execution:{workflow}:{name}"));
+    match raw_history(visit.node(), &arn) {
+        Ok(history) => {
+            let plain: String = name
+                .chars()
+                .map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' })
+                .collect();
+            let file = format!("attachment; filename=\"{plain}.history.json\"");
+            let headers = [
+                (header::CONTENT_TYPE, "application/json".to_owned()),
+                (header::CONTENT_DISPOSITION, file),
+                (header::CACHE_CONTROL, "no-store".to_owned()),
+                (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
+            ];
+            (headers, history.to_text()).into_response()
+        }
+        Err(error) => (StatusCode::NOT_FOUND, error.message.to_string()).into_response(),
+    }
+}
+
+/// `/open`: the form that takes a history from elsewhere.
+pub(super) fn open() -> Page {
+    drawn::open(&Given::default())
+}
+
+/// The page of such a history, or the form again with what is wrong with it.
+fn opened(visit: &Visit, form: &Form) -> Done {
+    let mut given = Given {
+        history: form.field("history").to_owned(),
+        definition: form.field("definition").to_owned(),
+        problem: None,
+    };
+    let definition = match form.field("definition").trim() {
+        "" => Ok(None),
+        text => Json::parse(text)
+            .map(Some)
+            .map_err(|error| format!("the definition is not JSON: {error}")),
+    };
+    let read = read_history(&given.history).map_err(|error| format!("this is no history: {error}"));
+    match (read, definition) {
+        (Ok(events), Ok(definition)) => {
+            let at: Option<u64> = form.field("at").parse().ok();
+            let look =
+                Look { at: at.filter(|at| (*at as usize) < events.len()), ..Look::default() };
+            let all = events.len();
+            let until = look.at.map_or(all, |at| at as usize);
+            let run = Run::of(events.into_iter().take(until), definition.as_ref());
+            let now: Timestamp = run.last_at().unwrap_or_else(|| visit.now());
+            let facts = Facts::default();
+            let (spans, logs, map_runs) = (Vec::new(), Vec::new(), Vec::new());
+            let view =
+                View { run, events: all, now, about: None, facts, look, spans, logs, map_runs };
+            Done::Page(Box::new(drawn::file(&view, &given)))
+        }
+        (Err(why), _) | (_, Err(why)) => {
+            given.problem = Some(why);
+            Done::Page(Box::new(drawn::open(&given)))
+        }
+    }
+}
+
+/// What a refused request looks like on a page.
+fn problem(error: &ApiError) -> Problem {
+    let status = match &*error.code {
+        "ExecutionDoesNotExist" | "StateMachineDoesNotExist" => 404,
+        "InternalFailure" => 500,
+        _ => 400,
+    };
+    let what = match &*error.code {
+        "ExecutionDoesNotExist" => {
+            "there is no such execution, or it has been kept long enough".to_owned()
+        }
+        _ => error.message.to_string(),
+    };
+    Problem { status, what, hint: None }
+}
+
+fn failed(what: String) -> Problem {
+    Problem { status: 500, what, hint: None }
+}
