@@ -6,10 +6,12 @@ pub const STYLE: &str = concat!(
     include_str!("../assets/console.css"),
     include_str!("../assets/graph.css"),
     include_str!("../assets/execution.css"),
+    include_str!("../assets/workflow.css"),
 );
 
 /// The script, an ES module. Pages work without it.
-pub const SCRIPT: &str = include_str!("../assets/console.js");
+pub const SCRIPT: &str =
+    concat!(include_str!("../assets/console.js"), include_str!("../assets/editor.js"));
 
 /// Style sheet and script with the names by which pages ask for them.
 #[derive(Debug, Clone)]

@@ -389,7 +389,7 @@ fn machine(dice: &mut Dice, depth: usize) -> String {
         let state = match dice.below(8) {
             0 => r#"{"Type":"Fail","Error":"Broken"}"#.to_owned(),
             1 | 2 => {
-                let rules = (0..1 + dice.below(5))
+                let rules = (0..=dice.below(5))
                     .map(|n| {
                         format!(
                             r#"{{"Variable":"$.value","NumericEquals":{n},"Next":"{}"}}"#,
@@ -401,7 +401,7 @@ fn machine(dice: &mut Dice, depth: usize) -> String {
                 format!(r#"{{"Type":"Choice","Choices":[{rules}],"Default":"{}"}}"#, any(dice))
             }
             3 if depth < 3 => {
-                let branches = (0..1 + dice.below(3))
+                let branches = (0..=dice.below(3))
                     .map(|_| machine(dice, depth + 1))
                     .collect::<Vec<_>>()
                     .join(",");
@@ -461,7 +461,7 @@ fn nonsense(dice: &mut Dice, depth: usize) -> String {
             format!("[{}]", items.join(","))
         }
         _ => {
-            let members: Vec<_> = (0..1 + dice.below(6))
+            let members: Vec<_> = (0..=dice.below(6))
                 .map(|_| format!("{}:{}", word(dice), nonsense(dice, depth + 1)))
                 .collect();
             format!("{{{}}}", members.join(","))

@@ -33,11 +33,32 @@ pub(super) fn together(words: &[Words]) -> (Option<String>, Option<String>) {
     let label = if full.chars().count() > LABEL_MAX && words.len() > 1 {
         format!("{} rules", words.len())
     } else {
-        clip(&full, LABEL_MAX)
+        clip(&without_long_paths(&full), LABEL_MAX)
     };
     let full = clip(&full, FULL_MAX);
     let differs = label != full;
     (Some(label), differs.then_some(full))
+}
+
+/// `text` with the beginnings of paths left out, as many as it takes to fit into a label.
+fn without_long_paths(text: &str) -> String {
+    let mut words: Vec<String> = text.split(' ').map(str::to_owned).collect();
+    let length =
+        |words: &[String]| words.iter().map(|word| word.chars().count() + 1).sum::<usize>();
+    for index in 0..words.len() {
+        if index > 0 && !matches!(&*words[index - 1], "and" | "or") {
+            continue; // what something is compared with, not what is compared
+        }
+        while length(&words) > LABEL_MAX + 1 {
+            let path = words[index].trim_start_matches('…');
+            let is_path = path.chars().all(|c| c.is_alphanumeric() || "._[]$-".contains(c));
+            match path.split_once('.').filter(|(_, rest)| is_path && !rest.is_empty()) {
+                Some((_, rest)) => words[index] = format!("…{rest}"),
+                None => break,
+            }
+        }
+    }
+    words.join(" ")
 }
 
 /// The condition of a rule of a Choice.
@@ -91,10 +112,12 @@ fn path_rule(rule: &Json, depth: usize) -> String {
     }
     for (name, between) in [("And", " and "), ("Or", " or ")] {
         if let Some(rules) = rule.member(name).and_then(Json::as_array) {
-            let parts = rules.iter().map(|rule| {
+            let told: Vec<&Json> =
+                rules.iter().filter(|rule| name == "Or" || !is_guard(rule, rules)).collect();
+            let parts = told.iter().map(|rule| {
                 let text = path_rule(rule, depth + 1);
-                let mixed = rule.member("And").is_some() || rule.member("Or").is_some();
-                if mixed { format!("({text})") } else { text }
+                let mixed = text.contains(" and ") || text.contains(" or ");
+                if mixed && told.len() > 1 { format!("({text})") } else { text }
             });
             return parts.collect::<Vec<_>>().join(between);
         }
@@ -110,6 +133,21 @@ fn path_rule(rule: &Json, depth: usize) -> String {
     });
     let Some((operator, value)) = test else { return "no condition".to_owned() };
     comparison(&variable, operator, value)
+}
+
+/// Whether `rule` only makes sure that what another of `rules` compares is there.
+fn is_guard(rule: &Json, rules: &[Json]) -> bool {
+    let variable = |rule: &Json| rule.member("Variable").and_then(Json::as_str).map(str::to_owned);
+    let guards = rule.member("IsPresent").and_then(Json::as_bool) == Some(true);
+    let Some(guarded) = variable(rule).filter(|_| guards) else { return false };
+    rules.iter().any(|other| {
+        let compares = other.member("IsPresent").is_none();
+        let below = |of: String| {
+            of.strip_prefix(&*guarded)
+                .is_some_and(|rest| (rest.is_empty() && compares) || rest.starts_with(['.', '[']))
+        };
+        variable(other).is_some_and(below)
+    })
 }
 
 fn negated(rule: &Json, depth: usize) -> String {
@@ -183,6 +221,10 @@ mod tests {
                 r#"{"Or":[{"Variable":"$.a","BooleanEquals":true},{"And":[{"Variable":"$.b","IsNull":false},{"Variable":"$.c","NumericEquals":0}]}]}"#,
                 "a = true or (b is not null and c = 0)",
             ),
+            (
+                r#"{"And":[{"Variable":"$.a","IsPresent":true},{"Variable":"$.a.b","IsPresent":true},{"Variable":"$.a.b","NumericEquals":1}]}"#,
+                "a.b = 1",
+            ),
             (r#"{"Not":{"And":[{"Variable":"$.a","NumericEquals":1}]}}"#, "not (a = 1)"),
             (r"{}", "no condition"),
             (r"7", "no condition"),
@@ -190,6 +232,21 @@ mod tests {
         for (text, words) in cases {
             assert_eq!(of_rule(&Json::parse(text).expect("JSON")).full, words, "{text}");
         }
+    }
+
+    #[test]
+    fn long_paths_lose_their_beginning() {
+        let label = |text: &str| together(&[Words::short(text)]).0.expect("a label");
+        assert_eq!(
+            label("idempotencyTable.Item.executionstatus.S = SUCCEEDED"),
+            "…executionstatus.S = SUCCEEDED"
+        );
+        assert_eq!(label("result.status = SUCCESS"), "result.status = SUCCESS");
+        assert_eq!(label("IngestionJob.ingestionJob.status = 'COMPLETE'"), "…status = 'COMPLETE'");
+        assert_eq!(
+            label("$count(a.b.c.d.e.f.g.h.i.j.k) > 1 and x"),
+            "$count(a.b.c.d.e.f.g.h.i.j.k)…"
+        );
     }
 
     #[test]

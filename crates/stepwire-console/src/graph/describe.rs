@@ -9,7 +9,7 @@ use super::condition::query;
 use super::text::clip;
 
 /// The longest words kept of what a definition says.
-const WORDS_MAX: usize = 60;
+const WORDS_MAX: usize = 80;
 
 pub(super) struct Description {
     pub(super) detail: String,
@@ -20,7 +20,7 @@ pub(super) struct Description {
 /// What `state` says it does.
 pub(super) fn state(kind: Kind, state: &Json) -> Description {
     let detail = match kind {
-        Kind::Task => return task(state),
+        Kind::Task => return clipped(task(state)),
         Kind::Start | Kind::End | Kind::Succeed => String::new(),
         Kind::Pass => pass(state).to_owned(),
         Kind::Choice => counted(array(state, "Choices"), "rule", "rules"),
@@ -30,11 +30,15 @@ pub(super) fn state(kind: Kind, state: &Json) -> Description {
         Kind::Map => map(state),
         Kind::Unknown => match state.member("Type") {
             _ if state.is_null() => "not defined".to_owned(),
-            Some(kind) => format!("type {}", clip(&plain(kind), WORDS_MAX)),
+            Some(kind) => format!("type {}", plain(kind)),
             None => "no type".to_owned(),
         },
     };
-    Description { detail, service: None, waits_for_token: false }
+    clipped(Description { detail, service: None, waits_for_token: false })
+}
+
+fn clipped(of: Description) -> Description {
+    Description { detail: clip(&of.detail, WORDS_MAX), ..of }
 }
 
 /// The symbol for what calls `service`.
@@ -63,7 +67,7 @@ fn task(state: &Json) -> Description {
         ("states", Some(name)) if called.api == "startExecution" => format!("runs {name}"),
         ("http", Some(place)) => place.clone(),
         ("", _) if resource.is_empty() => "no resource".to_owned(),
-        ("", _) => clip(&without_dollar_braces(resource), WORDS_MAX),
+        ("", _) => without_dollar_braces(resource),
         (service, Some(name)) => format!("{service}:{} {name}", called.api),
         (service, None) => format!("{service}:{}", called.api),
     };
@@ -109,7 +113,7 @@ impl<'a> Called<'a> {
     /// What is called, when the state names one: a function, a table's name is not of interest.
     fn subject(&self, state: &Json) -> Option<String> {
         if let Some(name) = self.named {
-            return Some(clip(&without_dollar_braces(name), WORDS_MAX));
+            return Some(without_dollar_braces(last_name(name)));
         }
         let names: &[&str] = match (&*self.service, self.api) {
             ("lambda", "invoke") => &["FunctionName"],
@@ -120,9 +124,9 @@ impl<'a> Called<'a> {
         let arguments = state.member("Arguments").or_else(|| state.member("Parameters"))?;
         let name = word(arguments, names)?;
         if self.service == "http" {
-            return Some(clip(name.trim_start_matches("https://"), WORDS_MAX));
+            return Some(name.trim_start_matches("https://").to_owned());
         }
-        Some(clip(last_name(&name), WORDS_MAX))
+        Some(last_name(&name).to_owned())
     }
 }
 
@@ -189,11 +193,10 @@ fn map(state: &Json) -> String {
         text.push_str(" · distributed");
     }
     match state.member("MaxConcurrency").and_then(Json::as_i64) {
-        Some(1) => text.push_str(" · one at a time"),
-        Some(most) if most > 1 => text.push_str(&format!(" · {most} at once")),
-        _ => {}
+        Some(1) => text + " · one at a time",
+        Some(most) if most > 1 => format!("{text} · {most} at once"),
+        _ => text,
     }
-    text
 }
 
 /// The first of `names` that `state` has, as words; also under its JSONPath name (`name.$`).
@@ -205,7 +208,7 @@ fn word(state: &Json, names: &[&str]) -> Option<String> {
         Json::Array(items) => format!("{} items", items.len()),
         other => query(&plain(other)),
     };
-    (!text.is_empty()).then(|| clip(&text, WORDS_MAX))
+    (!text.is_empty()).then_some(text)
 }
 
 fn plain(value: &Json) -> String {

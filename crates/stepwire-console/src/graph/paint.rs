@@ -84,14 +84,10 @@ impl Paint {
     /// The `class` of the node's `<g>`.
     pub fn class(&self, node: &Node) -> String {
         let paint = self.nodes.get(&node.id);
-        let mut class = format!("st {} {}", node.kind.class(), paint.map_or("none", |p| p.class));
-        if let Some(heat) = paint.map(|paint| paint.heat).filter(|heat| *heat > 0) {
-            class.push_str(&format!(" h{}", heat.min(HEAT_MAX)));
-        }
-        if self.selected == Some(node.id) {
-            class.push_str(" sel");
-        }
-        class
+        let status = paint.map_or("none", |paint| paint.class);
+        let heat = heat("h", paint.map_or(0, |paint| paint.heat));
+        let selected = if self.selected == Some(node.id) { " sel" } else { "" };
+        format!("st {} {status}{heat}{selected}", node.kind.class())
     }
 
     /// The `aria-label` of the node's `<g>`: `Send, Task state, succeeded in 2 ms`.
@@ -102,20 +98,18 @@ impl Paint {
 
     /// The `class` of the transition's `<g>`.
     pub fn edge_class(&self, graph: &Graph, edge: usize) -> String {
-        let mut class = "e".to_owned();
-        match graph.edges[edge].kind {
-            EdgeKind::Catch => class.push_str(" catch"),
-            EdgeKind::Default => class.push_str(" default"),
-            _ => {}
-        }
-        if let Some(paint) = self.edges.get(&edge) {
-            if paint.taken {
-                class.push_str(" tk");
-            }
-            if paint.heat > 0 {
-                class.push_str(&format!(" w{}", paint.heat.min(HEAT_MAX)));
-            }
-        }
-        class
+        let kind = match graph.edges[edge].kind {
+            EdgeKind::Catch => " catch",
+            EdgeKind::Default => " default",
+            _ => "",
+        };
+        let paint = self.edges.get(&edge);
+        let taken = if paint.is_some_and(|paint| paint.taken) { " tk" } else { "" };
+        format!("e{kind}{taken}{}", heat("w", paint.map_or(0, |paint| paint.heat)))
     }
+}
+
+/// The class for a heat; none for none.
+fn heat(class: &str, heat: u8) -> String {
+    if heat == 0 { String::new() } else { format!(" {class}{}", heat.min(HEAT_MAX)) }
 }

@@ -122,7 +122,12 @@ fn beside(route: &Route) -> Point {
         at = Point { x: f32::midpoint(from.x, to.x), y: f32::midpoint(from.y, to.y) };
         from = to;
     }
-    Point { x: at.x + 6.0, y: at.y + 4.0 }
+    // On a line with words the number stands below them.
+    let y = match &route.label {
+        Some(label) => f32::midpoint(label.place.y + label.place.h, from.y),
+        None => at.y,
+    };
+    Point { x: at.x + 6.0, y: y + 4.0 }
 }
 
 fn end(piece: &Piece) -> Point {
@@ -160,7 +165,10 @@ impl Drawing<'_> {
         let linked = match self.options.links {
             Some(link) => {
                 let current = (self.paint.selected == Some(node.id)).then_some("true");
-                html! { a href=(link(node)) aria-current=[current] { (body) } }
+                html! {
+                    a id={ (self.options.id_prefix) "lk-" (node.id) } href=(link(node))
+                        aria-current=[current] { (body) }
+                }
             }
             None => body,
         };
@@ -173,9 +181,13 @@ impl Drawing<'_> {
         let note = self.paint.nodes.get(&node.id).and_then(|paint| paint.note.as_deref());
         let detail = note.unwrap_or(&node.detail);
         let name = &self.layout.names[node.id];
-        let name_w = width(name, size::NAME);
+        let name_w = width(name, size::NAME_BOLD);
         let beside = if open { name_w + 8.0 } else { 0.0 };
-        let room = rect.w - size::BOX_SIDES - beside + if open { -18.0 } else { 2.0 };
+        let room = if open {
+            rect.w - size::BOX_SIDES - beside - 18.0
+        } else {
+            rect.w - size::DETAIL_SIDES + 2.0
+        };
         let fitted = fitting(detail, size::DETAIL, room);
         let shortened = **name != *node.name || fitted != detail;
         let (icon_y, name_y, detail_y) = match (open, detail.is_empty()) {

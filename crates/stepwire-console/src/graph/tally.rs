@@ -102,7 +102,8 @@ impl Tally {
         if let Detail::BranchStarted { parent, index } = &event.detail {
             let container = frames.get(parent).and_then(|frame| frame.at.as_ref());
             let inner = container.map(|visit| &graph.nodes[visit.node].inner);
-            let branch = inner.and_then(|inner| inner.get(*index as usize).or(inner.first()));
+            let branch =
+                inner.and_then(|inner| inner.get(*index as usize).or_else(|| inner.first()));
             if let Some(scope) = branch {
                 frames.insert(event.frame, Frame { scope: *scope, ..Frame::default() });
             }
@@ -182,23 +183,21 @@ impl Tally {
             let share = total(state) as f64 / longest.max(1) as f64;
             let heat = if leaf(id) { (share * f64::from(HEAT_MAX)).ceil() as u8 } else { 0 };
             let median = state.median_ms().map(duration);
-            let mut note = format!("{} ×", count(state.entered));
-            let mut words = format!("entered {} times", state.entered);
-            if let Some(median) = &median {
-                note.push_str(&format!(" · {median}"));
-                words.push_str(&format!(", median {median}"));
-            }
+            let mut note = vec![format!("{} ×", count(state.entered))];
+            let mut words = vec![format!("entered {} times", state.entered)];
+            words.extend(median.iter().map(|median| format!("median {median}")));
+            note.extend(median);
             let mut trouble = Vec::new();
             for (number, word) in
                 [(state.failed, "failed"), (state.caught, "caught"), (state.retries, "retries")]
             {
                 if number > 0 {
                     trouble.push(format!("{} {word}", count(number)));
-                    words.push_str(&format!(", {number} {word}"));
+                    words.push(format!("{number} {word}"));
                 }
             }
             if state.open > 0 {
-                words.push_str(&format!(", {} there now", state.open));
+                words.push(format!("{} there now", state.open));
             }
             let status = match state {
                 StateTally { failed: 1.., .. } => Status::Failed,
@@ -209,9 +208,9 @@ impl Tally {
                 // The colour tells the time; what went wrong is told by mark and number.
                 class: if status == Status::Failed { "bad" } else { "seen" },
                 count: (!trouble.is_empty()).then(|| trouble.join(" · ")),
-                note: Some(note),
+                note: Some(note.join(" · ")),
                 heat,
-                ..NodePaint::of(status, words)
+                ..NodePaint::of(status, words.join(", "))
             };
             paint.nodes.insert(id, painted);
         }

@@ -28,7 +28,7 @@ fn letter(letter: char) -> u32 {
     }
 }
 
-/// The width of `text` in a font of `size` pixels, in pixels; bold text is a twentieth wider.
+/// The width of `text` in a font of `size` pixels, in pixels.
 pub(super) fn width(text: &str, size: f32) -> f32 {
     hundredths(text) as f32 / 100.0 * size
 }

@@ -194,8 +194,9 @@ fn string(net: &mut Net<'_>, index: usize, used: &[bool]) {
         Course::Loop => return,
         Course::Chip => between.push(net.point(What::Chip, chip_width(net, &line), from + 1)),
         Course::Down => {
+            let words_follow = used.get(from + 1) == Some(&false);
             for layer in from + 1..to {
-                let labelled = layer == from + 1 && !used[layer] && line.label.is_some();
+                let labelled = layer == from + 1 && words_follow;
                 between.push(match &line.label {
                     Some(label) if labelled => net.point(What::Label, label_width(label), layer),
                     _ => net.point(What::Bend, 0.0, layer),
@@ -221,8 +222,14 @@ fn string(net: &mut Net<'_>, index: usize, used: &[bool]) {
     if line.course != Course::Chip {
         stops.push(line.to);
     }
-    for pair in stops.windows(2) {
-        let weight = weight(net, line.kind, pair[0], pair[1]);
+    for (piece, pair) in stops.windows(2).enumerate() {
+        let weight = match line.course {
+            // What leads back stays close to where it comes from, and draws nothing aside.
+            Course::Up if piece < 2 => 0.5,
+            Course::Up if piece + 4 > stops.len() => 0.1,
+            Course::Up => 2.0,
+            Course::Down | Course::Loop | Course::Chip => weight(net, line.kind, pair[0], pair[1]),
+        };
         let upper_first = net.points[pair[0]].layer < net.points[pair[1]].layer;
         let (upper, lower) = if upper_first { (pair[0], pair[1]) } else { (pair[1], pair[0]) };
         net.link(upper, lower, weight);
@@ -234,8 +241,7 @@ fn weight(net: &Net<'_>, kind: EdgeKind, a: usize, b: usize) -> f32 {
     let inner = net.points[a].what != What::State && net.points[b].what != What::State;
     let base = match kind {
         EdgeKind::Start | EdgeKind::Next => 4.0,
-        EdgeKind::Choice => 1.5,
-        EdgeKind::Default => 1.0,
+        EdgeKind::Choice | EdgeKind::Default => 1.0,
         EdgeKind::End => 0.8,
         EdgeKind::Catch => 0.4,
     };
@@ -253,7 +259,7 @@ fn chip_width(net: &Net<'_>, line: &Line) -> f32 {
 /// Marks the links that are to be straight lines: the way through, and the pieces of long lines.
 fn straighten(net: &mut Net<'_>) {
     let values = values(net);
-    let mut favourite: Vec<Option<usize>> = vec![None; net.states];
+    let mut favourite: Vec<Option<usize>> = Vec::with_capacity(net.states);
     for state in 0..net.states {
         let mut ways: Vec<(i32, usize)> = Vec::new();
         for (index, line) in net.lines.iter().enumerate() {
@@ -263,11 +269,11 @@ fn straighten(net: &mut Net<'_>) {
             }
         }
         ways.sort_by_key(|(value, index)| (-value, *index));
-        favourite[state] = match ways.as_slice() {
+        favourite.push(match ways.as_slice() {
             [(_, only)] => Some(*only),
             [(best, first), (second, _), ..] if *best >= second + 2 => Some(*first),
             _ => None,
-        };
+        });
     }
     let mut through = vec![false; net.states];
     let mut at = net.first();
@@ -308,10 +314,9 @@ fn values(net: &mut Net<'_>) -> Vec<i32> {
     let mut leaving = vec![Vec::new(); net.states];
     for line in &net.lines {
         let flows = matches!(line.course, Course::Down | Course::Chip);
-        if flows && net.points[line.to].layer > net.points[line.from].layer {
-            if line.kind != EdgeKind::Catch {
-                leaving[line.from].push(line.to);
-            }
+        let ahead = net.points[line.to].layer > net.points[line.from].layer;
+        if flows && ahead && line.kind != EdgeKind::Catch {
+            leaving[line.from].push(line.to);
         }
     }
     let mut order: Vec<usize> = (0..net.states).collect();

@@ -168,14 +168,17 @@ impl Route {
 
 /// Sizes of what is drawn.
 pub(super) mod size {
-    pub(in super::super) const NAME: f32 = 13.0;
+    /// 13 pixels; bold letters are a twentieth wider.
+    pub(in super::super) const NAME_BOLD: f32 = 13.0 * 1.05;
     pub(in super::super) const DETAIL: f32 = 11.0;
     pub(in super::super) const LABEL: f32 = 10.5;
     pub(in super::super) const BOX_H: f32 = 50.0;
-    pub(in super::super) const BOX_W_MIN: f32 = 116.0;
-    pub(in super::super) const BOX_W_MAX: f32 = 320.0;
+    pub(in super::super) const BOX_W_MIN: f32 = 140.0;
+    pub(in super::super) const BOX_W_MAX: f32 = 360.0;
     /// What is beside the text in a box: the icon on the left, the badge on the right.
     pub(in super::super) const BOX_SIDES: f32 = 42.0 + 34.0;
+    /// What is beside the second line: the badge is above it.
+    pub(in super::super) const DETAIL_SIDES: f32 = 40.0 + 10.0;
     pub(in super::super) const CAP_W: f32 = 58.0;
     pub(in super::super) const CAP_H: f32 = 28.0;
     pub(in super::super) const LABEL_H: f32 = 18.0;
@@ -258,7 +261,7 @@ fn scope(graph: &Graph, edges_of: &[Vec<usize>], index: usize, layout: &mut Layo
         let part = open.then(|| branches(graph, edges_of, *id, layout));
         let (w, h) = size_of(graph, *id, part.as_ref());
         let room = if part.is_some() { w } else { size::BOX_W_MAX.min(w) };
-        layout.names[*id] = fitting(&node.name, size::NAME, room - size::BOX_SIDES + 2.0);
+        layout.names[*id] = fitting(&node.name, size::NAME_BOLD, room - size::BOX_SIDES + 2.0);
         sizes.push((w, h));
         inside.push(part);
     }
@@ -296,13 +299,14 @@ fn size_of(graph: &Graph, id: NodeId, inside: Option<&Part>) -> (f32, f32) {
     if matches!(node.kind, Kind::Start | Kind::End) {
         return (size::CAP_W, size::CAP_H);
     }
-    let text = width(&node.name, size::NAME).max(width(&node.detail, size::DETAIL));
-    let text = (text + size::BOX_SIDES).clamp(size::BOX_W_MIN, size::BOX_W_MAX).ceil();
+    let name = width(&node.name, size::NAME_BOLD) + size::BOX_SIDES;
+    let detail = width(&node.detail, size::DETAIL) + size::DETAIL_SIDES;
+    let text = name.max(detail).clamp(size::BOX_W_MIN, size::BOX_W_MAX).ceil();
     match inside {
         None => (text, size::BOX_H),
         Some(part) => {
-            let head = width(&node.name, size::NAME) + width(&node.detail, size::DETAIL);
-            let head = (head + size::BOX_SIDES + 16.0).clamp(size::BOX_W_MIN, size::BOX_W_MAX);
+            let head = width(&node.name, size::NAME_BOLD) + width(&node.detail, size::DETAIL);
+            let head = (head + size::BOX_SIDES + 30.0).clamp(size::BOX_W_MIN, size::BOX_W_MAX);
             let w = head.max(part.w + 2.0 * size::PAD);
             (w.ceil(), (part.h + size::HEAD + size::PAD).ceil())
         }

@@ -164,13 +164,13 @@ impl Columns {
                 columns.left[b].push((a, gap));
             }
         }
-        columns.order = columns.from_left_to_right();
+        columns.order = columns.left_to_right();
         net.work += columns.points.len();
         columns
     }
 
     /// Straight links do not cross, so no column is both left and right of another.
-    fn from_left_to_right(&self) -> Vec<usize> {
+    fn left_to_right(&self) -> Vec<usize> {
         let mut waits: Vec<usize> = self.left.iter().map(Vec::len).collect();
         let mut ready: Vec<usize> = (0..waits.len()).filter(|column| waits[*column] == 0).collect();
         let mut order = Vec::with_capacity(waits.len());

@@ -95,15 +95,16 @@ fn ports(net: &Net<'_>) -> Ports {
     let mut entering: Vec<Vec<(f32, usize)>> = vec![Vec::new(); net.states];
     for (index, line) in net.lines.iter().enumerate() {
         let x = |point: usize| net.points[point].x;
-        let (first, last) = match (line.course, line.between.as_slice()) {
-            (Course::Loop, _) => continue,
+        if line.course == Course::Loop {
+            continue;
+        }
+        let inner = match (line.course, line.between.as_slice()) {
             // Both ends of a line that goes up are at its long pieces, not where it turns.
-            (Course::Up, [_, first, .., last, _]) => (x(*first), x(*last)),
-            (Course::Up, [_, only, _]) => (x(*only), x(*only)),
-            (_, [first, .., last]) => (x(*first), x(*last)),
-            (_, [only]) => (x(*only), x(*only)),
-            (_, []) => (x(line.to), x(line.from)),
+            (Course::Up, [_, inner @ .., _]) => inner,
+            (_, all) => all,
         };
+        let first = inner.first().map_or_else(|| x(line.to), |point| x(*point));
+        let last = inner.last().map_or_else(|| x(line.from), |point| x(*point));
         leaving[line.from].push((first, index));
         if line.course != Course::Chip {
             entering[line.to].push((last, index));
@@ -127,8 +128,9 @@ fn spread(ends: &mut [(f32, usize)], x: f32, w: f32) -> Vec<(f32, usize)> {
     let count = ends.len();
     let room = (w - 2.0 * CORNER).max(0.0);
     let straight = ends.iter().position(|(end, _)| (end - x).abs() < 0.5);
-    let left = straight.map_or((count.max(1) - 1) as f32 / 2.0, |place| place as f32);
-    let right = (count.max(1) - 1) as f32 - left;
+    let steps = count.saturating_sub(1) as f32;
+    let left = straight.map_or(steps / 2.0, |place| place as f32);
+    let right = steps - left;
     let step = PORT.min(room / 2.0 / left.max(right).max(1.0));
     let place = |(place, (_, line)): (usize, &(f32, usize))| ((place as f32 - left) * step, *line);
     ends.iter().enumerate().map(place).collect()
