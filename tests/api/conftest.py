@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from aws_cli import Commands
-from support import Device, Node, program
+from support import Device, Node, Sdk, program
 
 
 def pytest_configure():
@@ -28,11 +28,29 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="session")
-def node(tmp_path_factory):
+def shared(tmp_path_factory):
+    made = Node(tmp_path_factory.mktemp("shared") / "data")
+    yield made
+    made.kill()
+
+
+@pytest.fixture(scope="session")
+def node(shared):
     """A node that tests share: each uses names of its own."""
-    shared = Node(tmp_path_factory.mktemp("shared") / "data")
-    yield shared
-    shared.kill()
+    return shared
+
+
+@pytest.fixture(scope="module", params=["boto3", "javascript"])
+def any_sdk(shared, request):
+    """The shared node as boto3 sees it, then as the AWS SDK for JavaScript does."""
+    if request.param == "boto3":
+        yield shared
+        return
+    if not Sdk.is_installed():
+        pytest.skip("the AWS SDK for JavaScript is not installed: `./x test` does it")
+    sdk = Sdk(shared)
+    yield sdk
+    sdk.close()
 
 
 @pytest.fixture

@@ -1,9 +1,11 @@
 """What the tests share: a node as a process, AWS clients, refusals, devices over MQTT."""
 
+import base64
 import json
 import os
 import queue
 import re
+import shutil
 import signal
 import ssl
 import subprocess
@@ -131,6 +133,73 @@ class Node:
 
     def dynamodb(self):
         return self.client("dynamodb")
+
+
+class Sdk:
+    """A node whose clients are those of the AWS SDK for JavaScript, with boto3's names and answers.
+
+    What suites ask of `node.client(…)` goes through it unchanged, refusals included.
+    """
+
+    FOLDER = Path(__file__).parent / "js"
+
+    def __init__(self, node):
+        self.node = node
+        self.process = subprocess.Popen(
+            ["node", "sdk.mjs", node.endpoint],
+            cwd=self.FOLDER,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    @classmethod
+    def is_installed(cls):
+        return shutil.which("node") is not None and (cls.FOLDER / "node_modules").exists()
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(timeout=20)
+        self.process.stdout.close()
+
+    def client(self, service):
+        return SdkClient(self, service)
+
+    unchecked = client
+
+    def dynamodb(self):
+        return self.client("dynamodb")
+
+    def call(self, service, operation, given):
+        def bytes_too(value):
+            return {"$bytes": base64.b64encode(value).decode()}
+
+        line = {"service": service, "operation": operation, "input": given}
+        print(json.dumps(line, default=bytes_too), file=self.process.stdin, flush=True)
+
+        def of_bytes(value):
+            return base64.b64decode(value["$bytes"]) if "$bytes" in value else value
+
+        told = json.loads(self.process.stdout.readline(), object_hook=of_bytes)
+        if "answer" in told:
+            return told["answer"]
+        error = told["error"]
+        response = {
+            "Error": {"Code": error["code"], "Message": error["message"]},
+            "ResponseMetadata": {"HTTPStatusCode": error.get("status")},
+        }
+        raise ClientError(response, operation)
+
+
+class SdkClient:
+    """One service of it: `client.put_item(…)` sends a PutItemCommand."""
+
+    def __init__(self, sdk, service):
+        self.sdk, self.service = sdk, service
+
+    def __getattr__(self, method):
+        operation = "".join(word.capitalize() for word in method.split("_"))
+        return lambda **given: self.sdk.call(self.service, operation, given)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Amazon DynamoDB's expressions: what the real service says of those that cannot be."""
+"""Amazon DynamoDB's expressions: what the real service says of those that cannot be, to both SDKs."""
 
 import re
 
@@ -9,9 +9,16 @@ INVALID = "One or more parameter values were invalid: "
 
 
 @pytest.fixture(scope="module")
+def node(any_sdk):
+    """Each case is sent by both SDKs."""
+    return any_sdk
+
+
+@pytest.fixture(scope="module")
 def table(node):
+    name = f"Expressions-{type(node).__name__}"
     node.dynamodb().create_table(
-        TableName="Expressions",
+        TableName=name,
         BillingMode="PAY_PER_REQUEST",
         AttributeDefinitions=[{"AttributeName": n, "AttributeType": "S"} for n in ("p", "s", "g")],
         KeySchema=[{"AttributeName": "p", "KeyType": "HASH"}, {"AttributeName": "s", "KeyType": "RANGE"}],
@@ -24,8 +31,8 @@ def table(node):
         ],
     )
     item = {"p": {"S": "a"}, "s": {"S": "b"}, "g": {"S": "c"}, "t": {"S": "x"}, "n": {"N": "1"}, "l": {"L": []}}
-    node.dynamodb().put_item(TableName="Expressions", Item=item)
-    return "Expressions"
+    node.dynamodb().put_item(TableName=name, Item=item)
+    return name
 
 
 VALUES = {

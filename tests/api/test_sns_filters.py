@@ -6,6 +6,12 @@ import pytest
 from support import ACCOUNT, REGION, refused
 
 
+@pytest.fixture(scope="module")
+def node(any_sdk):
+    """Each case is sent by both SDKs."""
+    return any_sdk
+
+
 @pytest.fixture
 def topic(node, name):
     return node.client("sns").create_topic(Name="filter-" + name)["TopicArn"]
