@@ -159,6 +159,60 @@ def test_the_command_line_finds_what_came_lately(aws, logs, group):
     assert messages(json.loads(told)) == ["first", "second"]
 
 
+class Tail:
+    """The calls of `aws logs tail` (AWS CLI 2, `awscli/customizations/logs/tail.py`; it comes by no registry)."""
+
+    def __init__(self, logs, group, since, **given):
+        self.logs = logs
+        self.asked = {"logGroupName": group, "interleaved": True, "startTime": since, **given}
+        self.seen = set()
+
+    def once(self):
+        """Without `--follow`: every page, as botocore's paginator asks for them."""
+        pages = self.logs.get_paginator("filter_log_events").paginate(**self.asked)
+        return [event for page in pages for event in page["events"]]
+
+    def look(self):
+        """One turn of `--follow`: what is new, by the events' ids."""
+        answer = self.logs.filter_log_events(**self.asked)
+        new = [event for event in answer["events"] if event["eventId"] not in self.seen]
+        self.seen.update(event["eventId"] for event in new)
+        if "nextToken" in answer:
+            self.asked["nextToken"] = answer["nextToken"]
+        else:
+            self.asked.pop("nextToken", None)
+            if new:
+                self.asked["startTime"] = max(event["timestamp"] for event in answer["events"])
+        return [event["message"] for event in new]
+
+
+def test_aws_logs_tail_shows_what_there_is(logs, group):
+    write(logs, group, "a", "1", "3", step=2)
+    write(logs, group, "b", "0", at=NOW - 600_001)
+    write(logs, group, "b", "2", at=NOW + 1)
+    found = Tail(logs, group, NOW - 600_000).once()
+    assert [(event["logStreamName"], event["message"]) for event in found] == [("a", "1"), ("b", "2"), ("a", "3")]
+    assert all(isinstance(event["timestamp"], int) for event in found)
+    assert [one["message"] for one in Tail(logs, group, 0, filterPattern="2").once()] == ["2"]
+    found = Tail(logs, group, 0, logStreamNamePrefix="b").once()
+    assert [event["message"] for event in found] == ["0", "2"]
+
+
+def test_aws_logs_tail_follows(logs, group):
+    tail = Tail(logs, group, NOW, limit=3)
+    assert tail.look() == []
+    write(logs, group, "a", *"123456789")
+    got = []
+    for _ in range(4):
+        got += tail.look()
+    assert got == list("123456789") and tail.look() == []
+    # What comes at a moment that was seen before, and in a stream that is new, is not missed.
+    write(logs, group, "a", "at the last moment", at=NOW + 8)
+    write(logs, group, "new", "later", at=NOW + 9)
+    assert tail.look() == ["at the last moment", "later"]
+    assert tail.look() == [] and "nextToken" not in tail.asked
+
+
 def test_what_is_not_here_is_refused_by_name(logs, group):
     with refused("UnknownOperationException", 400, "StartQuery"):
         logs.start_query(logGroupName=group, startTime=0, endTime=1, queryString="fields @message")

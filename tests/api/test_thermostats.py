@@ -5,12 +5,13 @@ Once with `stepwire deploy`, once with AWS's own SAM CLI (skipped where that is 
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
 
 import pytest
-from support import REPOSITORY, program
+from support import REPOSITORY, eventually, program
 
 EXAMPLE = REPOSITORY / "examples" / "thermostats"
 MACHINE = "arn:aws:states:us-east-1:000000000000:stateMachine:ThermostatSettings"
@@ -88,6 +89,11 @@ def ended(node, known=(), timeout=40):
 def history(node, execution):
     arn = execution["executionArn"]
     return node.sfn().get_execution_history(executionArn=arn, maxResults=1000)["events"]
+
+
+def ends(file):
+    """The invocations that ended, as `sam logs` shows them."""
+    return set(re.findall(r"END RequestId: (\S+)", file.read_text()))
 
 
 def detach(node):
@@ -188,10 +194,18 @@ def test_sam_deploys_it_and_a_thermostat_gets_its_settings(own_node, app, tmp_pa
     said = run("deploy", "--guided", answers=answers)
     assert "Successfully created/updated stack - thermostats" in said
     first = check_success(own_node, app)
-    check_silence(own_node, app, {first["executionArn"]})
+    follows = [sam(), "logs", "--stack-name", "thermostats", "--name", "SendSettings", "--tail"]
+    said = tmp_path / "tail.txt"
+    with said.open("w") as out, subprocess.Popen(follows, cwd=app, env=environment, stdout=out) as tail:
+        try:
+            eventually(lambda: ends(said), 60)
+            check_silence(own_node, app, {first["executionArn"]})
+            eventually(lambda: len(ends(said)) == 2, 60)
+        finally:
+            tail.terminate()
     unchanged = run("deploy", "--no-confirm-changeset", "--no-fail-on-empty-changeset")
     assert "No changes to deploy" in unchanged
-    run("logs", "--stack-name", "thermostats", "--name", "SendSettings")
+    assert "REPORT RequestId" in run("logs", "--stack-name", "thermostats", "--name", "SendSettings")
     detach(own_node)
     run("delete", "--stack-name", "thermostats", "--no-prompts", "--region", "us-east-1")
     assert own_node.client("lambda").list_functions()["Functions"] == []
