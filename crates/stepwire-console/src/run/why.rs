@@ -401,7 +401,7 @@ impl Attempt {
 
     /// The table that its token was written to.
     pub fn token_table(&self) -> Option<String> {
-        if &*self.service != "dynamodb" {
+        if !self.service.ends_with("dynamodb") {
             return None;
         }
         Some(self.parameters.as_ref()?.value().member("TableName")?.as_str()?.to_owned())

@@ -14,12 +14,12 @@ const VALUES_MAX: usize = 10;
 /// One of `Filters`. A secret passes if one of the values fits; `!` before a value turns it round.
 #[derive(Debug, Clone)]
 pub struct Filter {
-    key: Key,
+    by: By,
     values: Vec<Arc<str>>,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Key {
+enum By {
     Name,
     Description,
     TagKey,
@@ -40,14 +40,14 @@ impl Filter {
     }
 
     fn one(filter: &Json, params: Params<'_>) -> Result<Filter, ApiError> {
-        let key = match filter.member("Key").and_then(Json::as_str).unwrap_or_default() {
-            "name" => Key::Name,
-            "description" => Key::Description,
-            "tag-key" => Key::TagKey,
-            "tag-value" => Key::TagValue,
-            "primary-region" => Key::PrimaryRegion,
-            "owning-service" => Key::OwningService,
-            "all" => Key::All,
+        let by = match filter.member("Key").and_then(Json::as_str).unwrap_or_default() {
+            "name" => By::Name,
+            "description" => By::Description,
+            "tag-key" => By::TagKey,
+            "tag-value" => By::TagValue,
+            "primary-region" => By::PrimaryRegion,
+            "owning-service" => By::OwningService,
+            "all" => By::All,
             other => {
                 let constraint = "Member must satisfy enum value set: [all, name, tag-key, \
                                   description, tag-value, primary-region, owning-service]";
@@ -60,7 +60,7 @@ impl Filter {
             let message = "Invalid filter values.";
             return Err(ApiError::new("InvalidParameterException", message));
         }
-        Ok(Filter { key, values })
+        Ok(Filter { by, values })
     }
 
     /// Whether a secret passes.
@@ -74,14 +74,14 @@ impl Filter {
     fn fits(&self, secret: &Secret, value: &str) -> bool {
         let lower = value.to_lowercase();
         let described = secret.description.as_deref().unwrap_or_default().to_lowercase();
-        match self.key {
-            Key::Name => secret.name.starts_with(value),
-            Key::Description => described.starts_with(&lower),
-            Key::TagKey => secret.tags.iter().any(|(key, _)| key.starts_with(value)),
-            Key::TagValue => secret.tags.iter().any(|(_, own)| own.starts_with(value)),
+        match self.by {
+            By::Name => secret.name.starts_with(value),
+            By::Description => described.starts_with(&lower),
+            By::TagKey => secret.tags.iter().any(|(key, _)| key.starts_with(value)),
+            By::TagValue => secret.tags.iter().any(|(_, own)| own.starts_with(value)),
             // There are no replicas, and no service of AWS's makes secrets.
-            Key::PrimaryRegion | Key::OwningService => false,
-            Key::All => {
+            By::PrimaryRegion | By::OwningService => false,
+            By::All => {
                 let tags = secret.tags.iter().flat_map(|(key, value)| [key, value]);
                 let own = tags.chain([&secret.name]).map(|text| text.to_lowercase());
                 let own: Vec<String> = own.chain([described]).collect();

@@ -222,8 +222,14 @@ fn string(net: &mut Net<'_>, index: usize, used: &[bool]) {
     if line.course != Course::Chip {
         stops.push(line.to);
     }
-    for pair in stops.windows(2) {
-        let weight = weight(net, line.kind, pair[0], pair[1]);
+    for (piece, pair) in stops.windows(2).enumerate() {
+        let weight = match line.course {
+            // What leads back stays close to where it comes from, and draws nothing aside.
+            Course::Up if piece < 2 => 0.5,
+            Course::Up if piece + 4 > stops.len() => 0.1,
+            Course::Up => 2.0,
+            Course::Down | Course::Loop | Course::Chip => weight(net, line.kind, pair[0], pair[1]),
+        };
         let upper_first = net.points[pair[0]].layer < net.points[pair[1]].layer;
         let (upper, lower) = if upper_first { (pair[0], pair[1]) } else { (pair[1], pair[0]) };
         net.link(upper, lower, weight);

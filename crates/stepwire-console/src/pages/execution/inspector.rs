@@ -170,6 +170,7 @@ fn now(drawn: &Drawn<'_>, id: VisitId) -> Markup {
         .filter(|output| run.attempt_at(output.scheduled).is_some_and(|(of, _)| of == id));
     let wrote: Vec<_> = wrote.collect();
     html! {
+        @if let Some(failure) = visit.failure() { (trouble(failure)) }
         div.cols {
             dl {
                 dt { "Status" } dd { (status.line()) }
@@ -190,7 +191,6 @@ fn now(drawn: &Drawn<'_>, id: VisitId) -> Markup {
                 div.mini { h3 { "Input" } (json::block(&input.value(), "Input")) }
             }
         }
-        @if let Some(failure) = visit.failure() { (trouble(failure)) }
         @if &*visit.kind == "Map" { (items(drawn, id)) }
         @if &*visit.kind == "Parallel" { (branches(drawn, id)) }
         @for map_run in &view.map_runs {
