@@ -1,6 +1,6 @@
 //! The command line: verbs, and how they fail.
 
-mod check;
+pub(crate) mod check;
 mod client;
 mod demo;
 mod demo_policies;

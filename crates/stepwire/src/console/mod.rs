@@ -3,11 +3,14 @@
 //! A page is drawn by `stepwire_console` from what its file here reads of the node. While it is
 //! open it is drawn again when what it names as [`Interest`] has changed: see [`live`].
 
+mod editor;
 mod execution;
 pub(crate) mod live;
 mod overview;
 mod respond;
 mod visit;
+mod workflow;
+mod workflows;
 
 use axum::body::Body;
 use axum::http::request::Parts;
@@ -103,6 +106,10 @@ async fn draw(visit: &Visit) -> Result<Page, Problem> {
         [] => overview::page(visit).await,
         ["executions", workflow, name] => execution::page(visit, workflow, name).await,
         ["open"] => Ok(execution::open()),
+        ["workflows"] if visit.has("new") => Ok(editor::new()),
+        ["workflows"] => workflows::page(visit).await,
+        ["workflows", name] => workflow::page(visit, name).await,
+        ["workflows", name, "edit"] => editor::page(visit, name).await,
         _ => Err(Problem::not_found("there is no such page")),
     }
 }
@@ -112,6 +119,8 @@ fn interest(visit: &Visit) -> Interest {
     match visit.segments().as_slice() {
         [] => overview::interest(),
         ["executions", workflow, name] => execution::interest(visit, workflow, name),
+        ["workflows"] if !visit.has("new") => workflows::interest(),
+        ["workflows", _] => workflow::interest(),
         _ => Interest::default(),
     }
 }
@@ -121,5 +130,11 @@ async fn act(visit: &Visit, action: &str, form: &Form) -> Result<Done, Problem> 
     if let Some(done) = execution::act(visit, action, form).await {
         return done;
     }
-    Err(Problem::not_found(format!("there is no action `{action}`")))
+    match action {
+        "workflow-check" => Ok(Done::Page(Box::new(editor::check(form)))),
+        "workflow-deploy" => editor::deploy(visit, form).await,
+        "workflow-publish" => workflow::publish(visit, form).await,
+        "workflow-start" => workflow::start(visit, form).await,
+        _ => Err(Problem::not_found(format!("there is no action `{action}`"))),
+    }
 }

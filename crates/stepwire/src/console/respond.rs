@@ -109,6 +109,7 @@ fn compressed(parts: &Parts, kind: &'static str, text: String) -> Response {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // Not `no-referrer`: browsers then send forms with `Origin: null`, which is taken from nobody.
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
     let understood = self::text(parts, header::ACCEPT_ENCODING).unwrap_or_default();

@@ -90,6 +90,11 @@ impl Visit {
         found.map(|(_, value)| value.clone())
     }
 
+    /// Whether the query has this member, with or without a value.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.query.iter().any(|(key, _)| key == name)
+    }
+
     /// The answer to an AWS request, as an API caller would get it.
     pub(crate) async fn ask(
         &self,
@@ -143,6 +148,18 @@ impl Form {
         let inside = back.starts_with('/') && !back.starts_with("//") && !back.contains('\\');
         if inside { back } else { "/" }
     }
+}
+
+/// Text of several lines as it was typed, from what a browser sends.
+pub(crate) fn lines(text: &str) -> String {
+    text.replace("\r\n", "\n")
+}
+
+/// Why a request was refused, for the reader of a page.
+pub(crate) fn problem(error: ApiError) -> Problem {
+    let missing = error.code.contains("NotFound") || error.code.contains("DoesNotExist");
+    let status = if missing { 404 } else { 400 };
+    Problem { status, what: error.message, hint: Some(error.code.to_string()) }
 }
 
 /// The decoded segments of a path.

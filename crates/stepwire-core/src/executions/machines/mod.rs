@@ -27,7 +27,8 @@ pub(super) use request::tags;
 pub use request::{CreateStateMachine, Request, UpdateStateMachine};
 pub use tag::Tags;
 pub(super) use tag::within;
-pub(super) use view::{answer, by_name};
+pub(super) use view::answer;
+pub use view::by_name;
 
 use super::record::MachineRecord;
 

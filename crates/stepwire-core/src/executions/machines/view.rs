@@ -59,10 +59,7 @@ pub(in super::super) fn answer(
 
 /// The stored state machine of this name, which may be on its way out; `None` once it is deleted and
 /// nothing of it runs.
-pub(in super::super) fn by_name(
-    name: &str,
-    read: &dyn Read,
-) -> Result<Option<MachineRecord>, ApiError> {
+pub fn by_name(name: &str, read: &dyn Read) -> Result<Option<MachineRecord>, ApiError> {
     let key = name_key(name);
     let Some(value) = read.get(&key) else { return Ok(None) };
     let number = named(&key, &value).map_err(internal)?;

@@ -12,27 +12,27 @@ const TOLD_MAX: usize = 1_000;
 
 /// A file and everything found in it.
 #[derive(Debug)]
-pub(super) struct Examined {
-    pub(super) name: String,
-    pub(super) text: String,
+pub(crate) struct Examined {
+    pub(crate) name: String,
+    pub(crate) text: String,
     /// Errors first, each by its place.
-    pub(super) findings: Vec<Finding>,
+    pub(crate) findings: Vec<Finding>,
     /// Whether there are more.
-    pub(super) truncated: bool,
+    pub(crate) truncated: bool,
     /// States of a definition without errors.
-    pub(super) states: Option<usize>,
+    pub(crate) states: Option<usize>,
 }
 
 /// A diagnostic and the bytes it is about.
 #[derive(Debug)]
-pub(super) struct Finding {
-    pub(super) diagnostic: Diagnostic,
-    pub(super) place: Option<Range<usize>>,
-    pub(super) related: Vec<(Range<usize>, String)>,
+pub(crate) struct Finding {
+    pub(crate) diagnostic: Diagnostic,
+    pub(crate) place: Option<Range<usize>>,
+    pub(crate) related: Vec<(Range<usize>, String)>,
 }
 
 impl Examined {
-    pub(super) fn new(name: &str, text: String, kind: Kind) -> Examined {
+    pub(crate) fn new(name: &str, text: String, kind: Kind) -> Examined {
         let (mut findings, states) = findings(&text, kind);
         let truncated = findings.len() > TOLD_MAX;
         findings.truncate(TOLD_MAX);
@@ -43,8 +43,26 @@ impl Examined {
         Examined { name: name.to_owned(), text, findings, truncated, states }
     }
 
-    pub(super) fn count(&self, severity: Severity) -> usize {
+    pub(crate) fn count(&self, severity: Severity) -> usize {
         self.findings.iter().filter(|finding| finding.diagnostic.severity == severity).count()
+    }
+}
+
+impl Finding {
+    /// The finding in words: ours, or AWS's as a fragment.
+    pub(crate) fn sentence(&self) -> String {
+        if let Some(sentence) = &self.diagnostic.help.sentence {
+            return sentence.clone();
+        }
+        let message = self.diagnostic.message.trim_end().trim_end_matches('.');
+        let word = message.split_whitespace().next().unwrap_or_default();
+        let mut chars = word.chars();
+        let first = chars.next().unwrap_or_default();
+        // A name such as `MaxDelaySeconds` keeps its letters.
+        if !chars.as_str().is_empty() && chars.all(char::is_lowercase) || word == "A" {
+            return first.to_lowercase().chain(message.chars().skip(1)).collect();
+        }
+        message.to_owned()
     }
 }
 
@@ -108,7 +126,7 @@ fn placed(diagnostic: Diagnostic, source: &Source<'_>, text: &str) -> Finding {
 
 /// The bytes of a part of a member; of objects and arrays the first. Of a member that is not there,
 /// those of what it would be in.
-pub(super) fn bytes(
+pub(crate) fn bytes(
     source: &Source<'_>,
     text: &str,
     pointer: &str,

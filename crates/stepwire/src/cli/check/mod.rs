@@ -1,7 +1,7 @@
 //! `stepwire check`: what is wrong with workflow definitions, device policies and topic rules, and
 //! where; and what rules make of messages.
 
-mod examine;
+pub(crate) mod examine;
 mod policy;
 pub(super) mod render;
 mod rule;

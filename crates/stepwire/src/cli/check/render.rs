@@ -53,7 +53,7 @@ fn one(file: &Examined, finding: &Finding, renderer: &Renderer) -> String {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let title = level.primary_title(sentence(finding)).id(help.topic.number());
+    let title = level.primary_title(finding.sentence()).id(help.topic.number());
     let mut report = vec![match &finding.place {
         Some(place) => {
             let label = help.label.as_deref();
@@ -95,22 +95,6 @@ pub(in crate::cli) fn snippet<'f>(
         .annotations(related)
 }
 
-/// The finding in words: ours, or AWS's as a fragment.
-fn sentence(finding: &Finding) -> String {
-    if let Some(sentence) = &finding.diagnostic.help.sentence {
-        return sentence.clone();
-    }
-    let message = finding.diagnostic.message.trim_end().trim_end_matches('.');
-    let word = message.split_whitespace().next().unwrap_or_default();
-    let mut chars = word.chars();
-    let first = chars.next().unwrap_or_default();
-    // A name such as `MaxDelaySeconds` keeps its letters.
-    if !chars.as_str().is_empty() && chars.all(char::is_lowercase) || word == "A" {
-        return first.to_lowercase().chain(message.chars().skip(1)).collect();
-    }
-    message.to_owned()
-}
-
 /// All findings of all files as one JSON array.
 pub(super) fn json(files: &[Examined]) -> String {
     let found = files.iter().flat_map(|file| {
@@ -137,7 +121,7 @@ fn object(file: &Examined, finding: &Finding, lines: &Lines<'_>) -> serde_json::
         "file": file.name,
         "severity": severity,
         "code": diagnostic.help.topic.number(),
-        "message": sentence(finding),
+        "message": finding.sentence(),
         "label": diagnostic.help.label,
         "hint": diagnostic.help.hint,
         "start": finding.place.as_ref().map(|place| at(place.start)),
