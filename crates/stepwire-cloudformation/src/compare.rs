@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use indexmap::{IndexMap, IndexSet};
 
-use crate::expand::Resource;
+use crate::expanded::Resource;
 use crate::order;
 use crate::value::{Map, Value};
 

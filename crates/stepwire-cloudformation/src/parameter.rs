@@ -5,7 +5,7 @@ use std::sync::Arc;
 use fancy_regex::Regex;
 
 use crate::diagnostic::Diagnostic;
-use crate::expand::Given;
+use crate::expanded::Given;
 use crate::value::{Data, Place, Value};
 
 /// Bytes of a parameter's value.
@@ -188,6 +188,11 @@ impl Parameter {
             no_echo: value.member("NoEcho").and_then(Value::as_bool).unwrap_or_default(),
             place: value.pointer(),
         })
+    }
+
+    /// Whether the value given names a parameter of Parameter Store.
+    pub(crate) fn is_stored(&self) -> bool {
+        matches!(self.kind, ParameterType::Ssm { .. })
     }
 
     /// What `text` means for this parameter; AWS's sentence when it is not allowed.

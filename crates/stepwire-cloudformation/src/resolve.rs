@@ -2,6 +2,7 @@
 
 use stepwire_asl::Json;
 
+use crate::expanded::Unknown;
 use crate::function::{Evaluator, Found, Names};
 use crate::value::{Place, Value};
 
@@ -74,6 +75,10 @@ impl Names for Existing<'_> {
 
     fn is_extended(&self) -> bool {
         true
+    }
+
+    fn unknown(&self) -> Unknown {
+        Unknown::Refused
     }
 }
 

@@ -3,17 +3,22 @@
 use std::sync::Arc;
 
 use indexmap::{IndexMap, IndexSet};
-use stepwire_asl::Json;
 use stepwire_asl::diagnostic::nearest;
 
 use crate::diagnostic::Diagnostic;
-use crate::expand::{self, Expanded, Given};
+use crate::expand;
+use crate::expanded::{Expanded, Given, iam_name, needed};
 use crate::parameter::Parameter;
 use crate::source;
 use crate::value::{Data, Map, Place, Value};
 
 /// `Transform` of SAM.
 pub(crate) const SERVERLESS: &str = "AWS::Serverless-2016-10-31";
+/// The function that takes text from elsewhere into a template.
+pub(crate) const TRANSFORM: &str = "Fn::Transform";
+/// What to do where one is.
+pub(crate) const NO_TRANSFORM: &str = "stepwire knows AWS::Serverless-2016-10-31 and \
+    AWS::LanguageExtensions; write what the transform would give into the template";
 /// `Transform` that brings loops and more functions.
 pub(crate) const EXTENSIONS: &str = "AWS::LanguageExtensions";
 
@@ -93,21 +98,6 @@ pub struct Needed {
     pub reason: String,
     /// Logical ids of the resources that need it.
     pub resources: Vec<String>,
-}
-
-/// A file or folder that a template names where a place in S3 belongs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Artifact {
-    /// Whose.
-    pub logical_id: String,
-    /// Its type.
-    pub kind: String,
-    /// The property, such as `CodeUri`.
-    pub property: &'static str,
-    /// As written, relative to the template.
-    pub path: String,
-    /// Where.
-    pub place: Place,
 }
 
 impl Template {
@@ -194,14 +184,14 @@ impl Template {
             let makes_role =
                 matches!(kind, "AWS::Serverless::Function" | "AWS::Serverless::StateMachine")
                     && !has("Role");
-            match expand::iam_name(kind) {
+            match iam_name(kind) {
                 Some(property) if has(property) => named.push((name.to_string(), kind.to_owned())),
                 Some(_) => roles.push((name.to_string(), kind.to_owned())),
                 None if makes_role => roles.push((name.to_string(), "AWS::IAM::Role".to_owned())),
                 None => {}
             }
         }
-        let mut needed = expand::needed(roles, named);
+        let mut needed = needed(roles, named);
         if !self.transforms.is_empty() {
             let names: Vec<&str> = self.transforms.iter().map(|(name, _)| &**name).collect();
             needed.push(Needed {
@@ -216,63 +206,6 @@ impl Template {
     /// The whole of it as it was read, functions in their long form.
     pub fn root(&self) -> &Value {
         &self.root
-    }
-
-    /// Files and folders it names where places in S3 belong, as `aws cloudformation package` finds them.
-    pub fn artifacts(&self) -> Vec<Artifact> {
-        let mut found = Vec::new();
-        let mut look = |logical_id: &str, kind: &str, value: Option<&Value>, property| {
-            let Some(value) = value else { return };
-            let Some(path) = value.as_str() else { return };
-            if !path.contains("://") {
-                found.push(Artifact {
-                    logical_id: logical_id.to_owned(),
-                    kind: kind.to_owned(),
-                    property,
-                    path: path.to_owned(),
-                    place: value.place,
-                });
-            }
-        };
-        let shared = self
-            .root
-            .member("Globals")
-            .and_then(|globals| globals.member("Function")?.member("CodeUri"));
-        for (name, value) in self.resources() {
-            let kind = value.member("Type").and_then(Value::as_str).unwrap_or_default();
-            let own = |property: &str| value.member("Properties")?.member(property);
-            for property in artifact_properties(kind) {
-                let is_function = kind == "AWS::Serverless::Function";
-                let shared = shared.filter(|_| is_function && own("InlineCode").is_none());
-                // `sam build` takes the folder of the template when none is named.
-                let here = Value::string(".").at(value.pointer());
-                let codes = ["InlineCode", "ImageUri", "PackageType"];
-                let needs_code = is_function && codes.iter().all(|code| own(code).is_none());
-                let here = needs_code.then_some(&here);
-                look(name, kind, own(property).or(shared).or(here), *property);
-            }
-        }
-        found
-    }
-
-    /// The same with a property of a resource replaced, as packaging does with the place of what it
-    /// uploaded. Nothing changes when there is no such resource.
-    pub fn set_property(&mut self, logical_id: &str, property: &str, value: &Json) {
-        let change = |within: &Value, name: &str, to: Value| -> Value {
-            let mut members = within.as_map().cloned().unwrap_or_default();
-            let place = members.get(name).map_or(within.place, |old| old.place);
-            let key = members.get(name).map_or(within.key, |old| old.key);
-            members.insert(name.into(), Value { place, key, ..to });
-            Value { data: Data::Map(Arc::new(members)), ..within.clone() }
-        };
-        let Some(resources) = self.root.member("Resources") else { return };
-        let Some(resource) = resources.member(logical_id) else { return };
-        let empty = Value::map::<&str>([]).at(resource.place);
-        let properties = resource.member("Properties").unwrap_or(&empty);
-        let properties = change(properties, property, Value::from_json(value));
-        let resource = change(resource, "Properties", properties);
-        let resources = change(resources, logical_id, resource);
-        self.root = change(&self.root, "Resources", resources);
     }
 
     /// The same template with another content, such as one whose local paths name stored objects.
@@ -316,23 +249,6 @@ impl Template {
     fn resources(&self) -> impl Iterator<Item = (&Arc<str>, &Value)> {
         let resources = self.root.member("Resources").and_then(Value::as_map);
         resources.into_iter().flatten().filter(|(name, _)| !name.starts_with("Fn::"))
-    }
-}
-
-/// The properties of a type that packaging uploads.
-fn artifact_properties(kind: &str) -> &'static [&'static str] {
-    match kind {
-        "AWS::Serverless::Function" => &["CodeUri"],
-        "AWS::Serverless::LayerVersion" => &["ContentUri"],
-        "AWS::Serverless::StateMachine" | "AWS::Serverless::Api" | "AWS::Serverless::HttpApi" => {
-            &["DefinitionUri"]
-        }
-        "AWS::Serverless::Application" => &["Location"],
-        "AWS::Lambda::Function" => &["Code"],
-        "AWS::Lambda::LayerVersion" => &["Content"],
-        "AWS::StepFunctions::StateMachine" => &["DefinitionS3Location"],
-        "AWS::CloudFormation::Stack" => &["TemplateURL"],
-        _ => &[],
     }
 }
 
@@ -501,7 +417,7 @@ impl Check {
 
     fn mappings(&mut self, root: &Value) {
         for (name, mapping) in self.section(root, "Mappings", MAPPINGS_MAX) {
-            if &**name == "Fn::Transform" {
+            if &**name == TRANSFORM {
                 self.wrong(mapping.pointer(), "Transform AWS::Include is not supported");
                 continue;
             }
@@ -574,6 +490,10 @@ impl Check {
             );
             return;
         };
+        // What the transform would give is not known; whoever makes resources refuses it.
+        if members.contains_key(TRANSFORM) {
+            return;
+        }
         if members.get("Type").is_none_or(|kind| kind.as_str().is_none()) {
             self.wrong(
                 resource.pointer(),

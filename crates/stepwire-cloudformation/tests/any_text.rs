@@ -91,7 +91,6 @@ fn all_of_it(text: &str) -> Result<(), TestCaseError> {
         Err(problems) => prop_assert!(!problems.is_empty()),
         Ok(template) => {
             template.capabilities();
-            template.artifacts();
             template.stored_names(&given());
             match template.expand(&given()) {
                 Err(problems) => prop_assert!(!problems.is_empty()),

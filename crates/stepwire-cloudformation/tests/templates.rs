@@ -1,7 +1,7 @@
 //! The pages under `tests/cases`: templates, and what they come to.
 //!
 //! A page holds blocks. `yaml` or `json` is a template. `given` has what is given to it, one to a line: `NAME =
-//! VALUE` for a parameter, `import NAME = VALUE`, `ssm NAME = VALUE`, `local files`. What comes of it
+//! VALUE` for a parameter, `import NAME = VALUE`, `ssm NAME = VALUE`, `local files`, `unknown open`. What comes of it
 //! follows: `expanded`, the template with everything filled in; `order`, how its resources can be
 //! made; `diagnostics`, what is wrong with it; `notes`; `capabilities`; `changes`, against the
 //! template before it on the page.
@@ -17,7 +17,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use stepwire_asl::Json;
-use stepwire_cloudformation::{Artifacts, Diagnostic, Expanded, Given, Template, compare};
+use stepwire_cloudformation::{Artifacts, Diagnostic, Expanded, Given, Template, Unknown, compare};
 
 fn given() -> Given {
     Given {
@@ -128,6 +128,10 @@ fn rewritten(page: &str) -> String {
 fn give(given: &mut Given, line: &str) {
     if line == "local files" {
         given.artifacts = Artifacts::Local;
+        return;
+    }
+    if line == "unknown open" {
+        given.unknown = Unknown::Open;
         return;
     }
     let (name, value) = line.split_once(" = ").unwrap_or_else(|| (line.trim_end_matches(" ="), ""));

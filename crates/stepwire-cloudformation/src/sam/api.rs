@@ -7,7 +7,7 @@ use super::events::Event;
 use super::function::Target;
 use super::policies::substitution;
 use super::{Sam, allow, object, push, stable, trust};
-use crate::expand::Resource;
+use crate::expanded::Resource;
 use crate::sub::Part;
 use crate::value::{Map, Value};
 

@@ -2,7 +2,7 @@
 
 use super::function::{Role, Target};
 use super::{Sam, api, pull, push};
-use crate::expand::Resource;
+use crate::expanded::Resource;
 use crate::value::{Data, Value};
 
 /// An event of a function or a state machine.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Sam, events, invoke, object, policies, stable, tags, trust};
-use crate::expand::{Artifacts, Policy, Resource};
+use crate::expanded::{Artifacts, Policy, Resource};
 use crate::value::{Data, Map, Value};
 
 const PROPERTIES: &[&str] = &[

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use stepwire_asl::diagnostic::nearest;
 
 use crate::diagnostic::Diagnostic;
-use crate::expand::Expanded;
+use crate::expanded::Expanded;
 use crate::value::{Data, Map, Value};
 
 /// Bytes that Globals may add to all resources together.

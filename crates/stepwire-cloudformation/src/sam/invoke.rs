@@ -2,7 +2,7 @@
 
 use super::function::Target;
 use super::{Sam, allow, object};
-use crate::expand::Resource;
+use crate::expanded::Resource;
 use crate::value::Value;
 
 /// Makes it; the policies that the function's role needs for its destinations.

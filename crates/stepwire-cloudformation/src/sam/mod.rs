@@ -22,7 +22,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use crate::diagnostic::Diagnostic;
-use crate::expand::{Artifacts, Expanded, Given, Policy, Resource};
+use crate::expanded::{Artifacts, Expanded, Given, Policy, Resource};
 use crate::sub::{self, Part};
 use crate::value::{Data, Map, Place, Value};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use stepwire_asl::diagnostic::nearest;
 
 use super::Sam;
-use crate::expand::Resource;
+use crate::expanded::Resource;
 use crate::sub::{self, Part};
 use crate::value::{Data, Map, Value};
 

@@ -6,7 +6,7 @@ use super::events::Event;
 use super::function::{Role, Target};
 use super::policies::substitution;
 use super::{Sam, allow, object, pull, trust};
-use crate::expand::Resource;
+use crate::expanded::Resource;
 use crate::sub::Part;
 use crate::value::{Data, Map, Value};
 

@@ -1,7 +1,7 @@
 //! `AWS::Serverless::LayerVersion` and `AWS::Serverless::SimpleTable`.
 
 use super::{Sam, object, stable, tags};
-use crate::expand::{Policy, Resource};
+use crate::expanded::{Policy, Resource};
 use crate::value::Value;
 
 /// A layer gets a new logical id whenever it changes, so that older versions stay.

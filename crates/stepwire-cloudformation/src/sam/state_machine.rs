@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::events::Event;
 use super::function::Target;
 use super::{Sam, api, object, policies, push, stable, tags, trust};
-use crate::expand::{Policy, Resource};
+use crate::expanded::{Policy, Resource};
 use crate::value::{Data, Map, Value};
 
 const PROPERTIES: &[&str] = &[

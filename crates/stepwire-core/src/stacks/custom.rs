@@ -7,8 +7,7 @@ use std::sync::Arc;
 
 use stepwire_asl::{Json, Timestamp};
 
-use super::events::STACK;
-use super::kinds::{Made, Recreation};
+use super::kinds::{Made, Recreation, STACK};
 use super::status::{OnFailure, Status};
 use super::{
     Awaited, Body, Deed, Request, Resource, Stack, StackKey, Stacks, Waiting, Wanted, request,
@@ -27,11 +26,6 @@ pub(super) const NO_ANSWER: &str = "CloudFormation did not receive a response fr
 const TIMEOUT_S: i64 = 3_600;
 /// Where answers of functions go; the token follows.
 pub const RESPONSE_PATH: &str = "/-/cloudformation/response/";
-
-/// Whether resources of a type are made here.
-pub(super) fn is_own(kind: &str) -> bool {
-    is_nested(kind) || kind == "AWS::CloudFormation::CustomResource" || kind.starts_with("Custom::")
-}
 
 fn is_nested(kind: &str) -> bool {
     kind == STACK

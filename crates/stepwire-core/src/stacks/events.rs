@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use stepwire_asl::Timestamp;
 
+use super::kinds::STACK;
 use super::{Body, EVENTS_MAX, Event, Stack, Stacks, Status, Write};
 use crate::settings::Settings;
 
@@ -14,9 +15,6 @@ pub(super) struct Turn<'a> {
     pub(super) settings: &'a Settings,
     pub(super) out: &'a mut Vec<Write>,
 }
-
-/// The type of stacks themselves.
-pub(super) const STACK: &str = "AWS::CloudFormation::Stack";
 
 impl Stacks {
     /// A stack is at something else now, and its events say so.

@@ -80,7 +80,7 @@ pub(super) fn recreation(now: &Body, wanted: &Body) -> Option<Recreation> {
     if now.support == Support::Placeholder {
         return None;
     }
-    if custom::is_own(&now.kind) {
+    if kinds::is_own(&now.kind) {
         return custom::recreation(now, wanted);
     }
     let changes = kinds::changes(&now.kind, &now.properties, &wanted.properties);

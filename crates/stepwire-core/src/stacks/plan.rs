@@ -142,6 +142,7 @@ fn given(template: &Template, name: &str, number: u64, plan: &Plan, settings: &S
         notification_arns: plan.notifications.iter().map(ToString::to_string).collect(),
         imports: template.imports.clone(),
         ssm: template.ssm.clone(),
+        unknown: stepwire_cloudformation::Unknown::Refused,
     }
 }
 
@@ -461,21 +462,11 @@ fn allows(allowed: &str, kind: &str) -> bool {
 
 /// What is done with resources of a type in a stack of this plan; the error is what to do instead.
 pub(super) fn support(kind: &str, plan: &Plan) -> Result<Support, &'static str> {
-    let own = match kind {
-        "AWS::CloudFormation::WaitCondition" | "AWS::CloudFormation::WaitConditionHandle" => {
-            Some(Err("nothing signals a wait condition here; leave it out"))
-        }
-        "AWS::CloudFormation::Stack" | "AWS::CloudFormation::CustomResource" => {
-            Some(Ok(Support::Served))
-        }
-        _ if kind.starts_with("Custom::") => Some(Ok(Support::Served)),
-        _ => None,
-    };
-    let found = own.unwrap_or_else(|| match kinds::support(kind) {
+    let found = match kinds::support(kind) {
         kinds::Support::Served => Ok(Support::Served),
         kinds::Support::WithoutEffect(_) => Ok(Support::WithoutEffect),
         kinds::Support::Refused(hint) => Err(hint),
-    });
+    };
     let allowed = plan.tags.iter().filter(|(key, _)| **key == *ALLOW_MISSING);
     let mut allowed = allowed.flat_map(|(_, types)| types.split(',').map(str::trim));
     match found {

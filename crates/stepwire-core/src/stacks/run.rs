@@ -259,10 +259,10 @@ impl Stacks {
         let answers = job.answers.as_slice();
         let (body, is_own) = match &job.deed {
             Deed::Create(body) | Deed::Replace(body) | Deed::Remove(body) => {
-                (body, custom::is_own(&body.kind))
+                (body, kinds::is_own(&body.kind))
             }
             Deed::Change(_) | Deed::Restore(_) | Deed::Delete => {
-                (&resource.now, custom::is_own(&resource.now.kind))
+                (&resource.now, kinds::is_own(&resource.now.kind))
             }
         };
         if body.support == Support::Placeholder {
@@ -400,7 +400,7 @@ impl Stacks {
                 (&resource.now.kind, resource.now.support)
             }
         };
-        if custom::is_own(kind) && support == Support::Served {
+        if kinds::is_own(kind) && support == Support::Served {
             let settings = turn.settings;
             let waiting = result.is_ok().then(|| {
                 custom::waiting(turn.now, self, &stack, &resource, &deed, answers, settings)

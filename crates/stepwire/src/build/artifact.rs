@@ -27,6 +27,8 @@ pub struct Artifact {
     pub metadata: Option<Value>,
     /// `Runtime` of a function, or the first of `CompatibleRuntimes` of a layer, if it is a text.
     pub runtime: Option<Arc<str>>,
+    /// Why it cannot be stored.
+    pub fault: Option<Diagnostic>,
 }
 
 /// What is stored of an artifact.
@@ -93,12 +95,10 @@ pub struct Location {
     pub key: String,
 }
 
-/// What the template with this content, which is in `folder`, names on this machine.
-///
-/// Errors: every one that is not there.
-pub fn artifacts(root: &Value, folder: &Path) -> Result<Vec<Artifact>, Vec<Diagnostic>> {
+/// What the template with this content, which is in `folder`, names on this machine. What is not
+/// there has a fault.
+pub fn artifacts(root: &Value, folder: &Path) -> Vec<Artifact> {
     let mut found = Vec::new();
-    let mut missing = Vec::new();
     let resources = root.member("Resources").and_then(Value::as_map);
     for (logical_id, resource) in resources.into_iter().flatten() {
         let Some(kind) = resource.member("Type").and_then(Value::as_str) else { continue };
@@ -107,17 +107,7 @@ pub fn artifacts(root: &Value, folder: &Path) -> Result<Vec<Artifact>, Vec<Diagn
         let Some(value) = named(root, resource, kind, property) else { continue };
         let Some(path) = value.as_str().filter(|text| is_local(text)) else { continue };
         let path = folder.join(path.strip_prefix("file://").unwrap_or(path));
-        if !path.exists() {
-            let why = format!("`{}` is not there, which `{property}` names", path.display());
-            let place = value.place;
-            missing.push(Diagnostic::new(place, why).hint("paths are relative to the template"));
-            continue;
-        }
-        if path.is_dir() && matches!(content, Content::File | Content::Template) {
-            let why = format!("`{}` is a folder, and `{property}` names a file", path.display());
-            missing.push(Diagnostic::new(value.place, why));
-            continue;
-        }
+        let fault = fault(&path, property, content);
         found.push(Artifact {
             logical_id: logical_id.to_string(),
             kind: kind.to_owned(),
@@ -128,9 +118,25 @@ pub fn artifacts(root: &Value, folder: &Path) -> Result<Vec<Artifact>, Vec<Diagn
             place: value.place,
             metadata: resource.member("Metadata").cloned(),
             runtime: runtime(root, resource, kind),
+            fault: fault.map(|told| Diagnostic { place: value.place, ..told }),
         });
     }
-    if missing.is_empty() { Ok(found) } else { Err(missing) }
+    found
+}
+
+/// Why what the property names cannot be stored.
+fn fault(path: &Path, property: &str, content: Content) -> Option<Diagnostic> {
+    if !path.exists() {
+        let why = format!("`{}` is not there, which `{property}` names", path.display());
+        return Some(Diagnostic::new(Place::NOWHERE, why).hint(
+            "paths are relative to the template; what a build makes has to be built before",
+        ));
+    }
+    let must_be_file = matches!(content, Content::File | Content::Template);
+    (must_be_file && path.is_dir()).then(|| {
+        let why = format!("`{}` is a folder, and `{property}` names a file", path.display());
+        Diagnostic::new(Place::NOWHERE, why)
+    })
 }
 
 /// The property's value: the resource's own, or that of all functions.
@@ -213,9 +219,10 @@ mod tests {
             let properties = Value::map([("CodeUri", Value::string(uri))]);
             artifacts(&template(properties, "AWS::Serverless::Function"), folder.path())
         };
-        assert_eq!(found("code").unwrap()[0].path, folder.path().join("code"));
-        assert!(found("s3://b/k").unwrap().is_empty());
-        assert!(found("elsewhere").unwrap_err()[0].message.contains("is not there"));
+        assert_eq!(found("code")[0].path, folder.path().join("code"));
+        assert_eq!(found("code")[0].fault, None);
+        assert!(found("s3://b/k").is_empty());
+        assert!(found("elsewhere")[0].fault.as_ref().unwrap().message.contains("is not there"));
     }
 
     #[test]
@@ -224,7 +231,7 @@ mod tests {
         std::fs::write(folder.path().join("f"), "").unwrap();
         for (kind, property, _, written) in KNOWN {
             let root = template(Value::map([(property, Value::string("f"))]), kind);
-            let found = artifacts(&root, folder.path()).unwrap();
+            let found = artifacts(&root, folder.path());
             let at = Location { bucket: "b".to_owned(), key: "k".to_owned() };
             let root = relocated(&root, &[(&found[0], at)], "http://e");
             let path = ["Resources", "R", "Properties", property];

@@ -167,7 +167,7 @@ mod tests {
             ("Metadata", Value::map(metadata.to_vec())),
         ]);
         let root = Value::map([("Resources", Value::map([("F", resource)]))]);
-        Recipe::of(&artifacts(&root, folder.path()).unwrap()[0])
+        Recipe::of(&artifacts(&root, folder.path())[0])
     }
 
     const FUNCTION: &str = "AWS::Serverless::Function";

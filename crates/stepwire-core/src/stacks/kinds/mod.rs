@@ -21,6 +21,7 @@ mod iot;
 mod lambda;
 mod logs;
 mod others;
+mod own;
 mod probe;
 mod property;
 mod resource;
@@ -36,6 +37,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use stepwire_asl::Json;
 
+pub(super) use own::{STACK, is_own};
 pub use property::{Finding, Recreation, Verdict};
 use property::{Property, Standing};
 use resource::Resource;
@@ -201,6 +203,7 @@ const KINDS: &[&[Kind]] = &[
     sqs::KINDS,
     ssm::KINDS,
     states::KINDS,
+    own::KINDS,
     others::KINDS,
 ];
 
@@ -215,7 +218,8 @@ pub fn support(kind: &str) -> Support {
         let found = others::REFUSED.iter().find(|(begin, _)| kind.starts_with(begin));
         Support::Refused(found.map_or(UNKNOWN, |(_, hint)| hint))
     };
-    find(kind).map_or_else(by_service, |kind| kind.support)
+    let own = || own::support(kind).unwrap_or_else(by_service);
+    find(kind).map_or_else(own, |kind| kind.support)
 }
 
 /// Every type that is known by name, in the order of their services.
@@ -258,6 +262,9 @@ pub fn describe(kind: &str) -> Option<Description> {
 /// Where the properties are good, the requests that they come to are tried on the services: what
 /// those refuse is found, too, as far as it can be told without what is not known yet.
 pub fn examine(kind: &str, properties: &Json) -> Vec<Finding> {
+    if own::is_own(kind) {
+        return own::examine(kind, properties);
+    }
     let Some(kind) = find(kind) else { return Vec::new() };
     let (_, mut findings) = kind.read(properties);
     if kind.support == Support::Served

@@ -176,6 +176,7 @@ pub(super) const REFUSED: &[(&str, &str)] = &[
     ("AWS::SageMaker::", NO_MODELS),
     ("AWS::Timestream::", NO_SERIES),
     ("AWS::WAF", NO_NETWORK),
+    ("Fn::Transform::", "write what the transform would give into the template"),
 ];
 
 /// An id that looks like one of KMS, made of the token.

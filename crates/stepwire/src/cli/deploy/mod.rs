@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
-use stepwire_cloudformation::Template;
+use stepwire_cloudformation::{Diagnostic, Parameter, Template};
 
 use self::config::Settings;
 use self::plan::Plan;
@@ -103,6 +103,34 @@ struct Read {
     settings: Settings,
 }
 
+impl Read {
+    /// Errors: what is wrong with the template.
+    fn parse(source: Source, settings: Settings) -> Result<Read, (Source, Vec<Diagnostic>)> {
+        match Template::parse(&source.text) {
+            Ok(template) => {
+                let artifacts = artifact::artifacts(template.root(), source.folder());
+                Ok(Read { source, template, artifacts, settings })
+            }
+            Err(wrong) => Err((source, wrong)),
+        }
+    }
+
+    /// Refuses a template whose parameters have not all a value.
+    fn has_values(&self) -> Result<(), Failure> {
+        let lacks = |name: &str, parameter: &Parameter| {
+            parameter.default.is_none() && !self.settings.parameters.contains_key(name)
+        };
+        let all = self.template.parameters();
+        let missing = all.iter().filter(|(name, parameter)| lacks(name, parameter));
+        let missing = missing.map(|(name, parameter)| {
+            let why = format!("parameter `{name}` has no value");
+            Diagnostic::new(parameter.place, why).hint(format!("give it: `--param {name}=…`"))
+        });
+        let missing: Vec<_> = missing.collect();
+        if missing.is_empty() { Ok(()) } else { Err(self.source.refused(&missing)) }
+    }
+}
+
 impl Deploy {
     pub(super) async fn run(self) -> Result<(), Failure> {
         if self.delete {
@@ -145,26 +173,20 @@ impl Deploy {
     fn read(&self) -> Result<Read, Failure> {
         let source = Source::find(&self.target)?;
         let settings = Settings::of(&source, self)?;
-        let template = Template::parse(&source.text);
-        let template = template.map_err(|wrong| source.refused(&wrong))?;
-        let artifacts = artifact::artifacts(template.root(), source.folder());
-        let artifacts = artifacts.map_err(|wrong| source.refused(&wrong))?;
-        Ok(Read { source, template, artifacts, settings })
+        Read::parse(source, settings).map_err(|(source, wrong)| source.refused(&wrong))
     }
 
-    fn plan(&self, read: &Read, stored: &Stored) -> Result<Plan, Failure> {
-        let template = read.template.with_root(stored.root.clone());
-        let plan = Plan::of(&template, &read.settings, &self.allow_missing);
+    fn plan(&self, read: &Read) -> Result<Plan, Failure> {
+        let plan = Plan::of(read, &self.allow_missing, 0);
         plan.map_err(|wrong| read.source.refused(&wrong))
     }
 
     /// `--dry-run`.
     fn try_out(&self) -> Result<(), Failure> {
         let read = self.read()?;
-        store::orders(&read.artifacts).map_err(|wrong| read.source.refused(&wrong))?;
-        let plan = self.plan(&read, &Stored::nowhere(&read.template, &read.artifacts))?;
+        let plan = self.plan(&read)?;
         match self.output {
-            Form::Json => print(&report::json(&read.source, &plan)),
+            Form::Json => print(&format!("{:#}", report::json(&read.source, &plan))),
             Form::Text => print(&report::text(&read.source, &plan)),
         }
         self.verdict(&plan)
@@ -188,8 +210,9 @@ impl Deploy {
     async fn deploy(&self, running: &Running, yes: bool) -> Result<(), Failure> {
         let read = self.read()?;
         let client = Client::new(running)?;
+        read.has_values()?;
         // What is refused is said before anything is built.
-        let plan = self.plan(&read, &Stored::nowhere(&read.template, &read.artifacts))?;
+        let plan = self.plan(&read)?;
         if let Err(failure) = self.verdict(&plan) {
             print(&report::faults(&read.source, &plan));
             return Err(failure);

@@ -1,9 +1,18 @@
 //! What would become of each resource.
 
-use stepwire_cloudformation::{Diagnostic, Given, Place, Template};
+use std::collections::BTreeMap;
+
+use stepwire_asl::Json;
+use stepwire_cloudformation::{
+    Absent, Diagnostic, Expanded, Given, Place, Resource, Template, Unknown, Value,
+};
 use stepwire_core::stacks::kinds::{self, Support, Verdict};
 
+use super::Read;
 use super::config::Settings;
+use super::source::Source;
+use super::store::{self, DEPTH_MAX, Stored};
+use crate::build::artifact::Content;
 use crate::config::Config;
 
 /// What a template comes to here.
@@ -11,8 +20,25 @@ use crate::config::Config;
 pub(super) struct Plan {
     /// In the order of the source.
     pub(super) resources: Vec<Planned>,
+    /// Resources that are not made, with the condition that does not hold.
+    pub(super) absent: Vec<(String, Absent)>,
     /// What else the author should know.
     pub(super) notes: Vec<Diagnostic>,
+    /// What it names on this machine and cannot be stored.
+    pub(super) faults: Vec<Diagnostic>,
+    /// The templates that it names on this machine.
+    pub(super) nested: Vec<Nested>,
+}
+
+/// A template that another one names.
+#[derive(Debug)]
+pub(super) struct Nested {
+    /// The stack that it is of, in the other one.
+    pub(super) logical_id: String,
+    /// Its file.
+    pub(super) source: Source,
+    /// What it comes to; what is wrong with it.
+    pub(super) plan: Result<Plan, Vec<Diagnostic>>,
 }
 
 /// A resource.
@@ -57,66 +83,90 @@ pub(super) struct Found {
 }
 
 impl Plan {
-    /// The plan for `template`. Errors: what is wrong with it before its resources are looked at.
+    /// The plan for what was read, as if everything were stored. Values that only the node has are
+    /// taken as good.
+    ///
+    /// Errors: what is wrong with the template before its resources are looked at.
     pub(super) fn of(
-        template: &Template,
-        settings: &Settings,
+        read: &Read,
         allowed: &[String],
+        depth: usize,
     ) -> Result<Plan, Vec<Diagnostic>> {
-        let name = &settings.stack_name;
-        let declared = template.parameters();
-        let Config { region, account, .. } = Config::default();
-        let given = Given {
-            parameters: settings
-                .parameters
-                .iter()
-                .filter(|(name, _)| declared.contains_key(*name))
-                .map(|(name, value)| (name.clone(), value.clone()))
-                .collect(),
-            partition: "aws".to_owned(),
-            stack_name: name.clone(),
-            stack_id: format!("arn:aws:cloudformation:{region}:{account}:stack/{name}/dry-run"),
-            region,
-            account,
-            url_suffix: "amazonaws.com".to_owned(),
-            ..Given::default()
+        let stored = Stored::nowhere(&read.template, &read.artifacts);
+        let template = read.template.with_root(stored.root);
+        let expanded = template.expand(&given(&template, &read.settings))?;
+        let resources =
+            expanded.resources.values().map(|resource| planned(&expanded, resource, allowed));
+        let mut plan = Plan {
+            resources: resources.collect(),
+            absent: expanded.absent.clone().into_iter().collect(),
+            notes: expanded.notes.clone(),
+            faults: store::faults(&read.artifacts),
+            nested: Vec::new(),
         };
-        let expanded = template.expand(&given)?;
-        let resources = expanded.resources.values().map(|resource| {
-            let verdict = becomes(&resource.kind, allowed);
-            let findings = kinds::examine(&resource.kind, &resource.properties.to_json());
-            let place = |path: &[String]| {
-                let path: Vec<&str> = path.iter().map(String::as_str).collect();
-                expanded.property_place(&resource.logical_id, &path)
-            };
-            let found = findings.iter().filter_map(|finding| {
-                let (refused, why) = match finding.verdict {
-                    Verdict::ActedOn => return None,
-                    Verdict::WithoutEffect(why) => (false, why.to_owned()),
-                    Verdict::Refused => (true, finding.message.clone()),
-                };
-                let place = place(&finding.path);
-                Some(Found { path: finding.shown_path(), refused, why, place })
-            });
-            let examined = matches!(verdict, Becomes::Served);
-            Planned {
-                findings: if examined { found.collect() } else { Vec::new() },
-                logical_id: resource.logical_id.clone(),
-                kind: resource.kind.clone(),
-                verdict,
-                place: resource.place,
+        let stacks = read.artifacts.iter().filter(|one| one.content == Content::Template);
+        for stack in stacks.filter(|one| one.fault.is_none()) {
+            let Some(resource) = expanded.resources.get(&stack.logical_id) else { continue };
+            if depth >= DEPTH_MAX {
+                let why = format!("templates name templates more than {DEPTH_MAX} deep");
+                plan.faults.push(Diagnostic::new(stack.place, why));
+                continue;
             }
-        });
-        Ok(Plan { resources: resources.collect(), notes: expanded.notes.clone() })
+            let settings = Settings {
+                stack_name: read.settings.stack_name.clone(),
+                parameters: texts(&resource.properties),
+            };
+            let unread =
+                |why: &dyn std::fmt::Display| Diagnostic::new(stack.place, why.to_string());
+            match Source::find(&stack.path) {
+                Ok(source) => {
+                    let read = Read::parse(source, settings);
+                    let (source, plan_of) = match read {
+                        Ok(read) => {
+                            let plan = Plan::nested(&read, &resource.properties, allowed, depth);
+                            (read.source, plan)
+                        }
+                        Err((source, wrong)) => (source, Err(wrong)),
+                    };
+                    let logical_id = stack.logical_id.clone();
+                    plan.nested.push(Nested { logical_id, source, plan: plan_of });
+                }
+                Err(failure) => plan.faults.push(unread(&failure)),
+            }
+        }
+        Ok(plan)
     }
 
-    /// How many resources and properties are refused.
+    /// The plan for a template that a stack names, whose parameters must be its own.
+    fn nested(
+        read: &Read,
+        properties: &Value,
+        allowed: &[String],
+        depth: usize,
+    ) -> Result<Plan, Vec<Diagnostic>> {
+        let declared = read.template.parameters();
+        let given = properties.member("Parameters").and_then(Value::as_map).into_iter().flatten();
+        let unknown = given.filter(|(name, _)| !declared.contains_key(&***name));
+        let unknown: Vec<_> = unknown
+            .map(|(name, _)| {
+                let why = format!("Parameters: [{name}] do not exist in the template");
+                Diagnostic::new(Place::NOWHERE, why)
+            })
+            .collect();
+        if unknown.is_empty() { Plan::of(read, allowed, depth + 1) } else { Err(unknown) }
+    }
+
+    /// How many resources and properties are refused, and what else stands against it.
     pub(super) fn refused(&self) -> usize {
         let of = |planned: &Planned| {
             let own = usize::from(matches!(planned.verdict, Becomes::Refused(_)));
             own + planned.findings.iter().filter(|found| found.refused).count()
         };
-        self.resources.iter().map(of).sum()
+        let nested = self.nested.iter().map(|nested| match &nested.plan {
+            Ok(plan) => plan.refused(),
+            Err(wrong) => wrong.len(),
+        });
+        self.resources.iter().map(of).chain(nested).sum::<usize>() + self.faults.len()
     }
 
     /// How many resources and properties are accepted without effect.
@@ -125,7 +175,68 @@ impl Plan {
             let own = matches!(planned.verdict, Becomes::WithoutEffect(_) | Becomes::Placeholder);
             usize::from(own) + planned.findings.iter().filter(|found| !found.refused).count()
         };
-        self.resources.iter().map(of).sum()
+        let nested = self.nested.iter().filter_map(|nested| nested.plan.as_ref().ok());
+        self.resources.iter().map(of).chain(nested.map(Plan::without_effect)).sum()
+    }
+}
+
+fn given(template: &Template, settings: &Settings) -> Given {
+    let name = &settings.stack_name;
+    let declared = template.parameters();
+    let Config { region, account, .. } = Config::default();
+    let parameters = settings.parameters.iter().filter(|(name, _)| declared.contains_key(*name));
+    Given {
+        parameters: parameters.map(|(name, value)| (name.clone(), value.clone())).collect(),
+        partition: "aws".to_owned(),
+        stack_name: name.clone(),
+        stack_id: format!("arn:aws:cloudformation:{region}:{account}:stack/{name}/dry-run"),
+        region,
+        account,
+        url_suffix: "amazonaws.com".to_owned(),
+        unknown: Unknown::Open,
+        ..Given::default()
+    }
+}
+
+/// The parameters that a stack gives to its template, as far as they are known.
+fn texts(properties: &Value) -> BTreeMap<String, String> {
+    let given = properties.member("Parameters").and_then(Value::as_map).into_iter().flatten();
+    let known = given.filter_map(|(name, value)| {
+        let text = match value.as_list() {
+            Some(items) => {
+                let items: Option<Vec<_>> = items.iter().map(Value::text).collect();
+                items?.join(",")
+            }
+            None => value.text()?.to_string(),
+        };
+        Some((name.to_string(), text))
+    });
+    known.collect()
+}
+
+fn planned(expanded: &Expanded, resource: &Resource, allowed: &[String]) -> Planned {
+    let verdict = becomes(&resource.kind, allowed);
+    let properties = || -> Json { resource.properties.to_json() };
+    let findings = match verdict {
+        Becomes::Served => kinds::examine(&resource.kind, &properties()),
+        Becomes::WithoutEffect(_) | Becomes::Placeholder | Becomes::Refused(_) => Vec::new(),
+    };
+    let found = findings.iter().filter_map(|finding| {
+        let (refused, why) = match finding.verdict {
+            Verdict::ActedOn => return None,
+            Verdict::WithoutEffect(why) => (false, why.to_owned()),
+            Verdict::Refused => (true, finding.message.clone()),
+        };
+        let path: Vec<&str> = finding.path.iter().map(String::as_str).collect();
+        let place = expanded.property_place(&resource.logical_id, &path);
+        Some(Found { path: finding.shown_path(), refused, why, place })
+    });
+    Planned {
+        findings: found.collect(),
+        logical_id: resource.logical_id.clone(),
+        kind: resource.kind.clone(),
+        verdict,
+        place: resource.place,
     }
 }
 

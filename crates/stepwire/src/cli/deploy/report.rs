@@ -1,12 +1,13 @@
 //! A plan for people and for programs.
 
 use serde_json::{Value, json};
-use stepwire_cloudformation::{Diagnostic, Place};
+use stepwire_cloudformation::{Absent, Diagnostic, Place};
 
 use super::plan::{Becomes, Found, Plan, Planned};
 use super::source::Source;
 
-/// Each resource in a line, what is refused with its line of the source, and a line that sums up.
+/// Each resource in a line, what is refused with its line of the source, and a line that sums up; then
+/// the templates within.
 pub(super) fn text(source: &Source, plan: &Plan) -> String {
     let kind_width = plan.resources.iter().map(|one| one.kind.len()).max().unwrap_or_default();
     let mut told = String::new();
@@ -24,38 +25,85 @@ pub(super) fn text(source: &Source, plan: &Plan) -> String {
             told.extend([format!("{:14}    {}: {word}: {}  {at}\n", "", found.path, found.why)]);
         }
     }
+    for (id, absent) in &plan.absent {
+        let at = source.at(absent.place);
+        told.extend([format!("{NOT_MADE:<14}  {:kind_width$}  {id}  {at}\n", absent.kind)]);
+        told.extend([format!("{:14}    condition {} does not hold\n", "", absent.condition)]);
+    }
     for note in &plan.notes {
         told.extend([format!("note: {}  {}\n", note.message, source.at(note.place))]);
     }
-    let faults = faults(source, plan);
+    let faults = own_faults(source, plan).join("\n\n");
     if !faults.is_empty() {
         told.extend([format!("\n{faults}\n")]);
     }
-    let count = |wanted: fn(&Becomes) -> bool| {
-        plan.resources.iter().filter(|planned| wanted(&planned.verdict)).count()
-    };
-    told + &format!(
-        "\n{}: {} supported, {} without effect, {} placeholders, {} refused\n",
-        source.name,
-        count(|verdict| matches!(verdict, Becomes::Served)),
-        count(|verdict| matches!(verdict, Becomes::WithoutEffect(_))),
-        count(|verdict| matches!(verdict, Becomes::Placeholder)),
-        plan.refused(),
-    )
+    told.push_str(&summary(source, plan));
+    for nested in &plan.nested {
+        told.extend([format!("\n{}: stack `{}`\n\n", nested.source.name, nested.logical_id)]);
+        match &nested.plan {
+            Ok(plan) => told.push_str(&text(&nested.source, plan)),
+            Err(wrong) => {
+                let wrong: Vec<_> = wrong.iter().map(|one| nested.source.pointed(one)).collect();
+                told.extend([format!("{}\n", wrong.join("\n\n"))]);
+            }
+        }
+    }
+    told
 }
+
+fn summary(source: &Source, plan: &Plan) -> String {
+    let count =
+        |wanted: &str| plan.resources.iter().filter(|planned| word(planned).0 == wanted).count();
+    let mut told = format!(
+        "\n{}: {} supported, {} without effect, {} placeholders, {} refused",
+        source.name,
+        count(SUPPORTED),
+        count(WITHOUT_EFFECT),
+        count(PLACEHOLDER),
+        count(REFUSED),
+    );
+    match plan.faults.len() {
+        0 => {}
+        1 => told.push_str("; 1 file is missing or cannot be built"),
+        more => told.extend([format!("; {more} files are missing or cannot be built")]),
+    }
+    told.push('\n');
+    told
+}
+
+const SUPPORTED: &str = "supported";
+const WITHOUT_EFFECT: &str = "without effect";
+const PLACEHOLDER: &str = "placeholder";
+const REFUSED: &str = "refused";
+const NOT_MADE: &str = "not made";
 
 fn word(planned: &Planned) -> (&'static str, &'static str) {
     match planned.verdict {
-        Becomes::Served if planned.findings.iter().any(|found| found.refused) => ("refused", ""),
-        Becomes::Served => ("supported", ""),
-        Becomes::WithoutEffect(why) => ("without effect", why),
-        Becomes::Placeholder => ("placeholder", "not available; --allow-missing takes that"),
-        Becomes::Refused(hint) => ("refused", hint),
+        Becomes::Served if planned.findings.iter().any(|found| found.refused) => (REFUSED, ""),
+        Becomes::Served => (SUPPORTED, ""),
+        Becomes::WithoutEffect(why) => (WITHOUT_EFFECT, why),
+        Becomes::Placeholder => (PLACEHOLDER, "not available; --allow-missing takes that"),
+        Becomes::Refused(hint) => (REFUSED, hint),
     }
 }
 
-/// What is refused, each with its line of the source.
+/// What is refused, each with its line of the source, in the templates within as well.
 pub(super) fn faults(source: &Source, plan: &Plan) -> String {
+    all_faults(source, plan).join("\n\n")
+}
+
+fn all_faults(source: &Source, plan: &Plan) -> Vec<String> {
+    let mut told = own_faults(source, plan);
+    for nested in &plan.nested {
+        match &nested.plan {
+            Ok(plan) => told.extend(all_faults(&nested.source, plan)),
+            Err(wrong) => told.extend(wrong.iter().map(|one| nested.source.pointed(one))),
+        }
+    }
+    told
+}
+
+fn own_faults(source: &Source, plan: &Plan) -> Vec<String> {
     let mut all = Vec::new();
     for planned in &plan.resources {
         if let Becomes::Refused(hint) = planned.verdict {
@@ -67,8 +115,8 @@ pub(super) fn faults(source: &Source, plan: &Plan) -> String {
             all.push(Diagnostic::new(found.place, why));
         }
     }
-    let told: Vec<String> = all.iter().map(|fault| source.pointed(fault)).collect();
-    told.join("\n\n")
+    all.extend(plan.faults.iter().cloned());
+    all.iter().map(|fault| source.pointed(fault)).collect()
 }
 
 /// What is accepted without effect, a line each.
@@ -85,6 +133,12 @@ pub(super) fn without_effect_text(plan: &Plan) -> String {
         for found in planned.findings.iter().filter(|found| !found.refused) {
             told.extend([format!("  {}.{}: {}\n", planned.logical_id, found.path, found.why)]);
         }
+    }
+    for nested in &plan.nested {
+        let within = nested.plan.as_ref().map(without_effect_text).unwrap_or_default();
+        told.extend(
+            within.lines().map(|line| format!("  {}/{}\n", nested.logical_id, line.trim_start())),
+        );
     }
     told
 }
@@ -106,11 +160,18 @@ pub(super) fn without_effect(plan: &Plan) -> Vec<Value> {
             }));
         }
     }
+    for nested in &plan.nested {
+        for mut one in nested.plan.as_ref().map(without_effect).unwrap_or_default() {
+            let within = one["logicalId"].as_str().unwrap_or_default();
+            one["logicalId"] = json!(format!("{}/{within}", nested.logical_id));
+            all.push(one);
+        }
+    }
     all
 }
 
 /// The whole plan as one JSON object.
-pub(super) fn json(source: &Source, plan: &Plan) -> String {
+pub(super) fn json(source: &Source, plan: &Plan) -> Value {
     let resources = plan.resources.iter().map(|planned| {
         let (word, why) = word(planned);
         json!({
@@ -122,16 +183,34 @@ pub(super) fn json(source: &Source, plan: &Plan) -> String {
             "properties": planned.findings.iter().map(property).collect::<Vec<_>>(),
         })
     });
-    let notes = plan.notes.iter().map(
-        |note| json!({ "message": note.message, "hint": note.hint, "place": place(note.place) }),
-    );
-    let value = json!({
+    let absent = plan.absent.iter().map(|(id, absent)| {
+        let Absent { kind, condition, place: at } = absent;
+        json!({ "logicalId": id, "type": kind, "condition": condition, "place": place(*at) })
+    });
+    let nested = plan.nested.iter().map(|nested| {
+        let mut value = match &nested.plan {
+            Ok(plan) => json(&nested.source, plan),
+            Err(wrong) => json!({ "template": nested.source.name, "errors": diagnostics(wrong) }),
+        };
+        value["logicalId"] = json!(nested.logical_id);
+        value
+    });
+    json!({
         "template": source.name,
         "resources": resources.collect::<Vec<_>>(),
-        "notes": notes.collect::<Vec<_>>(),
+        "notMade": absent.collect::<Vec<_>>(),
+        "notes": diagnostics(&plan.notes),
+        "files": diagnostics(&plan.faults),
+        "nested": nested.collect::<Vec<_>>(),
         "refused": plan.refused(),
-    });
-    format!("{value:#}")
+    })
+}
+
+fn diagnostics(all: &[Diagnostic]) -> Vec<Value> {
+    let told = all
+        .iter()
+        .map(|one| json!({ "message": one.message, "hint": one.hint, "place": place(one.place) }));
+    told.collect()
 }
 
 fn property(found: &Found) -> Value {

@@ -22,6 +22,7 @@ const NAMES: [&str; 5] = [
 const BYTES_MAX: u64 = 1 << 20;
 
 /// A template's text and where it was read.
+#[derive(Debug)]
 pub(super) struct Source {
     /// The file.
     pub(super) path: PathBuf,

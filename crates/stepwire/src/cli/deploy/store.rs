@@ -20,7 +20,7 @@ const BUILD_FOLDER: &str = ".stepwire/build";
 /// Longest file that is stored as it is, bytes.
 const FILE_BYTES_MAX: u64 = 16 << 20;
 /// How deep templates may name templates.
-const DEPTH_MAX: usize = 5;
+pub(super) const DEPTH_MAX: usize = 5;
 
 /// A template whose artifacts are stored.
 pub(super) struct Stored {
@@ -37,12 +37,21 @@ impl Stored {
     }
 }
 
+/// Why artifacts cannot be stored, each with its place.
+pub(super) fn faults(artifacts: &[Artifact]) -> Vec<Diagnostic> {
+    let mut faults: Vec<_> = artifacts.iter().filter_map(|one| one.fault.clone()).collect();
+    faults.extend(orders(artifacts).err().into_iter().flatten());
+    faults.sort_by_key(|fault| fault.place);
+    faults
+}
+
 /// What has to be built, in the order of the artifacts. Errors: what cannot be.
-pub(super) fn orders(artifacts: &[Artifact]) -> Result<Vec<(usize, Order)>, Vec<Diagnostic>> {
+fn orders(artifacts: &[Artifact]) -> Result<Vec<(usize, Order)>, Vec<Diagnostic>> {
     let mut orders = Vec::new();
     let mut wrong = Vec::new();
     for (index, artifact) in artifacts.iter().enumerate() {
-        if !matches!(artifact.content, Content::Code | Content::Layer) {
+        let is_built = matches!(artifact.content, Content::Code | Content::Layer);
+        if !is_built || artifact.fault.is_some() {
             continue;
         }
         match Recipe::of(artifact) {
@@ -73,8 +82,6 @@ pub(super) async fn store(
     read: &Read,
     say: &(dyn Fn(&str) + Sync),
 ) -> Result<Stored, Failure> {
-    let wrong = |wrong: Vec<Diagnostic>| read.source.refused(&wrong);
-    orders(&read.artifacts).map_err(wrong)?;
     let deposit = Deposit { running, client, say, build: read.source.folder().join(BUILD_FOLDER) };
     if !read.artifacts.is_empty() {
         ignored(&deposit.build).map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
@@ -120,10 +127,14 @@ impl Deposit<'_> {
         depth: usize,
     ) -> Result<Value, Failure> {
         let failed = |why: String| Failure::new(Exit::Failed, why);
-        let told = |wrong: Vec<Diagnostic>| {
+        let told = |wrong: &[Diagnostic]| {
             failed(wrong.first().map(ToString::to_string).unwrap_or_default())
         };
-        let orders = orders(artifacts).map_err(told)?;
+        let faults = faults(artifacts);
+        if !faults.is_empty() {
+            return Err(told(&faults));
+        }
+        let orders = orders(artifacts).map_err(|wrong| told(&wrong))?;
         let (indexes, orders): (Vec<usize>, Vec<Order>) = orders.into_iter().unzip();
         let built = builder::build(&self.build, &orders, self.say).map_err(|error| {
             let failure = failed(error.to_string());
@@ -171,7 +182,7 @@ impl Deposit<'_> {
         };
         let template = Template::parse(&text).map_err(first)?;
         let folder = path.parent().unwrap_or_else(|| Path::new("."));
-        let artifacts = artifact::artifacts(template.root(), folder).map_err(first)?;
+        let artifacts = artifact::artifacts(template.root(), folder);
         let root = self.all(template.root(), &artifacts, depth).await?;
         Ok(root.to_json().to_text().into_bytes())
     }
