@@ -1,5 +1,6 @@
 """`stepwire deploy`: dry runs, refusals with their lines, change sets, updates, watching, deletion."""
 
+import base64
 import json
 import re
 import shutil
@@ -131,6 +132,50 @@ def test_a_dry_run_tells_of_each_resource_what_becomes_of_it(lone):
     assert not (lone.folder / ".stepwire").exists(), "nothing is built"
 
 
+def test_a_dry_run_goes_on_past_what_is_missing_and_tells_it_at_the_end(lone):
+    lone.template("    Default: hello\n", "")
+    lone.template("CodeUri: hello/", "CodeUri: ../bundle.zip")
+    done = lone.deploy("--dry-run", code=4)
+    assert re.search(r"supported +AWS::StepFunctions::StateMachine +Machine", done.stdout)
+    assert "note: Parameters: [Greeting] have no values here" in done.stdout
+    assert "bundle.zip` is not there, which `CodeUri` names" in done.stdout
+    assert "0 refused; 1 file is missing or cannot be built" in done.stdout
+    told = json.loads(lone.deploy("--dry-run", "-o", "json", code=4).stdout)
+    assert [one["place"]["line"] for one in told["files"]] == [14]
+
+
+NESTED = """\
+Parameters:
+  Name: {Type: String}
+Resources:
+  Queue: {Type: AWS::SQS::Queue, Properties: {QueueName: !Ref Name}}
+  Table: {Type: AWS::Timestream::Table}
+"""
+
+
+def test_a_dry_run_looks_into_templates_that_the_template_names(lone):
+    lone.template(
+        "Resources:\n",
+        "Resources:\n  Inner:\n    Type: AWS::CloudFormation::Stack\n    Properties:\n"
+        "      TemplateURL: inner.yaml\n      Parameters: {Name: !Ref Hello}\n"
+        "  Seed: {Type: 'Custom::Seed', Properties: {ServiceToken: !GetAtt Hello.Arn}}\n",
+    )
+    (lone.folder / "inner.yaml").write_text(NESTED)
+    told = json.loads(lone.deploy("--dry-run", "-o", "json", code=4).stdout)
+    becomes = {one["logicalId"]: one["becomes"] for one in told["resources"]}
+    assert becomes["Inner"] == becomes["Seed"] == "supported"
+    [inner] = told["nested"]
+    assert inner["logicalId"] == "Inner" and inner["template"].endswith("inner.yaml")
+    assert {one["logicalId"]: one["becomes"] for one in inner["resources"]} == {
+        "Queue": "supported",
+        "Table": "refused",
+    }
+    done = lone.deploy("--dry-run", code=4)
+    assert "inner.yaml:5:3" in done.stdout and "1 thing is refused" in done.stderr
+    lone.template("{Name: !Ref Hello}", "{Nmae: x}")
+    assert "Parameters: [Nmae] do not exist" in lone.deploy("--dry-run", code=4).stdout
+
+
 def test_what_is_refused_is_shown_with_its_line(lone):
     lone.template("AWS::ResourceGroups::Group", MISSING)
     done = lone.deploy("--dry-run", code=4)
@@ -230,6 +275,86 @@ def test_a_failed_deploy_is_rolled_back_and_can_be_repeated(app):
     assert app.node.client("lambda").list_functions()["Functions"] == []
     (app.folder / "machine.asl.json").write_text(json.dumps(MACHINE))
     assert app.told("--stack-name", "broken")["status"] == "CREATE_COMPLETE"
+
+
+OUTPUTS = "Outputs: {Url: {Value: !Ref Queue}}\n"
+SEED = """\
+import json
+import urllib.request
+def handler(event, context):
+    properties = event["ResourceProperties"]
+    answer = {
+        "Status": "SUCCESS",
+        "PhysicalResourceId": "seeded",
+        "StackId": event["StackId"],
+        "RequestId": event["RequestId"],
+        "LogicalResourceId": event["LogicalResourceId"],
+        "Data": {"Made": "made of " + properties["Of"]},
+    }
+    body = json.dumps(answer).encode()
+    request = urllib.request.Request(event["ResponseURL"], data=body, method="PUT")
+    urllib.request.urlopen(request)
+"""
+
+
+def test_stacks_within_and_what_functions_make_are_deployed(app):
+    (app.folder / "inner.yaml").write_text(NESTED.split("  Table:")[0] + OUTPUTS)
+    (app.folder / "hello" / "seed.py").write_text(SEED)
+    app.template(
+        "Resources:\n",
+        "Resources:\n  Inner:\n    Type: AWS::CloudFormation::Stack\n    Properties:\n"
+        "      TemplateURL: inner.yaml\n      Parameters: {Name: inner-queue}\n"
+        "  Seeder:\n    Type: AWS::Serverless::Function\n    Properties:\n"
+        "      Handler: seed.handler\n      CodeUri: hello/\n"
+        "  Seed: {Type: 'Custom::Seed', Properties: {ServiceToken: !GetAtt Seeder.Arn, Of: x}}\n",
+    )
+    app.template(
+        "Outputs:\n",
+        "Outputs:\n  Seeded: {Value: !GetAtt Seed.Made}\n"
+        "  Inner: {Value: !GetAtt Inner.Outputs.Url}\n",
+    )
+    outputs = app.told("--stack-name", "outer")["outputs"]
+    assert outputs["Seeded"] == "made of x" and outputs["Inner"].endswith("/inner-queue")
+    app.deploy("--stack-name", "outer", "--delete")
+    assert not app.node.client("sqs").list_queues().get("QueueUrls")
+
+
+def test_functions_are_warm_when_it_ends(app):
+    """Whoever connects right afterwards starts no process."""
+    done = app.deploy("--stack-name", "warm")
+    assert "functions are starting\nfunctions are ready" in done.stdout
+    status, _, body = app.node.send("GET", "/-/ready")
+    assert status == 200 and json.loads(body)["startingFunctions"] == 0
+    [function] = app.node.client("lambda").list_functions()["Functions"]
+    given = {"FunctionName": function["FunctionName"], "LogType": "Tail", "Payload": '{"name": "x"}'}
+    log = base64.b64decode(app.node.client("lambda").invoke(**given)["LogResult"]).decode()
+    assert "START" in log and "Init Duration" not in log, "a cold start would tell how long it took"
+
+
+def test_a_parameter_without_a_value_is_asked_for_before_anything_is_built(app):
+    app.template("    Default: hello\n", "")
+    done = app.deploy(code=4)
+    assert "parameter `Greeting` has no value" in done.stdout
+    assert "`--param Greeting=…`" in done.stdout
+    assert not (app.folder / ".stepwire").exists()
+
+
+def test_what_another_stack_exports_is_for_the_node_to_find(app):
+    (app.folder / "first.yaml").write_text(
+        "Resources: {Queue: {Type: AWS::SQS::Queue}}\n"
+        "Outputs: {Url: {Value: !Ref Queue, Export: {Name: the-queue}}}\n"
+    )
+    (app.folder / "second.yaml").write_text(
+        "Resources: {A: {Type: AWS::SSM::Parameter, Properties: "
+        "{Name: /queue, Type: String, Value: !ImportValue the-queue}}}\n"
+    )
+    assert "the-queue is not known here" in app.deploy("second.yaml", "--dry-run").stdout
+    failed = app.deploy("second.yaml", "--stack-name", "second", code=1)
+    assert "No export named the-queue found" in failed.stdout + failed.stderr
+    app.deploy("first.yaml", "--stack-name", "first")
+    app.deploy("second.yaml", "--stack-name", "second")
+    stored = app.node.client("ssm").get_parameter(Name="/queue")["Parameter"]["Value"]
+    assert stored.startswith("http")
 
 
 def test_placeholders_stand_for_what_is_missing(app):

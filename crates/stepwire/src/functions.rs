@@ -136,6 +136,11 @@ impl Functions {
         self.prewarm(all.into_iter().map(|record| record.name).collect());
     }
 
+    /// How many functions are new or changed and have no process yet.
+    pub(crate) fn starting(&self) -> usize {
+        self.cold.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     fn prewarm(self: &Arc<Self>, names: Vec<Arc<str>>) {
         if names.is_empty() {
             return;

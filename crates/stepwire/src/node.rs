@@ -322,6 +322,11 @@ impl Node {
         file.write(folder).map_err(|error| NodeError::data(folder, error))
     }
 
+    /// How many functions have no process ready yet, though they are to have one.
+    pub(crate) fn starting(&self) -> usize {
+        self.0.functions.starting()
+    }
+
     /// Where it listens.
     pub fn addresses(&self) -> Addresses {
         self.0.addresses

@@ -241,6 +241,17 @@ impl Client {
         Ok(policies.iter().filter_map(name).collect())
     }
 
+    /// How many functions have no process ready yet.
+    pub(super) async fn starting(&self) -> Result<u64, Error> {
+        let lost = |why| Error::Lost { operation: "Ready".to_owned(), why };
+        let answer = self.http.get(format!("{}/-/ready", self.endpoint)).send().await;
+        let body = answer.map_err(|error| lost(plain(&error)))?.bytes().await;
+        let body = body.map_err(|error| lost(plain(&error)))?;
+        let ready = Json::parse_bytes(&body).map_err(|error| lost(error.to_string()))?;
+        let starting = ready.member("startingFunctions").and_then(Json::as_i64);
+        Ok(starting.and_then(|number| u64::try_from(number).ok()).unwrap_or_default())
+    }
+
     /// Makes a bucket, unless it is there.
     pub(super) async fn make_bucket(&self, bucket: &str) -> Result<(), Error> {
         let path = format!("/{}", encoded(bucket));

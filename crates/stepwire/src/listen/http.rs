@@ -300,7 +300,10 @@ fn is_rule_test(parts: &Parts) -> bool {
 }
 
 fn ready(node: &Node) -> Response {
-    let body = format!("{{\"status\":\"ready\",\"connections\":{}}}\n", node.connected());
+    let (connections, starting) = (node.connected(), node.starting());
+    let body = format!(
+        "{{\"status\":\"ready\",\"connections\":{connections},\"startingFunctions\":{starting}}}\n"
+    );
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 

@@ -231,9 +231,8 @@ impl Stack<'_> {
     ) -> Result<Described, Failure> {
         loop {
             let now = self.described(id).await?;
-            for event in self.events(id, seen).await? {
-                say(&event);
-            }
+            let events = self.events(id, seen).await?;
+            worth_telling(&events).for_each(|event| say(&event.line));
             let gone = || Described {
                 id: id.to_owned(),
                 status: "DELETE_COMPLETE".to_owned(),
@@ -249,11 +248,7 @@ impl Stack<'_> {
     }
 
     /// The events that were not seen before, the oldest first.
-    async fn events(
-        &self,
-        name: &str,
-        seen: &mut BTreeSet<String>,
-    ) -> Result<Vec<String>, Failure> {
+    async fn events(&self, name: &str, seen: &mut BTreeSet<String>) -> Result<Vec<Event>, Failure> {
         let mut new = Vec::new();
         let mut token = String::new();
         for _ in 0..PAGES_MAX {
@@ -268,7 +263,7 @@ impl Stack<'_> {
             let mut known = false;
             for event in answer.members("StackEvents") {
                 if seen.insert(event.text_of("EventId").to_owned()) {
-                    new.push(line(event));
+                    new.push(Event::of(event));
                 } else {
                     known = true;
                 }
@@ -296,17 +291,60 @@ fn change(member: &Element) -> Option<Change> {
     })
 }
 
-fn line(event: &Element) -> String {
-    let of = |name| event.text_of(name);
-    let time = of("Timestamp").get(11..19).unwrap_or_default();
-    let reason = of("ResourceStatusReason");
-    let (status, kind, id) = (of("ResourceStatus"), of("ResourceType"), of("LogicalResourceId"));
-    format!("{time}  {status:<28}  {id}  {kind}  {reason}").trim_end().to_owned()
+/// Something that happened to a stack or one of its resources.
+#[derive(Debug, PartialEq, Eq)]
+struct Event {
+    logical_id: String,
+    /// Whether it begins something.
+    begins: bool,
+    line: String,
+}
+
+impl Event {
+    fn of(event: &Element) -> Event {
+        let of = |name| event.text_of(name);
+        let time = of("Timestamp").get(11..19).unwrap_or_default();
+        let reason = of("ResourceStatusReason");
+        let (status, kind, id) =
+            (of("ResourceStatus"), of("ResourceType"), of("LogicalResourceId"));
+        let line = format!("{time}  {status:<28}  {id}  {kind}  {reason}").trim_end().to_owned();
+        Event { logical_id: id.to_owned(), begins: status.ends_with("_IN_PROGRESS"), line }
+    }
+}
+
+/// The events but those that say that something begins which has gone on in the meantime.
+fn worth_telling(events: &[Event]) -> impl Iterator<Item = &Event> {
+    events.iter().enumerate().filter_map(|(index, event)| {
+        let later = events.get(index + 1..).unwrap_or_default();
+        let goes_on = later.iter().any(|other| other.logical_id == event.logical_id);
+        (!(event.begins && goes_on)).then_some(event)
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_has_ended_already_is_not_said_to_begin() {
+        let event = |id: &str, status: &str| Event {
+            logical_id: id.to_owned(),
+            begins: status.ends_with("_IN_PROGRESS"),
+            line: format!("{id} {status}"),
+        };
+        let told = |events: &[Event]| {
+            worth_telling(events).map(|event| event.line.clone()).collect::<Vec<_>>()
+        };
+        let quick = [
+            event("A", "CREATE_IN_PROGRESS"),
+            event("A", "CREATE_IN_PROGRESS"),
+            event("A", "CREATE_COMPLETE"),
+            event("Slow", "CREATE_IN_PROGRESS"),
+        ];
+        assert_eq!(told(&quick), ["A CREATE_COMPLETE", "Slow CREATE_IN_PROGRESS"]);
+        let failed = [event("B", "CREATE_FAILED"), event("B", "DELETE_COMPLETE")];
+        assert_eq!(told(&failed), ["B CREATE_FAILED", "B DELETE_COMPLETE"]);
+    }
 
     #[test]
     fn a_change_set_is_a_table() {

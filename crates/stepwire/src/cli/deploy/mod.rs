@@ -11,6 +11,7 @@ mod watch;
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -32,6 +33,10 @@ use crate::build::artifact::{self, Artifact};
 const ALLOW_MISSING: &str = "stepwire:allow-missing";
 /// Longest template that is sent within a request, bytes (AWS's limit).
 const BODY_MAX: usize = 51_200;
+/// How long functions may take to start.
+const STARTING_MAX: Duration = Duration::from_secs(60);
+/// How often it is looked whether they have.
+const STARTING_INTERVAL: Duration = Duration::from_millis(100);
 /// What the template may do: roles are stored, not enforced.
 const CAPABILITIES: [&str; 3] =
     ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"];
@@ -232,7 +237,33 @@ impl Deploy {
             return Err(Failure::new(Exit::Interrupted, "nothing was deployed"));
         }
         stack.execute(&change_set, &say).await?;
+        self.wait_for_functions(&client).await?;
         self.outcome(running, &stack, &plan, &change_set.changes).await
+    }
+
+    /// Waits until the functions that have changed can be called without a cold start, at most
+    /// [`STARTING_MAX`]: a workflow that a device sets going now has no time for one.
+    async fn wait_for_functions(&self, client: &Client) -> Result<(), Failure> {
+        let begun = Instant::now();
+        let mut told = false;
+        loop {
+            let starting = client.starting().await?;
+            match starting {
+                0 if told => self.say("functions are ready"),
+                0 => {}
+                _ if begun.elapsed() > STARTING_MAX => {
+                    self.say(&format!("{starting} functions have not started yet"));
+                }
+                _ => {
+                    if !std::mem::replace(&mut told, true) {
+                        self.say("functions are starting");
+                    }
+                    tokio::time::sleep(STARTING_INTERVAL).await;
+                    continue;
+                }
+            }
+            return Ok(());
+        }
     }
 
     /// The parameters of CreateChangeSet.
