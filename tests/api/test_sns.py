@@ -1,12 +1,19 @@
 """Topics: what is published goes to those that subscribe."""
 
+import base64
 import json
+import os
 import re
+import ssl
+import subprocess
 import urllib.error
 import urllib.request
 
 import pytest
-from support import ACCOUNT, REGION, UUID, Node, eventually, refused
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
+from support import ACCOUNT, REGION, UUID, Node, Sdk, eventually, refused
 from test_lambda import create
 from test_rule_http import Server
 
@@ -329,7 +336,8 @@ def hook():
 @pytest.fixture
 def open_node(tmp_path, hook):
     """A node of this test alone that may send to the hook."""
-    made = Node(tmp_path / "data", ["--http-allow", hook.address])
+    options = ["--http-allow", hook.address, "--https", "127.0.0.1:0"]
+    made = Node(tmp_path / "data", options)
     yield made
     made.kill()
 
@@ -388,6 +396,55 @@ def test_an_http_endpoint_confirms_and_is_notified(open_node, hook):
     eventually(lambda: of_kind(hook, "UnsubscribeConfirmation"))
     counts = sns.get_topic_attributes(TopicArn=topic)["Attributes"]
     assert (counts["SubscriptionsConfirmed"], counts["SubscriptionsDeleted"]) == ("0", "1")
+
+
+def test_what_an_endpoint_gets_is_signed_with_the_key_of_a_certificate(open_node, hook):
+    """As Amazon's developer guide checks it, and by the package that Node programs check it with."""
+    sns = open_node.client("sns")
+    topic = sns.create_topic(Name="signed")["TopicArn"]
+    confirmed(open_node, hook, topic)
+    sns.publish(TopicArn=topic, Message="two\nlines, ünïcode", Subject="s")
+    sns.publish(TopicArn=topic, Message="no subject")
+    sent = eventually(lambda: len(hook.requests("/hook")) >= 3 and hook.requests("/hook"))
+    documents = [json.loads(one["body"]) for one in sent]
+    authority = open_node.folder / "ca.pem"
+    trust = ssl.create_default_context(cafile=str(authority))
+    root = x509.load_pem_x509_certificate(authority.read_bytes())
+    for document in documents:
+        assert document["SignatureVersion"] == "2"
+        assert document["SigningCertURL"].startswith(f"https://localhost:{open_node.https_port}/")
+        with urllib.request.urlopen(document["SigningCertURL"], context=trust) as answer:
+            certificate = x509.load_pem_x509_certificate(answer.read())
+        certificate.verify_directly_issued_by(root)
+        names = ["Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"]
+        if document["Type"] != "Notification":
+            names = ["Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"]
+        text = "".join(f"{name}\n{document[name]}\n" for name in names if name in document)
+        signature = base64.b64decode(document["Signature"])
+        key = certificate.public_key()
+        key.verify(signature, text.encode(), padding.PKCS1v15(), hashes.SHA256())
+    first = documents[0]["SigningCertURL"]
+    with pytest.raises(urllib.error.HTTPError) as missing:
+        urllib.request.urlopen(re.sub(r"-\w+\.pem$", "-0.pem", first), context=trust)
+    assert missing.value.code == 404
+    if Sdk.is_installed():
+        documents.append({**documents[-1], "Message": "another"})
+        told = subprocess.run(
+            ["node", "sns.mjs"],
+            cwd=Sdk.FOLDER,
+            env={**os.environ, "NODE_EXTRA_CA_CERTS": str(authority)},
+            input=json.dumps(documents),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        wrong = "The message signature is invalid."
+        assert json.loads(told.stdout) == [None] * (len(documents) - 1) + [wrong], told.stderr
+    open_node.restart()
+    now = first.replace(first.split("/")[2], f"localhost:{open_node.https_port}")
+    with urllib.request.urlopen(now, context=trust) as again:
+        kept = x509.load_pem_x509_certificate(again.read())
+    assert kept == certificate, "it is kept with the data"
 
 
 def test_a_token_is_needed_to_confirm(open_node, hook):

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName,
     DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
-    SanType, SubjectPublicKeyInfo, date_time_ymd,
+    PKCS_RSA_SHA256, SanType, SubjectPublicKeyInfo, date_time_ymd,
 };
 use sha2::{Digest, Sha256};
 use x509_parser::extensions::{GeneralName, ParsedExtension};
@@ -61,6 +61,14 @@ pub struct ServerIdentity {
     pub certificate_pem: String,
     /// Its private key, PKCS#8.
     pub private_key_pem: String,
+}
+
+/// A certificate that others check signatures with.
+pub(crate) struct Identity {
+    /// The SHA-256 of the DER in 64 hex digits.
+    pub(crate) id: String,
+    /// PEM.
+    pub(crate) certificate_pem: String,
 }
 
 /// The authority could not be opened, or could not make a certificate.
@@ -146,6 +154,30 @@ impl Authority {
             write(&folder.join("server.pem"), &identity.certificate_pem)?;
         }
         Ok(identity)
+    }
+
+    /// The key and certificate that what topics send is signed with: RSA, since that is what those
+    /// who check expect. Kept like the server's.
+    pub(crate) fn notary(&self) -> Result<(KeyPair, Identity), Error> {
+        let paths = self.folder.as_ref().map(|it| (it.join("sns.key"), it.join("sns.pem")));
+        if let Some((key_path, certificate_path)) = &paths
+            && let (Some(key), Some(certificate_pem)) = (read(key_path)?, read(certificate_path)?)
+            && let Some(der) = der(&certificate_pem)
+        {
+            let identity = Identity { id: certificate_id(&der), certificate_pem };
+            return Ok((KeyPair::from_pem_and_sign_algo(&key, &PKCS_RSA_SHA256)?, identity));
+        }
+        let key = KeyPair::generate_for(&PKCS_RSA_SHA256)?;
+        let mut params = named("stepwire notifications");
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.use_authority_key_identifier_extension = true;
+        let certificate = params.signed_by(&key, &self.issuer)?;
+        let certificate_pem = certificate.pem();
+        if let Some((key_path, certificate_path)) = &paths {
+            write(key_path, &key.serialize_pem())?;
+            write(certificate_path, &certificate_pem)?;
+        }
+        Ok((key, Identity { id: certificate_id(certificate.der()), certificate_pem }))
     }
 
     fn kept_server(

@@ -16,6 +16,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use crate::http_task::{HttpTasks, chain};
+use crate::notary::Notary;
 use crate::signing::KeySource;
 
 /// A request that is not answered in this time has failed. Source: AWS IoT Core quotas, rules engine
@@ -33,6 +34,9 @@ const HOST_MAX: usize = 16;
 /// Requests under way to all hosts.
 const ALL_MAX: usize = 256;
 
+/// The header of messages that are sent as they were published.
+const RAW: &str = "x-amz-sns-rawdelivery";
+
 /// Sends what rules deliver.
 pub(crate) struct Deliveries {
     http: Arc<HttpTasks>,
@@ -41,11 +45,17 @@ pub(crate) struct Deliveries {
     /// Turns at hosts that requests are under way to.
     hosts: Mutex<HashMap<String, Arc<Semaphore>>>,
     all: Semaphore,
+    notary: Arc<Notary>,
 }
 
 impl Deliveries {
-    pub(crate) fn new(http: Arc<HttpTasks>, roles: BTreeMap<String, KeySource>) -> Deliveries {
-        Deliveries { http, roles, hosts: Mutex::default(), all: Semaphore::new(ALL_MAX) }
+    pub(crate) fn new(
+        http: Arc<HttpTasks>,
+        roles: BTreeMap<String, KeySource>,
+        notary: Arc<Notary>,
+    ) -> Deliveries {
+        let all = Semaphore::new(ALL_MAX);
+        Deliveries { http, roles, hosts: Mutex::default(), all, notary }
     }
 
     /// Sends the request and waits for its answer, at most 3 s from when it leaves.
@@ -62,9 +72,16 @@ impl Deliveries {
         })
     }
 
-    /// The same for a topic's document, whose answer may take 15 s.
-    pub(crate) async fn notify(&self, delivery: &HttpDelivery) -> Result<(), NotDelivered> {
-        self.send_within(NOTIFIED_TIMEOUT, delivery).await
+    /// The same for a topic's document, which is signed, and whose answer may take 15 s.
+    pub(crate) async fn notify(&self, mut delivery: HttpDelivery) -> Result<(), NotDelivered> {
+        let is_raw = delivery.headers.iter().any(|(name, _)| **name == *RAW);
+        if !is_raw {
+            let (notary, body) = (Arc::clone(&self.notary), delivery.body.clone());
+            let signed = tokio::task::spawn_blocking(move || notary.signed(&body)).await;
+            // It panicked, or the node is stopping: the next start sends it.
+            delivery.body = signed.map_err(|error| failed(&error.to_string(), true))?;
+        }
+        self.send_within(NOTIFIED_TIMEOUT, &delivery).await
     }
 
     async fn send_within(

@@ -268,7 +268,7 @@ impl Rim for World {
             Effect::Notify { notification, delivery } => {
                 let (workers, inputs) = (Arc::clone(&self.workers), inputs.clone());
                 self.runtime.spawn(async move {
-                    let result = workers.deliveries.notify(&delivery).await;
+                    let result = workers.deliveries.notify(*delivery).await;
                     inputs.send(Input::Notified { notification, result }).await;
                 });
             }

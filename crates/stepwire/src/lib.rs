@@ -33,6 +33,7 @@ pub mod mqtt_limits;
 pub mod node;
 pub mod node_error;
 pub mod node_file;
+mod notary;
 pub mod observe;
 pub mod port_holder;
 pub mod recorded;

@@ -37,6 +37,7 @@ use crate::listen::mqtt;
 use crate::listen::port::{Options, Port, Rim, Role};
 use crate::node_error::{NodeError, plain};
 use crate::node_file::NodeFile;
+use crate::notary::Notary;
 use crate::observe::{Observation, Observers};
 use crate::recorded::Recorded;
 use crate::runner::{self, Runner};
@@ -63,7 +64,8 @@ struct Inner {
     clock: Clock,
     connections: Arc<mqtt::Connections>,
     warnings: Arc<Warnings>,
-    authority: Authority,
+    authority: Arc<Authority>,
+    notary: Arc<Notary>,
     addresses: Addresses,
     storage: Storage,
     failure: watch::Receiver<Option<Arc<stepwire_store::Error>>>,
@@ -143,6 +145,7 @@ impl Node {
                 authority
             }
         };
+        let authority = Arc::new(authority);
         let names = config.certificate_names();
         let identity = authority.server(&names, jiff::Timestamp::now())?;
         let shown = Arc::new(Shown::new(&identity)?);
@@ -157,7 +160,11 @@ impl Node {
         let http = HttpTasks::new(config.http_allow.clone(), secrets.connections);
         let http = Arc::new(http.map_err(NodeError::HttpTasks)?);
         let aws = AwsTasks { services: secrets.services, http: Arc::clone(&http) };
-        let deliveries = Deliveries::new(Arc::clone(&http), secrets.roles);
+        // Those who check signatures want a certificate over TLS.
+        let tls = addresses.https.map(|address| url(address).replacen("http:", "https:", 1));
+        let endpoint = tls.unwrap_or_else(|| settings.url.to_string());
+        let notary = Arc::new(Notary::new(Arc::clone(&authority), endpoint));
+        let deliveries = Deliveries::new(Arc::clone(&http), secrets.roles, Arc::clone(&notary));
         let connections = Arc::new(mqtt::Connections::new(config.mqtt_limits.room));
         let warnings = Arc::new(Warnings::default());
         let shard = Shard(0);
@@ -226,6 +233,7 @@ impl Node {
             connections,
             warnings,
             authority,
+            notary,
             addresses,
             storage: config.storage.clone(),
             failure: failed,
@@ -325,6 +333,11 @@ impl Node {
     /// How many functions have no process ready yet, though they are to have one.
     pub(crate) fn starting(&self) -> usize {
         self.0.functions.starting()
+    }
+
+    /// Who signs what topics send.
+    pub(crate) fn notary(&self) -> Arc<Notary> {
+        Arc::clone(&self.0.notary)
     }
 
     /// Where it listens.

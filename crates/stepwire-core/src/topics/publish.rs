@@ -348,8 +348,8 @@ pub(super) fn headers(
     ]
 }
 
-/// The members that are there to be checked. Only this node could: there is no certificate of
-/// Amazon's here.
+/// The members that are there to be checked. Only this node could check these; what goes to HTTP
+/// endpoints is signed again when it leaves, with the key of a certificate.
 pub(super) fn signature(
     topic: &Topic,
     id: &str,
