@@ -138,6 +138,7 @@ const hold = () => {
   held = !held;
   document.documentElement.classList.toggle('held', held);
   say(held ? 'Held: what happens is shown when you press . again' : '', held ? 'held' : 'on');
+  if ($('hold-button')) $('hold-button').textContent = held ? 'Follow' : 'Hold';
   if (held) return;
   const kept = [...waiting.values()];
   waiting.clear();
@@ -190,6 +191,7 @@ addEventListener('keydown', (event) => {
   else if (key.startsWith('Arrow') && event.target.closest('.asl')) walk(event);
   else if (/^[\[\]trsx]$/.test(key) && press(key)) event.preventDefault();
 });
+$('hold-button')?.addEventListener('click', hold);
 $('keys-button')?.addEventListener('click', () => $('keys').showModal());
 
 // -- graph ---------------------------------------------------------------------------------------

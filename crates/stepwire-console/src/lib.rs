@@ -7,10 +7,13 @@
 //! Read in this order: [`Page`], [`region`], [`graph`], [`run`], then one of [`pages`].
 
 pub mod assets;
+pub mod chart;
 mod frame;
 pub mod graph;
 pub mod icons;
+pub mod link;
 pub mod pages;
+pub mod payload;
 pub mod region;
 pub mod run;
 pub mod words;

@@ -113,6 +113,11 @@ impl Quota {
         Quotas::ALL.iter().find(|quota| quota.key == key).copied()
     }
 
+    /// Its value in `quotas`.
+    pub fn value(self, quotas: &Quotas) -> u64 {
+        *(self.field)(&mut quotas.clone())
+    }
+
     /// Sets this quota in `quotas`.
     pub fn set(self, quotas: &mut Quotas, value: u64) {
         *(self.field)(quotas) = value;

@@ -1,8 +1,11 @@
 //! What a node has done since it started, as numbers for Prometheus.
 
+use std::time::Duration;
+
 use prometheus_client::encoding::text::encode_registry;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 use stepwire_asl::HistoryEvent;
 use stepwire_asl::history::Detail;
@@ -27,6 +30,7 @@ pub struct Counters {
     refusals: Family<Label, Counter>,
     rules_not_found: Counter,
     rules: RuleCounters,
+    commits: Histogram,
 }
 
 impl Default for Counters {
@@ -41,6 +45,7 @@ impl Default for Counters {
             refusals: Family::default(),
             rules_not_found: Counter::default(),
             rules: RuleCounters::default(),
+            commits: Histogram::new(exponential_buckets(0.000_25, 2.0, 14)),
             registry: Registry::default(),
         };
         let all = [
@@ -65,6 +70,8 @@ impl Default for Counters {
         registry.register("executions_ended", help, counters.ended.clone());
         let help = "What devices were refused, by action";
         registry.register("device_refusals", help, counters.refusals.clone());
+        let help = "Seconds that commits took until they were durable";
+        registry.register("commit_seconds", help, counters.commits.clone());
         Counters { registry, ..counters }
     }
 }
@@ -120,6 +127,23 @@ impl Counters {
             _ => return,
         };
         self.ended.get_or_create(&[("status", status)]).inc();
+    }
+
+    /// Counts a commit.
+    pub(crate) fn committed(&self, took: Duration) {
+        self.commits.observe(took.as_secs_f64());
+    }
+
+    /// Messages sent to devices; executions that have begun; those that have ended.
+    pub(crate) fn totals(&self) -> (u64, u64, u64) {
+        let ended = |status| Some(self.ended.get(&[("status", status)])?.get());
+        let ended = ["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"].into_iter().filter_map(ended);
+        (self.sent.get(), self.started.get(), ended.sum())
+    }
+
+    /// What a rule has done: messages on its topics, actions that succeeded and that failed.
+    pub(crate) fn rule(&self, name: &str) -> (u64, u64, u64) {
+        self.rules.sums(name)
     }
 
     /// All of them as text.

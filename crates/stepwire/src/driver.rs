@@ -7,6 +7,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use stepwire_asl::Timestamp;
 use stepwire_core::mqtt::Packet;
@@ -41,6 +42,9 @@ pub trait Rim: Send + 'static {
     /// Every effect of a batch has been given.
     fn end_of_batch(&mut self);
 
+    /// A commit has ended, which took so long.
+    fn committed(&mut self, _took: Duration) {}
+
     /// Looks at what has just become durable.
     fn observe(&mut self, writes: &[Write]);
 
@@ -71,6 +75,12 @@ impl Inputs {
     /// Queues an input; waits while the queue is full. `false`: the driver has stopped.
     pub fn send(&self, input: Input) -> impl Future<Output = bool> + Send + use<'_> {
         self.queue(Message::Input(input))
+    }
+
+    /// Inputs that are queued, and at most.
+    pub(crate) fn queued(&self) -> (usize, usize) {
+        let most = self.queue.max_capacity();
+        (most - self.queue.capacity(), most)
     }
 
     /// Queues what happened on a device's connection, as one: [`Inputs::send`]. Large messages
@@ -361,13 +371,16 @@ struct Committer<R> {
 impl<R: Rim> Committer<R> {
     fn run(self, batches: &std::sync::mpsc::Receiver<Result<Batch, stepwire_store::Error>>) {
         while let Ok(decided) = batches.recv() {
+            let began = Instant::now();
             let batch = match decided.and_then(|batch| self.commit(batch)) {
                 Ok(batch) => batch,
                 Err(error) => return self.world.rim().failed(error),
             };
+            let took = began.elapsed();
             drop(batch.changes);
             // Taken before the decider may go on: no later effect overtakes these.
             let mut rim = self.world.rim();
+            rim.committed(took);
             rim.observe(&batch.writes);
             if self.done.send(batch.writes).is_err() {
                 return;

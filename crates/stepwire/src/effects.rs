@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
+use std::time::Duration;
 
 use stepwire_asl::Json;
 use stepwire_core::effect::Report;
@@ -308,6 +309,10 @@ impl Rim for World {
         self.woken.drain(..).for_each(Waker::wake);
     }
 
+    fn committed(&mut self, took: Duration) {
+        self.observers.committed(took);
+    }
+
     fn observe(&mut self, writes: &[Write]) {
         self.observers.writes(writes, self.clock.now());
         let _inside = self.runtime.enter();
@@ -341,15 +346,27 @@ fn log(report: &Report, warnings: &Warnings) {
             let text = format_args!("a message on `{topic}` reached no rule `{rule}`: {why}");
             warnings.warn("rule not found", &key, text);
         }
-        Report::RuleDoubted { rule, what } => tracing::warn!("rule `{rule}`: {what}"),
+        Report::RuleDoubted { rule, what } => {
+            warnings.warn(
+                "rule doubted",
+                &format!("{rule} {what}"),
+                format_args!("rule `{rule}`: {what}"),
+            );
+        }
         Report::AnswerRefused { rule, device, operation, why } => {
-            tracing::warn!("rule `{rule}`: answer of `{device}` to `{operation}` not taken: {why}");
+            let key = format!("{rule} {device} {operation} {why}");
+            let text = format_args!(
+                "rule `{rule}`: answer of `{device}` to `{operation}` not taken: {why}"
+            );
+            warnings.warn("answer refused", &key, text);
         }
         Report::Undelivered { target, why } => {
-            tracing::warn!("a message for `{target}` was not delivered: {why}");
+            let text = format_args!("a message for `{target}` was not delivered: {why}");
+            warnings.warn("undelivered", &format!("{target} {why}"), text);
         }
         Report::InvocationFailed { function, why } => {
-            tracing::warn!("function `{function}` failed for the last time: {why}");
+            let text = format_args!("function `{function}` failed for the last time: {why}");
+            warnings.warn("invocation failed", &format!("{function} {why}"), text);
         }
         Report::BatchFailed { function, why } => {
             let key = function.to_string();

@@ -1,7 +1,7 @@
 //! From an invocation that somebody asks for to the function that runs.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -15,6 +15,7 @@ use stepwire_store::Store;
 
 use crate::driver::Inputs;
 use crate::effects::{Caller, Replies};
+use crate::invocations::{Invocation, Invocations, beginning};
 use crate::runner::{Ran, Run, Runner};
 use crate::shard::{self, Shard, ShardRead};
 
@@ -32,6 +33,8 @@ pub(crate) struct Functions {
     pub(crate) runner: Runner,
     /// Functions of which a process is to be ready.
     pub(crate) cold: Mutex<BTreeSet<Arc<str>>>,
+    /// What ran lately.
+    pub(crate) recent: Invocations,
 }
 
 impl Functions {
@@ -88,7 +91,9 @@ impl Functions {
         let running = tokio::spawn(async move {
             let record = Arc::clone(&run.record);
             let id = Arc::clone(&run.request_id);
+            let input = Arc::clone(&run.payload);
             let ran = this.runner.invoke(run).await?;
+            this.recent.add(&record.name, recent(by, &record, &id, &input, &ran));
             let invoked = Invoked {
                 status: 200,
                 payload: Arc::clone(&ran.payload),
@@ -181,6 +186,29 @@ fn nothing(status: u16) -> Invoked {
 /// The end of a log, in base64.
 fn tail(log: &str) -> Arc<str> {
     STANDARD.encode(&log.as_bytes()[log.len().saturating_sub(TAIL_BYTES)..]).into()
+}
+
+/// What is shown of an invocation.
+fn recent(
+    by: Option<InvokedBy>,
+    record: &FunctionRecord,
+    request_id: &Arc<str>,
+    input: &Arc<str>,
+    ran: &Ran,
+) -> Invocation {
+    Invocation {
+        request_id: Arc::clone(request_id),
+        version: record.version_text(),
+        at: Timestamp(ran.began_ms),
+        took: ran.took,
+        init: ran.init,
+        failed: ran.failed,
+        by,
+        input: beginning(input),
+        result: beginning(&ran.payload),
+        log: beginning(&ran.log),
+        step: OnceLock::new(),
+    }
 }
 
 /// What is kept of an invocation.

@@ -55,7 +55,10 @@ async fn found(node: &Node, uri: &Uri) -> Result<Json, ApiError> {
 }
 
 /// The state that scheduled a task, and which of its attempts that was; by `TaskScheduled` event.
-async fn steps(node: &Node, arn: &str) -> Result<BTreeMap<u64, (String, i64)>, ApiError> {
+pub(crate) async fn steps(
+    node: &Node,
+    arn: &str,
+) -> Result<BTreeMap<u64, (String, i64)>, ApiError> {
     let mut before = BTreeMap::new();
     let mut entered = BTreeMap::new();
     let mut scheduled = Vec::new();

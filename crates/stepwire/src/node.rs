@@ -20,16 +20,19 @@ use crate::aws_task::AwsTasks;
 use crate::ca::Authority;
 use crate::capture;
 use crate::clock::Clock;
+use crate::commits::Commits;
 use crate::config::{Config, Listener, Storage};
 use crate::console::live::Live;
 use crate::counters::Counters;
 use crate::deliver::Deliveries;
+use crate::disk::DataFolder;
 use crate::driver::{self, Driver, Inputs};
 use crate::effects::{Caller, Replies, Workers, World};
 use crate::files;
 use crate::function_key;
 use crate::functions::{self, Functions};
 use crate::http_task::HttpTasks;
+use crate::invocations::Invocations;
 use crate::items_folders::ItemsFolders;
 use crate::listen::choice::Configs;
 use crate::listen::entrance::Entrance;
@@ -38,9 +41,12 @@ use crate::listen::port::{Options, Port, Rim, Role};
 use crate::node_error::{NodeError, plain};
 use crate::node_file::NodeFile;
 use crate::observe::{Observation, Observers};
+use crate::rates::{self, Rates, Totals};
+use crate::reactions::Reactions;
 use crate::recorded::Recorded;
 use crate::runner::{self, Runner};
 use crate::secrets::Secrets;
+use crate::settings_shown;
 use crate::shard::{self, Shard, ShardRead};
 use crate::tls::Shown;
 use crate::warnings::Warnings;
@@ -63,6 +69,11 @@ struct Inner {
     clock: Clock,
     connections: Arc<mqtt::Connections>,
     warnings: Arc<Warnings>,
+    rates: Rates,
+    started: Timestamp,
+    shown_settings: Vec<settings_shown::Shown>,
+    server_certificate: Arc<Shown>,
+    data_folder: DataFolder,
     authority: Authority,
     addresses: Addresses,
     storage: Storage,
@@ -195,6 +206,7 @@ impl Node {
             replies: Arc::clone(&replies),
             runner: runner.await.map_err(NodeError::Functions)?,
             cold: std::sync::Mutex::default(),
+            recent: Invocations::default(),
         });
         let world = World::new(
             Arc::clone(&connections),
@@ -225,6 +237,11 @@ impl Node {
             clock,
             connections,
             warnings,
+            rates: Rates::default(),
+            started: Timestamp(jiff::Timestamp::now().as_millisecond()),
+            shown_settings: settings_shown::shown(&config),
+            server_certificate: Arc::clone(&shown),
+            data_folder: DataFolder::new(config.storage.folder()),
             authority,
             addresses,
             storage: config.storage.clone(),
@@ -235,6 +252,7 @@ impl Node {
         node.write_file(&config)?;
         let mut listeners = node.listen(sockets, configs, &config, &keys);
         listeners.spawn(node.clone().renew(shown, names));
+        listeners.spawn(rates::watch(node.clone()));
         node.0.functions.prewarm_all();
         *node.0.running.lock().await = Some(Running { driver, listeners });
         Ok(node)
@@ -357,6 +375,63 @@ impl Node {
         self.0.observers.counters()
     }
 
+    /// When it started.
+    pub(crate) fn started(&self) -> Timestamp {
+        self.0.started
+    }
+
+    /// Inputs that wait for the kernel, and at most.
+    pub(crate) fn queued(&self) -> (usize, usize) {
+        self.0.inputs.queued()
+    }
+
+    /// How long commits take.
+    pub(crate) fn commits(&self) -> &Commits {
+        self.0.observers.commits()
+    }
+
+    /// How soon executions ask a device.
+    pub(crate) fn reactions(&self) -> &Reactions {
+        self.0.observers.reactions()
+    }
+
+    /// What it warned of.
+    pub(crate) fn warnings(&self) -> &Warnings {
+        &self.0.warnings
+    }
+
+    /// How it is configured.
+    pub(crate) fn shown_settings(&self) -> &[settings_shown::Shown] {
+        &self.0.shown_settings
+    }
+
+    /// The certificate that it shows to clients, DER.
+    pub(crate) fn server_certificate(&self) -> Option<Vec<u8>> {
+        self.0.server_certificate.certificate()
+    }
+
+    /// The folder for files that users and tools read; with its records, unless they are in memory.
+    pub(crate) fn folder(&self) -> &Path {
+        self.0.storage.folder()
+    }
+
+    /// Room in that folder.
+    pub(crate) fn data_folder(&self) -> &DataFolder {
+        &self.0.data_folder
+    }
+
+    /// What has happened since it started.
+    pub(crate) fn totals(&self) -> Totals {
+        let (sent, started, ended) = self.counters().totals();
+        let commits = self.0.observers.commits().count();
+        Totals { received: self.published(), sent, started, ended, commits }
+    }
+
+    /// What happened in the last hour, second by second.
+    pub(crate) fn rates(&self) -> &Rates {
+        &self.0.rates
+    }
+
     /// Answers a request. A read sees everything that was acknowledged before and nothing that is
     /// not durable; a change is answered once it is durable.
     pub async fn call(&self, request: Request) -> Result<Json, ApiError> {
@@ -388,8 +463,17 @@ impl Node {
 
     /// Runs a function, or has it run later.
     pub async fn invoke(&self, invoke: &Invoke) -> Result<Invoked, ApiError> {
-        let id = functions::request_id();
-        self.0.functions.invoke(None, invoke, &id, &self.0.inputs).await
+        self.invoke_as(&functions::request_id(), invoke).await
+    }
+
+    /// The same under a request id that the caller has drawn.
+    pub(crate) async fn invoke_as(&self, id: &str, invoke: &Invoke) -> Result<Invoked, ApiError> {
+        self.0.functions.invoke(None, invoke, id, &self.0.inputs).await
+    }
+
+    /// The latest invocations of functions.
+    pub(crate) fn invocations(&self) -> &Invocations {
+        &self.0.functions.recent
     }
 
     /// Everything that becomes durable from now on, as it does.

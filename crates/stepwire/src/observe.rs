@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use stepwire_asl::history::Detail;
@@ -14,8 +15,10 @@ use stepwire_core::mqtt::Packet;
 use stepwire_core::{Effect, Write, broker};
 use tokio::sync::mpsc;
 
+use crate::commits::Commits;
 use crate::console::live::Live;
 use crate::counters::Counters;
+use crate::reactions::Reactions;
 use crate::recorded::{self, Recorded};
 
 /// Observations that may wait for one who watches; who falls further behind is cut off.
@@ -110,6 +113,8 @@ pub struct Observers {
     state: Mutex<Watching>,
     recorded: Recorded,
     live: Live,
+    commits: Commits,
+    reactions: Reactions,
 }
 
 struct Watching {
@@ -130,8 +135,9 @@ impl Observers {
         let state =
             Watching { senders: Vec::new(), open: HashMap::new(), arn_of: Box::new(arn_of) };
         let (counters, recorded) = (Counters::default(), Recorded::new(recorded));
-        let (watched, live) = (AtomicBool::new(false), Live::default());
-        Observers { counters, watched, state: Mutex::new(state), recorded, live }
+        let (watched, state) = (AtomicBool::new(false), Mutex::new(state));
+        let (live, commits, reactions) = Default::default();
+        Observers { counters, watched, state, recorded, live, commits, reactions }
     }
 
     /// What was seen, as numbers.
@@ -157,6 +163,22 @@ impl Observers {
         &self.recorded
     }
 
+    /// Counts a commit.
+    pub fn committed(&self, took: Duration) {
+        self.counters.committed(took);
+        self.commits.add(took);
+    }
+
+    /// How long commits take.
+    pub(crate) fn commits(&self) -> &Commits {
+        &self.commits
+    }
+
+    /// How soon executions ask a device.
+    pub(crate) fn reactions(&self) -> &Reactions {
+        &self.reactions
+    }
+
     /// What changes, for pages that are open.
     pub(crate) fn live(&self) -> &Live {
         &self.live
@@ -165,6 +187,7 @@ impl Observers {
     /// Tells what has become durable at `at`.
     pub fn writes(&self, writes: &[Write], at: Timestamp) {
         self.counters.writes(writes);
+        self.reactions.writes(writes, at);
         self.live.writes(writes);
         if let Some(mut watching) = self.watching() {
             writes.iter().for_each(|write| watching.write(write, at));

@@ -57,6 +57,17 @@ impl RuleCounters {
         }
     }
 
+    /// Messages on the topics of a rule, actions that succeeded and that failed; those on errors left
+    /// out. Nothing for a rule that is counted with others.
+    pub(crate) fn sums(&self, rule: &str) -> (u64, u64, u64) {
+        let rules = self.rules();
+        let Some(counted) = rules.get(rule) else { return (0, 0, 0) };
+        let ends = counted.actions.iter().filter(|((_, on_error), _)| !on_error);
+        let ends: Vec<_> = ends.map(|(_, ends)| (ends.succeeded, ends.failed)).collect();
+        let succeeded = ends.iter().map(|(succeeded, _)| succeeded).sum();
+        (counted.matches, succeeded, ends.iter().map(|(_, failed)| failed).sum())
+    }
+
     /// A rule is gone, and so are its numbers.
     pub(crate) fn forget(&self, rule: &str) {
         self.rules().remove(rule);
@@ -136,6 +147,7 @@ mod tests {
         assert_eq!(text.matches("rule_topic_matches_total{").count(), RULES_MAX + 1);
         (0..2).for_each(|n| counters.forget(&format!("r{n}")));
         hear("late");
+        assert_eq!(counters.sums("late"), (1, 0, 0));
         assert!(page(&counters).contains("rule_topic_matches_total{rule=\"late\"} 1\n"));
     }
 }

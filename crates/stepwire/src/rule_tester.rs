@@ -139,7 +139,7 @@ fn listed(node: &Node, uri: &Uri) -> Result<Json, ApiError> {
 }
 
 /// A kept message: its payload as JSON, as text, or in base64; of a long one the beginning.
-fn shown(recording: &Recording) -> Json {
+pub(crate) fn shown(recording: &Recording) -> Json {
     let Recording { id, message, rules } = recording;
     let mut members = vec![
         ("id", Json::from(i64::try_from(*id).unwrap_or(i64::MAX))),

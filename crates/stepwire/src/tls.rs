@@ -44,6 +44,12 @@ impl Shown {
         Ok(Shown(RwLock::new(certified(identity)?)))
     }
 
+    /// The certificate that it shows, DER.
+    pub fn certificate(&self) -> Option<Vec<u8>> {
+        let shown = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        shown.cert.first().map(|certificate| certificate.to_vec())
+    }
+
     /// Shows `identity` to every client from now on.
     pub fn replace(&self, identity: &ServerIdentity) -> Result<(), Error> {
         let key = certified(identity)?;

@@ -1,10 +1,10 @@
 //! Warnings about those who are turned away, refused or cut off: so few that whoever causes them
 //! cannot flood the log, and a count of all of them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use stepwire_asl::Timestamp;
@@ -17,6 +17,8 @@ use crate::listen::gate;
 const AGAIN_MS: i64 = 10_000;
 /// Lines in all.
 const LINES: Rate = Rate::new(20, 200);
+/// Lines that are kept for those who look at the node.
+const KEPT_MAX: usize = 200;
 /// Devices and addresses that are remembered for having been warned of.
 const REMEMBERED_MAX: usize = 10_000;
 
@@ -34,6 +36,19 @@ struct State {
     /// What was not said and is not in `said` either.
     unsaid: u64,
     counts: BTreeMap<&'static str, u64>,
+    /// Oldest first.
+    kept: VecDeque<Line>,
+}
+
+/// A line that was logged.
+#[derive(Debug, Clone)]
+pub(crate) struct Line {
+    /// When.
+    pub(crate) at: Timestamp,
+    /// The kind of thing.
+    pub(crate) kind: &'static str,
+    /// What was said.
+    pub(crate) text: Arc<str>,
 }
 
 /// When something was said last, and how often it happened since.
@@ -50,6 +65,7 @@ impl Default for Warnings {
             said: HashMap::new(),
             unsaid: 0,
             counts: BTreeMap::new(),
+            kept: VecDeque::new(),
         };
         Warnings { started: Instant::now(), state: Mutex::new(state) }
     }
@@ -82,11 +98,24 @@ impl Warnings {
     /// Counts one of `kind`, and logs it unless something with the same `key` was logged lately.
     pub(crate) fn warn(&self, kind: &'static str, key: &str, text: fmt::Arguments<'_>) {
         let now = Timestamp(i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX));
-        match self.state().say(kind, key, now) {
-            Some(0) => tracing::warn!("{text}"),
-            Some(more) => tracing::warn!("{text} (and {more} more since the last such warning)"),
-            None => {}
+        let mut state = self.state();
+        let Some(more) = state.say(kind, key, now) else { return };
+        let text: Arc<str> = match more {
+            0 => text.to_string().into(),
+            more => format!("{text} (and {more} more since the last such warning)").into(),
+        };
+        let at = Timestamp(jiff::Timestamp::now().as_millisecond());
+        state.kept.push_back(Line { at, kind, text: Arc::clone(&text) });
+        if state.kept.len() > KEPT_MAX {
+            state.kept.pop_front();
         }
+        drop(state);
+        tracing::warn!("{text}");
+    }
+
+    /// The latest lines, latest first.
+    pub(crate) fn recent(&self) -> Vec<Line> {
+        self.state().kept.iter().rev().cloned().collect()
     }
 
     /// How often each kind of thing has happened since the node was started.
@@ -141,7 +170,8 @@ mod tests {
 
     fn state() -> State {
         let lines = Bucket::full(LINES, Timestamp(0));
-        State { lines, said: HashMap::new(), unsaid: 0, counts: BTreeMap::new() }
+        let (said, counts, kept) = Default::default();
+        State { lines, said, unsaid: 0, counts, kept }
     }
 
     #[test]
@@ -154,6 +184,18 @@ mod tests {
         assert_eq!(state.say("cut off", "gw-2", Timestamp(1_000)), Some(0));
         assert_eq!(state.say("cut off", "gw-1", Timestamp(AGAIN_MS)), Some(999));
         assert_eq!(state.counts.get("cut off"), Some(&1_002));
+    }
+
+    #[test]
+    fn the_latest_lines_are_kept_for_those_who_look() {
+        let warnings = Warnings::default();
+        for name in 0..3 {
+            warnings.warn("x", &name.to_string(), format_args!("device {name}"));
+            warnings.warn("x", &name.to_string(), format_args!("device {name} again"));
+        }
+        let texts: Vec<_> = warnings.recent().iter().map(|line| line.text.to_string()).collect();
+        assert_eq!(texts, ["device 2", "device 1", "device 0"]);
+        assert_eq!(warnings.counts().get("x"), Some(&6));
     }
 
     #[test]

@@ -160,6 +160,11 @@ impl Live {
         self.position.send_replace(position);
     }
 
+    /// Pages that are open and stay current.
+    pub(super) fn open_pages(&self) -> usize {
+        self.watching.load(Ordering::Relaxed)
+    }
+
     pub(super) fn position(&self) -> u64 {
         self.changes().position
     }

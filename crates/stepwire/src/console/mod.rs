@@ -4,9 +4,17 @@
 //! open it is drawn again when what it names as [`Interest`] has changed: see [`live`].
 
 mod execution;
+mod function;
+mod functions;
 pub(crate) mod live;
+mod messages;
 mod overview;
 mod respond;
+mod rule;
+mod rules;
+mod system;
+mod table;
+mod tables;
 mod visit;
 
 use axum::body::Body;
@@ -22,6 +30,9 @@ use visit::{Form, Visit};
 
 /// Under this path forms are sent, and style sheet, script and event streams are.
 const OWN: &str = "/-/console/";
+
+/// Bytes of the longest address of a page that stays current.
+const LIVE_ADDRESS_MAX: usize = 8_192;
 
 /// Whether a request is for the console: it comes from a browser's page, and names one.
 pub(crate) fn is_asked(parts: &Parts) -> bool {
@@ -41,6 +52,7 @@ pub(crate) async fn answer(node: &Node, parts: &Parts, body: Body) -> Response {
         return match (&parts.method, path) {
             (&Method::GET, "live") => live::stream(node, parts),
             (&Method::GET, "history") => execution::download(&Visit::new(node, parts)),
+            (&Method::GET, "messages.jsonl") => messages::download(node, parts),
             (&Method::GET, _) => respond::asset(parts, path),
             _ => post(node, parts, body, path).await,
         };
@@ -103,15 +115,35 @@ async fn draw(visit: &Visit) -> Result<Page, Problem> {
         [] => overview::page(visit).await,
         ["executions", workflow, name] => execution::page(visit, workflow, name).await,
         ["open"] => Ok(execution::open()),
+        ["functions"] => functions::page(visit),
+        ["functions", name] => function::page(visit, name).await,
+        ["live"] => messages::page(visit).await,
+        ["rules"] => rules::page(visit).await,
+        ["rules", name] => rule::page(visit, name).await,
+        ["system"] => system::page(visit).await,
+        ["tables"] => tables::page(visit).await,
+        ["tables", name] => table::page(visit, name).await,
         _ => Err(Problem::not_found("there is no such page")),
     }
 }
 
 /// What has to change for a page to be drawn again.
 fn interest(visit: &Visit) -> Interest {
+    // What was typed into a form for GET may be too long for an event stream's own address.
+    if visit.address().len() > LIVE_ADDRESS_MAX {
+        return Interest::default();
+    }
     match visit.segments().as_slice() {
         [] => overview::interest(),
         ["executions", workflow, name] => execution::interest(visit, workflow, name),
+        ["functions"] => functions::interest(),
+        ["functions", _] => function::interest(),
+        ["live"] => messages::interest(visit),
+        ["rules"] => rules::interest(),
+        ["rules", _] => rule::interest(),
+        ["system"] => system::interest(),
+        ["tables"] => tables::interest(),
+        ["tables", _] => table::interest(),
         _ => Interest::default(),
     }
 }
@@ -121,5 +153,14 @@ async fn act(visit: &Visit, action: &str, form: &Form) -> Result<Done, Problem> 
     if let Some(done) = execution::act(visit, action, form).await {
         return done;
     }
-    Err(Problem::not_found(format!("there is no action `{action}`")))
+    match action {
+        "function-invoke" => function::invoke(visit, form).await,
+        "item-delete" => table::delete(visit, form).await,
+        "item-put" => table::put(visit, form).await,
+        "publish" => messages::publish(visit, form).await,
+        "rule-turn" => rule::turn(visit, form).await,
+        "rule-delete" => rule::delete(visit, form).await,
+        "rule-save" => rule::save(visit, form).await,
+        _ => Err(Problem::not_found(format!("there is no action `{action}`"))),
+    }
 }

@@ -132,6 +132,11 @@ impl Form {
         found.map_or("", |(_, value)| value.as_str())
     }
 
+    /// A field of several lines, as it was typed: browsers end each with CR and LF.
+    pub(crate) fn text(&self, name: &str) -> String {
+        lines(self.field(name))
+    }
+
     /// Every value of a field that may be there more than once.
     pub(crate) fn fields<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
@@ -143,6 +148,18 @@ impl Form {
         let inside = back.starts_with('/') && !back.starts_with("//") && !back.contains('\\');
         if inside { back } else { "/" }
     }
+}
+
+/// Text of several lines as it was typed, from what a browser sends.
+pub(crate) fn lines(text: &str) -> String {
+    text.replace("\r\n", "\n")
+}
+
+/// Why a request was refused, for the reader of a page.
+pub(crate) fn problem(error: ApiError) -> Problem {
+    let missing = error.code.contains("NotFound") || error.code.contains("DoesNotExist");
+    let status = if missing { 404 } else { 400 };
+    Problem { status, what: error.message, hint: Some(error.code.to_string()) }
 }
 
 /// The decoded segments of a path.

@@ -112,6 +112,8 @@ pub struct Ran {
     pub began_ms: i64,
     /// How long it took.
     pub took: Duration,
+    /// How long its process took to be ready, if it was made for it.
+    pub init: Option<Duration>,
 }
 
 /// Runs functions. All processes end when it is dropped.

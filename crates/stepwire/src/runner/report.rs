@@ -23,6 +23,7 @@ pub(super) fn ran(
         stream: std::sync::Arc::clone(&process.stream),
         began_ms,
         took,
+        init,
     }
 }
 
@@ -41,6 +42,7 @@ pub(super) fn unusable(run: &Run, unusable: Unusable, began_ms: i64) -> Ran {
         stream: unusable.stream,
         began_ms: began_ms - i64::try_from(took.as_millis()).unwrap_or(0),
         took,
+        init: Some(took),
     }
 }
 

@@ -96,6 +96,11 @@ impl Tested {
         &self.statement.warnings
     }
 
+    /// The topic filter of its statement.
+    pub fn filter(&self) -> Option<&str> {
+        self.statement.from.as_deref()
+    }
+
     /// How many actions it has.
     pub fn action_count(&self) -> usize {
         self.payload.member("actions").and_then(Json::as_array).map_or(0, <[Json]>::len)
