@@ -6,8 +6,8 @@ use crate::words::segment;
 pub fn link(path: &str, query: &[(&str, &str)]) -> String {
     let mut address = path.to_owned();
     for (name, value) in query.iter().filter(|(_, value)| !value.is_empty()) {
-        let mark = if address.contains('?') { '&' } else { '?' };
-        address.push_str(&format!("{mark}{name}={}", segment(value)));
+        let mark = if address.contains('?') { "&" } else { "?" };
+        address.extend([mark, name, "=", &segment(value)]);
     }
     address
 }

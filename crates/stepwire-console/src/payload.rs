@@ -170,14 +170,13 @@ fn digits(bytes: &[u8]) -> String {
 
 /// Sixteen bytes a line: place, digits, text.
 fn dump(bytes: &[u8]) -> String {
-    let mut out = String::new();
-    for (row, chunk) in bytes.chunks(16).enumerate() {
+    let line = |(row, chunk): (usize, &[u8])| {
         let digits: String = chunk.iter().map(|byte| format!("{byte:02x} ")).collect();
         let seen = |byte: &u8| if byte.is_ascii_graphic() { char::from(*byte) } else { '.' };
         let text: String = chunk.iter().map(seen).collect();
-        out.push_str(&format!("{:06x}  {digits:<48} {text}\n", row * 16));
-    }
-    out
+        format!("{:06x}  {digits:<48} {text}\n", row * 16)
+    };
+    bytes.chunks(16).enumerate().map(line).collect()
 }
 
 #[cfg(test)]

@@ -372,7 +372,7 @@ mod tests {
 
     #[test]
     fn an_item_is_deleted_only_when_that_is_confirmed() {
-        let item = Json::object([("id", Json::object([("S", Json::from("<b>"))]))]);
+        let item = Json::object([("id", Json::object([("S", Json::from("<u>"))]))]);
         let chosen = Chosen {
             key: "{}".to_owned(),
             plain: item.clone(),
@@ -385,7 +385,7 @@ mod tests {
         assert!(!page(&view).main.0.contains("item-delete"));
         let chosen = Some(Chosen { deleting: true, ..chosen });
         let drawn = page(&View { chosen, ..view }).main.0;
-        assert!(drawn.contains("action=\"/-/console/item-delete\"") && !drawn.contains("<b>"));
+        assert!(drawn.contains("action=\"/-/console/item-delete\"") && !drawn.contains("<u>"));
     }
 
     #[test]
