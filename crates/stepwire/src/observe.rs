@@ -145,17 +145,7 @@ impl Observers {
         let (watched, state) = (AtomicBool::new(false), Mutex::new(state));
         let (flights, lately) = (Flights::new(flights), Lately::new(began));
         let (live, commits, reactions) = Default::default();
-        Observers {
-            counters,
-            watched,
-            state,
-            recorded,
-            flights,
-            live,
-            lately,
-            commits,
-            reactions,
-        }
+        Observers { counters, watched, state, recorded, flights, live, lately, commits, reactions }
     }
 
     /// What was seen, as numbers.
