@@ -18,13 +18,13 @@ const ROW: f64 = 24.0;
 const AXIS: f64 = 20.0;
 const BAR: f64 = 16.0;
 /// Width of a time that is squeezed.
-const CUT: f64 = 34.0;
+const CUT: f64 = 46.0;
 /// Shorter times are never squeezed.
-const CUT_MS: i64 = 500;
+const CUT_MS: i64 = 5_000;
 /// Rows of one lane; what overlaps more is drawn in the last.
 const ROWS_MAX: usize = 4;
 /// About the width of a letter.
-const LETTER: f64 = 6.1;
+const LETTER: f64 = 6.6;
 
 /// What a time line shows.
 #[derive(Debug, Clone, Default)]

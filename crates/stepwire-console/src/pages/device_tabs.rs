@@ -102,7 +102,7 @@ pub(super) fn shadow_tab(view: &View, shadow: &Shadow, shown: Markup) -> Markup 
     let desired = shadow.document.as_ref().and_then(|it| it.member("state")?.member("desired"));
     let text = desired.map_or_else(|| "{\n  \n}".to_owned(), payload::indented);
     html! {
-        div.pad.scroll tabindex="0" role="region" aria-label="Shadow" {
+        div.pad.scroll.stack tabindex="0" role="region" aria-label="Shadow" {
             nav.chips aria-label="Shadows" {
                 a.chip href=(base) aria-current=[shadow.name.is_none().then_some("true")] { "classic" }
                 @for name in &shadow.names {
@@ -141,9 +141,9 @@ pub(super) fn executions_tab(view: &View, rows: &[Execution]) -> Markup {
                     thead { tr { th { "Status" } th { "Name" } th { "Workflow" } th { "State" } th { "Started" } th.num { "Took" } } }
                     tbody { @for row in rows { tr data-href=(row.href()) {
                         td { (row.status.line()) }
-                        td.cut { a.mono href=(row.href()) { (row.name) } }
+                        td.clip { a.mono href=(row.href()) { (row.name) } }
                         td { (row.workflow) }
-                        td.cut { (row.place(view.now)) }
+                        td.clip { (row.place(view.now)) }
                         td { (date(row.started)) }
                         td.num { (row.took(view.now)) }
                     } } }
@@ -165,7 +165,7 @@ pub(super) fn jobs_tab() -> Markup {
 
 pub(super) fn policy_tab(view: &View, policy: &Policy) -> Markup {
     html! {
-        div.pad.scroll tabindex="0" role="region" aria-label="Policy" {
+        div.pad.scroll.stack tabindex="0" role="region" aria-label="Policy" {
             form.filters action={ "/devices/" (segment(&view.name)) } aria-label="Question" {
                 input type="hidden" name="tab" value="policy";
                 span { "May it" }
@@ -215,7 +215,7 @@ fn answered(answer: &Answer) -> Markup {
 
 pub(super) fn publish_tab(view: &View, publish: &Publish) -> Markup {
     html! {
-        div.pad.scroll tabindex="0" role="region" aria-label="Publish" {
+        div.pad.scroll.stack tabindex="0" role="region" aria-label="Publish" {
             @if publish.done { div.good role="status" { "Published to " b.mono { (publish.topic) } } }
             form.stack method="post" action="/-/console/device-publish" {
                 input type="hidden" name="back" value=(view.address);
@@ -235,7 +235,7 @@ pub(super) fn publish_tab(view: &View, publish: &Publish) -> Markup {
 
 pub(super) fn start_tab(view: &View, start: &Start) -> Markup {
     html! {
-        div.pad.scroll tabindex="0" role="region" aria-label="Start a workflow" {
+        div.pad.scroll.stack tabindex="0" role="region" aria-label="Start a workflow" {
             @if start.workflows.is_empty() {
                 div.empty { b { "There is no workflow yet" } a href="/workflows" { "Workflows" } }
             } @else {

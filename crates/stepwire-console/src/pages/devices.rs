@@ -184,9 +184,9 @@ fn rows(view: &View) -> Markup {
 fn line(row: &Row, now: Timestamp) -> Markup {
     html! {
         tr data-href=(row.href()) {
-            td.cut { a href=(row.href()) { (row.name) } }
+            td.clip { a href=(row.href()) { (row.name) } }
             td { (row.presence.line(now)) }
-            td.cut {
+            td.clip {
                 @match &row.message {
                     Some((at, from, topic)) => {
                         (ago(*at, now)) " "
@@ -196,7 +196,7 @@ fn line(row: &Row, now: Timestamp) -> Markup {
                     None => span.vdim { "–" },
                 }
             }
-            td.cut {
+            td.clip {
                 @match &row.run {
                     Some(run) => a href=(run.href) {
                         (run.status.line()) " " (run.workflow) @if let Some(state) = &run.state { " · " (state) }
@@ -205,7 +205,7 @@ fn line(row: &Row, now: Timestamp) -> Markup {
                 }
             }
             td { @match &row.thing_type { Some(of) => (of), None => span.vdim { "–" } } }
-            td.cut {
+            td.clip {
                 @for (name, value) in row.attributes.iter().take(ATTRIBUTES) { span.at { (name) " " b { (value) } } }
                 @if row.attributes.len() > ATTRIBUTES { span.vdim { "+" (row.attributes.len() - ATTRIBUTES) } }
             }

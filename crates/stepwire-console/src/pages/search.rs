@@ -49,7 +49,7 @@ pub fn page(view: &View) -> Page {
                 }
                 table.tb { tbody {
                     @for (name, about, href) in &group.found {
-                        tr data-href=(href) { td.cut { a href=(href) { (name) } } td.cut.dim { (about) } }
+                        tr data-href=(href) { td.clip { a href=(href) { (name) } } td.clip.dim { (about) } }
                     }
                 } }
             }
