@@ -61,7 +61,6 @@ pub(crate) async fn answer(node: &Node, parts: &Parts, body: Body) -> Response {
             (&Method::GET, "live") => live::stream(node, parts),
             (&Method::GET, "messages.jsonl") => messages::download(node, parts),
             (&Method::GET, "history") => execution::download(&Visit::new(node, parts)),
-            (&Method::GET, "messages.jsonl") => messages::download(node, parts),
             (&Method::GET, _) => respond::asset(parts, path),
             _ => post(node, parts, body, path).await,
         };
