@@ -267,7 +267,7 @@ impl Axis {
         }
         instants.sort_unstable();
         instants.dedup();
-        let gaps: Vec<i64> = instants.windows(2).map(|pair| span(pair)).collect();
+        let gaps: Vec<i64> = instants.windows(2).map(span).collect();
         let longest = squeezed_from(&gaps);
         let cuts = gaps.iter().filter(|gap| **gap > longest).count() as f64;
         let free = (WIDTH - NAMES - AFTER - cuts * CUT).max(100.0);
@@ -291,7 +291,7 @@ impl Axis {
 
     fn x(&self, at: Timestamp) -> f64 {
         let index = self.points.partition_point(|(instant, _)| *instant < at.0);
-        self.points.get(index).or(self.points.last()).map_or(NAMES, |(_, x)| *x)
+        self.points.get(index).or_else(|| self.points.last()).map_or(NAMES, |(_, x)| *x)
     }
 
     fn svg(&self, height: f64) -> Markup {
@@ -364,7 +364,7 @@ fn clock(ms: i64) -> String {
 /// A length without needless digits.
 fn fine(length: f64) -> String {
     let text = format!("{length:.1}");
-    text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
+    text.strip_suffix(".0").unwrap_or(&text).to_owned()
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The words, marks and numbers that every page uses alike.
 
+use std::fmt::Write as _;
+
 use maud::{Markup, html};
 use stepwire_asl::Timestamp;
 
@@ -221,7 +223,7 @@ pub fn segment(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            let _ = write!(encoded, "%{byte:02X}");
         }
     }
     encoded

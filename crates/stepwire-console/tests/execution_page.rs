@@ -1,6 +1,10 @@
 //! The page of an execution, drawn from recorded histories in every view.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test that reads what was recorded"
+)]
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,7 +1,12 @@
 //! Runs from recorded histories: ours, drawn as trees, and those of the corpus, checked for what must
 //! hold of any history.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "a test that reads what was recorded"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -37,7 +42,7 @@ fn recorded_runs_are_told_as_they_were() {
         let mut text = told(&run);
         let middle = events.len() / 2;
         let half = Run::of(events.iter().take(middle).cloned(), Some(&definition));
-        text.push_str(&format!("\nafter {middle} of {} events\n\n{}", events.len(), told(&half)));
+        text += &format!("\nafter {middle} of {} events\n\n{}", events.len(), told(&half));
         let path = folder.join("tree.txt");
         if std::env::var("UPDATE").is_ok_and(|value| value == "1") {
             fs::write(&path, &text).unwrap();

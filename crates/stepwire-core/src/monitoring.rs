@@ -48,7 +48,7 @@ impl Kernel {
         let max = self.settings.quotas.metrics_max;
         let points = self.metrics.put(now, samples, max, &mut writes)?;
         step.writes.extend(writes.into_iter().map(Write::Metrics));
-        for sample in samples.iter() {
+        for sample in samples {
             self.alarms.measured(now, &sample.metric, sample.at.unwrap_or(now));
         }
         // Which points they are depends on the time: they are read, and written, next.

@@ -90,7 +90,7 @@ impl Notary {
 
 /// Whether a path is one that a certificate may be at.
 pub(crate) fn is_certificate(path: &str) -> bool {
-    path.starts_with(PATH) && path.ends_with(".pem")
+    path.strip_prefix(PATH).is_some_and(|name| name.strip_suffix(".pem").is_some())
 }
 
 /// The text that a signature is of: names and values, each with a line break behind it.

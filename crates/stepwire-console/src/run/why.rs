@@ -102,7 +102,7 @@ impl Run {
         let due = facts.due.filter(|_| open.len() == 1);
         match attempt {
             Some(attempt) if attempt.is_failed() => self.why_retry(id, attempt, due, why),
-            Some(attempt) => self.why_at_work(visit, attempt, facts, due, why),
+            Some(attempt) => Run::why_at_work(visit, attempt, facts, due, why),
             None if &*visit.kind == "Wait" => self.why_time(id, due, why),
             None => {
                 why.strong("Running ");
@@ -116,7 +116,6 @@ impl Run {
     }
 
     fn why_at_work(
-        &self,
         visit: &Visit,
         attempt: &Attempt,
         facts: &Facts,

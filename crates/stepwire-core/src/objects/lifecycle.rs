@@ -230,7 +230,7 @@ fn check_filter(rule: &Json) -> Result<(), ApiError> {
     if let Some(filter) = rule.member("Filter") {
         let params = Params::new(filter, "MalformedXML");
         params.only(&[&["Prefix", "Tag", "And"][..], &sizes].concat())?;
-        let members = filter.as_object().map_or(0, |members| members.len());
+        let members = filter.as_object().map_or(0, indexmap::IndexMap::len);
         if members > 1 || rule.member("Prefix").is_some() {
             return Err(settings::malformed());
         }

@@ -3,6 +3,7 @@
 //! Source: Amazon S3 user guide, "Amazon S3 Event Notifications", "Event message structure"; Amazon
 //! EventBridge, "Amazon S3 events".
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -110,8 +111,11 @@ struct Rule {
     suffix: Arc<str>,
 }
 
+/// Makes a destination of an ARN.
+type To = fn(Arc<str>) -> Destination;
+
 /// The lists of a configuration, and the member of an entry that says whom.
-const LISTS: [(&str, &str, fn(Arc<str>) -> Destination); 3] = [
+const LISTS: [(&str, &str, To); 3] = [
     ("TopicConfigurations", "TopicArn", Destination::Topic),
     ("QueueConfigurations", "QueueArn", Destination::Queue),
     ("LambdaFunctionConfigurations", "LambdaFunctionArn", Destination::Function),
@@ -437,7 +441,9 @@ fn encoded(key: &str) -> String {
                 text.push(byte as char);
             }
             b' ' => text.push('+'),
-            other => text.push_str(&format!("%{other:02X}")),
+            other => {
+                let _ = write!(text, "%{other:02X}");
+            }
         }
     }
     text

@@ -196,7 +196,10 @@ fn create_group(params: Params<'_>) -> Result<Request, ApiError> {
     Ok(Request::CreateGroup { name, tags: tags(params)? })
 }
 
-fn tags(params: Params<'_>) -> Result<Vec<(Arc<str>, Arc<str>)>, ApiError> {
+/// Keys and values, as they were given.
+type Tags = Vec<(Arc<str>, Arc<str>)>;
+
+fn tags(params: Params<'_>) -> Result<Tags, ApiError> {
     let given = params.get("Tags").and_then(Json::as_array).unwrap_or_default();
     let each = given.iter().map(|tag| {
         let text = |name| tag.member(name).and_then(Json::as_str).map(Arc::<str>::from);
@@ -343,7 +346,7 @@ fn target(params: Params<'_>) -> Result<Target, ApiError> {
     if input.is_some_and(|input| input.len() > INPUT_MAX) {
         return Err(given.invalid("Input", "it is too long"));
     }
-    if event.is_some() && !input.is_some_and(|input| Json::parse(input).is_ok()) {
+    if event.is_some() && input.is_none_or(|input| Json::parse(input).is_err()) {
         return Err(given.invalid("Input", "the detail of an event must be JSON"));
     }
     let shown = ["RoleArn", "RetryPolicy"].into_iter();

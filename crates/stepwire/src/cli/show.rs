@@ -101,7 +101,7 @@ impl Show {
         let run = Run::of(shown.events, shown.definition.as_ref());
         let now = shown.now.filter(|_| self.at.is_none());
         if let Some(path) = &self.svg {
-            self.draw(path, &run, &shown.title)?;
+            Show::draw(path, &run, &shown.title)?;
         }
         if let Some(state) = &self.io {
             return self.print_io(&run, state);
@@ -169,7 +169,7 @@ impl Show {
         shown.ok_or_else(|| Failure::new(Exit::Failed, "nothing was read"))
     }
 
-    fn draw(&self, path: &Path, run: &Run, title: &str) -> Result<(), Failure> {
+    fn draw(path: &Path, run: &Run, title: &str) -> Result<(), Failure> {
         let graph = Graph::of(&run.definition());
         let layout = graph.layout(&Collapsed::default());
         let paint = run.paint(&graph, &Scope::default());

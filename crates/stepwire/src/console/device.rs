@@ -205,7 +205,7 @@ fn event(entry: &Entry) -> Event {
         What::Published { message: it, rules: taken } => {
             let mut sent = message(true, &it.topic, &it.payload, it.qos, it.retain);
             if let Shown::Message { rules, .. } = &mut sent {
-                rules.extend(taken.iter().map(|rule| rule.to_string()));
+                rules.extend(taken.iter().map(std::string::ToString::to_string));
             }
             sent
         }
@@ -317,7 +317,7 @@ fn connections(
             What::Disconnected { reason } => {
                 // Its beginning may have been pushed out.
                 let from = since.unwrap_or(entry.at);
-                let (from, title) = open.take().unwrap_or((from, "connected".to_owned()));
+                let (from, title) = open.take().unwrap_or_else(|| (from, "connected".to_owned()));
                 let why = reason.map_or("UNKNOWN", DisconnectReason::name);
                 let title = format!("{title}; ended: {}", devices::plain(why));
                 items.push(bar(from, End::At(entry.at), title));

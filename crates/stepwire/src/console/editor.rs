@@ -157,7 +157,7 @@ fn pointer(source: &Source<'_>, node: &Node) -> String {
     let escaped = |name: &str| name.replace('~', "~0").replace('/', "~1");
     let mut pointer = String::new();
     for place in &*node.path {
-        pointer.push_str(&format!("/States/{}", escaped(&place.container)));
+        pointer.extend(["/States/", &escaped(&place.container)]);
         let branch = format!("{pointer}/Branches[{}]", place.branch);
         let inner = [branch, format!("{pointer}/ItemProcessor"), format!("{pointer}/Iterator")];
         pointer = inner.into_iter().find(|at| source.value(at).is_some()).unwrap_or_default();

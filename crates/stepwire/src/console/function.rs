@@ -66,7 +66,7 @@ pub(super) async fn page(visit: &Visit, name: &str) -> Result<Page, Problem> {
         }
         (None, None) => None,
     };
-    let input = named("again").or(latest.invocations.first());
+    let input = named("again").or_else(|| latest.invocations.first());
     let draft = input.map_or_else(|| "{}".to_owned(), |invocation| indented(&invocation.input));
     let view = View {
         name: name.to_owned(),

@@ -37,7 +37,7 @@ fn per_second(node: &Node) -> f64 {
     node.rates().per_second(5, |totals| totals.received)
 }
 
-pub(super) async fn page(visit: &Visit) -> Result<Page, Problem> {
+pub(super) fn page(visit: &Visit) -> Result<Page, Problem> {
     let recorded = visit.node().recorded();
     let all = recorded.latest(None, usize::MAX);
     let filter = visit.query("filter").unwrap_or_default();

@@ -70,7 +70,7 @@ pub(crate) async fn answer(node: &Node, parts: &Parts, body: Body) -> Response {
         return done(&visit, parts, search::page(&visit).await).await;
     }
     match draw(&visit).await {
-        Ok(page) => respond::page(&visit, parts, &page, StatusCode::OK).await,
+        Ok(page) => respond::page(&visit, parts, &page, StatusCode::OK),
         Err(problem) => refusal(&visit, parts, &problem).await,
     }
 }
@@ -80,7 +80,7 @@ async fn refusal(visit: &Visit, parts: &Parts, problem: &Problem) -> Response {
     let back = visit.query("back");
     let page = pages::problem(problem, section, back.as_deref());
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::BAD_REQUEST);
-    respond::page(visit, parts, &page, status).await
+    respond::page(visit, parts, &page, status)
 }
 
 async fn post(node: &Node, parts: &Parts, body: Body, action: &str) -> Response {
@@ -95,7 +95,7 @@ async fn post(node: &Node, parts: &Parts, body: Body, action: &str) -> Response 
 async fn done(visit: &Visit, parts: &Parts, done: Result<Done, Problem>) -> Response {
     match done {
         Ok(Done::At(path)) => respond::see(&path),
-        Ok(Done::Page(page)) => respond::page(visit, parts, &page, StatusCode::OK).await,
+        Ok(Done::Page(page)) => respond::page(visit, parts, &page, StatusCode::OK),
         Err(problem) => refusal(visit, parts, &problem).await,
     }
 }
@@ -133,7 +133,7 @@ async fn draw(visit: &Visit) -> Result<Page, Problem> {
         ["executions"] => executions::page(visit),
         ["functions"] => functions::page(visit),
         ["functions", name] => function::page(visit, name).await,
-        ["live"] => messages::page(visit).await,
+        ["live"] => messages::page(visit),
         ["rules"] => rules::page(visit).await,
         ["rules", name] => rule::page(visit, name).await,
         ["system"] => system::page(visit).await,

@@ -33,12 +33,7 @@ static ASSETS: LazyLock<Assets> = LazyLock::new(|| {
 });
 
 /// A page in its frame.
-pub(super) async fn page(
-    visit: &Visit,
-    parts: &Parts,
-    page: &Page,
-    status: StatusCode,
-) -> Response {
+pub(super) fn page(visit: &Visit, parts: &Parts, page: &Page, status: StatusCode) -> Response {
     let searched = visit.query("q").unwrap_or_default();
     let interest = super::interest(visit);
     let is_live = status.is_success() && interest.is_any() && !visit.is_answer();

@@ -132,7 +132,7 @@ fn condition(
         let (sort, kind) = keys.get(1).ok_or_else(no_sort)?;
         names.push(("#s", sort.as_str().into()));
         values.push((":s", value(kind, &search.sort)));
-        expression.push_str(&match search.operator.as_str() {
+        let condition = match search.operator.as_str() {
             "begins_with" => " AND begins_with(#s, :s)".to_owned(),
             "between" => {
                 values.push((":t", value(kind, &search.to)));
@@ -140,7 +140,8 @@ fn condition(
             }
             operator if OPERATORS.contains(&operator) => format!(" AND #s {operator} :s"),
             other => return Err(invalid(&format!("`{other}` is no comparison"))),
-        });
+        };
+        expression.push_str(&condition);
     } else if !search.sort.is_empty() {
         return Err(invalid("say how the sort key is compared"));
     }
@@ -329,7 +330,7 @@ mod tests {
             ..Search::default()
         };
         let made = Json::object(condition(&keys, &search).unwrap()).to_text();
-        let values = r##"{":p":{"S":"a"},":s":{"N":"1"},":t":{"N":"2"}}"##;
+        let values = r#"{":p":{"S":"a"},":s":{"N":"1"},":t":{"N":"2"}}"#;
         assert!(
             made.contains("#p = :p AND #s BETWEEN :s AND :t") && made.contains(values),
             "{made}"

@@ -227,10 +227,11 @@ impl Run {
 
 /// What a scheduled task waits for.
 fn waits(resource_type: &str, resource: &str) -> Waits {
-    match resource {
+    let pattern = resource.rsplit_once('.').map(|(_, pattern)| pattern);
+    match pattern {
         _ if resource_type == "activity" => Waits::Worker,
-        _ if resource.ends_with(".waitForTaskToken") => Waits::Device,
-        _ if resource.ends_with(".sync") || resource.ends_with(".sync:2") => Waits::Child,
+        Some("waitForTaskToken") => Waits::Device,
+        Some("sync" | "sync:2") => Waits::Child,
         _ => Waits::Nothing,
     }
 }

@@ -34,7 +34,7 @@ const ALLOW_MISSING: &str = "stepwire:allow-missing";
 /// Longest template that is sent within a request, bytes (AWS's limit).
 const BODY_MAX: usize = 51_200;
 /// How long functions may take to start.
-const STARTING_MAX: Duration = Duration::from_secs(60);
+const STARTING_MAX: Duration = Duration::from_mins(1);
 /// How often it is looked whether they have.
 const STARTING_INTERVAL: Duration = Duration::from_millis(100);
 /// What the template may do: roles are stored, not enforced.

@@ -281,7 +281,7 @@ pub(super) fn download(visit: &Visit) -> Response {
             ];
             (headers, history.to_text()).into_response()
         }
-        Err(error) => (StatusCode::NOT_FOUND, error.message.to_string()).into_response(),
+        Err(error) => (StatusCode::NOT_FOUND, error.message.clone()).into_response(),
     }
 }
 
@@ -337,7 +337,7 @@ fn problem(error: &ApiError) -> Problem {
         "ExecutionDoesNotExist" => {
             "there is no such execution, or it has been kept long enough".to_owned()
         }
-        _ => error.message.to_string(),
+        _ => error.message.clone(),
     };
     Problem { status, what, hint: None }
 }
