@@ -39,10 +39,11 @@ fn recorded_runs_are_told_as_they_were() {
         let definition = Json::parse(&definition).unwrap();
         let events = read_history(&history).unwrap();
         let run = Run::of(events.clone(), Some(&definition));
-        let mut text = told(&run);
+        let whole = told(&run);
         let middle = events.len() / 2;
         let half = Run::of(events.iter().take(middle).cloned(), Some(&definition));
-        text += &format!("\nafter {middle} of {} events\n\n{}", events.len(), told(&half));
+        let count = events.len();
+        let text = format!("{whole}\nafter {middle} of {count} events\n\n{}", told(&half));
         let path = folder.join("tree.txt");
         if std::env::var("UPDATE").is_ok_and(|value| value == "1") {
             fs::write(&path, &text).unwrap();

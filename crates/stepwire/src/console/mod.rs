@@ -67,15 +67,15 @@ pub(crate) async fn answer(node: &Node, parts: &Parts, body: Body) -> Response {
     }
     let visit = Visit::new(node, parts);
     if let ["search"] = visit.segments().as_slice() {
-        return done(&visit, parts, search::page(&visit).await).await;
+        return done(&visit, parts, search::page(&visit).await);
     }
     match draw(&visit).await {
         Ok(page) => respond::page(&visit, parts, &page, StatusCode::OK),
-        Err(problem) => refusal(&visit, parts, &problem).await,
+        Err(problem) => refusal(&visit, parts, &problem),
     }
 }
 
-async fn refusal(visit: &Visit, parts: &Parts, problem: &Problem) -> Response {
+fn refusal(visit: &Visit, parts: &Parts, problem: &Problem) -> Response {
     let section = section(visit.path()).unwrap_or(Section::Overview);
     let back = visit.query("back");
     let page = pages::problem(problem, section, back.as_deref());
@@ -86,17 +86,17 @@ async fn refusal(visit: &Visit, parts: &Parts, problem: &Problem) -> Response {
 async fn post(node: &Node, parts: &Parts, body: Body, action: &str) -> Response {
     let form = match Form::read(parts, body).await {
         Ok(form) => form,
-        Err(problem) => return refusal(&Visit::new(node, parts), parts, &problem).await,
+        Err(problem) => return refusal(&Visit::new(node, parts), parts, &problem),
     };
     let visit = Visit::returning(node, &form);
-    done(&visit, parts, act(&visit, action, &form).await).await
+    done(&visit, parts, act(&visit, action, &form).await)
 }
 
-async fn done(visit: &Visit, parts: &Parts, done: Result<Done, Problem>) -> Response {
+fn done(visit: &Visit, parts: &Parts, done: Result<Done, Problem>) -> Response {
     match done {
         Ok(Done::At(path)) => respond::see(&path),
         Ok(Done::Page(page)) => respond::page(visit, parts, &page, StatusCode::OK),
-        Err(problem) => refusal(visit, parts, &problem).await,
+        Err(problem) => refusal(visit, parts, &problem),
     }
 }
 

@@ -9,12 +9,6 @@
 //!
 //! Read in this order: [`Run`], [`Lately`], [`numbers`], [`past`].
 
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "the overview and the pages of workflows are still to show the numbers"
-)]
-
 mod numbers;
 mod past;
 mod run;
@@ -28,11 +22,11 @@ use stepwire_core::executions::{self, ExecutionId, ExecutionRecord, Status, reco
 use stepwire_core::record::Space;
 use stepwire_core::{Read, Write};
 
-pub(crate) use numbers::{Day, Group, Minute, attention, percentiles};
+pub(crate) use numbers::{Group, Minute, attention};
 pub(crate) use past::{input_text, older};
 pub(crate) use run::{Run, Waits};
 
-use numbers::{Days, Minutes};
+use numbers::Minutes;
 use past::Newest;
 
 /// Executions that are known, the newest.
@@ -72,7 +66,6 @@ struct State {
     /// Executions that have not ended.
     open: u64,
     minutes: Minutes,
-    days: Days,
 }
 
 /// What is known at one moment.
@@ -142,11 +135,6 @@ impl Lately {
         self.state().minutes.last(count, now)
     }
 
-    /// Beginnings and ends of a workflow's executions in the last 24 hours.
-    pub(crate) fn day(&self, workflow: &str, now: Timestamp) -> Day {
-        self.state().days.of(workflow, now)
-    }
-
     /// Reads what was before, newest first, in slices and while it `goes_on`: takes seconds and
     /// blocks. `snapshot` gives what is durable when it is called.
     pub(crate) fn fill<R: Read>(&self, snapshot: impl Fn() -> R, goes_on: impl Fn() -> bool) {
@@ -198,7 +186,6 @@ impl State {
         if let Detail::ExecutionStarted { execution_arn, .. } = &first.detail {
             // Express executions have another kind of ARN.
             let Some(run) = Run::begun(id, execution_arn, first) else { return };
-            self.days.of_run(&run.workflow).started(first.at);
             self.minutes.started(first.at);
             self.open += 1;
             self.from.get_or_insert(id.number);
@@ -230,7 +217,6 @@ impl State {
             } else {
                 self.open = self.open.saturating_sub(1);
                 self.minutes.ended(run.status, event.at);
-                self.days.of_run(&run.workflow).ended(run.status, event.at);
             }
         }
     }
@@ -272,13 +258,11 @@ impl State {
         let seen = |at: Timestamp| at < began;
         if seen(run.started) {
             self.minutes.started(run.started);
-            self.days.of_run(&run.workflow).started(run.started);
         }
         if let Some(stopped) = run.stopped
             && (seen(stopped) || self.filled)
         {
             self.minutes.ended(run.status, stopped);
-            self.days.of_run(&run.workflow).ended(run.status, stopped);
         }
         self.runs.insert(number, Arc::new(run));
         if self.filled {

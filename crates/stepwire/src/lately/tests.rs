@@ -202,12 +202,6 @@ fn alike_failures_are_one_group() {
     assert_eq!(group.state.as_deref(), Some("Broken"));
     assert_eq!(&*group.example.name, "b2");
     assert_eq!(attention(&recent.runs, world.now.plus_ms(3_700_000), 3_600_000), []);
-    let (p50, p99, of) = percentiles(&recent.runs, "Good").unwrap();
-    assert_eq!((p50, p99, of), (0, 0, 2));
-    assert_eq!(percentiles(&recent.runs, "Bad"), None);
-    let day = world.lately.day("Bad", world.now);
-    assert_eq!((day.started, day.succeeded, day.failed), (3, 0, 2));
-    assert_eq!(day.success_percent(), Some(0.0));
 }
 
 #[test]
@@ -220,7 +214,6 @@ fn minutes_are_forgotten_after_a_day() {
     assert_eq!(count(now.plus_ms(24 * 3_600_000)), 0);
     let read = world.filled();
     assert_eq!(read.minutes(2, now), world.lately.minutes(2, now));
-    assert_eq!(read.day("Good", now), world.lately.day("Good", now));
 }
 
 #[test]
