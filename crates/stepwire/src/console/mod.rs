@@ -186,6 +186,7 @@ async fn act(visit: &Visit, action: &str, form: &Form) -> Result<Done, Problem> 
         "function-invoke" => function::invoke(visit, form).await,
         "item-delete" => table::delete(visit, form).await,
         "item-put" => table::put(visit, form).await,
+        "redrive-group" => overview::redrive(visit, form).await,
         "publish" => messages::publish(visit, form).await,
         "rule-turn" => rule::turn(visit, form).await,
         "rule-delete" => rule::delete(visit, form).await,

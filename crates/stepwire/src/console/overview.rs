@@ -1,20 +1,27 @@
 //! The overview.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::{StreamExt, stream};
 use stepwire_asl::{Json, Timestamp};
 use stepwire_console::Page;
-use stepwire_console::pages::overview::{Attention, First, View};
+use stepwire_console::link::link;
+use stepwire_console::pages::overview::{Attention, First, Redrive, View};
 use stepwire_console::pages::{self, Problem};
 use stepwire_console::words::Status;
-use stepwire_core::Service;
 use stepwire_core::read::{Range, Read};
 use stepwire_core::record::Space;
+use stepwire_core::{Service, executions};
 
+use super::Done;
 use super::live::{Interest, Topic};
 use super::rules::counted;
-use super::visit::Visit;
+use super::visit::{Form, Visit};
 use crate::config::DATA_FOLDER;
+use crate::lately::{Group, Run, Waits, attention};
 use crate::node::Node;
 use crate::node_file::reachable;
 use crate::shard;
@@ -23,6 +30,16 @@ use crate::warnings::Line;
 /// Seconds in the chart of messages.
 const SECONDS: usize = 120;
 const HOUR_MS: i64 = 3_600_000;
+/// Minutes in the chart of executions.
+const MINUTES: usize = 60;
+/// Groups of failures that are listed.
+const GROUPS_MAX: usize = 12;
+/// States in the list of failures by state.
+const STATES_MAX: usize = 8;
+/// Executions that one form redrives.
+const REDRIVEN_MAX: usize = 1_000;
+/// Of them at a time.
+const AT_ONCE: usize = 64;
 /// Things that are counted.
 const THINGS_MAX: usize = 100_000;
 /// Rules up to which it is told which have taken nothing: of more, most are quiet.
@@ -43,22 +60,112 @@ pub(super) async fn page(visit: &Visit) -> Result<Page, Problem> {
     let node = visit.node();
     let things = counted_of(node, Space::Thing, THINGS_MAX);
     let is_new = things == 0 && counted_of(node, Space::MachineName, 1) == 0;
-    let mut attention = alarms(visit).await;
+    let recent = node.recent();
+    let failed = attention(&recent.runs, visit.now(), HOUR_MS);
+    let mut attention: Vec<Attention> = failed.iter().take(GROUPS_MAX).map(failure).collect();
+    attention.extend(alarms(visit).await);
     attention.extend(stacks(visit).await);
     attention.extend(warned(node, visit.now()));
     attention.extend(quiet_rules(visit).await);
     let view = View {
         online: node.connected() as u64,
         things: things as u64,
+        running: recent.open,
+        waiting: recent.runs.iter().filter(|run| run.waits() == Waits::Device).count() as u64,
+        failed: failed.iter().map(|group| group.count).sum(),
         per_second: node.rates().per_second(5, |totals| totals.received),
         asked_ms: node.reactions().p99_ms(),
         attention,
+        minutes: node
+            .lately()
+            .minutes(MINUTES, visit.now())
+            .iter()
+            .map(|minute| (minute.started.into(), minute.failed.into()))
+            .collect(),
+        failures: by_state(&failed),
+        done: visit.query("done"),
         messages: node.rates().steps(SECONDS, 1, |totals| totals.received),
         first: is_new.then(|| first(node)),
         now: visit.now(),
-        ..View::default()
     };
     Ok(pages::overview::page(&view))
+}
+
+/// Executions that failed alike.
+fn failure(group: &Group) -> Attention {
+    let state = group.state.as_deref().unwrap_or_default();
+    let error = group.error.as_deref().unwrap_or_default();
+    let timed_out = group.status == executions::Status::TimedOut;
+    let what = match (error, timed_out) {
+        ("", true) => "timed out",
+        ("", false) => "failed",
+        (error, _) => error,
+    };
+    let place = if state.is_empty() { String::new() } else { format!(" in {state}") };
+    let query = [
+        ("workflow", &*group.workflow),
+        ("status", if timed_out { "timed-out" } else { "failed" }),
+        ("since", "1h"),
+        ("q", if error.is_empty() { state } else { error }),
+    ];
+    Attention {
+        status: if timed_out { Status::TimedOut } else { Status::Failed },
+        title: format!("{} × {what}{place}", group.count),
+        detail: format!("{}, last {}", group.workflow, group.example.name),
+        at: Some(group.last),
+        href: Some((link("/executions", &query), "open")),
+        redrive: Some(Redrive {
+            workflow: group.workflow.to_string(),
+            state: state.to_owned(),
+            error: error.to_owned(),
+            status: group.status.word().to_owned(),
+            count: group.count,
+        }),
+    }
+}
+
+/// Failures by workflow and state, most first.
+fn by_state(groups: &[Group]) -> Vec<(String, String, u64)> {
+    let mut counts: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    for group in groups {
+        let state = group.state.as_deref().unwrap_or_default();
+        *counts.entry((&group.workflow, state)).or_default() += group.count;
+    }
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| Reverse(*count));
+    let each = counts.into_iter().take(STATES_MAX);
+    each.map(|((workflow, state), count)| (workflow.to_owned(), state.to_owned(), count)).collect()
+}
+
+/// Redrives the executions that failed alike in the last hour.
+pub(super) async fn redrive(visit: &Visit, form: &Form) -> Result<Done, Problem> {
+    let node = visit.node();
+    let recent = node.recent();
+    let alike = |run: &&Arc<Run>| {
+        *run.workflow == *form.field("workflow")
+            && run.state().map(|state| &**state).unwrap_or_default() == form.field("state")
+            && run.error.as_deref().unwrap_or_default() == form.field("error")
+            && run.status.word() == form.field("status")
+            && run.stopped.is_some_and(|at| visit.now().since_ms(at) <= HOUR_MS)
+    };
+    let arns = recent.runs.iter().filter(alike).take(REDRIVEN_MAX).map(|run| {
+        node.settings().arn("states", &format!("execution:{}:{}", run.workflow, run.name))
+    });
+    let ask = |arn: String| {
+        visit.ask(Service::States, "RedriveExecution", [("executionArn", Json::from(arn))])
+    };
+    let asked: Vec<_> = arns.map(ask).collect();
+    let ends: Vec<_> = stream::iter(asked).buffer_unordered(AT_ONCE).collect().await;
+    let refused: Vec<_> = ends.iter().filter_map(|end| end.as_ref().err()).collect();
+    let redriven = ends.len() - refused.len();
+    let done = match refused.first() {
+        Some(first) => {
+            let (refused, why) = (refused.len(), &first.message);
+            format!("{redriven} executions redriven, {refused} refused: {why}")
+        }
+        None => format!("{redriven} executions redriven."),
+    };
+    Ok(Done::At(link("/", &[("done", &done)])))
 }
 
 fn counted_of(node: &Node, space: Space, most: usize) -> usize {
