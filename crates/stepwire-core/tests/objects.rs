@@ -39,19 +39,19 @@ fn days(node: &mut Node, days: i64) {
 }
 
 fn keys(node: &mut Node) -> Vec<String> {
-    let listed = s3(node, "ListObjectsV2", "{'Bucket':'b'}");
+    let listed = s3(node, "ListObjectsV2", "{'Bucket':'bucket'}");
     let contents = listed.member("Contents").and_then(Json::as_array).unwrap_or_default().to_vec();
     contents.iter().map(|one| text(one, "Key")).collect()
 }
 
 fn versions(node: &mut Node, list: &str) -> usize {
-    let listed = s3(node, "ListObjectVersions", "{'Bucket':'b'}");
+    let listed = s3(node, "ListObjectVersions", "{'Bucket':'bucket'}");
     listed.member(list).and_then(Json::as_array).unwrap_or_default().len()
 }
 
 fn lifecycle(node: &mut Node, rule: &str) {
     let body = format!(
-        "{{'Bucket':'b','LifecycleConfiguration':{{'Rules':[{{'Status':'Enabled',{rule}}}]}}}}"
+        "{{'Bucket':'bucket','LifecycleConfiguration':{{'Rules':[{{'Status':'Enabled',{rule}}}]}}}}"
     );
     s3(node, "PutBucketLifecycleConfiguration", &body);
 }
@@ -59,15 +59,15 @@ fn lifecycle(node: &mut Node, rule: &str) {
 #[test]
 fn objects_go_when_they_are_old_enough_and_others_stay() {
     let mut node = Node::new();
-    node.bucket("b");
+    node.bucket("bucket");
     lifecycle(&mut node, "'Filter':{'Prefix':'old/'},'Expiration':{'Days':3}");
     for n in 0..200 {
-        node.put("b", &format!("old/{n:03}"), "x");
+        node.put("bucket", &format!("old/{n:03}"), "x");
     }
-    node.put("b", "other", "x");
+    node.put("bucket", "other", "x");
     days(&mut node, 3);
     assert_eq!(keys(&mut node).len(), 201);
-    node.put("b", "old/new", "x");
+    node.put("bucket", "old/new", "x");
     days(&mut node, 1);
     assert_eq!(keys(&mut node), ["old/new", "other"]);
 }
@@ -75,8 +75,8 @@ fn objects_go_when_they_are_old_enough_and_others_stay() {
 #[test]
 fn a_kill_between_two_slices_loses_nothing() {
     let mut node = Node::new();
-    node.bucket("b");
-    (0..300).for_each(|n| node.put("b", &format!("{n:03}"), "x"));
+    node.bucket("bucket");
+    (0..300).for_each(|n| node.put("bucket", &format!("{n:03}"), "x"));
     node.now = node.now.plus_ms(10 * DAY_MS);
     lifecycle(&mut node, "'Filter':{},'Expiration':{'Days':1}");
     node.input(Input::Tick);
@@ -91,10 +91,10 @@ fn a_kill_between_two_slices_loses_nothing() {
 #[test]
 fn a_lifecycle_that_is_set_later_or_off_is_looked_at_as_it_is() {
     let mut node = Node::new();
-    node.bucket("b");
-    node.put("b", "a", "x");
+    node.bucket("bucket");
+    node.put("bucket", "a", "x");
     days(&mut node, 30);
-    let off = "{'Bucket':'b','LifecycleConfiguration':{'Rules':[{'Status':'Disabled','Filter':{},\
+    let off = "{'Bucket':'bucket','LifecycleConfiguration':{'Rules':[{'Status':'Disabled','Filter':{},\
                'Expiration':{'Days':1}}]}}";
     s3(&mut node, "PutBucketLifecycleConfiguration", off);
     days(&mut node, 1);
@@ -105,18 +105,18 @@ fn a_lifecycle_that_is_set_later_or_off_is_looked_at_as_it_is() {
     lifecycle(&mut node, "'Filter':{'ObjectSizeLessThan':5},'Expiration':{'Days':1}");
     days(&mut node, 0);
     assert_eq!(keys(&mut node).len(), 0);
-    s3(&mut node, "DeleteBucketLifecycle", "{'Bucket':'b'}");
-    s3(&mut node, "DeleteBucket", "{'Bucket':'b'}");
+    s3(&mut node, "DeleteBucketLifecycle", "{'Bucket':'bucket'}");
+    s3(&mut node, "DeleteBucket", "{'Bucket':'bucket'}");
     assert!(node.kernel.due().is_none_or(|due| due.since_ms(node.now) > DAY_MS));
 }
 
 #[test]
 fn versions_go_after_they_are_no_longer_current_and_markers_when_nothing_is_below() {
     let mut node = Node::new();
-    node.bucket("b");
-    let on = "{'Bucket':'b','VersioningConfiguration':{'Status':'Enabled'}}";
+    node.bucket("bucket");
+    let on = "{'Bucket':'bucket','VersioningConfiguration':{'Status':'Enabled'}}";
     s3(&mut node, "PutBucketVersioning", on);
-    (0..5).for_each(|n| node.put("b", "a", format!("{n}")));
+    (0..5).for_each(|n| node.put("bucket", "a", format!("{n}")));
     lifecycle(
         &mut node,
         "'Filter':{},'Expiration':{'Days':10},'NoncurrentVersionExpiration':{'NoncurrentDays':2,\
@@ -125,7 +125,7 @@ fn versions_go_after_they_are_no_longer_current_and_markers_when_nothing_is_belo
     days(&mut node, 3);
     // The current one, and the newest of the others.
     assert_eq!(versions(&mut node, "Versions"), 2);
-    days(&mut node, 8);
+    days(&mut node, 11);
     assert_eq!(keys(&mut node).len(), 0);
     assert_eq!(versions(&mut node, "DeleteMarkers"), 1);
     assert_eq!(versions(&mut node, "Versions"), 1);
@@ -141,11 +141,11 @@ fn versions_go_after_they_are_no_longer_current_and_markers_when_nothing_is_belo
 #[test]
 fn uploads_that_nobody_completes_are_given_up() {
     let mut node = Node::new();
-    node.bucket("b");
-    let begun = s3(&mut node, "CreateMultipartUpload", "{'Bucket':'b','Key':'in/a'}");
-    s3(&mut node, "CreateMultipartUpload", "{'Bucket':'b','Key':'other'}");
+    node.bucket("bucket");
+    let begun = s3(&mut node, "CreateMultipartUpload", "{'Bucket':'bucket','Key':'in/a'}");
+    s3(&mut node, "CreateMultipartUpload", "{'Bucket':'bucket','Key':'other'}");
     let part = format!(
-        "{{'Bucket':'b','Key':'in/a','PartNumber':1,'UploadId':'{}'}}",
+        "{{'Bucket':'bucket','Key':'in/a','PartNumber':1,'UploadId':'{}'}}",
         text(&begun, "UploadId")
     );
     s3(&mut node, "UploadPart", &part);
@@ -154,7 +154,7 @@ fn uploads_that_nobody_completes_are_given_up() {
         "'Filter':{'Prefix':'in/'},'AbortIncompleteMultipartUpload':{'DaysAfterInitiation':1}",
     );
     let uploads = |node: &mut Node| {
-        let listed = s3(node, "ListMultipartUploads", "{'Bucket':'b'}");
+        let listed = s3(node, "ListMultipartUploads", "{'Bucket':'bucket'}");
         listed.member("Uploads").and_then(Json::as_array).unwrap_or_default().len()
     };
     days(&mut node, 1);
@@ -166,14 +166,14 @@ fn uploads_that_nobody_completes_are_given_up() {
 #[test]
 fn what_a_bucket_tells_is_stored_with_the_object() {
     let mut node = Node::new();
-    node.bucket("b");
+    node.bucket("bucket");
     call(&mut node, Service::Sqs, "CreateQueue", "{'QueueName':'q'}").unwrap();
-    let told = "{'Bucket':'b','NotificationConfiguration':{'QueueConfigurations':[{'QueueArn':\
+    let told = "{'Bucket':'bucket','NotificationConfiguration':{'QueueConfigurations':[{'QueueArn':\
                 'arn:aws:sqs:us-east-1:000000000000:q','Events':['s3:ObjectCreated:*',\
                 's3:LifecycleExpiration:*']}]}}";
     s3(&mut node, "PutBucketNotificationConfiguration", told);
     lifecycle(&mut node, "'Filter':{},'Expiration':{'Days':1}");
-    node.put("b", "a b", "hello");
+    node.put("bucket", "a b", "hello");
     // It is there after a kill, though nobody has asked for it yet.
     node.kill();
     let mut seen = Vec::new();

@@ -25,6 +25,8 @@ const PART_MIN: u64 = 5 << 20;
 
 /// Reads an upload and what is known of its parts.
 pub(super) fn touch(bucket: &str, id: &str, read: &dyn Read) {
+    // A bucket that is gone is told by what reads the upload.
+    let _ = found_bucket(bucket, read);
     read.get(&record::upload_key(bucket, id));
     read.range(&record::parts(bucket, id));
 }

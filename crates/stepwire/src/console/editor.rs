@@ -184,7 +184,7 @@ mod tests {
         let text = r#"{"StartAt":"A","States":{"A":{"Type":"Pass","Next":"B"}}}"#;
         let seen = view(None, "", Kind::Standard, text.to_owned());
         let finding = seen.findings.first().expect("something is wrong");
-        assert_eq!((finding.number, finding.is_error), ("SW0203", true));
+        assert_eq!((finding.number, finding.is_error), ("SW0205", true));
         assert_eq!(&text[finding.place.clone().expect("a place")], "\"B\"");
         assert_eq!(seen.graph.states(), 2);
     }
