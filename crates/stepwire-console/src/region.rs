@@ -16,7 +16,7 @@ pub struct Parts {
 }
 
 /// How an element looks now. The rest of it stays as it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Mark {
     /// The element's id.
     pub id: String,

@@ -1,12 +1,13 @@
 //! Pages stay current: what changed is told by commits, what a page looks like then by drawing it.
 //!
-//! Every commit has a position. A page carries the position that it was drawn at, and its event
-//! stream begins there; each event's id is the position that it shows, so a browser that comes back
-//! with `Last-Event-ID` has missed nothing: if what the page shows has changed since, or that is not
-//! known any more (another process), all of it is sent. Only what came out different is sent else.
+//! Every commit has a position, which is the id of the event that shows it. When a stream begins, the
+//! page is drawn and compared with what the browser was given: the digest that its address carries.
+//! If it came out different, or the browser comes back after it had lost the node, all of it is sent:
+//! nothing is missed, whatever happened meanwhile and to whom. Later only what came out different is.
 
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -177,7 +178,7 @@ impl Live {
         self.watching.load(Ordering::Relaxed)
     }
 
-    pub(super) fn position(&self) -> u64 {
+    fn position(&self) -> u64 {
         self.changes().position
     }
 
@@ -226,38 +227,38 @@ fn topics_of(write: &Write, topics: &mut Vec<Topic>) {
 }
 
 /// Where the page of `visit` is live, from now on.
-pub(super) fn address(visit: &Visit, interest: &Interest) -> String {
-    let live = visit.node().live();
+pub(super) fn address(visit: &Visit, interest: &Interest, drawn: &Page) -> String {
     let mut page = visit.address().to_owned();
     if let Some(pin) = &interest.pin {
         page.push(if page.contains('?') { '&' } else { '?' });
         page.push_str(pin);
     }
     let page = utf8_percent_encode(&page, NON_ALPHANUMERIC);
-    let since = id(live.epoch, visit.position());
-    format!("/-/console/live?page={page}&since={since}")
+    format!("/-/console/live?page={page}&shown={}", digest(drawn))
+}
+
+/// What tells a page from the same page when it looks otherwise.
+fn digest(page: &Page) -> String {
+    let mut hasher = DefaultHasher::new();
+    page.parts.regions.hash(&mut hasher);
+    page.parts.marks.hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
 }
 
 fn id(epoch: u64, position: u64) -> String {
     format!("{epoch:016x}-{position}")
 }
 
-/// The position that an id names, if it is this process's.
-fn position(epoch: u64, text: &str) -> Option<u64> {
-    let (of, position) = text.split_once('-')?;
-    (u64::from_str_radix(of, 16).ok()? == epoch).then(|| position.parse().ok())?
-}
-
-/// Answers `GET /-/console/live?page=ADDRESS&since=ID`: what of the page becomes different.
+/// Answers `GET /-/console/live?page=ADDRESS&shown=DIGEST`: what of the page becomes different.
 pub(super) fn stream(node: &Node, parts: &Parts) -> Response {
     let asked = Visit::new(node, parts);
     let Some(page) = asked.query("page").and_then(|page| page.parse::<Uri>().ok()) else {
         return (axum::http::StatusCode::BAD_REQUEST, "`page` is missing\n").into_response();
     };
-    let live = node.live();
-    let resumed = parts.headers.get("last-event-id").and_then(|id| id.to_str().ok());
-    let since = resumed.map(str::to_owned).or_else(|| asked.query("since")).unwrap_or_default();
-    let watched = Watched::new(node, page, position(live.epoch, &since));
+    // What a browser shows that has been told something before is not known.
+    let told_before = parts.headers.contains_key("last-event-id");
+    let given = asked.query("shown").filter(|_| !told_before);
+    let watched = Watched::new(node, page, given);
     let events = stream::unfold(watched, async |mut watched| {
         let event = watched.next().await?;
         Some((Ok::<_, Infallible>(event), watched))
@@ -270,7 +271,9 @@ pub(super) fn stream(node: &Node, parts: &Parts) -> Response {
 struct Watched {
     node: Node,
     page: Uri,
-    /// What the browser shows is at least this new; `None`: not known.
+    /// Digest of what the browser was given; `None`: not known.
+    given: Option<String>,
+    /// What it shows is at least this new; `None` before the first drawing.
     shown: Option<u64>,
     /// What it shows; `None` before the first drawing.
     sent: Option<Sent>,
@@ -295,11 +298,12 @@ impl Drop for Ticket {
 }
 
 impl Watched {
-    fn new(node: &Node, page: Uri, shown: Option<u64>) -> Watched {
+    fn new(node: &Node, page: Uri, given: Option<String>) -> Watched {
         let live = node.live();
         live.watching.fetch_add(1, Ordering::Relaxed);
         let (told, ticket) = (live.position.subscribe(), Ticket(node.clone()));
-        Watched { node: node.clone(), page, shown, sent: None, ticket, told, drawn: None }
+        let (node, shown, sent, drawn) = (node.clone(), None, None, None);
+        Watched { node, page, given, shown, sent, ticket, told, drawn }
     }
 
     /// The next event; `None` when the page is gone.
@@ -323,8 +327,7 @@ impl Watched {
                 }
                 return Some(Event::default().event("gap").data("gone"));
             };
-            let current =
-                self.shown.is_some_and(|at| !self.node.live().is_newer(at, &interest.topics));
+            let current = self.given.take().is_some_and(|given| given == digest(&page));
             let drawn = Sent::of(&page);
             let nothing = Sent::default();
             let before = match &self.sent {
@@ -435,12 +438,5 @@ mod tests {
         (0..=REMEMBERED_MAX).for_each(|_| live.changed(|topics| topics.push(topic("a"))));
         assert!(live.is_newer(0, &[topic("b")]));
         assert!(!live.is_newer(2, &[topic("b")]));
-    }
-
-    #[test]
-    fn positions_of_other_processes_are_not_known() {
-        assert_eq!(position(7, &id(7, 12)), Some(12));
-        assert_eq!(position(8, &id(7, 12)), None);
-        assert_eq!(position(7, "x"), None);
     }
 }

@@ -37,7 +37,7 @@ pub(super) fn page(visit: &Visit, parts: &Parts, page: &Page, status: StatusCode
     let searched = visit.query("q").unwrap_or_default();
     let interest = super::interest(visit);
     let is_live = status.is_success() && interest.is_any() && !visit.is_answer();
-    let live = is_live.then(|| live::address(visit, &interest));
+    let live = is_live.then(|| live::address(visit, &interest, page));
     let node = visit.node();
     let frame = Frame {
         assets: &ASSETS,

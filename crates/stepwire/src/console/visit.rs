@@ -24,8 +24,6 @@ pub(crate) struct Visit {
     segments: Vec<String>,
     query: Vec<(String, String)>,
     now: Timestamp,
-    /// What was durable when the look began is on the page.
-    position: u64,
     /// What comes of a form is shown once and does not change.
     is_answer: bool,
 }
@@ -45,7 +43,6 @@ impl Visit {
             segments: segments(address.path()),
             query: pairs(address.query().unwrap_or_default()),
             now: node.now(),
-            position: node.live().position(),
             is_answer: false,
         }
     }
@@ -76,11 +73,6 @@ impl Visit {
     /// Whether what is shown is what a form has come to.
     pub(crate) fn is_answer(&self) -> bool {
         self.is_answer
-    }
-
-    /// The commit that the page shows at least.
-    pub(crate) fn position(&self) -> u64 {
-        self.position
     }
 
     /// The path, as it was asked for.
