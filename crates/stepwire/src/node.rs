@@ -314,14 +314,17 @@ impl Node {
 
     /// Reads the executions that were before, while the node works.
     async fn fill_lately(self) {
+        let node = self.clone();
         let filling = tokio::task::spawn_blocking(move || {
-            let stopping = self.0.shutdown.subscribe();
+            let stopping = node.0.shutdown.subscribe();
             let goes_on = || !*stopping.borrow();
-            shard::catch(|| self.lately().fill(|| self.snapshot(), goes_on))
+            shard::catch(|| node.lately().fill(|| node.snapshot(), goes_on))
         });
         if let Ok(Err(error)) = filling.await {
             tracing::warn!("cannot read the executions that were before: {error}");
         }
+        // Pages that were opened meanwhile know some of them only now.
+        self.live().executions_known();
     }
 
     /// Shows a new server certificate in time.

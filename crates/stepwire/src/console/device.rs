@@ -45,7 +45,7 @@ pub(super) fn interest(visit: &Visit, name: &str) -> Interest {
     let client = speakers.get(name).map(|client| Topic::Device(Arc::clone(client)));
     let mut topics = vec![Topic::Device(name.into()), Topic::Executions];
     topics.extend(client);
-    Interest::in_topics(topics, 250)
+    Interest::in_topics(topics, 50)
 }
 
 /// An error of an API as a page says it.

@@ -124,6 +124,11 @@ impl Live {
         self.changed(|topics| writes.iter().for_each(|write| topics_of(write, topics)));
     }
 
+    /// Takes in that executions are known which were not.
+    pub(crate) fn executions_known(&self) {
+        self.changed(|topics| topics.push(Topic::Executions));
+    }
+
     /// Takes in what leaves.
     pub(crate) fn effect(&self, effect: &Effect) {
         match effect {
