@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256};
@@ -65,12 +65,13 @@ pub fn build(
     say: &(dyn Fn(&str) + Sync),
 ) -> Result<Vec<Built>, Failed> {
     let next = Mutex::new(0..orders.len());
+    let turns = Turns::default();
     let done = Mutex::new(BTreeMap::new());
     std::thread::scope(|scope| {
         for _ in 0..AT_A_TIME.min(orders.len()) {
             scope.spawn(|| {
                 while let Some(index) = { lock(&next).next() } {
-                    let built = one(folder, &orders[index], say);
+                    let built = one(folder, &orders[index], &turns, say);
                     lock(&done).insert(index, built);
                 }
             });
@@ -88,7 +89,15 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn one(folder: &Path, order: &Order, say: &(dyn Fn(&str) + Sync)) -> Result<Built, Failed> {
+/// Who builds an archive at the moment, by the archive's key: functions that share a folder have it built once.
+type Turns = Mutex<BTreeMap<String, Arc<Mutex<()>>>>;
+
+fn one(
+    folder: &Path,
+    order: &Order,
+    turns: &Turns,
+    say: &(dyn Fn(&str) + Sync),
+) -> Result<Built, Failed> {
     let failed =
         |error: io::Error| Failed { name: order.name.clone(), why: error.to_string(), hint: None };
     if order.source.is_file() {
@@ -101,6 +110,8 @@ fn one(folder: &Path, order: &Order, say: &(dyn Fn(&str) + Sync)) -> Result<Buil
     let key =
         tree::hex(&Sha256::digest(format!("{hash} {}", order.recipe.name())))[..24].to_owned();
     let path = folder.join(format!("{key}.zip"));
+    let turn = Arc::clone(lock(turns).entry(key).or_default());
+    let _turn = lock(&turn);
     if let Ok(archive) = fs::read(&path) {
         // It is used: that it was is what its time says.
         let touched = fs::File::options().append(true).open(&path);
@@ -124,7 +135,10 @@ fn one(folder: &Path, order: &Order, say: &(dyn Fn(&str) + Sync)) -> Result<Buil
         return Err(failed(io::Error::other(format!("`{}` is empty", order.source.display()))));
     }
     let archive = archive::zip(&content).map_err(failed)?;
-    files::write(&path, &archive).map_err(failed)?;
+    // Another process may build the same at the same time.
+    let draft = work.path().join("archive");
+    files::write(&draft, &archive).map_err(failed)?;
+    fs::rename(&draft, &path).map_err(failed)?;
     Ok(Built { hash: tree::hex(&Sha256::digest(&archive)), path, kept: false })
 }
 
@@ -291,6 +305,18 @@ mod tests {
         fs::write(source.path().join("app.js"), "2").unwrap();
         let changed = build();
         assert!(!changed.kept && changed.hash != first.hash);
+    }
+
+    #[test]
+    fn a_folder_of_many_functions_is_built_once() {
+        let (source, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        for round in 0..20 {
+            fs::write(source.path().join("app.js"), round.to_string()).unwrap();
+            let orders: Vec<Order> = (0..8).map(|_| order(source.path(), Recipe::Plain)).collect();
+            let built = build(folder.path(), &orders, &|_| {}).unwrap();
+            assert_eq!(built.iter().filter(|one| !one.kept).count(), 1);
+            assert!(built.iter().all(|one| one.hash == built[0].hash));
+        }
     }
 
     #[cfg(unix)]

@@ -73,7 +73,7 @@ impl Confinement {
             // Files, not their folders: what lies beside our bootstrap is the code of all functions.
             readable.extend(program.iter().filter(|path| path.is_absolute()).cloned());
             readable.extend(SYSTEM.iter().map(PathBuf::from));
-            readable.extend(program.first().and_then(|path| home(path)));
+            readable.extend(program.first().into_iter().flat_map(|path| homes(path)));
             writable.push(scratch.to_owned());
             writable.extend(["/dev/null", "/dev/zero"].map(PathBuf::from));
         }
@@ -89,8 +89,8 @@ impl Confinement {
             return None;
         }
         let data = data.canonicalize().ok()?;
-        let given =
-            SYSTEM.iter().map(PathBuf::from).chain(interpreters.iter().filter_map(|p| home(p)));
+        let homes = interpreters.iter().flat_map(|path| homes(path));
+        let given = SYSTEM.iter().map(PathBuf::from).chain(homes);
         let given = given.filter_map(|place| place.canonicalize().ok());
         let around = given.into_iter().find(|place| data.starts_with(place))?;
         Some(format!(
@@ -101,12 +101,17 @@ impl Confinement {
     }
 }
 
-/// Where an interpreter is installed: `…/bin/python3` has its library in `…/lib`.
-fn home(interpreter: &Path) -> Option<PathBuf> {
-    let interpreter = interpreter.canonicalize().ok()?;
-    let folder = interpreter.parent()?;
-    let home = folder.parent().filter(|_| folder.ends_with("bin"))?;
-    (home != Path::new("/")).then(|| home.to_owned())
+/// Where an interpreter is installed: `…/bin/python3` has its library in `…/lib`. That of a virtual
+/// environment is a link to another, and has packages of its own.
+fn homes(interpreter: &Path) -> Vec<PathBuf> {
+    let around = |path: &Path| {
+        let folder = path.parent()?;
+        let home = folder.parent().filter(|_| folder.ends_with("bin"))?;
+        (home != Path::new("/")).then(|| home.to_owned())
+    };
+    let installed = interpreter.canonicalize().ok().and_then(|path| around(&path));
+    let environment = around(interpreter).filter(|home| home.join("pyvenv.cfg").is_file());
+    installed.into_iter().chain(environment).collect()
 }
 
 /// What every program needs of the system.
