@@ -328,7 +328,7 @@ def test_a_function_with_many_files_is_deleted_at_once_and_nobody_waits(tmp_path
         assert invoke(own, "small")[1] is None
         after = time.monotonic() - began
         # Of a development build, on a machine that does other things.
-        assert deleted < 1 and after < 1, (deleted, after)
+        assert deleted < 4 and after < 4, (deleted, after)
         eventually(lambda: not Path(code).exists(), 60)
     finally:
         own.kill()
