@@ -213,7 +213,7 @@ impl Observers {
             }
         }
         self.reactions.writes(writes, at);
-        self.live.writes(writes);
+        self.live.writes(writes, |id| self.lately.origin(id));
         if let Some(mut watching) = self.watching() {
             writes.iter().for_each(|write| watching.write(write, at));
             self.watched.store(!watching.senders.is_empty(), Ordering::Release);

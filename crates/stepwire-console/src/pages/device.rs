@@ -9,7 +9,7 @@ use super::executions::Row as Execution;
 use crate::frame::{Crumb, Page, Section};
 use crate::region::Parts;
 use crate::timeline::Timeline;
-use crate::words::{date, segment};
+use crate::words::{ago, date, segment};
 
 /// A certificate that is attached to the device.
 #[derive(Debug, Clone)]
@@ -51,6 +51,8 @@ pub struct View {
     pub certificates: Vec<Certificate>,
     /// Policies that count when it connects.
     pub policies: Vec<String>,
+    /// The newest execution that is about it.
+    pub latest: Option<Execution>,
     /// What happened lately.
     pub timeline: Timeline,
     /// What is kept of it.
@@ -242,6 +244,7 @@ pub struct Start {
 pub fn page(view: &View) -> Page {
     let mut parts = Parts::default();
     let presence = parts.region("presence", presence(view));
+    let latest = parts.region("latest", latest(view));
     let timeline = parts.region("timeline", timeline(view));
     let body = match &view.tab {
         Tab::Messages(messages) => parts.region("tab", tabs::messages_tab(view, messages)),
@@ -257,7 +260,7 @@ pub fn page(view: &View) -> Page {
     };
     let main = html! {
         div.head {
-            div { h1 { (view.name) } (facts(view, presence)) }
+            div { h1 { (view.name) } (facts(view, presence)) (latest) }
             div.acts {
                 a.btn href=(tab(view, "publish")) { "Publish…" }
                 a.btn href=(tab(view, "start")) { "Start a workflow…" }
@@ -290,6 +293,21 @@ fn presence(view: &View) -> Markup {
         (view.presence.line(view.now))
         @if let Some(ip) = &view.ip { " " span.vdim { "from " (ip) } }
         @if let Some(protocol) = view.protocol { " " span.vdim { "by " (protocol) } }
+    }
+}
+
+/// How its newest execution stands, and why.
+fn latest(view: &View) -> Markup {
+    html! {
+        @if let Some(run) = &view.latest {
+            div.facts {
+                span {
+                    (run.status.line()) " " a href=(run.href()) title=(run.name) { (run.workflow) }
+                    @if run.state.is_some() || run.error.is_some() { ": " (run.place(view.now)) }
+                    " " span.vdim { (ago(run.stopped.unwrap_or(run.started), view.now)) }
+                }
+            }
+        }
     }
 }
 

@@ -43,7 +43,7 @@ const INPUT_MAX: usize = 256 << 10;
 pub(super) fn interest(visit: &Visit, name: &str) -> Interest {
     let speakers = visit.node().flights().speakers();
     let client = speakers.get(name).map(|client| Topic::Device(Arc::clone(client)));
-    let mut topics = vec![Topic::Device(name.into()), Topic::Executions];
+    let mut topics = vec![Topic::Device(name.into())];
     topics.extend(client);
     Interest::in_topics(topics, 50)
 }
@@ -105,6 +105,7 @@ pub(super) async fn page(visit: &Visit, name: &str) -> Result<Page, Problem> {
         groups: facts.groups,
         certificates: facts.certificates,
         policies: facts.policies.into_iter().map(|(name, _)| name).collect(),
+        latest: runs.first().map(|run| row(run)),
         timeline: timeline(name, &entries, &runs, session.as_ref(), visit.now()),
         kept: Kept { of_device: limits.of_device_max, bytes: limits.bytes_max },
         tab,

@@ -5,7 +5,7 @@
 //! If it came out different, or the browser comes back after it had lost the node, all of it is sent:
 //! nothing is missed, whatever happened meanwhile and to whom. Later only what came out different is.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::convert::Infallible;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,7 +21,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use stepwire_asl::Json;
 use stepwire_console::{Mark, Page};
 use stepwire_core::effect::Report;
-use stepwire_core::executions::{self, ExecutionId};
+use stepwire_core::executions::{self, ExecutionId, Origin};
 use stepwire_core::{Effect, Write, broker, registry};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -41,7 +41,7 @@ pub(crate) enum Topic {
     Executions,
     /// Any execution at all has changed.
     Steps,
-    /// Presence, messages or registry entry of one device, by client id or thing name.
+    /// Presence, messages, executions or registry entry of one device, by client id or thing name.
     Device(Arc<str>),
     /// Presence or registry entry of any device.
     Devices,
@@ -69,6 +69,15 @@ pub(crate) struct Interest {
     /// A member of the query that the page has while it is open: what was newest when it was
     /// opened, so that rows do not move under the mouse.
     pub(crate) pin: Option<String>,
+}
+
+impl Topic {
+    fn execution(&self) -> Option<ExecutionId> {
+        match self {
+            Topic::Execution(id) => Some(*id),
+            _ => None,
+        }
+    }
 }
 
 impl Interest {
@@ -119,14 +128,28 @@ impl Default for Live {
 }
 
 impl Live {
-    /// Takes in what has become durable.
-    pub(crate) fn writes(&self, writes: &[Write]) {
-        self.changed(|topics| writes.iter().for_each(|write| topics_of(write, topics)));
+    /// Takes in what has become durable. `origin` knows what began an execution.
+    pub(crate) fn writes(
+        &self,
+        writes: &[Write],
+        origin: impl Fn(ExecutionId) -> Option<Arc<Origin>>,
+    ) {
+        self.changed(|topics| {
+            writes.iter().for_each(|write| topics_of(write, topics));
+            let changed: BTreeSet<ExecutionId> = topics.iter().filter_map(Topic::execution).collect();
+            for origin in changed.into_iter().filter_map(origin) {
+                let devices = [&origin.thing, &origin.client].into_iter().flatten();
+                topics.extend(devices.map(|name| Topic::Device(Arc::clone(name))));
+            }
+        });
     }
 
-    /// Takes in that executions are known which were not.
+    /// Takes in that executions are known which were not: those of any device.
     pub(crate) fn executions_known(&self) {
-        self.changed(|topics| topics.push(Topic::Executions));
+        let mut changes = self.changes();
+        changes.position += 1;
+        changes.forgotten = changes.position;
+        self.position.send_replace(changes.position);
     }
 
     /// Takes in what leaves.

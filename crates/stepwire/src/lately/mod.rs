@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use stepwire_asl::history::Detail;
 use stepwire_asl::{HistoryEvent, Timestamp};
-use stepwire_core::executions::{self, ExecutionId, ExecutionRecord, Status, record};
+use stepwire_core::executions::{self, ExecutionId, ExecutionRecord, Origin, Status, record};
 use stepwire_core::record::Space;
 use stepwire_core::{Read, Write};
 
@@ -127,6 +127,11 @@ impl Lately {
         let recent = Recent { runs, from, since, open: state.open };
         *asked = Some((state.change, recent.clone()));
         recent
+    }
+
+    /// What began an execution, if it is known.
+    pub(crate) fn origin(&self, id: ExecutionId) -> Option<Arc<Origin>> {
+        self.state().runs.get(&id.number)?.origin.clone()
     }
 
     /// Beginnings and ends by minute, of the last `count` minutes, oldest first; the last one goes
