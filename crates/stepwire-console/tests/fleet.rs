@@ -250,6 +250,7 @@ fn a_device(tab: Tab) -> Device {
             expires: Some(NOW.plus_ms(9 * 365 * 86_400_000)),
         }],
         policies: vec!["demo".to_owned()],
+        latest: Some(Row { error: Some(HOSTILE.to_owned()), ..row(HOSTILE, Status::Failed) }),
         timeline: Timeline { label: HOSTILE.to_owned(), lanes, now: Some(NOW) },
         kept: Kept { of_device: 200, bytes: 64 << 20 },
         tab,
@@ -291,6 +292,7 @@ fn a_device_shows_its_messages() {
     let text = shown(Tab::Messages(Messages { events, only: None }));
     for part in [
         "online 1 min from 192.0.2.7 by MQTT 5.0 client c-1 certificate d41fd41f… runs out in 9 y policy demo group north fw",
+        "failed ConfigManagement : WaitForConfirmation",
         "sent ▲ devices/gw-1/state",
         "StartCM QoS 1 · 22 B · 0.9 s ago",
         "refused iot:Publish",

@@ -89,6 +89,20 @@ fn a_kill_between_two_slices_loses_nothing() {
 }
 
 #[test]
+fn a_lifecycle_that_replaces_another_while_that_is_gone_through_is_looked_at_from_the_start() {
+    for ticks in 0..4 {
+        let mut node = Node::new();
+        node.bucket("bucket");
+        lifecycle(&mut node, "'Filter':{},'Expiration':{'Days':3}");
+        node.put("bucket", "a", "x");
+        (0..ticks).for_each(|_| node.input(Input::Tick));
+        lifecycle(&mut node, "'Filter':{},'Expiration':{'Date':'1970-01-01T00:00:00Z'}");
+        days(&mut node, 0);
+        assert_eq!(keys(&mut node).len(), 0, "after {ticks} ticks");
+    }
+}
+
+#[test]
 fn a_lifecycle_that_is_set_later_or_off_is_looked_at_as_it_is() {
     let mut node = Node::new();
     node.bucket("bucket");

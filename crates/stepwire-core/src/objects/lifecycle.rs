@@ -277,6 +277,11 @@ impl Objects {
         Some(Pass { bucket: Arc::clone(bucket), names: Some(Key::new()), uploads: Key::new() })
     }
 
+    /// A pass through the bucket that goes on began with another lifecycle.
+    pub(super) fn begin_again(&mut self, bucket: &Arc<str>) {
+        self.passing.pass.take_if(|pass| pass.bucket == *bucket);
+    }
+
     /// Reads what [`Objects::expire`] will want.
     pub(crate) fn prefetch_expiry(&self, now: Timestamp, read: &dyn Read) {
         let Some(pass) = self.pass(now) else { return };

@@ -199,6 +199,9 @@ impl Objects {
                 if let Some(passed) = self.lifecycles.get_mut(bucket) {
                     *passed = *day;
                 }
+                if day.is_none() {
+                    self.begin_again(bucket);
+                }
             }
             Write::Bucket(..)
             | Write::Object(..)
