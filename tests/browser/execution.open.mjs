@@ -63,22 +63,7 @@ test('a device that connects is seen waiting at once', async () => {
 });
 
 test('every commit is on the page at once while a thousand devices are active', async () => {
-  // Devices that come online, are configured, answer and leave, one after the other.
-  const things = [];
-  for (let n = 0; n < 50; n += 1) things.push(await node.thing(`busy-${n}`));
-  let busy = true;
-  let runs = 0;
-  const work = things.map(async (thing) => {
-    while (busy) {
-      await new Promise((done) => {
-        const client = node.connect(thing, ({ operationId }) => ({ operationId, status: 'SUCCESS' }));
-        const end = () => { runs += 1; client.end(true); done(); };
-        const patience = setTimeout(end, 3_000);
-        client.on('packetsend', ({ cmd }) => cmd === 'publish' && setTimeout(() => { clearTimeout(patience); end(); }, 50));
-      });
-      await new Promise((done) => setTimeout(done, 500));
-    }
-  });
+  const node = await Node.demo(1000);
   const arn = await node.machine('Ticker', ticker(60));
   await node.states.send(new StartExecutionCommand({ stateMachineArn: arn, name: 'seen' }));
   const context = await chrome.newContext();
@@ -86,8 +71,8 @@ test('every commit is on the page at once while a thousand devices are active', 
   await page.addInitScript(() => {
     window.first = {};
     const look = () => {
-      for (const row of document.querySelectorAll('[data-event]')) {
-        window.first[row.dataset.event] ??= [Date.now(), Number(row.dataset.at)];
+      for (const row of document.querySelectorAll('#run-events [data-item]')) {
+        window.first[row.dataset.item] ??= [Date.now(), Number(row.dataset.at)];
       }
     };
     document.addEventListener('DOMContentLoaded', () => {
@@ -99,11 +84,11 @@ test('every commit is on the page at once while a thousand devices are active', 
   await page.goto(`${node.url}/executions/Ticker/seen?view=events`);
   await page.getByText(/succeeded/i).first().waitFor({ timeout: 60_000 });
   const seen = await page.evaluate(() => Object.entries(window.first).slice(window.known).map(([, [seen, at]]) => seen - at));
-  busy = false;
-  await Promise.all(work);
   await context.close();
   const late = percentile(seen, 0.95);
-  console.log(`${seen.length} events, ${runs} runs of devices meanwhile: median ${percentile(seen, 0.5)} ms, p95 ${late} ms`);
+  const devices = node.log.match(/online \d+ .*/g)?.at(-1);
+  await node.stop();
+  console.log(`${seen.length} events: median ${percentile(seen, 0.5)} ms, p95 ${late} ms; meanwhile ${devices}`);
   assert.ok(seen.length > 150, `only ${seen.length} events came while the page was open`);
   assert.ok(late <= LATE_MS, `p95 is ${late} ms`);
 });
@@ -114,14 +99,14 @@ test('a page whose node is killed comes back and has missed nothing', async () =
   const context = await chrome.newContext();
   const page = await open(context, node.url);
   await page.goto(`${node.url}/executions/Killed/run?view=events`);
-  await page.waitForFunction(() => document.querySelectorAll('[data-event]').length > 6);
+  await page.waitForFunction(() => document.querySelectorAll('#run-events [data-item]').length > 6);
   await node.kill();
   await page.waitForFunction(() => document.documentElement.dataset.live === 'off');
   await node.restart();
   await page.waitForFunction(() => document.documentElement.dataset.live === 'on', null, { timeout: 20_000 });
   await page.getByText(/succeeded/i).first().waitFor({ timeout: 30_000 });
   const shown = await until('every event', async () => {
-    const ids = await page.$$eval('[data-event]', (rows) => rows.map((row) => Number(row.dataset.event)));
+    const ids = await page.$$eval('#run-events [data-item]', (rows) => rows.map((row) => Number(row.dataset.item)));
     return ids.length > 40 && ids;
   });
   const sorted = [...shown].sort((a, b) => a - b);

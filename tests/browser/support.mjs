@@ -52,23 +52,42 @@ export class Node {
     return node;
   }
 
-  async #run() {
-    const data = join(this.folder, 'data');
-    const named = ['serve', '--data', data, '--http', this.http, '--mqtts', this.mqtts];
-    this.process = spawn(STEPWIRE, [...named, ...this.options], { stdio: ['ignore', 'pipe', 'pipe'] });
+  /** The node of a demo, whose `devices` begin to connect now. */
+  static async demo(devices) {
+    const node = new Node();
+    node.folder = mkdtempSync(join(tmpdir(), 'stepwire-browser-'));
+    const where = ['--data', join(node.folder, 'data'), '--http', '127.0.0.1:0', '--mqtts', '127.0.0.1:0'];
+    node.#spawn(['demo', '--devices', String(devices), ...where]);
+    await until('a fleet', () => /^fleet .*$/m.test(node.log), 120_000);
+    node.#reached(node.log.match(/console +(\S+)/)[1].replace(/\/$/, ''));
+    return node;
+  }
+
+  #spawn(command) {
+    this.process = spawn(STEPWIRE, command, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.ended = new Promise((done) => this.process.once('exit', done));
     this.log = '';
     this.process.stderr.on('data', (text) => { this.log += text; });
+  }
+
+  #reached(url) {
+    this.url = url;
+    this.http = new URL(url).host;
+    this.iot = new IoTClient({ ...aws, endpoint: url });
+    this.states = new SFNClient({ ...aws, endpoint: url });
+  }
+
+  async #run() {
+    const data = join(this.folder, 'data');
+    const named = ['serve', '--data', data, '--http', this.http, '--mqtts', this.mqtts];
+    this.#spawn([...named, ...this.options]);
     let out = '';
     this.process.stdout.on('data', (text) => { out += text; });
     const ready = await until(`a node that is ready; ${this.log}`, () => out.match(/^ready .*$/m), 60_000);
-    this.url = ready[0].match(/http=(\S+)/)[1];
-    this.http = new URL(this.url).host;
+    this.#reached(ready[0].match(/http=(\S+)/)[1]);
     this.mqtts = ready[0].match(/mqtts=mqtts:\/\/(\S+)/)[1].replace('localhost', '127.0.0.1');
     this.mqtt = ready[0].match(/mqtt=mqtt:\/\/(\S+)/)?.[1].replace('localhost', '127.0.0.1');
     this.ca = readFileSync(join(data, 'ca.pem'));
-    this.iot = new IoTClient({ ...aws, endpoint: this.url });
-    this.states = new SFNClient({ ...aws, endpoint: this.url });
   }
 
   /** Ends it as a power cut would. */

@@ -60,11 +60,18 @@ setInterval(tick, 100);
 
 let held = false; // what is live is held back
 const waiting = new Map();
+const late = new Map(); // what is not replaced while somebody types, or drags, in it
 const hooks = []; // called after something was replaced
 
 const replace = (id, html) => {
   const old = $(id);
   if (!old) return;
+  const at = document.activeElement;
+  if (typing(at) && at.type !== 'checkbox' && old.contains(at)) {
+    late.set(id, html);
+    return;
+  }
+  late.delete(id);
   const focused = document.activeElement && old.contains(document.activeElement)
     ? document.activeElement.id : '';
   const open = [...old.querySelectorAll('details[open][id]')].map((el) => el.id);
@@ -86,6 +93,26 @@ const replace = (id, html) => {
   if (focused) $(focused)?.focus({ preventScroll: true });
   for (const hook of hooks) hook(old);
 };
+addEventListener('focusout', () => setTimeout(() => [...late].forEach(([id, html]) => replace(id, html))));
+const relist = (id, rows) => {
+  const list = $(id);
+  if (!list) return;
+  const keys = new Set(rows.map(([key]) => key));
+  for (const el of [...list.children]) if (!keys.has(el.dataset.item)) el.remove();
+  const had = new Map([...list.children].map((el) => [el.dataset.item, el]));
+  rows.forEach(([key, html], at) => {
+    let el = had.get(key);
+    if (html) {
+      const fresh = document.createElement('template');
+      fresh.innerHTML = html;
+      const made = fresh.content.firstElementChild;
+      el?.replaceWith(made);
+      el = made;
+    }
+    if (el && list.children[at] !== el) list.insertBefore(el, list.children[at] ?? null);
+  });
+  for (const hook of hooks) hook(list);
+};
 const mark = ({ id, class: name, badge, label }) => {
   const el = $(id);
   if (!el) return;
@@ -95,13 +122,18 @@ const mark = ({ id, class: name, badge, label }) => {
   if (badge) el.querySelector('.bd')?.setAttribute('href', `#${badge}`);
   if (label) el.setAttribute('aria-label', label);
 };
-const update = ({ regions = [], marks = [] }) => {
+const update = ({ regions = [], lists = [], marks = [] }) => {
   if (held) {
     for (const [id, html] of regions) waiting.set(id, { region: [id, html] });
+    for (const [id, rows] of lists) {
+      const before = new Map(waiting.get(id)?.list[1]);
+      waiting.set(id, { list: [id, rows.map(([key, html]) => [key, html ?? before.get(key)])] });
+    }
     for (const it of marks) waiting.set(it.id, { mark: it });
     return;
   }
   for (const [id, html] of regions) replace(id, html);
+  for (const [id, rows] of lists) relist(id, rows);
   marks.forEach(mark);
   tick();
 };
@@ -109,7 +141,7 @@ const reload = async () => {
   const answer = await fetch(location.href, { headers: { accept: 'text/html' } });
   if (!answer.ok) return;
   const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
-  for (const el of page.querySelectorAll('.region[id]')) replace(el.id, el.innerHTML);
+  for (const el of page.querySelectorAll('.region[id],[data-list]')) replace(el.id, el.innerHTML);
 };
 const say = (text, state) => {
   document.documentElement.dataset.live = state;
@@ -148,6 +180,7 @@ const hold = () => {
   waiting.clear();
   update({
     regions: kept.flatMap((it) => (it.region ? [it.region] : [])),
+    lists: kept.flatMap((it) => (it.list ? [it.list] : [])),
     marks: kept.flatMap((it) => (it.mark ? [it.mark] : [])),
   });
 };

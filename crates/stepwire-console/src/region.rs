@@ -11,6 +11,8 @@ use maud::{Markup, html};
 pub struct Parts {
     /// Ids of elements, and what is in them.
     pub regions: Vec<(String, String)>,
+    /// Ids of elements that grow, and what is in them: each child by its `data-item`.
+    pub lists: Vec<(String, Vec<(String, String)>)>,
     /// Elements whose look alone changes.
     pub marks: Vec<Mark>,
 }
@@ -36,6 +38,15 @@ impl Parts {
     pub fn region(&mut self, id: &str, inner: Markup) -> Markup {
         self.regions.push((id.to_owned(), inner.0.clone()));
         html! { div.region id=(id) { (inner) } }
+    }
+
+    /// The children of the element `id`, which has `data-list`: those alone are sent that are new or
+    /// came out different. Each of `children` is one element with its key in `data-item`.
+    pub fn list(&mut self, id: &str, children: Vec<(String, Markup)>) -> Markup {
+        let all = html! { @for (_, child) in &children { (child) } };
+        let children = children.into_iter().map(|(key, child)| (key, child.0)).collect();
+        self.lists.push((id.to_owned(), children));
+        all
     }
 
     /// Notes how an element looks that is drawn elsewhere in the page.

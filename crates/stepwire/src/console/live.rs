@@ -269,6 +269,7 @@ pub(super) fn address(visit: &Visit, interest: &Interest, drawn: &Page) -> Strin
 fn digest(page: &Page) -> String {
     let mut hasher = DefaultHasher::new();
     page.parts.regions.hash(&mut hasher);
+    page.parts.lists.hash(&mut hasher);
     page.parts.marks.hash(&mut hasher);
     format!("{:016x}", hasher.finish())
 }
@@ -313,6 +314,7 @@ struct Watched {
 #[derive(Default, PartialEq)]
 struct Sent {
     regions: HashMap<String, String>,
+    lists: HashMap<String, Vec<(String, String)>>,
     marks: HashMap<String, Mark>,
 }
 
@@ -407,7 +409,11 @@ async fn until(time: Option<Instant>) {
 impl Sent {
     fn of(page: &Page) -> Sent {
         let marks = page.parts.marks.iter().map(|mark| (mark.id.clone(), mark.clone()));
-        Sent { regions: page.parts.regions.iter().cloned().collect(), marks: marks.collect() }
+        Sent {
+            regions: page.parts.regions.iter().cloned().collect(),
+            lists: page.parts.lists.iter().cloned().collect(),
+            marks: marks.collect(),
+        }
     }
 }
 
@@ -424,9 +430,28 @@ fn different(page: &Page, sent: &Sent) -> Option<Json> {
         members.extend(mark.label.as_deref().map(|label| ("label", label.into())));
         Json::object(members)
     });
-    let (regions, marks): (Vec<_>, Vec<_>) = (regions.collect(), marks.collect());
-    let any = !regions.is_empty() || !marks.is_empty();
-    any.then(|| Json::object([("regions", Json::array(regions)), ("marks", Json::array(marks))]))
+    let lists = page.parts.lists.iter().filter_map(|(id, children)| {
+        let before = sent.lists.get(id).map(Vec::as_slice).unwrap_or_default();
+        (children != before).then(|| list_of(id, children, before))
+    });
+    let parts = [
+        ("regions", regions.collect::<Vec<_>>()),
+        ("lists", lists.collect()),
+        ("marks", marks.collect()),
+    ];
+    let any = parts.iter().any(|(_, part)| !part.is_empty());
+    any.then(|| Json::object(parts.map(|(name, part)| (name, Json::array(part)))))
+}
+
+/// The keys of a list's children, with what is in those that came out different.
+fn list_of(id: &str, children: &[(String, String)], before: &[(String, String)]) -> Json {
+    let before: HashMap<&str, &str> = before.iter().map(|(key, it)| (&**key, &**it)).collect();
+    let children = children.iter().map(|(key, child)| {
+        let key_alone = before.get(&**key) == Some(&&**child);
+        let child = (!key_alone).then(|| Json::from(child.as_str()));
+        Json::array([Json::from(key.as_str())].into_iter().chain(child))
+    });
+    Json::array([id.into(), Json::array(children)])
 }
 
 #[cfg(test)]
@@ -435,6 +460,18 @@ mod tests {
 
     fn topic(name: &str) -> Topic {
         Topic::Device(name.into())
+    }
+
+    #[test]
+    fn of_a_list_those_children_are_sent_that_are_new_or_different() {
+        let list = |children: &[(&str, &str)]| -> Vec<(String, String)> {
+            let owned = children.iter().map(|(key, it)| ((*key).to_owned(), (*it).to_owned()));
+            owned.collect()
+        };
+        let before = list(&[("1", "a"), ("2", "b"), ("3", "c")]);
+        let after = list(&[("2", "b"), ("3", "C"), ("4", "d")]);
+        let sent = list_of("events", &after, &before).to_text();
+        assert_eq!(sent, r#"["events",[["2"],["3","C"],["4","d"]]]"#);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 
 use super::{Drawn, Look, Show};
+use crate::region::Parts;
 use crate::run::{Event, terminal};
 use crate::words::{clock, duration, segment};
 
@@ -16,14 +17,17 @@ pub(super) fn list(drawn: &Drawn<'_>) -> Markup {
     let all: Vec<&Event> = drawn.run().events.iter().collect();
     html! {
         div.scroll tabindex="0" role="group" aria-label="All events" {
-            (rows(drawn, all.iter().take(FILE_ROWS_MAX)))
+            table.tb.runs {
+                (columns())
+                tbody { @for event in all.iter().take(FILE_ROWS_MAX) { (row(drawn, event)) } }
+            }
         }
         @if all.len() > FILE_ROWS_MAX { p.dim.pad { (all.len() - FILE_ROWS_MAX) " more events: time travel shows them." } }
     }
 }
 
 /// The events, those with the filter's text in them.
-pub(super) fn events(drawn: &Drawn<'_>) -> Markup {
+pub(super) fn events(drawn: &Drawn<'_>, parts: &mut Parts) -> Markup {
     let (run, look) = (drawn.run(), &drawn.view.look);
     let filter = look.filter.as_deref().unwrap_or_default();
     let matching: Vec<&Event> =
@@ -31,6 +35,14 @@ pub(super) fn events(drawn: &Drawn<'_>) -> Markup {
     let page = look.page.unwrap_or(1);
     let end = matching.len().saturating_sub((page - 1) * ROWS_MAX);
     let shown = matching[end.saturating_sub(ROWS_MAX)..end].iter();
+    let rows = shown.map(|event| (event.id.to_string(), row(drawn, event))).collect();
+    let rows = parts.list("run-events", rows);
+    let count = html! { span.dim { (matching.len()) " of " (run.events.len()) } };
+    let count = parts.region("run-count", count);
+    let none = html! { @if matching.is_empty() { p.empty { "No event has this in it." } } };
+    let none = parts.region("run-no-events", none);
+    let pages = pages(drawn, matching.len(), ROWS_MAX, ["Earlier", "Later"]);
+    let pages = parts.region("run-pages", pages);
     let hidden = look.members().into_iter().filter(|(name, _)| !matches!(*name, "has" | "page"));
     html! {
         form.filters.pad method="get" action=(drawn.base()) role="search" aria-label="Events" {
@@ -38,22 +50,22 @@ pub(super) fn events(drawn: &Drawn<'_>) -> Markup {
             label.off for="has" { "Only events with" }
             input #has type="search" name="has" value=(filter) placeholder="Type, state, error, payload";
             button.btn.sm { "Filter" }
-            span.dim { (matching.len()) " of " (run.events.len()) }
+            (count)
         }
         div.scroll.grow tabindex="0" role="group" aria-label="Events" data-scroll="events" {
-            (rows(drawn, shown))
-            @if matching.is_empty() { p.empty { "No event has this in it." } }
+            table.tb.runs {
+                (columns())
+                tbody #run-events data-list { (rows) }
+            }
+            (none)
         }
-        (pages(drawn, matching.len(), ROWS_MAX, ["Earlier", "Later"]))
+        (pages)
     }
 }
 
-fn rows<'a>(drawn: &Drawn<'_>, events: impl Iterator<Item = &'a &'a Event>) -> Markup {
+fn columns() -> Markup {
     html! {
-        table.tb.runs {
-            thead { tr { th.num { "#" } th.num { "After" } th { "Type" } th { "State" } th { "What" } } }
-            tbody { @for event in events { (row(drawn, event)) } }
-        }
+        thead { tr { th.num { "#" } th.num { "After" } th { "Type" } th { "State" } th { "What" } } }
     }
 }
 
@@ -79,7 +91,7 @@ fn row(drawn: &Drawn<'_>, event: &Event) -> Markup {
     let bad = event.kind.ends_with("Failed") || event.kind.ends_with("TimedOut");
     let travels = drawn.view.about.is_some();
     html! {
-        tr .bad-row[bad] data-event=(event.id) data-at=[event.at.map(|at| at.0)] {
+        tr .bad-row[bad] data-item=(event.id) data-at=[event.at.map(|at| at.0)] {
             td.num.mono { @if travels { a href=(at) title="The run as it was then" { (event.id) } } @else { (event.id) } }
             td.num.mono { @if let Some(after) = after { @if let Some(at) = event.at { time title=(at.rfc3339()) datetime=(at.rfc3339()) { (after) } } } }
             td { (event.kind) }

@@ -131,13 +131,14 @@ pub fn page(view: &View) -> Page {
     let content = match view.look.show {
         Show::Graph => drawn.graph(&mut parts),
         Show::Table => parts.region("run-table", table::table(&drawn)),
-        Show::Events => parts.region("run-events", events::events(&drawn)),
+        Show::Events => events::events(&drawn, &mut parts),
         Show::Logs => parts.region("run-logs", events::logs(&drawn)),
     };
     let name = parts.region("run-state", inspector::name(&drawn));
     let state = parts.region("run-inspector", inspector::inspector(&drawn));
     let by_hand = inspector::by_hand(&drawn, &mut parts);
     let timeline = parts.region("run-timeline", timeline::timeline(&drawn));
+    let travel = parts.region("run-travel", head::travel(&drawn));
     let main = html! {
         (head)
         (why)
@@ -155,7 +156,7 @@ pub fn page(view: &View) -> Page {
             }
             section.card.tl aria-label="Timeline" { (timeline) }
         }
-        (head::travel(&drawn))
+        (travel)
         @if view.about.is_some() { (head::new_execution(&drawn)) }
     };
     let title = match &view.about {
