@@ -115,8 +115,9 @@ def aws_in_a_shell(node):
 @pytest.fixture(scope="session")
 def aws(node):
     """The same, sooner."""
-    exported = in_a_shell(node, "env -0").stdout.split("\0")
-    environment = dict(one.split("=", 1) for one in exported if one)
+    told = in_a_shell(node, "env -0")
+    environment = dict(one.split("=", 1) for one in told.stdout.split("\0") if one)
+    assert "AWS_ENDPOINT_URL" in environment, told
     commands = Commands(environment, node.folder.parent)
     yield lambda *arguments: commands.run(arguments)
     commands.close()

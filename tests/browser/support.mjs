@@ -13,7 +13,7 @@ import {
   AttachPolicyCommand, AttachThingPrincipalCommand, CreateKeysAndCertificateCommand,
   CreatePolicyCommand, CreateThingCommand, IoTClient,
 } from '@aws-sdk/client-iot';
-import { CreateStateMachineCommand, SFNClient } from '@aws-sdk/client-sfn';
+import { CreateStateMachineCommand, ListStateMachinesCommand, SFNClient } from '@aws-sdk/client-sfn';
 import mqtt from 'mqtt';
 import { chromium } from 'playwright-core';
 
@@ -60,6 +60,8 @@ export class Node {
     node.#spawn(['demo', '--devices', String(devices), ...where]);
     await until('a fleet', () => /^fleet .*$/m.test(node.log), 120_000);
     node.#reached(node.log.match(/console +(\S+)/)[1].replace(/\/$/, ''));
+    const { stateMachines } = await node.states.send(new ListStateMachinesCommand({}));
+    node.configManagement = stateMachines[0].stateMachineArn;
     return node;
   }
 

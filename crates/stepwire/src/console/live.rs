@@ -136,7 +136,8 @@ impl Live {
     ) {
         self.changed(|topics| {
             writes.iter().for_each(|write| topics_of(write, topics));
-            let changed: BTreeSet<ExecutionId> = topics.iter().filter_map(Topic::execution).collect();
+            let changed: BTreeSet<ExecutionId> =
+                topics.iter().filter_map(Topic::execution).collect();
             for origin in changed.into_iter().filter_map(origin) {
                 let devices = [&origin.thing, &origin.client].into_iter().flatten();
                 topics.extend(devices.map(|name| Topic::Device(Arc::clone(name))));
