@@ -300,7 +300,7 @@ fn presence(view: &View) -> Markup {
 fn latest(view: &View) -> Markup {
     html! {
         @if let Some(run) = &view.latest {
-            div.facts {
+            div.facts.latest {
                 span {
                     (run.status.line()) " " a href=(run.href()) title=(run.name) { (run.workflow) }
                     @if run.state.is_some() || run.error.is_some() { ": " (run.place(view.now)) }

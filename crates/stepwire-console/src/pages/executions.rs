@@ -239,10 +239,10 @@ fn line(row: &Row, now: Timestamp) -> Markup {
             td { input type="checkbox" name="run" value=(which) id={ "x-" (which) }
                 aria-label={ "Select " (row.name) }; }
             td { (row.status.line()) @if row.redrives > 0 { " " span.vdim title="Redriven" { "↻" (row.redrives) } } }
-            td.clip { a.mono href=(row.href()) { (row.name) } }
+            td.id title=(row.name) { a.mono href=(row.href()) { (row.name) } }
             td { a href={ "/workflows/" (segment(&row.workflow)) } { (row.workflow) } }
             td { (device(row.device.as_deref())) }
-            td.clip { (row.place(now)) }
+            td.wrap { (row.place(now)) }
             td { (date(row.started)) }
             td.num { (row.took(now)) }
         }

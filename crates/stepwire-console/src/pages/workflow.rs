@@ -274,7 +274,7 @@ fn recent(view: &View) -> Markup {
                     @for run in &view.recent {
                         tr data-href=(run.href) {
                             td { (run.status.line()) }
-                            td.clip { a href=(run.href) { (run.name) } }
+                            td.id title=(run.name) { a.mono href=(run.href) { (run.name) } }
                             td {
                                 @if let Some(device) = &run.device {
                                     a href={ "/devices/" (segment(device)) } { (device) }

@@ -82,7 +82,7 @@ impl Run {
         let mut why = Why { status, parts: Vec::new(), deadline: None, visit: None };
         match self.end {
             End::None => self.why_open(facts, &mut why),
-            End::Failed | End::TimedOut => self.why_failed(&mut why),
+            End::Failed | End::TimedOut => self.why_failed(facts, &mut why),
             End::Stopped => self.why_stopped(&mut why),
             End::Succeeded => self.why_succeeded(&mut why),
         }
@@ -240,7 +240,7 @@ impl Run {
         }
     }
 
-    fn why_failed(&self, why: &mut Why) {
+    fn why_failed(&self, facts: &Facts, why: &mut Why) {
         let culprit = self.culprit;
         why.visit = culprit;
         let trouble =
@@ -278,6 +278,21 @@ impl Run {
         why.parts.push(Part::Code(trouble.error.as_deref().unwrap_or("no error name").to_owned()));
         if let Some(cause) = trouble.cause.as_deref().and_then(plain_cause) {
             why.text(&format!(", {cause}"));
+        }
+        if let Some(attempt) = culprit.and_then(|id| self.visits[id].attempts.last())
+            && attempt.waits_for_token()
+            && matches!(trouble.error.as_deref(), Some("States.Timeout" | "States.HeartbeatTimeout"))
+        {
+            why.text(", ");
+            match &facts.device {
+                Some(device) => why.parts.push(Part::Device(Arc::clone(device))),
+                None => why.text("nobody"),
+            }
+            why.text(if facts.device.is_some() { " did not answer" } else { " answered" });
+            if let Some(seconds) = attempt.heartbeat_s.or(attempt.timeout_s) {
+                let limit = if attempt.heartbeat_s.is_some() { "heartbeat" } else { "timeout" };
+                why.text(&format!(" within the {limit} of {}", duration(seconds * 1_000)));
+            }
         }
         let tries = culprit.map_or(0, |id| self.visits[id].attempts.len());
         if tries > 1 {
