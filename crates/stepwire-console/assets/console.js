@@ -280,3 +280,26 @@ addEventListener('change', async ({ target }) => {
   if (target.dataset.into) $(target.dataset.into).value = (await target.files[0]?.text()) ?? '';
   else if (target.form?.matches('[data-auto]')) target.form.requestSubmit();
 });
+// a history that is dropped on any page is opened; on a field that takes files it stays there
+addEventListener('dragover', (event) => event.dataTransfer?.types.includes('Files') && event.preventDefault());
+addEventListener('drop', async (event) => {
+  const [file] = event.dataTransfer?.files ?? [];
+  if (!file) return;
+  event.preventDefault();
+  const field = event.target.closest?.('.fld')?.querySelector('[data-into]');
+  const text = await file.text();
+  if (field) {
+    $(field.dataset.into).value = text;
+    return;
+  }
+  const form = document.createElement('form');
+  form.method = 'post';
+  form.action = '/-/console/open';
+  for (const [name, value] of [['back', '/open'], ['history', text], ['definition', '']]) {
+    const input = document.createElement('input');
+    [input.type, input.name, input.value] = ['hidden', name, value];
+    form.append(input);
+  }
+  main.append(form);
+  form.submit();
+});

@@ -41,7 +41,7 @@ pub fn open(given: &Given) -> Page {
             h2 #open-title { "Look at a run from elsewhere" }
             p.dim {
                 "Paste what " span.mono { "aws stepfunctions get-execution-history" }
-                " printed, or choose the file. With the definition the graph shows what was not reached too. Nothing is stored."
+                " printed, choose the file, or drop it on any page. With the definition the graph shows what was not reached too. Nothing is stored."
             }
             (form(given))
         }
