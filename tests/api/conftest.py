@@ -115,9 +115,17 @@ def aws_in_a_shell(node):
 @pytest.fixture(scope="session")
 def aws(node):
     """The same, sooner."""
-    told = in_a_shell(node, "env -0")
-    environment = dict(one.split("=", 1) for one in told.stdout.split("\0") if one)
-    assert "AWS_ENDPOINT_URL" in environment, told
-    commands = Commands(environment, node.folder.parent)
-    yield lambda *arguments: commands.run(arguments)
-    commands.close()
+    commands = {}
+
+    def run(*arguments):
+        # A node that was started again has other ports.
+        if node.endpoint not in commands:
+            told = in_a_shell(node, "env -0")
+            environment = dict(one.split("=", 1) for one in told.stdout.split("\0") if one)
+            assert environment.get("AWS_ENDPOINT_URL") == node.endpoint, told
+            commands[node.endpoint] = Commands(environment, node.folder.parent)
+        return commands[node.endpoint].run(arguments)
+
+    yield run
+    for one in commands.values():
+        one.close()
