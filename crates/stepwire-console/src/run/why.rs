@@ -281,7 +281,10 @@ impl Run {
         }
         if let Some(attempt) = culprit.and_then(|id| self.visits[id].attempts.last())
             && attempt.waits_for_token()
-            && matches!(trouble.error.as_deref(), Some("States.Timeout" | "States.HeartbeatTimeout"))
+            && matches!(
+                trouble.error.as_deref(),
+                Some("States.Timeout" | "States.HeartbeatTimeout")
+            )
         {
             why.text(", ");
             match &facts.device {
