@@ -292,7 +292,7 @@ fn a_device_shows_its_messages() {
     let text = shown(Tab::Messages(Messages { events, only: None }));
     for part in [
         "online 1 min from 192.0.2.7 by MQTT 5.0 client c-1 certificate d41fd41f… runs out in 9 y policy demo group north fw",
-        "failed ConfigManagement : WaitForConfirmation",
+        "failed ConfigManagement in WaitForConfirmation",
         "sent ▲ devices/gw-1/state",
         "StartCM QoS 1 · 22 B · 0.9 s ago",
         "refused iot:Publish",

@@ -303,7 +303,8 @@ fn latest(view: &View) -> Markup {
             div.facts.latest {
                 span {
                     (run.status.line()) " " a href=(run.href()) title=(run.name) { (run.workflow) }
-                    @if run.state.is_some() || run.error.is_some() { ": " (run.place(view.now)) }
+                    @if run.state.is_some() { " in " }
+                    @if run.state.is_some() || run.error.is_some() { span { (run.place(view.now)) } }
                     " " span.vdim { (ago(run.stopped.unwrap_or(run.started), view.now)) }
                 }
             }
