@@ -41,6 +41,9 @@ const start = (name) => node.states.send(new StartExecutionCommand({ stateMachin
 for (const javaScriptEnabled of [true, false]) {
   const how = javaScriptEnabled ? 'script' : 'plain';
 
+  /** Presses a button that sends its form, and waits for the page that answers. */
+  const press = (page, button) => Promise.all([page.waitForEvent('load'), button.click()]);
+
   const visit = async (act) => {
     const context = await chrome.newContext({ javaScriptEnabled });
     const page = await open(context, node.url);
@@ -60,17 +63,17 @@ for (const javaScriptEnabled of [true, false]) {
     const { executionArn } = await start(`done-${how}`);
     await page.goto(`${node.url}/executions/ByHand/done-${how}`);
     await shows('waiting for device');
-    await page.getByRole('button', { name: 'Heartbeat' }).click();
+    await press(page, page.getByRole('button', { name: 'Heartbeat' }));
     await shows('waiting for device');
     await page.getByText('Send success…').click();
     await page.locator('#task-output').fill('{"status":');
-    await page.getByRole('button', { name: 'Send success' }).click();
+    await press(page, page.getByRole('button', { name: 'Send success' }));
     assert.match(await page.locator('main').innerText(), /JSON|output/i, 'what is wrong is said');
     assert.ok(page.wrongs.splice(0).every((wrong) => wrong.includes('400 (Bad Request)')));
     await page.goto(`${node.url}/executions/ByHand/done-${how}`);
     await page.getByText('Send success…').click();
     await page.locator('#task-output').fill('{"by":"hand"}');
-    await page.getByRole('button', { name: 'Send success' }).click();
+    await press(page, page.getByRole('button', { name: 'Send success' }));
     await shows('succeeded');
     const { events } = await node.states.send(new GetExecutionHistoryCommand({ executionArn }));
     assert.equal(events.at(-1).executionSucceededEventDetails.output, '{"by":"hand"}');
@@ -83,12 +86,12 @@ for (const javaScriptEnabled of [true, false]) {
     await page.getByText('Send failure…').click();
     await page.locator('#task-error').fill('Broken');
     await page.locator('#task-cause').fill('by hand <b>');
-    await page.getByRole('button', { name: 'Send failure' }).click();
+    await press(page, page.getByRole('button', { name: 'Send failure' }));
     await shows('broken');
     assert.match(await page.locator('main').innerText(), /by hand <b>/);
-    await page.getByRole('button', { name: 'Redrive' }).click();
+    await press(page, page.getByRole('button', { name: 'Redrive' }));
     await shows('waiting for device');
-    await page.getByRole('button', { name: 'Stop', exact: true }).click();
+    await press(page, page.getByRole('button', { name: 'Stop', exact: true }));
     await shows('stopped');
   }));
 
@@ -98,7 +101,7 @@ for (const javaScriptEnabled of [true, false]) {
     await page.locator('#new-execution summary').click();
     await page.locator('#new-name').fill(`second-${how}`);
     assert.deepEqual(JSON.parse(await page.locator('#new-input').inputValue()), { n: 1 });
-    await page.locator('#new-execution').getByRole('button', { name: 'Start' }).click();
+    await press(page, page.locator('#new-execution').getByRole('button', { name: 'Start' }));
     await page.waitForURL(/\/executions\/ByHand\/second-/);
     await shows('waiting for device');
   }));
@@ -116,7 +119,7 @@ for (const javaScriptEnabled of [true, false]) {
       await page.locator('textarea[name=history]').fill(readFileSync(path, 'utf8'));
     }
     await until('what is in it', async () => (await page.locator('textarea[name=history]').inputValue()).includes('TaskScheduled'));
-    await page.locator('main form button').last().click();
+    await press(page, page.locator('main form button').last());
     const opened = async () => {
       const text = await page.locator('main').innerText();
       return /succeeded/i.test(text) && text.includes('Ask');

@@ -62,7 +62,7 @@ for (const javaScriptEnabled of [true, false]) {
     const text = await page.locator('#definition').inputValue();
     const changed = text.replace(/"Error": "[^"]*"/, `"Error": "${error} now"`);
     await page.locator('#definition').fill(changed);
-    await page.getByRole('button', { name: 'Deploy…' }).click();
+    await Promise.all([page.waitForEvent('load'), page.getByRole('button', { name: 'Deploy…' }).click()]);
     assert.match(await page.locator('pre.diff').innerText(), new RegExp(`\\+ *"Error": "${error} now"`));
     await page.getByRole('button', { name: 'Deploy', exact: true }).click();
     await page.waitForURL(/\/workflows\/Several$/);
