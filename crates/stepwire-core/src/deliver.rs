@@ -18,7 +18,7 @@ use crate::logs;
 use crate::objects;
 use crate::queues::{self, Request, Send};
 use crate::read::Reads;
-use crate::rules::jobs::NotDelivered;
+use crate::rules::errands::NotDelivered;
 use crate::scheduler::Due;
 use crate::topics::{self, To};
 use crate::write::Write;

@@ -14,7 +14,7 @@ use crate::message::Message;
 use crate::mqtt::{Packet, ReasonCode};
 use crate::rules::HttpDelivery;
 use crate::rules::destinations::Confirmation;
-use crate::rules::jobs::Delivery;
+use crate::rules::errands::Delivery;
 use crate::stacks::StackKey;
 
 /// Everything a kernel can ask of the world. At least once: after a crash, tasks are asked again.
@@ -111,16 +111,16 @@ pub enum Effect {
     Confirm(Box<Confirmation>),
     /// Deliver the result of a rule's action; [`Input::Delivered`](crate::Input::Delivered) answers.
     Deliver {
-        /// The job that asks.
-        job: u64,
+        /// The errand that asks.
+        errand: u64,
         /// What is delivered.
         delivery: Box<Delivery>,
     },
     /// Ask a model of Amazon Machine Learning outside;
     /// [`Input::Predicted`](crate::Input::Predicted) answers.
     Predict {
-        /// The job of a rule that asks.
-        job: u64,
+        /// The errand of a rule that asks.
+        errand: u64,
         /// Its question.
         question: u64,
         /// The model's id.

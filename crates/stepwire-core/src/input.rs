@@ -16,7 +16,7 @@ use crate::integrations::Hosted;
 use crate::message::Message;
 use crate::metrics::{Place, Point};
 use crate::request::Request;
-use crate::rules::jobs::{Evaluation, NotDelivered};
+use crate::rules::errands::{Evaluation, NotDelivered};
 use crate::stacks::{self, StackKey};
 
 /// A caller that waits for an answer; chosen by the shell.
@@ -56,8 +56,8 @@ pub enum Input {
     /// A model has answered, or has failed to: what [`Effect::Predict`](crate::Effect::Predict) asked
     /// for.
     Predicted {
-        /// The job of a rule that asked.
-        job: u64,
+        /// The errand of a rule that asked.
+        errand: u64,
         /// Its question.
         question: u64,
         /// The output of `Predict`, or why there is none.
@@ -78,8 +78,8 @@ pub enum Input {
     /// An attempt to deliver has come to an end: what
     /// [`Effect::Deliver`](crate::Effect::Deliver) asked for.
     Delivered {
-        /// The job that asked.
-        job: u64,
+        /// The errand that asked.
+        errand: u64,
         /// What came of it.
         result: Result<(), NotDelivered>,
     },
@@ -146,7 +146,7 @@ pub enum Follow {
     },
     /// A rule, whose statement asks others, looks at a message.
     LookAt(Box<Evaluation>),
-    /// The evaluation of a message that this job is about goes on.
+    /// The evaluation of a message that this errand is about goes on.
     Evaluate(u64),
     /// A rule acts on a message.
     Act(Box<Acting>),
@@ -199,7 +199,7 @@ pub enum Follow {
     /// Who listens is told that an execution has begun or ended.
     Announce(ExecutionId, Status),
     /// A resource of a stack is made, changed or removed.
-    StackJob(Box<stacks::Job>),
+    StackChore(Box<stacks::Chore>),
     /// After a restart: the tasks of this execution are asked for again.
     Resume(ExecutionId),
 }

@@ -41,10 +41,10 @@ pub struct Quotas {
     pub metric_retention_seconds: u64,
     /// Most alarms.
     pub alarms_max: u64,
-    /// Most jobs of rules that are not done with: deliveries, and evaluations that ask a function.
-    pub rule_jobs_max: u64,
+    /// Most errands of rules that are not done with: deliveries, and evaluations that ask a function.
+    pub errands_max: u64,
     /// Most bytes that their records may have together.
-    pub rule_job_bytes_max: u64,
+    pub errand_bytes_max: u64,
 }
 
 /// A quota by its name in the configuration.
@@ -78,8 +78,8 @@ impl Quotas {
             field: |quotas| &mut quotas.metric_retention_seconds,
         },
         Quota { key: "alarms-max", field: |quotas| &mut quotas.alarms_max },
-        Quota { key: "rule-jobs-max", field: |quotas| &mut quotas.rule_jobs_max },
-        Quota { key: "rule-job-bytes-max", field: |quotas| &mut quotas.rule_job_bytes_max },
+        Quota { key: "errands-max", field: |quotas| &mut quotas.errands_max },
+        Quota { key: "errand-bytes-max", field: |quotas| &mut quotas.errand_bytes_max },
     ];
 
     /// How far a Standard execution may go.
@@ -144,8 +144,8 @@ impl Default for Quotas {
             metrics_max: 100_000,
             metric_retention_seconds: 15 * 24 * 3_600,
             alarms_max: 5_000,
-            rule_jobs_max: 100_000,
-            rule_job_bytes_max: 128 << 20,
+            errands_max: 100_000,
+            errand_bytes_max: 128 << 20,
         }
     }
 }

@@ -56,7 +56,7 @@ pub enum Space {
     /// Device certificates in PEM.
     CertificateText = 0x29,
     /// What topic rules still owe for messages that they took.
-    RuleJob = 0x2A,
+    Errand = 0x2A,
     /// Topic rule destinations.
     RuleDestination = 0x2B,
     /// Device shadows.

@@ -20,7 +20,7 @@ pub enum Write {
     /// Topic rule destinations.
     Destinations(rules::destinations::Write),
     /// What topic rules still owe for messages that they took.
-    RuleJob(rules::jobs::Write),
+    Errand(rules::errands::Write),
     /// DynamoDB tables and items.
     Tables(tables::Write),
     /// State machines, executions, history.
@@ -65,7 +65,7 @@ impl Write {
             Write::Registry(write) => write.entry(),
             Write::Rules(write) => write.entry(),
             Write::Destinations(write) => write.entry(),
-            Write::RuleJob(write) => write.entry(),
+            Write::Errand(write) => write.entry(),
             Write::Tables(write) => write.entry(),
             Write::Executions(write) => write.entry(),
             Write::Logs(write) => write.entry(),

@@ -8,7 +8,7 @@ use allocation_counter::{AllocationInfo, measure};
 use stepwire_asl::{Json, Timestamp};
 use stepwire_core::Settings;
 use stepwire_core::message::Message;
-use stepwire_core::rules::jobs::Jobs;
+use stepwire_core::rules::errands::Errands;
 use stepwire_core::rules::{RuleRecord, Rules, Taken, Write};
 
 /// So many rules with filters of all kinds, of which only `hit` matches `fleet/7/hit`.
@@ -43,8 +43,8 @@ fn add(rules: &mut Rules, name: &str, filter: &str) {
 fn cost(rules: &Rules, topic: &str) -> (AllocationInfo, usize) {
     let message = Message::service(topic, r#"{"a":1,"b":[1,2,3]}"#, Timestamp(0));
     let settings = Settings::default();
-    let (jobs, mut out) = (Jobs::default(), Taken::default());
-    let info = measure(|| rules.evaluate(&message, &settings, 1, &jobs, &mut out).unwrap());
+    let (errands, mut out) = (Errands::default(), Taken::default());
+    let info = measure(|| rules.evaluate(&message, &settings, 1, &errands, &mut out).unwrap());
     (info, out.matched.len())
 }
 

@@ -98,7 +98,7 @@ pub const KINDS: &[&str] = &[
     "a held message",
     "a registry change",
     "a rule",
-    "a job of a rule",
+    "an errand of a rule",
     "a destination of rules",
     "a table",
     "an item",
@@ -219,7 +219,7 @@ fn kind(write: &Write) -> &'static str {
         },
         Write::Registry(_) => "a registry change",
         Write::Rules(rules::Write::Rule(..)) => "a rule",
-        Write::RuleJob(_) => "a job of a rule",
+        Write::Errand(_) => "an errand of a rule",
         Write::Destinations(_) => "a destination of rules",
         Write::Tables(write) => match write {
             tables::Write::Item(..) => "an item",

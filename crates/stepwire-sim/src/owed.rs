@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use stepwire_asl::Json;
 use stepwire_core::message::QoS;
 use stepwire_core::rules::destinations::{self, Status};
-use stepwire_core::rules::jobs::{self, Delivery, Job, NotDelivered, Stage};
+use stepwire_core::rules::errands::{self, Delivery, Errand, NotDelivered, Stage};
 use stepwire_core::tables::{self, Item};
 use stepwire_core::{Effect, Input, Write, functions::InvokedBy};
 
@@ -25,21 +25,21 @@ const ATTEMPTS_MAX: u8 = 3;
 /// The picture that records, effects and answers give.
 #[derive(Debug, Default)]
 pub struct Owed {
-    /// Messages that are to be evaluated, in order, by job.
+    /// Messages that are to be evaluated, in order, by errand.
     evaluating: VecDeque<(u64, u16)>,
     /// Messages whose evaluation has ended in this batch, and which are to be stored.
     evaluated: VecDeque<u16>,
-    /// Messages that are to be delivered, in order, by job.
+    /// Messages that are to be delivered, in order, by errand.
     delivering: VecDeque<(u64, u16)>,
-    /// Questions and deliveries that have left, by job.
+    /// Questions and deliveries that have left, by errand.
     left: BTreeSet<u64>,
-    /// Attempts that are under way in this life of the process, by job.
+    /// Attempts that are under way in this life of the process, by errand.
     under_way: BTreeSet<u64>,
-    /// Deliveries whose next attempt has to wait for its time, by job.
+    /// Deliveries whose next attempt has to wait for its time, by errand.
     pausing: BTreeSet<u64>,
-    /// What became of the last attempt, as this life of the process heard it, by job.
+    /// What became of the last attempt, as this life of the process heard it, by errand.
     heard: BTreeMap<u64, Heard>,
-    /// Attempts that failed and may be made again, by job.
+    /// Attempts that failed and may be made again, by errand.
     attempts: BTreeMap<u64, u8>,
     /// Messages in the order in which their delivery was first attempted.
     first_left: Vec<u16>,
@@ -89,11 +89,11 @@ impl Owed {
                         Status::InProgress => {}
                     }
                 }
-                Write::RuleJob(jobs::Write::Job(job, Some(record))) => {
-                    self.recorded(*job, record, marks);
+                Write::Errand(errands::Write::Errand(errand, Some(record))) => {
+                    self.recorded(*errand, record, marks);
                 }
-                Write::RuleJob(jobs::Write::Job(job, None)) => {
-                    problems.extend(self.closed(*job, marks));
+                Write::Errand(errands::Write::Errand(errand, None)) => {
+                    problems.extend(self.closed(*errand, marks));
                 }
                 Write::Tables(tables::Write::Item(_, Some(item))) => {
                     problems.extend(self.item(item));
@@ -116,49 +116,49 @@ impl Owed {
         problems
     }
 
-    fn recorded(&mut self, job: u64, record: &Job, marks: &mut Marks) {
+    fn recorded(&mut self, errand: u64, record: &Errand, marks: &mut Marks) {
         let Some(message) = number(&record.run.message.payload) else { return };
         let queue = match &record.stage {
             Stage::Evaluate { .. } => &mut self.evaluating,
             Stage::Deliver { failed, due, .. } => {
-                if *failed > 0 && self.attempts.insert(job, *failed).is_none() {
+                if *failed > 0 && self.attempts.insert(errand, *failed).is_none() {
                     marks.sometimes("delivery tried again");
                 }
-                self.heard.remove(&job);
+                self.heard.remove(&errand);
                 if due.is_some() {
-                    self.pausing.insert(job);
+                    self.pausing.insert(errand);
                 } else {
-                    self.pausing.remove(&job);
+                    self.pausing.remove(&errand);
                 }
                 &mut self.delivering
             }
         };
-        if queue.iter().all(|(known, _)| *known != job) {
+        if queue.iter().all(|(known, _)| *known != errand) {
             if !queue.is_empty() {
                 marks.sometimes("message waited for an earlier one of its device");
             }
-            queue.push_back((job, message));
+            queue.push_back((errand, message));
         }
     }
 
-    fn closed(&mut self, job: u64, marks: &mut Marks) -> Option<String> {
-        if let Some((_, message)) = self.evaluating.pop_front_if(|(first, _)| *first == job) {
+    fn closed(&mut self, errand: u64, marks: &mut Marks) -> Option<String> {
+        if let Some((_, message)) = self.evaluating.pop_front_if(|(first, _)| *first == errand) {
             self.evaluated.push_back(message);
             return None;
         }
-        let Some((_, message)) = self.delivering.pop_front_if(|(first, _)| *first == job) else {
-            return Some(format!("P1: job {job} ended before earlier ones"));
+        let Some((_, message)) = self.delivering.pop_front_if(|(first, _)| *first == errand) else {
+            return Some(format!("P1: errand {errand} ended before earlier ones"));
         };
-        self.left.remove(&job);
-        self.pausing.remove(&job);
-        let failed = self.attempts.remove(&job).unwrap_or_default();
-        let problem = match self.heard.remove(&job) {
+        self.left.remove(&errand);
+        self.pausing.remove(&errand);
+        let failed = self.attempts.remove(&errand).unwrap_or_default();
+        let problem = match self.heard.remove(&errand) {
             Some(Heard::Arrived) => {
                 self.arrived.insert(message);
                 return None;
             }
             Some(Heard::Failed) if failed + 1 < ATTEMPTS_MAX => {
-                Some(format!("P1: job {job} given up after {} attempts", failed + 1))
+                Some(format!("P1: errand {errand} given up after {} attempts", failed + 1))
             }
             Some(Heard::Failed) => {
                 marks.sometimes("delivery failed each time");
@@ -168,7 +168,7 @@ impl Owed {
                 marks.sometimes("delivery refused for good");
                 None
             }
-            None if self.enabled => Some(format!("P1: job {job} ended and nobody said so")),
+            None if self.enabled => Some(format!("P1: errand {errand} ended and nobody said so")),
             None => {
                 marks.sometimes("delivery had no enabled destination");
                 None
@@ -193,30 +193,30 @@ impl Owed {
     /// An effect that leaves the process now; what does not hold.
     pub fn leaves(&mut self, effect: &Effect, marks: &mut Marks) -> Option<String> {
         let mut problem = None;
-        let (job, first, again) = match effect {
-            Effect::Invoke { caller: InvokedBy::Rule { job, .. }, .. } => {
-                (*job, self.evaluating.front(), "function asked again by a rule after a crash")
+        let (errand, first, again) = match effect {
+            Effect::Invoke { caller: InvokedBy::Rule { errand, .. }, .. } => {
+                (*errand, self.evaluating.front(), "function asked again by a rule after a crash")
             }
-            Effect::Deliver { job, delivery } => {
+            Effect::Deliver { errand, delivery } => {
                 let first = self.delivering.front().copied();
-                problem = self.attempted(*job, first, delivery, marks);
-                (*job, self.delivering.front(), "delivery attempted again")
+                problem = self.attempted(*errand, first, delivery, marks);
+                (*errand, self.delivering.front(), "delivery attempted again")
             }
             _ => return None,
         };
-        if !self.left.insert(job) {
+        if !self.left.insert(errand) {
             marks.sometimes(again);
         }
-        if first.map(|(first, _)| *first) == Some(job) {
+        if first.map(|(first, _)| *first) == Some(errand) {
             return problem;
         }
-        Some(format!("P2: job {job} left before it was durable, or before {first:?}"))
+        Some(format!("P2: errand {errand} left before it was durable, or before {first:?}"))
     }
 
     /// An attempt to deliver begins; what does not hold.
     fn attempted(
         &mut self,
-        job: u64,
+        errand: u64,
         first: Option<(u64, u16)>,
         delivery: &Delivery,
         marks: &mut Marks,
@@ -225,35 +225,36 @@ impl Owed {
         let body = Json::parse_bytes(&http.body).unwrap_or_default();
         let data = body.member("data").and_then(Json::as_str).unwrap_or_default();
         let message = number(&STANDARD.decode(data).unwrap_or_default());
-        if !self.left.contains(&job) {
+        if !self.left.contains(&errand) {
             self.first_left.extend(message);
-        } else if !self.attempts.contains_key(&job) {
+        } else if !self.attempts.contains_key(&errand) {
             marks.sometimes("delivery repeated after a crash");
         }
-        if !self.under_way.insert(job) {
-            return Some(format!("P2: job {job} left while it was under way"));
+        if !self.under_way.insert(errand) {
+            return Some(format!("P2: errand {errand} left while it was under way"));
         }
-        if self.pausing.contains(&job) {
-            return Some(format!("P2: job {job} left before its time"));
+        if self.pausing.contains(&errand) {
+            return Some(format!("P2: errand {errand} left before its time"));
         }
         if !self.admits {
-            return Some(format!("P2: job {job} left, and its destination is not enabled"));
+            return Some(format!("P2: errand {errand} left, and its destination is not enabled"));
         }
-        let own = first.filter(|(first, _)| *first == job).map(|(_, message)| message);
-        (own != message).then(|| format!("P2: job {job} of message {own:?} carries {message:?}"))
+        let own = first.filter(|(first, _)| *first == errand).map(|(_, message)| message);
+        (own != message)
+            .then(|| format!("P2: errand {errand} of message {own:?} carries {message:?}"))
     }
 
     /// What the process now hears.
     pub fn hears(&mut self, input: &Input, marks: &mut Marks) {
         match input {
-            Input::Delivered { job, result } => {
-                self.under_way.remove(job);
+            Input::Delivered { errand, result } => {
+                self.under_way.remove(errand);
                 let heard = match result {
                     Ok(()) => Heard::Arrived,
                     Err(NotDelivered { again: true, .. }) => Heard::Failed,
                     Err(NotDelivered { again: false, .. }) => Heard::Refused,
                 };
-                self.heard.insert(*job, heard);
+                self.heard.insert(*errand, heard);
             }
             Input::FunctionReturned {
                 caller: InvokedBy::Rule { .. }, result: Ok(invoked), ..

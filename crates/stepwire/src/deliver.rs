@@ -11,7 +11,7 @@ use std::time::Duration;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Response, Url};
 use stepwire_core::rules::HttpDelivery;
-use stepwire_core::rules::jobs::NotDelivered;
+use stepwire_core::rules::errands::NotDelivered;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 

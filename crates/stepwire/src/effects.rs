@@ -10,7 +10,7 @@ use stepwire_core::effect::Report;
 use stepwire_core::functions::InvokedBy;
 use stepwire_core::mqtt::Packet;
 use stepwire_core::rules::destinations::Confirmation;
-use stepwire_core::rules::jobs::Delivery;
+use stepwire_core::rules::errands::Delivery;
 use stepwire_core::{ApiError, Effect, Input, ReplyId, Write};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot, watch};
@@ -255,21 +255,21 @@ impl Rim for World {
                     inputs.send(Input::Confirmed { destination, challenge, result }).await;
                 });
             }
-            Effect::Deliver { job, delivery } => {
+            Effect::Deliver { errand, delivery } => {
                 let (workers, inputs) = (Arc::clone(&self.workers), inputs.clone());
                 self.runtime.spawn(async move {
                     let Delivery::Http(delivery) = *delivery;
                     let result = workers.deliveries.send(&delivery).await;
-                    inputs.send(Input::Delivered { job, result }).await;
+                    inputs.send(Input::Delivered { errand, result }).await;
                 });
             }
-            Effect::Predict { job, question, model, record } => {
+            Effect::Predict { errand, question, model, record } => {
                 let (workers, inputs) = (Arc::clone(&self.workers), inputs.clone());
                 let turns = Arc::clone(&self.question_turns);
                 self.runtime.spawn(async move {
                     let _turn = turns.acquire().await;
                     let result = workers.aws.predict(&model, &record).await;
-                    inputs.send(Input::Predicted { job, question, result }).await;
+                    inputs.send(Input::Predicted { errand, question, result }).await;
                 });
             }
             Effect::Notify { notification, delivery } => {

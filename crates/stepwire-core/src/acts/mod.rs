@@ -24,7 +24,7 @@ use crate::kernel::{Kernel, Step};
 use crate::message::{self, Message, Properties, QoS};
 use crate::read::Reads;
 use crate::request::{Publish, Request, Service};
-use crate::rules::jobs::{Job, Place, Stage};
+use crate::rules::errands::{Errand, Place, Stage};
 use crate::rules::{Failure, Matched, Outcome, Resolved, Run};
 use crate::write::Write;
 
@@ -64,7 +64,7 @@ struct Deed {
 enum Done {
     /// It has come to its end.
     Whole,
-    /// The rest is a job.
+    /// The rest is an errand.
     Owed,
 }
 
@@ -185,19 +185,19 @@ impl Kernel {
         step.then.extend(outcome.map(|outcome| error_action(run, outcome)));
     }
 
-    /// What jobs were for has failed for good: one, or those that share a request.
-    pub(crate) fn give_up(&mut self, jobs: &[Arc<Job>], why: &str, step: &mut Step) {
-        let Some(last) = jobs.last() else { return };
+    /// What errands were for has failed for good: one, or those that share a request.
+    pub(crate) fn give_up(&mut self, errands: &[Arc<Errand>], why: &str, step: &mut Step) {
+        let Some(last) = errands.last() else { return };
         let Stage::Deliver { place, delivery, .. } = &last.stage else { return };
         let (action, resource) = (delivery.kind(), delivery.resource());
         let failures = [Failure { action, resource, why: why.into() }];
         let prefix = if *place == Place::Error { ERROR_ACTION } else { "" };
-        jobs.iter().for_each(|job| report(&job.run, prefix, &failures, step));
+        errands.iter().for_each(|errand| report(&errand.run, prefix, &failures, step));
         let outcome = match (place, delivery.batch()) {
             (Place::Error, _) => None,
             (_, None) => self.rules.on_error(&last.run, &failures, &self.settings),
             (_, Some(batch)) => {
-                let runs: Vec<&Run> = jobs.iter().map(|job| &job.run).collect();
+                let runs: Vec<&Run> = errands.iter().map(|errand| &errand.run).collect();
                 let [failure] = &failures;
                 self.rules.on_batch_error(&runs, batch, failure, &self.settings)
             }
@@ -205,10 +205,10 @@ impl Kernel {
         step.then.extend(outcome.map(|outcome| error_action(last.run.clone(), outcome)));
     }
 
-    /// What a job was for has arrived.
-    pub(crate) fn arrived(job: &Job, step: &mut Step) {
-        if let Stage::Deliver { place, delivery, .. } = &job.stage {
-            count(&job.run, delivery.kind(), *place == Place::Error, true, step);
+    /// What an errand was for has arrived.
+    pub(crate) fn arrived(errand: &Errand, step: &mut Step) {
+        if let Stage::Deliver { place, delivery, .. } = &errand.stage {
+            count(&errand.run, delivery.kind(), *place == Place::Error, true, step);
         }
     }
 
@@ -233,7 +233,7 @@ impl Kernel {
     ) -> Result<Done, String> {
         let done = match action {
             Resolved::Deliver(delivery) => {
-                self.owe(Job::delivering(run.clone(), place, delivery), step)?;
+                self.owe(Errand::delivering(run.clone(), place, delivery), step)?;
                 return Ok(Done::Owed);
             }
             Resolved::StepFunctions { state_machine_name, execution_name_prefix, input } => {

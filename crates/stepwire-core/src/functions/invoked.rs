@@ -26,8 +26,8 @@ pub enum InvokedBy {
     Source(u64),
     /// A statement that asks a function.
     Rule {
-        /// The job that evaluates it.
-        job: u64,
+        /// The errand that evaluates it.
+        errand: u64,
         /// Which of its questions: unique as long as the node runs.
         question: u64,
     },

@@ -9,7 +9,7 @@ use crate::effect::Effect;
 use crate::error::ApiError;
 use crate::input::Input;
 use crate::rules::destinations::{Out, Request};
-use crate::rules::jobs::{Delivery, NotDelivered};
+use crate::rules::errands::{Delivery, NotDelivered};
 use crate::write::Write;
 
 impl Kernel {
@@ -54,13 +54,13 @@ impl Kernel {
     }
 
     /// Lets a delivery leave if its destination is enabled now; else it has failed.
-    pub(super) fn let_leave(&self, job: u64, delivery: Delivery, step: &mut Step) {
+    pub(super) fn let_leave(&self, errand: u64, delivery: Delivery, step: &mut Step) {
         let Delivery::Http(http) = &delivery;
         match self.destinations.admit(&http.confirmation, &http.url) {
-            Ok(()) => step.effects.push(Effect::Deliver { job, delivery: Box::new(delivery) }),
+            Ok(()) => step.effects.push(Effect::Deliver { errand, delivery: Box::new(delivery) }),
             Err(why) => {
                 let result = Err(NotDelivered { why: why.into(), again: false });
-                step.then.push(Input::Delivered { job, result });
+                step.then.push(Input::Delivered { errand, result });
             }
         }
     }

@@ -2,9 +2,9 @@
 
 mod call;
 mod destinations;
+mod errands;
 mod functions;
 mod indexing;
-mod jobs;
 mod needs;
 mod shadows;
 
@@ -37,7 +37,7 @@ use crate::record::{Corrupt, Space};
 use crate::registry::Registry;
 use crate::registry::search::Run;
 use crate::rules::destinations::Destinations;
-use crate::rules::jobs::{Evaluation, Jobs};
+use crate::rules::errands::{Errands, Evaluation};
 use crate::rules::{RuleNotFound, Rules, Taken};
 use crate::scheduler::Scheduler;
 use crate::secrets::Secrets;
@@ -73,7 +73,7 @@ pub struct Kernel {
     /// Where rules may send to.
     pub(crate) destinations: Destinations,
     /// What rules still owe.
-    pub(crate) jobs: Jobs,
+    pub(crate) errands: Errands,
     pub(crate) tables: Tables,
     pub(crate) executions: Executions,
     pub(crate) answers: Answers,
@@ -134,7 +134,7 @@ impl Kernel {
             registry: Registry::default(),
             rules: Rules::default(),
             destinations: Destinations::default(),
-            jobs: Jobs::default(),
+            errands: Errands::default(),
             tables: Tables::default(),
             executions,
             answers: Answers::default(),
@@ -189,8 +189,8 @@ impl Kernel {
         }
         let confirmations = kernel.destinations.resume(&kernel.settings).into_iter();
         step.effects.extend(confirmations.map(Effect::confirm));
-        for number in kernel.jobs.interrupted() {
-            kernel.begin_job(number, &mut step);
+        for number in kernel.errands.interrupted() {
+            kernel.begin_errand(number, &mut step);
         }
         for number in kernel.topics.interrupted() {
             kernel.begin_notification(number, &mut step);
@@ -211,7 +211,7 @@ impl Kernel {
             (Registry::SPACES, |kernel, key, value| kernel.registry.load(key, value)),
             (Rules::SPACES, |kernel, key, value| kernel.rules.load(key, value)),
             (Destinations::SPACES, |kernel, key, value| kernel.destinations.load(key, value)),
-            (Jobs::SPACES, |kernel, key, value| kernel.jobs.load(key, value)),
+            (Errands::SPACES, |kernel, key, value| kernel.errands.load(key, value)),
             (Tables::SPACES, |kernel, key, value| kernel.tables.load(key, value)),
             (Executions::SPACES, |kernel, key, value| kernel.executions.load(key, value)),
             (Answers::SPACES, |kernel, key, value| kernel.answers.load(key, value)),
@@ -255,7 +255,7 @@ impl Kernel {
         same("things, certificates or policies", self.registry == stored.registry)?;
         same("rules", self.rules == stored.rules)?;
         same("destinations of rules", self.destinations == stored.destinations)?;
-        same("jobs of rules", self.jobs == stored.jobs)?;
+        same("errands of rules", self.errands == stored.errands)?;
         same("tables", self.tables == stored.tables)?;
         same("answers", self.answers == stored.answers)?;
         same("logs", self.logs == stored.logs)?;
@@ -294,7 +294,7 @@ impl Kernel {
         let (executions, functions) = (self.executions.due(), self.functions.due());
         let (queues, trials) = (self.queues.due(), self.trials.due());
         let groups = self.registry.groups.are_to_be_swept().then_some(Timestamp(0));
-        let rules = [self.jobs.due(), self.destinations.due()];
+        let rules = [self.errands.due(), self.destinations.due()];
         let retention_seconds = self.settings.quotas.metric_retention_seconds;
         let messages = [self.topics.due(), self.queues.tidy_due(), self.events.due()];
         let monitoring = [self.metrics.due(retention_seconds), self.alarms.due()];
@@ -381,16 +381,18 @@ impl Kernel {
                 InvokedBy::Source(batch) => {
                     self.batch_ended(now, batch, result, reads, &mut step);
                 }
-                InvokedBy::Rule { job, question } => self.told(job, question, result, &mut step),
+                InvokedBy::Rule { errand, question } => {
+                    self.told(errand, question, result, &mut step)
+                }
             },
-            Input::Predicted { job, question, result } => {
-                self.predicted(job, question, result, &mut step);
+            Input::Predicted { errand, question, result } => {
+                self.predicted(errand, question, result, &mut step);
             }
             Input::FunctionTold(told) => self.function_told(now, *told, &mut step),
             Input::Confirmed { destination, challenge, result } => {
                 self.confirmation_sent(now, &destination, challenge, result, &mut step);
             }
-            Input::Delivered { job, result } => self.delivered(now, job, result, &mut step),
+            Input::Delivered { errand, result } => self.delivered(now, errand, result, &mut step),
             Input::Notified { notification, result } => {
                 self.notified(now, notification, result, &mut step);
             }
@@ -469,9 +471,9 @@ impl Kernel {
                 }
             }
             Follow::LookAt(evaluation) => self.look_at(&evaluation, reads, step),
-            Follow::Evaluate(job) => self.evaluate(job, reads, step),
+            Follow::Evaluate(errand) => self.evaluate(errand, reads, step),
             Follow::Act(acting) => self.act(now, acting, reads, step),
-            Follow::StackJob(job) => self.do_job(now, job, reads, step),
+            Follow::StackChore(chore) => self.do_chore(now, chore, reads, step),
             Follow::Complete(kept, answer) => self.complete(now, kept, answer, reads, step),
             Follow::Timers(ids) => {
                 for id in ids {
@@ -633,7 +635,7 @@ impl Kernel {
             self.salt = self.salt.wrapping_add(1);
             let salt = self.salt ^ (message.at.0 as u64).rotate_left(20);
             let evaluated =
-                self.rules.evaluate(&message, &self.settings, salt, &self.jobs, &mut taken);
+                self.rules.evaluate(&message, &self.settings, salt, &self.errands, &mut taken);
             if let Err(RuleNotFound { rule, why }) = evaluated {
                 let topic = Arc::clone(&message.topic);
                 step.effects.push(Effect::Report(Report::RuleNotFound { rule, topic, why }));
@@ -687,7 +689,7 @@ impl Kernel {
         }
         self.look_at_sources(now, step);
         self.go_on_with_destinations(now, step);
-        self.go_on_with_jobs(now, step);
+        self.go_on_with_errands(now, step);
         self.look_at_waiting(now, step);
         self.go_on_with_messages(now, step);
         self.look_at_alarms(now, step);

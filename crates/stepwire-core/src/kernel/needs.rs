@@ -57,15 +57,15 @@ impl Kernel {
                 }
                 Follow::Mocked { execution, .. } => self.executions.touch(*execution, reads),
                 Follow::LookAt(evaluation) => drop(evaluation.run(&[], reads, &self.settings)),
-                Follow::Evaluate(job) => self.touch_evaluation(*job, reads),
+                Follow::Evaluate(errand) => self.touch_evaluation(*errand, reads),
                 Follow::Act(acting) => {
                     if let Some(request) = acting.request() {
                         self.touch(request, reads);
                     }
                 }
-                Follow::StackJob(job) => {
-                    job.prefetch_secrets(reads, &self.settings);
-                    if let Some(request) = job.request() {
+                Follow::StackChore(chore) => {
+                    chore.prefetch_secrets(reads, &self.settings);
+                    if let Some(request) = chore.request() {
                         self.touch(request, reads);
                     }
                 }

@@ -5,9 +5,9 @@
 
 mod action;
 pub mod destinations;
+pub mod errands;
 pub mod evaluate;
 mod ingest;
-pub mod jobs;
 mod request;
 pub mod sql;
 pub mod template;
@@ -34,7 +34,7 @@ use crate::quotas::Quotas;
 use crate::read::Key;
 use crate::record::{Corrupt, Entry, KeyBuilder, Space, decode, encode};
 use crate::settings::Settings;
-use jobs::{Jobs, Place};
+use errands::{Errands, Place};
 use sql::{Answered, Facts, Outside, Question, Statement};
 use tree::FilterTree;
 
@@ -277,7 +277,7 @@ impl Rules {
         message: &Message,
         settings: &Settings,
         salt: u64,
-        jobs: &Jobs,
+        errands: &Errands,
         out: &mut Taken,
     ) -> Result<(), RuleNotFound> {
         let named;
@@ -300,7 +300,7 @@ impl Rules {
             let salt = salt.wrapping_add((at as u64) << 40);
             let facts = Facts::new(message, payload.as_ref(), settings, salt).asking(&NotYet);
             let matched = rule.run(&facts);
-            if facts.open().is_empty() && !jobs.is_waited_for(&rule.name, message) {
+            if facts.open().is_empty() && !errands.is_waited_for(&rule.name, message) {
                 out.matched.extend(matched);
             } else {
                 out.asking.push((Arc::clone(rule), salt));

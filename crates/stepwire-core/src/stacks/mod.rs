@@ -37,7 +37,7 @@ pub use record::{
     StackKey, Template, Waiting, Work, stack_id,
 };
 pub use request::{ChangeSetName, CreateChangeSet, Execute, Request, Source, Wanted};
-pub(crate) use run::Job;
+pub(crate) use run::Chore;
 pub use status::{OnFailure, Policy, Stage, Status, Support};
 pub use view::answer;
 

@@ -40,7 +40,7 @@ pub(super) enum Next {
 
 /// What is being done to a resource: a chain of follow-up inputs, one request each.
 #[derive(Debug)]
-pub struct Job {
+pub struct Chore {
     stack: StackKey,
     logical: Arc<str>,
     deed: Deed,
@@ -54,7 +54,7 @@ pub struct Job {
     looked: Looked,
 }
 
-/// Whether a job has seen that what it is to make is not there already.
+/// Whether a chore has seen that what it is to make is not there already.
 #[derive(Debug)]
 enum Looked {
     NotYet,
@@ -63,7 +63,7 @@ enum Looked {
     Done,
 }
 
-impl Job {
+impl Chore {
     /// What it asks for next.
     pub(crate) fn request(&self) -> Option<&Request> {
         self.request.as_ref().map(|(request, _)| request)
@@ -105,15 +105,15 @@ impl Kernel {
     ) {
         let mut out = Vec::new();
         let mut turn = Turn { now, settings: &self.settings, out: &mut out };
-        let job = self.stacks.next(&mut turn, key, reads);
+        let chore = self.stacks.next(&mut turn, key, reads);
         step.writes.extend(out.into_iter().map(Record::Stacks));
-        match job {
+        match chore {
             Some((logical, deed)) => {
                 let (stack, answers) = (key.clone(), Vec::new());
                 let looked = Looked::NotYet;
                 let (request, refers) = (None, None);
-                let job = Job { stack, logical, deed, answers, request, refers, looked };
-                self.go_on_with_job(now, Box::new(job), step);
+                let chore = Chore { stack, logical, deed, answers, request, refers, looked };
+                self.go_on_with_chore(now, Box::new(chore), step);
             }
             None => self.wake(key, step),
         }
@@ -131,74 +131,74 @@ impl Kernel {
         self.wake(key, step);
     }
 
-    /// Makes a job's next request, or ends the job.
-    fn go_on_with_job(&mut self, now: Timestamp, mut job: Box<Job>, step: &mut Step) {
-        if matches!(job.looked, Looked::NotYet) {
-            job.looked = Looked::Done;
-            if let Some(look) = self.stacks.look(&job, &self.settings) {
+    /// Makes a chore's next request, or ends the chore.
+    fn go_on_with_chore(&mut self, now: Timestamp, mut chore: Box<Chore>, step: &mut Step) {
+        if matches!(chore.looked, Looked::NotYet) {
+            chore.looked = Looked::Done;
+            if let Some(look) = self.stacks.look(&chore, &self.settings) {
                 let kinds::Ask { service, operation, body, tolerate } = look.ask.clone();
                 // A name that cannot be is refused by the request that makes the resource.
                 if let Some(Ok(request)) = Request::parse(service, operation, &body) {
-                    job.looked = Looked::Looking(Box::new(look));
-                    job.request = Some((request, tolerate));
-                    step.then.push(Input::Follow(Follow::StackJob(job)));
+                    chore.looked = Looked::Looking(Box::new(look));
+                    chore.request = Some((request, tolerate));
+                    step.then.push(Input::Follow(Follow::StackChore(chore)));
                     return;
                 }
             }
         }
         loop {
-            match self.stacks.request(&job, &self.functions, &self.settings) {
-                Ok(None) => return self.end_job(now, *job, Ok(()), step),
-                Err(why) => return self.end_job(now, *job, Err(why), step),
+            match self.stacks.request(&chore, &self.functions, &self.settings) {
+                Ok(None) => return self.end_chore(now, *chore, Ok(()), step),
+                Err(why) => return self.end_chore(now, *chore, Err(why), step),
                 Ok(Some(Asked::Request(request))) => {
-                    job.request = Some((request, &[]));
-                    step.then.push(Input::Follow(Follow::StackJob(job)));
+                    chore.request = Some((request, &[]));
+                    step.then.push(Input::Follow(Follow::StackChore(chore)));
                     return;
                 }
                 Ok(Some(Asked::Ask(ask))) if secret_references::is_in(&ask.body) => {
-                    job.refers = Some(ask);
-                    step.then.push(Input::Follow(Follow::StackJob(job)));
+                    chore.refers = Some(ask);
+                    step.then.push(Input::Follow(Follow::StackChore(chore)));
                     return;
                 }
-                Ok(Some(Asked::Ask(ask))) => match job.prepare(ask) {
+                Ok(Some(Asked::Ask(ask))) => match chore.prepare(ask) {
                     Ok(true) => {
-                        step.then.push(Input::Follow(Follow::StackJob(job)));
+                        step.then.push(Input::Follow(Follow::StackChore(chore)));
                         return;
                     }
                     Ok(false) => {}
-                    Err(why) => return self.end_job(now, *job, Err(why), step),
+                    Err(why) => return self.end_chore(now, *chore, Err(why), step),
                 },
             }
         }
     }
 
-    /// Carries out a request of a job.
-    pub(crate) fn do_job(
+    /// Carries out a request of a chore.
+    pub(crate) fn do_chore(
         &mut self,
         now: Timestamp,
-        mut job: Box<Job>,
+        mut chore: Box<Chore>,
         reads: &Reads,
         step: &mut Step,
     ) {
-        if let Some(ask) = job.refers.take() {
+        if let Some(ask) = chore.refers.take() {
             let body = secret_references::resolved(&ask.body, reads, &self.settings);
-            let prepared = body.and_then(|body| job.prepare(Ask { body, ..ask }));
+            let prepared = body.and_then(|body| chore.prepare(Ask { body, ..ask }));
             return match prepared {
-                Ok(true) => step.then.push(Input::Follow(Follow::StackJob(job))),
-                Ok(false) => self.go_on_with_job(now, job, step),
-                Err(why) => self.end_job(now, *job, Err(why), step),
+                Ok(true) => step.then.push(Input::Follow(Follow::StackChore(chore))),
+                Ok(false) => self.go_on_with_chore(now, chore, step),
+                Err(why) => self.end_chore(now, *chore, Err(why), step),
             };
         }
-        let Some((request, tolerate)) = job.request.take() else { return };
-        if let Looked::Looking(look) = std::mem::replace(&mut job.looked, Looked::Done) {
+        let Some((request, tolerate)) = chore.request.take() else { return };
+        if let Looked::Looking(look) = std::mem::replace(&mut chore.looked, Looked::Done) {
             let found = self.call(now, Asker::Stack, &request, reads, step);
             if let Some(Ok(answer)) = found
                 && look.has_found(&answer)
             {
-                let why = Stacks::is_taken(&job, &look.identifier);
-                return self.end_job(now, *job, Err(why), step);
+                let why = Stacks::is_taken(&chore, &look.identifier);
+                return self.end_chore(now, *chore, Err(why), step);
             }
-            return self.go_on_with_job(now, job, step);
+            return self.go_on_with_chore(now, chore, step);
         }
         let answer = match self.call(now, Asker::Stack, &request, reads, step) {
             Some(Ok(answer)) => Ok(answer),
@@ -210,17 +210,23 @@ impl Kernel {
         };
         match answer {
             Ok(answer) => {
-                job.answers.push(answer);
-                self.go_on_with_job(now, job, step);
+                chore.answers.push(answer);
+                self.go_on_with_chore(now, chore, step);
             }
-            Err(why) => self.end_job(now, *job, Err(why), step),
+            Err(why) => self.end_chore(now, *chore, Err(why), step),
         }
     }
 
-    fn end_job(&mut self, now: Timestamp, job: Job, result: Result<(), String>, step: &mut Step) {
+    fn end_chore(
+        &mut self,
+        now: Timestamp,
+        chore: Chore,
+        result: Result<(), String>,
+        step: &mut Step,
+    ) {
         let mut out = Vec::new();
         let mut turn = Turn { now, settings: &self.settings, out: &mut out };
-        let Job { stack: key, logical, deed, answers, .. } = job;
+        let Chore { stack: key, logical, deed, answers, .. } = chore;
         self.stacks.ended(&mut turn, &key, logical, deed, &answers, result);
         step.writes.extend(out.into_iter().map(Record::Stacks));
         self.wake(&key, step);
@@ -249,7 +255,7 @@ impl Kernel {
     }
 }
 
-/// What a job asks for.
+/// What a chore asks for.
 pub(super) enum Asked {
     Ask(Ask),
     Request(Request),
@@ -282,37 +288,37 @@ impl Where {
 }
 
 impl Stacks {
-    /// How to see whether what a job is to make is there already.
-    fn look(&self, job: &Job, settings: &Settings) -> Option<kinds::Look> {
-        let (Deed::Create(body) | Deed::Replace(body)) = &job.deed else { return None };
+    /// How to see whether what a chore is to make is there already.
+    fn look(&self, chore: &Chore, settings: &Settings) -> Option<kinds::Look> {
+        let (Deed::Create(body) | Deed::Replace(body)) = &chore.deed else { return None };
         if body.support != Support::Served || kinds::is_own(&body.kind) {
             return None;
         }
-        let place = Where::of(self.stacks.get(&job.stack)?, &job.logical, settings);
+        let place = Where::of(self.stacks.get(&chore.stack)?, &chore.logical, settings);
         kinds::look(&body.kind, &place.context(&body.token, settings), &body.properties)
     }
 
     /// What is said of a resource whose name is taken.
-    fn is_taken(job: &Job, identifier: &str) -> String {
-        let kind = match &job.deed {
+    fn is_taken(chore: &Chore, identifier: &str) -> String {
+        let kind = match &chore.deed {
             Deed::Create(body) | Deed::Replace(body) => &*body.kind,
             _ => "",
         };
         format!("Resource of type '{kind}' with identifier '{identifier}' already exists.")
     }
 
-    /// The next request of a job; `None`: there is no other.
+    /// The next request of a chore; `None`: there is no other.
     fn request(
         &self,
-        job: &Job,
+        chore: &Chore,
         functions: &Functions,
         settings: &Settings,
     ) -> Result<Option<Asked>, String> {
         let gone = || "the stack is gone".to_owned();
-        let stack = self.stacks.get(&job.stack).ok_or_else(gone)?;
-        let resource = self.resource(stack.number, &job.logical).ok_or_else(gone)?;
-        let answers = job.answers.as_slice();
-        let (body, is_own) = match &job.deed {
+        let stack = self.stacks.get(&chore.stack).ok_or_else(gone)?;
+        let resource = self.resource(stack.number, &chore.logical).ok_or_else(gone)?;
+        let answers = chore.answers.as_slice();
+        let (body, is_own) = match &chore.deed {
             Deed::Create(body) | Deed::Replace(body) | Deed::Remove(body) => {
                 (body, kinds::is_own(&body.kind))
             }
@@ -324,12 +330,13 @@ impl Stacks {
             return Ok(None);
         }
         if is_own {
-            let asked = custom::request(stack, resource, &job.deed, answers, functions, settings)?;
+            let asked =
+                custom::request(stack, resource, &chore.deed, answers, functions, settings)?;
             return Ok(asked.map(Asked::Request));
         }
-        let place = Where::of(stack, &job.logical, settings);
+        let place = Where::of(stack, &chore.logical, settings);
         let context = place.context(&body.token, settings);
-        let asked = match &job.deed {
+        let asked = match &chore.deed {
             Deed::Create(body) | Deed::Replace(body) => {
                 kinds::create(&body.kind, &context, &body.properties, answers)?
             }
@@ -778,7 +785,7 @@ fn not_deleted(failed: &[Arc<str>]) -> Arc<str> {
     format!("The following resource(s) failed to delete: [{}]. ", failed.join(", ")).into()
 }
 
-/// What the answers to a job's requests come to.
+/// What the answers to a chore's requests come to.
 fn made(
     place: &Where,
     resource: &Resource,

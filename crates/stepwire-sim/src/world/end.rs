@@ -208,10 +208,10 @@ impl World {
         let acknowledged = self.writer.acknowledged.iter().map(|(number, _)| *number);
         let taken = acknowledged.filter(|number| !chatter::is_retained(*number));
         let mut problems = self.checks.owed.problems(taken);
-        let left = self.disk.keys().filter(|key| key.first() == Some(&(Space::RuleJob as u8)));
+        let left = self.disk.keys().filter(|key| key.first() == Some(&(Space::Errand as u8)));
         let left = left.count();
         if left > 0 {
-            problems.push(format!("P1: {left} jobs of rules are left"));
+            problems.push(format!("P1: {left} errands of rules are left"));
         }
         problems.into_iter().for_each(|problem| self.checks.problem(problem));
     }

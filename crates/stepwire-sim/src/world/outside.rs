@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use stepwire_asl::Json;
 use stepwire_core::rules::destinations::{self, Confirmation};
-use stepwire_core::rules::jobs::NotDelivered;
+use stepwire_core::rules::errands::NotDelivered;
 use stepwire_core::rules::{self, HttpDelivery};
 use stepwire_core::{ApiError, Input, Request, Service};
 

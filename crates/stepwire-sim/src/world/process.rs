@@ -199,9 +199,9 @@ impl World {
                 self.at(takes, Event::Returned(self.life, Box::new(returned)));
             }
             Effect::Confirm(confirmation) => self.challenged(*confirmation),
-            Effect::Deliver { job, .. } => {
+            Effect::Deliver { errand, .. } => {
                 let (takes, result) = self.served();
-                let returned = Input::Delivered { job, result };
+                let returned = Input::Delivered { errand, result };
                 self.at(takes, Event::Returned(self.life, Box::new(returned)));
             }
             Effect::Notify { notification, .. } => {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use stepwire_asl::{Json, Timestamp};
 use stepwire_core::Settings;
 use stepwire_core::message::Message;
-use stepwire_core::rules::jobs::Jobs;
+use stepwire_core::rules::errands::Errands;
 use stepwire_core::rules::{RuleRecord, Rules, Taken, Write};
 use tokio::task::JoinSet;
 
@@ -101,11 +101,11 @@ fn run(rules: &Rules, meets: Meets, messages: usize) -> f64 {
     let topics: Vec<_> = (0..1_000)
         .map(|at| Message::service(meets.topic(at), PAYLOAD, Timestamp(1_700_000_000_000)))
         .collect();
-    let (jobs, mut out) = (Jobs::default(), Taken::default());
+    let (errands, mut out) = (Errands::default(), Taken::default());
     let begin = Instant::now();
     for at in 0..messages {
         let message = &topics[at % topics.len()];
-        rules.evaluate(black_box(message), &settings, at as u64, &jobs, &mut out).unwrap();
+        rules.evaluate(black_box(message), &settings, at as u64, &errands, &mut out).unwrap();
         assert_eq!(out.matched.len(), usize::from(meets == Meets::One));
         out.matched.clear();
     }

@@ -14,7 +14,7 @@ use super::{INVALID, Kind, Resolved, bytes, is_arn};
 use crate::error::ApiError;
 use crate::params::Params;
 use crate::rules::destinations::address::Address;
-use crate::rules::jobs::Delivery;
+use crate::rules::errands::Delivery;
 use crate::rules::sql::{Facts, Value};
 
 /// Most headers. Source: AWS IoT API reference, `HttpAction`.

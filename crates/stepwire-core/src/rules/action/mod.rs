@@ -27,7 +27,7 @@ use stepwire_asl::{Json, Timestamp};
 
 use field::Field;
 
-use super::jobs::{Delivery, Place};
+use super::errands::{Delivery, Place};
 use super::sql::{Facts, Value};
 use super::{Batch, Run};
 use crate::answers::Attributes;

@@ -26,7 +26,7 @@ pub(crate) use view::answer;
 use self::address::Address;
 use self::token::Token;
 use super::HttpDelivery;
-use super::jobs::NotDelivered;
+use super::errands::NotDelivered;
 use crate::error::ApiError;
 use crate::executions::derived_uuid;
 use crate::record::{Corrupt, Space};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use stepwire_asl::Json;
 
 use crate::read::Read;
-use crate::rules::jobs::Known;
+use crate::rules::errands::Known;
 use crate::rules::sql::{Answered, Outside, Question, Value};
 use crate::settings::Settings;
 

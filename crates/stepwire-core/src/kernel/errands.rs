@@ -1,4 +1,4 @@
-//! Jobs of rules: beginning them, and what comes of them.
+//! Errands of rules: beginning them, and what comes of them.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::functions::{FunctionName, Invoke, Invoked, InvokedBy};
 use crate::input::{Follow, Input};
 use crate::read::Reads;
 use crate::rules::Run;
-use crate::rules::jobs::{self, Evaluation, Job, NotDelivered, Stage};
+use crate::rules::errands::{self, Errand, Evaluation, NotDelivered, Stage};
 use crate::rules::sql::Question;
 use crate::write::Write;
 
@@ -20,26 +20,26 @@ use crate::write::Write;
 const ANSWER_BYTES_MAX: usize = 128 << 10;
 
 impl Kernel {
-    /// Records a job, and begins it if it waits for no other.
-    pub(crate) fn owe(&mut self, job: Job, step: &mut Step) -> Result<(), String> {
+    /// Records an errand, and begins it if it waits for no other.
+    pub(crate) fn owe(&mut self, errand: Errand, step: &mut Step) -> Result<(), String> {
         let mut writes = Vec::new();
-        let added = self.jobs.add(job, &self.settings.quotas, &mut writes);
+        let added = self.errands.add(errand, &self.settings.quotas, &mut writes);
         record(writes, step);
         if let Some(number) = added? {
-            self.begin_job(number, step);
+            self.begin_errand(number, step);
         }
         Ok(())
     }
 
-    /// Begins a job that is the first of its lane, or goes on with it.
-    pub(super) fn begin_job(&mut self, number: u64, step: &mut Step) {
+    /// Begins an errand that is the first of its lane, or goes on with it.
+    pub(super) fn begin_errand(&mut self, number: u64, step: &mut Step) {
         let mut writes = Vec::new();
-        match self.jobs.get(number).map(|job| &job.stage) {
+        match self.errands.get(number).map(|errand| &errand.stage) {
             Some(Stage::Evaluate { .. }) => {
                 step.then.push(Input::Follow(Follow::Evaluate(number)));
             }
             Some(Stage::Deliver { .. }) => {
-                let begun = self.jobs.begin(number, &mut writes);
+                let begun = self.errands.begin(number, &mut writes);
                 record(writes, step);
                 if let Some(delivery) = begun {
                     self.let_leave(number, delivery, step);
@@ -49,20 +49,20 @@ impl Kernel {
         }
     }
 
-    /// Goes on with jobs whose time has come.
-    pub(super) fn go_on_with_jobs(&mut self, now: Timestamp, step: &mut Step) {
-        for number in self.jobs.overdue(now) {
-            self.begin_job(number, step);
+    /// Goes on with errands whose time has come.
+    pub(super) fn go_on_with_errands(&mut self, now: Timestamp, step: &mut Step) {
+        for number in self.errands.overdue(now) {
+            self.begin_errand(number, step);
         }
     }
 
-    /// A job is done with; the next of its lane begins.
-    fn close_job(&mut self, number: u64, step: &mut Step) {
+    /// An errand is done with; the next of its lane begins.
+    fn close_errand(&mut self, number: u64, step: &mut Step) {
         let mut writes = Vec::new();
-        let next = self.jobs.close(number, &mut writes);
+        let next = self.errands.close(number, &mut writes);
         record(writes, step);
         if let Some(next) = next {
-            self.begin_job(next, step);
+            self.begin_errand(next, step);
         }
     }
 
@@ -76,35 +76,36 @@ impl Kernel {
     ) {
         let mut writes = Vec::new();
         let again = matches!(&result, Err(NotDelivered { again: true, .. }));
-        if again && self.jobs.try_again(number, now, &mut writes) {
+        if again && self.errands.try_again(number, now, &mut writes) {
             return record(writes, step);
         }
-        let sharing = self.jobs.sharing(number).into_iter();
-        let jobs: Vec<_> = sharing.filter_map(|job| self.jobs.get(job).map(Arc::clone)).collect();
+        let sharing = self.errands.sharing(number).into_iter();
+        let errands: Vec<_> =
+            sharing.filter_map(|errand| self.errands.get(errand).map(Arc::clone)).collect();
         match &result {
-            Ok(()) => jobs.iter().for_each(|job| Kernel::arrived(job, step)),
-            Err(NotDelivered { why, .. }) => self.give_up(&jobs, why, step),
+            Ok(()) => errands.iter().for_each(|errand| Kernel::arrived(errand, step)),
+            Err(NotDelivered { why, .. }) => self.give_up(&errands, why, step),
         }
-        self.close_job(number, step);
+        self.close_errand(number, step);
     }
 
     /// Reads what an evaluation will want.
     pub(super) fn touch_evaluation(&self, number: u64, reads: &Reads) {
-        let Some(job) = self.jobs.get(number) else { return };
-        if let Stage::Evaluate { told } = &job.stage
-            && let Some(rule) = self.rules.version(&job.run)
+        let Some(errand) = self.errands.get(number) else { return };
+        if let Stage::Evaluate { told } = &errand.stage
+            && let Some(rule) = self.rules.version(&errand.run)
         {
-            let _ = Evaluation { rule, run: job.run.clone() }.run(told, reads, &self.settings);
+            let _ = Evaluation { rule, run: errand.run.clone() }.run(told, reads, &self.settings);
         }
     }
 
-    /// A rule looks at a message with what the node knows. What only functions know becomes a job,
+    /// A rule looks at a message with what the node knows. What only functions know becomes an errand,
     /// as does what has to wait for earlier messages.
     pub(super) fn look_at(&mut self, evaluation: &Evaluation, reads: &Reads, step: &mut Step) {
         let run = &evaluation.run;
         let evaluated = evaluation.run(&[], reads, &self.settings);
         let decided = evaluated.open.is_empty();
-        let waits = self.jobs.is_waited_for(&run.rule, &run.message);
+        let waits = self.errands.is_waited_for(&run.rule, &run.message);
         if decided && (evaluated.matched.is_none() || !waits) {
             note(run, evaluated.problems, step);
             let matched = evaluated.matched;
@@ -114,54 +115,53 @@ impl Kernel {
             return;
         }
         let stage = Stage::Evaluate { told: Vec::new() };
-        if let Err(why) = self.owe(Job { run: run.clone(), stage }, step) {
+        if let Err(why) = self.owe(Errand { run: run.clone(), stage }, step) {
             let why: Arc<str> = why.into();
             let failures = evaluation.rule.all_failed(&why);
             self.failed(run.clone(), &failures, step);
         }
     }
 
-    /// Goes on with the evaluation of the first job of a lane: asks, or acts on what it came to.
+    /// Goes on with the evaluation of the first errand of a lane: asks, or acts on what it came to.
     pub(super) fn evaluate(&mut self, number: u64, reads: &Reads, step: &mut Step) {
-        let Some(job) = self.jobs.get(number).map(Arc::clone) else { return };
-        let Stage::Evaluate { told } = &job.stage else { return };
-        if self.jobs.waits_for_answers(number) {
+        let Some(errand) = self.errands.get(number).map(Arc::clone) else { return };
+        let Stage::Evaluate { told } = &errand.stage else { return };
+        if self.errands.waits_for_answers(number) {
             return;
         }
-        let Some(rule) = self.rules.version(&job.run) else {
+        let Some(rule) = self.rules.version(&errand.run) else {
             let why = "the rule that took the message is not valid in this version";
-            note(&job.run, vec![why.to_owned()], step);
-            return self.close_job(number, step);
+            note(&errand.run, vec![why.to_owned()], step);
+            return self.close_errand(number, step);
         };
-        let evaluation = Evaluation { rule, run: job.run.clone() };
+        let evaluation = Evaluation { rule, run: errand.run.clone() };
         let evaluated = evaluation.run(told, reads, &self.settings);
         if evaluated.open.is_empty() {
-            note(&job.run, evaluated.problems, step);
+            note(&errand.run, evaluated.problems, step);
             let matched = evaluated.matched;
-            step.then.extend(
-                matched
-                    .map(|matched| follow_up(Acting::of(matched, &job.run.message, job.run.hops))),
-            );
-            return self.close_job(number, step);
+            step.then.extend(matched.map(|matched| {
+                follow_up(Acting::of(matched, &errand.run.message, errand.run.hops))
+            }));
+            return self.close_errand(number, step);
         }
         for question in evaluated.open {
             self.put_question(number, question, step);
         }
     }
 
-    fn put_question(&mut self, job: u64, question: Question, step: &mut Step) {
+    fn put_question(&mut self, errand: u64, question: Question, step: &mut Step) {
         match &question {
             Question::Lambda { function, payload } => {
                 let Ok(function) = FunctionName::parse(function) else { return };
                 let invoke = Box::new(Invoke::for_answer(function, Arc::clone(payload)));
-                let question = self.jobs.ask(job, question);
-                let caller = InvokedBy::Rule { job, question };
+                let question = self.errands.ask(errand, question);
+                let caller = InvokedBy::Rule { errand, question };
                 step.effects.push(Effect::Invoke { caller, invoke });
             }
             Question::Prediction { model, record } => {
                 let (model, record) = (Arc::clone(model), record.clone());
-                let question = self.jobs.ask(job, question);
-                step.effects.push(Effect::Predict { job, question, model, record });
+                let question = self.errands.ask(errand, question);
+                step.effects.push(Effect::Predict { errand, question, model, record });
             }
             // The node answers these itself, at once.
             Question::Object { .. }
@@ -209,11 +209,11 @@ impl Kernel {
             Err(why) => (None, Some(why)),
         };
         let mut writes = Vec::new();
-        let told = self.jobs.tell(number, question, answer, &mut writes);
+        let told = self.errands.tell(number, question, answer, &mut writes);
         record(writes, step);
-        let Some(job) = told else { return };
-        note(&job.run, problem.into_iter().collect(), step);
-        if !self.jobs.waits_for_answers(number) {
+        let Some(errand) = told else { return };
+        note(&errand.run, problem.into_iter().collect(), step);
+        if !self.errands.waits_for_answers(number) {
             step.then.push(Input::Follow(Follow::Evaluate(number)));
         }
     }
@@ -244,8 +244,8 @@ fn follow_up(acting: Acting) -> Input {
     Input::Follow(Follow::Act(Box::new(acting)))
 }
 
-fn record(writes: Vec<jobs::Write>, step: &mut Step) {
-    step.writes.extend(writes.into_iter().map(Write::RuleJob));
+fn record(writes: Vec<errands::Write>, step: &mut Step) {
+    step.writes.extend(writes.into_iter().map(Write::Errand));
 }
 
 /// Tells the operator what a statement did not get.

@@ -8,18 +8,18 @@ use bytes::{BufMut, Bytes, BytesMut};
 use stepwire_asl::Json;
 
 use super::record::{Delivery, Stage};
-use super::{Job, Jobs};
+use super::{Errand, Errands};
 use crate::rules::{Batch, HttpDelivery};
 
-impl Jobs {
-    /// The jobs whose request a job's is: itself, and those that share it.
+impl Errands {
+    /// The errands whose request an errand's is: itself, and those that share it.
     pub(crate) fn sharing(&self, number: u64) -> Vec<u64> {
         self.shared.get(&number).cloned().unwrap_or_else(|| vec![number])
     }
 
-    /// Whether jobs wait for others, though there is room for no more.
+    /// Whether errands wait for others, though there is room for no more.
     pub(super) fn is_full(&self, first: u64, batch: Batch) -> bool {
-        let waits = self.get(first).is_some_and(|job| job.due().is_some());
+        let waits = self.get(first).is_some_and(|errand| errand.due().is_some());
         waits && !self.shared.contains_key(&first) && self.group(first, batch).1
     }
 
@@ -32,13 +32,13 @@ impl Jobs {
         self.merged(self.shared.get(&first)?)
     }
 
-    /// The jobs from `first` on that its request has room for, and whether it has none for more.
+    /// The errands from `first` on that its request has room for, and whether it has none for more.
     fn group(&self, first: u64, batch: Batch) -> (Vec<u64>, bool) {
         let (most, bytes_max) = (usize::from(batch.messages_max), batch.bytes_max as usize);
         let (mut group, mut bytes) = (Vec::new(), 2);
-        let lane = self.get(first).and_then(|job| self.lanes.get(&job.lane()));
+        let lane = self.get(first).and_then(|errand| self.lanes.get(&errand.lane()));
         for number in lane.into_iter().flat_map(|lane| lane.range(first..)) {
-            let Some(http) = self.get(*number).and_then(|job| http(job)) else { continue };
+            let Some(http) = self.get(*number).and_then(|errand| http(errand)) else { continue };
             bytes += http.body.len() + 1;
             if !group.is_empty() && bytes > bytes_max {
                 return (group, true);
@@ -77,16 +77,16 @@ fn as_json(body: &Bytes) -> Bytes {
     Bytes::from(Json::from(&*String::from_utf8_lossy(body)).to_text())
 }
 
-fn http(job: &Arc<Job>) -> Option<&HttpDelivery> {
-    match &job.stage {
+fn http(errand: &Arc<Errand>) -> Option<&HttpDelivery> {
+    match &errand.stage {
         Stage::Deliver { delivery: Delivery::Http(http), .. } => Some(http),
         Stage::Evaluate { .. } => None,
     }
 }
 
-/// How the request of a job may be shared, if it may.
-pub(super) fn batch(job: &Job) -> Option<Batch> {
-    match &job.stage {
+/// How the request of an errand may be shared, if it may.
+pub(super) fn batch(errand: &Errand) -> Option<Batch> {
+    match &errand.stage {
         Stage::Deliver { delivery: Delivery::Http(http), .. } => http.batch,
         Stage::Evaluate { .. } => None,
     }

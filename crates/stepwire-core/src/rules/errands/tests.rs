@@ -1,4 +1,4 @@
-//! Jobs by themselves: order, pauses, and what is refused.
+//! Errands by themselves: order, pauses, and what is refused.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -8,15 +8,15 @@ use super::*;
 use crate::read::Key;
 use crate::rules::{Batch, HttpDelivery, Run};
 
-/// Jobs, and what they have stored.
+/// Errands, and what they have stored.
 #[derive(Default)]
 struct Desk {
-    jobs: Jobs,
+    errands: Errands,
     quotas: Quotas,
     stored: BTreeMap<Key, Vec<u8>>,
 }
 
-fn job(topic: &str, body: &str) -> Job {
+fn errand(topic: &str, body: &str) -> Errand {
     let message = Arc::new(Message::service(topic, body.to_owned(), Timestamp(0)));
     let run = Run { rule: "r".into(), payload: Json::Null, message, hops: 0, salt: 0 };
     let body = body.to_owned().into();
@@ -28,45 +28,45 @@ fn job(topic: &str, body: &str) -> Job {
         confirmation: "https://x".into(),
         batch: None,
     };
-    Job::delivering(run, Place::Action(0), Delivery::Http(delivery))
+    Errand::delivering(run, Place::Action(0), Delivery::Http(delivery))
 }
 
 impl Desk {
     /// Does something, stores what it records, and compares that with memory.
-    fn turn<T>(&mut self, does: impl FnOnce(&mut Jobs, &Quotas, &mut Vec<Write>) -> T) -> T {
+    fn turn<T>(&mut self, does: impl FnOnce(&mut Errands, &Quotas, &mut Vec<Write>) -> T) -> T {
         let mut writes = Vec::new();
-        let done = does(&mut self.jobs, &self.quotas, &mut writes);
+        let done = does(&mut self.errands, &self.quotas, &mut writes);
         for (key, value) in writes.iter().map(Write::entry) {
             match value {
                 Some(value) => self.stored.insert(key, value),
                 None => self.stored.remove(&key),
             };
         }
-        assert_eq!(self.loaded(), self.jobs);
+        assert_eq!(self.loaded(), self.errands);
         done
     }
 
-    fn loaded(&self) -> Jobs {
-        let mut loaded = Jobs::default();
+    fn loaded(&self) -> Errands {
+        let mut loaded = Errands::default();
         self.stored.iter().for_each(|(key, value)| loaded.load(key, value).unwrap());
         loaded
     }
 
     fn add(&mut self, topic: &str, body: &str) -> Result<Option<u64>, String> {
-        self.turn(|jobs, quotas, out| jobs.add(job(topic, body), quotas, out))
+        self.turn(|errands, quotas, out| errands.add(errand(topic, body), quotas, out))
     }
 }
 
 #[test]
-fn jobs_of_one_lane_begin_one_after_the_other() {
+fn errands_of_one_lane_begin_one_after_the_other() {
     let mut desk = Desk::default();
     assert_eq!(desk.add("a", "1"), Ok(Some(0)));
     assert_eq!(desk.add("a", "2"), Ok(None));
     assert_eq!(desk.add("b", "3"), Ok(Some(2)));
-    assert_eq!(desk.turn(|jobs, _, out| jobs.close(0, out)), Some(1));
-    assert_eq!(desk.turn(|jobs, _, out| jobs.close(1, out)), None);
-    assert_eq!(desk.turn(|jobs, _, out| jobs.close(2, out)), None);
-    assert!(desk.jobs.is_empty() && desk.stored.is_empty());
+    assert_eq!(desk.turn(|errands, _, out| errands.close(0, out)), Some(1));
+    assert_eq!(desk.turn(|errands, _, out| errands.close(1, out)), None);
+    assert_eq!(desk.turn(|errands, _, out| errands.close(2, out)), None);
+    assert!(desk.errands.is_empty() && desk.stored.is_empty());
 }
 
 #[test]
@@ -74,16 +74,16 @@ fn a_delivery_is_tried_three_times_with_growing_pauses() {
     let mut desk = Desk::default();
     desk.add("a", "1").unwrap();
     let now = Timestamp(10_000);
-    assert!(desk.turn(|jobs, _, out| jobs.try_again(0, now, out)));
-    assert_eq!(desk.jobs.due(), Some(Timestamp(11_000)));
-    assert_eq!(desk.jobs.overdue(Timestamp(10_999)), Vec::<u64>::new());
-    assert_eq!(desk.jobs.overdue(Timestamp(11_000)), [0]);
-    assert!(desk.turn(|jobs, _, out| jobs.begin(0, out)).is_some());
-    assert_eq!(desk.jobs.due(), None);
-    assert!(desk.turn(|jobs, _, out| jobs.try_again(0, now, out)));
-    assert_eq!(desk.jobs.due(), Some(Timestamp(12_000)));
-    desk.turn(|jobs, _, out| jobs.begin(0, out));
-    assert!(!desk.turn(|jobs, _, out| jobs.try_again(0, now, out)));
+    assert!(desk.turn(|errands, _, out| errands.try_again(0, now, out)));
+    assert_eq!(desk.errands.due(), Some(Timestamp(11_000)));
+    assert_eq!(desk.errands.overdue(Timestamp(10_999)), Vec::<u64>::new());
+    assert_eq!(desk.errands.overdue(Timestamp(11_000)), [0]);
+    assert!(desk.turn(|errands, _, out| errands.begin(0, out)).is_some());
+    assert_eq!(desk.errands.due(), None);
+    assert!(desk.turn(|errands, _, out| errands.try_again(0, now, out)));
+    assert_eq!(desk.errands.due(), Some(Timestamp(12_000)));
+    desk.turn(|errands, _, out| errands.begin(0, out));
+    assert!(!desk.turn(|errands, _, out| errands.try_again(0, now, out)));
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn a_restart_goes_on_with_what_was_under_way_and_leaves_pauses_as_they_are() {
     for (topic, body) in [("a", "1"), ("a", "2"), ("b", "3"), ("c", "4")] {
         desk.add(topic, body).unwrap();
     }
-    desk.turn(|jobs, _, out| jobs.try_again(3, Timestamp(0), out));
+    desk.turn(|errands, _, out| errands.try_again(3, Timestamp(0), out));
     assert_eq!(desk.loaded().interrupted(), [0, 2]);
     assert_eq!(desk.loaded().due(), Some(Timestamp(1_000)));
 }
@@ -100,42 +100,42 @@ fn a_restart_goes_on_with_what_was_under_way_and_leaves_pauses_as_they_are() {
 #[test]
 fn one_lane_never_takes_all_the_room() {
     let mut desk = Desk::default();
-    desk.quotas.rule_jobs_max = 4;
+    desk.quotas.errands_max = 4;
     assert!(desk.add("a", "1").is_ok() && desk.add("a", "2").is_ok());
     let refused = desk.add("a", "3").unwrap_err();
-    assert!(refused.starts_with("LimitExceeded: 2 jobs of rules wait, 2 of them"), "{refused}");
+    assert!(refused.starts_with("LimitExceeded: 2 errands of rules wait, 2 of them"), "{refused}");
     assert!(desk.add("b", "4").is_ok() && desk.add("c", "5").is_ok());
-    assert!(desk.add("d", "6").unwrap_err().contains("rule-jobs-max is 4"));
+    assert!(desk.add("d", "6").unwrap_err().contains("errands-max is 4"));
 }
 
 #[test]
 fn bytes_are_bounded_too() {
     let mut desk = Desk::default();
-    desk.quotas.rule_job_bytes_max = 1_000;
+    desk.quotas.errand_bytes_max = 1_000;
     assert!(desk.add("a", &"x".repeat(300)).is_ok());
     let refused = desk.add("b", &"x".repeat(300)).unwrap_err();
-    assert!(refused.contains("rule-job-bytes-max is 1000"), "{refused}");
-    desk.turn(|jobs, _, out| jobs.close(0, out));
+    assert!(refused.contains("errand-bytes-max is 1000"), "{refused}");
+    desk.turn(|errands, _, out| errands.close(0, out));
     assert!(desk.add("b", &"x".repeat(300)).is_ok());
 }
 
-fn batched(topic: &str, body: &str) -> Job {
-    let mut job = job(topic, body);
-    if let Stage::Deliver { delivery: Delivery::Http(http), .. } = &mut job.stage {
+fn batched(topic: &str, body: &str) -> Errand {
+    let mut errand = errand(topic, body);
+    if let Stage::Deliver { delivery: Delivery::Http(http), .. } = &mut errand.stage {
         http.batch =
             Some(Batch { open_ms: 20, messages_max: 2, bytes_max: 100, across_topics: false });
     }
-    job
+    errand
 }
 
 impl Desk {
     fn add_batched(&mut self, topic: &str, body: &str) -> Option<u64> {
-        self.turn(|jobs, quotas, out| jobs.add(batched(topic, body), quotas, out)).unwrap()
+        self.turn(|errands, quotas, out| errands.add(batched(topic, body), quotas, out)).unwrap()
     }
 
-    /// The body of the request that begins with this job.
+    /// The body of the request that begins with this errand.
     fn sent(&mut self, number: u64) -> String {
-        let Delivery::Http(http) = self.turn(|jobs, _, out| jobs.begin(number, out)).unwrap();
+        let Delivery::Http(http) = self.turn(|errands, _, out| errands.begin(number, out)).unwrap();
         String::from_utf8(http.body.to_vec()).unwrap()
     }
 }
@@ -144,16 +144,16 @@ impl Desk {
 fn a_batch_leaves_when_it_is_full_or_its_time_has_come() {
     let mut desk = Desk::default();
     assert_eq!(desk.add_batched("a", "1"), None);
-    assert_eq!(desk.jobs.due(), Some(Timestamp(20)));
+    assert_eq!(desk.errands.due(), Some(Timestamp(20)));
     assert_eq!(desk.add_batched("b", "9"), None, "another topic is another batch");
     assert_eq!(desk.add_batched("a", "two"), Some(0), "full");
     assert_eq!(desk.sent(0), r#"[1,"two"]"#);
     assert_eq!(desk.add_batched("a", "3"), None, "one at a time");
-    assert_eq!(desk.jobs.sharing(0), [0, 2]);
-    assert_eq!(desk.turn(|jobs, _, out| jobs.close(0, out)), Some(3));
-    assert_eq!(desk.jobs.len(), 2, "both that shared the request are done with");
+    assert_eq!(desk.errands.sharing(0), [0, 2]);
+    assert_eq!(desk.turn(|errands, _, out| errands.close(0, out)), Some(3));
+    assert_eq!(desk.errands.len(), 2, "both that shared the request are done with");
     assert_eq!(desk.sent(3), "[3]");
-    assert_eq!(desk.jobs.overdue(Timestamp(20)), [1]);
+    assert_eq!(desk.errands.overdue(Timestamp(20)), [1]);
     assert_eq!(desk.sent(1), "[9]");
 }
 
@@ -163,10 +163,10 @@ fn a_batch_stays_what_it_is_until_it_has_ended() {
     desk.add_batched("a", "1");
     assert_eq!(desk.sent(0), "[1]");
     assert_eq!(desk.add_batched("a", "2"), None);
-    assert!(desk.turn(|jobs, _, out| jobs.try_again(0, Timestamp(50), out)));
+    assert!(desk.turn(|errands, _, out| errands.try_again(0, Timestamp(50), out)));
     assert_eq!(desk.add_batched("a", "3"), None);
     assert_eq!(desk.sent(0), "[1]");
-    assert_eq!(desk.turn(|jobs, _, out| jobs.close(0, out)), Some(1));
+    assert_eq!(desk.turn(|errands, _, out| errands.close(0, out)), Some(1));
     assert_eq!(desk.sent(1), "[2,3]");
     let long = "x".repeat(90);
     desk.add_batched("b", &long);

@@ -1,4 +1,4 @@
-//! What is durable about jobs.
+//! What is durable about errands.
 
 use std::sync::Arc;
 
@@ -15,14 +15,14 @@ const FORMAT: u8 = 1;
 /// What a rule still owes for a message that it took. Whole in itself: how it ends does not depend
 /// on what has become of the rule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Job {
+pub struct Errand {
     /// The rule's run on the message.
     pub run: Run,
     /// How far it is.
     pub stage: Stage,
 }
 
-/// How far a job is.
+/// How far an errand is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Stage {
     /// The statement asks functions, or waits for its turn to.
@@ -52,7 +52,7 @@ pub struct Told {
     pub answer: Option<Json>,
 }
 
-/// Which part of a rule a job is for.
+/// Which part of a rule an errand is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Place {
     /// Its statement.
@@ -110,7 +110,7 @@ impl Delivery {
     }
 }
 
-/// Jobs of one lane are done in order, one after the other.
+/// Errands of one lane are done in order, one after the other.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Lane {
     rule: Arc<str>,
@@ -150,10 +150,10 @@ impl Source {
     }
 }
 
-impl Job {
+impl Errand {
     /// The delivery of the result of an action.
-    pub(crate) fn delivering(run: Run, place: Place, delivery: Delivery) -> Job {
-        Job { run, stage: Stage::Deliver { place, delivery, failed: 0, due: None } }
+    pub(crate) fn delivering(run: Run, place: Place, delivery: Delivery) -> Errand {
+        Errand { run, stage: Stage::Deliver { place, delivery, failed: 0, due: None } }
     }
 
     pub(super) fn lane(&self) -> Lane {
@@ -195,24 +195,24 @@ impl Job {
 /// One durable change.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Write {
-    /// A job as it now is; `None` once it is done with.
-    Job(u64, Option<Arc<Job>>),
+    /// An errand as it now is; `None` once it is done with.
+    Errand(u64, Option<Arc<Errand>>),
 }
 
 impl Write {
     /// The stored form.
     pub fn entry(&self) -> Entry {
-        let Write::Job(number, job) = self;
-        let key = KeyBuilder::new(Space::RuleJob).number(*number).build();
-        (key, job.as_ref().map(|job| encode(FORMAT, job.as_ref())))
+        let Write::Errand(number, errand) = self;
+        let key = KeyBuilder::new(Space::Errand).number(*number).build();
+        (key, errand.as_ref().map(|errand| encode(FORMAT, errand.as_ref())))
     }
 
     /// The change that a stored entry is.
     pub(super) fn load(key: &[u8], value: &[u8]) -> Result<Write, Corrupt> {
         let number = key.get(1..9).and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
-        let corrupt = || Corrupt { key: key.to_vec(), why: "not a job's key".to_owned() };
+        let corrupt = || Corrupt { key: key.to_vec(), why: "not an errand's key".to_owned() };
         let number = number.ok_or_else(corrupt)?;
-        Ok(Write::Job(number, Some(Arc::new(decode(FORMAT, key, value)?))))
+        Ok(Write::Errand(number, Some(Arc::new(decode(FORMAT, key, value)?))))
     }
 }
 

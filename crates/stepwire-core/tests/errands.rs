@@ -133,8 +133,8 @@ impl Plant {
         items.iter().map(|item| (of(item, "n"), of(item, "w"))).collect()
     }
 
-    fn jobs(&self) -> usize {
-        self.0.disk.keys().filter(|key| key[0] == Space::RuleJob as u8).count()
+    fn errands(&self) -> usize {
+        self.0.disk.keys().filter(|key| key[0] == Space::Errand as u8).count()
     }
 
     fn reports(&self) -> Vec<Arc<str>> {
@@ -155,16 +155,16 @@ fn pair(n: &str, w: &str) -> (String, String) {
 }
 
 #[test]
-fn a_message_is_acknowledged_before_the_function_answers_and_survives_in_a_job() {
+fn a_message_is_acknowledged_before_the_function_answers_and_survives_in_a_errand() {
     let mut plant = Plant::new();
     plant.rule("CreateTopicRule", &weighing(), KEEP);
     assert!(plant.publish(1, r#"{"n": "a"}"#));
-    assert_eq!((plant.jobs(), plant.kept()), (1, vec![]));
+    assert_eq!((plant.errands(), plant.kept()), (1, vec![]));
     let asked = plant.asked();
     assert_eq!(asked.len(), 1);
     assert_eq!(asked[0].1, r#"{"n":"a"}"#);
     plant.answer(asked[0].0, r#""5 kg""#, false);
-    assert_eq!((plant.jobs(), plant.kept()), (0, vec![pair("a", "5 kg")]));
+    assert_eq!((plant.errands(), plant.kept()), (0, vec![pair("a", "5 kg")]));
     assert_eq!(plant.reports(), [] as [Arc<str>; 0]);
 }
 
@@ -180,7 +180,7 @@ fn what_no_function_answers_is_undefined_and_reported() {
         plant.publish(1, r#"{"n": "a"}"#);
         let asked = plant.asked();
         plant.answer(asked[0].0, payload, failed);
-        assert_eq!((plant.jobs(), plant.kept()), (0, vec![pair("a", "")]));
+        assert_eq!((plant.errands(), plant.kept()), (0, vec![pair("a", "")]));
         let reports = plant.reports();
         assert_eq!(reports.len(), 1);
         assert!(reports[0].contains(why), "{reports:?}");
@@ -206,7 +206,7 @@ fn later_messages_of_a_device_wait_for_its_earlier_ones_and_others_do_not() {
     assert_eq!(payloads(&asked), [r#"{"n":"b"}"#]);
     plant.answer(asked[0].0, r#""b""#, false);
     assert_eq!(plant.kept().len(), 3);
-    assert_eq!(plant.jobs(), 0);
+    assert_eq!(plant.errands(), 0);
 }
 
 #[test]
@@ -218,15 +218,15 @@ fn a_message_that_asks_nothing_waits_for_earlier_ones_all_the_same() {
     );
     plant.rule("CreateTopicRule", &sql, KEEP);
     plant.publish(2, r#"{"n": "d"}"#);
-    assert_eq!((plant.kept(), plant.jobs()), (vec![pair("d", "known")], 0));
+    assert_eq!((plant.kept(), plant.errands()), (vec![pair("d", "known")], 0));
     plant.publish(1, r#"{"n": "a"}"#);
     plant.publish(1, r#"{"n": "b"}"#);
     // Nothing would follow from it: it need not wait.
     plant.publish(1, r#"{"n": "none"}"#);
-    assert_eq!((plant.kept().len(), plant.jobs()), (1, 2));
+    assert_eq!((plant.kept().len(), plant.errands()), (1, 2));
     let asked = plant.asked();
     plant.answer(asked[0].0, r#""5 kg""#, false);
-    assert_eq!((plant.kept().len(), plant.jobs()), (3, 0));
+    assert_eq!((plant.kept().len(), plant.errands()), (3, 0));
 }
 
 #[test]
@@ -244,7 +244,7 @@ fn after_a_restart_functions_are_asked_again_and_late_answers_change_nothing() {
     assert_eq!(plant.kept(), [pair("a", "5 kg")]);
     let next = plant.asked();
     plant.answer(next[0].0, r#""7 kg""#, false);
-    assert_eq!((plant.kept().len(), plant.jobs()), (2, 0));
+    assert_eq!((plant.kept().len(), plant.errands()), (2, 0));
 }
 
 #[test]
@@ -260,7 +260,7 @@ fn a_message_is_finished_under_the_rule_that_took_it() {
         plant.0.kill();
         let asked = plant.asked();
         plant.answer(asked[0].0, r#""5 kg""#, false);
-        assert_eq!((plant.kept(), plant.jobs()), (vec![pair("a", "5 kg")], 0), "{operation}");
+        assert_eq!((plant.kept(), plant.errands()), (vec![pair("a", "5 kg")], 0), "{operation}");
     }
 }
 
@@ -282,7 +282,7 @@ fn what_the_node_knows_is_answered_in_the_commit_of_the_message() {
     plant.publish(2, r#"{"n": "b"}"#);
     assert!(plant.kept().contains(&pair("b", "")));
     assert!(plant.reports()[0].contains("get_registry_data: "), "{:?}", plant.reports());
-    assert_eq!((plant.jobs(), plant.asked()), (0, vec![]));
+    assert_eq!((plant.errands(), plant.asked()), (0, vec![]));
 }
 
 #[test]
@@ -312,7 +312,7 @@ fn templates_of_actions_ask_too() {
 #[test]
 fn when_too_many_wait_the_rule_fails_by_name_for_those_who_have_most() {
     let mut settings = Settings::default();
-    settings.quotas.rule_jobs_max = 3;
+    settings.quotas.errands_max = 3;
     let mut plant = Plant::with(settings);
     let error = r#", "errorAction": {"republish": {"topic": "failed"}}"#;
     plant.rule_with("CreateTopicRule", &weighing(), KEEP, error);
@@ -326,10 +326,10 @@ fn when_too_many_wait_the_rule_fails_by_name_for_those_who_have_most() {
     for payload in [r#"{"n": "a"}"#, r#"{"n": "b"}"#, r#"{"n": "c"}"#] {
         assert!(plant.publish(1, payload));
     }
-    assert_eq!(plant.jobs(), 2);
+    assert_eq!(plant.errands(), 2);
     let reports = plant.reports();
-    assert!(reports[0].contains("LimitExceeded") && reports[0].contains("rule-jobs-max"));
+    assert!(reports[0].contains("LimitExceeded") && reports[0].contains("errands-max"));
     assert_eq!(plant.kept()[0].0, "DynamoDBv2Action");
     plant.publish(2, r#"{"n": "d"}"#);
-    assert_eq!(plant.jobs(), 3);
+    assert_eq!(plant.errands(), 3);
 }
