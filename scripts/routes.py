@@ -74,5 +74,6 @@ def table(constant, service, doc):
 print(HEAD, end="")
 table("IOT", "iot", "AWS IoT, the control plane.")
 table("IOT_DATA", "iot-data", "AWS IoT, the data plane.")
+table("IOT_JOBS_DATA", "iot-jobs-data", "AWS IoT Jobs, the data plane.")
 table("LAMBDA", "lambda", "AWS Lambda.")
 table("SCHEDULER", "scheduler", "Amazon EventBridge Scheduler.")

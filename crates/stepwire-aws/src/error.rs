@@ -36,13 +36,13 @@ pub fn status(service: &str, code: &str) -> u16 {
         | "InvalidClientTokenId"
         | "SignatureDoesNotMatch"
         | "ForbiddenException"
-            if matches!(service, "iot" | "iotdata" | "iotdevicegateway") =>
+            if is_iot(service) =>
         {
             403
         }
         _ if service == "lambda" => lambda(code),
         _ if service == "scheduler" => scheduler(code),
-        _ if !matches!(service, "iot" | "iotdata" | "iotdevicegateway") => 400,
+        _ if !is_iot(service) => 400,
         "UnauthorizedException" => 401,
         "ResourceNotFoundException" => 404,
         "MethodNotAllowedException" => 405,
@@ -51,13 +51,19 @@ pub fn status(service: &str, code: &str) -> u16 {
         | "VersionConflictException"
         | "DeleteConflictException"
         | "ConflictException"
+        | "InvalidStateTransitionException"
         | "CertificateConflictException"
         | "VersionsLimitExceededException"
         | "ConflictingResourceUpdateException" => 409,
-        "LimitExceededException" => 410,
+        "LimitExceededException" | "TerminalStateException" => 410,
         "ThrottlingException" => 429,
         _ => 400,
     }
+}
+
+/// Whether this is one of the services of AWS IoT.
+fn is_iot(service: &str) -> bool {
+    matches!(service, "iot" | "iotdata" | "iotdevicegateway" | "iot-jobs-data")
 }
 
 fn lambda(code: &str) -> u16 {

@@ -312,6 +312,15 @@ pub const IOT_DATA: &[Route] = &[
     Route { method: "POST", path: "/things/{thingName}/shadow", operation: "UpdateThingShadow", query: &[("name", "shadowName")], headers: &[], payload: Some("payload"), plain: &[] },
 ];
 
+/// AWS IoT Jobs, the data plane.
+pub const IOT_JOBS_DATA: &[Route] = &[
+    Route { method: "GET", path: "/things/{thingName}/jobs/{jobId}", operation: "DescribeJobExecution", query: &[("executionNumber", "executionNumber"), ("includeJobDocument", "includeJobDocument")], headers: &[], payload: None, plain: &["executionNumber", "includeJobDocument"] },
+    Route { method: "GET", path: "/things/{thingName}/jobs", operation: "GetPendingJobExecutions", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "POST", path: "/command-executions", operation: "StartCommandExecution", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "PUT", path: "/things/{thingName}/jobs/$next", operation: "StartNextPendingJobExecution", query: &[], headers: &[], payload: None, plain: &[] },
+    Route { method: "POST", path: "/things/{thingName}/jobs/{jobId}", operation: "UpdateJobExecution", query: &[], headers: &[], payload: None, plain: &[] },
+];
+
 /// AWS Lambda.
 pub const LAMBDA: &[Route] = &[
     Route { method: "POST", path: "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy", operation: "AddLayerVersionPermission", query: &[("RevisionId", "RevisionId")], headers: &[], payload: None, plain: &["VersionNumber"] },

@@ -7,6 +7,7 @@ pub const STYLE: &str = concat!(
     include_str!("../assets/graph.css"),
     include_str!("../assets/execution.css"),
     include_str!("../assets/workflow.css"),
+    include_str!("../assets/rollout.css"),
 );
 
 /// The script, an ES module. Pages work without it.

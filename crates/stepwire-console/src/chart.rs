@@ -34,6 +34,27 @@ pub fn share(part: u64, whole: u64, class: &str) -> Markup {
     }
 }
 
+/// How a whole is divided, as a bar in a row of text: each part with its class. `label` says so to
+/// those who do not see it.
+pub fn parts(parts: &[(u64, &str)], label: &str) -> Markup {
+    let whole = parts.iter().map(|(part, _)| part).sum::<u64>().max(1) as f64;
+    let mut before = 0;
+    let places = parts.iter().map(|(part, class)| {
+        let from = tenths(before as f64 / whole * 100.0);
+        before += part;
+        (from, tenths(before as f64 / whole * 100.0), *class)
+    });
+    let places = places.filter(|(from, to, _)| to > from);
+    html! {
+        svg.parts viewBox="0 0 100 8" preserveAspectRatio="none" role="img" aria-label=(label) {
+            rect.of width="100" height="8" {}
+            @for (from, to, class) in places {
+                rect class=(class) x=(from) width=(tenths(to - from)) height="8" {}
+            }
+        }
+    }
+}
+
 /// Tenths are fine enough, and the same numbers make the same text.
 fn tenths(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
@@ -48,6 +69,15 @@ mod tests {
         let drawn = bars(&[0, 1, 2], "messages").0;
         assert_eq!(drawn.matches("<rect").count(), 2, "{drawn}");
         assert!(drawn.contains("height=\"42\"") && drawn.contains("height=\"21\""), "{drawn}");
+    }
+
+    #[test]
+    fn parts_lie_side_by_side() {
+        let drawn = parts(&[(1, "ok"), (0, "run"), (3, "err")], "1 done, 3 failed").0;
+        assert!(drawn.contains("class=\"ok\" x=\"0\" width=\"25\""), "{drawn}");
+        assert!(drawn.contains("class=\"err\" x=\"25\" width=\"75\""), "{drawn}");
+        assert!(!drawn.contains("class=\"run\""), "{drawn}");
+        assert_eq!(parts(&[(0, "ok")], "none").0.matches("<rect").count(), 1);
     }
 
     #[test]

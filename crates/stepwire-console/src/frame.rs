@@ -59,6 +59,8 @@ pub enum Section {
     Workflows,
     /// `/executions`
     Executions,
+    /// `/rollouts`
+    Rollouts,
     /// `/functions`
     Functions,
     /// `/tables`
@@ -68,13 +70,14 @@ pub enum Section {
 }
 
 impl Section {
-    const ALL: [Section; 9] = [
+    const ALL: [Section; 10] = [
         Section::Overview,
         Section::Devices,
         Section::Live,
         Section::Rules,
         Section::Workflows,
         Section::Executions,
+        Section::Rollouts,
         Section::Functions,
         Section::Tables,
         Section::System,
@@ -88,6 +91,7 @@ impl Section {
             Section::Rules => "Rules",
             Section::Workflows => "Workflows",
             Section::Executions => "Executions",
+            Section::Rollouts => "Rollouts",
             Section::Functions => "Functions",
             Section::Tables => "Tables",
             Section::System => "System",
@@ -103,6 +107,7 @@ impl Section {
             Section::Rules => ("/rules", "r"),
             Section::Workflows => ("/workflows", "w"),
             Section::Executions => ("/executions", "e"),
+            Section::Rollouts => ("/rollouts", "j"),
             Section::Functions => ("/functions", "f"),
             Section::Tables => ("/tables", "t"),
             Section::System => ("/system", "s"),
@@ -114,6 +119,7 @@ impl Section {
             Section::Devices => counts.devices,
             Section::Rules => counts.rules,
             Section::Workflows => counts.workflows,
+            Section::Rollouts => counts.rollouts,
             Section::Functions => counts.functions,
             Section::Tables => counts.tables,
             Section::Overview | Section::Live | Section::Executions | Section::System => None,
@@ -130,6 +136,8 @@ pub struct Counts {
     pub rules: Option<u64>,
     /// State machines.
     pub workflows: Option<u64>,
+    /// AWS IoT jobs.
+    pub rollouts: Option<u64>,
     /// Functions.
     pub functions: Option<u64>,
     /// Tables.
@@ -253,7 +261,7 @@ impl Frame<'_> {
 fn keys() -> Markup {
     let keys = [
         ("/", "search"),
-        ("g then o d l r w e f t s", "go to a page of the rail"),
+        ("g then o d l r w e j f t s", "go to a page of the rail"),
         ("j k", "next and previous row"),
         ("Enter", "open the row"),
         ("[ ]", "previous and next run of the same device"),

@@ -39,6 +39,9 @@ pub fn section(section: Section) -> Markup {
             r#"<circle cx="8" cy="3" r="1.7"/><circle cx="4" cy="12.6" r="1.7"/><circle cx="12" cy="12.6" r="1.7"/><path d="M8 4.8v2.4M8 7.2c0 2-4 1.4-4 3.6M8 7.2c0 2 4 1.4 4 3.6"/>"#
         }
         Section::Executions => r#"<path d="M2 4h7M2 8h11M2 12h5"/><path d="M12 3l2 1-2 1z"/>"#,
+        Section::Rollouts => {
+            r#"<circle cx="8" cy="8" r="6"/><path d="M8 8V2a6 6 0 0 1 6 6z" fill="currentColor"/>"#
+        }
         Section::Functions => r#"<path d="M4 13l4-8L6.8 2.4H5M8 5l4 8"/>"#,
         Section::Tables => {
             r#"<rect x="2" y="3" width="12" height="10" rx="1.5"/><path d="M2 7h12M6 7v6"/>"#

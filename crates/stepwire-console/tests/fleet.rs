@@ -2,59 +2,26 @@
 //! is anything but text.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::collections::BTreeSet;
+mod page;
 
 use stepwire_asl::{Json, Timestamp};
-use stepwire_console::Page;
 use stepwire_console::pages::device::{
-    Answer, Certificate, Event, Kept, Messages, Policy, Publish, Shadow, Start, Tab,
+    Answer, Certificate, Event, Jobs, Kept, Messages, Policy, Publish, Shadow, Start, Tab,
     View as Device, What,
 };
 use stepwire_console::pages::devices::{self, Presence};
 use stepwire_console::pages::executions::{self, Ask, Choice, Deed, Done, Row, Wanted};
+use stepwire_console::pages::jobs::{Execution, ExecutionStatus};
 use stepwire_console::pages::{device, search};
 use stepwire_console::timeline::{End, Item, Lane, Look, Timeline};
 use stepwire_console::words::Status;
 
+use page::{HOSTILE, check, said};
+
 const NOW: Timestamp = Timestamp(1_796_000_000_000);
-const HOSTILE: &str = "<img src=x onerror=alert(1)>\"'";
 
 fn before(ms: i64) -> Timestamp {
     NOW.plus_ms(-ms)
-}
-
-/// What a page says: its text, one space between words.
-fn said(page: &Page) -> String {
-    let mut text = String::new();
-    let mut inside = false;
-    for letter in page.main.0.chars() {
-        match letter {
-            '<' => inside = true,
-            '>' => {
-                inside = false;
-                text.push(' ');
-            }
-            _ if inside => {}
-            letter => text.push(letter),
-        }
-    }
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// What holds of every page: no style or script in it, every id once, hostile text is text.
-fn check(page: &Page) {
-    let html = &page.main.0;
-    for wrong in ["<img", " style=\"", " onclick", "<script", "javascript:"] {
-        assert!(!html.contains(wrong), "{wrong}: {html}");
-    }
-    let ids = html.split(" id=\"").skip(1).map(|rest| rest.split('"').next().unwrap());
-    let mut seen = BTreeSet::new();
-    for id in ids {
-        assert!(seen.insert(id.to_owned()), "`{id}` is there twice");
-    }
-    for (id, _) in &page.parts.regions {
-        assert!(seen.contains(id), "region `{id}` is not in the page");
-    }
 }
 
 fn row(name: &str, status: Status) -> Row {
@@ -322,7 +289,6 @@ fn a_device_shows_shadow_policy_and_forms() {
     );
     let text = shown(Tab::Shadow(Shadow { document: None, ..shadow }));
     assert!(text.contains("There is no such shadow"), "{text}");
-    assert!(shown(Tab::Jobs).contains("Jobs are not served"));
     let statement = (HOSTILE.to_owned(), Some(2), Some(r#"{"Effect":"Deny"}"#.to_owned()));
     let answer =
         Answer { allowed: false, denied: true, statements: vec![statement], missing: Vec::new() };
@@ -347,6 +313,62 @@ fn a_device_shows_shadow_policy_and_forms() {
     assert!(shown(Tab::Start(start)).contains("The input of its last execution."));
     let rows = vec![row("r", Status::Succeeded)];
     assert!(shown(Tab::Executions(rows)).contains("succeeded r ConfigManagement"));
+}
+
+fn job(name: &str, status: ExecutionStatus) -> Execution {
+    Execution {
+        thing: HOSTILE.to_owned(),
+        job: name.to_owned(),
+        status,
+        number: 1,
+        retries: 2,
+        queued: Some(before(60_000)),
+        started: None,
+        updated: Some(before(4_000)),
+        details: vec![
+            ("step".to_owned(), "flash".to_owned()),
+            (HOSTILE.to_owned(), "9".repeat(500)),
+        ],
+    }
+}
+
+#[test]
+fn a_device_shows_its_jobs_pending_ones_first() {
+    let jobs = Jobs {
+        arn: "arn:aws:iot:us-east-1:000000000000:thing/gw-1".to_owned(),
+        pending: vec![job("b", ExecutionStatus::InProgress), job("c", ExecutionStatus::Queued)],
+        ended: vec![job(HOSTILE, ExecutionStatus::Succeeded), job("a", ExecutionStatus::Rejected)],
+        older: Some("/devices/gw-1?tab=jobs&before=7".to_owned()),
+        newest: None,
+    };
+    let page = device::page(&a_device(Tab::Jobs(jobs.clone())));
+    check(&page);
+    let text = said(&page);
+    for part in [
+        "IN_PROGRESS next b 2026-",
+        "QUEUED c ",
+        "SUCCEEDED &lt;img",
+        "REJECTED a ",
+        "step: flash",
+        "Older",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let html = &page.main.0;
+    assert_eq!(html.matches("action=\"/-/console/job-execution-cancel\"").count(), 2, "{html}");
+    assert_eq!(html.matches("name=\"force\"").count(), 1, "{html}");
+    assert!(html.contains("href=\"/devices/gw-1?tab=jobs&amp;before=7\""), "{html}");
+}
+
+#[test]
+fn a_device_without_jobs_says_where_they_come_from() {
+    let jobs = Jobs { arn: "arn:aws:iot:us-east-1:1:thing/gw-1".to_owned(), ..Jobs::default() };
+    let text = shown(Tab::Jobs(jobs.clone()));
+    assert!(text.contains("--targets arn:aws:iot:us-east-1:1:thing/gw-1 "), "{text}");
+    let client = Device { is_thing: false, ..a_device(Tab::Jobs(jobs)) };
+    let page = device::page(&client);
+    check(&page);
+    assert!(said(&page).contains("Jobs are for things"), "{}", said(&page));
 }
 
 #[test]

@@ -172,6 +172,15 @@ pub enum Follow {
         /// How often rules have republished what led to it.
         hops: u8,
     },
+    /// A message asks something of the jobs of a thing.
+    JobAsked {
+        /// The message.
+        message: Arc<Message>,
+        /// How often rules have republished what led to it.
+        hops: u8,
+    },
+    /// A job wants something done now.
+    Job(Timestamp, Arc<str>),
     /// Nobody waits for this execution any more: it is stopped.
     Abandon(ExecutionId),
     /// Log events that are no longer to be kept go.

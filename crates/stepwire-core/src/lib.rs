@@ -21,6 +21,7 @@ pub mod functions;
 pub mod iam;
 pub mod input;
 pub mod integrations;
+pub mod jobs;
 mod kernel;
 pub mod logs;
 pub mod message;

@@ -7,6 +7,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use stepwire_asl::Timestamp;
 
+use crate::{jobs, shadows};
+
 /// Quality of service (MQTT 5.0, 4.3).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum QoS {
@@ -148,6 +150,11 @@ pub enum Profile {
     Standard,
     /// AWS IoT Core's limits and differences.
     Aws,
+}
+
+/// Whether a message on this topic asks something of the service: of a thing's shadows or jobs.
+pub(crate) fn asks_service(topic: &str) -> bool {
+    shadows::RequestTopic::of(topic).is_some() || jobs::RequestTopic::of(topic).is_some()
 }
 
 /// What a user property takes besides its texts, about.

@@ -9,6 +9,7 @@ use stepwire_asl::{Json, Timestamp};
 
 use crate::broker;
 use crate::error::ApiError;
+use crate::jobs;
 use crate::message::{Message, Origin, Properties, QoS};
 use crate::params::Params;
 use crate::rules::Ingest;
@@ -82,6 +83,11 @@ impl Publish {
         let refuse = |why: &str| Err(ApiError::new(INVALID, why));
         if topic.is_empty() || topic.len() > 65_535 || topic.contains(['+', '#', '\0']) {
             return refuse("the topic must be 1 to 65535 bytes without `+`, `#` and NUL");
+        }
+        if jobs::RequestTopic::of(topic).is_some() {
+            return refuse(
+                "topics of jobs are for MQTT clients, who get the answers\nhint: ask by `iot-jobs-data`",
+            );
         }
         let ingested = Ingest::of(topic).is_some() || RequestTopic::of(topic).is_some();
         if topic.starts_with('$') && !ingested {

@@ -171,6 +171,20 @@ pub enum Space {
     ChangeSet = 0xA3,
     /// Templates of stacks and change sets.
     StackTemplate = 0xA4,
+    /// Jobs.
+    Job = 0xB0,
+    /// What jobs have come to.
+    JobProgress = 0xB1,
+    /// Job templates.
+    JobTemplate = 0xB2,
+    /// Things that are still to be told of a job.
+    JobTarget = 0xB3,
+    /// Executions of jobs that have not ended, by thing.
+    OpenJobExecution = 0xB4,
+    /// Executions of jobs, by job.
+    JobExecution = 0xB5,
+    /// Executions of jobs, by thing.
+    JobExecutionOfThing = 0xB6,
     /// IAM roles, policies, instance profiles, and the counter of their identifiers.
     Iam = 0x90,
     /// SSM parameters.

@@ -10,8 +10,8 @@ pub use crate::publish::Publish;
 use crate::read::Read;
 use crate::settings::Settings;
 use crate::{
-    alarms, broker, events, executions, functions, iam, logs, metrics, objects, parameters, queues,
-    registry, rules, scheduler, secrets, shadows, stacks, tables, topics,
+    alarms, broker, events, executions, functions, iam, jobs, logs, metrics, objects, parameters,
+    queues, registry, rules, scheduler, secrets, shadows, stacks, tables, topics,
 };
 
 /// An AWS service we host.
@@ -23,6 +23,8 @@ pub enum Service {
     Iot,
     /// AWS IoT, data plane.
     IotData,
+    /// AWS IoT Jobs, data plane.
+    IotJobsData,
     /// Amazon DynamoDB.
     DynamoDb,
     /// Amazon CloudWatch Logs.
@@ -74,6 +76,10 @@ pub enum Request {
     Broker(broker::Request),
     /// Device shadows.
     Shadows(shadows::Request),
+    /// Jobs and their templates.
+    Jobs(jobs::Request),
+    /// What things ask of their jobs.
+    JobsData(jobs::data::Request),
     /// Lambda.
     Functions(functions::Request),
     /// S3.
@@ -119,7 +125,11 @@ impl Request {
             Service::Logs => Some(logs::Request::parse(operation, body)?.map(Request::Logs)),
             Service::Iot => registry::Request::parse(operation, body)
                 .map(|parsed| parsed.map(Request::Registry))
-                .or_else(|| Some(rules::Request::parse(operation, body)?.map(Request::Rules))),
+                .or_else(|| Some(rules::Request::parse(operation, body)?.map(Request::Rules)))
+                .or_else(|| Some(jobs::Request::parse(operation, body)?.map(Request::Jobs))),
+            Service::IotJobsData => {
+                Some(jobs::data::Request::parse(operation, body)?.map(Request::JobsData))
+            }
             Service::IotData if operation == "Publish" => {
                 Some(Publish::parse(body).map(Request::Publish))
             }
@@ -165,7 +175,9 @@ impl Request {
             | Request::PublishBy(..)
             | Request::Broker(_)
             | Request::Sts(_)
+            | Request::JobsData(_)
             | Request::Shadows(_) => false,
+            Request::Jobs(request) => request.is_read(),
             Request::Functions(request) => request.is_read(),
             Request::Objects(request) => request.is_read(),
             Request::Queues(request) => request.is_read(),
@@ -200,6 +212,8 @@ impl Request {
             | Request::Alarms(_)
             | Request::Stacks(_)
             | Request::Shadows(_)
+            | Request::Jobs(_)
+            | Request::JobsData(_)
             | Request::Iam(_)
             | Request::Sts(_)
             | Request::Parameters(_)
@@ -232,10 +246,12 @@ impl Request {
             | Request::PublishBy(..)
             | Request::Broker(_)
             | Request::Sts(_)
+            | Request::JobsData(_)
             | Request::Shadows(_) => {
                 let why = "only the kernel answers this";
                 Err(ApiError::new("InvalidRequestException", why))
             }
+            Request::Jobs(request) => jobs::answer(request, read, settings),
             Request::Functions(request) => functions::answer(request, read, settings),
         }
     }

@@ -3,7 +3,7 @@
 use crate::answers::Answer;
 use crate::record::Entry;
 use crate::{
-    alarms, answers, broker, events, executions, functions, iam, logs, metrics, objects,
+    alarms, answers, broker, events, executions, functions, iam, jobs, logs, metrics, objects,
     parameters, queues, registry, rules, scheduler, secrets, shadows, stacks, tables, topics,
 };
 
@@ -47,6 +47,8 @@ pub enum Write {
     Stacks(stacks::Write),
     /// Device shadows.
     Shadow(shadows::Write),
+    /// Jobs, their templates, and who does them.
+    Jobs(jobs::Write),
     /// Roles, policies, instance profiles.
     Iam(iam::Write),
     /// Parameters.
@@ -79,6 +81,7 @@ impl Write {
             Write::Alarms(write) => write.entry(),
             Write::Stacks(write) => write.entry(),
             Write::Shadow(write) => write.entry(),
+            Write::Jobs(write) => write.entry(),
             Write::Iam(write) => write.entry(),
             Write::Parameters(write) => write.entry(),
             Write::Secrets(write) => write.entry(),

@@ -6,6 +6,7 @@ use stepwire_asl::{Json, Timestamp};
 use super::device_tabs as tabs;
 use super::devices::Presence;
 use super::executions::Row as Execution;
+use super::jobs::Execution as Job;
 use crate::frame::{Crumb, Page, Section};
 use crate::region::Parts;
 use crate::timeline::Timeline;
@@ -79,8 +80,8 @@ pub enum Tab {
     Shadow(Shadow),
     /// Executions that are about it.
     Executions(Vec<Execution>),
-    /// AWS IoT Jobs.
-    Jobs,
+    /// Its executions of AWS IoT jobs.
+    Jobs(Jobs),
     /// What it may do.
     Policy(Policy),
     /// Publish a message for it.
@@ -95,7 +96,7 @@ impl Tab {
             Tab::Messages(_) => "messages",
             Tab::Shadow(_) => "shadow",
             Tab::Executions(_) => "executions",
-            Tab::Jobs => "jobs",
+            Tab::Jobs(_) => "jobs",
             Tab::Policy(_) => "policy",
             Tab::Publish(_) => "publish",
             Tab::Start(_) => "start",
@@ -180,6 +181,21 @@ pub struct Shadow {
     pub document: Option<Json>,
 }
 
+/// The jobs of a device.
+#[derive(Debug, Clone, Default)]
+pub struct Jobs {
+    /// ARN of the thing.
+    pub arn: String,
+    /// Executions that are pending, in the order in which the device gets them.
+    pub pending: Vec<Job>,
+    /// Executions that have ended, the latest first.
+    pub ended: Vec<Job>,
+    /// Where older ones are shown.
+    pub older: Option<String>,
+    /// Where the newest ones are shown, if these are not them.
+    pub newest: Option<String>,
+}
+
 /// A question, and what was answered.
 #[derive(Debug, Clone, Default)]
 pub struct Policy {
@@ -253,7 +269,7 @@ pub fn page(view: &View) -> Page {
             let shown = parts.region("shadow", tabs::shadow_state(shadow));
             tabs::shadow_tab(view, shadow, shown)
         }
-        Tab::Jobs => tabs::jobs_tab(),
+        Tab::Jobs(jobs) => parts.region("tab", tabs::jobs_tab(view, jobs)),
         Tab::Policy(policy) => tabs::policy_tab(view, policy),
         Tab::Publish(publish) => tabs::publish_tab(view, publish),
         Tab::Start(start) => tabs::start_tab(view, start),

@@ -4,10 +4,11 @@ use maud::{Markup, html};
 use stepwire_asl::{Json, Timestamp};
 
 use super::device::{
-    ACTIONS, Answer, Event, Messages, ONLY, Policy, Publish, Shadow, Start, View, What, tab,
+    ACTIONS, Answer, Event, Jobs, Messages, ONLY, Policy, Publish, Shadow, Start, View, What, tab,
 };
 use super::devices::plain;
 use super::executions::Row as Execution;
+use super::jobs::{self, Execution as Job};
 use crate::payload;
 use crate::words::{ago, bytes, capital, clock, count, date, segment};
 
@@ -153,12 +154,59 @@ pub(super) fn executions_tab(view: &View, rows: &[Execution]) -> Markup {
     }
 }
 
-pub(super) fn jobs_tab() -> Markup {
+pub(super) fn jobs_tab(view: &View, of: &Jobs) -> Markup {
+    let rows = || of.pending.iter().chain(&of.ended);
     html! {
-        div.empty {
-            b { "Jobs are not served" }
-            "AWS IoT Jobs are not part of this version: requests for them are refused by name. \
-             A workflow for each device does the same."
+        @if !view.is_thing {
+            div.empty {
+                b { "Jobs are for things" }
+                "This device is not in the registry. It becomes a thing by:"
+                (jobs::commands(&format!("aws iot create-thing --thing-name {}", jobs::quoted(&view.name))))
+            }
+        } @else if rows().next().is_none() {
+            div.empty {
+                @if of.newest.is_some() { b { "Nothing further" } }
+                @else {
+                    b { "No job" }
+                    "The device gets one when it, or a group it is in, becomes a target:"
+                    (jobs::commands(&jobs::create(&of.arn)))
+                }
+            }
+        } @else {
+            div.scroll tabindex="0" role="region" aria-label="Jobs of the device" data-scroll="jobs" {
+                table.tb {
+                    thead { tr {
+                        th { "Status" } th { "Job" } th { "Queued" } th { "Started" } th { "Updated" }
+                        th.num { "Number" } th.num { "Retry" } th { "Details" } th { span.off { "Cancel" } }
+                    } }
+                    tbody { @for (at, job) in rows().enumerate() { (job_line(view, job, at == 0 && !of.pending.is_empty())) } }
+                }
+            }
+        }
+        @if of.newest.is_some() || of.older.is_some() {
+            div.foot.row {
+                @if let Some(newest) = &of.newest { a.btn.sm href=(newest) { "Newest" } }
+                @if let Some(older) = &of.older { a.btn.sm href=(older) rel="next" { "Older" } }
+            }
+        }
+    }
+}
+
+fn job_line(view: &View, job: &Job, is_next: bool) -> Markup {
+    let href = jobs::href(&job.job);
+    let id = format!("{}-{}", segment(&job.job), job.number);
+    let time = |at: Option<Timestamp>| html! { @match at { Some(at) => (date(at)), None => span.vdim { "–" } } };
+    html! {
+        tr data-href=(href) {
+            td { div.prog { (job.line()) @if is_next { b.vdim title="The device gets it next" { "next" } } } }
+            td.clip { a.mono href=(href) { (job.job) } }
+            td { (time(job.queued)) }
+            td { (time(job.started)) }
+            td { (time(job.updated)) }
+            td.num { (job.number) }
+            td.num { (job.retries) }
+            td.wrap.said { (jobs::details(job, &id)) }
+            td { (jobs::cancel(job, &id, &view.address)) }
         }
     }
 }

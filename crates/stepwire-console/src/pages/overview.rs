@@ -112,7 +112,7 @@ fn numbers(view: &View) -> Markup {
             a.card href="/devices?status=online" { span { "Online" } b { (count(view.online)) } small.dim { "of " (count(view.things)) " things" } }
             a.card href="/executions?status=running" { span { "Running" } b { (count(view.running)) } small.dim { "executions" } }
             a.card.amber[view.waiting > 0] href="/executions?status=waiting-for-device" { span { "Waiting for device" } b { (count(view.waiting)) } small.dim { "of the running" } }
-            a.card.off[view.failed > 0] href=(hour) { span { "Failed" } b { (count(view.failed)) } small.dim { "in the last hour" } }
+            a.card.err[view.failed > 0] href=(hour) { span { "Failed" } b { (count(view.failed)) } small.dim { "in the last hour" } }
             a.card href="/live" { span { "Messages" } b { (rate(view.per_second)) } small.dim { "a second" } }
             div.card {
                 span { "Start to device" }

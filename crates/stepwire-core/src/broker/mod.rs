@@ -56,14 +56,13 @@ pub use topic::{Filter, is_topic_name};
 pub use write::{Held, Write, stored_session};
 
 use crate::error::ApiError;
+use crate::message::{Client, Message, Origin, asks_service};
 pub use crate::message::{Identity, Profile};
-use crate::message::{Message, Origin};
-use crate::mqtt::{Connect, Packet, ReasonCode};
+use crate::mqtt::{Connect, Packet, ReasonCode, SubscriptionOptions};
 use crate::rate::Bucket;
 use crate::record::Space;
 use crate::rules::Ingest;
 use crate::settings::Settings;
-use crate::shadows::RequestTopic;
 use api::{Awaited, Confirmation};
 use ending::Ending;
 use held::HeldMessages;
@@ -273,8 +272,8 @@ impl Broker {
     ) {
         let turn = &mut Turn { now: message.at, authorize, settings, out };
         let reached = self.accept(&message, None, turn);
-        // what asks for a shadow has been heard by the service itself
-        let heard = reached || RequestTopic::of(&message.topic).is_some();
+        // what asks for a shadow or a job has been heard by the service itself
+        let heard = reached || asks_service(&message.topic);
         if !heard && matches!(message.origin, Origin::Service) {
             self.hold(&message, turn);
         }
@@ -291,6 +290,26 @@ impl Broker {
     ) {
         let turn = &mut Turn { now: message.at, authorize, settings, out };
         self.announce(Some(message), turn);
+    }
+
+    /// Sends a message to one client, if it is still connected, whatever it subscribes to.
+    pub fn reply(
+        &mut self,
+        client: &Client,
+        message: Message,
+        authorize: &dyn Authorize,
+        settings: &Settings,
+        out: &mut Out,
+    ) {
+        let turn = &mut Turn { now: message.at, authorize, settings, out };
+        let Some(id) = self.sessions.find(&client.id) else { return };
+        let Some(session) = self.sessions.get(id) else { return };
+        if session.link.is_none() || session.record.client.session != client.session {
+            return;
+        }
+        let options = SubscriptionOptions { qos: message.qos, ..Default::default() };
+        let subscription = Subscription { options, id: None };
+        self.deliver_shared(id, subscription, &Arc::new(message), false, turn);
     }
 
     /// Does what is due: keep-alive, session expiry, will delay, end of the subscribe grace.

@@ -8,10 +8,9 @@ use super::session::{Link, SessionId};
 use super::topic::{is_reserved, is_topic_name};
 use super::write::Write;
 use super::{Action, Broker, Cause, Limits, Overrun, Turn};
-use crate::message::{Client, Message, Origin, QoS};
+use crate::message::{Client, Message, Origin, QoS, asks_service};
 use crate::mqtt::{Ack, Packet, PacketId, Publish, ReasonCode, Version};
 use crate::rules::Ingest;
-use crate::shadows::RequestTopic;
 
 impl Broker {
     pub(super) fn client_publish(
@@ -216,8 +215,8 @@ fn permit(
     if publish.retain && Ingest::of(&publish.topic).is_some() {
         return Err((Action::RetainPublish, "nothing is retained on topics of Basic Ingest"));
     }
-    if publish.retain && RequestTopic::of(&publish.topic).is_some() {
-        return Err((Action::RetainPublish, "nothing is retained on topics of shadows"));
+    if publish.retain && asks_service(&publish.topic) {
+        return Err((Action::RetainPublish, "nothing is retained on topics of shadows and jobs"));
     }
     if publish.retain && !allows(Action::RetainPublish) {
         return Err((Action::RetainPublish, "not authorized"));

@@ -1,8 +1,8 @@
 //! Topic names and topic filters (MQTT 5.0, 4.7).
 
 use super::limits::Limits;
+use crate::message::asks_service;
 use crate::rules::Ingest;
-use crate::shadows::RequestTopic;
 
 /// A topic filter taken apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,13 +112,11 @@ fn without_rule(topic: &str) -> &str {
 }
 
 /// Whether only the service may publish to `topic`. To those of Basic Ingest, and those that ask for
-/// shadows, others may.
+/// shadows or jobs, others may.
 pub(super) fn is_reserved(topic: &str) -> bool {
     let Some(rest) = topic.strip_prefix('$') else { return false };
     let first = rest.split('/').next().unwrap_or(rest);
-    matches!(first, "aws" | "SYS" | "share")
-        && Ingest::of(topic).is_none()
-        && RequestTopic::of(topic).is_none()
+    matches!(first, "aws" | "SYS" | "share") && Ingest::of(topic).is_none() && !asks_service(topic)
 }
 
 #[cfg(test)]

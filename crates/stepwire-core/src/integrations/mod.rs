@@ -168,6 +168,9 @@ fn hosted(service: &str) -> Option<Hosted> {
     Some(match service {
         "aws-sdk:iot" => v2(Service::Iot, "Iot", "IotException"),
         "aws-sdk:iotdataplane" => v2(Service::IotData, "IotDataPlane", "IotDataPlaneException"),
+        "aws-sdk:iotjobsdataplane" => {
+            v2(Service::IotJobsData, "IotJobsDataPlane", "IotJobsDataPlaneException")
+        }
         "aws-sdk:lambda" => v2(Service::Lambda, "Lambda", "LambdaException"),
         "aws-sdk:sfn" => v2(Service::States, "Sfn", "SfnException"),
         "states" => {
@@ -228,7 +231,7 @@ impl Hosted {
     ) -> Result<Request, Failure> {
         let parsed = match self.service {
             Service::IotData => iot::request(&pascal(api), parameters).unwrap_or_else(unknown),
-            Service::Iot | Service::Logs => {
+            Service::Iot | Service::IotJobsData | Service::Logs => {
                 let body = rename(parameters, &camel);
                 Request::parse(self.service, &pascal(api), &body).unwrap_or_else(unknown)
             }
@@ -279,7 +282,7 @@ impl Hosted {
                 Sdk::V2 => states::v2(answer),
             },
             Service::IotData => iot::output(answer),
-            Service::Iot | Service::Logs => rename(answer, &pascal),
+            Service::Iot | Service::IotJobsData | Service::Logs => rename(answer, &pascal),
             Service::Sqs | Service::Sns | Service::DynamoDb if self.sdk == Sdk::V1 => {
                 metadata::with(answer, answer, call, now)
             }
@@ -316,6 +319,7 @@ impl Hosted {
             }
             Service::Iot
             | Service::IotData
+            | Service::IotJobsData
             | Service::DynamoDb
             | Service::Logs
             | Service::CloudFormation
@@ -378,18 +382,24 @@ fn status(service: Service, code: &str) -> u16 {
             | "ServiceException",
         ) => 500,
         (
-            Service::Iot | Service::IotData | Service::Lambda,
+            Service::Iot | Service::IotData | Service::IotJobsData | Service::Lambda,
             "ResourceAlreadyExistsException"
             | "VersionConflictException"
             | "DeleteConflictException"
-            | "ResourceConflictException",
+            | "ResourceConflictException"
+            | "ConflictException"
+            | "InvalidStateTransitionException",
         )
         | (Service::Iam, "EntityAlreadyExists" | "DeleteConflict" | "LimitExceeded") => 409,
         (Service::Iot | Service::IotData, "CertificateStateException") => 406,
         (Service::Iot | Service::IotData, "LimitExceededException") => 410,
         (Service::Iam, "NoSuchEntity")
         | (Service::Sns, "NotFound" | "ResourceNotFound")
-        | (Service::Iot | Service::IotData | Service::Lambda, "ResourceNotFoundException") => 404,
+        | (
+            Service::Iot | Service::IotData | Service::IotJobsData | Service::Lambda,
+            "ResourceNotFoundException",
+        ) => 404,
+        (Service::IotJobsData, "TerminalStateException") => 410,
         (Service::Lambda, "PreconditionFailedException") => 412,
         (Service::Lambda, "RequestTooLargeException")
         | (Service::IotData, "RequestEntityTooLargeException") => 413,

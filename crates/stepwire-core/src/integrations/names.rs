@@ -12,7 +12,7 @@ pub(super) fn rename(value: &Json, name: &dyn Fn(&str) -> String) -> Json {
     match value {
         Json::Object(members) => {
             let renamed = members.iter().map(|(key, value)| {
-                let own = OWN_NAMES.iter().any(|own| key.eq_ignore_ascii_case(own));
+                let own = has_own_names(key, value);
                 let value = if own { value.clone() } else { rename(value, name) };
                 (Arc::from(name(key)), value)
             });
@@ -25,6 +25,15 @@ pub(super) fn rename(value: &Json, name: &dyn Fn(&str) -> String) -> Json {
 
 /// Members within which nothing is renamed.
 const OWN_NAMES: [&str; 3] = ["attributes", "eventConfigurations", "tags"];
+
+fn has_own_names(key: &str, value: &Json) -> bool {
+    // `iot` nests the map of an execution's details in a structure, `iot-jobs-data` does not.
+    let details = |key: &str| {
+        key.eq_ignore_ascii_case("detailsMap")
+            || key.eq_ignore_ascii_case("statusDetails") && value.member("detailsMap").is_none()
+    };
+    details(key) || OWN_NAMES.iter().any(|own| key.eq_ignore_ascii_case(own))
+}
 
 /// The name with its first letter large.
 pub(super) fn pascal(name: &str) -> String {

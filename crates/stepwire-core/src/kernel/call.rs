@@ -144,7 +144,8 @@ impl Kernel {
                 }
                 if let Some((rule, tags)) = request.retagged() {
                     let mut out = registry::Out::default();
-                    self.registry.tag_rule(now, rule, tags, &self.settings, &mut out);
+                    let resource = format!("rule/{rule}");
+                    self.registry.tag_other(now, &resource, tags, &self.settings, &mut out);
                     self.registered(now, out, step);
                 }
                 Ok(answer)
@@ -219,6 +220,8 @@ impl Kernel {
                 Ok(Json::Object(Arc::default()))
             }
             Request::Shadows(request) => self.call_shadows(now, request, reads, step),
+            Request::Jobs(request) => self.call_jobs(now, request, reads, step),
+            Request::JobsData(request) => self.call_jobs_data(now, request, reads, step),
             Request::Functions(request) => self.call_functions(now, request, reads, step),
         }
     }
@@ -229,11 +232,18 @@ impl Kernel {
         request: &registry::Request,
         step: &mut Step,
     ) -> Result<Json, ApiError> {
-        if let Some(rule) = request.tagged_rule() {
-            self.rules.has(rule).then_some(()).ok_or_else(|| {
-                let why = format!("Rule {rule} cannot be found.");
-                ApiError::new("ResourceNotFoundException", why)
-            })?;
+        if let Some(resource) = request.tagged() {
+            let missing = |what: &str| {
+                let why = format!("{what} cannot be found.");
+                Err(ApiError::new("ResourceNotFoundException", why))
+            };
+            match resource.strip_prefix("rule/") {
+                Some(rule) if !self.rules.has(rule) => return missing(&format!("Rule {rule}")),
+                None if !self.has_tagged_job(resource) => {
+                    return missing(&format!("Resource {resource}"));
+                }
+                Some(_) | None => {}
+            }
         }
         let mut out = registry::Out::default();
         let answer = self.registry.call(now, request, &self.settings, &mut out)?;
@@ -251,6 +261,7 @@ impl Kernel {
     /// Takes over what the registry decided, and publishes what it tells of it.
     pub(super) fn registered(&mut self, now: Timestamp, out: registry::Out, step: &mut Step) {
         let concern = self.registry.concern(&out.writes);
+        self.jobs_follow(now, &out.writes, step);
         step.writes.extend(out.writes.into_iter().map(Write::Registry));
         for event in out.events {
             let message = event.message(now, self.salt, &self.settings);

@@ -5,6 +5,7 @@ mod destinations;
 mod errands;
 mod functions;
 mod indexing;
+mod jobs;
 mod needs;
 mod shadows;
 
@@ -26,6 +27,7 @@ use crate::functions::{Functions, InvokedBy};
 use crate::iam::Iam;
 use crate::input::{Follow, Input};
 use crate::integrations::Call;
+use crate::jobs::Jobs;
 use crate::logs::Logs;
 use crate::message::Message;
 use crate::metrics::Metrics;
@@ -74,6 +76,8 @@ pub struct Kernel {
     pub(crate) destinations: Destinations,
     /// What rules still owe.
     pub(crate) errands: Errands,
+    /// What devices are to do.
+    pub(crate) jobs: Jobs,
     pub(crate) tables: Tables,
     pub(crate) executions: Executions,
     pub(crate) answers: Answers,
@@ -135,6 +139,7 @@ impl Kernel {
             rules: Rules::default(),
             destinations: Destinations::default(),
             errands: Errands::default(),
+            jobs: Jobs::default(),
             tables: Tables::default(),
             executions,
             answers: Answers::default(),
@@ -207,11 +212,12 @@ impl Kernel {
 
     fn load(&mut self, read: &dyn Read) -> Result<(), Corrupt> {
         type Load = fn(&mut Kernel, &[u8], &[u8]) -> Result<(), Corrupt>;
-        let parts: [(&[Space], Load); 20] = [
+        let parts: [(&[Space], Load); 21] = [
             (Registry::SPACES, |kernel, key, value| kernel.registry.load(key, value)),
             (Rules::SPACES, |kernel, key, value| kernel.rules.load(key, value)),
             (Destinations::SPACES, |kernel, key, value| kernel.destinations.load(key, value)),
             (Errands::SPACES, |kernel, key, value| kernel.errands.load(key, value)),
+            (Jobs::SPACES, |kernel, key, value| kernel.jobs.load(key, value)),
             (Tables::SPACES, |kernel, key, value| kernel.tables.load(key, value)),
             (Executions::SPACES, |kernel, key, value| kernel.executions.load(key, value)),
             (Answers::SPACES, |kernel, key, value| kernel.answers.load(key, value)),
@@ -256,6 +262,7 @@ impl Kernel {
         same("rules", self.rules == stored.rules)?;
         same("destinations of rules", self.destinations == stored.destinations)?;
         same("errands of rules", self.errands == stored.errands)?;
+        same("jobs", self.jobs == stored.jobs)?;
         same("tables", self.tables == stored.tables)?;
         same("answers", self.answers == stored.answers)?;
         same("logs", self.logs == stored.logs)?;
@@ -302,6 +309,7 @@ impl Kernel {
         let tidying =
             [sweep, logs, groups, self.secrets.due(), self.objects.due(), self.scheduler.due()];
         let all = [broker, tables, executions, answers, functions, queues, trials, stacks];
+        let tidying = tidying.into_iter().chain([self.jobs.due()]);
         let all = all.into_iter().chain(tidying);
         rules.into_iter().chain(messages).chain(monitoring).chain(all).flatten().min()
     }
@@ -496,6 +504,10 @@ impl Kernel {
             Follow::Shadow { message, hops } => {
                 self.shadow_asked(now, &message, hops, reads, step);
             }
+            Follow::JobAsked { message, hops } => {
+                self.job_asked(now, &message, hops, reads, step);
+            }
+            Follow::Job(now, job) => self.go_on_with_job(now, &job, reads, step),
             Follow::Abandon(id) => {
                 let stop = Stimulus::Stop { error: None, cause: None };
                 let _ = self.stimulate(now, id, stop, reads, step);
@@ -644,12 +656,18 @@ impl Kernel {
             step.effects.extend(heard.map(Effect::Heard));
             let is_seen = self.settings.shows_messages;
             let asks_shadow = RequestTopic::of(&message.topic).is_some();
-            if matched.is_empty() && asking.is_empty() && !is_seen && !asks_shadow {
+            let asks_job = crate::jobs::RequestTopic::of(&message.topic).is_some();
+            let asks = asks_shadow || asks_job;
+            if matched.is_empty() && asking.is_empty() && !is_seen && !asks {
                 continue;
             }
             let message = Arc::new(message);
             if asks_shadow {
                 let asked = Follow::Shadow { message: Arc::clone(&message), hops };
+                step.then.push(Input::Follow(asked));
+            }
+            if asks_job {
+                let asked = Follow::JobAsked { message: Arc::clone(&message), hops };
                 step.then.push(Input::Follow(asked));
             }
             if is_seen {
@@ -690,6 +708,7 @@ impl Kernel {
         self.look_at_sources(now, step);
         self.go_on_with_destinations(now, step);
         self.go_on_with_errands(now, step);
+        self.go_on_with_jobs(now, step);
         self.look_at_waiting(now, step);
         self.go_on_with_messages(now, step);
         self.look_at_alarms(now, step);

@@ -107,6 +107,8 @@ impl Kernel {
                     let _ = executions::described(*id, reads, &self.settings);
                 }
                 Follow::Shadow { message, .. } => Kernel::touch_shadow_asked(message, reads),
+                Follow::JobAsked { message, .. } => self.touch_job_asked(message, reads),
+                Follow::Job(_, job) => self.jobs.prefetch_slice(job, reads),
                 Follow::Abandon(id) | Follow::Resume(id) => self.executions.touch(*id, reads),
             },
         }
@@ -133,6 +135,8 @@ impl Kernel {
             Request::Metrics(request) => Metrics::prefetch(request, reads),
             Request::Stacks(request) => self.stacks.prefetch(request, reads, &self.settings),
             Request::Shadows(request) => Kernel::touch_shadows(request, reads),
+            Request::Jobs(request) => Kernel::touch_jobs(request, reads),
+            Request::JobsData(request) => self.jobs.touch(request, reads),
             Request::Parameters(request) => parameters::prefetch(request, reads),
             Request::Functions(request) => super::functions::prefetch(request, reads),
             // What these change is in memory whole.

@@ -8,6 +8,7 @@
 //! `upload`, `view`. Readers and writers inside the kernel use [`find`], [`objects`],
 //! [`Object::slices`] and [`Objects::put`].
 
+mod address;
 mod body;
 mod checksum;
 mod lifecycle;
@@ -30,6 +31,7 @@ use bytes::Bytes;
 use md5::{Digest, Md5};
 use stepwire_asl::{Json, Timestamp};
 
+pub(crate) use address::named_by;
 pub use body::{CHUNK_BYTES, Slice};
 pub use checksum::{Algorithm, Checksum, Digests};
 pub use list::{List, Uploads, objects};

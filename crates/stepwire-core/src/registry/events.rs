@@ -147,9 +147,6 @@ fn update(p: &Params<'_>) -> Result<Request, ApiError> {
         let inner = Params::new(configuration, "InvalidRequestException");
         inner.only(&["Enabled"])?;
         let enabled = inner.optional_bool("Enabled")?.unwrap_or(false);
-        if enabled && matches!(family, Family::Job | Family::JobExecution) {
-            return Err(wrong(&format!("`{word}` events are not available yet")));
-        }
         changes.push((family, enabled));
     }
     Ok(Request::Update(changes))
@@ -200,10 +197,14 @@ impl Registry {
         Ok(nothing())
     }
 
+    /// Whether events of a family are published.
+    pub(crate) fn publishes(&self, family: Family) -> bool {
+        self.events.as_ref().is_some_and(|wanted| wanted.enabled.contains(&family))
+    }
+
     /// Has an event published with the change, if its family is wanted.
     pub(super) fn tell(&self, event: Event, turn: &mut Turn<'_>) {
-        let wanted = self.events.as_ref();
-        if wanted.is_some_and(|wanted| wanted.enabled.contains(&event.family)) {
+        if self.publishes(event.family) {
             turn.out.events.push(event);
         }
     }

@@ -97,10 +97,10 @@ impl Request {
         Some(tags::Request::parse(operation, p)?.map(Request::Tags))
     }
 
-    /// The topic rule whose tags it is about: rules are not in the registry.
-    pub(crate) fn tagged_rule(&self) -> Option<&str> {
+    /// The end of the ARN of what it sets the tags of, which need not be in the registry.
+    pub(crate) fn tagged(&self) -> Option<&str> {
         match self {
-            Request::Tags(request) => request.rule(),
+            Request::Tags(request) => Some(request.resource()),
             _ => None,
         }
     }

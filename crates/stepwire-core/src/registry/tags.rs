@@ -1,4 +1,4 @@
-//! Tags of what AWS IoT lets have them: types, groups, rules, policies, CA certificates.
+//! Tags of what AWS IoT lets have them: types, groups, rules, jobs, policies, CA certificates.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -96,12 +96,12 @@ impl Request {
         }
     }
 
-    /// The topic rule it is about, which is not in the registry.
-    pub(crate) fn rule(&self) -> Option<&str> {
+    /// The end of the ARN of what it is about.
+    pub(crate) fn resource(&self) -> &str {
         match self {
             Request::Tag(Tagged { resource, .. })
             | Request::Untag { resource, .. }
-            | Request::List(resource) => resource.strip_prefix("rule/"),
+            | Request::List(resource) => resource,
         }
     }
 }
@@ -132,11 +132,13 @@ fn list(p: &Params<'_>) -> Result<Request, ApiError> {
 }
 
 /// Kinds of resources that can have tags, and what the keys of their records begin with.
-fn kinds() -> [(&'static str, KeyBuilder); 5] {
+fn kinds() -> [(&'static str, KeyBuilder); 7] {
     [
         ("thinggroup", KeyBuilder::new(Space::ThingGroup)),
         ("thingtype", KeyBuilder::new(Space::ThingType)),
         ("rule", KeyBuilder::new(Space::Rule)),
+        ("job", KeyBuilder::new(Space::Job)),
+        ("jobtemplate", KeyBuilder::new(Space::JobTemplate)),
         ("policy", KeyBuilder::new(Space::Policy)),
         ("cacert", certificates::authorities()),
     ]
@@ -166,7 +168,7 @@ pub fn parse(body: &Json) -> Result<Tags, ApiError> {
 }
 
 /// The tags in `tags` of `p`, each key once.
-pub(super) fn given(p: &Params<'_>) -> Result<Tags, ApiError> {
+pub(crate) fn given(p: &Params<'_>) -> Result<Tags, ApiError> {
     let Some(given) = p.get("tags") else { return Ok(Tags::new()) };
     let given = given.as_array().ok_or_else(|| p.invalid("tags", "it must be a list"))?;
     let mut tags = Tags::new();
@@ -246,7 +248,7 @@ pub(super) fn answer(request: &Request, read: &dyn Read) -> Result<Json, ApiErro
 }
 
 impl Registry {
-    /// Carries out a request that changes tags; that a topic rule is there is the caller's to know.
+    /// Carries out a request that changes tags; that a rule or a job is there is the caller's to know.
     pub(super) fn call_tags(
         &mut self,
         request: &Request,
@@ -285,26 +287,26 @@ impl Registry {
             Some(("thingtype", name)) => self.types.find(name).is_some(),
             Some(("policy", name)) => self.policies.find(name).is_some(),
             Some(("cacert", id)) => self.certificates.authorities.find(id).is_some(),
-            Some(("rule", _)) => true,
+            // Whether these are there is the caller's to know.
+            Some(("rule" | "job" | "jobtemplate", _)) => true,
             _ => false,
         }
     }
 
-    /// Sets the tags of a topic rule that is new, or gone.
-    pub(crate) fn tag_rule(
+    /// Sets the tags of something new, or gone, that is not in the registry: the end of its ARN.
+    pub(crate) fn tag_other(
         &mut self,
         now: Timestamp,
-        rule: &str,
+        resource: &str,
         tags: &[Tag],
         settings: &Settings,
         out: &mut Out,
     ) {
         let turn = &mut Turn { now, settings, out };
-        let resource = format!("rule/{rule}");
         if tags.is_empty() {
-            self.untag_gone(&resource, turn);
+            self.untag_gone(resource, turn);
         } else {
-            self.tag_new(&resource, tags, turn);
+            self.tag_new(resource, tags, turn);
         }
     }
 

@@ -26,6 +26,7 @@ pub(super) async fn answer(
     let table = match signed_for {
         "iot" => routes::IOT,
         "scheduler" => routes::SCHEDULER,
+        "iot-jobs-data" => routes::IOT_JOBS_DATA,
         _ if data => routes::IOT_DATA,
         _ => return Err(not_served(signed_for)),
     };
@@ -42,6 +43,7 @@ pub(super) async fn answer(
             let service = match signed_for {
                 "iot" => Service::Iot,
                 "scheduler" => Service::Scheduler,
+                "iot-jobs-data" => Service::IotJobsData,
                 _ => Service::IotData,
             };
             match Request::parse(service, operation, &body) {

@@ -9,7 +9,7 @@ use stepwire_asl::{Json, Timestamp};
 use stepwire_console::Page;
 use stepwire_console::pages::Problem;
 use stepwire_console::pages::device::{
-    Certificate, Event, Kept, Messages, Publish, Shadow, Start, Tab, View, What as Shown,
+    Certificate, Event, Jobs, Kept, Messages, Publish, Shadow, Start, Tab, View, What as Shown,
 };
 use stepwire_console::pages::{device as drawn, devices};
 use stepwire_console::payload::{WHOLE_MAX, indented};
@@ -23,9 +23,11 @@ use stepwire_core::{ApiError, Service};
 use super::Done;
 use super::devices::{Known, attributes, presence, thing, unreadable};
 use super::executions::{is_about, link, row, workflows};
+use super::jobs;
 use super::live::{Interest, Topic};
 use super::policy_question;
 use super::visit::{Form, Visit};
+use super::workflows::read;
 use crate::flight::{Entry, What};
 use crate::lately::{Run, input_text};
 use crate::shard;
@@ -77,7 +79,8 @@ pub(super) async fn page(visit: &Visit, name: &str) -> Result<Page, Problem> {
         None | Some("messages") => Tab::Messages(messages(visit, &entries)?),
         Some("shadow") => Tab::Shadow(shadow(visit, name).await?),
         Some("executions") => Tab::Executions(runs.iter().map(|run| row(run)).collect()),
-        Some("jobs") => Tab::Jobs,
+        Some("jobs") if thing.is_some() => Tab::Jobs(jobs_of(visit, name).await?),
+        Some("jobs") => Tab::Jobs(Jobs::default()),
         Some("policy") => {
             Tab::Policy(policy_question::tab(visit, &client, thing.as_ref(), &facts).await)
         }
@@ -110,6 +113,13 @@ pub(super) async fn page(visit: &Visit, name: &str) -> Result<Page, Problem> {
         kept: Kept { of_device: limits.of_device_max, bytes: limits.bytes_max },
         tab,
     }))
+}
+
+/// The jobs of a thing.
+async fn jobs_of(visit: &Visit, name: &str) -> Result<Jobs, Problem> {
+    let (settings, thing) = (visit.node().settings().clone(), name.to_owned());
+    let found = read(visit.node(), move |read| jobs::of_thing(&thing, &settings, read)).await;
+    found.map_err(refused)
 }
 
 /// What the registry says of a thing.

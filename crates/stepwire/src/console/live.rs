@@ -47,6 +47,10 @@ pub(crate) enum Topic {
     Devices,
     /// Messages that the rules have seen, and what was refused.
     Messages,
+    /// Any job of AWS IoT.
+    Jobs,
+    /// One job of AWS IoT, and what things do of it.
+    Job(Arc<str>),
     /// Topic rules.
     Rules,
     /// State machines.
@@ -248,6 +252,10 @@ fn topics_of(write: &Write, topics: &mut Vec<Topic>) {
             }
         }
         Write::Shadow(write) => topics.push(Topic::Device(Arc::clone(&write.thing))),
+        Write::Jobs(write) => {
+            topics.extend([Topic::Jobs, Topic::Job(Arc::clone(write.job()))]);
+            topics.extend(write.thing().map(|thing| Topic::Device(Arc::clone(thing))));
+        }
         Write::Rules(_) | Write::Destinations(_) => topics.push(Topic::Rules),
         Write::Functions(_) => topics.push(Topic::Functions),
         Write::Tables(_) => topics.push(Topic::Tables),

@@ -10,11 +10,14 @@ mod execution;
 mod executions;
 mod function;
 mod functions;
+mod jobs;
 pub(crate) mod live;
 mod messages;
 mod overview;
 mod policy_question;
 mod respond;
+mod rollout;
+mod rollouts;
 mod rule;
 mod rules;
 mod search;
@@ -117,6 +120,7 @@ fn section(path: &str) -> Option<Section> {
         "rules" => Section::Rules,
         "workflows" => Section::Workflows,
         "executions" | "open" | "search" => Section::Executions,
+        "rollouts" => Section::Rollouts,
         "functions" => Section::Functions,
         "tables" => Section::Tables,
         "system" => Section::System,
@@ -134,6 +138,8 @@ async fn draw(visit: &Visit) -> Result<Page, Problem> {
         ["functions"] => functions::page(visit),
         ["functions", name] => function::page(visit, name).await,
         ["live"] => messages::page(visit),
+        ["rollouts"] => rollouts::page(visit).await,
+        ["rollouts", job] => rollout::page(visit, job).await,
         ["rules"] => rules::page(visit).await,
         ["rules", name] => rule::page(visit, name).await,
         ["system"] => system::page(visit).await,
@@ -163,6 +169,8 @@ fn interest(visit: &Visit) -> Interest {
         ["functions"] => functions::interest(),
         ["functions", _] => function::interest(),
         ["live"] => messages::interest(visit),
+        ["rollouts"] => rollouts::interest(),
+        ["rollouts", job] => rollout::interest(job),
         ["rules"] => rules::interest(),
         ["rules", _] => rule::interest(),
         ["system"] => system::interest(),
@@ -195,9 +203,12 @@ async fn act(visit: &Visit, action: &str, form: &Form) -> Result<Done, Problem> 
         "workflow-deploy" => editor::deploy(visit, form).await,
         "workflow-publish" => workflow::publish(visit, form).await,
         "workflow-start" => workflow::start(visit, form).await,
-        _ => match execution::act(visit, action, form).await {
-            Some(done) => done,
-            None => Err(Problem::not_found(format!("there is no action `{action}`"))),
-        },
+        _ => {
+            if let Some(done) = execution::act(visit, action, form).await {
+                return done;
+            }
+            let none = || Err(Problem::not_found(format!("there is no action `{action}`")));
+            rollout::act(visit, action, form).await.unwrap_or_else(none)
+        }
     }
 }

@@ -65,6 +65,7 @@ fn counts(node: &Node) -> Counts {
         devices: of(Space::Thing),
         rules: of(Space::Rule),
         workflows: of(Space::MachineName),
+        rollouts: of(Space::Job),
         functions: of(Space::Function),
         tables: of(Space::Table),
         most: COUNTED_MAX as u64,
