@@ -18,6 +18,7 @@ pub mod error;
 pub mod events;
 pub mod executions;
 pub mod functions;
+mod hex;
 pub mod iam;
 pub mod input;
 pub mod integrations;

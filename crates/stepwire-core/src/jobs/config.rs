@@ -32,6 +32,17 @@ pub struct Config {
     pub retries: Vec<RetryCriterion>,
     /// `schedulingConfig`
     pub schedule: Schedule,
+    /// `presignedUrlConfig`
+    pub presigned: Option<Presigned>,
+}
+
+/// How addresses of objects in documents are made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Presigned {
+    /// `roleArn`
+    pub role: Arc<str>,
+    /// `expiresInSec`: how long they are good.
+    pub expires_s: i64,
 }
 
 /// How fast things are told.
@@ -232,6 +243,13 @@ impl Config {
             let shown = Json::object([("criteriaList", Json::array(criteria))]);
             members.push(("abortConfig", shown));
         }
+        if let Some(Presigned { role, expires_s }) = &self.presigned {
+            let shown = [
+                ("roleArn", Json::string(Arc::clone(role))),
+                ("expiresInSec", (*expires_s).into()),
+            ];
+            members.push(("presignedUrlConfig", Json::object(shown)));
+        }
         if let Some(minutes) = self.timeout_minutes {
             let shown = Json::object([("inProgressTimeoutInMinutes", Json::from(minutes))]);
             members.push(("timeoutConfig", shown));
@@ -361,19 +379,13 @@ pub(super) const MEMBERS: [&str; 5] = [
 impl Config {
     /// What the members say; `None` for what none says anything of.
     pub(super) fn parse(p: &Params<'_>) -> Result<Config, ApiError> {
-        if p.get("presignedUrlConfig").is_some() {
-            return Err(p.invalid(
-                "presignedUrlConfig",
-                "presigned URLs are not made in stepwire yet\nhint: put an address that devices can open in \
-                 the document",
-            ));
-        }
         Ok(Config {
             rollout: rollout(p)?,
             abort: abort(p)?,
             timeout_minutes: timeout(p)?,
             retries: retries(p)?,
             schedule: Schedule::default(),
+            presigned: presigned(p)?,
         })
     }
 
@@ -392,8 +404,20 @@ impl Config {
                 other.retries.clone()
             },
             schedule: or(&self.schedule, &other.schedule),
+            presigned: other.presigned.clone().or_else(|| self.presigned.clone()),
         }
     }
+}
+
+fn presigned(p: &Params<'_>) -> Result<Option<Presigned>, ApiError> {
+    let Some(p) = inner(p, "presignedUrlConfig")? else { return Ok(None) };
+    p.only(&["roleArn", "expiresInSec"])?;
+    let role = p.text("roleArn")?;
+    if !role.starts_with("arn:aws:iam:") || !role.contains(":role/") || role.len() > 2_048 {
+        return Err(p.invalid("roleArn", "it must be the ARN of a role"));
+    }
+    let expires_s = optional_integer(&p, "expiresInSec", 60..=3_600)?.unwrap_or(3_600);
+    Ok(Some(Presigned { role: role.into(), expires_s }))
 }
 
 fn rollout(p: &Params<'_>) -> Result<Option<Rollout>, ApiError> {

@@ -7,10 +7,10 @@ use stepwire_asl::{Json, Timestamp};
 
 use super::config::{Config, Schedule};
 use super::record::{Counts, ExecutionStatus, Job, JobStatus, Progress, Target, Template};
-use super::request::{Create, CreateTemplate, Document, Request, check_document};
+use super::request::{Create, CreateTemplate, Document, Request};
 use super::{
-    DOCUMENT_BYTES_MAX, Jobs, Out, TARGETS_MAX, Turn, Write, internal, invalid, missing, record,
-    told, view,
+    DOCUMENT_BYTES_MAX, Jobs, Out, TARGETS_MAX, Turn, Write, document, internal, invalid, missing,
+    record, told, view,
 };
 use crate::error::ApiError;
 use crate::objects;
@@ -181,6 +181,7 @@ impl Jobs {
         }
         let config = config.overridden(&create.config);
         config.schedule.check(turn.now)?;
+        document::check_placeholders(&document, &config)?;
         let arn = |name: &Arc<str>| view::template_arn(name, turn.settings).as_str().map(Arc::from);
         let job = Job {
             id: Arc::clone(id),
@@ -415,7 +416,7 @@ fn text_of(document: &Document, read: &dyn Read) -> Result<Arc<str>, ApiError> {
                 .map_err(|why| invalid(format!("`{key}` in bucket `{bucket}`: {why}")))?;
             let wrong = |_| invalid(format!("`{key}` in bucket `{bucket}` is not UTF-8"));
             let text = String::from_utf8(bytes).map_err(wrong)?;
-            check_document(&text)?;
+            document::check(&text)?;
             Ok(text.into())
         }
     }

@@ -14,6 +14,7 @@
 mod config;
 mod create;
 pub mod data;
+mod document;
 mod ended;
 mod progress;
 mod record;
@@ -29,8 +30,8 @@ use std::sync::Arc;
 use stepwire_asl::{Json, Timestamp};
 
 pub use config::{
-    AbortCriterion, Behavior, Config, Exponential, Failures, Increase, RetryCriterion, Rollout,
-    Schedule, Window,
+    AbortCriterion, Behavior, Config, Exponential, Failures, Increase, Presigned, RetryCriterion,
+    Rollout, Schedule, Window,
 };
 pub(crate) use progress::Form;
 pub use record::{

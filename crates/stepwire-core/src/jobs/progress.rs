@@ -7,7 +7,7 @@ use stepwire_asl::{Json, Timestamp};
 use super::data::{Asked, Code, Refused, Request, Update};
 use super::record::{self, Execution, ExecutionStatus};
 use super::request::Details;
-use super::{Jobs, Out, Turn, view};
+use super::{Jobs, Out, Turn, document, view};
 use crate::read::Read;
 use crate::record::Corrupt;
 use crate::settings::Settings;
@@ -61,7 +61,7 @@ impl Jobs {
                 } else {
                     next
                 };
-                Ok(vec![("execution", self.shown(&next, true, form, now))])
+                Ok(vec![("execution", self.shown(&next, true, form, turn))])
             }
             Asked::Describe { job, number, with_document } => {
                 let found = match job {
@@ -71,7 +71,7 @@ impl Jobs {
                         Some(found.ok_or_else(none)?)
                     }
                 };
-                let shown = |found| ("execution", self.shown(&found, *with_document, form, now));
+                let shown = |found| ("execution", self.shown(&found, *with_document, form, turn));
                 Ok(found.map(shown).into_iter().collect())
             }
             Asked::Update { job, update } => self.update(job, thing, update, form, read, turn),
@@ -110,16 +110,20 @@ impl Jobs {
         execution: &Execution,
         with_document: bool,
         form: Form,
-        now: Timestamp,
+        turn: &Turn<'_>,
     ) -> Json {
-        let document = with_document.then(|| self.document_in(&execution.job, form)).flatten();
-        view::pending_execution(execution, document, now)
+        let document = || self.document_in(&execution.job, form, turn);
+        let document = with_document.then(document).flatten();
+        view::pending_execution(execution, document, turn.now)
     }
 
-    fn document_in(&self, job: &str, form: Form) -> Option<Json> {
+    fn document_in(&self, job: &str, form: Form, turn: &Turn<'_>) -> Option<Json> {
         match form {
-            Form::Json => self.document(job),
-            Form::Text => Some(Json::string(Arc::clone(&self.jobs.get(job)?.document))),
+            Form::Json => self.document(job, turn.now, turn.settings),
+            Form::Text => {
+                let job = self.jobs.get(job)?;
+                Some(Json::string(document::filled(job, turn.now, turn.settings)))
+            }
         }
     }
 
@@ -161,7 +165,9 @@ impl Jobs {
             members.push(("executionState", view::state(&after)));
         }
         if update.with_document {
-            members.extend(self.document_in(job, form).map(|document| ("jobDocument", document)));
+            members.extend(
+                self.document_in(job, form, turn).map(|document| ("jobDocument", document)),
+            );
         }
         Ok(members)
     }

@@ -7,7 +7,7 @@ use stepwire_asl::Json;
 
 use super::config::{self, Config, Window};
 use super::record::{ExecutionStatus, JobStatus, Target};
-use super::{DOCUMENT_BYTES_MAX, INVALID, TARGETS_MAX};
+use super::{INVALID, TARGETS_MAX, document};
 use crate::error::ApiError;
 use crate::objects;
 use crate::params::Params;
@@ -338,7 +338,7 @@ fn create(p: &Params<'_>) -> Result<Create, ApiError> {
             Some(name.ok_or_else(wrong)?)
         }
     };
-    let document = document(p)?;
+    let document = document_of(p)?;
     if document.is_none() && template.is_none() {
         let why = "one of document, documentSource and jobTemplateArn must be given";
         return Err(super::invalid(why));
@@ -368,7 +368,7 @@ fn create_template(p: &Params<'_>) -> Result<CreateTemplate, ApiError> {
             Some(name.ok_or_else(|| p.invalid("jobArn", "it must be the ARN of a job"))?)
         }
     };
-    let document = document(p)?;
+    let document = document_of(p)?;
     if document.is_none() && job.is_none() {
         return Err(super::invalid("one of document, documentSource and jobArn must be given"));
     }
@@ -528,11 +528,11 @@ fn targets(p: &Params<'_>) -> Result<Vec<Target>, ApiError> {
     Ok(targets)
 }
 
-fn document(p: &Params<'_>) -> Result<Option<Document>, ApiError> {
+fn document_of(p: &Params<'_>) -> Result<Option<Document>, ApiError> {
     match (p.optional_text("document")?, p.optional_text("documentSource")?) {
         (None, None) => Ok(None),
         (Some(_), Some(_)) => Err(super::invalid("document and documentSource exclude each other")),
-        (Some(text), None) => check_document(text).map(|()| Some(Document::Text(text.into()))),
+        (Some(text), None) => document::check(text).map(|()| Some(Document::Text(text.into()))),
         (None, Some(address)) => {
             let found = objects::named_by(address);
             let wrong = || p.invalid("documentSource", "it must be the address of an S3 object");
@@ -540,23 +540,6 @@ fn document(p: &Params<'_>) -> Result<Option<Document>, ApiError> {
             Ok(Some(Document::Object { address: address.into(), bucket, key }))
         }
     }
-}
-
-/// Refuses what cannot be a job document.
-pub(super) fn check_document(text: &str) -> Result<(), ApiError> {
-    if text.len() > DOCUMENT_BYTES_MAX {
-        let why = format!("the job document has more than {DOCUMENT_BYTES_MAX} bytes");
-        return Err(super::invalid(why));
-    }
-    if text.contains("${aws:iot:s3-presigned-url") {
-        return Err(super::invalid(
-            "the job document has a placeholder for a presigned URL, and these are not made in stepwire yet\n\
-             hint: put an address that devices can open in its place",
-        ));
-    }
-    Json::parse(text)
-        .map(|_| ())
-        .map_err(|error| super::invalid(format!("the job document is not JSON: {error}")))
 }
 
 /// `statusDetails`, unless absent.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use stepwire_asl::{Json, Timestamp};
 
 use super::record::{Execution, ExecutionStatus, Job, Progress, sort_pending};
-use super::{Event, Jobs, NOTIFIED_MAX, Out, Turn, view, whole_seconds};
+use super::{Event, Jobs, NOTIFIED_MAX, Out, Turn, document, view, whole_seconds};
 use crate::registry::events::Family;
 use crate::settings::Settings;
 
@@ -40,7 +40,7 @@ impl Jobs {
     }
 
     /// What the things are told whose lists of what they have to do have changed.
-    pub(crate) fn tell(&self, now: Timestamp, out: &mut Out) -> Vec<Told> {
+    pub(crate) fn tell(&self, now: Timestamp, settings: &Settings, out: &mut Out) -> Vec<Told> {
         let mut told = Vec::new();
         for (thing, before) in std::mem::take(&mut out.before) {
             let after = self.pending_ids(&thing);
@@ -54,7 +54,7 @@ impl Jobs {
             }
             if first != next {
                 let next = self.pending(&thing).first().map(|next| {
-                    let document = self.document(&next.job);
+                    let document = self.document(&next.job, now, settings);
                     ("execution", view::pending_execution(next, document, now))
                 });
                 let payload =
@@ -66,8 +66,8 @@ impl Jobs {
     }
 
     /// The document of a job, as JSON.
-    pub(super) fn document(&self, job: &str) -> Option<Json> {
-        Json::parse(&self.jobs.get(job)?.document).ok()
+    pub(super) fn document(&self, job: &str, now: Timestamp, settings: &Settings) -> Option<Json> {
+        Json::parse(&document::filled(self.jobs.get(job)?, now, settings)).ok()
     }
 
     fn notice(&self, thing: &str, now: Timestamp) -> Json {

@@ -8,6 +8,7 @@ use super::record::{self, Counts, Execution, ExecutionStatus, Job, Progress, Tem
 use super::request::{Filter, Page, Request};
 use super::{config, internal, invalid, missing, whole_seconds};
 use crate::error::ApiError;
+use crate::hex;
 use crate::read::{Key, Range, Read};
 use crate::record::{Corrupt, KeyBuilder, Space};
 use crate::settings::Settings;
@@ -307,7 +308,8 @@ fn paged(
     let base = prefix.clone().build();
     let mut range = Range::prefix(&base);
     if let Some(token) = &page.after {
-        let rest = hex_read(token).ok_or_else(|| invalid("nextToken is not one that was given"))?;
+        let rest =
+            hex::read(token).ok_or_else(|| invalid("nextToken is not one that was given"))?;
         range.from = [base.as_slice(), &rest, &[0]].concat();
     }
     let (mut items, mut last, mut looked_at): (Vec<Json>, Option<Key>, usize) =
@@ -334,21 +336,8 @@ fn paged(
             _ => break None,
         }
     };
-    let token = next.map(|key| ("nextToken", Json::from(hex(&key[base.len()..]))));
+    let token = next.map(|key| ("nextToken", Json::from(hex::hex(&key[base.len()..]))));
     Ok(Json::object([(name, Json::array(items))].into_iter().chain(token)))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn hex_read(text: &str) -> Option<Vec<u8>> {
-    let digits = text.as_bytes();
-    let pairs = digits.chunks(2).map(|pair| {
-        let pair = std::str::from_utf8(pair).ok().filter(|pair| pair.len() == 2)?;
-        u8::from_str_radix(pair, 16).ok()
-    });
-    pairs.collect()
 }
 
 /// What a list of what a thing has to do says of an execution.

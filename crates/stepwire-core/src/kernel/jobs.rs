@@ -177,7 +177,7 @@ impl Kernel {
 
     /// Records what has become of jobs, and tells those whom it concerns.
     fn jobs_changed(&mut self, now: Timestamp, mut out: jobs::Out, hops: u8, step: &mut Step) {
-        let told = self.jobs.tell(now, &mut out);
+        let told = self.jobs.tell(now, &self.settings, &mut out);
         step.writes.extend(out.writes.into_iter().map(Write::Jobs));
         for jobs::Told { topic, payload } in told {
             let message = Message::service(topic, payload.to_text(), now);

@@ -14,6 +14,7 @@ mod checksum;
 mod lifecycle;
 mod list;
 mod notify;
+mod presign;
 mod record;
 mod request;
 mod settings;
@@ -36,6 +37,7 @@ pub use body::{CHUNK_BYTES, Slice};
 pub use checksum::{Algorithm, Checksum, Digests};
 pub use list::{List, Uploads, objects};
 pub(crate) use notify::{Destination, Notice, destinations, test_event};
+pub(crate) use presign::presigned;
 pub use record::{Body, Bucket, Headers, Object, Part, Upload};
 pub use request::{
     Buckets, Check, Complete, Condition, Copy, Create, Get, Name, PartCopy, Put, Request, Staged,
@@ -51,6 +53,7 @@ pub use view::{answer, find, has_bucket, range, shown};
 use notify::{Happened, What};
 
 use crate::error::ApiError;
+use crate::hex::hex;
 use crate::read::{Range, Read};
 use crate::record::{Corrupt, Entry, Space};
 use crate::settings::Settings;
@@ -957,8 +960,4 @@ fn checksum_members(checksum: Option<&Checksum>) -> Vec<(&'static str, Json)> {
 /// S3 keeps times in whole seconds.
 fn whole_seconds(at: Timestamp) -> Timestamp {
     Timestamp(at.0.div_euclid(1_000) * 1_000)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -10,6 +10,7 @@ use stepwire_asl::Json;
 use super::invalid;
 use super::record::{Attribute, AttributeValue, Message};
 use crate::error::ApiError;
+use crate::hex::hex;
 
 /// Most attributes of a message.
 const ATTRIBUTES_MAX: usize = 10;
@@ -147,8 +148,4 @@ pub(super) fn md5_of_attributes<'a>(
         sum.update(attribute.bytes());
     }
     some.then(|| hex(&sum.finalize()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

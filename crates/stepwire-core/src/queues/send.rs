@@ -10,6 +10,7 @@ use super::record::{Attribute, AttributeValue, Message, Queue, Sent, State};
 use super::{DEDUPLICATION_MS, Entry, Queues, Send, Write, results};
 use crate::error::ApiError;
 use crate::executions::derived_uuid;
+use crate::hex::hex;
 use crate::settings::Settings;
 use crate::topics::sequence_number;
 
@@ -158,7 +159,7 @@ fn deduplication(queue: &Queue, send: &Send) -> Result<Option<Arc<str>>, ApiErro
         Some(id) => Ok(Some(Arc::clone(id))),
         None if queue.attributes.by_content => {
             let sum = Sha256::digest(send.body.as_bytes());
-            Ok(Some(sum.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()))
+            Ok(Some(hex(&sum).into()))
         }
         None => Err(wrong(
             "The queue should either have ContentBasedDeduplication enabled or \

@@ -11,6 +11,7 @@ use super::record::{Protocol, Subscription, Taken, Topic};
 use super::{Publish, Ready, Topics, Write, arn, invalid};
 use crate::error::ApiError;
 use crate::executions::derived_uuid;
+use crate::hex::hex;
 use crate::queues::{AttributeValue, Send};
 use crate::settings::Settings;
 
@@ -200,7 +201,7 @@ impl Publish {
             return Err(invalid(why, ""));
         }
         let sum = Sha256::digest(self.message.as_bytes());
-        Ok(Some(sum.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()))
+        Ok(Some(hex(&sum).into()))
     }
 }
 

@@ -71,7 +71,7 @@ fn failure(failures: jobs::Failures) -> Failure {
 
 /// The job as its page shows it.
 pub(super) fn job(job: &jobs::Job, progress: &jobs::Progress, settings: &Settings) -> Job {
-    let jobs::Config { rollout, abort, timeout_minutes, retries, schedule } = &job.config;
+    let jobs::Config { rollout, abort, timeout_minutes, retries, schedule, .. } = &job.config;
     let rate = rollout.map_or_else(Rate::default, |rollout| Rate {
         per_minute_max: rollout.maximum_per_minute.map(|most| most as u64),
         growth: rollout.exponential.map(|rate| Growth {

@@ -1,6 +1,5 @@
 //! Requests that read authorities, answered from committed records.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -11,6 +10,7 @@ use super::view::{stored, summary, validity};
 use super::{Authority, FORMAT, authorities, authority_key, certificate_key, code_key, signed_by};
 use crate::error::ApiError;
 use crate::executions::derived_uuid;
+use crate::hex::hex;
 use crate::read::{Range, Read};
 use crate::record::{Corrupt, decode};
 use crate::registry::error::{internal, missing};
@@ -51,12 +51,7 @@ pub fn registration_code(secret: &[u8; 32], thrown_away: u64) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("a MAC takes keys of any length");
     mac.update(b"registration code");
     mac.update(&thrown_away.to_be_bytes());
-    let mut code = String::with_capacity(64);
-    for byte in mac.finalize().into_bytes() {
-        // Writing to a String cannot fail.
-        let _ = write!(code, "{byte:02x}");
-    }
-    code
+    hex(&mac.finalize().into_bytes())
 }
 
 /// GetRegistrationCode

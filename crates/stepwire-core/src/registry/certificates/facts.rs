@@ -2,7 +2,7 @@
 //!
 //! Source: RFC 5280; AWS IoT developer guide, "X.509 Certificate AWS IoT Core policy variables".
 
-use std::fmt::Write as _;
+use crate::hex::hex;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -122,12 +122,7 @@ impl Document {
 
 /// AWS's id of the certificate with these DER bytes: their SHA-256 in 64 lower-case hex digits.
 pub fn certificate_id(der: &[u8]) -> Arc<str> {
-    let mut id = String::with_capacity(64);
-    for byte in Sha256::digest(der) {
-        // Writing to a String cannot fail.
-        let _ = write!(id, "{byte:02x}");
-    }
-    id.into()
+    hex(&Sha256::digest(der)).into()
 }
 
 impl Facts {

@@ -1,5 +1,7 @@
 //! `AWS::IoT::*`.
 
+use std::sync::Arc;
+
 use stepwire_asl::Json;
 
 use super::property::{Property, boolean, integer, map, object, objects, tags, text, texts};
@@ -10,7 +12,8 @@ use crate::request::Service::Iot;
 /// The error of what is not there.
 const GONE: &[&str] = &["ResourceNotFoundException"];
 
-const NO_JOBS: &str = "jobs are not available in stepwire yet";
+const NO_PACKAGES: &str =
+    "put what jobs install in an S3 bucket, and its address in the job document";
 
 pub(super) const KINDS: &[Kind] = &[
     THING,
@@ -101,16 +104,16 @@ pub(super) const KINDS: &[Kind] = &[
         "AWS::IoT::FleetMetric",
         "use SearchIndex and GetStatistics, or a rule with a `CloudwatchMetric` action",
     ),
-    Kind::refused("AWS::IoT::JobTemplate", NO_JOBS),
+    JOB_TEMPLATE,
     Kind::refused(
         "AWS::IoT::ProvisioningTemplate",
         "fleet provisioning is not available in stepwire yet; make things and certificates with the \
          API",
     ),
     Kind::refused("AWS::IoT::RoleAlias", "the credentials provider is not available in stepwire"),
-    Kind::refused("AWS::IoT::SoftwarePackage", NO_JOBS),
-    Kind::refused("AWS::IoT::SoftwarePackageVersion", NO_JOBS),
-    Kind::refused("AWS::IoT::Command", NO_JOBS),
+    Kind::refused("AWS::IoT::SoftwarePackage", NO_PACKAGES),
+    Kind::refused("AWS::IoT::SoftwarePackageVersion", NO_PACKAGES),
+    Kind::refused("AWS::IoT::Command", "use jobs: `AWS::IoT::JobTemplate` and CreateJob"),
 ];
 
 const NO_DEFENDER: &str = "there is no Device Defender";
@@ -680,6 +683,79 @@ const ACTION: &[Property] = &[
     object("Salesforce", &[]).refused("use `Lambda`"),
     object("Timestream", &[]).refused("use `DynamoDBv2`"),
 ];
+
+/// A member of a template with the API's names.
+fn of_template(template: &Resource<'_>, name: &str) -> Option<Json> {
+    let api = |json: Json| {
+        let members = json.as_object().into_iter().flatten().map(|(name, value)| {
+            let name = match &**name {
+                "retryCriteriaList" => "criteriaList",
+                "exponentialRolloutRate" => "exponentialRate",
+                other => other,
+            };
+            (Arc::from(name), value.clone())
+        });
+        Json::object::<Arc<str>>(members)
+    };
+    template.get(name).map(|value| match camel(value, &[]) {
+        object @ Json::Object(_) => api(object),
+        other => other,
+    })
+}
+
+const JOB_TEMPLATE: Kind = Kind {
+    attributes: &["Arn"],
+    create: |template, _| {
+        let of = |name| of_template(template, name);
+        let asked = [
+            ("jobTemplateId", template.take("JobTemplateId")),
+            ("jobArn", template.take("JobArn")),
+            ("documentSource", template.take("DocumentSource")),
+            ("document", template.take("Document")),
+            ("description", template.take("Description")),
+            ("presignedUrlConfig", of("PresignedUrlConfig")),
+            ("jobExecutionsRolloutConfig", of("JobExecutionsRolloutConfig")),
+            ("abortConfig", of("AbortConfig")),
+            ("timeoutConfig", of("TimeoutConfig")),
+            ("jobExecutionsRetryConfig", of("JobExecutionsRetryConfig")),
+            ("maintenanceWindows", of("MaintenanceWindows")),
+            ("tags", template.tag_list("Key", "Value")),
+        ];
+        Ok(vec![ask(Iot, "CreateJobTemplate", asked)])
+    },
+    made: |template, _| {
+        let name = template.text("JobTemplateId").unwrap_or_default().to_owned();
+        let arn = template.arn("iot", &format!("jobtemplate/{name}"));
+        made(name, [("Arn", arn)])
+    },
+    update: |update, _| Ok(retag(update, update.made.attribute("Arn"))),
+    delete: |_, made, _| {
+        vec![ask(Iot, "DeleteJobTemplate", [("jobTemplateId", made.id())]).or(GONE)]
+    },
+    ..Kind::new(
+        "AWS::IoT::JobTemplate",
+        &[
+            text("JobTemplateId").required().replaces(),
+            text("JobArn").replaces(),
+            text("DocumentSource").replaces(),
+            text("Document").replaces(),
+            text("Description").required().replaces(),
+            map("PresignedUrlConfig").replaces(),
+            map("JobExecutionsRolloutConfig").replaces(),
+            map("AbortConfig").replaces(),
+            map("TimeoutConfig").replaces(),
+            map("JobExecutionsRetryConfig").replaces(),
+            objects(
+                "MaintenanceWindows",
+                &[text("StartTime").required(), integer("DurationInMinutes").required()],
+            )
+            .replaces(),
+            texts("DestinationPackageVersions")
+                .refused("put the address of what is installed in the job document"),
+            tags(),
+        ],
+    )
+};
 
 const DESTINATION: Kind = Kind {
     attributes: &["Arn", "StatusReason"],

@@ -3,6 +3,7 @@
 use ::md5::Digest;
 
 use super::{Call, Found};
+use crate::hex::hex;
 
 pub(super) fn md2(call: &Call<'_>) -> Found {
     digest::<::md2::Md2>(call)
@@ -33,11 +34,5 @@ pub(super) fn sha512(call: &Call<'_>) -> Found {
 }
 
 fn digest<D: Digest>(call: &Call<'_>) -> Found {
-    use std::fmt::Write as _;
-    let bytes = D::digest(call.text(0)?.as_bytes());
-    let hex = bytes.iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    });
-    Some(hex.into())
+    Some(hex(&D::digest(call.text(0)?.as_bytes())).into())
 }
