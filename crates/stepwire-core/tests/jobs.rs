@@ -166,7 +166,7 @@ fn a_device_does_a_job_by_mqtt_and_needs_no_subscription_for_answers() {
 
     publish(&mut node, "start-next", r#"{"statusDetails":{"step":"1"}}"#);
     let said = heard(&mut node);
-    assert_eq!(topics(&said), ["start-next/accepted"], "the head is still the head");
+    assert_eq!(topics(&said), ["start-next/accepted", "notify"], "the head is still the head");
     let execution = said[0].1.member("execution").unwrap();
     assert_eq!(
         (text(execution, "status"), number(execution, "versionNumber")),

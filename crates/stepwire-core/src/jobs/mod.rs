@@ -56,7 +56,7 @@ const TARGETS_MAX: usize = 100;
 /// Most things that one step tells of a job, or takes it from.
 const SLICE: usize = 500;
 /// Most executions that a device is told of by `notify`.
-const NOTIFIED_MAX: usize = 10;
+const NOTIFIED_MAX: usize = 15;
 
 const INVALID: &str = "InvalidRequestException";
 
@@ -182,7 +182,7 @@ pub(crate) struct Out {
     /// What is published in the same commit, in order.
     pub(crate) events: Vec<Event>,
     /// What the things whose executions changed had to do before.
-    before: BTreeMap<Arc<str>, Vec<(Arc<str>, u64)>>,
+    before: BTreeMap<Arc<str>, Vec<told::Head>>,
 }
 
 /// What every change needs.

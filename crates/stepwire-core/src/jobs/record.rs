@@ -133,6 +133,11 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// `isConcurrent`: things are being told of it, or their executions canceled.
+    pub(super) fn is_concurrent(&self) -> bool {
+        self.canceling.is_some() || (self.status == JobStatus::InProgress && self.waiting > 0)
+    }
+
     /// Whether there may be something to do without being asked.
     pub(super) fn is_active(&self) -> bool {
         self.canceling.is_some()
@@ -440,13 +445,12 @@ pub fn executions_of_thing(
     Ok(executions)
 }
 
-/// Sorts what a thing has still to do: what it has begun first, then what has waited longest.
+/// Sorts what a thing has still to do: what it has begun first, each by when it was queued.
 pub fn sort_pending<E: std::borrow::Borrow<Execution>>(pending: &mut [E]) {
     pending.sort_by_key(|execution| {
         let execution: &Execution = execution.borrow();
         let begun = execution.status == ExecutionStatus::InProgress;
-        let started = execution.started.filter(|_| begun);
-        (!begun, started, execution.queued, Arc::clone(&execution.job))
+        (!begun, execution.queued, Arc::clone(&execution.job))
     });
 }
 

@@ -18,6 +18,14 @@ pub(crate) struct Told {
     pub(crate) payload: Json,
 }
 
+/// What tells one entry of what a thing has still to do from another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Head {
+    job: Arc<str>,
+    number: u64,
+    status: ExecutionStatus,
+}
+
 impl Jobs {
     /// What a thing has still to do, in order: what it has begun, then what has waited longest.
     pub(super) fn pending(&self, thing: &str) -> Vec<&Execution> {
@@ -27,15 +35,19 @@ impl Jobs {
         pending
     }
 
-    fn pending_ids(&self, thing: &str) -> Vec<(Arc<str>, u64)> {
-        let pending = self.pending(thing).into_iter();
-        pending.map(|execution| (Arc::clone(&execution.job), execution.number)).collect()
+    fn heads(&self, thing: &str) -> Vec<Head> {
+        let head = |execution: &Execution| Head {
+            job: Arc::clone(&execution.job),
+            number: execution.number,
+            status: execution.status,
+        };
+        self.pending(thing).into_iter().map(head).collect()
     }
 
     /// Notes what a thing has to do before that changes.
     pub(super) fn before(&self, thing: &Arc<str>, out: &mut Out) {
         if !out.before.contains_key(thing) {
-            out.before.insert(Arc::clone(thing), self.pending_ids(thing));
+            out.before.insert(Arc::clone(thing), self.heads(thing));
         }
     }
 
@@ -43,16 +55,13 @@ impl Jobs {
     pub(crate) fn tell(&self, now: Timestamp, settings: &Settings, out: &mut Out) -> Vec<Told> {
         let mut told = Vec::new();
         for (thing, before) in std::mem::take(&mut out.before) {
-            let after = self.pending_ids(&thing);
-            let (first, next) = (before.first(), after.first());
-            let (mut old, mut new) = (before.clone(), after.clone());
-            old.sort();
-            new.sort();
+            let after = self.heads(&thing);
+            let first = |heads: &[Head]| heads.first().map(|it| (Arc::clone(&it.job), it.number));
             let topic = |what: &str| format!("$aws/things/{thing}/jobs/{what}");
-            if old != new || first != next {
+            if before != after {
                 told.push(Told { topic: topic("notify"), payload: self.notice(&thing, now) });
             }
-            if first != next {
+            if first(&before) != first(&after) {
                 let next = self.pending(&thing).first().map(|next| {
                     let document = self.document(&next.job, now, settings);
                     ("execution", view::pending_execution(next, document, now))

@@ -109,7 +109,7 @@ fn described(job: &Job, progress: &Progress, settings: &Settings) -> Json {
         ("createdAt", seconds(job.created)),
         ("lastUpdatedAt", seconds(progress.updated)),
         ("jobProcessDetails", counted(&progress.counts)),
-        ("isConcurrent", false.into()),
+        ("isConcurrent", progress.is_concurrent().into()),
     ];
     if progress.force_canceled {
         members.push(("forceCanceled", true.into()));
@@ -176,7 +176,7 @@ fn list(
             ("status", progress.status.word().into()),
             ("createdAt", seconds(job.created)),
             ("lastUpdatedAt", seconds(progress.updated)),
-            ("isConcurrent", false.into()),
+            ("isConcurrent", progress.is_concurrent().into()),
         ];
         members.extend(progress.completed.map(|at| ("completedAt", seconds(at))));
         Ok(Some(Json::object(members)))
