@@ -240,6 +240,7 @@ fn kind(write: &Write) -> &'static str {
         Write::Alarms(..) => "an alarm",
         Write::Stacks(..) => "a stack",
         Write::Shadow(..) => "a shadow",
+        Write::Jobs(..) => "a job",
         Write::Iam(..) | Write::Parameters(..) | Write::Scheduler(..) | Write::Secrets(..) => {
             "a setting"
         }

@@ -177,7 +177,7 @@ pub(super) fn jobs_tab(view: &View, of: &Jobs) -> Markup {
                 table.tb {
                     thead { tr {
                         th { "Status" } th { "Job" } th { "Queued" } th { "Started" } th { "Updated" }
-                        th.num { "Number" } th.num { "Retry" } th { "Details" } th { span.off { "Cancel" } }
+                        th.num { "Attempt" } th { "Details" } th { span.off { "Cancel" } }
                     } }
                     tbody { @for (at, job) in rows().enumerate() { (job_line(view, job, at == 0 && !of.pending.is_empty())) } }
                 }
@@ -203,10 +203,9 @@ fn job_line(view: &View, job: &Job, is_next: bool) -> Markup {
             td { (time(job.queued)) }
             td { (time(job.started)) }
             td { (time(job.updated)) }
-            td.num { (job.number) }
-            td.num { (job.retries) }
+            td.num title={ "execution number " (job.number) } { (job.retries + 1) }
             td.wrap.said { (jobs::details(job, &id)) }
-            td { (jobs::cancel(job, &id, &view.address)) }
+            td.act { (jobs::cancel(job, &id, &view.address)) }
         }
     }
 }

@@ -323,7 +323,7 @@ fn target(arn: &str) -> Markup {
 }
 
 /// Characters of what a device says that a row shows.
-const DETAILS_MAX: usize = 160;
+const DETAILS_MAX: usize = 90;
 
 /// What a device says of its execution: names and values; a long text opens.
 pub(super) fn details(execution: &Execution, id: &str) -> Markup {

@@ -76,8 +76,8 @@ fn rows(view: &View) -> Markup {
         @if view.rows.is_empty() { (nothing(view)) } @else {
             table.tb {
                 thead { tr {
-                    th { "Status" } th { "Job" } th { "Progress" } th { "Targets" } th { "Selection" }
-                    th { "Created" } th { "Completed" }
+                    th { "Status" } th { "Job" } th { "Progress" } th { "Targets" } th { "Created" }
+                    th { "Completed" } th { "Selection" }
                 } }
                 tbody { @for row in &view.rows { (line(row)) } }
             }
@@ -93,9 +93,9 @@ fn line(row: &Row) -> Markup {
             td.clip { a.mono href=(to) { (row.id) } }
             td { (progress(&row.counts)) }
             td.clip.to { (targets(&row.targets, TARGETS)) }
-            td.dim { (row.selection.word()) }
             td { (date(row.created)) }
             td { @match row.completed { Some(at) => (date(at)), None => span.vdim { "–" } } }
+            td.dim { (row.selection.word()) }
         }
     }
 }
@@ -110,13 +110,14 @@ fn progress(counts: &Counts) -> Markup {
         (counts.queued + counts.untold, "hold"),
     ];
     html! {
-        div.prog {
+        @if counts.all() == 0 { span.vdim { "no device yet" } }
+        @else { div.prog {
             (chart::parts(&parts, &counts.words()))
             span {
                 (count(counts.succeeded)) " of " (count(counts.all()))
                 @if counts.bad() > 0 { ", " span.errn { (count(counts.bad())) " failed" } }
             }
-        }
+        } }
     }
 }
 

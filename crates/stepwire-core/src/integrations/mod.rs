@@ -392,14 +392,14 @@ fn status(service: Service, code: &str) -> u16 {
         )
         | (Service::Iam, "EntityAlreadyExists" | "DeleteConflict" | "LimitExceeded") => 409,
         (Service::Iot | Service::IotData, "CertificateStateException") => 406,
-        (Service::Iot | Service::IotData, "LimitExceededException") => 410,
+        (Service::Iot | Service::IotData, "LimitExceededException")
+        | (Service::IotJobsData, "TerminalStateException") => 410,
         (Service::Iam, "NoSuchEntity")
         | (Service::Sns, "NotFound" | "ResourceNotFound")
         | (
             Service::Iot | Service::IotData | Service::IotJobsData | Service::Lambda,
             "ResourceNotFoundException",
         ) => 404,
-        (Service::IotJobsData, "TerminalStateException") => 410,
         (Service::Lambda, "PreconditionFailedException") => 412,
         (Service::Lambda, "RequestTooLargeException")
         | (Service::IotData, "RequestEntityTooLargeException") => 413,

@@ -556,7 +556,7 @@ pub(super) fn schedule(p: &Params<'_>, continuous: bool) -> Result<Schedule, Api
         return Err(p.invalid("maintenanceWindows", why));
     }
     // An end without more stops the rollout.
-    let behavior = behavior.or(end.map(|_| Behavior::StopRollout));
+    let behavior = behavior.or_else(|| end.map(|_| Behavior::StopRollout));
     Ok(Schedule { start, end, behavior, windows })
 }
 

@@ -1,6 +1,6 @@
 //! Making, changing and ending jobs and templates, as callers ask for it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use stepwire_asl::{Json, Timestamp};
@@ -285,7 +285,7 @@ impl Jobs {
     /// Has a thing told of a job, unless it does it already.
     pub(super) fn want(&mut self, work: &mut Work, thing: &Arc<str>, turn: &mut Turn<'_>) {
         let id = &work.job.id;
-        let has = |sets: &std::collections::BTreeMap<Arc<str>, BTreeSet<Arc<str>>>| {
+        let has = |sets: &BTreeMap<Arc<str>, BTreeSet<Arc<str>>>| {
             sets.get(id).is_some_and(|things| things.contains(thing))
         };
         if !has(&self.targets) && !has(&self.open_of) {

@@ -220,18 +220,9 @@ fn describe(p: &Params<'_>, job: &str) -> Result<Asked, ApiError> {
 }
 
 fn update(p: &Params<'_>, job: &str) -> Result<Asked, ApiError> {
-    let status = match ExecutionStatus::named(p.text("status")?) {
-        Some(
-            status @ (ExecutionStatus::InProgress
-            | ExecutionStatus::Succeeded
-            | ExecutionStatus::Failed
-            | ExecutionStatus::Rejected),
-        ) => status,
-        _ => {
-            let why = "it must be IN_PROGRESS, SUCCEEDED, FAILED or REJECTED";
-            return Err(p.invalid("status", why));
-        }
-    };
+    let status = ExecutionStatus::named(p.text("status")?).filter(|status| status.is_devices_own());
+    let wrong = || p.invalid("status", "it must be IN_PROGRESS, SUCCEEDED, FAILED or REJECTED");
+    let status = status.ok_or_else(wrong)?;
     let expected = p.optional_int("expectedVersion")?.map(|version| version as u64);
     Ok(Asked::Update {
         job: job_id(p, job)?,

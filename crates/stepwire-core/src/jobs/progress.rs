@@ -42,7 +42,7 @@ impl Jobs {
                 let of = |status: ExecutionStatus| {
                     let pending = self.pending(thing).into_iter();
                     let those = pending.filter(move |execution| execution.status == status);
-                    Json::array(those.map(|execution| view::pending_summary(execution)))
+                    Json::array(those.map(view::pending_summary))
                 };
                 Ok(vec![
                     ("inProgressJobs", of(ExecutionStatus::InProgress)),

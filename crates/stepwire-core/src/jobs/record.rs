@@ -227,6 +227,12 @@ impl ExecutionStatus {
         ExecutionStatus::ALL.into_iter().find(|status| status.word() == word)
     }
 
+    /// Whether a device may say that it is so.
+    pub(super) fn is_devices_own(self) -> bool {
+        use ExecutionStatus::{Failed, InProgress, Rejected, Succeeded};
+        matches!(self, InProgress | Succeeded | Failed | Rejected)
+    }
+
     /// Whether it is an end.
     pub fn is_terminal(self) -> bool {
         !matches!(self, ExecutionStatus::Queued | ExecutionStatus::InProgress)

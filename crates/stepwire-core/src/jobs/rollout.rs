@@ -1,5 +1,6 @@
 //! Telling things of a job, at its pace.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use stepwire_asl::Timestamp;
@@ -145,7 +146,7 @@ impl Jobs {
                 attempt: 0,
                 timeouts: 0,
                 status: ExecutionStatus::Queued,
-                details: Default::default(),
+                details: BTreeMap::new(),
                 queued: turn.now,
                 started: None,
                 updated: turn.now,
@@ -172,7 +173,7 @@ impl Jobs {
         let turn = &mut Turn { now, settings, out };
         let Membership { thing, groups, there } = *change;
         let jobs = groups.iter().filter_map(|group| self.following.get(group)).flatten();
-        let jobs: std::collections::BTreeSet<Arc<str>> = jobs.cloned().collect();
+        let jobs: BTreeSet<Arc<str>> = jobs.cloned().collect();
         for id in jobs {
             let Ok(mut work) = self.work(&id) else { continue };
             if work.progress.status != JobStatus::InProgress || work.progress.ended {
@@ -199,8 +200,7 @@ impl Jobs {
     ) {
         let turn = &mut Turn { now, settings, out };
         let told = self.targets.iter().filter(|(_, things)| things.contains(thing));
-        let mut jobs: std::collections::BTreeSet<Arc<str>> =
-            told.map(|(job, _)| Arc::clone(job)).collect();
+        let mut jobs: BTreeSet<Arc<str>> = told.map(|(job, _)| Arc::clone(job)).collect();
         jobs.extend(self.open.get(thing).into_iter().flat_map(|open| open.keys().cloned()));
         for id in jobs {
             let Ok(mut work) = self.work(&id) else { continue };

@@ -390,7 +390,7 @@ impl Kernel {
                     self.batch_ended(now, batch, result, reads, &mut step);
                 }
                 InvokedBy::Rule { errand, question } => {
-                    self.told(errand, question, result, &mut step)
+                    self.told(errand, question, result, &mut step);
                 }
             },
             Input::Predicted { errand, question, result } => {

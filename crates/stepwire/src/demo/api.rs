@@ -106,6 +106,24 @@ impl Api {
         self.send("AttachThingPrincipal", "iot", request).await
     }
 
+    /// iot CreateThingGroup.
+    pub async fn create_group(&self, name: &str) -> Result<Json, Error> {
+        let nothing = Json::object::<&str>([]);
+        self.iot("CreateThingGroup", Method::POST, &["thing-groups", name], nothing).await
+    }
+
+    /// iot AddThingToThingGroup.
+    pub async fn add_to_group(&self, group: &str, thing: &str) -> Result<Json, Error> {
+        let body = Json::object([("thingGroupName", group.into()), ("thingName", thing.into())]);
+        let path = ["thing-groups", "addThingToThingGroup"];
+        self.iot("AddThingToThingGroup", Method::PUT, &path, body).await
+    }
+
+    /// iot CreateJob with these members.
+    pub async fn create_job(&self, id: &str, members: Json) -> Result<Json, Error> {
+        self.iot("CreateJob", Method::PUT, &["jobs", id], members).await
+    }
+
     async fn target(
         &self,
         operation: &'static str,

@@ -8,6 +8,8 @@ use stepwire_asl::Json;
 use super::api::{Api, Error};
 use super::story;
 
+/// ARN of [`story::GROUP`].
+const GROUP_ARN: &str = "arn:aws:iot:us-east-1:000000000000:thinggroup/fleet";
 const ROLE: &str = "arn:aws:iam::000000000000:role/stepwire";
 /// Devices registered at a time.
 const AT_A_TIME: usize = 32;
@@ -40,7 +42,20 @@ pub async fn story(api: &Api, definition: &str) -> Result<String, Error> {
         };
     }
     unless_exists(api.create_policy(story::POLICY, story::POLICY_DOCUMENT).await)?;
+    unless_exists(api.create_policy(story::JOB_POLICY, story::JOB_POLICY_DOCUMENT).await)?;
+    unless_exists(api.create_group(story::GROUP).await)?;
+    api.attach_policy(story::JOB_POLICY, GROUP_ARN).await?;
     text("CreateStateMachine", &created, "stateMachineArn")
+}
+
+/// Has all devices do the firmware job.
+pub async fn job(api: &Api) -> Result<(), Error> {
+    let input = json("CreateJob", story::JOB_INPUT)?;
+    let members = input.as_object().into_iter().flatten();
+    let members = members.map(|(name, value)| (Arc::clone(name), value.clone()));
+    let targets = ("targets".into(), Json::array([GROUP_ARN.into()]));
+    let input = Json::object::<Arc<str>>(members.chain([targets]));
+    unless_exists(api.create_job(story::JOB, input).await)
 }
 
 /// Registers a thing for each of `names`, each with a certificate and the example's policy.
@@ -56,6 +71,7 @@ async fn device(api: &Api, name: Arc<str>) -> Result<Identity, Error> {
     let arn = text(&made, "certificateArn")?;
     api.attach_policy(story::POLICY, &arn).await?;
     api.attach_thing(&name, &arn).await?;
+    api.add_to_group(story::GROUP, &name).await?;
     let certificate_pem = text(&made, "certificatePem")?;
     let pair = made.member("keyPair").unwrap_or(&Json::Null);
     Ok(Identity { name, certificate_pem, private_key_pem: text(pair, "PrivateKey")? })

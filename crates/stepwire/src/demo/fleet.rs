@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rumqttc::{
     AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, Packet, Publish, QoS,
-    TlsConfiguration, Transport,
+    SubscribeFilter, TlsConfiguration, Transport,
 };
 use rustls::client::Resumption;
 use rustls::pki_types::pem::PemObject;
@@ -27,6 +27,10 @@ const KEEP_ALIVE: Duration = Duration::from_mins(1);
 const CONNECT_TIMEOUT_S: u64 = 30;
 /// A device takes this long to do what it is asked: shortest and longest.
 pub const DELAY_MS: (u64, u64) = (200, 3_000);
+/// How many times as long it takes for a job.
+const JOB_TAKES: u64 = 3;
+/// Jobs in a hundred that a device fails to do.
+const JOB_FAILURES_PERCENT: u64 = 3;
 
 /// How a device behaves.
 pub struct Behaviour {
@@ -188,14 +192,16 @@ impl Device {
 
     /// Serves one connection. `None`: it was cut on purpose.
     async fn serve(&mut self, events: &mut EventLoop) -> Option<ConnectionError> {
-        let topic = format!("devices/{}/config_req", self.name);
-        // The queue has room: nothing but this and the answers is put into it.
-        let _ = self.client.try_subscribe(topic, QoS::AtLeastOnce);
+        let filters = [self.jobs("notify-next"), format!("devices/{}/config_req", self.name)];
+        let filters = filters.map(|filter| SubscribeFilter::new(filter, QoS::AtLeastOnce));
+        // The queue has room: little but this and the answers is put into it.
+        let _ = self.client.try_subscribe_many(filters);
         let cut = Arc::clone(&self.cut);
         loop {
             tokio::select! {
                 event = events.poll() => match event {
-                    Ok(Event::Incoming(Packet::Publish(request))) => self.obey(&request),
+                    Ok(Event::Incoming(Packet::SubAck(_))) => self.ask_for_job(),
+                    Ok(Event::Incoming(Packet::Publish(told))) => self.hear(&told),
                     Ok(_) => {}
                     Err(error) => return Some(error),
                 },
@@ -206,6 +212,44 @@ impl Device {
                 }
             }
         }
+    }
+
+    /// One of its topics of jobs.
+    fn jobs(&self, what: &str) -> String {
+        format!("$aws/things/{}/jobs/{what}", self.name)
+    }
+
+    fn hear(&mut self, told: &Publish) {
+        if told.topic == self.jobs("notify-next") {
+            self.ask_for_job();
+        } else if told.topic == self.jobs("start-next/accepted") {
+            self.do_job(told);
+        } else {
+            self.obey(told);
+        }
+    }
+
+    /// Asks for the next job. The answer comes without a subscription.
+    fn ask_for_job(&self) {
+        let _ = self.client.try_publish(self.jobs("start-next"), QoS::AtMostOnce, false, "{}");
+    }
+
+    /// Does the job that it is given, if there is one, and reports, unless this is a silent device.
+    fn do_job(&mut self, given: &Publish) {
+        let given = Json::parse_bytes(&given.payload).unwrap_or_default();
+        let job = given.member("execution").and_then(|it| it.member("jobId")?.as_str());
+        let Some(job) = job.filter(|_| !self.silent) else { return };
+        let (topic, client) = (self.jobs(&format!("{job}/update")), self.client.clone());
+        let took = self.between(self.delay_ms.0, self.delay_ms.1) * JOB_TAKES;
+        let report = if self.delays.next_u64() % 100 < JOB_FAILURES_PERCENT {
+            r#"{"status":"FAILED","statusDetails":{"reason":"checksum of the image is wrong"}}"#
+        } else {
+            r#"{"status":"SUCCEEDED","statusDetails":{"firmware":"1.2.3"}}"#
+        };
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(took)).await;
+            let _ = client.publish(topic, QoS::AtLeastOnce, false, report).await;
+        });
     }
 
     /// Does what `request` asks for, and says so after a while, unless this is a silent device.
@@ -283,7 +327,9 @@ mod tests {
             connection.send(&[0x20, 2, 0, 0]).await;
             let subscribe = connection.packet().await;
             assert!(subscribe[0] == 0x82 && subscribe.ends_with(b"devices/gw-1/config_req\x01"));
-            connection.send(&[0x90, 3, subscribe[2], subscribe[3], 1]).await;
+            connection.send(&[0x90, 4, subscribe[2], subscribe[3], 1, 1]).await;
+            let asks = connection.packet().await;
+            assert!(asks[0] == 0x30 && asks.ends_with(b"$aws/things/gw-1/jobs/start-next{}"));
             connection
         }
     }

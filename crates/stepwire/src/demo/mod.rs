@@ -221,6 +221,7 @@ async fn tell_story(
         &teller,
     )
     .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
+    deploy::job(&api).await?;
     let mut stage = Stage {
         tracker,
         fleet,
@@ -262,7 +263,8 @@ async fn deploy(
             Failure::new(Exit::Rejected, format!("the example is damaged: {error}"))
         })?;
     let machine = deploy::story(api, &definition).await?;
-    progress.say("deployed   1 workflow, 2 rules, 1 table, 1 policy");
+    progress
+        .say("deployed   1 workflow, 2 rules, 1 table, 2 policies; 1 job once the fleet connects");
     let names = devices.iter().map(|(name, _)| Arc::clone(name)).collect();
     let began = Instant::now();
     let identities = deploy::devices(api, names).await?;

@@ -1,4 +1,5 @@
-//! The example that the demo deploys: the files of `examples/config-management`, part of the binary.
+//! The examples that the demo deploys, part of the binary: the files of `examples/config-management`,
+//! and those of `examples/firmware-job`.
 
 use std::sync::Arc;
 
@@ -8,11 +9,7 @@ use stepwire_asl::json::{Object, ParseError};
 /// A file of the example, as text.
 macro_rules! example {
     ($file:literal) => {
-        include_str!(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../../examples/config-management/",
-            $file
-        ))
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/", $file))
     };
 }
 
@@ -21,15 +18,25 @@ pub const STATE_MACHINE: &str = "ConfigManagement";
 /// Name of the policy that devices get.
 pub const POLICY: &str = "ConfigManagementDevice";
 /// The policy document, `policy.json`.
-pub const POLICY_DOCUMENT: &str = example!("policy.json");
+pub const POLICY_DOCUMENT: &str = example!("config-management/policy.json");
 /// `table.json`: the input of CreateTable.
-pub const TABLE: &str = example!("table.json");
+pub const TABLE: &str = example!("config-management/table.json");
 /// Name and payload of each topic rule.
 pub const RULES: [(&str, &str); 2] = [
-    ("StartCMStateMachine", example!("rules/StartCMStateMachine.json")),
-    ("CompleteConfiguration", example!("rules/CompleteConfiguration.json")),
+    ("StartCMStateMachine", example!("config-management/rules/StartCMStateMachine.json")),
+    ("CompleteConfiguration", example!("config-management/rules/CompleteConfiguration.json")),
 ];
-const DEFINITION: &str = example!("config_management.asl.json");
+const DEFINITION: &str = example!("config-management/config_management.asl.json");
+/// Name of the thing group that all devices are in.
+pub const GROUP: &str = "fleet";
+/// Name of the policy of that group.
+pub const JOB_POLICY: &str = "FirmwareJobDevice";
+/// The policy document, `policy.json`.
+pub const JOB_POLICY_DOCUMENT: &str = example!("firmware-job/policy.json");
+/// Name of the job that the group is to do.
+pub const JOB: &str = "firmware-1.2.3";
+/// `job.json`: the input of CreateJob without name and targets.
+pub const JOB_INPUT: &str = example!("firmware-job/job.json");
 
 /// The workflow for a profile service at `endpoint`, whose tasks wait `heartbeat_s` seconds for a
 /// device: the demo does not have the patience of the file.
@@ -58,7 +65,8 @@ mod tests {
 
     #[test]
     fn the_files_of_the_example_are_json() {
-        for text in [POLICY_DOCUMENT, TABLE, RULES[0].1, RULES[1].1] {
+        let all = [POLICY_DOCUMENT, TABLE, RULES[0].1, RULES[1].1, JOB_POLICY_DOCUMENT, JOB_INPUT];
+        for text in all {
             Json::parse(text).unwrap();
         }
     }

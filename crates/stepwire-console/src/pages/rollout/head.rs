@@ -80,7 +80,10 @@ fn cancellation(canceled: &Cancellation) -> Markup {
                 @if canceled.by_abort_rule { "Canceled by its abort rule" } @else { "Canceled" }
                 @if canceled.forced { ", executions in progress too" }
                 @if let Some(reason) = &canceled.reason { ": " b.mono { (reason) } }
-                @if let Some(comment) = &canceled.comment { " “" (comment) "”" }
+                @if let Some(comment) = &canceled.comment {
+                    @if canceled.reason.is_none() { ":" }
+                    " “" (comment) "”"
+                }
             }
         }
     }
@@ -163,6 +166,14 @@ pub(super) fn counters(view: &View) -> Markup {
         .collect();
     let failed =
         if failed.is_empty() { "none timed out or rejected".to_owned() } else { failed.join(", ") };
+    let queued = match counts.untold {
+        0 => "told, not begun".to_owned(),
+        untold => format!("{} not yet told", count(untold)),
+    };
+    let withdrawn = match counts.removed {
+        0 => "taken back".to_owned(),
+        removed => format!("{} of them removed", count(removed)),
+    };
     let median = percentile(&view.pace.took_ms, 50).map(duration);
     let most = percentile(&view.pace.took_ms, 95);
     let most = most
@@ -172,9 +183,9 @@ pub(super) fn counters(view: &View) -> Markup {
             (card("Succeeded", "ok", &count(counts.succeeded), &format!("of {}", count(counts.all()))))
             (card("In progress", "run", &count(counts.in_progress), "begun by the device"))
             (card("Failed", if counts.bad() > 0 { "err" } else { "" }, &count(counts.bad()), &failed))
-            (card("Queued", "", &count(counts.queued), &format!("{} not yet told", count(counts.untold))))
+            (card("Queued", "", &count(counts.queued), &queued))
             @if counts.withdrawn() > 0 {
-                (card("Canceled", "", &count(counts.withdrawn()), &format!("{} of them removed", count(counts.removed))))
+                (card("Canceled", "", &count(counts.withdrawn()), &withdrawn))
             }
             (card("Median time", "", median.as_deref().unwrap_or("–"), &most))
             (end(view))

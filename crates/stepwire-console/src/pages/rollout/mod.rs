@@ -273,14 +273,14 @@ pub fn page(view: &View) -> Page {
     let main = html! {
         (head)
         (ask(view))
+        (counters)
+        (squares)
         @if let Some(document) = &job.document {
             details #document .card.new {
                 summary { "Document" }
                 div.pad { (block(document.as_bytes(), Form::Auto)) }
             }
         }
-        (counters)
-        (squares)
         section.card aria-labelledby="executions-title" {
             div.bar { h2 #executions-title tabindex="-1" { "Executions" } (kinds) }
             div.scroll tabindex="0" role="region" aria-label="Executions of the job" data-scroll="executions" { (rows) }
@@ -349,7 +349,7 @@ fn rows(view: &View) -> Markup {
             table.tb {
                 thead { tr {
                     th { "Status" } th { "Device" } th { "Queued" } th { "Started" } th { "Updated" }
-                    th.num { "Number" } th.num { "Attempt" } th { "Details" } th { span.off { "Cancel" } }
+                    th.num { "Attempt" } th { "Details" } th { span.off { "Cancel" } }
                 } }
                 tbody { @for row in &view.rows { (line(view, row)) } }
             }
@@ -367,10 +367,9 @@ fn line(view: &View, row: &Execution) -> Markup {
             td { (time(row.queued)) }
             td { (time(row.started)) }
             td { (time(row.updated)) }
-            td.num { (row.number) }
-            td.num { (row.retries + 1) }
+            td.num title={ "execution number " (row.number) } { (row.retries + 1) }
             td.wrap.said { (details(row, &id)) }
-            td { (cancel(row, &id, &view.address)) }
+            td.act { (cancel(row, &id, &view.address)) }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::super::jobs::of_thing;
+use super::super::jobs::{JobStatus, of_thing};
 use super::{SQUARES_MAX, Square, View};
 use crate::region::Parts;
 use crate::words::{Status, count};
@@ -65,7 +65,15 @@ fn says(it: &Square) -> String {
 fn more(view: &View, shown: usize) -> Markup {
     let more = view.counts.all().saturating_sub(shown as u64);
     html! {
-        @if shown == 0 && more == 0 { div.empty { b { "No device" } "None of the targets is a thing now." } }
+        @if shown == 0 && more == 0 {
+            div.empty {
+                @if view.job.status == JobStatus::Scheduled {
+                    b { "Not begun" } "Which devices it has is known when it starts."
+                } @else {
+                    b { "No device" } "None of the targets is a thing now."
+                }
+            }
+        }
         @else if more > 0 { p.pad.dim { (count(more)) " more devices have no square here; the table below lists every execution." } }
     }
 }
