@@ -34,7 +34,7 @@ pub const JOB_POLICY: &str = "FirmwareJobDevice";
 /// The policy document, `policy.json`.
 pub const JOB_POLICY_DOCUMENT: &str = example!("firmware-job/policy.json");
 /// Name of the job that the group is to do.
-pub const JOB: &str = "firmware-1.2.3";
+pub const JOB: &str = "firmware-1-2-3";
 /// `job.json`: the input of CreateJob without name and targets.
 pub const JOB_INPUT: &str = example!("firmware-job/job.json");
 
