@@ -323,11 +323,6 @@ def test_registry_events_reach_subscribers_and_rules(own_node, device):
     assert json.loads(removed.payload)["membershipId"] == event["membershipId"]
 
 
-def test_events_of_jobs_cannot_be_switched_on_yet(node):
-    with refused("InvalidRequestException", 400, "`JOB` events are not available"):
-        node.iot().update_event_configurations(eventConfigurations={"JOB": {"Enabled": True}})
-
-
 # ---- tags ----------------------------------------------------------------------------------------
 
 

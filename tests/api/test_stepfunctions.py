@@ -82,7 +82,7 @@ def test_a_bad_definition_is_refused_with_its_place(node, name):
     [
         "arn:aws:states:::sns:subscribe",
         "arn:aws:states:::aws-sdk:ec2:describeInstances",
-        "arn:aws:states:::aws-sdk:iot:createJob",
+        "arn:aws:states:::aws-sdk:iot:createStream",
         "arn:aws:states:::dynamodb:query",
         "arn:aws:states:::aws-sdk:dynamodb:putItem.sync",
     ],

@@ -233,12 +233,15 @@ impl Rows {
             }
             places.push(Place { row, from, to, room: WIDTH - from });
         }
-        for index in 0..places.len() {
-            let Some(place) = places.get(index).copied() else { continue };
-            let next = places.iter().skip(index + 1).find(|next| next.row == place.row);
-            if let (Some(next), Some(place)) = (next.copied(), places.get_mut(index)) {
-                place.room = next.from - place.from - 6.0;
-            }
+        // Items come in any order: what is next is so by where it stands.
+        let stands: Vec<(usize, f64)> =
+            places.iter().map(|place| (place.row, place.from)).collect();
+        for (index, place) in places.iter_mut().enumerate() {
+            let others = stands.iter().enumerate().filter(|(other, (row, from))| {
+                *row == place.row && (*from, *other) > (place.from, index)
+            });
+            let next = others.map(|(_, (_, from))| *from).fold(WIDTH + 6.0, f64::min);
+            place.room = next - place.from - 6.0;
         }
         Rows { count: ends.len().max(1), places }
     }
@@ -418,6 +421,21 @@ mod tests {
         let rows = Rows::of(&line.lanes[0], &Axis::of(&line));
         let of: Vec<usize> = rows.places.iter().map(|place| place.row).collect();
         assert_eq!(of, [0, 1, 0]);
+    }
+
+    #[test]
+    fn what_is_written_on_an_instant_ends_before_the_next_in_whatever_order_they_come() {
+        let items = [40, 0, 90, 10, 90].map(|at| item(at, End::Instant, "a long label"));
+        let line = line(items.to_vec());
+        let rows = Rows::of(&line.lanes[0], &Axis::of(&line));
+        for (index, place) in rows.places.iter().enumerate() {
+            let others = rows.places.iter().enumerate().filter(|(other, _)| *other != index);
+            let over = others.filter(|(_, other)| {
+                other.from > place.from && other.from < place.from + place.room
+            });
+            assert_eq!(over.count(), 0, "{:?}", rows.places);
+        }
+        assert!(rows.places[2].room < 0.0, "the last of two at one place is written");
     }
 
     #[test]

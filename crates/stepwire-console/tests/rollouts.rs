@@ -76,7 +76,7 @@ fn rollouts_say_how_far_they_are() {
     check(&page);
     let text = said(&page);
     for part in [
-        "IN_PROGRESS firmware-1.2.3 505 of 1 000, 15 failed a , b and 1 more 2026-",
+        "IN_PROGRESS firmware-1.2.3 505 of 1 000, 15 failed a and 2 more 2026-",
         "– CONTINUOUS",
         "COMPLETED done",
         "Older",

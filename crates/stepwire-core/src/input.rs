@@ -179,6 +179,13 @@ pub enum Follow {
         /// How often rules have republished what led to it.
         hops: u8,
     },
+    /// A thing has become a target of a job that goes on.
+    JobJoined {
+        /// The job.
+        job: Arc<str>,
+        /// The thing.
+        thing: Arc<str>,
+    },
     /// A job wants something done now.
     Job(Timestamp, Arc<str>),
     /// Nobody waits for this execution any more: it is stopped.

@@ -47,7 +47,7 @@ pub struct Row {
 }
 
 /// Targets that a row names.
-const TARGETS: usize = 2;
+const TARGETS: usize = 1;
 
 /// Draws the list.
 pub fn page(view: &View) -> Page {

@@ -323,7 +323,8 @@ impl Work {
         self.progress.force_canceled = force;
         self.progress.canceling = Some(force);
         self.progress.completed = Some(turn.now);
-        told::job_event("canceled", &self.job, &self.progress, turn);
+        self.progress.updated = turn.now;
+        told::job_event("cancellation_in_progress", &self.job, &self.progress, turn);
     }
 }
 

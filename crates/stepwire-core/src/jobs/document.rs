@@ -42,9 +42,11 @@ pub(super) fn check_placeholders(text: &str, config: &Config) -> Result<(), ApiE
                 let why = format!("`{address}` in the job document is no address of an S3 object");
                 return Err(invalid(why));
             }
-            Some(_) if config.presigned.is_none() => {
-                let why = "the job document has a placeholder for a presigned URL: presignedUrlConfig is needed";
-                return Err(invalid(why));
+            Some(_) if config.presigned.as_ref().is_none_or(|it| it.role.is_none()) => {
+                return Err(invalid(
+                    "the job document has a placeholder for a presigned URL: presignedUrlConfig is \
+                     needed, with a roleArn",
+                ));
             }
             Some(_) => rest = &rest[end..],
         }
@@ -54,18 +56,15 @@ pub(super) fn check_placeholders(text: &str, config: &Config) -> Result<(), ApiE
 
 /// The document as a device gets it: addresses in place of placeholders, good from now on.
 pub(super) fn filled(job: &Job, now: Timestamp, settings: &Settings) -> Arc<str> {
-    let Some(presigned) =
-        job.config.presigned.as_ref().filter(|_| job.document.contains(PRESIGNED))
-    else {
-        return Arc::clone(&job.document);
-    };
+    let config = job.config.presigned.as_ref().filter(|_| job.document.contains(PRESIGNED));
+    let role = config.and_then(|config| Some((config.role.as_ref()?, config.expires_s)));
+    let Some((role, expires_s)) = role else { return Arc::clone(&job.document) };
     let mut text = String::new();
     let mut rest = &*job.document;
     while let Some((before, after)) = rest.split_once(PRESIGNED) {
         text.push_str(before);
         let (address, after) = after.split_once('}').unwrap_or((after, ""));
         if let Some((bucket, key)) = objects::named_by(address) {
-            let (role, expires_s) = (&presigned.role, presigned.expires_s);
             text.push_str(&objects::presigned(&bucket, &key, role, now, expires_s, settings));
         }
         rest = after;

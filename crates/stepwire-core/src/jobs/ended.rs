@@ -78,6 +78,7 @@ impl Jobs {
         let config = &work.job.config;
         let again = work.progress.status == JobStatus::InProgress
             && !work.progress.ended
+            && !open.left
             && config.tries_again(status, open.attempt, open.timeouts);
         if !again {
             return self.set(work, Some(open.status), ended, turn);
@@ -106,7 +107,7 @@ impl Jobs {
         let due = self.deadlines.iter().take_while(|(at, ..)| *at <= now).take(SLICE);
         let due: Vec<_> = due.map(|(_, thing, job)| (Arc::clone(thing), Arc::clone(job))).collect();
         for (thing, job) in due {
-            let open = self.open.get(&thing).and_then(|open| open.get(&job)).cloned();
+            let open = self.open_by(&thing, &job);
             if let (Some(open), Ok(mut work)) = (open, self.work(&job)) {
                 self.end(&mut work, &open, ExecutionStatus::TimedOut, None, turn);
                 self.close(work, turn);
@@ -133,6 +134,8 @@ impl Jobs {
         }
         if some.len() < SLICE && waiting.len() < SLICE {
             work.progress.canceling = None;
+            work.progress.updated = turn.now;
+            told::job_event("canceled", &work.job, &work.progress, turn);
         }
     }
 
@@ -240,8 +243,11 @@ impl Jobs {
         let mut work = self.work(job)?;
         let found = record::execution(job, thing, Some(number), read).map_err(internal)?;
         let found = found.ok_or_else(|| view::no_execution(job, thing))?;
-        if found.status == ExecutionStatus::InProgress && !force {
-            let why = "The execution cannot be deleted: it is IN_PROGRESS, and force is not set.";
+        if !found.status.is_terminal() && !force {
+            let why = format!(
+                "The execution cannot be deleted: it is {}, and force is not set.",
+                found.status.word()
+            );
             return Err(ApiError::new("InvalidStateTransitionException", why));
         }
         if work.progress.status == JobStatus::DeletionInProgress {

@@ -55,8 +55,9 @@ pub const DOCUMENT_BYTES_MAX: usize = 32 << 10;
 const TARGETS_MAX: usize = 100;
 /// Most things that one step tells of a job, or takes it from.
 const SLICE: usize = 500;
-/// Most executions that a device is told of by `notify`.
-const NOTIFIED_MAX: usize = 15;
+/// Most executions that a device is told of by `notify`, of jobs without a schedule and with one.
+const NOTIFIED_MAX: usize = 10;
+const NOTIFIED_SCHEDULED_MAX: usize = 5;
 
 const INVALID: &str = "InvalidRequestException";
 
@@ -181,8 +182,10 @@ pub(crate) struct Out {
     pub(crate) writes: Vec<Write>,
     /// What is published in the same commit, in order.
     pub(crate) events: Vec<Event>,
+    /// Things that are to be told of a job that they have become targets of, with it.
+    pub(crate) joined: Vec<(Arc<str>, Arc<str>)>,
     /// What the things whose executions changed had to do before.
-    before: BTreeMap<Arc<str>, Vec<told::Head>>,
+    before: BTreeMap<Arc<str>, Vec<(Arc<str>, u64)>>,
 }
 
 /// What every change needs.
@@ -312,6 +315,11 @@ impl Jobs {
         let found = self.jobs.get(id).zip(self.progress.get(id));
         let (job, progress) = found.ok_or_else(|| missing(&format!("Job {id}")))?;
         Ok((Arc::clone(job), Arc::clone(progress)))
+    }
+
+    /// The execution of a job by a thing that has not ended.
+    fn open_by(&self, thing: &str, job: &str) -> Option<Arc<Execution>> {
+        self.open.get(thing)?.get(job).cloned()
     }
 
     /// When there is next something to do without being asked.

@@ -68,7 +68,11 @@ impl Jobs {
                     None => self.pending(thing).first().map(|next| Execution::clone(next)),
                     Some(job) => {
                         let found = self.latest_of(job, thing, *number, read)?;
-                        Some(found.ok_or_else(none)?)
+                        let found = found.ok_or_else(none)?;
+                        if found.status.is_terminal() {
+                            return Err(ended(&found, Code::TerminalStateReached));
+                        }
+                        Some(found)
                     }
                 };
                 let shown = |found| ("execution", self.shown(&found, *with_document, form, turn));
@@ -137,14 +141,12 @@ impl Jobs {
         turn: &mut Turn<'_>,
     ) -> Result<Members, Refused> {
         let found = self.latest_of(job, thing, update.number, read)?.ok_or_else(none)?;
-        let state = Some(view::state(&found));
         if found.status.is_terminal() {
-            let status = found.status.word();
-            let message = format!("The execution has ended: it is {status}.");
-            return Err(Refused { code: Code::InvalidStateTransition, message, state });
+            return Err(ended(&found, Code::InvalidStateTransition));
         }
         if update.expected.is_some_and(|expected| expected != found.version) {
             let message = format!("The version of the execution is {}.", found.version);
+            let state = Some(view::state(&found));
             return Err(Refused { code: Code::VersionMismatch, message, state });
         }
         let after = if update.status == ExecutionStatus::InProgress {
@@ -203,6 +205,12 @@ impl Jobs {
         self.close(work, turn);
         Ok(started)
     }
+}
+
+/// The refusal of what is asked of an execution that has ended.
+fn ended(execution: &Execution, code: Code) -> Refused {
+    let message = format!("The execution has ended: it is {}.", execution.status.word());
+    Refused { code, message, state: Some(view::state(execution)) }
 }
 
 fn none() -> Refused {

@@ -58,6 +58,11 @@ pub struct Job {
 }
 
 impl Job {
+    /// Whether it has a schedule or maintenance windows.
+    pub(super) fn is_scheduled(&self) -> bool {
+        self.config.schedule != super::Schedule::default()
+    }
+
     /// The groups whose members it follows.
     pub(super) fn followed(&self) -> impl Iterator<Item = &Arc<str>> {
         self.targets.iter().filter(|_| self.continuous).filter_map(|target| match target {
@@ -266,6 +271,8 @@ pub struct Execution {
     pub version: u64,
     /// `forceCanceled`
     pub force_canceled: bool,
+    /// Whether the thing is no longer meant by the job: it is not tried again.
+    pub left: bool,
     /// When it has been in progress for too long.
     pub until: Option<Timestamp>,
     /// When its step has taken too long.

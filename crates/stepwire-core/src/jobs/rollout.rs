@@ -128,36 +128,49 @@ impl Jobs {
         let things = self.targets.get(&work.job.id).into_iter().flatten();
         for thing in things.take(batch).cloned().collect::<Vec<_>>() {
             self.unwant(work, &thing, turn.out);
-            if registry.things.find(&thing).is_none() {
-                continue;
-            }
-            // Only of a continuous job can a thing have done it before.
-            let before = if work.job.continuous {
-                record::execution(&work.job.id, &thing, None, read)?
-            } else {
-                None
-            };
-            work.progress.told += 1;
-            let number = before.as_ref().map_or(0, |before| before.number) + 1;
-            let execution = Execution {
-                job: Arc::clone(&work.job.id),
-                thing,
-                number,
-                attempt: 0,
-                timeouts: 0,
-                status: ExecutionStatus::Queued,
-                details: BTreeMap::new(),
-                queued: turn.now,
-                started: None,
-                updated: turn.now,
-                version: 1,
-                force_canceled: false,
-                until: None,
-                step_until: None,
-            };
-            self.begin(work, before.map(|before| before.status), execution, turn);
+            self.tell_thing(work, &thing, registry, read, turn)?;
         }
         work.progress.next = work.progress.next.max(turn.now).plus_ms(pause_ms);
+        Ok(())
+    }
+
+    /// Tells a thing, if it is there, of a job that it does not do.
+    fn tell_thing(
+        &mut self,
+        work: &mut Work,
+        thing: &Arc<str>,
+        registry: &Registry,
+        read: &dyn Read,
+        turn: &mut Turn<'_>,
+    ) -> Result<(), Corrupt> {
+        if registry.things.find(thing).is_none() {
+            return Ok(());
+        }
+        // Only of a continuous job can a thing have done it before.
+        let before = if work.job.continuous {
+            record::execution(&work.job.id, thing, None, read)?
+        } else {
+            None
+        };
+        work.progress.told += 1;
+        let execution = Execution {
+            job: Arc::clone(&work.job.id),
+            thing: Arc::clone(thing),
+            number: before.as_ref().map_or(0, |before| before.number) + 1,
+            attempt: 0,
+            timeouts: 0,
+            status: ExecutionStatus::Queued,
+            details: BTreeMap::new(),
+            queued: turn.now,
+            started: None,
+            updated: turn.now,
+            version: 1,
+            force_canceled: false,
+            left: false,
+            until: None,
+            step_until: None,
+        };
+        self.begin(work, before.map(|before| before.status), execution, turn);
         Ok(())
     }
 
@@ -180,7 +193,7 @@ impl Jobs {
                 continue;
             }
             if there {
-                self.want(&mut work, thing, turn);
+                self.join(&mut work, thing, turn);
             } else if !work.still_meant(thing, registry) {
                 self.leave(&mut work, thing, turn);
             } else {
@@ -188,6 +201,44 @@ impl Jobs {
             }
             self.close(work, turn);
         }
+    }
+
+    /// A thing has become a target of a job: it is told at once, whatever the pace, or when a window
+    /// opens.
+    fn join(&mut self, work: &mut Work, thing: &Arc<str>, turn: &mut Turn<'_>) {
+        let id = Arc::clone(&work.job.id);
+        if let Some(open) = self.open_by(thing, &id) {
+            if open.left {
+                let again = Execution { left: false, ..(*open).clone() };
+                self.set(work, Some(open.status), again, turn);
+            }
+        } else if work.job.config.schedule.open_from(turn.now) == Some(turn.now) {
+            turn.out.joined.push((id, Arc::clone(thing)));
+        } else {
+            self.want(work, thing, turn);
+        }
+    }
+
+    /// Tells a thing of a job that it has become a target of.
+    pub(crate) fn tell_joined(
+        &mut self,
+        now: Timestamp,
+        (job, thing): (&Arc<str>, &Arc<str>),
+        registry: &Registry,
+        read: &dyn Read,
+        settings: &Settings,
+        out: &mut Out,
+    ) -> Result<(), Corrupt> {
+        let turn = &mut Turn { now, settings, out };
+        let Ok(mut work) = self.work(job) else { return Ok(()) };
+        if work.progress.status == JobStatus::InProgress && self.open_by(thing, job).is_none() {
+            if self.targets.get(job).is_some_and(|things| things.contains(thing)) {
+                self.unwant(&mut work, thing, turn.out);
+            }
+            self.tell_thing(&mut work, thing, registry, read, turn)?;
+            self.close(work, turn);
+        }
+        Ok(())
     }
 
     /// A thing is gone: it does no job any more.
@@ -205,7 +256,7 @@ impl Jobs {
         for id in jobs {
             let Ok(mut work) = self.work(&id) else { continue };
             self.leave(&mut work, thing, turn);
-            if let Some(open) = self.open.get(thing).and_then(|open| open.get(&id)).cloned() {
+            if let Some(open) = self.open_by(thing, &id) {
                 self.end(&mut work, &open, ExecutionStatus::Removed, None, turn);
             }
             self.close(work, turn);
@@ -218,9 +269,13 @@ impl Jobs {
         if self.targets.get(&id).is_some_and(|things| things.contains(thing)) {
             self.unwant(work, thing, turn.out);
         }
-        let open = self.open.get(thing).and_then(|open| open.get(&id)).cloned();
-        if let Some(open) = open.filter(|open| open.status == ExecutionStatus::Queued) {
+        let Some(open) = self.open_by(thing, &id) else { return };
+        if open.status == ExecutionStatus::Queued {
             self.end(work, &open, ExecutionStatus::Removed, None, turn);
+        } else {
+            // It may end what it has begun; it is not tried again.
+            let last = Execution { left: true, ..(*open).clone() };
+            self.set(work, Some(open.status), last, turn);
         }
     }
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use stepwire_asl::{Json, Timestamp};
 
 use super::record::{Execution, ExecutionStatus, Job, Progress, sort_pending};
-use super::{Event, Jobs, NOTIFIED_MAX, Out, Turn, document, view, whole_seconds};
+use super::{
+    Event, Jobs, NOTIFIED_MAX, NOTIFIED_SCHEDULED_MAX, Out, Turn, document, view, whole_seconds,
+};
 use crate::registry::events::Family;
 use crate::settings::Settings;
 
@@ -18,14 +20,6 @@ pub(crate) struct Told {
     pub(crate) payload: Json,
 }
 
-/// What tells one entry of what a thing has still to do from another.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Head {
-    job: Arc<str>,
-    number: u64,
-    status: ExecutionStatus,
-}
-
 impl Jobs {
     /// What a thing has still to do, in order: what it has begun, then what has waited longest.
     pub(super) fn pending(&self, thing: &str) -> Vec<&Execution> {
@@ -35,19 +29,15 @@ impl Jobs {
         pending
     }
 
-    fn heads(&self, thing: &str) -> Vec<Head> {
-        let head = |execution: &Execution| Head {
-            job: Arc::clone(&execution.job),
-            number: execution.number,
-            status: execution.status,
-        };
-        self.pending(thing).into_iter().map(head).collect()
+    fn pending_ids(&self, thing: &str) -> Vec<(Arc<str>, u64)> {
+        let pending = self.pending(thing).into_iter();
+        pending.map(|execution| (Arc::clone(&execution.job), execution.number)).collect()
     }
 
     /// Notes what a thing has to do before that changes.
     pub(super) fn before(&self, thing: &Arc<str>, out: &mut Out) {
         if !out.before.contains_key(thing) {
-            out.before.insert(Arc::clone(thing), self.heads(thing));
+            out.before.insert(Arc::clone(thing), self.pending_ids(thing));
         }
     }
 
@@ -55,13 +45,18 @@ impl Jobs {
     pub(crate) fn tell(&self, now: Timestamp, settings: &Settings, out: &mut Out) -> Vec<Told> {
         let mut told = Vec::new();
         for (thing, before) in std::mem::take(&mut out.before) {
-            let after = self.heads(&thing);
-            let first = |heads: &[Head]| heads.first().map(|it| (Arc::clone(&it.job), it.number));
+            let after = self.pending_ids(&thing);
+            let sorted = |mut ids: Vec<(Arc<str>, u64)>| {
+                ids.sort();
+                ids
+            };
+            let is_other = before.first() != after.first();
             let topic = |what: &str| format!("$aws/things/{thing}/jobs/{what}");
-            if before != after {
+            // A list in another order is not told of.
+            if sorted(before) != sorted(after) {
                 told.push(Told { topic: topic("notify"), payload: self.notice(&thing, now) });
             }
-            if first(&before) != first(&after) {
+            if is_other {
                 let next = self.pending(&thing).first().map(|next| {
                     let document = self.document(&next.job, now, settings);
                     ("execution", view::pending_execution(next, document, now))
@@ -80,13 +75,16 @@ impl Jobs {
     }
 
     fn notice(&self, thing: &str, now: Timestamp) -> Json {
-        let pending = self.pending(thing);
+        let (mut scheduled, mut plain) = (0..NOTIFIED_SCHEDULED_MAX, 0..NOTIFIED_MAX);
+        let mut pending = self.pending(thing);
+        pending.retain(|execution| {
+            let of_schedule = self.jobs.get(&execution.job).is_some_and(|job| job.is_scheduled());
+            if of_schedule { scheduled.next() } else { plain.next() }.is_some()
+        });
         let of = |status: ExecutionStatus| {
-            let those = pending.iter().take(NOTIFIED_MAX);
-            let those: Vec<Json> = those
-                .filter(|execution| execution.status == status)
-                .map(|execution| view::pending_summary(execution))
-                .collect();
+            let those = pending.iter().filter(|execution| execution.status == status);
+            let those: Vec<Json> =
+                those.map(|execution| view::pending_summary(execution)).collect();
             (!those.is_empty()).then(|| (status.word(), Json::array(those)))
         };
         let both = [of(ExecutionStatus::InProgress), of(ExecutionStatus::Queued)];
@@ -156,10 +154,10 @@ fn event_members(
     members.extend(job.description.as_ref().map(|words| ("description", text(words))));
     members.extend(progress.reason_code.as_ref().map(|code| ("reasonCode", text(code))));
     members.extend(progress.comment.as_ref().map(|words| ("comment", text(words))));
-    members.extend(progress.completed.map(|at| ("completedAt", whole_seconds(at))));
+    members.extend(progress.completed.map(|at| ("completedAt", at.0.into())));
     members.extend([
-        ("createdAt", whole_seconds(job.created)),
-        ("lastUpdatedAt", whole_seconds(progress.updated)),
+        ("createdAt", job.created.0.into()),
+        ("lastUpdatedAt", progress.updated.0.into()),
         (
             "jobProcessDetails",
             Json::object([

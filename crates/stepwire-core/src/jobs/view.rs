@@ -126,11 +126,9 @@ fn described(job: &Job, progress: &Progress, settings: &Settings) -> Json {
     members.extend(progress.completed.map(|at| ("completedAt", seconds(at))));
     members.extend(job.config.shown());
     members.extend(job.config.schedule_shown().map(|shown| ("schedulingConfig", shown)));
-    let windows = job.config.schedule.windows.iter();
-    let next: Vec<Json> = windows
-        .filter_map(|window| window.next(progress.updated))
-        .map(|at| Json::object([("startTime", Json::from(config::minute(at)))]))
-        .collect();
+    let next = job.config.schedule.openings(progress.updated).into_iter();
+    let next: Vec<Json> =
+        next.map(|at| Json::object([("startTime", Json::from(config::minute(at)))])).collect();
     if !next.is_empty() {
         members.push(("scheduledJobRollouts", Json::array(next)));
     }

@@ -145,6 +145,25 @@ impl Kernel {
         }
     }
 
+    /// A thing that has become a target of a job is told.
+    pub(super) fn tell_joined(
+        &mut self,
+        now: Timestamp,
+        of: (&Arc<str>, &Arc<str>),
+        reads: &Reads,
+        step: &mut Step,
+    ) {
+        let mut out = jobs::Out::default();
+        let (registry, settings) = (&self.registry, &self.settings);
+        match self.jobs.tell_joined(now, of, registry, reads, settings, &mut out) {
+            Ok(()) => self.jobs_changed(now, out, 0, step),
+            Err(corrupt) => {
+                let why = corrupt.to_string().into();
+                step.effects.push(Effect::Report(Report::Unreadable { why }));
+            }
+        }
+    }
+
     /// Who does which jobs follows what the registry has recorded.
     pub(super) fn jobs_follow(
         &mut self,
@@ -177,6 +196,9 @@ impl Kernel {
 
     /// Records what has become of jobs, and tells those whom it concerns.
     fn jobs_changed(&mut self, now: Timestamp, mut out: jobs::Out, hops: u8, step: &mut Step) {
+        let joined = out.joined.drain(..);
+        step.then
+            .extend(joined.map(|(job, thing)| Input::Follow(Follow::JobJoined { job, thing })));
         let told = self.jobs.tell(now, &self.settings, &mut out);
         step.writes.extend(out.writes.into_iter().map(Write::Jobs));
         for jobs::Told { topic, payload } in told {

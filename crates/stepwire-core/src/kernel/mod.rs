@@ -508,6 +508,9 @@ impl Kernel {
                 self.job_asked(now, &message, hops, reads, step);
             }
             Follow::Job(now, job) => self.go_on_with_job(now, &job, reads, step),
+            Follow::JobJoined { job, thing } => {
+                self.tell_joined(now, (&job, &thing), reads, step);
+            }
             Follow::Abandon(id) => {
                 let stop = Stimulus::Stop { error: None, cause: None };
                 let _ = self.stimulate(now, id, stop, reads, step);

@@ -109,6 +109,9 @@ impl Kernel {
                 Follow::Shadow { message, .. } => Kernel::touch_shadow_asked(message, reads),
                 Follow::JobAsked { message, .. } => self.touch_job_asked(message, reads),
                 Follow::Job(_, job) => self.jobs.prefetch_slice(job, reads),
+                Follow::JobJoined { job, thing } => {
+                    let _ = crate::jobs::execution(job, thing, None, reads);
+                }
                 Follow::Abandon(id) | Follow::Resume(id) => self.executions.touch(*id, reads),
             },
         }
