@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use stepwire_asl::Json;
 
-use super::property::{Property, boolean, integer, map, object, objects, tags, text, texts};
+use super::property::{
+    Property, boolean, integer, map, number, object, objects, tags, text, texts,
+};
 use super::resource::{Resource, ask, body, camel, look, made, nothing, s, told};
 use super::{Ask, Kind, Made, Update};
 use crate::request::Service::Iot;
@@ -703,6 +705,29 @@ fn of_template(template: &Resource<'_>, name: &str) -> Option<Json> {
     })
 }
 
+const ROLLOUT: &[Property] = &[
+    integer("MaximumPerMinute"),
+    object(
+        "ExponentialRolloutRate",
+        &[
+            integer("BaseRatePerMinute").required(),
+            number("IncrementFactor").required(),
+            object(
+                "RateIncreaseCriteria",
+                &[integer("NumberOfNotifiedThings"), integer("NumberOfSucceededThings")],
+            )
+            .required(),
+        ],
+    ),
+];
+const ABORT: &[Property] = &[
+    text("Action").required(),
+    text("FailureType").required(),
+    integer("MinNumberOfExecutedThings").required(),
+    number("ThresholdPercentage").required(),
+];
+const RETRIES: &[Property] = &[text("FailureType"), integer("NumberOfRetries")];
+
 const JOB_TEMPLATE: Kind = Kind {
     attributes: &["Arn"],
     create: |template, _| {
@@ -740,11 +765,11 @@ const JOB_TEMPLATE: Kind = Kind {
             text("DocumentSource").replaces(),
             text("Document").replaces(),
             text("Description").required().replaces(),
-            map("PresignedUrlConfig").replaces(),
-            map("JobExecutionsRolloutConfig").replaces(),
-            map("AbortConfig").replaces(),
-            map("TimeoutConfig").replaces(),
-            map("JobExecutionsRetryConfig").replaces(),
+            object("PresignedUrlConfig", &[text("RoleArn"), integer("ExpiresInSec")]).replaces(),
+            object("JobExecutionsRolloutConfig", ROLLOUT).replaces(),
+            object("AbortConfig", &[objects("CriteriaList", ABORT).required()]).replaces(),
+            object("TimeoutConfig", &[integer("InProgressTimeoutInMinutes").required()]).replaces(),
+            object("JobExecutionsRetryConfig", &[objects("RetryCriteriaList", RETRIES)]).replaces(),
             objects(
                 "MaintenanceWindows",
                 &[text("StartTime").required(), integer("DurationInMinutes").required()],
