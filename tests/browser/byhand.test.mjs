@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test';
 
 import { GetExecutionHistoryCommand, StartExecutionCommand } from '@aws-sdk/client-sfn';
 
-import { Node, browser, open, until } from './support.mjs';
+import { Node, browser, open, press, until } from './support.mjs';
 
 let chrome, node, arn;
 
@@ -40,9 +40,6 @@ const start = (name) => node.states.send(new StartExecutionCommand({ stateMachin
 
 for (const javaScriptEnabled of [true, false]) {
   const how = javaScriptEnabled ? 'script' : 'plain';
-
-  /** Presses a button that sends its form, and waits for the page that answers. */
-  const press = (page, button) => Promise.all([page.waitForEvent('load'), button.click()]);
 
   const visit = async (act) => {
     const context = await chrome.newContext({ javaScriptEnabled });

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
-import { CreateThingCommand, CreateThingGroupCommand } from '@aws-sdk/client-iot';
+import { CancelJobCommand, CreateThingCommand, CreateThingGroupCommand } from '@aws-sdk/client-iot';
 import { StartExecutionCommand } from '@aws-sdk/client-sfn';
 import mqtt from 'mqtt';
 
@@ -54,6 +54,13 @@ test('markup in what is stored never runs', async () => {
   await node.target('dynamodb', 'DynamoDB_20120810', 'PutItem', {
     TableName: 'Evil', Item: { k: { S: EVIL }, [EVIL]: { M: { [EVIL]: { S: EVIL } } } },
   });
+  const told = { description: EVIL, document: JSON.stringify({ [EVIL]: `</pre>${EVIL}` }) };
+  for (const job of ['evil', 'evil-ended']) await node.job(job, ['thing-1'], told);
+  await assert.rejects(node.says('thing-1', 'evil', 'IN_PROGRESS', { statusDetails: { [EVIL]: 'a name' } }), /: 400 /);
+  const said = (words) => ({ statusDetails: { short: words, long: `${words} `.repeat(8) } });
+  await node.says('thing-1', 'evil', 'IN_PROGRESS', said(EVIL));
+  await node.says('thing-1', 'evil-ended', 'IN_PROGRESS', said(EVIL));
+  await node.iot.send(new CancelJobCommand({ jobId: 'evil-ended', comment: EVIL, reasonCode: 'EVIL', force: true }));
   const client = mqtt.connect(`mqtt://${node.mqtt}`, { clientId: EVIL, clean: true, reconnectPeriod: 0 });
   await new Promise((done, failed) => client.once('connect', done).once('error', failed));
   const publish = (topic) => new Promise((done) => client.publish(topic, JSON.stringify({ [EVIL]: EVIL }), { qos: 1 }, done));
@@ -67,6 +74,9 @@ test('markup in what is stored never runs', async () => {
     `/executions?q=${encodeURIComponent(EVIL)}`, '/executions/Evil/run',
     ...['now', 'input', 'output', 'changes', 'attempts', 'definition'].map((tab) => `/executions/Evil/run?state=${state}&tab=${tab}`),
     ...['graph', 'table', 'events', 'logs'].map((view) => `/executions/Evil/run?view=${view}`),
+    ...[EVIL, 'thing-1'].map((name) => `/devices/${encodeURIComponent(name)}?tab=jobs`),
+    '/rollouts', `/rollouts?status=${encodeURIComponent(EVIL)}`, '/rollouts/evil', '/rollouts/evil?cancel=yes',
+    `/rollouts/evil?status=${encodeURIComponent(EVIL)}`, '/rollouts/evil-ended?delete=yes', `/rollouts/${encodeURIComponent(EVIL)}`,
     '/functions', '/tables', '/tables/Evil', '/system', `/search?q=${encodeURIComponent(EVIL)}`, `/${encodeURIComponent(EVIL)}`,
   ];
   const context = await chrome.newContext();
@@ -86,6 +96,11 @@ test('markup in what is stored never runs', async () => {
   await publish('evil/live');
   await page.getByText('evil/live').first().waitFor();
   assert.equal(await page.evaluate(() => window.ran), undefined);
+  await page.goto(`${node.url}/rollouts/evil`);
+  await node.says('thing-1', 'evil', 'IN_PROGRESS', said(`live ${EVIL}`));
+  await page.getByText('live "').first().waitFor();
+  assert.equal(await page.evaluate(() => window.ran), undefined);
+  assert.equal(await page.locator('img').count(), 0);
   client.end(true);
   await context.close();
 });

@@ -21,7 +21,7 @@ test('keys lead to every page of the rail', async () => {
   const context = await chrome.newContext();
   const page = await open(context, node.url);
   await page.goto(node.url);
-  for (const [key, path] of [['d', '/devices'], ['l', '/live'], ['r', '/rules'], ['w', '/workflows'], ['e', '/executions'], ['f', '/functions'], ['t', '/tables'], ['s', '/system'], ['o', '/']]) {
+  for (const [key, path] of [['d', '/devices'], ['l', '/live'], ['r', '/rules'], ['w', '/workflows'], ['e', '/executions'], ['j', '/rollouts'], ['f', '/functions'], ['t', '/tables'], ['s', '/system'], ['o', '/']]) {
     await page.keyboard.press('g');
     await page.keyboard.press(key);
     await page.waitForURL(node.url + path);

@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
+import { CreateJobCommand, DeleteThingCommand } from '@aws-sdk/client-iot';
 import { StartExecutionCommand } from '@aws-sdk/client-sfn';
 
 import { Node, browser, isTooWide, open, profileService, shoot, until, violations } from './support.mjs';
@@ -11,6 +12,46 @@ import { Node, browser, isTooWide, open, profileService, shoot, until, violation
 const SIZES = { wide: { width: 1440, height: 940 }, laptop: { width: 1280, height: 720 }, phone: { width: 390, height: 844 } };
 let chrome, node, profiles, pages;
 const devices = [];
+
+/** Jobs: of one the executions come to stand in every way, one is slow, one stops itself. */
+const makeJobs = async () => {
+  const named = (word) => `job-${word}`;
+  const things = ['again', 'begun', 'canceled', 'done', 'failed', 'late', 'queued', 'refused', 'removed'].map(named);
+  await node.things([...things, 'slow-1', 'slow-2', 'slow-3', 'slow-4', 'slow-5', 'slow-6', 'slow-7', 'slow-8', 'slow-9']);
+  const failures = (failureType, more) => ({ criteriaList: [{ failureType, ...more }] });
+  await node.job('every', things, {
+    description: 'Firmware 1.2.3: the uplink no longer drops out after a night without messages',
+    timeoutConfig: { inProgressTimeoutInMinutes: 60 },
+    jobExecutionsRetryConfig: failures('FAILED', { numberOfRetries: 1 }),
+    abortConfig: failures('ALL', { action: 'CANCEL', thresholdPercentage: 90, minNumberOfExecutedThings: 9 }),
+  });
+  const says = (word, status, more) => node.says(named(word), 'every', status, more);
+  await says('late', 'IN_PROGRESS', { stepTimeoutInMinutes: 1, statusDetails: { step: 'reboot' } });
+  await says('begun', 'IN_PROGRESS', { statusDetails: { step: 'download', progress: '40 %' } });
+  await says('done', 'SUCCEEDED', { statusDetails: { version: '1.2.3' } });
+  await says('again', 'FAILED');
+  await says('again', 'SUCCEEDED');
+  await says('failed', 'FAILED', { statusDetails: { reason: 'checksum' } });
+  await says('failed', 'FAILED', { statusDetails: { reason: `the checksum differs: ${'0f'.repeat(100)}` } });
+  await says('refused', 'REJECTED', { statusDetails: { reason: 'battery low' } });
+  await node.ask('iot', 'PUT', `/things/${named('canceled')}/jobs/every/cancel`, {});
+  await node.iot.send(new DeleteThingCommand({ thingName: named('removed') }));
+  await node.iot.send(new CreateJobCommand({
+    jobId: 'slow', document: '{"operation":"reboot"}', jobExecutionsRolloutConfig: { maximumPerMinute: 1 },
+    targets: Array.from({ length: 9 }, (_, n) => `arn:aws:iot:us-east-1:000000000000:thing/slow-${n + 1}`),
+  }));
+  await node.job('stopped', ['job-begun', 'job-done', 'job-queued'], {
+    abortConfig: failures('FAILED', { action: 'CANCEL', thresholdPercentage: 50, minNumberOfExecutedThings: 2 }),
+  });
+  for (const word of ['begun', 'done']) await node.says(named(word), 'stopped', 'FAILED');
+};
+
+/** The time limit of an execution is a minute, at least. */
+const everyStatus = () => until('executions in every status', async () => {
+  const details = Object.entries((await node.describeJob('every')).jobProcessDetails);
+  return details.filter(([name]) => name.startsWith('numberOf')).every(([, number]) => number > 0);
+}, 120_000);
+const first = { rollout: everyStatus };
 
 before(async () => {
   profiles = await profileService();
@@ -24,6 +65,7 @@ before(async () => {
   for (const [index, answer] of answers.entries()) {
     devices.push(node.connect(await node.thing(`gw-${index}`), answer));
   }
+  await makeJobs();
   await node.machine('Several', {
     StartAt: 'Both',
     States: {
@@ -64,6 +106,8 @@ before(async () => {
     ...Object.fromEntries(runs.map((href, index) => [`execution-${index + 1}`, href])),
     'execution-several': '/executions/Several/many', functions: '/functions', tables: '/tables',
     table: '/tables/CMTaskTokens', system: '/system', open: '/open', search: '/search?q=gw', missing: '/devices/nobody',
+    'device-jobs': '/devices/job-begun?tab=jobs', rollouts: '/rollouts', 'rollout-slow': '/rollouts/slow?cancel=yes',
+    'rollout-stopped': '/rollouts/stopped?delete=yes', rollout: '/rollouts/every',
   };
   await context.close();
 });
@@ -81,6 +125,7 @@ for (const scheme of ['light', 'dark']) {
     for (const [size, viewport] of Object.entries(SIZES)) {
       const context = await chrome.newContext({ viewport, colorScheme: scheme, reducedMotion: 'reduce' });
       for (const [name, path] of Object.entries(pages)) {
+        await first[name]?.();
         const page = await open(context, node.url);
         const answer = await page.goto(node.url + path, { waitUntil: 'load' });
         const expected = name === 'missing' ? 404 : 200;

@@ -10,8 +10,8 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import {
-  AttachPolicyCommand, AttachThingPrincipalCommand, CreateKeysAndCertificateCommand,
-  CreatePolicyCommand, CreateThingCommand, IoTClient,
+  AttachPolicyCommand, AttachThingPrincipalCommand, CreateJobCommand, CreateKeysAndCertificateCommand,
+  CreatePolicyCommand, CreateThingCommand, DescribeJobCommand, IoTClient,
 } from '@aws-sdk/client-iot';
 import { CreateStateMachineCommand, ListStateMachinesCommand, SFNClient } from '@aws-sdk/client-sfn';
 import mqtt from 'mqtt';
@@ -138,6 +138,28 @@ export class Node {
     return this.ask(service, 'POST', '/', body, headers);
   }
 
+  /** Things, by name, without certificates. */
+  async things(names) {
+    for (const thingName of names) await this.iot.send(new CreateThingCommand({ thingName }));
+  }
+
+  /** A job for things; they have been told of it. */
+  async job(jobId, things, more = {}) {
+    const targets = things.map((name) => `arn:aws:iot:us-east-1:000000000000:thing/${name}`);
+    await this.iot.send(new CreateJobCommand({ jobId, targets, document: '{"operation":"reboot"}', ...more }));
+    const told = async () => (await this.describeJob(jobId)).jobProcessDetails.numberOfQueuedThings === things.length;
+    await until(`executions of ${jobId}`, told);
+  }
+
+  async describeJob(jobId) {
+    return (await this.iot.send(new DescribeJobCommand({ jobId }))).job;
+  }
+
+  /** What a thing says of its execution of a job. */
+  says(thing, job, status, more = {}) {
+    return this.ask('iot-jobs-data', 'POST', `/things/${thing}/jobs/${job}`, { status, ...more });
+  }
+
   /** Puts the example in, with a profile service at `profiles`. */
   async example(profiles) {
     const file = (name) => readFileSync(join(repository, 'examples/config-management', name), 'utf8');
@@ -229,6 +251,9 @@ export const isTooWide = (page) => page.evaluate(() => {
   const root = document.documentElement;
   return root.scrollWidth > root.clientWidth || document.body.scrollWidth > root.clientWidth;
 });
+
+/** Presses a button that sends its form, and waits for the page that answers. */
+export const press = (page, button) => Promise.all([page.waitForEvent('load'), button.click()]);
 
 /** Writes a picture of the page into the folder that people flip through. */
 export const shoot = async (page, name) => {

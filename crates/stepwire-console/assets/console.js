@@ -139,7 +139,7 @@ const update = ({ regions = [], lists = [], marks = [] }) => {
 };
 const reload = async () => {
   const answer = await fetch(location.href, { headers: { accept: 'text/html' } });
-  if (!answer.ok) return;
+  if (!answer.ok) return answer.status === 404;
   const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
   for (const el of page.querySelectorAll('.region[id],[data-list]')) replace(el.id, el.innerHTML);
 };
@@ -158,8 +158,14 @@ const listen = () => {
     source = undefined; // the node was not there: ask again until it is
     setTimeout(listen, 1000);
   };
-  source.addEventListener('parts', (event) => update(JSON.parse(event.data)));
-  source.addEventListener('gap', () => reload().then(() => say('', 'on')));
+  source.addEventListener('parts', (event) => {
+    update(JSON.parse(event.data));
+    say('', 'on');
+  });
+  source.addEventListener('gap', async () => {
+    const gone = await reload();
+    say(gone ? 'What this page shows is gone' : '', gone ? 'off' : 'on');
+  });
 };
 const rest = () => {
   source?.close();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
-use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use stepwire_asl::{Json, Timestamp};
 use stepwire_console::Page;
 use stepwire_console::pages::Problem;
@@ -22,6 +22,8 @@ use crate::lately::{Recent, Run, Waits, input_text, older};
 use crate::node::Node;
 use crate::shard;
 
+/// What values of a query have as it is (RFC 3986, 2.3).
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 /// Rows of a page.
 const ROWS: usize = 50;
 /// Stored executions that one look goes through, beyond those that are known.
@@ -368,7 +370,7 @@ pub(super) fn link(visit: &Visit, changes: &[(&str, Option<&str>)]) -> String {
         !value.is_empty() && !changes.iter().any(|(changed, _)| changed == name)
     });
     let changed = changes.iter().filter_map(|(name, value)| Some((*name, (*value)?)));
-    let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let encode = |text: &str| utf8_percent_encode(text, UNRESERVED).to_string();
     let members: Vec<_> = kept
         .chain(changed)
         .map(|(name, value)| format!("{}={}", encode(name), encode(value)))

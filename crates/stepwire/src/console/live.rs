@@ -358,12 +358,18 @@ impl Watched {
             self.drawn = Some(Instant::now());
             let visit = Visit::of(&self.node, &self.page);
             let Ok(page) = super::draw(&visit).await else {
-                let gone = self.sent.is_none() && self.shown.is_none();
+                let never = self.sent.is_none() && self.shown.is_none();
+                let known = self.shown.is_none() && self.sent.is_some();
                 self.shown = None;
                 self.sent.get_or_insert_default();
-                if gone {
+                if never {
                     return None;
                 }
+                // It is said once; the page may come back.
+                if known {
+                    continue;
+                }
+                self.sent = Some(Sent::default());
                 return Some(Event::default().event("gap").data("gone"));
             };
             let current = self.given.take().is_some_and(|given| given == digest(&page));

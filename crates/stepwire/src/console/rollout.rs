@@ -105,9 +105,12 @@ pub(super) async fn page(visit: &Visit, id: &str) -> Result<Page, Problem> {
     let squares: Vec<Square> = squares.collect();
     let all: Vec<_> = found.executions.iter().map(jobs::execution).collect();
     let count = |status: ExecutionStatus| all.iter().filter(|it| it.status == status).count();
-    let own = |status| {
-        link(visit, &[("status", status), ("from", None), ("cancel", None), ("delete", None)])
+    // The table is below the squares.
+    let below = |changes: &[(&str, Option<&str>)]| {
+        let asked = [("cancel", None), ("delete", None)];
+        format!("{}#executions-title", link(visit, &[changes, &asked].concat()))
     };
+    let own = |status| below(&[("status", status), ("from", None)]);
     let mut choices = vec![Choice {
         name: "All",
         href: own(None),
@@ -133,8 +136,8 @@ pub(super) async fn page(visit: &Visit, id: &str) -> Result<Page, Problem> {
         squares,
         choices,
         rows,
-        next: (total > next).then(|| link(visit, &[("from", Some(&next.to_string()))])),
-        first: (from > 0).then(|| link(visit, &[("from", None)])),
+        next: (total > next).then(|| below(&[("from", Some(&next.to_string()))])),
+        first: (from > 0).then(|| below(&[("from", None)])),
         ask: Ask::of(|name| visit.query(name)),
     }))
 }

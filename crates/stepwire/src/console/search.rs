@@ -63,6 +63,7 @@ fn of_arn(text: &str) -> Option<String> {
         }
         ("iot", "thing") => page("devices"),
         ("iot", "rule") => page("rules"),
+        ("iot", "job") => page("rollouts"),
         ("lambda", "function") => {
             let name = name.split(':').next().unwrap_or(name);
             Some(format!("/functions/{}", segment(name)))
@@ -82,6 +83,7 @@ fn groups(visit: &Visit, text: &str, read: &dyn Read) -> Vec<Group> {
         executions(visit, text, &lower, read),
         named("Workflows", "workflows", &[Space::MachineName as u8], &lower, read),
         named("Rules", "rules", &[Space::Rule as u8], &lower, read),
+        named("Rollouts", "rollouts", &[Space::Job as u8], &lower, read),
         named("Functions", "functions", &[Space::Function as u8], &lower, read),
     ];
     if text.contains('/') {
@@ -201,6 +203,7 @@ mod tests {
             ("arn:aws:states:us-east-1:0:execution:Wf:run 1", Some("/executions/Wf/run%201")),
             ("arn:aws:states:us-east-1:0:stateMachine:Wf:3", Some("/workflows/Wf")),
             ("arn:aws:iot:us-east-1:0:thing/gw-1", Some("/devices/gw-1")),
+            ("arn:aws:iot:us-east-1:0:job/fw-1", Some("/rollouts/fw-1")),
             ("arn:aws:lambda:us-east-1:0:function:f:live", Some("/functions/f")),
             ("arn:aws:dynamodb:us-east-1:0:table/T/index/I", Some("/tables/T")),
             ("arn:aws:sqs:us-east-1:0:q", None),

@@ -67,6 +67,8 @@ fn actions(view: &View) -> Markup {
                     input type="hidden" name="job" value=(job.id);
                     button #retry .btn.p { "Retry " (bad) " failed" }
                 }
+            } @else if bad > RETRIED_MAX {
+                span.dim { "More than " (RETRIED_MAX) " failed: a new job for a thing group retries them" }
             }
         }
     }
