@@ -84,7 +84,7 @@ for (const javaScriptEnabled of [true, false]) {
     assert.equal(await statusOf(job, first), 'CANCELED');
     assert.match(page.url(), /status=QUEUED/, 'the page is the same as before');
     await holds('the one that is left', async () => (await page.locator('main table tbody tr').count()) === 1);
-    await follow(page, chip(page, /^All/), new RegExp(`/rollouts/${job}$`));
+    await follow(page, chip(page, /^All/), new RegExp(`/rollouts/${job}#executions-title$`));
 
     await follow(page, page.getByRole('link', { name: 'Cancel…' }), /cancel=yes/);
     await follow(page, page.getByRole('link', { name: 'Keep it' }), new RegExp(`/rollouts/${job}$`));

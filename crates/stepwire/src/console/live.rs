@@ -358,18 +358,12 @@ impl Watched {
             self.drawn = Some(Instant::now());
             let visit = Visit::of(&self.node, &self.page);
             let Ok(page) = super::draw(&visit).await else {
-                let never = self.sent.is_none() && self.shown.is_none();
-                let known = self.shown.is_none() && self.sent.is_some();
-                self.shown = None;
-                self.sent.get_or_insert_default();
-                if never {
-                    return None;
-                }
+                let is_said = self.shown.is_none() && self.sent.is_some();
+                (self.shown, self.sent) = (None, Some(Sent::default()));
                 // It is said once; the page may come back.
-                if known {
+                if is_said {
                     continue;
                 }
-                self.sent = Some(Sent::default());
                 return Some(Event::default().event("gap").data("gone"));
             };
             let current = self.given.take().is_some_and(|given| given == digest(&page));
