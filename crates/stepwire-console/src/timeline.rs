@@ -300,15 +300,31 @@ impl Axis {
     fn svg(&self, height: f64) -> Markup {
         let first = self.points.first();
         html! {
-            @for (from, to, ms) in &self.cuts {
+            @for (from, to, _) in &self.cuts {
                 rect.cut x=(fine(*from)) y=(AXIS) width=(fine(to - from)) height=(fine(height - AXIS)) {}
-                text.cutn x=(fine(f64::midpoint(*from, *to))) y="13" { (duration(*ms)) }
             }
+            @for (x, ms) in self.silences() { text.cutn x=(fine(x)) y="13" { (duration(ms)) } }
             @for (instant, x) in self.ticks() {
                 text.tick x=(fine(x)) y="13" { (clock(instant)) }
             }
             @if let Some((_, x)) = first { line.axis x1=(fine(*x)) x2=(fine(*x)) y1=(AXIS) y2=(fine(height)) {} }
         }
+    }
+
+    /// Squeezed times that are written on the axis, with their middles: none touches another, of two
+    /// that would the longer is written.
+    fn silences(&self) -> Vec<(f64, i64)> {
+        const ROOM: f64 = 58.0;
+        let mut written: Vec<(f64, i64)> = Vec::new();
+        for (from, to, ms) in &self.cuts {
+            let middle = f64::midpoint(*from, *to).min(WIDTH - ROOM / 2.0);
+            match written.last_mut().filter(|(last, _)| middle - *last < ROOM) {
+                Some(last) if last.1 < *ms => *last = (middle, *ms),
+                Some(_) => {}
+                None => written.push((middle, *ms)),
+            }
+        }
+        written
     }
 
     /// Instants that are written on the axis: none touches another, or a squeezed time.
@@ -394,6 +410,17 @@ mod tests {
         assert!(second - first > 250.0, "{first} {second}");
         assert!(axis.x(Timestamp(3_600_300)) <= WIDTH);
         assert!(line.svg().0.contains("1 h"));
+    }
+
+    #[test]
+    fn of_two_silences_side_by_side_the_longer_is_written() {
+        let instants = [0, 100, 200, 300, 90_300, 7_290_300];
+        let line = line(instants.iter().map(|at| item(*at, End::Instant, "")).collect());
+        let axis = Axis::of(&line);
+        assert_eq!(axis.cuts.len(), 2);
+        let written: Vec<i64> = axis.silences().iter().map(|(_, ms)| *ms).collect();
+        assert_eq!(written, [7_200_000]);
+        assert!(axis.silences().iter().all(|(x, _)| *x <= WIDTH - 20.0));
     }
 
     #[test]

@@ -202,11 +202,7 @@ impl Kernel {
         let told = self.jobs.tell(now, &self.settings, &mut out);
         step.writes.extend(out.writes.into_iter().map(Write::Jobs));
         for jobs::Told { topic, payload } in told {
-            let message = Message::service(topic, payload.to_text(), now);
-            let mut out = broker::Out::default();
-            let authorize = self.registry.at(now);
-            self.broker.publish_now(message, &authorize, &self.settings, &mut out);
-            self.absorb(hops, out, step);
+            self.publish_now(Message::service(topic, payload.to_text(), now), hops, step);
         }
         for jobs::Event { family, topic, members } in out.events {
             if !self.registry.publishes(family) {

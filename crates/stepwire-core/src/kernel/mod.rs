@@ -614,6 +614,14 @@ impl Kernel {
         self.absorb(hops, out, step);
     }
 
+    /// Publishes a message of the service that is only for those who subscribe to it now.
+    fn publish_now(&mut self, message: Message, hops: u8, step: &mut Step) {
+        let mut out = broker::Out::default();
+        let authorize = self.registry.at(message.at);
+        self.broker.publish_now(message, &authorize, &self.settings, &mut out);
+        self.absorb(hops, out, step);
+    }
+
     /// Ends the connections that may no longer be.
     fn recheck(&mut self, now: Timestamp, concern: &broker::Concern, step: &mut Step) {
         let mut out = broker::Out::default();

@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use stepwire_asl::{Json, Timestamp};
 
 use super::{Kernel, Step};
-use crate::broker;
 use crate::error::ApiError;
-use crate::message::{Message, Origin, Properties, QoS};
+use crate::message::Message;
 use crate::read::Reads;
 use crate::shadows::{
     Name, Operation, Refused, Request, RequestTopic, Shadow, Update, client_token, find, live,
@@ -165,19 +163,8 @@ impl Kernel {
         hops: u8,
         step: &mut Step,
     ) {
-        let message = Message {
-            topic: format!("{topic}/{what}").into(),
-            payload: Bytes::from(said.to_text()),
-            qos: QoS::AtLeastOnce,
-            retain: false,
-            properties: Properties::default(),
-            origin: Origin::Service,
-            at: now,
-        };
-        let mut out = broker::Out::default();
-        let authorize = self.registry.at(now);
-        self.broker.publish_now(message, &authorize, &self.settings, &mut out);
-        self.absorb(hops, out, step);
+        let message = Message::service(format!("{topic}/{what}"), said.to_text(), now);
+        self.publish_now(message, hops, step);
     }
 }
 

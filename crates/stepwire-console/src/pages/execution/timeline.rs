@@ -203,7 +203,7 @@ fn drawn_span(clock: &Clock, span: &Span, y: usize, end: Timestamp, next: Timest
         html! {
             svg x=(percent(x)) y=(y) width=(percent(room.min(100.0 - x))) height=(ROW) {
                 circle class={ "pt " (span.class) } cx="6" cy="12" r="4" {}
-                text.tx x="14" y="16" { (span.label) }
+                foreignObject.words x="14" height=(ROW) { div.tx { (span.label) } }
             }
         }
     } else {
@@ -211,7 +211,7 @@ fn drawn_span(clock: &Clock, span: &Span, y: usize, end: Timestamp, next: Timest
         html! {
             svg x=(percent(x.min(99.4))) y=(y + 3) width=(percent(width)) height=(ROW - 6) {
                 rect class={ "sp " (span.class) } width="100%" height="100%" rx="4" {}
-                text.tx x="5" y="13" { (span.label) }
+                foreignObject.words.in x="5" height="100%" { div.tx { (span.label) } }
             }
         }
     };
