@@ -5,10 +5,12 @@ import json
 import queue
 import re
 import time
+import urllib.error
 import urllib.request
 
 import pytest
-from support import ACCOUNT, REGION, ROLE, UUID, ended, eventually, machine, plain, refused
+from botocore.credentials import Credentials
+from support import ACCOUNT, REGION, ROLE, UUID, Node, ended, eventually, machine, plain, refused
 from support import single
 from test_identity import Identity, link  # noqa: F401 - a fixture
 
@@ -280,6 +282,36 @@ def test_a_device_gets_presigned_addresses(node, name, worker):
             assert "X-Amz-Expires=600" in address
             with urllib.request.urlopen(address, timeout=PATIENCE) as answer:
                 assert answer.read() == b"firmware"
+
+
+def test_a_presigned_address_is_signed_for_its_object_alone(tmp_path, name):
+    strict = Node(tmp_path / "data", ["--check-signatures"])
+    keys = json.loads((strict.folder / "keys.json").read_text())
+    strict.credentials = Credentials(keys["id"], keys["secret"])
+    try:
+        s3 = strict.client("s3")
+        s3.create_bucket(Bucket="jobs-" + name)
+        for object_name in ("dir/a b+c.bin", "other"):
+            s3.put_object(Bucket="jobs-" + name, Key=object_name, Body=object_name.encode())
+        iot = strict.client("iot")
+        iot.create_thing(thingName=name)
+        place = f"${{aws:iot:s3-presigned-url:https://s3.amazonaws.com/jobs-{name}/dir/a b+c.bin}}"
+        iot.create_job(
+            jobId=name,
+            targets=[arn(name)],
+            document=json.dumps({"file": place}),
+            presignedUrlConfig={"roleArn": ROLE, "expiresInSec": 60},
+        )
+        data = strict.client("iot-jobs-data")
+        execution = data.start_next_pending_job_execution(thingName=name)["execution"]
+        address = json.loads(execution["jobDocument"])["file"]
+        with urllib.request.urlopen(address, timeout=PATIENCE) as answer:
+            assert answer.read() == b"dir/a b+c.bin"
+        for wrong in (address.replace("dir/a%20b%2Bc.bin", "other"), address[:-4] + "0000"):
+            with pytest.raises(urllib.error.HTTPError, match="403"):
+                urllib.request.urlopen(wrong, timeout=PATIENCE)
+    finally:
+        strict.kill()
 
 
 def test_a_job_is_updated(node, name):
