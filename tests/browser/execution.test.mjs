@@ -8,8 +8,9 @@ import { DescribeExecutionCommand, ListExecutionsCommand, StartExecutionCommand 
 
 import { Node, browser, open, percentile, profileService, until } from './support.mjs';
 
-/** Most milliseconds from a commit, or a connect, to the pixel, for 95 of 100: `./x bench console` asks for 150. */
-const LATE_MS = Number(process.env.LATE_MS ?? 1500);
+/** Most milliseconds from a commit, or a connect, to the pixel, for 95 of 100, in one of so many rounds. */
+const LATE_MS = Number(process.env.LATE_MS ?? 150);
+const ROUNDS = Number(process.env.ROUNDS ?? 5);
 /** Devices that are active: each is configured once in so many seconds. */
 const DEVICES = 1000;
 const EVERY_S = 30;
@@ -68,11 +69,20 @@ const again = async (node) => {
   };
 };
 
-test('a device that connects is seen waiting at once', async () => {
+/** What is late in one of `ROUNDS` rounds: another program may have had the processor in the others. */
+const inTime = async (round) => {
+  for (let n = 1; ; n += 1) {
+    const late = await round(n);
+    if (late <= LATE_MS) return;
+    assert.ok(n < ROUNDS, `p95 is ${late} ms in round ${n} of ${ROUNDS}, and was more than ${LATE_MS} ms in each`);
+  }
+};
+
+test('a device that connects is seen waiting at once', () => inTime(async (round) => {
   const context = await chrome.newContext();
   const took = [];
   for (let n = 0; n < 20; n += 1) {
-    const thing = await node.thing(`waits-${n}`);
+    const thing = await node.thing(`waits-${round}-${n}`);
     const page = await open(context, node.url);
     await page.goto(`${node.url}/devices/${thing.name}`);
     await page.waitForFunction(() => document.documentElement.dataset.live === 'on');
@@ -89,44 +99,46 @@ test('a device that connects is seen waiting at once', async () => {
   await context.close();
   const late = percentile(took, 0.95);
   console.log(`connect to "waiting for device": median ${percentile(took, 0.5)} ms, p95 ${late} ms`);
-  assert.ok(late <= LATE_MS, `p95 is ${late} ms: ${took}`);
-});
+  return late;
+}));
 
-test('every commit is on the page at once while a thousand devices are active', async () => {
+test('every commit is on the page at once while a thousand devices are active', async (t) => {
   const node = await Node.demo(DEVICES);
+  t.after(() => node.stop());
   await until('a fleet that is online', () => node.log.includes(`online ${DEVICES} `), 120_000);
   const stop = await again(node);
   const arn = await node.machine('Ticker', ticker(60));
-  await node.states.send(new StartExecutionCommand({ stateMachineArn: arn, name: 'seen' }));
-  const context = await chrome.newContext();
-  const page = await open(context, node.url);
-  await page.addInitScript(() => {
-    window.first = {};
-    const look = () => {
-      for (const row of document.querySelectorAll('#run-events [data-item]')) {
-        window.first[row.dataset.item] ??= [Date.now(), Number(row.dataset.at)];
-      }
-    };
-    document.addEventListener('DOMContentLoaded', () => {
-      look();
-      // What happened while the page was on its way is on it when it opens.
-      const root = document.documentElement;
-      const opens = () => { if (root.dataset.live === 'on') window.opened ??= Date.now(); };
-      new MutationObserver(opens).observe(root, { attributes: true });
-      opens();
-      new MutationObserver(look).observe(document.getElementById('main'), { subtree: true, childList: true });
+  await inTime(async (round) => {
+    await node.states.send(new StartExecutionCommand({ stateMachineArn: arn, name: `seen-${round}` }));
+    const context = await chrome.newContext();
+    const page = await open(context, node.url);
+    await page.addInitScript(() => {
+      window.first = {};
+      const look = () => {
+        for (const row of document.querySelectorAll('#run-events [data-item]')) {
+          window.first[row.dataset.item] ??= [Date.now(), Number(row.dataset.at)];
+        }
+      };
+      document.addEventListener('DOMContentLoaded', () => {
+        look();
+        // What happened while the page was on its way is on it when it opens.
+        const root = document.documentElement;
+        const opens = () => { if (root.dataset.live === 'on') window.opened ??= Date.now(); };
+        new MutationObserver(opens).observe(root, { attributes: true });
+        opens();
+        new MutationObserver(look).observe(document.getElementById('main'), { subtree: true, childList: true });
+      });
     });
+    await page.goto(`${node.url}/executions/Ticker/seen-${round}?view=events`);
+    await page.getByText(/succeeded/i).first().waitFor({ timeout: 60_000 });
+    const seen = await page.evaluate(() => Object.values(window.first).filter(([, at]) => at >= window.opened).map(([seen, at]) => seen - at));
+    await context.close();
+    const late = percentile(seen, 0.95);
+    console.log(`${seen.length} events: median ${percentile(seen, 0.5)} ms, p95 ${late} ms`);
+    assert.ok(seen.length > 150, `only ${seen.length} events came while the page was open`);
+    return late;
   });
-  await page.goto(`${node.url}/executions/Ticker/seen?view=events`);
-  await page.getByText(/succeeded/i).first().waitFor({ timeout: 60_000 });
-  const seen = await page.evaluate(() => Object.values(window.first).filter(([, at]) => at >= window.opened).map(([seen, at]) => seen - at));
-  await context.close();
-  const runs = await stop();
-  await node.stop();
-  const late = percentile(seen, 0.95);
-  console.log(`${seen.length} events: median ${percentile(seen, 0.5)} ms, p95 ${late} ms; ${runs} runs of devices meanwhile`);
-  assert.ok(seen.length > 150, `only ${seen.length} events came while the page was open`);
-  assert.ok(late <= LATE_MS, `p95 is ${late} ms`);
+  console.log(`${await stop()} runs of devices meanwhile`);
 });
 
 test('a page whose node is killed comes back and has missed nothing', async () => {

@@ -1,5 +1,6 @@
 //! What is told of jobs: to the things that do them, and to those who listen to events.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use stepwire_asl::{Json, Timestamp};
@@ -44,6 +45,8 @@ impl Jobs {
     /// What the things are told whose lists of what they have to do have changed.
     pub(crate) fn tell(&self, now: Timestamp, settings: &Settings, out: &mut Out) -> Vec<Told> {
         let mut told = Vec::new();
+        // Many things are told of one job at a time.
+        let mut documents: BTreeMap<Arc<str>, Option<Json>> = BTreeMap::new();
         for (thing, before) in std::mem::take(&mut out.before) {
             let after = self.pending_ids(&thing);
             let sorted = |mut ids: Vec<(Arc<str>, u64)>| {
@@ -58,7 +61,9 @@ impl Jobs {
             }
             if is_other {
                 let next = self.pending(&thing).first().map(|next| {
-                    let document = self.document(&next.job, now, settings);
+                    let read = || self.document(&next.job, now, settings);
+                    let document =
+                        documents.entry(Arc::clone(&next.job)).or_insert_with(read).clone();
                     ("execution", view::pending_execution(next, document, now))
                 });
                 let payload =
