@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 
 import pytest
 from support import REPOSITORY
@@ -42,9 +43,12 @@ def test_recorded_cases_are_answered_as_recorded(own_node, tmp_path):
     wrong = {row["id"]: row["why"] for row in rows if not row.get("exact", True)}
     right = {row["id"] for row in rows if row.get("exact")}
     new = {name: why for name, why in wrong.items() if name not in known}
-    if new:
-        # Tasks of a second time out on a busy machine: what is left of them alone counts.
+    # Tasks of a second time out on a busy machine: what is left of them alone, time and again, counts.
+    for _ in range(5):
+        if not new:
+            break
         alone = {row["id"]: row for row in ask("--jobs", "1", "--only", ",".join(new))}
         new = {name: why for name, why in new.items() if not alone[name].get("exact")}
+        time.sleep(5 if new else 0)
     assert not new, "not in docs/dev/corpus.md:\n" + "\n".join(f"{n}: {w}" for n, w in new.items())
     assert not right & known, f"in docs/dev/corpus.md, but as recorded: {sorted(right & known)}"

@@ -60,8 +60,6 @@ fn configurations_that_an_update_does_not_name_stay() {
             r#""creationDate":1,"lastModifiedDate":2}"#
         )
     );
-    let jobs = r#"{"eventConfigurations":{"JOB":{"Enabled":true}}}"#;
-    shelf.refused("UpdateEventConfigurations", jobs, "`JOB` events are not available yet");
     let unknown = r#"{"eventConfigurations":{"THINGS":{"Enabled":true}}}"#;
     shelf.refused("UpdateEventConfigurations", unknown, "`THINGS` is not known");
 }
