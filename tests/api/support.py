@@ -125,6 +125,10 @@ class Node:
     def log_text(self):
         return self.log.read_text(errors="replace")
 
+    def logs(self, *lines):
+        """Waits until the log has all of `lines`: it is written beside the answers."""
+        eventually(lambda: all(line in self.log_text() for line in lines), what=lines)
+
     def sfn(self):
         return self.client("stepfunctions")
 
@@ -221,14 +225,14 @@ def plain(answer):
     return {name: value for name, value in answer.items() if name != "ResponseMetadata"}
 
 
-def eventually(what, seconds=10):
-    """The first value of `what()` that is true."""
+def eventually(value_of, seconds=10, what="what is waited for"):
+    """The first value of `value_of()` that is true."""
     end = time.monotonic() + seconds
     while True:
-        value = what()
+        value = value_of()
         if value:
             return value
-        assert time.monotonic() < end, f"not within {seconds} s"
+        assert time.monotonic() < end, f"{what} did not come within {seconds} s"
         time.sleep(0.02)
 
 

@@ -84,9 +84,10 @@ def test_a_rule_that_does_not_run_is_told_by_name(node, name, device):
     # acknowledged, as on AWS: the device has done its part
     one.publish(f"$aws/rules/{name}/a", {"n": 1})
     one.publish(f"$aws/rules/{name}_none/a", {"n": 1})
-    log = node.log_text()
-    assert f"a message on `$aws/rules/{name}/a` reached no rule `{name}`: it is disabled" in log
-    assert f"reached no rule `{name}_none`: there is no rule of this name" in log
+    node.logs(
+        f"a message on `$aws/rules/{name}/a` reached no rule `{name}`: it is disabled",
+        f"reached no rule `{name}_none`: there is no rule of this name",
+    )
     node.iot().enable_topic_rule(ruleName=name)
     one.publish(f"$aws/rules/{name}/a", {"n": 2})
     assert json.loads(one.message().payload) == {"n": 2}
@@ -123,7 +124,7 @@ def test_the_policy_says_which_rules_a_device_may_use(node, name, device):
     assert json.loads(watcher.message().payload) == {"n": 1}
     # before MQTT 5.0 a refusal can only close the connection
     limited.mqtt.publish(f"$aws/rules/{name}_other/a", '{"n": 2}', 1)
-    eventually(lambda: f"device `{name}l` was refused `iot:Publish` on `$aws/rules/" in node.log_text())
+    node.logs(f"device `{name}l` was refused `iot:Publish` on `$aws/rules/")
     assert watcher.messages.empty()
 
 

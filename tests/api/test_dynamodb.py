@@ -6,7 +6,7 @@ import re
 from decimal import Decimal
 
 import pytest
-from support import ACCOUNT, REGION, UUID, eventually, plain, refused, token_table
+from support import ACCOUNT, REGION, UUID, plain, refused, token_table
 
 TABLE = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table"
 INVALID = "^One or more parameter values were invalid: "

@@ -4,7 +4,7 @@ import json
 import time
 
 import pytest
-from support import ACCOUNT, REGION, ROLE, ended, eventually, machine, plain, refused
+from support import ACCOUNT, REGION, ROLE, ended, eventually, machine, refused
 
 TABLE = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table"
 

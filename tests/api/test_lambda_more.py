@@ -3,7 +3,6 @@
 import json
 import time
 
-import pytest
 from support import ACCOUNT, REGION, Node, eventually, refused
 from test_lambda import ROLE, archive, call, create, invoke, run
 

@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from support import ROLE, Node, eventually, machine
-from test_lambda import archive, call, create, ended, invoke, needs_node, run
+from support import ROLE, Node, eventually
+from test_lambda import archive, call, create, invoke, needs_node, run
 
 PID = "import os\ndef handler(event, context):\n    return os.getpid()\n"
 

@@ -5,7 +5,6 @@ import http.client
 import json
 import os
 import queue
-import re
 import socket
 import ssl
 import struct
@@ -344,7 +343,7 @@ def test_mqtt_by_alpn_needs_a_certificate(open_node):
 def test_a_custom_authorizer_is_refused_by_name(open_node, gateway):
     with pytest.raises(ssl.SSLError):
         tls_socket(open_node, open_node.https_port, "mqtt", device=gateway)
-    assert eventually(lambda: "custom authorizer" in open_node.log_text())
+    open_node.logs("custom authorizer")
 
 
 def test_https_answers_signed_requests(open_node):
@@ -373,8 +372,7 @@ def test_a_client_at_the_wrong_port_is_named_in_the_log(open_node):
                 stream.sendall(words)
                 answer = read(stream, 12)
                 assert answer == (b"HTTP/1.1 400" if words != CONNECT else b"")
-    log = eventually(lambda: re.search("speaks MQTT in plain text", open_node.log_text()))
-    assert log and "speaks HTTP in plain text" in open_node.log_text()
+    open_node.logs("speaks MQTT in plain text", "speaks HTTP in plain text")
 
 
 def test_the_node_says_where_it_listens(open_node):
@@ -443,7 +441,7 @@ def test_the_policy_decides_what_may_be_published_over_https(open_node, publishe
         status, answer, kind = post(open_node, path, device=sender)
         assert (status, kind, answer["message"]) == (403, "ForbiddenException", "Forbidden"), path
         assert answer["traceId"]
-    assert "was refused `POST /topics/other" in open_node.log_text()
+    open_node.logs("was refused `POST /topics/other")
     iot = open_node.iot()
     iot.update_certificate(certificateId=sender.certificate.split("/")[1], newStatus="INACTIVE")
     assert post(open_node, f"/topics/https/{name}/a", device=sender)[0] == 403

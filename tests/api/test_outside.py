@@ -301,7 +301,7 @@ def test_a_model_that_is_not_there_gives_undefined_and_a_line_in_the_log(outside
     outside.client("iot-data").publish(topic=f"in/{name}", qos=1, payload='{"n": 1, "t": 2}')
     assert received(outside, queue, 1) == [{"n": 1}]
     why = "machinelearning_predict: MachineLearning.ResourceNotFoundException: no such model"
-    eventually(lambda: why in outside.log_text())
+    outside.logs(why)
 
 
 def test_a_rule_that_asks_models_needs_an_endpoint(node, name):

@@ -129,7 +129,7 @@ def test_sqs_sends_the_result_and_bytes_in_base64(node, name, given, publish, qu
     assert (json.loads(one), base64.b64decode(two)) == ({"n": 1}, one.encode())
     publish(b"\x00\xff", ways=["mqtt"])
     assert [base64.b64decode(body) for body in bodies(node, queue, 1)] == [b"\x00\xff"]
-    eventually(lambda: f"`{queue}`: the payload is binary" in node.log_text())
+    node.logs(f"`{queue}`: the payload is binary")
 
 
 def test_sns_publishes_for_those_who_subscribe(node, name, given, publish, queue):

@@ -211,7 +211,7 @@ def test_a_failing_action_is_logged_and_has_its_error_action(node, name, device)
     (failure,) = document["failures"]
     assert failure["failedAction"] == "StepFunctionsAction"
     assert "`${nothing}` has no value" in failure["errorMessage"]
-    assert f"rule `{name}` failed for a message on `fail/{name}`" in node.log_text()
+    node.logs(f"rule `{name}` failed for a message on `fail/{name}`")
 
 
 @pytest.mark.parametrize(
@@ -256,8 +256,7 @@ def test_rules_that_feed_each_other_end(node, name):
     rule = payload(f"SELECT * FROM 'loop/{name}'", republish(f"loop/{name}"))
     node.iot().create_topic_rule(ruleName=name, topicRulePayload=rule)
     node.client("iot-data").publish(topic=f"loop/{name}", qos=1, payload=b"{}")
-    eventually(lambda: f"rule `{name}` failed" in node.log_text())
-    assert "republish loop" in node.log_text()
+    node.logs(f"rule `{name}` failed", "republish loop")
 
 
 def test_a_result_too_long_for_an_execution_or_a_packet_is_an_error(node, name):
@@ -269,7 +268,7 @@ def test_a_result_too_long_for_an_execution_or_a_packet_is_an_error(node, name):
     body = json.dumps({"big": "x" * 100_000})
     node.client("iot-data").publish(topic=f"big/{name}", qos=1, payload=body)
     assert node.sfn().list_executions(stateMachineArn=arn)["executions"] == []
-    assert "at most 262144" in node.log_text() and "at most 1048576" in node.log_text()
+    node.logs("at most 262144", "at most 1048576")
 
 
 # ---- completeTask --------------------------------------------------------------------------------
@@ -340,7 +339,7 @@ def test_no_other_device_completes_it_though_its_policy_allows_the_topic(story):
         f"rule `{story.name}`: answer of `{story.right.name}` to `op` not taken: "
         f"it was published by `{story.other.name}`"
     )
-    eventually(lambda: refusal in story.node.log_text())
+    story.node.logs(refusal)
     assert story.status(execution) == "RUNNING"
     assert story.row("op")["status"] == {"S": "ACTIVE"}
     story.right.connect()
@@ -352,7 +351,7 @@ def test_a_device_under_another_client_id_speaks_for_no_thing(story):
     execution = story.begin("op")
     story.right.connect(client_id=story.right.name + "-laptop")
     story.answer(story.right, "op")
-    eventually(lambda: "published by `a connection that is no thing's`" in story.node.log_text())
+    story.node.logs("published by `a connection that is no thing's`")
     assert story.status(execution) == "RUNNING"
 
 
@@ -397,7 +396,7 @@ def test_two_tasks_for_one_operation_and_device_are_ambiguous(story):
     first, second = story.begin("op"), story.begin("op")
     story.right.connect()
     story.answer(story.right, "op")
-    eventually(lambda: "2 tasks wait for this operation of this device" in story.node.log_text())
+    story.node.logs("2 tasks wait for this operation of this device")
     assert (story.status(first), story.status(second)) == ("RUNNING", "RUNNING")
 
 
@@ -447,4 +446,4 @@ def test_rules_kept_answers_and_tasks_survive_a_kill(own_node, device):
 def test_a_doubtful_statement_is_made_and_told_in_the_log(node, name):
     sql = f"SELECT upper(a, b) AS x FROM '{name}'"
     node.iot().create_topic_rule(ruleName=name, topicRulePayload=payload(sql))
-    assert eventually(lambda: f"rule `{name}`: `upper`" in node.log_text())
+    node.logs(f"rule `{name}`: `upper`")

@@ -1,15 +1,10 @@
 """The published sample: its workflow and rule statements as they are, with the AWS CLI too."""
 
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-from support import ACCOUNT, REGION, ROLE, REPOSITORY, ended, machine, program, token_table
+from support import ACCOUNT, REGION, ROLE, REPOSITORY, ended, machine, token_table
 
 SEED = REPOSITORY.parent / "shared" / "seed"
 ARNS = {
@@ -82,8 +77,7 @@ def test_a_rule_whose_function_is_missing_says_so(node, name):
     given = {"sql": f"SELECT * FROM 'x/{name}'", "actions": [{"lambda": {"functionArn": function}}]}
     node.iot().create_topic_rule(ruleName=name, topicRulePayload=given)
     node.client("iot-data").publish(topic=f"x/{name}", qos=1, payload=b"{}")
-    assert f"rule `{name}` failed for a message on `x/{name}`" in node.log_text()
-    assert f"Function not found: {function}" in node.log_text()
+    node.logs(f"rule `{name}` failed for a message on `x/{name}`", f"Function not found: {function}")
 
 
 def test_presence_starts_the_workflow_of_the_device_that_came(node, name, device, statements):
