@@ -31,6 +31,8 @@ use crate::node::Node;
 
 /// Changes that are remembered for those who come back.
 const REMEMBERED_MAX: usize = 4_096;
+/// Drawings that may follow each other at once after a quiet time: one event leads to the next.
+const AT_ONCE: u32 = 4;
 
 /// Something that pages show.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,7 +68,8 @@ pub(crate) enum Topic {
 pub(crate) struct Interest {
     /// What it shows.
     pub(crate) topics: Vec<Topic>,
-    /// Shortest time between two drawings.
+    /// Time between two drawings while it changes all the time; after a quiet time the first few
+    /// follow each other at once.
     pub(crate) pace: Duration,
     /// It is drawn after this time even if nothing is told, for numbers that change by themselves.
     pub(crate) every: Option<Duration>,
@@ -85,7 +88,7 @@ impl Topic {
 }
 
 impl Interest {
-    /// In `topics`, drawn at most once in `pace_ms` milliseconds.
+    /// In `topics`, drawn once in `pace_ms` milliseconds while they change all the time.
     pub(crate) fn in_topics(topics: impl Into<Vec<Topic>>, pace_ms: u64) -> Interest {
         let pace = Duration::from_millis(pace_ms);
         Interest { topics: topics.into(), pace, every: None, pin: None }
@@ -132,7 +135,7 @@ impl Default for Live {
 }
 
 impl Live {
-    /// Takes in what has become durable. `origin` knows what began an execution.
+    /// Takes in what has become durable. `origin` knows what began an execution of late.
     pub(crate) fn writes(
         &self,
         writes: &[Write],
@@ -143,8 +146,7 @@ impl Live {
             let changed: BTreeSet<ExecutionId> =
                 topics.iter().filter_map(Topic::execution).collect();
             for origin in changed.into_iter().filter_map(origin) {
-                let devices = [&origin.thing, &origin.client].into_iter().flatten();
-                topics.extend(devices.map(|name| Topic::Device(Arc::clone(name))));
+                topics.extend(devices(&origin));
             }
         });
     }
@@ -234,8 +236,9 @@ fn topics_of(write: &Write, topics: &mut Vec<Topic>) {
             executions::Write::History(id, _) => {
                 topics.extend([Topic::Execution(*id), Topic::Steps]);
             }
-            executions::Write::Execution(id, _) => {
+            executions::Write::Execution(id, record) => {
                 topics.extend([Topic::Execution(*id), Topic::Executions]);
+                topics.extend(record.origin.iter().flat_map(|origin| devices(origin)));
             }
             executions::Write::Machine(_) | executions::Write::Part(_) => {
                 topics.push(Topic::Workflows);
@@ -261,6 +264,12 @@ fn topics_of(write: &Write, topics: &mut Vec<Topic>) {
         Write::Tables(_) => topics.push(Topic::Tables),
         _ => {}
     }
+}
+
+/// The device that an execution is about, by both names.
+fn devices(origin: &Origin) -> impl Iterator<Item = Topic> {
+    let names = [&origin.thing, &origin.client].into_iter().flatten();
+    names.map(|name| Topic::Device(Arc::clone(name)))
 }
 
 /// Where the page of `visit` is live, from now on.
@@ -318,6 +327,26 @@ struct Watched {
     ticket: Ticket,
     told: watch::Receiver<u64>,
     drawn: Option<Instant>,
+    pace: Pace,
+}
+
+/// When a page may be drawn again.
+#[derive(Default)]
+struct Pace {
+    /// When it would be, if it were never drawn twice at once.
+    even: Option<Instant>,
+}
+
+impl Pace {
+    /// It is drawn `now`, and as often as once in `pace` from now on.
+    fn drawn(&mut self, now: Instant, pace: Duration) {
+        self.even = Some(self.even.map_or(now, |even| even.max(now)) + pace);
+    }
+
+    /// From when on it may be drawn.
+    fn next(&self, pace: Duration) -> Option<Instant> {
+        self.even?.checked_sub(pace * (AT_ONCE - 1))
+    }
 }
 
 #[derive(Default, PartialEq)]
@@ -342,7 +371,7 @@ impl Watched {
         live.watching.fetch_add(1, Ordering::Relaxed);
         let (told, ticket) = (live.position.subscribe(), Ticket(node.clone()));
         let (node, shown, sent, drawn) = (node.clone(), None, None, None);
-        Watched { node, page, given, shown, sent, ticket, told, drawn }
+        Watched { node, page, given, shown, sent, ticket, told, drawn, pace: Pace::default() }
     }
 
     /// The next event; `None` when the page is gone.
@@ -355,7 +384,9 @@ impl Watched {
             }
             self.told.mark_unchanged();
             let at = self.node.live().position();
-            self.drawn = Some(Instant::now());
+            let now = Instant::now();
+            self.drawn = Some(now);
+            self.pace.drawn(now, interest.pace);
             let visit = Visit::of(&self.node, &self.page);
             let Ok(page) = super::draw(&visit).await else {
                 let is_said = self.shown.is_none() && self.sent.is_some();
@@ -387,7 +418,6 @@ impl Watched {
     /// Waits until the page may have become different.
     async fn wait(&mut self, interest: &Interest) -> Option<()> {
         let live = self.ticket.0.live();
-        let soon = self.drawn.map(|drawn| drawn + interest.pace);
         let late = interest.every.zip(self.drawn).map(|(every, drawn)| drawn + every);
         let shown = self.shown.unwrap_or(0);
         while self.shown.is_some() && !live.is_newer(shown, &interest.topics) {
@@ -396,8 +426,8 @@ impl Watched {
                 () = until(late) => break,
             }
         }
-        if let Some(soon) = soon {
-            sleep_until(soon).await;
+        if let Some(next) = self.pace.next(interest.pace) {
+            sleep_until(next).await;
         }
         if self.shown.is_none() {
             // It was gone: it may come back.
@@ -484,6 +514,20 @@ mod tests {
     }
 
     #[test]
+    fn after_a_quiet_time_a_page_is_drawn_a_few_times_at_once_and_then_at_its_pace() {
+        let (pace, begin) = (Duration::from_millis(60), Instant::now());
+        let mut page = Pace::default();
+        let mut draw = |ready: u64| {
+            let ready = begin + Duration::from_millis(ready);
+            let at = page.next(pace).map_or(ready, |next| next.max(ready));
+            page.drawn(at, pace);
+            (at - begin).as_millis()
+        };
+        assert_eq!([0; 7].map(&mut draw), [0, 0, 0, 0, 60, 120, 180]);
+        assert_eq!([1_000; 5].map(&mut draw), [1_000, 1_000, 1_000, 1_000, 1_060]);
+    }
+
+    #[test]
     fn what_changed_is_known_while_somebody_watches() {
         let live = Live::default();
         live.watching.fetch_add(1, Ordering::Relaxed);
@@ -494,6 +538,41 @@ mod tests {
         assert!(!live.is_newer(at, &[topic("a")]));
         live.changed(|topics| topics.push(topic("b")));
         assert!(live.is_newer(at, &[topic("b")]));
+    }
+
+    #[test]
+    fn pages_of_a_device_are_told_of_an_execution_that_began_long_ago() {
+        let origin = Origin {
+            rule: "rule".into(),
+            topic: "topic".into(),
+            client: Some("client".into()),
+            thing: Some("thing".into()),
+        };
+        let record = executions::ExecutionRecord {
+            name: "run".into(),
+            status: executions::Status::Failed,
+            started: stepwire_asl::Timestamp(0),
+            stopped: Some(stepwire_asl::Timestamp(1)),
+            input_digest: [0; 16],
+            revision: 1,
+            trace_header: None,
+            parent: None,
+            machine_revision: 1,
+            version: None,
+            alias: None,
+            items: 0,
+            redriven: None,
+            test_case: None,
+            origin: Some(Arc::new(origin)),
+        };
+        let id = ExecutionId { machine: 1, number: 1 };
+        let ended = Write::Executions(executions::Write::Execution(id, record));
+        let live = Live::default();
+        live.watching.fetch_add(1, Ordering::Relaxed);
+        live.writes(&[ended], |_| None);
+        assert!(live.is_newer(0, &[topic("thing")]));
+        assert!(live.is_newer(0, &[topic("client")]));
+        assert!(!live.is_newer(0, &[topic("other")]));
     }
 
     #[test]

@@ -26,7 +26,7 @@ use crate::shard;
 
 pub(super) use act::act;
 
-/// Shortest time between two drawings of one page, milliseconds.
+/// Time between two drawings of one page that changes all the time, milliseconds.
 const PACE_MS: u64 = 60;
 /// The same of a long history, and how many events that has.
 const LONG: (u64, u64) = (2_000, 400);
