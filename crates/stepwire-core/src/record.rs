@@ -79,6 +79,8 @@ pub enum Space {
     Ended = 0x3A,
     /// State machines by name.
     MachineName = 0x3B,
+    /// Executions by the device that they are about.
+    ExecutionOfDevice = 0x3C,
     /// Numbers that outlive what they were given to.
     Counter = 0x36,
     /// Map runs that have not ended.

@@ -10,12 +10,13 @@ use node::{Disk, Node, text};
 use stepwire_asl::Json;
 use stepwire_core::broker::{self, ConnectionId, Principal};
 use stepwire_core::effect::Report;
-use stepwire_core::executions::{self, Origin};
+use stepwire_core::executions::{Origin, record};
 use stepwire_core::message::{Identity, Profile, QoS};
 use stepwire_core::mqtt::{
     Connect, Packet, PacketId, Publish, Subscribe, SubscriptionOptions, Version,
 };
 use stepwire_core::read::{Range, Read};
+use stepwire_core::record::Space;
 use stepwire_core::{Effect, Input, Request, Service};
 
 /// A rule that republishes to `out/<its name>`.
@@ -249,11 +250,18 @@ const PARENT: &str = r#"{"StartAt":"Start","States":{
         "ProcessorConfig":{"Mode":"DISTRIBUTED","ExecutionType":"STANDARD"},
         "StartAt":"P","States":{"P":{"Type":"Pass","End":true}}}}}}"#;
 
+/// How many executions are found by the name of a device.
+fn of_device(node: &Node, device: &str) -> usize {
+    let found = Read::range(&node.disk, &record::executions_of_device(device, u64::MAX));
+    let ids = found.iter().map(|(key, _)| record::id_of_device_key(key).unwrap());
+    ids.filter(|id| node.disk.contains_key(&record::execution_key(*id))).count()
+}
+
 /// What began each execution that is stored.
 fn origins(node: &Node) -> Vec<Origin> {
-    let space = stepwire_core::record::Space::Execution as u8;
+    let space = Space::Execution as u8;
     let records = node.disk.iter().filter(|(key, _)| key.first() == Some(&space));
-    let records = records.map(|(key, value)| executions::record::execution(key, value).unwrap());
+    let records = records.map(|(key, value)| record::execution(key, value).unwrap());
     records.filter_map(|record| Some(record.origin?.as_ref().clone())).collect()
 }
 
@@ -307,6 +315,18 @@ fn an_execution_and_what_it_starts_know_the_rule_and_the_device_that_began_them(
     node.call("StartExecution", &start).unwrap();
     node.run();
     assert_eq!(origins(&node).len(), 12, "a caller's have none");
+    // Items of map runs are found by their parent.
+    let found = |node: &Node| ["gw-1", "T", "gw"].map(|device| of_device(node, device));
+    assert_eq!(found(&node), [4, 2, 0]);
+    node.kill();
+    assert_eq!(found(&node), [4, 2, 0]);
+    while let Some(due) = node.kernel.due() {
+        node.now = node.now.max(due);
+        node.input(Input::Tick);
+    }
+    let spaces = [Space::Execution as u8, Space::ExecutionOfDevice as u8];
+    let kept = node.disk.keys().filter(|key| spaces.contains(&key[0])).count();
+    assert_eq!(kept, 0, "nothing is kept for ever");
 }
 
 const ROLE: &str = "arn:aws:iam::000000000000:role/x";

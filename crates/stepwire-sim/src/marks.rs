@@ -257,7 +257,9 @@ fn kind(write: &Write) -> &'static str {
         },
         Write::Executions(write) => match write {
             executions::Write::Machine(..) | executions::Write::Numbers(..) => "a state machine",
-            executions::Write::Name { .. } | executions::Write::Execution(..) => "a start",
+            executions::Write::Name { .. }
+            | executions::Write::OfDevice(..)
+            | executions::Write::Execution(..) => "a start",
             executions::Write::History(..) => "a step",
             executions::Write::Open(_, Some(_)) => "a deadline",
             executions::Write::Open(_, None)

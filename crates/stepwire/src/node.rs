@@ -7,7 +7,7 @@ use std::sync::Arc;
 use stepwire_asl::{Json, Timestamp};
 use stepwire_core::functions::{Invoke, Invoked};
 use stepwire_core::mocks::Mocks;
-use stepwire_core::{ApiError, Input, Request, Settings, broker, executions};
+use stepwire_core::{ApiError, Input, Request, Settings, broker};
 use stepwire_store::Store;
 use stepwire_store::embedded::Embedded;
 use stepwire_store::memory::Memory;
@@ -43,7 +43,7 @@ use crate::listen::port::{Options, Port, Rim, Role};
 use crate::node_error::{NodeError, plain};
 use crate::node_file::NodeFile;
 use crate::notary::Notary;
-use crate::observe::{Observation, Observers};
+use crate::observe::{Observation, Observers, Stored};
 use crate::rates::{self, Rates, Totals};
 use crate::reactions::Reactions;
 use crate::recorded::Recorded;
@@ -183,10 +183,10 @@ impl Node {
         let shard = Shard(0);
         let replies = Arc::new(Replies::default());
         let observers = {
-            let (store, settings) = (Arc::clone(&store), settings.clone());
-            let arn_of =
-                move |id| executions::arn_of(id, &ShardRead::new(store.as_ref(), shard), &settings);
-            Arc::new(Observers::new(arn_of, config.recorded, config.flight, clock.now()))
+            let store = Arc::clone(&store);
+            let read = move || ShardRead::new(store.as_ref(), shard);
+            let stored = Stored::new(read, settings.clone());
+            Arc::new(Observers::new(stored, config.recorded, config.flight, clock.now()))
         };
         let stored = ShardRead::new(store.as_ref(), shard);
         shard::catch(|| observers.lately().count_open(&stored)).map_err(NodeError::store)?;

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use stepwire_asl::history::Detail;
 use stepwire_asl::{HistoryEvent, Timestamp};
 use stepwire_core::effect::{Report, Seen};
-use stepwire_core::executions::{self, ExecutionId};
+use stepwire_core::executions::{self, ExecutionId, Origin};
 use stepwire_core::mqtt::{Packet, Publish};
-use stepwire_core::{Effect, Write, broker};
+use stepwire_core::{Effect, Settings, Write, broker};
 use tokio::sync::mpsc;
 
 use crate::commits::Commits;
@@ -22,6 +22,7 @@ use crate::flight::{self, Flights};
 use crate::lately::Lately;
 use crate::reactions::Reactions;
 use crate::recorded::{self, Recorded};
+use crate::shard::{self, ShardRead};
 
 /// Observations that may wait for one who watches; who falls further behind is cut off.
 const BEHIND_MAX: usize = 65_536;
@@ -105,14 +106,38 @@ pub enum Observation {
     },
 }
 
-/// Finds the ARN of an execution that is stored.
-type ArnOf = Box<dyn Fn(ExecutionId) -> Option<Arc<str>> + Send>;
+/// What is stored of executions.
+pub(crate) struct Stored {
+    read: Box<dyn Fn() -> ShardRead + Send + Sync>,
+    settings: Settings,
+}
+
+impl Stored {
+    /// `read` gives what is stored when it is called.
+    pub(crate) fn new(
+        read: impl Fn() -> ShardRead + Send + Sync + 'static,
+        settings: Settings,
+    ) -> Stored {
+        Stored { read: Box::new(read), settings }
+    }
+
+    fn arn(&self, id: ExecutionId) -> Option<Arc<str>> {
+        let read = (self.read)();
+        shard::catch(|| executions::arn_of(id, &read, &self.settings)).ok()?
+    }
+
+    fn origin(&self, id: ExecutionId) -> Option<Arc<Origin>> {
+        let read = (self.read)();
+        shard::catch(|| executions::origin_of(id, &read)).ok()?
+    }
+}
 
 /// Those who watch a node. While nobody does, there is counting alone, and what is recorded.
 pub struct Observers {
     counters: Counters,
     watched: AtomicBool,
     state: Mutex<Watching>,
+    stored: Arc<Stored>,
     recorded: Recorded,
     flights: Flights,
     live: Live,
@@ -126,26 +151,37 @@ struct Watching {
     /// ARNs of executions that have not ended, as far as they were wanted.
     open: HashMap<ExecutionId, Arc<str>>,
     /// Finds the others.
-    arn_of: ArnOf,
+    stored: Arc<Stored>,
 }
 
 impl Observers {
-    /// Nobody, yet. `arn_of` finds the ARN of a stored execution; `recorded` is what is kept of
-    /// messages that the rules see, `flights` what is kept of each device, and `began` is when the
-    /// node starts.
-    pub fn new(
-        arn_of: impl Fn(ExecutionId) -> Option<Arc<str>> + Send + 'static,
+    /// Nobody, yet. `recorded` is what is kept of messages that the rules see, `flights` what is
+    /// kept of each device, and `began` is when the node starts.
+    pub(crate) fn new(
+        stored: Stored,
         recorded: recorded::Limits,
         flights: flight::Limits,
         began: Timestamp,
     ) -> Observers {
-        let state =
-            Watching { senders: Vec::new(), open: HashMap::new(), arn_of: Box::new(arn_of) };
+        let stored = Arc::new(stored);
+        let watching = Arc::clone(&stored);
+        let state = Watching { senders: Vec::new(), open: HashMap::new(), stored: watching };
         let (counters, recorded) = (Counters::default(), Recorded::new(recorded));
         let (watched, state) = (AtomicBool::new(false), Mutex::new(state));
         let (flights, lately) = (Flights::new(flights), Lately::new(began));
         let (live, commits, reactions) = Default::default();
-        Observers { counters, watched, state, recorded, flights, live, lately, commits, reactions }
+        Observers {
+            counters,
+            watched,
+            state,
+            stored,
+            recorded,
+            flights,
+            live,
+            lately,
+            commits,
+            reactions,
+        }
     }
 
     /// What was seen, as numbers.
@@ -213,7 +249,7 @@ impl Observers {
             }
         }
         self.reactions.writes(writes, at);
-        self.live.writes(writes, |id| self.lately.origin(id));
+        self.live.writes(writes, |id| self.origin(id));
         if let Some(mut watching) = self.watching() {
             writes.iter().for_each(|write| watching.write(write, at));
             self.watched.store(!watching.senders.is_empty(), Ordering::Release);
@@ -257,6 +293,15 @@ impl Observers {
         self.live.sent(client);
     }
 
+    fn origin(&self, id: ExecutionId) -> Option<Arc<Origin>> {
+        match self.lately.run(id) {
+            Some(run) => run.origin.clone(),
+            // Children of map runs come in thousands, and no page of a device has them.
+            None if id.map_run().is_some() => None,
+            None => self.stored.origin(id),
+        }
+    }
+
     fn watching(&self) -> Option<MutexGuard<'_, Watching>> {
         let watched = self.watched.load(Ordering::Acquire);
         watched.then(|| self.state.lock().unwrap_or_else(PoisonError::into_inner))
@@ -272,7 +317,7 @@ impl Watching {
         if let Some(arn) = self.open.get(&id) {
             return Some(Arc::clone(arn));
         }
-        let arn = (self.arn_of)(id)?;
+        let arn = self.stored.arn(id)?;
         self.open.insert(id, Arc::clone(&arn));
         Some(arn)
     }

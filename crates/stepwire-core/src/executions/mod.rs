@@ -39,8 +39,8 @@ pub use record::{
 };
 pub(crate) use request::is_name_prefix;
 pub use request::{ExecutionName, Page, Report, Request, StartExecution};
-pub use run::arn_of;
 pub(crate) use run::{Begin, Ran};
+pub use run::{arn_of, origin_of};
 pub use token::{TaskToken, derived_uuid, uuid_text};
 pub use view::{answer, id_of};
 
@@ -120,6 +120,7 @@ impl Executions {
                 self.map_runs.apply_progress(*number, progress.as_deref());
             }
             Write::Name { .. }
+            | Write::OfDevice(..)
             | Write::History(..)
             | Write::Removed(_)
             | Write::MapRunEnded(_)

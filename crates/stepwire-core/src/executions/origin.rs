@@ -24,4 +24,10 @@ impl Origin {
     pub fn device(&self) -> Option<&Arc<str>> {
         self.thing.as_ref().or(self.client.as_ref())
     }
+
+    /// The names that the device goes by: its thing's, and its client's if that is another.
+    pub fn devices(&self) -> impl Iterator<Item = &Arc<str>> {
+        let client = self.client.as_ref().filter(|client| self.thing.as_ref() != Some(client));
+        self.thing.iter().chain(client)
+    }
 }

@@ -184,6 +184,8 @@ pub enum Write {
         /// Whose name it is.
         id: ExecutionId,
     },
+    /// An execution is about the device of this name.
+    OfDevice(Arc<str>, ExecutionId),
     /// An open execution's deadline; `None` once it has ended.
     Open(ExecutionId, Option<OpenRecord>),
     /// New history events of an execution, in order.
@@ -234,6 +236,7 @@ impl Write {
             Write::Name { machine, name, id } => {
                 (name_key(machine, name), Some(encode(FORMAT, id)))
             }
+            Write::OfDevice(device, id) => (of_device_key(device, *id), Some(Vec::new())),
             Write::Open(id, record) => {
                 (open_key(*id), record.as_ref().map(|record| encode(FORMAT, record)))
             }
@@ -339,6 +342,29 @@ pub fn executions_of(machine: u64) -> Range {
 /// Where an execution's name is.
 pub fn name_key(machine: &str, name: &str) -> Key {
     KeyBuilder::new(Space::ExecutionName).text(machine).text(name).build()
+}
+
+/// Where it is kept that an execution is about a device.
+pub fn of_device_key(device: &str, id: ExecutionId) -> Key {
+    let of_device = KeyBuilder::new(Space::ExecutionOfDevice).text(device);
+    of_device.number(id.number).number(id.machine).build()
+}
+
+/// The executions with smaller numbers than `before` that are about a device, in order of start.
+pub fn executions_of_device(device: &str, before: u64) -> Range {
+    let of_device = KeyBuilder::new(Space::ExecutionOfDevice).text(device);
+    let to = of_device.clone().number(before).build();
+    Range { to, ..Range::prefix(&of_device.build()) }
+}
+
+/// The execution that a key of [`Space::ExecutionOfDevice`] names.
+pub fn id_of_device_key(key: &[u8]) -> Result<ExecutionId, Corrupt> {
+    match key.last_chunk::<16>().map(|numbers| u128::from_be_bytes(*numbers)) {
+        Some(numbers) => {
+            Ok(ExecutionId { machine: numbers as u64, number: (numbers >> 64) as u64 })
+        }
+        None => Err(Corrupt { key: key.to_vec(), why: "not an execution's key".to_owned() }),
+    }
 }
 
 /// Executions of a state machine from this number on.

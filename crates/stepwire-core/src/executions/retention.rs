@@ -36,7 +36,7 @@ impl Executions {
         for (_, _, id) in stale(&ends(read), now, settings) {
             let _ = map_runs::sweep::remains(id, read);
             read.range(&record::history_of(id).limit(CHUNKS_MAX));
-            if let Some(name) = self.name_of(id, read) {
+            if let Some((name, _)) = self.kept_by(id, read) {
                 read.get(&name);
             }
             machines.insert(id.machine);
@@ -46,12 +46,14 @@ impl Executions {
         }
     }
 
-    /// Where the name of a stored execution is.
-    fn name_of(&self, id: ExecutionId, read: &dyn Read) -> Option<Key> {
+    /// Where the name of a stored execution is, and where it is kept by device.
+    fn kept_by(&self, id: ExecutionId, read: &dyn Read) -> Option<(Key, Vec<Key>)> {
         let key = record::execution_key(id);
         let execution = record::execution(&key, &read.get(&key)?).ok()?;
         let machine = Arc::clone(&self.machines.current(id.machine)?.record.name);
-        Some(record::name_key(&machine, &execution.name))
+        let devices = execution.origin.iter().flat_map(|origin| origin.devices());
+        let devices = devices.map(|device| record::of_device_key(device, id));
+        Some((record::name_key(&machine, &execution.name), devices.collect()))
     }
 
     /// Removes a slice of the executions that have been kept long enough.
@@ -90,11 +92,13 @@ impl Executions {
             if chunks.len() == CHUNKS_MAX {
                 continue;
             }
-            let name = self.name_of(id, reads).filter(|name| {
+            let (name, keys) = self.kept_by(id, reads).unzip();
+            let mut keys: Vec<Key> = keys.unwrap_or_default();
+            keys.extend(name.filter(|name| {
                 let named = reads.get(name).and_then(|value| record::named(name, &value).ok());
                 named == Some(id)
-            });
-            for key in name.into_iter().chain([record::execution_key(id), key.clone()]) {
+            }));
+            for key in keys.into_iter().chain([record::execution_key(id), key.clone()]) {
                 self.record(Write::Removed(key), &mut ran);
             }
             left.remove(key);

@@ -108,6 +108,9 @@ impl Executions {
         if kind == Kind::Standard {
             let name = Write::Name { machine: machine_name, name: begin.name, id };
             self.record(name, &mut ran);
+            for device in record.origin.iter().flat_map(|origin| origin.devices()) {
+                self.record(Write::OfDevice(Arc::clone(device), id), &mut ran);
+            }
         }
         let hot = Hot { execution, record, kind, chunks: Vec::new(), used: 0 };
         self.settle(id, hot, decision, true, settings, &mut ran);
@@ -298,6 +301,12 @@ pub(super) fn execution_arn(settings: &Settings, machine: &str, name: &str) -> S
 pub(super) fn express_arn(settings: &Settings, machine: &str, name: &str, number: u64) -> String {
     let unique = derived_uuid(&settings.secret, "express", &[number]);
     settings.arn("states", &format!("express:{machine}:{name}:{unique}"))
+}
+
+/// What began a stored execution; `None` when that was a caller, or there is no such execution.
+pub fn origin_of(id: ExecutionId, read: &dyn Read) -> Option<Arc<Origin>> {
+    let key = record::execution_key(id);
+    record::execution(&key, &read.get(&key)?).ok()?.origin
 }
 
 /// The ARN of a stored execution; `None` when there is no such execution.

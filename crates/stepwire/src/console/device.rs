@@ -22,14 +22,14 @@ use stepwire_core::{ApiError, Service};
 
 use super::Done;
 use super::devices::{Known, attributes, presence, thing, unreadable};
-use super::executions::{is_about, link, row, workflows};
+use super::executions::{link, row, workflows};
 use super::jobs;
 use super::live::{Interest, Topic};
 use super::policy_question;
 use super::visit::{Form, Visit};
 use super::workflows::read;
 use crate::flight::{Entry, What};
-use crate::lately::{Run, input_text};
+use crate::lately::{Run, input_text, newest_of_device};
 use crate::shard;
 
 /// Entries that the time line shows, and executions.
@@ -73,9 +73,15 @@ pub(super) async fn page(visit: &Visit, name: &str) -> Result<Page, Problem> {
     }
     let facts = if thing.is_some() { Facts::of(visit, name).await } else { Facts::default() };
     let recent = visit.node().recent();
-    let about = |run: &&Arc<Run>| is_about(run, name) || is_about(run, &client);
-    let runs: Vec<&Arc<Run>> = recent.runs.iter().filter(about).take(LISTED_MAX).collect();
-    let tab = match visit.query("tab").as_deref() {
+    let tab = visit.query("tab");
+    let most = match tab.as_deref() {
+        Some("executions" | "start") => LISTED_MAX,
+        _ => RUNS_MAX,
+    };
+    let names = [name, &client];
+    let runs = shard::catch(|| newest_of_device(&names, most, &recent, &read));
+    let runs = runs.map_err(|error| unreadable(&error))?;
+    let tab = match tab.as_deref() {
         None | Some("messages") => Tab::Messages(messages(visit, &entries)?),
         Some("shadow") => Tab::Shadow(shadow(visit, name).await?),
         Some("executions") => Tab::Executions(runs.iter().map(|run| row(run)).collect()),
@@ -237,13 +243,13 @@ fn event(entry: &Entry) -> Event {
 fn timeline(
     name: &str,
     entries: &[Entry],
-    runs: &[&Arc<Run>],
+    runs: &[Arc<Run>],
     session: Option<&SessionRecord>,
     now: Timestamp,
 ) -> Timeline {
     let entries = entries.get(entries.len().saturating_sub(ENTRIES_MAX)..).unwrap_or_default();
     let first = entries.first().map(|entry| entry.at);
-    let runs: Vec<&Arc<Run>> = runs.iter().take(RUNS_MAX).rev().copied().collect();
+    let runs: Vec<&Arc<Run>> = runs.iter().take(RUNS_MAX).rev().collect();
     let since = first.or_else(|| runs.first().map(|run| run.started));
     let is_open = runs.iter().any(|run| run.stopped.is_none());
     let is_online = session.is_some_and(|record| record.connected);
@@ -379,7 +385,7 @@ fn start_form(
     visit: &Visit,
     name: &str,
     client: &str,
-    runs: &[&Arc<Run>],
+    runs: &[Arc<Run>],
     session: Option<&SessionRecord>,
 ) -> Result<Start, Problem> {
     let workflows = workflows(visit.node());

@@ -20,7 +20,7 @@ use super::executions::{link, row as run_row};
 use super::live::{Interest, Topic};
 use super::visit::Visit;
 use crate::flight::{Entry, What};
-use crate::lately::Run;
+use crate::lately::newest_of_device;
 use crate::shard::{self, ShardRead};
 
 /// Rows of a page.
@@ -266,17 +266,9 @@ impl Known {
 
     fn rows(&self, visit: &Visit, names: &[(Arc<str>, Option<Thing>)]) -> Vec<Row> {
         let recent = visit.node().recent();
-        let mut runs: HashMap<&str, Option<&Arc<Run>>> =
-            names.iter().map(|(name, _)| (&**name, None)).collect();
-        for run in recent.runs.iter() {
-            if let Some(device) = run.device()
-                && let Some(newest) = runs.get_mut(&**device)
-            {
-                newest.get_or_insert(run);
-            }
-        }
         let row = |(name, thing): &(Arc<str>, Option<Thing>)| {
-            let run = runs.get(&**name).copied().flatten();
+            let goes_by = [&**name, self.client(name)];
+            let run = newest_of_device(&goes_by, 1, &recent, &self.read).pop();
             Row {
                 name: name.to_string(),
                 presence: presence(self.session(name).as_ref()),
@@ -284,7 +276,7 @@ impl Known {
                 attributes: thing.as_ref().map(attributes).unwrap_or_default(),
                 message: visit.node().flights().last_message(self.client(name)).and_then(message),
                 run: run.map(|run| {
-                    let row = run_row(run);
+                    let row = run_row(&run);
                     drawn::Run {
                         href: row.href(),
                         status: row.status,

@@ -160,10 +160,8 @@ impl Filter {
 }
 
 /// Whether a run is about a device, by its thing or its client.
-pub(super) fn is_about(run: &Run, device: &str) -> bool {
-    run.origin.as_deref().is_some_and(|origin| {
-        [&origin.thing, &origin.client].into_iter().flatten().any(|name| &**name == device)
-    })
+fn is_about(run: &Run, device: &str) -> bool {
+    run.origin.as_deref().is_some_and(|origin| origin.devices().any(|name| &**name == device))
 }
 
 /// `15m` in milliseconds.
@@ -302,8 +300,8 @@ fn look(visit: &Visit, filter: &Filter, recent: &Recent, most: usize) -> Result<
         let known = known(recent).filter(|run| run.id.number < before && run.id.number <= upto);
         let known = known.map(|run| (Arc::clone(run), false));
         let from = recent.from.map(|from| from.min(before));
-        let workflow = filter.workflow.as_deref();
-        let stored = from.into_iter().flat_map(|from| older(from, workflow, &read));
+        let (workflow, device) = (filter.workflow.as_deref(), filter.device.as_deref());
+        let stored = from.into_iter().flat_map(|from| older(from, workflow, device, &read));
         let all = known.chain(stored.map(|run| (Arc::new(run), true)));
         search(all, filter, most, &read)
     };

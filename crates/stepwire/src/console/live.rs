@@ -268,8 +268,7 @@ fn topics_of(write: &Write, topics: &mut Vec<Topic>) {
 
 /// The device that an execution is about, by both names.
 fn devices(origin: &Origin) -> impl Iterator<Item = Topic> {
-    let names = [&origin.thing, &origin.client].into_iter().flatten();
-    names.map(|name| Topic::Device(Arc::clone(name)))
+    origin.devices().cloned().map(Topic::Device)
 }
 
 /// Where the page of `visit` is live, from now on.

@@ -13,17 +13,18 @@ mod numbers;
 mod past;
 mod run;
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use stepwire_asl::history::Detail;
 use stepwire_asl::{HistoryEvent, Timestamp};
-use stepwire_core::executions::{self, ExecutionId, ExecutionRecord, Origin, Status, record};
+use stepwire_core::executions::{self, ExecutionId, ExecutionRecord, Status, record};
 use stepwire_core::record::Space;
 use stepwire_core::{Read, Write};
 
 pub(crate) use numbers::{Group, Minute, attention};
-pub(crate) use past::{input_text, older};
+pub(crate) use past::{input_text, newest_of_device, older};
 pub(crate) use run::{Run, Waits};
 
 use numbers::Minutes;
@@ -81,6 +82,15 @@ pub(crate) struct Recent {
     pub(crate) open: u64,
 }
 
+impl Recent {
+    /// An execution, if it is known.
+    fn run(&self, id: ExecutionId) -> Option<&Arc<Run>> {
+        let place = |run: &Arc<Run>| Reverse(run.id.number);
+        let at = self.runs.binary_search_by_key(&Reverse(id.number), place).ok()?;
+        self.runs.get(at)
+    }
+}
+
 impl Lately {
     /// Nothing is known yet of what began before `began`, the time of the start.
     pub(crate) fn new(began: Timestamp) -> Lately {
@@ -129,9 +139,9 @@ impl Lately {
         recent
     }
 
-    /// What began an execution, if it is known.
-    pub(crate) fn origin(&self, id: ExecutionId) -> Option<Arc<Origin>> {
-        self.state().runs.get(&id.number)?.origin.clone()
+    /// An execution, if it is known.
+    pub(crate) fn run(&self, id: ExecutionId) -> Option<Arc<Run>> {
+        self.state().runs.get(&id.number).cloned()
     }
 
     /// Beginnings and ends by minute, of the last `count` minutes, oldest first; the last one goes

@@ -1,5 +1,6 @@
 //! What the store knows of executions, newest first.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use stepwire_core::executions::{ExecutionId, ExecutionRecord, Kind, Status};
 use stepwire_core::read::{Key, Range};
 use stepwire_core::record::Space;
 
+use super::Recent;
 use super::run::Run;
 
 /// Summaries of one workflow that are read at a time.
@@ -146,13 +148,52 @@ pub(super) fn open(read: &dyn Read) -> u64 {
     }
 }
 
-/// Stored executions with numbers below `number`, newest first; of `workflow`, if that is given.
+/// Stored executions with numbers below `number`, newest first; of `workflow` and about `device`, if
+/// those are given.
 pub(crate) fn older<'a>(
     number: u64,
-    workflow: Option<&str>,
+    workflow: Option<&'a str>,
+    device: Option<&'a str>,
     read: &'a dyn Read,
 ) -> impl Iterator<Item = Run> + use<'a> {
-    Newest::before(read, Some(number), &|name| workflow.is_none_or(|workflow| workflow == name))
+    let wanted = move |name: &str| workflow.is_none_or(|workflow| workflow == name);
+    let all = device.is_none().then(|| Newest::before(read, Some(number), &wanted));
+    let about = device.map(|device| of_device(device, number, read));
+    let about = about.into_iter().flatten().filter_map(|id| load(id, read));
+    all.into_iter().flatten().chain(about.filter(move |run| wanted(&run.workflow)))
+}
+
+/// Executions about a device with numbers below `number`, newest first.
+fn of_device<'a>(
+    device: &str,
+    number: u64,
+    read: &'a dyn Read,
+) -> impl Iterator<Item = ExecutionId> + use<'a> {
+    let mut range = record::executions_of_device(device, number).reversed().limit(PAGE);
+    let pages = std::iter::from_fn(move || {
+        let entries = read.range(&range);
+        range.to.clone_from(&entries.last()?.0);
+        Some(entries)
+    });
+    pages.flatten().filter_map(|(key, _)| record::id_of_device_key(&key).ok())
+}
+
+/// The newest executions about a device that goes by these names, at most `most`; what is known of
+/// them is taken from `recent`.
+pub(crate) fn newest_of_device(
+    names: &[&str],
+    most: usize,
+    recent: &Recent,
+    read: &dyn Read,
+) -> Vec<Arc<Run>> {
+    let ids = names.iter().flat_map(|name| of_device(name, u64::MAX, read).take(most));
+    let mut ids: Vec<ExecutionId> = ids.collect();
+    ids.sort_unstable_by_key(|id| Reverse(id.number));
+    ids.dedup();
+    let runs = ids
+        .into_iter()
+        .filter_map(|id| recent.run(id).cloned().or_else(|| Some(Arc::new(load(id, read)?))));
+    runs.take(most).collect()
 }
 
 /// The input text of a stored execution.

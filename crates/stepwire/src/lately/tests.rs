@@ -221,13 +221,40 @@ fn earlier_executions_are_in_the_store_alone() {
     let world = world();
     let newest = world.lately.recent().runs.first().unwrap().id.number;
     let names = |workflow| {
-        let older = older(newest, workflow, &world.stored);
+        let older = older(newest, workflow, None, &world.stored);
         older.map(|run| run.name.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(names(None), ["p", "w", "b", "g"]);
     assert_eq!(names(Some("Bad")), ["w", "b"]);
     let input = input_text(find(&world.lately.recent(), "b").id, &world.stored);
     assert_eq!(input.as_deref(), Some(r#"{"ok":false}"#));
+}
+
+#[test]
+fn executions_of_a_device_are_found_however_old_they_are() {
+    let mut world = world();
+    let recent = world.lately.recent();
+    let of = [("b", "thing"), ("g", "thing"), ("g", "client"), ("w", "client"), ("p", "other")];
+    for (name, device) in of {
+        let key = record::of_device_key(device, find(&recent, name).id);
+        world.stored.insert(key, Vec::new());
+    }
+    let names = |runs: &[Arc<Run>]| runs.iter().map(|run| run.name.to_string()).collect::<Vec<_>>();
+    for recent in [recent.clone(), Recent::default()] {
+        let newest = |names: &[&str], most| newest_of_device(names, most, &recent, &world.stored);
+        assert_eq!(names(&newest(&["thing", "client"], 10)), ["w", "b", "g"]);
+        assert_eq!(names(&newest(&["thing", "client"], 2)), ["w", "b"]);
+        assert_eq!(names(&newest(&["thing"], 10)), ["b", "g"]);
+        assert_eq!(names(&newest(&["thin"], 10)), [""; 0]);
+        assert_eq!(newest(&["client"], 1), [find(&world.lately.recent(), "w")]);
+    }
+    let older = |number, workflow, device| {
+        let older = older(number, workflow, Some(device), &world.stored);
+        older.map(|run| run.name.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(older(u64::MAX, None, "thing"), ["b", "g"]);
+    assert_eq!(older(find(&recent, "b").id.number, None, "thing"), ["g"]);
+    assert_eq!(older(u64::MAX, Some("Bad"), "thing"), ["b"]);
 }
 
 #[test]

@@ -103,11 +103,8 @@ async fn answering(visit: &Visit, table: &str) -> Option<(Arc<str>, Arc<str>)> {
 
 /// The names that the device goes by.
 fn names(found: &Found) -> Vec<Arc<str>> {
-    let origin = found.record.origin.as_deref();
-    let names = origin.map(|origin| [origin.client.clone(), origin.thing.clone()]);
-    let mut names: Vec<Arc<str>> = names.into_iter().flatten().flatten().collect();
-    names.dedup();
-    names
+    let origin = found.record.origin.iter();
+    origin.flat_map(|origin| origin.devices()).cloned().collect()
 }
 
 /// Whether a topic names one of these in one of its levels.

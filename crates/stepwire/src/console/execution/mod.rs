@@ -120,11 +120,8 @@ pub(super) fn interest(visit: &Visit, workflow: &str, name: &str) -> Interest {
     }
     let Ok(found) = Found::named(visit.node(), workflow, name) else { return Interest::default() };
     let mut topics = vec![Topic::Execution(found.id)];
-    if let Some(origin) = &found.record.origin {
-        topics.extend(
-            [origin.client.clone(), origin.thing.clone()].into_iter().flatten().map(Topic::Device),
-        );
-    }
+    let devices = found.record.origin.iter().flat_map(|origin| origin.devices());
+    topics.extend(devices.cloned().map(Topic::Device));
     let long = last_event(visit.node(), found.id).is_some_and(|last| last > LONG.0);
     let mut interest = Interest::in_topics(topics, if long { LONG.1 } else { PACE_MS });
     if has_map_runs(visit.node(), &found) {
