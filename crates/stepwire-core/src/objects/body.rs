@@ -3,13 +3,17 @@
 use std::ops::Range;
 
 use bytes::Bytes;
+use stepwire_asl::Json;
 
 use super::record::{Body, Object, chunk_key};
+use super::{Objects, Staged, Write};
 use crate::read::Read;
 use crate::record::Corrupt;
 
 /// Bytes of a chunk; the last one of a body may have fewer.
 pub const CHUNK_BYTES: u64 = 256 << 10;
+/// Chunks that one request removes; the others follow with later ones.
+pub(super) const REMOVED_MAX: u64 = 1_024;
 
 /// Some bytes of one chunk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +95,99 @@ impl Body {
 pub(super) fn chunks(bytes: &Bytes) -> impl Iterator<Item = Bytes> + '_ {
     let size = CHUNK_BYTES as usize;
     (0..bytes.len()).step_by(size).map(move |at| bytes.slice(at..bytes.len().min(at + size)))
+}
+
+impl Objects {
+    /// Stores bytes, or takes over those that are stored.
+    pub(super) fn adopt(
+        &mut self,
+        bytes: &Bytes,
+        staged: Option<&Staged>,
+        out: &mut Vec<Write>,
+    ) -> Vec<Body> {
+        match staged {
+            None => self.store(bytes, out),
+            Some(staged) => {
+                self.record(Write::Staged(staged.body.number, None), out);
+                vec![staged.body]
+            }
+        }
+    }
+
+    /// Stores some chunks of a body that is still arriving; `body` names it after the first.
+    pub(super) fn stage(
+        &mut self,
+        body: Option<u64>,
+        index: u64,
+        bytes: &Bytes,
+        out: &mut Vec<Write>,
+    ) -> Json {
+        let number = body.unwrap_or_else(|| self.number(out));
+        let mut stored = index;
+        for chunk in chunks(bytes) {
+            self.record(Write::Chunk { body: number, index: stored, bytes: Some(chunk) }, out);
+            stored += 1;
+        }
+        self.record(Write::Staged(number, Some(stored)), out);
+        Json::object([("Body", (number as i64).into())])
+    }
+
+    /// A body that was arriving will not be used.
+    pub(super) fn unstage(&mut self, number: u64, out: &mut Vec<Write>) {
+        if let Some(chunks) = self.staged.get(&number).copied() {
+            self.record(Write::Staged(number, None), out);
+            self.record(Write::Unused(number, Some(chunks)), out);
+        }
+    }
+
+    /// What was arriving when the node went down: nobody will use it.
+    pub(crate) fn forget_staged(&mut self) -> Vec<Write> {
+        let mut out = Vec::new();
+        for number in self.staged.keys().copied().collect::<Vec<_>>() {
+            self.unstage(number, &mut out);
+        }
+        out
+    }
+
+    /// Stores bytes as one body; nothing when there are none.
+    pub(super) fn store(&mut self, bytes: &Bytes, out: &mut Vec<Write>) -> Vec<Body> {
+        if bytes.is_empty() {
+            return Vec::new();
+        }
+        let body = Body { number: self.number(out), size: bytes.len() as u64 };
+        for (index, chunk) in (0..).zip(chunks(bytes)) {
+            self.record(Write::Chunk { body: body.number, index, bytes: Some(chunk) }, out);
+        }
+        vec![body]
+    }
+
+    pub(super) fn number(&mut self, out: &mut Vec<Write>) -> u64 {
+        let number = self.next;
+        self.record(Write::Next(number + 1), out);
+        number
+    }
+
+    /// Nothing names this body any more.
+    pub(super) fn disuse(&mut self, body: Body, out: &mut Vec<Write>) {
+        self.record(Write::Unused(body.number, Some(body.chunks())), out);
+    }
+
+    /// Removes some chunks of bodies that are not used. Every changing request does so, so that
+    /// none has to remove very many.
+    pub(super) fn clean(&mut self, out: &mut Vec<Write>) {
+        let mut room = REMOVED_MAX;
+        while room > 0 {
+            let Some((body, chunks)) = self.unused.first_key_value().map(|(b, c)| (*b, *c)) else {
+                return;
+            };
+            let left = chunks.saturating_sub(room);
+            for index in left..chunks {
+                self.record(Write::Chunk { body, index, bytes: None }, out);
+            }
+            room -= chunks - left;
+            self.record(Write::Unused(body, Some(left).filter(|left| *left > 0)), out);
+        }
+    }
 }
 
 #[cfg(test)]

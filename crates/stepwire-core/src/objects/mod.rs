@@ -4,13 +4,16 @@
 //! of keys, and its bytes in chunks under a number. Bytes that no summary names any more are removed
 //! a few at a time. Only the counter of those numbers and what is still to be removed is in memory.
 //!
-//! Read in this order: [`Objects`], [`Request`], [`Write`], [`Object`]; then `body`, `list`,
-//! `upload`, `view`. Readers and writers inside the kernel use [`find`], [`objects`],
+//! Read in this order: [`Objects`], [`Request`], [`Write`], [`Object`]; then `body`, `check`, `condition`,
+//! `copy`, `list`, `upload`, `view`. Readers and writers inside the kernel use [`find`], [`objects`],
 //! [`Object::slices`] and [`Objects::put`].
 
 mod address;
 mod body;
+mod check;
 mod checksum;
+mod condition;
+mod copy;
 mod lifecycle;
 mod list;
 mod notify;
@@ -29,11 +32,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use md5::{Digest, Md5};
 use stepwire_asl::{Json, Timestamp};
 
 pub(crate) use address::named_by;
 pub use body::{CHUNK_BYTES, Slice};
+pub use check::is_as_announced;
 pub use checksum::{Algorithm, Checksum, Digests};
 pub use list::{List, Uploads, objects};
 pub(crate) use notify::{Destination, Notice, destinations, test_event};
@@ -50,6 +53,7 @@ pub use versions::{Version, Versions};
 pub(crate) use view::bytes;
 pub use view::{answer, find, has_bucket, range, shown};
 
+use copy::copyable;
 use notify::{Happened, What};
 
 use crate::error::ApiError;
@@ -57,11 +61,6 @@ use crate::hex::hex;
 use crate::read::{Range, Read};
 use crate::record::{Corrupt, Entry, Space};
 use crate::settings::Settings;
-
-/// Chunks that one request removes; the others follow with later ones.
-const REMOVED_MAX: u64 = 1_024;
-/// Largest object that CopyObject copies, bytes: the copy is decided at once.
-const COPY_MAX: u64 = 64 << 20;
 
 /// What is known of objects without reading.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -501,52 +500,6 @@ impl Objects {
         self.happens(Happened { name, what, size: Some(size), etag: Some(etag), version });
     }
 
-    /// Stores bytes, or takes over those that are stored.
-    fn adopt(&mut self, bytes: &Bytes, staged: Option<&Staged>, out: &mut Vec<Write>) -> Vec<Body> {
-        match staged {
-            None => self.store(bytes, out),
-            Some(staged) => {
-                self.record(Write::Staged(staged.body.number, None), out);
-                vec![staged.body]
-            }
-        }
-    }
-
-    /// Stores some chunks of a body that is still arriving; `body` names it after the first.
-    fn stage(
-        &mut self,
-        body: Option<u64>,
-        index: u64,
-        bytes: &Bytes,
-        out: &mut Vec<Write>,
-    ) -> Json {
-        let number = body.unwrap_or_else(|| self.number(out));
-        let mut stored = index;
-        for chunk in body::chunks(bytes) {
-            self.record(Write::Chunk { body: number, index: stored, bytes: Some(chunk) }, out);
-            stored += 1;
-        }
-        self.record(Write::Staged(number, Some(stored)), out);
-        Json::object([("Body", (number as i64).into())])
-    }
-
-    /// A body that was arriving will not be used.
-    fn unstage(&mut self, number: u64, out: &mut Vec<Write>) {
-        if let Some(chunks) = self.staged.get(&number).copied() {
-            self.record(Write::Staged(number, None), out);
-            self.record(Write::Unused(number, Some(chunks)), out);
-        }
-    }
-
-    /// What was arriving when the node went down: nobody will use it.
-    pub(crate) fn forget_staged(&mut self) -> Vec<Write> {
-        let mut out = Vec::new();
-        for number in self.staged.keys().copied().collect::<Vec<_>>() {
-            self.unstage(number, &mut out);
-        }
-        out
-    }
-
     /// Stores an object, in the place of one of the same name. `read` must hold what
     /// [`Objects::prefetch`] of a PutObject reads.
     pub fn put(
@@ -563,83 +516,6 @@ impl Objects {
         let (check, condition) = (Check::default(), Condition::default());
         let put = Put { name, body, staged: None, headers, check, condition };
         self.put_object(now, &put, read, out)
-    }
-
-    fn copy_object(
-        &mut self,
-        now: Timestamp,
-        copy: &Copy,
-        read: &dyn Read,
-        out: &mut Vec<Write>,
-    ) -> Result<Json, ApiError> {
-        found_bucket(&copy.target.bucket, read)?;
-        let (source, range) = copyable(&copy.source, copy.version.as_deref(), None, read)?;
-        copy.condition.holds_for_copy(&source)?;
-        let changes = copy.headers.is_some() || copy.tagging.is_some() || copy.version.is_some();
-        if copy.source == copy.target && !changes {
-            let message = "This copy request is illegal because it is trying to copy an object to \
-                           itself without changing the object's metadata, storage class, website \
-                           redirect location or encryption attributes.";
-            return Err(ApiError::new("InvalidRequest", message));
-        }
-        let bytes: Bytes = source.part(range, read).map_err(|corrupt| unreadable(&corrupt))?.into();
-        let kept = source.headers.kept(tagging::MEMBER).map(Arc::<str>::from);
-        let mut headers = copy.headers.clone().unwrap_or_else(|| source.headers.clone());
-        headers.keep(versions::MEMBER, None);
-        let tags = copy.tagging.clone().or(kept).filter(|tags| !tags.is_empty());
-        headers.keep(tagging::MEMBER, tags);
-        let algorithm = source.checksum.as_ref().map(|checksum| checksum.algorithm);
-        let object = Object {
-            bodies: self.store(&bytes, out),
-            // A copy is one piece again.
-            etag: hex(&Md5::digest(&bytes)).into(),
-            modified: whole_seconds(now),
-            headers,
-            checksum: copy.algorithm.or(algorithm).map(|algorithm| algorithm.of(&bytes)),
-        };
-        let mut result = vec![
-            ("ETag", quoted(&object.etag)),
-            ("LastModified", object.modified.rfc3339().into()),
-        ];
-        result.extend(checksum_members(object.checksum.as_ref()));
-        let (size, etag) = (object.size(), Arc::clone(&object.etag));
-        let changed = self.replace(now, &copy.target, Some(object), read, out)?;
-        self.came(&copy.target, What::Copied, size, etag, &changed);
-        let mut members = vec![
-            ("CopyObjectResult", Json::object(result)),
-            ("ServerSideEncryption", "AES256".into()),
-        ];
-        members.extend(changed.members());
-        let from = source.headers.kept(versions::MEMBER);
-        members.extend(from.map(|version| ("CopySourceVersionId", Json::from(version))));
-        Ok(Json::object(members))
-    }
-
-    fn copy_part(
-        &mut self,
-        now: Timestamp,
-        copy: &PartCopy,
-        read: &dyn Read,
-        out: &mut Vec<Write>,
-    ) -> Result<Json, ApiError> {
-        upload::find(&copy.part.name, &copy.part.upload, read)?;
-        let (version, range) = (copy.version.as_deref(), copy.range.as_deref());
-        let (source, range) = copyable(&copy.source, version, range, read)?;
-        copy.condition.holds_for_copy(&source)?;
-        let body = source.part(range, read).map_err(|corrupt| unreadable(&corrupt))?.into();
-        let part = UploadPart { body, ..copy.part.clone() };
-        let answer = self.upload_part(now, &part, read, out)?;
-        let shown = answer.as_object().into_iter().flatten();
-        let shown = shown.filter(|(name, _)| &***name != "ServerSideEncryption");
-        let shown = shown.map(|(name, value)| (Arc::clone(name), value.clone()));
-        let modified = (Arc::from("LastModified"), whole_seconds(now).rfc3339().into());
-        let mut members = vec![
-            ("CopyPartResult", Json::object(shown.chain([modified]))),
-            ("ServerSideEncryption", "AES256".into()),
-        ];
-        let from = source.headers.kept(versions::MEMBER);
-        members.extend(from.map(|version| ("CopySourceVersionId", Json::from(version))));
-        Ok(Json::object(members))
     }
 
     fn delete_objects(
@@ -704,206 +580,6 @@ impl Objects {
         }
         Ok(changed)
     }
-
-    /// Stores bytes as one body; nothing when there are none.
-    fn store(&mut self, bytes: &Bytes, out: &mut Vec<Write>) -> Vec<Body> {
-        if bytes.is_empty() {
-            return Vec::new();
-        }
-        let body = Body { number: self.number(out), size: bytes.len() as u64 };
-        for (index, chunk) in (0..).zip(body::chunks(bytes)) {
-            self.record(Write::Chunk { body: body.number, index, bytes: Some(chunk) }, out);
-        }
-        vec![body]
-    }
-
-    fn number(&mut self, out: &mut Vec<Write>) -> u64 {
-        let number = self.next;
-        self.record(Write::Next(number + 1), out);
-        number
-    }
-
-    /// Nothing names this body any more.
-    fn disuse(&mut self, body: Body, out: &mut Vec<Write>) {
-        self.record(Write::Unused(body.number, Some(body.chunks())), out);
-    }
-
-    /// Removes some chunks of bodies that are not used. Every changing request does so, so that
-    /// none has to remove very many.
-    fn clean(&mut self, out: &mut Vec<Write>) {
-        let mut room = REMOVED_MAX;
-        while room > 0 {
-            let Some((body, chunks)) = self.unused.first_key_value().map(|(b, c)| (*b, *c)) else {
-                return;
-            };
-            let left = chunks.saturating_sub(room);
-            for index in left..chunks {
-                self.record(Write::Chunk { body, index, bytes: None }, out);
-            }
-            room -= chunks - left;
-            self.record(Write::Unused(body, Some(left).filter(|left| *left > 0)), out);
-        }
-    }
-}
-
-/// Refuses bytes that are not what was announced: their MD5 and a checksum, both in base64.
-pub fn is_as_announced(
-    bytes: &[u8],
-    md5: Option<&str>,
-    checksum: Option<(Algorithm, &str)>,
-) -> Result<(), ApiError> {
-    let checksum = checksum.map(|(algorithm, value)| Checksum { algorithm, value: value.into() });
-    let check = Check { md5: md5.map(Arc::from), algorithm: None, checksum };
-    check.verify(bytes, None).map(drop)
-}
-
-/// What was found of bytes that arrived.
-struct Arrived {
-    md5: [u8; 16],
-    checksum: Option<Checksum>,
-}
-
-impl Check {
-    /// What to keep, once the bytes are found to be what was announced.
-    fn verify(&self, bytes: &[u8], staged: Option<&Staged>) -> Result<Arrived, ApiError> {
-        let md5 = staged.map_or_else(|| Md5::digest(bytes).into(), |staged| staged.md5);
-        if let Some(given) = &self.md5 {
-            use base64::Engine;
-            let base64 = base64::engine::general_purpose::STANDARD;
-            if base64.decode(given.as_bytes()).map_or(true, |given| given.len() != 16) {
-                let message = "The Content-MD5 you specified was invalid.";
-                return Err(ApiError::new("InvalidDigest", message));
-            }
-            if **given != *base64.encode(md5) {
-                let message = "The Content-MD5 you specified did not match what we received.";
-                return Err(ApiError::new("BadDigest", message));
-            }
-        }
-        let of = |algorithm: Algorithm| match staged {
-            None => algorithm.of(bytes),
-            Some(staged) => {
-                let mut found = staged.checksums.iter();
-                let found = found.find(|checksum| checksum.algorithm == algorithm);
-                found.cloned().unwrap_or_else(|| Checksum { algorithm, value: "".into() })
-            }
-        };
-        if let Some(given) = &self.checksum {
-            let right = of(given.algorithm);
-            let name = given.algorithm.name();
-            if !given.is_well_formed() {
-                let header = name.to_ascii_lowercase();
-                let message = format!("Value for x-amz-checksum-{header} header is invalid.");
-                return Err(ApiError::new("InvalidRequest", message));
-            }
-            if right != *given {
-                let message =
-                    format!("The {name} you specified did not match the calculated checksum.");
-                return Err(ApiError::new("BadDigest", message));
-            }
-        }
-        let given = self.checksum.as_ref().map(|given| given.algorithm);
-        Ok(Arrived { md5, checksum: given.or(self.algorithm).map(of) })
-    }
-}
-
-impl Condition {
-    /// Whether an object may be stored under this name.
-    fn holds_for_write(&self, name: &Name, read: &dyn Read) -> Result<(), ApiError> {
-        let there = find(&name.bucket, &name.key, read).map_err(|corrupt| unreadable(&corrupt))?;
-        match (&self.matches, &there) {
-            (Some(_), None) => return Err(no_key(&name.key)),
-            (Some(etag), Some(there)) if **etag != *there.etag && &**etag != "*" => {
-                return Err(precondition("If-Match"));
-            }
-            _ => {}
-        }
-        match (self.differs.as_deref(), &there) {
-            (None, _) | (Some("*"), None) => Ok(()),
-            (Some("*"), Some(_)) => Err(precondition("If-None-Match")),
-            (Some(_), _) => {
-                let message = "`If-None-Match` of a request that stores can only be `*`";
-                Err(ApiError::new("NotImplemented", message))
-            }
-        }
-    }
-
-    /// Whether an object may be shown. An ETag outweighs a time. Source: RFC 9110 §13.2.2.
-    fn holds_for_read(&self, object: &Object) -> Result<(), ApiError> {
-        match (self.broken_match(object), self.unchanged(object)) {
-            (Some(which), _) => Err(precondition(which)),
-            (None, true) => {
-                let error = ApiError::new("NotModified", "Not Modified");
-                let modified = object.modified.rfc3339().into();
-                Err(error.with("ETag", quoted(&object.etag)).with("LastModified", modified))
-            }
-            (None, false) => Ok(()),
-        }
-    }
-
-    /// Whether an object may be copied.
-    fn holds_for_copy(&self, object: &Object) -> Result<(), ApiError> {
-        if self.broken_match(object).is_some() || self.unchanged(object) {
-            return Err(precondition("x-amz-copy-source-If-*"));
-        }
-        Ok(())
-    }
-
-    fn broken_match(&self, object: &Object) -> Option<&'static str> {
-        match (self.matches.as_deref(), self.until) {
-            (Some(etags), _) => (!is_one_of(etags, object)).then_some("If-Match"),
-            (None, Some(until)) => (object.modified > until).then_some("If-Unmodified-Since"),
-            (None, None) => None,
-        }
-    }
-
-    fn unchanged(&self, object: &Object) -> bool {
-        match (self.differs.as_deref(), self.after) {
-            (Some(etags), _) => is_one_of(etags, object),
-            (None, Some(after)) => object.modified <= after,
-            (None, None) => false,
-        }
-    }
-}
-
-/// Whether a list of ETags names that of an object.
-fn is_one_of(etags: &str, object: &Object) -> bool {
-    let etags = etags.split(',').map(|etag| etag.trim().trim_start_matches("W/").trim_matches('"'));
-    etags.into_iter().any(|etag| etag == "*" || etag == &*object.etag)
-}
-
-/// The object to copy and which of its bytes, if they are not too many.
-fn copyable(
-    name: &Name,
-    version: Option<&str>,
-    range: Option<&str>,
-    read: &dyn Read,
-) -> Result<(Object, std::ops::Range<u64>), ApiError> {
-    found_bucket(&name.bucket, read)?;
-    let source = versions::shown(name, version, read)?;
-    let wanted = match range {
-        None => 0..source.size(),
-        Some(text) => {
-            let wanted = view::range(Some(text), source.size()).ok();
-            let whole = text.strip_prefix("bytes=").and_then(|range| range.split_once('-'));
-            let last = whole.and_then(|(_, last)| last.parse::<u64>().ok());
-            let fits = last.is_some_and(|last| last < source.size());
-            wanted.filter(|_| fits).ok_or_else(|| {
-                let message = format!(
-                    "Range specified is not valid for source object of size: {}",
-                    source.size()
-                );
-                ApiError::new("InvalidArgument", message)
-            })?
-        }
-    };
-    if wanted.end - wanted.start > COPY_MAX {
-        let message = format!(
-            "copies of more than {COPY_MAX} bytes at once are not available in \
-                               stepwire: UploadPartCopy takes parts"
-        );
-        return Err(ApiError::new("NotImplemented", message));
-    }
-    Ok((source, wanted))
 }
 
 fn first_object(bucket: &str) -> Range {
@@ -929,11 +605,6 @@ fn no_upload() -> ApiError {
     let message = "The specified upload does not exist. The upload ID may be invalid, or the upload \
                    may have been aborted or completed.";
     ApiError::new("NoSuchUpload", message)
-}
-
-fn precondition(which: &str) -> ApiError {
-    let message = "At least one of the pre-conditions you specified did not hold";
-    ApiError::new("PreconditionFailed", message).with("Condition", which.into())
 }
 
 /// The error that a stored record cannot be read.

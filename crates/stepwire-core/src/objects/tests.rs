@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::body::REMOVED_MAX;
 use super::*;
 use crate::read::Key;
 
