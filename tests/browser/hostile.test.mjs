@@ -7,13 +7,13 @@ import { CancelJobCommand, CreateThingCommand, CreateThingGroupCommand } from '@
 import { StartExecutionCommand } from '@aws-sdk/client-sfn';
 import mqtt from 'mqtt';
 
-import { Node, browser, open } from './support.mjs';
+import { Node, browser, functions, open } from './support.mjs';
 
 const EVIL = `"'><img src=x onerror="window.ran=1"><script>window.ran=1</script>`;
 let chrome, node;
 
 before(async () => {
-  node = await Node.start(['--mqtt', '127.0.0.1:0', '--allow-anonymous']);
+  node = await Node.start(['--mqtt', '127.0.0.1:0', '--allow-anonymous', ...functions]);
   chrome = await browser();
 });
 
@@ -54,6 +54,9 @@ test('markup in what is stored never runs', async () => {
   await node.target('dynamodb', 'DynamoDB_20120810', 'PutItem', {
     TableName: 'Evil', Item: { k: { S: EVIL }, [EVIL]: { M: { [EVIL]: { S: EVIL } } } },
   });
+  await node.function('greet', { Description: EVIL, Environment: { Variables: { EVIL } } });
+  for (const event of [{ name: EVIL }, { [EVIL]: EVIL }]) await node.invoke('greet', event);
+  await node.ask('iotdata', 'POST', '/things/thing-1/shadow', { state: { desired: { [EVIL]: EVIL }, reported: { x: EVIL } } });
   const told = { description: EVIL, document: JSON.stringify({ [EVIL]: `</pre>${EVIL}` }) };
   for (const job of ['evil', 'evil-ended']) await node.job(job, ['thing-1'], told);
   await assert.rejects(node.says('thing-1', 'evil', 'IN_PROGRESS', { statusDetails: { [EVIL]: 'a name' } }), /: 400 /);
@@ -71,10 +74,16 @@ test('markup in what is stored never runs', async () => {
   const paths = [
     '/', '/devices', `/devices/${encodeURIComponent(EVIL)}`, '/devices/thing-1', '/live', `/live?filter=${encodeURIComponent('evil/#')}`,
     '/rules', '/rules/evil', '/workflows', '/workflows/Evil', '/workflows/Evil/edit', '/executions',
-    `/executions?q=${encodeURIComponent(EVIL)}`, '/executions/Evil/run',
+    '/executions/Evil/run',
     ...['now', 'input', 'output', 'changes', 'attempts', 'definition'].map((tab) => `/executions/Evil/run?state=${state}&tab=${tab}`),
     ...['graph', 'table', 'events', 'logs'].map((view) => `/executions/Evil/run?view=${view}`),
-    ...[EVIL, 'thing-1'].map((name) => `/devices/${encodeURIComponent(name)}?tab=jobs`),
+    ...[EVIL, 'thing-1'].flatMap((name) => ['jobs', 'messages', 'shadow', 'executions', 'policy', 'publish', 'start', EVIL].map(
+      (tab) => `/devices/${encodeURIComponent(name)}?tab=${encodeURIComponent(tab)}`)),
+    ...['tab=policy&resource', 'tab=policy&action', 'tab=publish&topic', 'tab=shadow&shadow', 'tab=start&workflow', 'only'].map(
+      (asked) => `/devices/thing-1?${asked}=${encodeURIComponent(EVIL)}`),
+    ...['q', 'device', 'workflow', 'since', 'status', 'before'].map((asked) => `/executions?${asked}=${encodeURIComponent(EVIL)}`),
+    ...['sql', 'recorded', 'delete'].map((asked) => `/rules/evil?${asked}=${encodeURIComponent(EVIL)}`),
+    '/functions/greet', '/functions/greet?environment=yes', `/functions/greet?invocation=${encodeURIComponent(EVIL)}`,
     '/rollouts', `/rollouts?status=${encodeURIComponent(EVIL)}`, '/rollouts/evil', '/rollouts/evil?cancel=yes',
     `/rollouts/evil?status=${encodeURIComponent(EVIL)}`, '/rollouts/evil-ended?delete=yes', `/rollouts/${encodeURIComponent(EVIL)}`,
     '/functions', '/tables', '/tables/Evil', '/system', `/search?q=${encodeURIComponent(EVIL)}`, `/${encodeURIComponent(EVIL)}`,

@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test';
 import { CreateJobCommand, DeleteThingCommand } from '@aws-sdk/client-iot';
 import { StartExecutionCommand } from '@aws-sdk/client-sfn';
 
-import { Node, browser, isTooWide, open, profileService, shoot, until, violations } from './support.mjs';
+import { Node, browser, functions, isTooWide, open, profileService, shoot, until, violations } from './support.mjs';
 
 const SIZES = { wide: { width: 1440, height: 940 }, laptop: { width: 1280, height: 720 }, phone: { width: 390, height: 844 } };
 let chrome, node, profiles, pages;
@@ -55,7 +55,7 @@ const first = { rollout: everyStatus };
 
 before(async () => {
   profiles = await profileService();
-  node = await Node.start(['--http-allow', profiles.host]);
+  node = await Node.start(['--http-allow', profiles.host, ...functions]);
   await node.example(profiles.url);
   const answers = [
     ({ operationId }) => ({ operationId, status: 'SUCCESS' }),
@@ -66,6 +66,8 @@ before(async () => {
     devices.push(node.connect(await node.thing(`gw-${index}`), answer));
   }
   await makeJobs();
+  await node.function('greet', { Description: 'Says hello', Environment: { Variables: { LANGUAGE: 'en' } }, MemorySize: 256 });
+  for (const event of [{ name: 'gw-1' }, {}]) await node.invoke('greet', event);
   await node.machine('Several', {
     StartAt: 'Both',
     States: {
@@ -104,7 +106,7 @@ before(async () => {
     rule: '/rules/StartCMStateMachine', workflows: '/workflows', workflow: '/workflows/ConfigManagement',
     editor: '/workflows/ConfigManagement/edit', executions: '/executions',
     ...Object.fromEntries(runs.map((href, index) => [`execution-${index + 1}`, href])),
-    'execution-several': '/executions/Several/many', functions: '/functions', tables: '/tables',
+    'execution-several': '/executions/Several/many', functions: '/functions', function: '/functions/greet?environment=yes', tables: '/tables',
     table: '/tables/CMTaskTokens', system: '/system', open: '/open', search: '/search?q=gw', missing: '/devices/nobody',
     'device-jobs': '/devices/job-begun?tab=jobs', rollouts: '/rollouts', 'rollout-slow': '/rollouts/slow?cancel=yes',
     'rollout-stopped': '/rollouts/stopped?delete=yes', rollout: '/rollouts/every',

@@ -28,6 +28,8 @@ const CHROMIUM = process.env.CHROMIUM
   ?? ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
 const STEPWIRE = process.env.STEPWIRE ?? join(target, 'debug', 'stepwire');
 const ROLE = 'arn:aws:iam::000000000000:role/stepwire';
+/** What a node is started with that runs the functions in the folder `functions`. */
+export const functions = ['--code-folder', `functions=${join(here, 'functions')}`];
 const aws = { region: 'us-east-1', credentials: { accessKeyId: 'any', secretAccessKey: 'any' } };
 
 /** Waits until `check` gives something, at most `ms`. */
@@ -136,6 +138,18 @@ export class Node {
   target(service, prefix, operation, body) {
     const headers = { 'x-amz-target': `${prefix}.${operation}`, 'content-type': 'application/x-amz-json-1.0' };
     return this.ask(service, 'POST', '/', body, headers);
+  }
+
+  /** A function whose code is the folder of its name in `functions`. */
+  async function(FunctionName, more = {}) {
+    const code = { Runtime: 'nodejs20.x', Handler: 'index.handler', Code: { S3Bucket: 'functions', S3Key: FunctionName } };
+    const body = { FunctionName, Role: ROLE, ...code, ...more };
+    return this.ask('lambda', 'POST', '/2015-03-31/functions', body);
+  }
+
+  /** What a function answers. */
+  invoke(name, event) {
+    return this.ask('lambda', 'POST', `/2015-03-31/functions/${name}/invocations`, event);
   }
 
   /** Things, by name, without certificates. */

@@ -11,6 +11,7 @@ pub mod chart;
 mod frame;
 pub mod graph;
 pub mod icons;
+pub mod json;
 pub mod link;
 pub mod pages;
 pub mod payload;

@@ -9,6 +9,7 @@ use super::device::{
 use super::devices::plain;
 use super::executions::Row as Execution;
 use super::jobs::{self, Execution as Job};
+use crate::json::indented;
 use crate::payload;
 use crate::words::{ago, bytes, capital, clock, count, date, segment};
 
@@ -101,7 +102,7 @@ pub(super) fn shadow_state(shadow: &Shadow) -> Markup {
 pub(super) fn shadow_tab(view: &View, shadow: &Shadow, shown: Markup) -> Markup {
     let base = tab(view, "shadow");
     let desired = shadow.document.as_ref().and_then(|it| it.member("state")?.member("desired"));
-    let text = desired.map_or_else(|| "{\n  \n}".to_owned(), payload::indented);
+    let text = desired.map_or_else(|| "{\n  \n}".to_owned(), indented);
     html! {
         div.pad.scroll.stack tabindex="0" role="region" aria-label="Shadow" {
             nav.chips aria-label="Shadows" {

@@ -5,6 +5,7 @@ use stepwire_asl::{Json, Timestamp};
 
 use super::tables::keys;
 use crate::frame::{Crumb, Page, Section};
+use crate::json::indented;
 use crate::link::link;
 use crate::payload;
 use crate::region::Parts;
@@ -285,7 +286,7 @@ fn chosen_item(view: &View, chosen: &Chosen) -> Markup {
                         p { span.mono { (attribute) } " names the execution " a href=(href) { (arn.rsplit(':').next().unwrap_or_default()) } }
                     }
                 }
-                @if chosen.editing { (editor(view, &payload::indented(&chosen.item), Some(&chosen.key))) }
+                @if chosen.editing { (editor(view, &indented(&chosen.item), Some(&chosen.key))) }
                 @else {
                     div.halves {
                         div { h3 { "JSON" } (payload::pretty(&chosen.plain)) }

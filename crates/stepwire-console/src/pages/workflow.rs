@@ -9,6 +9,7 @@ use stepwire_asl::{Json, Timestamp};
 use super::workflows::{Runs, sparks};
 use crate::frame::{Crumb, Page, Section};
 use crate::graph::{Collapsed, Graph, Node, NodeId, Options, Tally, outline, svg};
+use crate::json::indented;
 use crate::region::Parts;
 use crate::words::{Status, ago, count, date, duration, segment};
 
@@ -339,37 +340,15 @@ fn json_of(definition: &str, graph: &Graph, node: &Node) -> Option<String> {
         let inner = inner.or_else(|| container.member("ItemProcessor"));
         at = inner.or_else(|| container.member("Iterator"))?.clone();
     }
-    Some(pretty(at.member("States")?.member(&node.name)?, 0))
+    Some(indented(at.member("States")?.member(&node.name)?))
 }
 
 /// A definition for people: as it was written, if that was on several lines.
 pub fn readable(definition: &str) -> String {
     let one_line = !definition.trim_end().contains('\n');
     match Json::parse(definition) {
-        Ok(json) if one_line => pretty(&json, 0) + "\n",
+        Ok(json) if one_line => indented(&json) + "\n",
         _ => definition.to_owned(),
-    }
-}
-
-/// JSON over several lines, two spaces a level; numbers as they were written.
-pub fn pretty(value: &Json, level: usize) -> String {
-    let pad = "  ".repeat(level + 1);
-    let close = "  ".repeat(level);
-    match value {
-        Json::Array(items) if !items.is_empty() => {
-            let items: Vec<String> =
-                items.iter().map(|item| format!("{pad}{}", pretty(item, level + 1))).collect();
-            format!("[\n{}\n{close}]", items.join(",\n"))
-        }
-        Json::Object(members) if !members.is_empty() => {
-            let member = |(name, value): (&std::sync::Arc<str>, &Json)| {
-                let name = Json::String(name.clone()).to_text();
-                format!("{pad}{name}: {}", pretty(value, level + 1))
-            };
-            let members: Vec<String> = members.iter().map(member).collect();
-            format!("{{\n{}\n{close}}}", members.join(",\n"))
-        }
-        other => other.to_text(),
     }
 }
 

@@ -8,7 +8,7 @@ use jiff::Timestamp as Clock;
 use stepwire_asl::diagnostic::nearest;
 use stepwire_asl::{Json, Timestamp};
 use stepwire_console::graph::{self, Collapsed, Graph, Options};
-use stepwire_console::pages::execution::pretty;
+use stepwire_console::json::indented;
 use stepwire_console::run::terminal::{self, Style};
 use stepwire_console::run::{
     Event, Facts, Payload, Run, Scope, events_of, processor_of, read_history,
@@ -207,7 +207,7 @@ impl Show {
         for (name, value) in
             members.iter().filter(|(name, value)| *name != "assigned" || !value.is_null())
         {
-            print(&format!("{name}\n{}", pretty(value)));
+            print(&format!("{name}\n{}", indented(value)));
         }
         Ok(())
     }

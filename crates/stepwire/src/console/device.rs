@@ -7,12 +7,13 @@ use base64::engine::general_purpose::STANDARD;
 use stepwire_asl::json::Object;
 use stepwire_asl::{Json, Timestamp};
 use stepwire_console::Page;
+use stepwire_console::json::indented;
 use stepwire_console::pages::Problem;
 use stepwire_console::pages::device::{
     Certificate, Event, Jobs, Kept, Messages, Publish, Shadow, Start, Tab, View, What as Shown,
 };
 use stepwire_console::pages::{device as drawn, devices};
-use stepwire_console::payload::{WHOLE_MAX, indented};
+use stepwire_console::payload::WHOLE_MAX;
 use stepwire_console::timeline::{End, Item, Lane, Look, Timeline};
 use stepwire_console::words::{bytes, segment};
 use stepwire_core::broker::{DisconnectReason, SessionRecord};

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use stepwire_asl::Json;
 use stepwire_console::Page;
+use stepwire_console::json;
 use stepwire_console::link::link;
 use stepwire_console::pages::function::{By, Chosen, Invocation, Trigger, View, settings_of};
 use stepwire_console::pages::{self, Problem};
-use stepwire_console::payload;
 use stepwire_console::words::segment;
 use stepwire_core::functions::{FunctionName, Invoke, InvokedBy};
 use stepwire_core::{Service, executions};
@@ -91,7 +91,7 @@ pub(super) async fn page(visit: &Visit, name: &str) -> Result<Page, Problem> {
 }
 
 fn indented(text: &str) -> String {
-    Json::parse(text).map_or_else(|_| text.to_owned(), |json| payload::indented(&json))
+    Json::parse(text).map_or_else(|_| text.to_owned(), |json| json::indented(&json))
 }
 
 async fn row(node: &Node, invocation: &invocations::Invocation) -> Invocation {

@@ -68,7 +68,7 @@ fn draft(keys: &[(String, String)]) -> String {
     let value =
         |kind: &str| Json::object([(kind, if kind == "N" { "0".into() } else { "".into() })]);
     let members = keys.iter().map(|(name, kind)| (name.as_str(), value(kind)));
-    stepwire_console::payload::indented(&Json::object(members))
+    stepwire_console::json::indented(&Json::object(members))
 }
 
 fn search(visit: &Visit) -> Search {

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use stepwire_asl::{Json, Timestamp};
 use stepwire_console::Page;
 use stepwire_console::graph::Graph;
-use stepwire_console::pages::workflow::{Look, Version, View, pretty};
+use stepwire_console::json::indented;
+use stepwire_console::pages::workflow::{Look, Version, View};
 use stepwire_console::pages::{self, Problem};
 use stepwire_console::words::segment;
 use stepwire_core::executions::machines::by_name;
@@ -56,7 +57,7 @@ pub(super) async fn page(visit: &Visit, name: &str) -> Result<Page, Problem> {
         tally,
         runs: newest.runs(),
         recent: newest.recent(name),
-        input: input.map_or_else(|| "{}".to_owned(), |input| pretty(&input, 0)),
+        input: input.map_or_else(|| "{}".to_owned(), |input| indented(&input)),
         look,
         now: visit.now(),
     }))

@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 
 use super::{About, Drawn, Look, path_of};
+use crate::json::indented;
 use crate::run::{Deadline, End, Part, Why};
 use crate::words::{ago, clock, duration, segment, since, until};
 
@@ -234,7 +235,7 @@ pub(super) fn new_execution(drawn: &Drawn<'_>) -> Markup {
                 }
                 div.fld {
                     label for="new-input" { "Input" }
-                    textarea #new-input name="input" rows="8" spellcheck="false" { (super::json::pretty(&input)) }
+                    textarea #new-input name="input" rows="8" spellcheck="false" { (indented(&input)) }
                 }
                 div { button.btn.p { "Start" } }
             }

@@ -3,73 +3,21 @@
 use maud::{Markup, html};
 use stepwire_asl::Json;
 
+use crate::json::{coloured, indented};
+
 /// Characters of one value that are shown.
 const SHOWN_MAX: usize = 100_000;
 /// Lines of a comparison that are shown.
 const LINES_MAX: usize = 2_000;
 
-/// A value over several lines, as plain text.
-pub fn pretty(value: &Json) -> String {
-    let mut text = String::new();
-    write(value, 0, &mut |piece, _| text.push_str(piece));
-    text
-}
-
 /// A value as a block of coloured text.
 pub(super) fn block(value: &Json, label: &str) -> Markup {
-    let mut pieces: Vec<(String, &'static str)> = Vec::new();
-    let mut length = 0;
-    write(value, 0, &mut |piece, class| {
-        length += piece.len();
-        if length > SHOWN_MAX {
-            return;
-        }
-        match pieces.last_mut() {
-            Some((text, of)) if *of == class => text.push_str(piece),
-            _ => pieces.push((piece.to_owned(), class)),
-        }
-    });
+    let (text, length) = coloured(value, SHOWN_MAX);
     html! {
-        pre tabindex="0" role="group" aria-label=(label) {
-            @for (text, class) in &pieces {
-                @if class.is_empty() { (text) } @else { span class=(class) { (text) } }
-            }
-        }
+        pre tabindex="0" role="group" aria-label=(label) { (text) }
         @if length > SHOWN_MAX {
             p.dim { "The first " (SHOWN_MAX / 1_000) " kB of " (length / 1_000) " kB; Export JSON has all of it." }
         }
-    }
-}
-
-/// Gives the pieces of a value, each with the class of its colour.
-fn write(value: &Json, depth: usize, out: &mut impl FnMut(&str, &'static str)) {
-    let indent = |depth: usize| "  ".repeat(depth);
-    match value {
-        Json::Object(members) if !members.is_empty() => {
-            out("{\n", "");
-            for (index, (name, value)) in members.iter().enumerate() {
-                out(&indent(depth + 1), "");
-                out(&Json::from(&**name).to_text(), "k");
-                out(": ", "");
-                write(value, depth + 1, out);
-                out(if index + 1 < members.len() { ",\n" } else { "\n" }, "");
-            }
-            out(&indent(depth), "");
-            out("}", "");
-        }
-        Json::Array(items) if !items.is_empty() => {
-            out("[\n", "");
-            for (index, value) in items.iter().enumerate() {
-                out(&indent(depth + 1), "");
-                write(value, depth + 1, out);
-                out(if index + 1 < items.len() { ",\n" } else { "\n" }, "");
-            }
-            out(&indent(depth), "");
-            out("]", "");
-        }
-        Json::String(_) => out(&value.to_text(), "v"),
-        Json::Object(_) | Json::Array(_) => out(&value.to_text(), ""),
-        Json::Null | Json::Bool(_) | Json::Number(_) => out(&value.to_text(), "u"),
     }
 }
 
@@ -130,7 +78,7 @@ fn compare(
         (before, after) => {
             for (sign, value) in [(Sign::Gone, before), (Sign::New, after)] {
                 let Some(value) = value else { continue };
-                let text = pretty(value);
+                let text = indented(value);
                 let whole = format!("{named}{text}");
                 lines.extend(whole.lines().map(|line| (sign, format!("{indent}{line}"))));
             }
@@ -155,14 +103,6 @@ mod tests {
 
     fn json(text: &str) -> Json {
         Json::parse(text).unwrap()
-    }
-
-    #[test]
-    fn values_are_written_as_a_person_would() {
-        let value = json(r#"{"a":[1,"x",{}],"b":{"c":null},"d":[]}"#);
-        let text = "{\n  \"a\": [\n    1,\n    \"x\",\n    {}\n  ],\n  \"b\": {\n    \"c\": null\n  },\n  \"d\": []\n}";
-        assert_eq!(pretty(&value), text);
-        assert_eq!(json(text), value);
     }
 
     #[test]

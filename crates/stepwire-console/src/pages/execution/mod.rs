@@ -17,7 +17,6 @@ use maud::{Markup, html};
 use stepwire_asl::Timestamp;
 
 pub use file::{Given, file, open};
-pub use json::pretty;
 pub use look::{Look, Show, Tab};
 pub use timeline::{Lane, Span};
 
