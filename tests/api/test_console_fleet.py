@@ -9,6 +9,7 @@ import urllib.request
 from html import unescape
 
 import pytest
+from support import ROLE
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 
@@ -195,6 +196,30 @@ def test_a_device_shows_what_happened_to_it(node, browser, device, name):
     until(lambda: "offline" in said(browser.page(f"/devices/{thing}")), "that it is gone")
     assert rows(browser.page(f"/devices?q={thing}&status=offline")) == [f"/devices/{thing}"]
     assert rows(browser.page(f"/devices?q={thing}&status=online")) == []
+
+
+def test_executions_of_a_device_are_found_with_the_rules_that_began_them(own_node, device):
+    browser = Browser(own_node)
+    machine(own_node, "Greets", PASSES, "Do")
+    for rule, topic in (("comes", "$aws/events/presence/connected/gw"), ("says", "gw/said")):
+        action = {"stepFunctions": {"stateMachineName": "Greets", "roleArn": ROLE}}
+        rule_of = {"sql": f"SELECT * FROM '{topic}'", "awsIotSqlVersion": "2016-03-23", "actions": [action]}
+        own_node.iot().create_topic_rule(ruleName=rule, topicRulePayload=rule_of)
+    gateway = device(own_node, "gw").connect()
+    gateway.publish("gw/said", {"n": 1})
+    assert len(rows(browser.page("/executions?device=gw"))) == 2
+    page = browser.page("/devices/gw")
+    titles = [unescape(title) for title in re.findall(r"<title>(rule [^<]+)</title>", page)]
+    assert [title.split(" at ")[0] for title in titles] == [
+        "rule comes took $aws/events/presence/connected/gw",
+        "rule says took gw/said",
+    ]
+    gateway.close()
+    own_node.restart()
+    found = rows(browser.page("/devices/gw?tab=executions"))
+    assert len(found) == 2 and found == rows(browser.page("/executions?device=gw"))
+    assert rows(browser.page("/executions?device=other")) == []
+    assert "Greets" in said(browser.page("/devices?q=gw"))
 
 
 def test_the_shadow_is_shown_and_what_is_desired_changed(node, browser, name):

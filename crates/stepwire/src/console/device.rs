@@ -291,6 +291,8 @@ fn timeline(
             What::Connected { .. } | What::Disconnected { .. } => {}
         }
     }
+    rules.extend(runs.iter().filter_map(|run| begun_by(run, entries)));
+    rules.sort_by_key(|item| item.from);
     let runs = runs.into_iter().map(|run| {
         let row = row(run);
         let state = row.state.as_ref().map(|state| format!(" · {state}")).unwrap_or_default();
@@ -312,6 +314,25 @@ fn timeline(
     ];
     let now = (is_open || is_online).then_some(now);
     Timeline { label: format!("What happened to {name} lately"), lanes, now }
+}
+
+/// The rule that began an execution, unless it took a message of the device: that is an entry.
+fn begun_by(run: &Run, entries: &[Entry]) -> Option<Item> {
+    let origin = run.origin.as_deref()?;
+    let is_entry = entries.iter().any(|entry| match &entry.what {
+        What::Published { message, rules } => {
+            message.topic == origin.topic && rules.contains(&origin.rule)
+        }
+        _ => false,
+    });
+    (!is_entry).then(|| Item {
+        from: run.started,
+        end: End::Instant,
+        look: Look::Rule,
+        label: origin.rule.to_string(),
+        title: format!("rule {} took {}", origin.rule, origin.topic),
+        href: Some(format!("/rules/{}", segment(&origin.rule))),
+    })
 }
 
 /// The connections of a device: from what was recorded, and from what is stored of the newest.
