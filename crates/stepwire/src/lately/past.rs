@@ -169,9 +169,12 @@ fn of_device<'a>(
     number: u64,
     read: &'a dyn Read,
 ) -> impl Iterator<Item = ExecutionId> + use<'a> {
-    let mut range = record::executions_of_device(device, number).reversed().limit(PAGE);
+    // No device has a name that a key cannot hold.
+    let range = (!device.contains('\0')).then(|| record::executions_of_device(device, number));
+    let mut range = range.map(|range| range.reversed().limit(PAGE));
     let pages = std::iter::from_fn(move || {
-        let entries = read.range(&range);
+        let range = range.as_mut()?;
+        let entries = read.range(range);
         range.to.clone_from(&entries.last()?.0);
         Some(entries)
     });

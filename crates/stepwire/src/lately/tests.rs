@@ -255,6 +255,7 @@ fn executions_of_a_device_are_found_however_old_they_are() {
     assert_eq!(older(u64::MAX, None, "thing"), ["b", "g"]);
     assert_eq!(older(find(&recent, "b").id.number, None, "thing"), ["g"]);
     assert_eq!(older(u64::MAX, Some("Bad"), "thing"), ["b"]);
+    assert_eq!(older(u64::MAX, None, "\0"), [""; 0]);
 }
 
 #[test]
