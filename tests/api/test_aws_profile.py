@@ -5,7 +5,7 @@ import subprocess
 import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
-from support import Client, Node, eventually, program
+from support import PATIENCE, Client, Node, eventually, program
 
 LOST = 0x80  # what paho calls an end that it was not told the reason of
 
@@ -77,7 +77,7 @@ def test_a_subscription_of_qos_2_is_granted_qos_1(cloud, client, name, version):
     device = client(name, version=version)
     assert device.granted(f"{name}/x", 2) == [1]
     data(cloud).publish(topic=f"{name}/x", payload="x", qos=1)
-    assert device.messages.get(timeout=10).qos == 1
+    assert device.messages.get(timeout=PATIENCE).qos == 1
 
 
 @pytest.mark.parametrize("version", [5, 4])
@@ -88,10 +88,10 @@ def test_a_wildcard_does_not_include_the_parent_nor_what_is_retained(
     device = client(name, version=version).subscribe(f"{name}/#")
     for topic in (name, f"{name}/", f"{name}/a"):
         data(cloud).publish(topic=topic, payload="x", qos=1)
-    topics = [device.messages.get(timeout=10).topic for _ in range(2)]
+    topics = [device.messages.get(timeout=PATIENCE).topic for _ in range(2)]
     assert topics == [f"{name}/", f"{name}/a"]
     device.subscribe(f"{name}/kept")
-    assert device.messages.get(timeout=10).payload == b"kept"
+    assert device.messages.get(timeout=PATIENCE).payload == b"kept"
     assert device.messages.empty()
 
 
@@ -115,7 +115,7 @@ def test_a_connection_has_at_most_fifty_subscriptions(client, name, version, cod
 @pytest.mark.parametrize("version, code", [(5, 0x97), (4, LOST)])
 def test_a_payload_has_at_most_128_kib(client, name, reason, version, code):
     device = client(name, version=version)
-    device.mqtt.publish(f"{name}/x", b"x" * 131_072, qos=1).wait_for_publish(10)
+    device.mqtt.publish(f"{name}/x", b"x" * 131_072, qos=1).wait_for_publish(PATIENCE)
     device.mqtt.publish(f"{name}/x", b"x" * 131_073, qos=1)
     assert device.ended() == code
     assert reason() == "CLIENT_ERROR"
@@ -161,14 +161,14 @@ def test_message_expiry_is_at_most_seven_days(client, name):
         properties = Properties(PacketTypes.PUBLISH)
         properties.MessageExpiryInterval = asked
         device.mqtt.publish(f"{name}/x", "x", qos=1, properties=properties)
-        message = watcher.messages.get(timeout=10)
+        message = watcher.messages.get(timeout=PATIENCE)
         assert message.properties.MessageExpiryInterval == seen
 
 
 def test_unsubscribing_from_nothing_is_a_success(client, name):
     device = client(name)
     device.mqtt.unsubscribe(f"{name}/never")
-    assert [reason.value for reason in device.answers.get(timeout=10)] == [0]
+    assert [reason.value for reason in device.answers.get(timeout=PATIENCE)] == [0]
 
 
 def test_who_publishes_without_end_is_throttled(client, name, reason):
@@ -197,7 +197,7 @@ def test_the_other_listener_keeps_to_the_standard(cloud, client, name, device):
     assert (message.topic, message.qos) == (name, 2)
     other = client(f"{name}-aws").subscribe(name)
     standard.publish(name, "across", 2)
-    assert other.messages.get(timeout=10).qos == 1
+    assert other.messages.get(timeout=PATIENCE).qos == 1
 
 
 def test_a_session_is_not_resumed_under_other_rules(cloud, client, name):

@@ -4,7 +4,7 @@ import json
 import threading
 
 import pytest
-from support import ROLE, Client, Node, ended, eventually, machine, refused, single
+from support import PATIENCE, ROLE, Client, Node, ended, eventually, machine, refused, single
 
 PASS = single({"Type": "Pass", "End": True})
 
@@ -159,7 +159,7 @@ def test_a_rule_that_is_replaced_or_disabled_under_load_runs_each_message_once(o
     def load():
         nonlocal messages
         while not stop.is_set():
-            writer.mqtt.publish(f"load/{name}/x", json.dumps({"n": messages}), 1).wait_for_publish(10)
+            writer.mqtt.publish(f"load/{name}/x", json.dumps({"n": messages}), 1).wait_for_publish(PATIENCE)
             messages += 1
 
     loading = threading.Thread(target=load)
@@ -190,7 +190,7 @@ def test_a_rule_that_is_replaced_or_disabled_under_load_runs_each_message_once(o
         marks.append((off + 1, still_off - 1, on + 1, messages - 1))
     stop.set()
     loading.join()
-    writer.mqtt.publish(f"out/{name}", '{"n": "end"}', 1).wait_for_publish(10)
+    writer.mqtt.publish(f"out/{name}", '{"n": "end"}', 1).wait_for_publish(PATIENCE)
     heard = []
     while (event := reader.event())["n"] != "end":
         heard.append(event["n"])

@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from support import Device, Node
+from support import PATIENCE, Device, Node
 
 CLIENTS = Path(__file__).parent / "clients"
 NODE_MODULES = Path(__file__).parent / "js" / "node_modules"
@@ -59,7 +59,7 @@ class Client:
         self.kill()
 
     def message(self):
-        return self.messages.get(timeout=10)
+        return self.messages.get(timeout=PATIENCE)
 
     def kill(self):
         """Cuts it off in the middle: no DISCONNECT is sent."""
@@ -183,9 +183,9 @@ def test_mosquitto_sub_goes_on_with_its_session(node, name, version):
     identity, topic = Device(node, name), f"clients/{name}"
     session = ["-V", version, "-q", "1", "-t", topic]
     session += ["-x", "600"] if version == "5" else []
-    assert mosquitto("mosquitto_sub", node, identity, name, "-c", "-E", *session).wait(10) == 0
+    assert mosquitto("mosquitto_sub", node, identity, name, "-c", "-E", *session).wait(PATIENCE) == 0
     publish = ["-V", version, "-q", "2", "-t", topic, "-m", "waited for you"]
-    assert mosquitto("mosquitto_pub", node, identity, f"{name}-pub", *publish).wait(10) == 0
+    assert mosquitto("mosquitto_pub", node, identity, f"{name}-pub", *publish).wait(PATIENCE) == 0
     again = mosquitto("mosquitto_sub", node, identity, name, "-c", "-C", "1", *session)
     assert again.communicate(timeout=10)[0] == "waited for you\n"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from support import Node, eventually, program
-from test_lambda import archive, call, create, invoke, needs_node, run
+from test_lambda import call, create, invoke, needs_node, run
 
 
 def landlock():

@@ -5,7 +5,7 @@ import json
 import time
 
 import pytest
-from support import Client, Node, ended, eventually, machine, plain, refused, single
+from support import PATIENCE, Client, Node, ended, eventually, machine, plain, refused, single
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def test_a_deleted_connection_gets_disconnect_and_an_event(open_node, client, na
     watcher = presence(client, name)
     device = client(name)
     assert plain(data(open_node).delete_connection(clientId=name)) == {}
-    assert device.ends.get(timeout=10).value == 0x98
+    assert device.ends.get(timeout=PATIENCE).value == 0x98
     event = watcher.event()
     assert event["disconnectReason"] == "API_INITIATED_DISCONNECT"
     assert event["clientInitiatedDisconnect"] is False
@@ -59,9 +59,9 @@ def test_the_will_is_published_unless_prevented(open_node, client, name, prevent
     client(name, will=(f"wills/{name}", "gone", 1))
     data(open_node).delete_connection(clientId=name, preventWillMessage=prevent)
     data(open_node).publish(topic=f"wills/{name}", payload="after", qos=1)
-    payloads = [watcher.messages.get(timeout=10).payload]
+    payloads = [watcher.messages.get(timeout=PATIENCE).payload]
     if not prevent:
-        payloads.append(watcher.messages.get(timeout=10).payload)
+        payloads.append(watcher.messages.get(timeout=PATIENCE).payload)
     assert payloads == ([b"after"] if prevent else [b"gone", b"after"])
 
 
@@ -69,7 +69,7 @@ def test_the_will_is_published_unless_prevented(open_node, client, name, prevent
 def test_the_session_ends_only_when_it_is_to_be_cleaned(open_node, client, name, clean):
     device = client(name, expiry=600).subscribe(f"{name}/a")
     data(open_node).delete_connection(clientId=name, cleanSession=clean)
-    device.ends.get(timeout=10)
+    device.ends.get(timeout=PATIENCE)
     device.mqtt.loop_stop()
     again = client(name, expiry=600, clean=False)
     assert again.flags.session_present is not clean
@@ -88,7 +88,7 @@ def test_client_identifiers_may_need_escapes(open_node, client, name):
     odd = f"{name}/ü x"
     device = client(odd)
     data(open_node).delete_connection(clientId=odd)
-    assert device.ends.get(timeout=10).value == 0x98
+    assert device.ends.get(timeout=PATIENCE).value == 0x98
 
 
 def test_identifiers_that_cannot_be_are_refused(open_node):
@@ -186,7 +186,7 @@ def test_a_direct_message_needs_no_subscription(open_node, client, name):
         correlationData=base64.b64encode(b"c").decode(),
     )
     assert answer["message"] and answer["traceId"]
-    message = device.messages.get(timeout=10)
+    message = device.messages.get(timeout=PATIENCE)
     assert (message.topic, message.payload, message.qos) == ("direct/x", b"\x00\x01", 0)
     assert message.properties.ContentType == "application/octet-stream"
     assert message.properties.ResponseTopic == "direct/answer"
@@ -198,7 +198,7 @@ def test_a_confirmed_message_is_answered_by_the_clients_acknowledgement(open_nod
     device = client(name)
     send = {"clientId": name, "topic": "direct/x", "confirmation": True, "timeout": 1}
     data(open_node).send_direct_message(**send, payload="one")
-    assert device.messages.get(timeout=10).qos == 1
+    assert device.messages.get(timeout=PATIENCE).qos == 1
     device.mqtt.manual_ack_set(True)
     began = time.monotonic()
     with refused("GatewayTimeoutException", 504, "not acknowledged"):
@@ -224,7 +224,7 @@ def test_publish_carries_every_mqtt_5_property(open_node, client, name):
         correlationData=base64.b64encode(b"\x01\x02").decode(),
         messageExpiry=700_000,
     )
-    message = watcher.messages.get(timeout=10)
+    message = watcher.messages.get(timeout=PATIENCE)
     properties = message.properties
     assert (message.qos, message.payload) == (1, b"hello")
     assert properties.ContentType == "text/plain"
@@ -289,10 +289,10 @@ def test_retained_messages_are_told_listed_and_deleted(tmp_path):
 def test_an_empty_payload_is_delivered_too(open_node, client, name):
     data(open_node).publish(topic=f"{name}/r", payload="kept", retain=True)
     watcher = client(name).subscribe(f"{name}/r")
-    message = watcher.messages.get(timeout=10)
+    message = watcher.messages.get(timeout=PATIENCE)
     assert (message.payload, message.retain) == (b"kept", True)
     data(open_node).publish(topic=f"{name}/r", payload=b"", retain=True)
-    message = watcher.messages.get(timeout=10)
+    message = watcher.messages.get(timeout=PATIENCE)
     assert (message.payload, message.retain) == (b"", False)
 
 
@@ -308,7 +308,7 @@ def test_a_retained_message_expires(open_node, client, name):
     eventually(gone)
     watcher = client(name).subscribe(topic)
     data(open_node).publish(topic=topic, payload="next", qos=1)
-    assert watcher.messages.get(timeout=10).payload == b"next"
+    assert watcher.messages.get(timeout=PATIENCE).payload == b"next"
 
 
 # ---- the rest ------------------------------------------------------------------------------------
@@ -357,7 +357,7 @@ def test_tasks_publish_read_and_disconnect(open_node, client, name):
     }
     done = run(open_node, name, "publish", publish)
     assert done["status"] == "SUCCEEDED", done
-    message = watcher.messages.get(timeout=10)
+    message = watcher.messages.get(timeout=PATIENCE)
     assert json.loads(message.payload) == {"KeepCase": 1}
     assert message.properties.UserProperty == [("k", "v")]
     done = run(open_node, name, "getRetainedMessage", {"Topic": f"{name}/t"})
@@ -372,10 +372,10 @@ def test_tasks_publish_read_and_disconnect(open_node, client, name):
     done = run(open_node, name, "sendDirectMessage",
                {"ClientId": name, "Topic": "d", "Payload": "x", "Confirmation": True})
     assert done["status"] == "SUCCEEDED", done
-    assert watcher.messages.get(timeout=10).topic == "d"
+    assert watcher.messages.get(timeout=PATIENCE).topic == "d"
     done = run(open_node, name, "deleteConnection", {"ClientId": name})
     assert done["status"] == "SUCCEEDED", done
-    assert watcher.ends.get(timeout=10).value == 0x98
+    assert watcher.ends.get(timeout=PATIENCE).value == 0x98
     watcher.mqtt.loop_stop()
     again = run(open_node, f"{name}x", "deleteConnection", {"ClientId": f"{name}-never"})
     assert again["error"] == "IotDataPlane.ResourceNotFoundException"

@@ -9,10 +9,9 @@ import re
 import threading
 import time
 
-import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
-from support import ROLE, Node, eventually, machine, single
+from support import ROLE, Mqtt, Node, eventually, machine, single
 
 DEVICES = 60
 LATEST_S = 4
@@ -55,7 +54,7 @@ class Device:
 
     def __init__(self, node, name, qos, after):
         self.name, self.messages = name, []
-        self.mqtt = mqtt.Client(CallbackAPIVersion.VERSION2, name)
+        self.mqtt = Mqtt(CallbackAPIVersion.VERSION2, name)
         self.mqtt.on_message = lambda _c, _u, message: self.messages.append(message)
         self.mqtt.on_connect = lambda *_: threading.Timer(
             after, self.mqtt.subscribe, [f"devices/{name}/#", qos]

@@ -9,7 +9,6 @@ import re
 import ssl
 import time
 
-import paho.mqtt.client as mqtt
 import pytest
 from botocore.exceptions import ClientError
 from cryptography import x509
@@ -22,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from support import ACCOUNT, REGION, UUID, Node, plain, refused
+from support import ACCOUNT, PATIENCE, REGION, UUID, Mqtt, Node, plain, refused
 
 IOT = f"arn:aws:iot:{REGION}:{ACCOUNT}"
 NOT_AUTHORIZED = 0x87
@@ -108,7 +107,7 @@ class Link:
         files[1].write_text(key)
         self.messages, self.ends = queue.Queue(), queue.Queue()
         self.answered, self.acks = queue.Queue(), queue.Queue()
-        self.mqtt = mqtt.Client(
+        self.mqtt = Mqtt(
             CallbackAPIVersion.VERSION2, client_id, protocol=MQTTProtocolVersion.MQTTv5
         )
         if "will" in options:
@@ -126,15 +125,15 @@ class Link:
         self.mqtt.on_publish = lambda _c, _u, _m, reason, _p: self.acks.put(reason.value)
         self.mqtt.connect("localhost", node.mqtt_port, keepalive=30)
         self.mqtt.loop_start()
-        self.reason = self.answered.get(timeout=10)
+        self.reason = self.answered.get(timeout=PATIENCE)
 
     def subscribe(self, topic):
         self.mqtt.subscribe(topic, 1)
-        return self.acks.get(timeout=10)
+        return self.acks.get(timeout=PATIENCE)
 
     def publish(self, topic, payload="x"):
         self.mqtt.publish(topic, payload, 1)
-        return self.acks.get(timeout=10)
+        return self.acks.get(timeout=PATIENCE)
 
     def close(self):
         self.mqtt.disconnect()
@@ -675,7 +674,7 @@ def test_who_may_not_be_connected_any_more_is_cut_off_at_once(
     bystander = link(node, f"{name}-b", *(lambda b: (b.pem, b.key))(Identity(node, f"{name}-b")))
     begun = time.monotonic()
     CHANGES[change](node.iot(), identity, name)
-    reason, at = connected.ends.get(timeout=5)
+    reason, at = connected.ends.get(timeout=PATIENCE)
     assert reason == NOT_AUTHORIZED
     # On a machine that does other things.
     assert at - begun < 4
@@ -694,7 +693,7 @@ def test_a_detached_thing_takes_the_rights_that_came_with_it(node, name, link):
     connected = link(node, name, identity.pem, identity.key)
     assert connected.reason == 0
     iot.detach_thing_principal(thingName=name, principal=identity.arn)
-    assert connected.ends.get(timeout=5)[0] == NOT_AUTHORIZED
+    assert connected.ends.get(timeout=PATIENCE)[0] == NOT_AUTHORIZED
 
 
 def test_a_group_gives_and_takes_the_right_to_connect(node, name, link):
@@ -711,7 +710,7 @@ def test_a_group_gives_and_takes_the_right_to_connect(node, name, link):
     connected = link(node, name, pem, key)
     assert connected.reason == 0
     iot.remove_thing_from_thing_group(thingName=name, thingGroupName=name)
-    assert connected.ends.get(timeout=5)[0] == NOT_AUTHORIZED
+    assert connected.ends.get(timeout=PATIENCE)[0] == NOT_AUTHORIZED
 
 
 def test_what_a_connected_device_may_do_follows_its_policy(node, name, link):
@@ -723,10 +722,10 @@ def test_what_a_connected_device_may_do_follows_its_policy(node, name, link):
     data = node.client("iot-data")
     for topic in ("b", "a"):
         data.publish(topic=f"{name}/{topic}", qos=1, payload=topic)
-    assert connected.messages.get(timeout=5).payload == b"a"
+    assert connected.messages.get(timeout=PATIENCE).payload == b"a"
     iot.create_policy_version(policyName=name, policyDocument=EVERYTHING, setAsDefault=True)
     data.publish(topic=f"{name}/b", qos=1, payload="b")
-    assert connected.messages.get(timeout=5).payload == b"b"
+    assert connected.messages.get(timeout=PATIENCE).payload == b"b"
     assert connected.publish(f"{name}/c") in (0, 0x10)
     iot.set_default_policy_version(policyName=name, policyVersionId="1")
     assert connected.publish(f"{name}/c") == NOT_AUTHORIZED

@@ -7,7 +7,7 @@ import re
 import ssl
 
 import pytest
-from support import ACCOUNT, REGION, UUID, eventually, plain, refused
+from support import ACCOUNT, PATIENCE, REGION, UUID, eventually, plain, refused
 
 IOT = f"arn:aws:iot:{REGION}:{ACCOUNT}"
 POLICY = json.dumps(
@@ -278,7 +278,7 @@ def test_a_published_message_reaches_its_subscriber(node, name, device):
     one.subscribe(f"x/{name}/kept")
     assert one.message().retain
     data.publish(topic=f"x/{name}/none")
-    assert eventually(lambda: one.messages.get(timeout=5).payload == b"")
+    assert eventually(lambda: one.messages.get(timeout=PATIENCE).payload == b"")
 
 
 def test_a_message_cannot_be_published_everywhere(node):

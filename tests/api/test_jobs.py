@@ -10,13 +10,12 @@ import urllib.request
 
 import pytest
 from botocore.credentials import Credentials
-from support import ACCOUNT, REGION, ROLE, UUID, Node, ended, eventually, machine, plain, refused
-from support import single
+from support import ACCOUNT, PATIENCE, REGION, ROLE, UUID, Node, ended, eventually, machine, plain
+from support import refused, single
 from test_identity import Identity, link  # noqa: F401 - a fixture
 
 IOT = f"arn:aws:iot:{REGION}:{ACCOUNT}"
 DOCUMENT = {"operation": "install", "version": 2}
-PATIENCE = 20
 NUMBERS = itertools.count(1)
 
 

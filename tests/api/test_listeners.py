@@ -17,7 +17,7 @@ from botocore.auth import SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from paho.mqtt.enums import CallbackAPIVersion
-from support import REGION, Device, Node, eventually
+from support import PATIENCE, REGION, Device, Mqtt, Node, eventually
 
 CONNECT = b"\x10\x0f\x00\x04MQTT\x04\x02\x00\x1e\x00\x03raw"
 CONNACK = b"\x20\x02\x00\x00"
@@ -67,7 +67,7 @@ class Client:
     """An MQTT client over WebSocket."""
 
     def __init__(self, name, port, path, tls=None, version=mqtt.MQTTv311, headers=None):
-        self.mqtt = mqtt.Client(
+        self.mqtt = Mqtt(
             CallbackAPIVersion.VERSION2, name, transport="websockets", protocol=version
         )
         self.mqtt.ws_set_options(path=path, headers=headers)
@@ -82,7 +82,7 @@ class Client:
         self.mqtt.loop_start()
 
     def __enter__(self):
-        assert self.connected.wait(10), "no CONNACK"
+        assert self.connected.wait(PATIENCE), "no CONNACK"
         return self
 
     def __exit__(self, *_):
@@ -92,9 +92,9 @@ class Client:
     def echo(self, topic, payload):
         """What comes back of a message to oneself."""
         self.mqtt.subscribe(topic, 1)
-        assert self.subscribed.wait(10)
-        self.mqtt.publish(topic, payload, 1).wait_for_publish(10)
-        return self.messages.get(timeout=10).payload
+        assert self.subscribed.wait(PATIENCE)
+        self.mqtt.publish(topic, payload, 1).wait_for_publish(PATIENCE)
+        return self.messages.get(timeout=PATIENCE).payload
 
 
 def upgrade(stream, path="/mqtt", host="localhost", **headers):
@@ -196,7 +196,7 @@ def test_a_certificate_opens_it_without_a_signature_and_its_policy_holds(open_no
     seen = Client("ws-seen", open_node.https_port, "/mqtt", tls)
     with seen:
         seen.mqtt.subscribe("ws/limited", 1)
-        assert seen.subscribed.wait(10)
+        assert seen.subscribed.wait(PATIENCE)
         tls = context(open_node, device=limited)
         with Client("ws-limited", open_node.https_port, "/mqtt", tls) as one:
             one.mqtt.publish("ws/limited", b"no", 1)
@@ -427,11 +427,11 @@ def test_a_device_publishes_over_https_with_its_certificate(open_node, gateway, 
     with Client(f"{name}-sees", open_node.https_port, "/mqtt", context(open_node, device=gateway)) as sees:
         # the gateway's policy allows everything
         sees.mqtt.subscribe(f"https/{name}/#", 1)
-        assert sees.subscribed.wait(10)
+        assert sees.subscribed.wait(PATIENCE)
         path = f"/topics/https/{name}/a%2Fb%20c?qos=1"
         status, answer, _ = post(open_node, path, b"\x00hello", alpn, sender)
         assert (status, answer["message"]) == (200, "OK")
-        message = sees.messages.get(timeout=10)
+        message = sees.messages.get(timeout=PATIENCE)
         assert (message.topic, message.payload) == (f"https/{name}/a/b c", b"\x00hello")
 
 
@@ -471,9 +471,9 @@ def test_rules_see_who_published_over_https(open_node, publisher, name):
     path = presigned(open_node.https_port, open_node.keys)
     with Client(f"{name}-sees", open_node.https_port, path, context(open_node)) as sees:
         sees.mqtt.subscribe(f"seen/{name}", 1)
-        assert sees.subscribed.wait(10)
+        assert sees.subscribed.wait(PATIENCE)
         assert post(open_node, f"/topics/https/{name}?qos=1", device=sender)[0] == 200
-        seen = json.loads(sees.messages.get(timeout=10).payload)
+        seen = json.loads(sees.messages.get(timeout=PATIENCE).payload)
         assert seen == {"p": sender.certificate.split("/")[1], "c": "n/a", "ip": "127.0.0.1"}
 
 
@@ -490,12 +490,12 @@ def test_basic_ingest_goes_through_every_door(open_node, gateway, publisher, nam
     path = presigned(open_node.https_port, open_node.keys)
     with Client(f"{name}-ws", open_node.https_port, path, context(open_node)) as one:
         one.mqtt.subscribe(f"seen/{name}", 1)
-        assert one.subscribed.wait(10)
-        one.mqtt.publish(f"$aws/rules/{name}/a/b", '{"n": 1}', 1).wait_for_publish(10)
+        assert one.subscribed.wait(PATIENCE)
+        one.mqtt.publish(f"$aws/rules/{name}/a/b", '{"n": 1}', 1).wait_for_publish(PATIENCE)
         path = f"/topics/%24aws/rules/{name}/a/b?qos=1"
         assert post(open_node, path, b'{"n": 2}', device=sender)[0] == 200
         assert post(open_node, "/topics/$aws/rules/other/a", device=sender)[0] == 403
-        seen = [json.loads(one.messages.get(timeout=10).payload) for _ in range(2)]
+        seen = [json.loads(one.messages.get(timeout=PATIENCE).payload) for _ in range(2)]
     assert seen == [{"n": 1, "t": "a/b", "c": f"{name}-ws"}, {"n": 2, "t": "a/b", "c": "n/a"}]
     status, answer, _ = post(open_node, f"/topics/$aws/rules/{name}?retain=true", device=gateway)
     assert status == 400 and "Basic Ingest" in answer["message"]

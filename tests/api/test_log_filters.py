@@ -5,7 +5,7 @@ import time
 
 import pytest
 from support import ACCOUNT, REGION, eventually, refused
-from test_lambda import archive, create, invoke
+from test_lambda import create, invoke
 
 LISTEN = """
 import base64, gzip, json

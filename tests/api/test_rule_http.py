@@ -11,7 +11,7 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from support import ACCOUNT, REGION, ROLE, UUID, Client, Node, eventually, plain, refused
+from support import ACCOUNT, PATIENCE, REGION, ROLE, UUID, Client, Node, eventually, plain, refused
 
 ARN = rf"arn:aws:iot:{REGION}:{ACCOUNT}:ruledestination/http/{UUID}"
 CONFIRMATION = "DestinationConfirmation"
@@ -311,7 +311,7 @@ def test_a_message_is_delivered_with_its_headers(hooked, server, client, name):
     rule(hooked, name, {"url": url, "confirmationUrl": server.url, "headers": headers},
          sql=f"SELECT *, 1 AS more FROM 'in/{name}/#'")
     gateway = client("gw-1")
-    gateway.mqtt.publish(f"in/{name}/a", b'{"t": 21.50}', 1).wait_for_publish(10)
+    gateway.mqtt.publish(f"in/{name}/a", b'{"t": 21.50}', 1).wait_for_publish(PATIENCE)
     sent = eventually(lambda: server.requests("/data/a?t=21.5") or server.requests("/data/a?t=21.50"))[0]
     assert json.loads(sent["body"]) == {"t": 21.5, "more": 1}
     assert sent["headers"]["content-type"] == "application/json"
@@ -328,14 +328,14 @@ def test_bytes_are_delivered_as_they_are_and_a_content_type_is_the_rule_s(hooked
         "headers": [{"key": "content-TYPE", "value": "image/x"}],
     }, sql=f"SELECT * FROM 'in/{name}/#'")
     gateway = client("gw-1")
-    gateway.mqtt.publish(f"in/{name}/a", b"\x00\xff\x01", 1).wait_for_publish(10)
+    gateway.mqtt.publish(f"in/{name}/a", b"\x00\xff\x01", 1).wait_for_publish(PATIENCE)
     typed = eventually(lambda: server.requests("/typed"))[0]
     assert (typed["body"], typed["headers"]["content-type"]) == (b"\x00\xff\x01", "image/x")
     # `/raw` has a destination of its own, which is not confirmed: the one above it does not count
     assert server.requests("/raw") == []
     visit = urllib.parse.urlsplit(confirmation(server, "/raw")["enableUrl"]).path
     assert hooked.send("GET", visit)[0] == 200
-    gateway.mqtt.publish(f"in/{name}/a", b"\x00\xff\x01", 1).wait_for_publish(10)
+    gateway.mqtt.publish(f"in/{name}/a", b"\x00\xff\x01", 1).wait_for_publish(PATIENCE)
     raw = eventually(lambda: server.requests("/raw"))[0]
     assert raw["headers"]["content-type"] == "application/octet-stream"
     assert raw["body"] == b"\x00\xff\x01"
@@ -369,7 +369,7 @@ def test_messages_of_one_device_stay_in_order_when_a_try_fails(hooked, server, c
     for number in range(5):
         for device, who in ((first, "gw-1"), (second, "gw-2")):
             body = json.dumps({"by": who, "n": number})
-            device.mqtt.publish(f"in/{name}/{who}", body, 1).wait_for_publish(10)
+            device.mqtt.publish(f"in/{name}/{who}", body, 1).wait_for_publish(PATIENCE)
     eventually(lambda: len(server.requests("/order")) == 11, 15)
     bodies = server.bodies("/order")
     mine = [body["n"] for body in bodies if body["by"] == "gw-1"]
@@ -389,7 +389,7 @@ def test_what_fails_for_good_goes_to_the_error_action(hooked, server, client, na
     rule(hooked, name, {"url": url, "confirmationUrl": server.url},
          errorAction=republish(f"errors/{name}"))
     server.answer = lambda request: code
-    client("gw-1").mqtt.publish(f"in/{name}/a", b'{"a": 1}', 1).wait_for_publish(10)
+    client("gw-1").mqtt.publish(f"in/{name}/a", b'{"a": 1}', 1).wait_for_publish(PATIENCE)
     told = json.loads(errors.messages.get(timeout=15).payload)
     assert len(server.requests("/bad")) == tries
     assert (told["ruleName"], told["topic"], told["clientId"]) == (name, f"in/{name}/a", "gw-1")
@@ -412,8 +412,8 @@ def test_nothing_is_sent_to_a_destination_that_is_not_enabled(hooked, server, cl
     gateway = client("gw-1")
 
     def publish():
-        gateway.mqtt.publish(f"in/{name}/a", b"{}", 1).wait_for_publish(10)
-        return json.loads(errors.messages.get(timeout=10).payload)["failures"][0]["errorMessage"]
+        gateway.mqtt.publish(f"in/{name}/a", b"{}", 1).wait_for_publish(PATIENCE)
+        return json.loads(errors.messages.get(timeout=PATIENCE).payload)["failures"][0]["errorMessage"]
 
     hooked.iot().update_topic_rule_destination(arn=arn, status="DISABLED")
     assert publish() == f"the topic rule destination for `{server.url}/` is DISABLED, not ENABLED"
@@ -458,7 +458,7 @@ def test_messages_taken_before_a_crash_arrive_after_it_in_order(hooked, server, 
     server.answer = slow
     gateway = client("gw-1")
     for number in range(10):
-        gateway.mqtt.publish(f"in/{name}/a", json.dumps({"n": number}), 1).wait_for_publish(10)
+        gateway.mqtt.publish(f"in/{name}/a", json.dumps({"n": number}), 1).wait_for_publish(PATIENCE)
     eventually(lambda: server.requests("/crash"))
     hooked.kill()
     before = len(server.requests("/crash"))
@@ -481,13 +481,11 @@ def test_a_server_that_hangs_holds_up_nobody_else(hooked, server, other_server, 
     gateway = client("gw-1")
     # more topics than there are turns at one host
     for number in range(40):
-        hooked.client("iot-data").publish(topic=f"in/{name}/{number}", payload=b"{}")
+        hooked.client("iot-data").publish(topic=f"in/{name}/{number}", payload=json.dumps({"n": number}))
     eventually(lambda: len(server.requests("/hang")) >= 16)
-    begun = time.monotonic()
-    gateway.mqtt.publish(f"fine/{name}/a", b'{"n": 1}', 1).wait_for_publish(10)
-    eventually(lambda: other_server.bodies("/fine") == [{"n": 1}], 2)
-    assert time.monotonic() - begun < 2
-    assert len(server.requests("/hang")) < 40
+    gateway.mqtt.publish(f"fine/{name}/a", b'{"n": 1}', 1).wait_for_publish(PATIENCE)
+    eventually(lambda: other_server.bodies("/fine") == [{"n": 1}])
+    assert len({one["body"] for one in server.requests("/hang")}) < 40, "it waited for all of them"
 
 
 def test_a_delivery_is_signed_with_the_key_of_its_role(hooked, server, client, name):
@@ -502,7 +500,7 @@ def test_a_delivery_is_signed_with_the_key_of_its_role(hooked, server, client, n
     rule(hooked, f"{name}b", {"url": f"{server.url}/unsigned", "confirmationUrl": server.url,
                               "auth": {"sigv4": unknown}},
          sql=f"SELECT * FROM 'in/{name}/#'", errorAction=republish(f"errors/{name}"))
-    client("gw-1").mqtt.publish(f"in/{name}/a", b'{"t": "z"}', 1).wait_for_publish(10)
+    client("gw-1").mqtt.publish(f"in/{name}/a", b'{"t": "z"}', 1).wait_for_publish(PATIENCE)
     path = "/signed/a%20b?x=1&y=z"
     sent = eventually(lambda: server.requests(path))[0]
     header = sent["headers"]["authorization"]
@@ -520,7 +518,7 @@ def test_a_delivery_is_signed_with_the_key_of_its_role(hooked, server, client, n
         f"AWS4-HMAC-SHA256 Credential=AKID/{date[:8]}/eu-west-1/execute-api/aws4_request, "
         f"SignedHeaders={';'.join(names)}, Signature={signature}"
     )
-    told = json.loads(errors.messages.get(timeout=10).payload)["failures"][0]["errorMessage"]
+    told = json.loads(errors.messages.get(timeout=PATIENCE).payload)["failures"][0]["errorMessage"]
     assert f"no key is configured for `{ROLE}-unknown`" in told
     assert server.requests("/unsigned") == []
 
@@ -542,7 +540,7 @@ def test_messages_share_requests_in_order(hooked, server, client, name):
     for number in range(7):
         last = gateway.mqtt.publish(f"in/{name}/a", json.dumps({"n": number}), 1)
     other = gateway.mqtt.publish(f"in/{name}/b", b'{"n": 7}', 1)
-    last.wait_for_publish(10), other.wait_for_publish(10)
+    last.wait_for_publish(PATIENCE), other.wait_for_publish(PATIENCE)
     eventually(lambda: sum(map(len, server.bodies("/batch"))) == 8)
     time.sleep(0.3)
     sent = server.requests("/batch")
@@ -565,7 +563,7 @@ def test_a_batch_that_fails_goes_to_the_error_action_with_all_its_messages(hooke
     gateway = client("gw-1")
     for number in range(2):
         gateway.mqtt.publish(f"in/{name}/a", json.dumps({"n": number}), 1)
-    told = json.loads(errors.messages.get(timeout=10).payload)
+    told = json.loads(errors.messages.get(timeout=PATIENCE).payload)
     assert (told["ruleName"], told["topic"]) == (name, f"in/{name}/a")
     payloads = told["payloadsWithMetadata"]
     assert [one["id"] for one in payloads] == [1, 2]
@@ -588,7 +586,7 @@ def test_a_batch_arrives_after_a_crash(hooked, server, client, name):
     server.answer = lambda request: "hang"
     gateway = client("gw-1")
     for number in range(4):
-        gateway.mqtt.publish(f"in/{name}/a", json.dumps({"n": number}), 1).wait_for_publish(10)
+        gateway.mqtt.publish(f"in/{name}/a", json.dumps({"n": number}), 1).wait_for_publish(PATIENCE)
     eventually(lambda: server.requests("/crash"))
     hooked.kill()
     server.answer = lambda request: 200

@@ -3,7 +3,19 @@
 import json
 
 import pytest
-from support import ACCOUNT, REGION, ROLE, Client, Node, ended, eventually, machine, refused, single
+from support import (
+    ACCOUNT,
+    PATIENCE,
+    REGION,
+    ROLE,
+    Client,
+    Node,
+    ended,
+    eventually,
+    machine,
+    refused,
+    single,
+)
 from test_rule_http import Server, enabled
 from test_rule_tester import evaluate, message
 
@@ -268,7 +280,7 @@ def test_rules_use_secrets_wherever_expressions_are(hooked, server):
     payload = {"sql": sql, "awsIotSqlVersion": "2016-03-23", "actions": [action]}
     hooked.iot().create_topic_rule(ruleName="uses_secrets", topicRulePayload=payload)
     client = Client(hooked, "gw-1")
-    publish = lambda payload: client.mqtt.publish("a/1", payload, 1).wait_for_publish(10)
+    publish = lambda payload: client.mqtt.publish("a/1", payload, 1).wait_for_publish(PATIENCE)
     publish('{"n": 1}')
     sent = eventually(lambda: server.requests("/in"))[0]
     assert json.loads(sent["body"]) == {"n": 1, "user": "me", "plain": "hunter3"}

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from support import refused
+from support import PATIENCE, refused
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_a_device_hears_the_delta_and_the_shadow_survives_a_kill(own_node, devic
     thing.subscribe("$aws/things/lamp/shadow/update/delta")
     shadows = own_node.client("iot-data")
     shadows.update_thing_shadow(thingName="lamp", payload=b'{"state":{"desired":{"on":true}}}')
-    delta = json.loads(thing.messages.get(timeout=10).payload)
+    delta = json.loads(thing.messages.get(timeout=PATIENCE).payload)
     assert delta["state"] == {"on": True} and delta["version"] == 1
     thing.publish("$aws/things/lamp/shadow/update", '{"state":{"reported":{"on":true}}}', qos=1)
     own_node.restart()

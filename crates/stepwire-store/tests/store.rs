@@ -172,17 +172,21 @@ fn what_was_acknowledged_before_a_kill_is_there_and_batches_are_whole() {
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let killed = child.id();
-        let killer = std::thread::spawn(move || {
-            std::thread::sleep(Duration::from_millis(150 + round * 37));
-            let _ = Command::new("kill").args(["-9", &killed.to_string()]).status();
-        });
+        let mut killer = None;
         for line in lines.map_while(Result::ok) {
             if let Some(number) = line.rsplit_once("acknowledged ") {
                 acknowledged = number.1.parse().unwrap_or(acknowledged);
+                // Its time begins with its first commit: on a busy machine a process may take long to begin.
+                killer.get_or_insert_with(|| {
+                    std::thread::spawn(move || {
+                        std::thread::sleep(Duration::from_millis(100 + round * 37));
+                        let _ = Command::new("kill").args(["-9", &killed.to_string()]).status();
+                    })
+                });
             }
         }
-        killer.join().unwrap();
         child.wait().unwrap();
+        killer.expect("the child committed nothing").join().unwrap();
         let store = Embedded::open(folder.path()).unwrap();
         let count = |kind: &str| range(&store, kind, &format!("{kind}~"), false, usize::MAX).len();
         assert!(count("b") as u64 > acknowledged, "{} of {acknowledged}", count("b"));
