@@ -161,8 +161,12 @@ def test_a_change_set_is_what_sam_expects(node, cloud, stack):
     summary = cloud.get_template_summary(StackName=stack)
     assert [one["ParameterKey"] for one in summary["Parameters"]] == ["Delay", "Secret"]
     assert summary["ResourceTypes"] == ["AWS::SQS::Queue"]
-    change["ChangeSetName"] = "second"
+    # The name of one that was executed is free: the AWS CLI names them by the second.
     again = cloud.create_change_set(ChangeSetType="UPDATE", **change)
+    with refused("AlreadyExistsException", 400, "ChangeSet first already exists"):
+        cloud.create_change_set(ChangeSetType="UPDATE", **change)
+    with refused("ChangeSetNotFound", 404, "does not exist"):
+        cloud.describe_change_set(ChangeSetName=made["Id"])
     with pytest.raises(WaiterError):
         cloud.get_waiter("change_set_create_complete").wait(
             ChangeSetName=again["Id"], StackName=stack, WaiterConfig=QUICK
@@ -235,7 +239,7 @@ def test_the_cli_deploys_twice_and_deletes(aws, node, stack, tmp_path):
     assert code == 0, out + err
     assert "Successfully created/updated stack" in out
     code, out, err = aws(*deploy, "--no-fail-on-empty-changeset")
-    assert code == 0 and "No changes to deploy" in out + err
+    assert code == 0 and "No changes to deploy" in out + err, out + err
     code, out, err = aws("cloudformation", "list-exports", "--output", "json")
     assert code == 0 and f"{stack}-arn" in [one["Name"] for one in json.loads(out)["Exports"]]
     assert aws("cloudformation", "delete-stack", "--stack-name", stack)[0] == 0

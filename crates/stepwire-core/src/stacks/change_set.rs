@@ -180,7 +180,8 @@ impl Stacks {
                 if !create.creates && !stack.status.takes_updates() {
                     return Err(not_updatable(stack, settings));
                 }
-                if self.change_sets_of(stack.number).any(|other| other.name == *set) {
+                let mut others = self.change_sets_of(stack.number);
+                if others.any(|other| other.name == *set && !other.stage.is_over()) {
                     let message = format!("ChangeSet {set} already exists");
                     return Err(ApiError::new("AlreadyExistsException", message));
                 }
@@ -255,6 +256,11 @@ impl Stacks {
             changes: Json::array(changes),
         };
         let id = change_set.id(settings);
+        // The AWS CLI names its change sets by the second, and a deployment here may take less.
+        let over = self.change_sets_of(key.1).find(|one| one.name == create.name).map(Arc::clone);
+        if let Some(over) = over {
+            self.drop_change_set(turn, &over);
+        }
         self.keep_change_set(change_set, turn);
         let stack_id = super::stack_id(&key.0, key.1, settings);
         Ok(Json::object([("Id", Json::from(id)), ("StackId", stack_id.into())]))

@@ -80,6 +80,11 @@ pub enum Stage {
 }
 
 impl Stage {
+    /// Whether it has been executed, with or without success.
+    pub fn is_over(self) -> bool {
+        matches!(self, Stage::Executed | Stage::NotExecuted)
+    }
+
     /// Its `Status` in the API.
     pub fn status(self) -> &'static str {
         match self {
