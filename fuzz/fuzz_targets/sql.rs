@@ -25,8 +25,8 @@ fuzz_target!(|text: &str| {
             }
             Err(error) => is_told(text, &error),
         }
-    }
-    if let Err(error) = Expression::parse(text) {
-        is_told(text, &error);
+        if let Err(error) = Expression::parse(text, version) {
+            is_told(text, &error);
+        }
     }
 });

@@ -331,7 +331,7 @@ fn a_deep_or_endless_statement_is_refused() {
             refused.message
         );
         let expression = format!("{before_all}1{after_all}");
-        assert!(Expression::parse(&expression).is_err(), "{before}");
+        assert!(Expression::parse(&expression, Version::default()).is_err(), "{before}");
     }
     let members = format!("SELECT a{} FROM 'a'", ".b".repeat(20_000));
     assert!(Statement::parse(&members, Version::V2016).is_err());

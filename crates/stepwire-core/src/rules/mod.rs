@@ -368,8 +368,10 @@ impl Rules {
         let rule = self.version(run)?;
         let action = rule.error_action.as_ref()?;
         let payload = Json::parse_bytes(&run.message.payload).ok();
-        let facts = Facts::new(&run.message, payload.as_ref(), settings, run.salt).again();
+        let facts = Facts::new(&run.message, payload.as_ref(), settings, run.salt);
+        // Variables have the values they had for the actions; what the error action draws is its own.
         rule.statement.prepare(&facts);
+        let facts = facts.again();
         Some(action.resolve(Place::Error, &facts, &document(&rule).into()))
     }
 }

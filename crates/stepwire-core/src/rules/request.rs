@@ -109,8 +109,9 @@ impl Request {
         let (Request::Create { payload, .. } | Request::Replace { payload, .. }) = self else {
             return false;
         };
-        let actions = payload.member("actions").map(template::asks).unwrap_or_default();
-        actions.models || statement(payload).is_ok_and(|statement| statement.asks().models)
+        let Ok(statement) = statement(payload) else { return false };
+        let actions = payload.member("actions").map(|actions| template::asks(actions, &statement));
+        actions.unwrap_or_default().models || statement.asks().models
     }
 
     /// The rule whose tags it sets, and to what.
@@ -259,8 +260,10 @@ pub(super) fn compile(
         return Err(params.invalid("actions", &format!("at most {ACTIONS_MAX}")));
     }
     let actions = actions.iter().map(Action::parse).collect::<Result<Vec<_>, _>>()?;
-    if params.get("errorAction").is_some_and(|action| !template::asks(action).is_none()) {
-        let why = "it cannot use functions that ask others, such as `get_dynamodb`, as on AWS";
+    if params.get("errorAction").is_some_and(|action| !template::asks(action, &statement).is_none())
+    {
+        let why = "it cannot use functions that ask others, such as `get_dynamodb`, as on AWS, nor \
+                   variables that are set by them";
         return Err(params.invalid("errorAction", why));
     }
     let error_action = params.get("errorAction").map(Action::parse).transpose()?;

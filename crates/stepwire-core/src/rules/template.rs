@@ -2,7 +2,7 @@
 
 use stepwire_asl::Json;
 
-use super::sql::{Asks, Expression, Facts, Statement};
+use super::sql::{Asks, Expression, Facts, Statement, Version};
 
 /// Text with expressions in it. Expressions see the original payload and the variables of the rule's
 /// statement, never its aliases.
@@ -18,6 +18,11 @@ enum Part {
 impl Template {
     /// The template that `text` writes; else what is wrong with it.
     pub fn parse(text: &str) -> Result<Template, String> {
+        Template::parse_in(text, Version::default())
+    }
+
+    /// The same in the language of `version`.
+    fn parse_in(text: &str, version: Version) -> Result<Template, String> {
         let mut parts = Vec::new();
         let mut rest = text;
         while let Some(at) = rest.find("${") {
@@ -27,7 +32,7 @@ impl Template {
             let inner = &rest[at + 2..];
             let end = closing(inner).ok_or_else(|| format!("`{text}`: `${{` is not closed"))?;
             let begin = text.len() - inner.len();
-            let expression = Expression::parse(&inner[..end])
+            let expression = Expression::parse(&inner[..end], version)
                 .map_err(|error| error.within(text, begin).to_string())?;
             parts.push(Part::Expression(expression, inner[..end].to_owned()));
             rest = &inner[end + 1..];
@@ -66,18 +71,18 @@ impl Template {
     }
 }
 
-/// Whether the templates in an action read only variables that the statement has; else which one
-/// does not.
+/// Whether the templates in an action are written in the version of the statement and read only
+/// variables that it has; else what is wrong.
 pub(super) fn check(action: Option<&Json>, statement: &Statement) -> Result<(), String> {
     match action {
         Some(Json::String(text)) if text.contains("${") => {
             // What is no template is refused where its field is read.
             let Ok(template) = Template::parse(text) else { return Ok(()) };
             let variables = template.expressions().flat_map(Expression::variables);
-            match { variables }.find(|name| !statement.has_variable(name)) {
-                Some(name) => Err(format!("in `{text}`: variable `{name}` is not set")),
-                None => Ok(()),
+            if let Some(name) = { variables }.find(|name| !statement.has_variable(name)) {
+                return Err(format!("in `{text}`: variable `{name}` is not set"));
             }
+            Template::parse_in(text, statement.version).map(drop)
         }
         Some(Json::Array(items)) => items.iter().try_for_each(|item| check(Some(item), statement)),
         Some(Json::Object(members)) => {
@@ -87,14 +92,20 @@ pub(super) fn check(action: Option<&Json>, statement: &Statement) -> Result<(), 
     }
 }
 
-/// Whom the templates in an action may ask.
-pub(super) fn asks(action: &Json) -> Asks {
+/// Whom the templates in an action may ask, by themselves and by the variables that they read.
+pub(super) fn asks(action: &Json, statement: &Statement) -> Asks {
+    let within = |value: &Json| asks(value, statement);
     match action {
-        Json::String(text) if text.contains("${") => {
-            Template::parse(text).map_or_else(|_| Asks::default(), |template| template.asks())
-        }
-        Json::Array(items) => items.iter().map(asks).fold(Asks::default(), Asks::and),
-        Json::Object(members) => members.values().map(asks).fold(Asks::default(), Asks::and),
+        Json::String(text) if text.contains("${") => Template::parse(text).map_or_else(
+            |_| Asks::default(),
+            |template| {
+                let variables = template.expressions().flat_map(Expression::variables);
+                let asked = variables.map(|name| statement.asks_for(&name));
+                asked.fold(template.asks(), Asks::and)
+            },
+        ),
+        Json::Array(items) => items.iter().map(within).fold(Asks::default(), Asks::and),
+        Json::Object(members) => members.values().map(within).fold(Asks::default(), Asks::and),
         _ => Asks::default(),
     }
 }

@@ -59,7 +59,7 @@ pub(crate) fn run(case: &Json) -> Outcome {
             Outcome::Output(Json::from(text.as_str()), text)
         }
         Some(Value::Json(json)) => {
-            let text = json.as_str().map_or_else(|| json.to_text(), str::to_owned);
+            let text = json.to_text();
             Outcome::Output(json, text)
         }
     }

@@ -383,10 +383,9 @@ fn is_arn(text: &str) -> bool {
 fn bytes(result: &Value) -> Bytes {
     match result {
         Value::Bytes(bytes) => bytes.clone(),
-        other => match json(other) {
-            Json::String(text) => Bytes::copy_from_slice(text.as_bytes()),
-            json => Bytes::from(json.to_text()),
-        },
+        Value::Json(json) => Bytes::from(json.to_text()),
+        // Nothing is an empty text, as on AWS.
+        Value::Undefined => Bytes::new(),
     }
 }
 

@@ -51,6 +51,9 @@ pub(super) fn parse(fields: &Params<'_>) -> Result<Republish, ApiError> {
     };
     let topic = Field::required(fields, "topic")?;
     let checked = match topic.plain() {
+        Some(plain) if plain.contains(['+', '#']) => {
+            Err(format!("`{plain}` has a wildcard, which a topic that is published on cannot have"))
+        }
         Some(plain) => destination(&topic, &plain.into()).map(drop),
         None => beginning(topic.beginning()),
     };

@@ -114,6 +114,8 @@ impl Select {
                     Value::Json(Json::Object(all)) => {
                         members.extend(all.iter().map(|(k, v)| (Arc::clone(k), v.clone())));
                     }
+                    // An empty payload has nothing to add.
+                    Value::Bytes(bytes) if bytes.is_empty() => {}
                     // Bytes beside other items are carried as base64.
                     other => {
                         if let Some(value) = other.into_json() {
@@ -172,6 +174,12 @@ impl Sub {
         };
         let (items, many) = match &source {
             Json::Array(items) => (items.as_slice(), true),
+            // What has neither rows nor members is nothing to select from.
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_)
+                if self.from != Expr::All =>
+            {
+                return None;
+            }
             other => (std::slice::from_ref(other), self.from == Expr::All),
         };
         let mut found = Vec::new();
@@ -227,7 +235,8 @@ impl Expr {
             Expr::Negative(of) => of.value(row, facts).number().map(|of| of.negated()).into(),
             Expr::Binary(..) => self.chain(row, facts),
             Expr::Exists(sub) => {
-                Value::from(sub.rows(row, facts).is_some_and(|(rows, _)| !rows.is_empty()))
+                let any = |rows: Vec<Value>| rows.iter().any(|row| *row != Value::Undefined);
+                Value::from(sub.rows(row, facts).is_some_and(|(rows, _)| any(rows)))
             }
             Expr::Sub(sub) => sub.value(row, facts),
             Expr::Case(of, arms, otherwise) => {

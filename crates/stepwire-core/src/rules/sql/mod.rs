@@ -171,7 +171,11 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} at line {} column {}", self.message, self.line, self.column)?;
         writeln!(f, "{}", self.text)?;
-        write!(f, "{}^", " ".repeat(self.column.saturating_sub(1)))?;
+        let before = self.text.chars().chain(std::iter::repeat(' '));
+        let before = before.take(self.column.saturating_sub(1));
+        // A tab takes as much room here as in the line above.
+        let before: String = before.map(|c| if c == '\t' { c } else { ' ' }).collect();
+        write!(f, "{before}^")?;
         match &self.hint {
             Some(hint) => write!(f, "\nhint: {hint}"),
             None => Ok(()),
@@ -213,6 +217,15 @@ impl Statement {
         self.variables.iter().any(|(variable, _)| variable.as_ref() == name)
     }
 
+    /// Whom a variable asks, perhaps by others that it reads.
+    pub(crate) fn asks_for(&self, variable: &str) -> Asks {
+        let found = self.variables.iter().find(|(name, _)| name.as_ref() == variable);
+        let Some((_, expr)) = found else { return Asks::default() };
+        // It reads only what was set before it.
+        let read = variables_of(expr);
+        read.iter().map(|name| self.asks_for(name)).fold(Asks::of([expr]), Asks::and)
+    }
+
     /// Every expression of it.
     fn expressions(&self) -> impl Iterator<Item = &Expr> {
         let variables = self.variables.iter().map(|(_, expr)| expr);
@@ -225,9 +238,9 @@ impl Statement {
 pub struct Expression(Expr);
 
 impl Expression {
-    /// The expression that `text` writes.
-    pub fn parse(text: &str) -> Result<Expression, Error> {
-        parse::expression(text).map(Expression)
+    /// The expression that `text` writes, in the language of `version`.
+    pub fn parse(text: &str, version: Version) -> Result<Expression, Error> {
+        parse::expression(text, version).map(Expression)
     }
 
     /// Its value for a message, as the version of the statement evaluated before writes it.
@@ -242,14 +255,18 @@ impl Expression {
 
     /// The variables it reads, with their `@`.
     pub(crate) fn variables(&self) -> Vec<Arc<str>> {
-        let mut found = Vec::new();
-        self.0.each(&mut |part| {
-            if let Expr::Variable(name) = part {
-                found.push(Arc::clone(name));
-            }
-        });
-        found
+        variables_of(&self.0)
     }
+}
+
+fn variables_of(expr: &Expr) -> Vec<Arc<str>> {
+    let mut found = Vec::new();
+    expr.each(&mut |part| {
+        if let Expr::Variable(name) = part {
+            found.push(Arc::clone(name));
+        }
+    });
+    found
 }
 
 impl Select {

@@ -267,15 +267,14 @@ fn others(names: &[&str], wanted: &str) -> String {
 pub(super) fn blame(part: &Part) -> String {
     match part.kind {
         Kind::And => match part.parts.iter().find(|part| !part.is_true()) {
-            // The words `true` and `false` count there.
-            Some(guilty) => blame(guilty),
+            Some(guilty) => blame_operand(guilty),
             None => leaf(part),
         },
         Kind::Or => {
             let odd =
                 |part: &&Part| part.value.as_ref().is_some_and(|value| value.boolean().is_none());
             if let Some(guilty) = part.parts.iter().find(odd) {
-                return blame(guilty);
+                return blame_operand(guilty);
             }
             let shown = part.parts.iter().take(BLAMED_MAX).map(blame);
             let mut shown: Vec<String> = shown.collect();
@@ -296,6 +295,17 @@ pub(super) fn blame(part: &Part) -> String {
             }
         }
         Kind::Literal | Kind::Other => leaf(part),
+    }
+}
+
+/// The same of an operand of `AND` and `OR`, which must be a Boolean; the words `true` and `false`
+/// count as such.
+fn blame_operand(part: &Part) -> String {
+    match &part.value {
+        Some(value) if !part.is_undefined() && value.boolean().is_none() => {
+            unfit(part, "a Boolean")
+        }
+        _ => blame(part),
     }
 }
 

@@ -18,6 +18,18 @@ impl Function {
         }
     }
 
+    /// Which of so many arguments is a role.
+    fn role(self, count: usize) -> Option<usize> {
+        match self {
+            Function::GetDynamodb
+            | Function::GetRegistryData
+            | Function::GetSecret
+            | Function::GetThingShadow => count.checked_sub(1),
+            Function::MachinelearningPredict => Some(1),
+            _ => None,
+        }
+    }
+
     /// What is wrong with so many arguments, as it follows the name of the function.
     pub(in crate::rules::sql) fn count_fault(self, count: usize) -> Option<String> {
         if self.takes(count) {
@@ -39,6 +51,10 @@ impl Function {
             Some(Expr::Literal(Json::String(text))) => Some(text.as_ref()),
             _ => None,
         };
+        let is_variable = |at: usize| matches!(arguments.get(at), Some(Expr::Variable(_)));
+        if self.role(arguments.len()).is_some_and(is_variable) {
+            return Some("takes its role as text, not as a variable");
+        }
         match self {
             Function::Encode => (word(1) != Some("base64")).then_some("takes 'base64' second"),
             Function::Decode => match (word(1), arguments.len()) {
@@ -54,6 +70,9 @@ impl Function {
             Function::GetSecret => {
                 let known = word(1).is_none_or(|kind| SECRET_TYPES.contains(&kind));
                 (!known).then_some("takes 'SecretString' or 'SecretBinary' second")
+            }
+            Function::Transform if is_variable(0) => {
+                Some("takes its mode as text, not as a variable")
             }
             _ => None,
         }

@@ -31,7 +31,8 @@ pub(super) fn round(call: &Call<'_>) -> Found {
 pub(super) fn trunc(call: &Call<'_>) -> Found {
     call.value(1)?.json()?.as_f64()?;
     let places = u32::try_from(call.clamped(1, PLACES_MAX)?).ok()?;
-    Some(call.number(0)?.with_places(places).into())
+    let cut = call.number(0)?.with_places(places);
+    Some(cut.as_whole().unwrap_or(cut).into())
 }
 
 pub(super) fn remainder(call: &Call<'_>) -> Found {

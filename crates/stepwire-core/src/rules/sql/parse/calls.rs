@@ -5,7 +5,7 @@ use stepwire_asl::diagnostic::nearest;
 use super::clauses::LEVELS_MAX;
 use super::{Parser, upper};
 use crate::rules::sql::functions::Function;
-use crate::rules::sql::{Error, Expr, Type, Version};
+use crate::rules::sql::{Error, Expr, Type, Value, Version};
 
 impl Parser<'_> {
     pub(super) fn call(&mut self, name: &str) -> Result<Expr, Error> {
@@ -34,9 +34,11 @@ impl Parser<'_> {
             arguments.push(if bare { self.bare_sub()? } else { self.expr()? });
         }
         self.check_arity(place, name, function, arguments.len());
-        let fault = function.argument_fault(&arguments);
-        if let Some(fault) = fault.or_else(|| level_fault(function, &arguments)) {
+        if let Some(fault) = function.argument_fault(&arguments) {
             return Err(self.error_at(place, &format!("`{name}` {fault}")));
+        }
+        if let Some(fault) = level_fault(function, &arguments) {
+            self.warn(place, &format!("`{name}` {fault}"), "it gives Undefined");
         }
         Ok(Expr::Call(function, arguments))
     }
@@ -77,7 +79,7 @@ impl Parser<'_> {
 /// What is wrong with the level that `topic` is asked for.
 fn level_fault(function: Function, arguments: &[Expr]) -> Option<&'static str> {
     let (Function::Topic, [Expr::Literal(level)]) = (function, arguments) else { return None };
-    let level = level.as_i64().and_then(|level| usize::try_from(level).ok());
+    let level = Value::from(level.clone()).int().and_then(|level| usize::try_from(level).ok());
     let fits = level.is_some_and(|level| (1..=LEVELS_MAX).contains(&level));
     (!fits).then_some("takes the number of a level, from 1")
 }

@@ -82,6 +82,11 @@ impl Parser<'_> {
                 let message = "`IN` looks into an array";
                 Err(Error { hint: Some(hint), ..self.error_at(place, message) })
             }
+            Ok(Expr::Literal(value)) if value.as_array().is_none() => {
+                let hint = format!("write IN [{}]", Expr::Literal(value));
+                let message = "`IN` looks into an array";
+                Err(Error { hint: Some(hint), ..self.error_at(place, message) })
+            }
             set => set,
         }
     }

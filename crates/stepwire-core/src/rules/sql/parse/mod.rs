@@ -64,8 +64,8 @@ pub(super) fn statement(text: &str, version: Version) -> Result<Statement, Error
     Ok(statement)
 }
 
-pub(super) fn expression(text: &str) -> Result<Expr, Error> {
-    let mut parser = Parser::new(text, Version::default())?;
+pub(super) fn expression(text: &str, version: Version) -> Result<Expr, Error> {
+    let mut parser = Parser::new(text, version)?;
     let expr = parser.expr()?;
     match parser.peek() {
         Token::End => Ok(expr),
