@@ -274,6 +274,13 @@ def test_payloads_are_bounded_and_must_be_json(node, name):
             "a/b",
         ),
         ({"app.cjs": "exports.handler = async () => undefined;"}, None),
+        # Whichever answers first counts, also before a promise; only a callback waits for the rest.
+        ({"app.js": "exports.handler = async (e, c, done) => { done(null, { status: 200 }); };"}, {"status": 200}),
+        ({"app.js": "exports.handler = async (e, c) => { c.succeed('told'); await null; return 'returned'; };"}, "told"),
+        ({"app.js": "exports.handler = (e, c, done) => { done(null, 1); done(null, 2); };"}, 1),
+        ({"app.js": "exports.handler = (e, c) => { setInterval(() => {}, 1000); c.done(null, 'd'); };"}, "d"),
+        ({"app.js": "exports.handler = (e, c, done) => { setTimeout(() => {}, 50); done(null, 'w'); };"}, "w"),
+        ({"app.js": "exports.handler = () => 5;"}, None),
     ],
 )
 def test_node_handlers_of_every_style_run(node, name, files, expected):
@@ -288,6 +295,8 @@ def test_node_handlers_of_every_style_run(node, name, files, expected):
     [
         ("exports.handler = async () => { throw new RangeError('far'); };", "RangeError", "far"),
         ("exports.handler = (e, c, done) => done(new Error('called'));", "Error", "called"),
+        ("exports.handler = async (e, c, done) => { done(new Error('called')); };", "Error", "called"),
+        ("exports.handler = (e, c, done) => { setInterval(() => {}, 9); done(new Error('x')); };", "Error", "x"),
         ("exports.other = 1;", "Runtime.HandlerNotFound", "app.handler is undefined or not exported"),
         ("require('nowhere');", "Runtime.ImportModuleError", "Cannot find module 'nowhere'"),
         ("exports.handler = async () => {", "Runtime.UserCodeSyntaxError", "SyntaxError"),
@@ -300,6 +309,27 @@ def test_node_handlers_fail_as_on_lambda(node, name, code, kind, message):
     value, error, _ = invoke(node, name)
     assert error == "Unhandled" and value["errorType"] == kind
     assert message in value["errorMessage"]
+
+
+@needs_node
+def test_an_invocation_after_one_that_ended_its_process_gets_another(node, name):
+    """Node.js tells of what nobody caught, and ends."""
+    code = """exports.handler = async (event) => {
+      if (event.fail) { setTimeout(() => { throw new Error('late'); }, 5); await new Promise(() => setTimeout(() => {}, 500)); }
+      return event.n;
+    };"""
+    create(node, name, {"app.js": code}, Runtime="nodejs20.x")
+    for n in range(5):
+        value, error, _ = invoke(node, name, {"fail": True})
+        assert error == "Unhandled" and value["errorMessage"] == "late"
+        assert invoke(node, name, {"n": n})[:2] == (n, None)
+
+
+def test_the_request_id_is_that_of_the_answer(node, name):
+    create(node, name, "def handler(event, context):\n    return context.aws_request_id\n")
+    value, _, answer = invoke(node, name, LogType="Tail")
+    assert answer["ResponseMetadata"]["RequestId"] == value
+    assert value in base64.b64decode(answer["LogResult"]).decode()
 
 
 def test_an_executable_named_bootstrap_is_a_runtime(node, name):

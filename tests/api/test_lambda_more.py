@@ -170,12 +170,20 @@ def test_an_event_that_failed_goes_to_the_dead_letters(node, name):
     create(node, name, "def handler(event, context):\n    raise ValueError('no')\n",
            DeadLetterConfig={"TargetArn": arn})
     client.put_function_event_invoke_config(FunctionName=name, MaximumRetryAttempts=0)
-    invoke(node, name, {"n": 1}, InvocationType="Event")
+    asked = invoke(node, name, {"n": 1}, InvocationType="Event")[2]
     message = received(node, url)
     assert json.loads(message["Body"]) == {"n": 1}
     attributes = message["MessageAttributes"]
     assert attributes["ErrorCode"] == {"DataType": "Number", "StringValue": "200"}
-    assert "no" in attributes["ErrorMessage"]["StringValue"] and attributes["RequestID"]["StringValue"]
+    assert "no" in attributes["ErrorMessage"]["StringValue"]
+    asked = asked["ResponseMetadata"]["RequestId"]
+    assert attributes["RequestID"]["StringValue"] == asked
+    logs = node.client("logs")
+    written = lambda: [
+        one["message"]
+        for one in logs.filter_log_events(logGroupName=f"/aws/lambda/{name}")["events"]
+    ]
+    assert eventually(lambda: [line for line in written() if asked in line])
 
 
 def test_pending_events_survive_a_kill(tmp_path):

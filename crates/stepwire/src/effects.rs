@@ -231,7 +231,8 @@ impl Rim for World {
                 let (workers, inputs) = (Arc::clone(&self.workers), inputs.clone());
                 let turns = Arc::clone(&self.question_turns);
                 self.runtime.spawn(async move {
-                    let (id, functions) = (request_id(), &workers.functions);
+                    let id = invoke.request_id.as_deref().map_or_else(request_id, str::to_owned);
+                    let functions = &workers.functions;
                     let by = Some(caller);
                     let result = match caller {
                         InvokedBy::Task { .. } => functions.invoke(by, &invoke, &id, &inputs).await,

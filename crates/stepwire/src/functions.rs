@@ -58,8 +58,11 @@ impl Functions {
             InvocationType::RequestResponse => self.run(by, invoke, request_id, inputs).await,
             InvocationType::DryRun => self.find(invoke).map(|_| nothing(204)),
             InvocationType::Event => {
-                let (function, payload) = (invoke.function.clone(), Arc::clone(&invoke.payload));
-                let request = Request::Functions(functions::Request::Enqueue { function, payload });
+                let request = Request::Functions(functions::Request::Enqueue {
+                    function: invoke.function.clone(),
+                    payload: Arc::clone(&invoke.payload),
+                    request_id: Some(request_id.into()),
+                });
                 let mut caller = Caller::new(Arc::clone(&self.replies), inputs.clone());
                 let stopped = || ApiError::new("ServiceException", "the node is stopping");
                 if !inputs.send(Input::Call { reply: caller.reply(), request }).await {

@@ -31,7 +31,7 @@ use crate::effects::{Caller, Replies, Workers, World};
 use crate::files;
 use crate::flight::Flights;
 use crate::function_key;
-use crate::functions::{self, Functions};
+use crate::functions::Functions;
 use crate::http_task::HttpTasks;
 use crate::invocations::Invocations;
 use crate::items_folders::ItemsFolders;
@@ -503,12 +503,7 @@ impl Node {
         ShardRead::new(self.0.store.as_ref(), self.0.shard)
     }
 
-    /// Runs a function, or has it run later.
-    pub async fn invoke(&self, invoke: &Invoke) -> Result<Invoked, ApiError> {
-        self.invoke_as(&functions::request_id(), invoke).await
-    }
-
-    /// The same under a request id that the caller has drawn.
+    /// Runs a function, or has it run later, under a request id that the caller has drawn.
     pub(crate) async fn invoke_as(&self, id: &str, invoke: &Invoke) -> Result<Invoked, ApiError> {
         self.0.functions.invoke(None, invoke, id, &self.0.inputs).await
     }

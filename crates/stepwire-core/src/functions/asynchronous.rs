@@ -101,6 +101,19 @@ impl Functions {
         settings: &Settings,
         writes: &mut Vec<Write>,
     ) -> Result<(), ApiError> {
+        self.enqueue_as(None, now, function, payload, settings, writes)
+    }
+
+    /// The same under the request id that the caller was told.
+    pub(super) fn enqueue_as(
+        &mut self,
+        request_id: Option<Arc<str>>,
+        now: Timestamp,
+        function: &FunctionName,
+        payload: Arc<str>,
+        settings: &Settings,
+        writes: &mut Vec<Write>,
+    ) -> Result<(), ApiError> {
         self.find_version(function, settings)?;
         let full = self.pending.len() >= PENDING_MAX
             || self.pending_bytes + payload.len() > PENDING_BYTES_MAX;
@@ -109,14 +122,14 @@ impl Functions {
             return Err(ApiError::new("TooManyRequestsException", message));
         }
         let number = self.next_invocation;
-        let parts = [number, now.0 as u64];
+        let derived = || derived_uuid(&settings.secret, "invocation", &[number, now.0 as u64]);
         let invocation = Invocation {
             function: Arc::clone(&function.name),
             payload,
             attempts: 0,
             due: Some(now),
             qualifier: function.qualifier.clone(),
-            request_id: derived_uuid(&settings.secret, "invocation", &parts).into(),
+            request_id: request_id.unwrap_or_else(|| derived().into()),
             asked: now,
             put_off: 0,
         };

@@ -86,8 +86,9 @@ impl Functions {
                 self.record(Write::Function(Arc::clone(&record.name), Some(record.into())), writes);
                 Ok(Json::Object(Arc::default()))
             }
-            Request::Enqueue { function, payload } => {
-                self.enqueue(now, function, Arc::clone(payload), settings, writes)?;
+            Request::Enqueue { function, payload, request_id } => {
+                let (payload, id) = (Arc::clone(payload), request_id.clone());
+                self.enqueue_as(id, now, function, payload, settings, writes)?;
                 Ok(Json::object([("StatusCode", Json::from(202)), ("Payload", "".into())]))
             }
             request if request.is_read() => {

@@ -221,6 +221,7 @@ impl Invocation {
             payload: Arc::clone(&self.payload),
             log_tail: false,
             client_context: None,
+            request_id: Some(Arc::clone(&self.request_id)),
         }
     }
 }

@@ -198,6 +198,8 @@ pub enum Request {
         function: FunctionName,
         /// JSON text.
         payload: Arc<str>,
+        /// What identifies it, a UUID; without one it gets one.
+        request_id: Option<Arc<str>>,
     },
     /// GetFunction
     Get(FunctionName),
@@ -334,13 +336,15 @@ pub struct Invoke {
     pub log_tail: bool,
     /// `ClientContext`, in base64.
     pub client_context: Option<Arc<str>>,
+    /// What identifies it, a UUID, if that is known already.
+    pub request_id: Option<Arc<str>>,
 }
 
 impl Invoke {
     /// What a statement asks a function.
     pub(crate) fn for_answer(function: FunctionName, payload: Arc<str>) -> Invoke {
         let kind = InvocationType::RequestResponse;
-        Invoke { function, kind, payload, log_tail: false, client_context: None }
+        Invoke { function, kind, payload, log_tail: false, client_context: None, request_id: None }
     }
 }
 
@@ -446,7 +450,7 @@ impl Invoke {
             return Err(ApiError::new("RequestTooLargeException", message));
         }
         let client_context = client_context.map(Arc::from);
-        Ok(Invoke { function, kind, payload, log_tail, client_context })
+        Ok(Invoke { function, kind, payload, log_tail, client_context, request_id: None })
     }
 }
 

@@ -109,7 +109,11 @@ pub(super) fn request(
         members.push(("OldResourceProperties", as_text(&resource.now.properties)));
     }
     let payload = Json::object(members).to_text().into();
-    Ok(Some(Service::Functions(functions::Request::Enqueue { function, payload })))
+    Ok(Some(Service::Functions(functions::Request::Enqueue {
+        function,
+        payload,
+        request_id: None,
+    })))
 }
 
 /// Functions get every number and truth value as text.

@@ -17,6 +17,7 @@ use stepwire_core::{ApiError, Request, Service, objects};
 
 use super::not_available;
 use super::rest::{matched, members};
+use crate::functions::request_id;
 use crate::node::Node;
 use crate::{runner, shard};
 
@@ -153,7 +154,8 @@ async fn invoke(
         text("ClientContext"),
         payload.into(),
     )?;
-    let invoked = node.invoke(&invoke).await?;
+    let id = request_id();
+    let invoked = node.invoke_as(&id, &invoke).await?;
     let mut headers = HeaderMap::new();
     let mut add = |name: &'static str, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {
@@ -161,6 +163,8 @@ async fn invoke(
         }
     };
     add("content-type", "application/json");
+    // What the function and its log are told, too.
+    add("x-amz-request-id", &id);
     if invoked.status == 200 {
         add("x-amz-executed-version", &invoked.version);
     }

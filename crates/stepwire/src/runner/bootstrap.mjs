@@ -150,26 +150,35 @@ function context(headers) {
 function call(made, event, about) {
   return new Promise((resolve, reject) => {
     let answer = [null, null];
+    let answered = false;
     const settle = () => {
       process.off("beforeExit", settle);
       const [error, result] = answer;
       if (error === null || error === undefined) resolve(result);
       else reject(error);
     };
-    const callback = (error, result) => {
+    // Whichever answers first counts. Only a callback without an error waits for what is under way.
+    const answering = (waits) => (error, result) => {
+      if (answered) return;
+      answered = true;
       answer = [error, result];
-      if (about.callbackWaitsForEmptyEventLoop === false) setImmediate(settle);
+      const failed = error !== null && error !== undefined;
+      process.off("beforeExit", settle);
+      if (failed || !waits()) setImmediate(settle);
+      else process.on("beforeExit", settle);
     };
+    const callback = answering(() => about.callbackWaitsForEmptyEventLoop !== false);
+    const done = answering(() => false);
     Object.assign(about, {
-      done: callback,
-      fail: (error) => callback(error ?? "handled"),
-      succeed: (result) => callback(null, result),
+      done,
+      fail: (error) => done(error ?? "handled"),
+      succeed: (result) => done(null, result),
     });
     process.on("beforeExit", settle);
     const returned = made(event, about, callback);
     if (typeof returned?.then === "function") {
-      process.off("beforeExit", settle);
-      returned.then(resolve, reject);
+      if (!answered) process.off("beforeExit", settle);
+      returned.then(about.succeed, about.fail);
     }
   });
 }

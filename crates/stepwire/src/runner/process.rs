@@ -9,7 +9,7 @@ use stepwire_asl::Json;
 use stepwire_core::functions::FunctionRecord;
 use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::code::Code;
 use super::log::Log;
@@ -21,6 +21,9 @@ use super::{About, attend, environment};
 
 /// How long a process may take to become ready (AWS: 10 s).
 const INIT_MAX: Duration = Duration::from_secs(10);
+
+/// How long a runtime may take after an error to ask for another invocation.
+const AGAIN_MAX: Duration = Duration::from_secs(1);
 
 /// How to start a process of a function.
 pub(super) struct Launch<'a> {
@@ -220,6 +223,11 @@ impl Process {
         Ok(())
     }
 
+    /// Whether the runtime soon asks for another invocation.
+    async fn goes_on(&mut self) -> bool {
+        matches!(timeout(AGAIN_MAX, self.ready()).await, Ok(Ok(())))
+    }
+
     /// Whether it has not ended on its own.
     pub(super) fn is_alive(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
@@ -245,6 +253,8 @@ impl Process {
         let id = Arc::clone(&job.id);
         let deadline = Instant::now() + Duration::from_secs(u64::from(timeout_s));
         match timeout_at(deadline, self.answer(job)).await {
+            // One that told of an error may be about to end, as Node.js does after an uncaught one.
+            Ok(Ok((payload, true))) if !self.goes_on().await => self.failed(payload).await,
             Ok(Ok((payload, failed))) => {
                 let log = self.log.take().await;
                 Outcome { payload, failed, log, alive: true }
