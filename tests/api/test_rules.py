@@ -124,6 +124,9 @@ def test_a_bad_statement_is_refused_with_its_place(node, name, sql, place):
         ({"kinesis": {"streamName": "a", "roleArn": ROLE}}, "action `kinesis` is not available"),
         ({"republish": {"topic": "${nope()}", "roleArn": ROLE}}, "unknown function `nope`"),
         ({"republish": {"topic": "${a", "roleArn": ROLE}}, "not closed"),
+        ({"republish": {"topic": "${indexof(a, 'b')}", "roleArn": ROLE}},
+         "function `indexof` is not available in SQL version 2015-10-08"),
+        ({"republish": {"topic": "a/+/b", "roleArn": ROLE}}, "has a wildcard"),
         ({"republish": {"topic": "a", "roleArn": ROLE, "qos": 2}}, "`qos`"),
         ({"republish": {"topic": "a", "roleArn": ROLE, "headers": {"messageExpiry": "a"}}}, "`a`"),
         ({"republish": {"topic": "$$aws/things/a/shadow/update/delta", "roleArn": ROLE}}, "reserved topic"),
@@ -234,6 +237,36 @@ def test_the_error_action_tells_what_the_world_lacks(node, name, device, action,
     assert failure["failedAction"] == kind
     assert re.search(why, failure["errorMessage"])
     assert one.messages.empty()
+
+
+def test_variables_are_the_same_for_the_error_action(node, name, device):
+    failing = {"dynamoDBv2": {"putItem": {"tableName": "missing-${@id}"}, "roleArn": ROLE}}
+    rule = payload(
+        f"SET @id = newuuid() SELECT @id AS id FROM 'fail/{name}'",
+        republish(f"done/{name}/${{@id}}"),
+        failing,
+        errorAction=republish(f"errors/{name}/${{@id}}"),
+        awsIotSqlVersion="2016-03-23",
+    )
+    node.iot().create_topic_rule(ruleName=name, topicRulePayload=rule)
+    one = device(node, name).connect().subscribe(f"done/{name}/+").subscribe(f"errors/{name}/+")
+    one.publish(f"fail/{name}", {})
+    seen = {message.topic.split("/")[0]: message for message in (one.message(), one.message())}
+    drawn = json.loads(seen["done"].payload)["id"]
+    assert seen["done"].topic.endswith(drawn) and seen["errors"].topic.endswith(drawn)
+    asking = f"SET @a = get_thing_shadow('x', '{ROLE}'), @b = @a.y SELECT @b FROM 'a'"
+    rule |= {"sql": asking, "actions": [], "errorAction": republish("errors/${@b}")}
+    with refused("InvalidRequestException", 400, "errorAction.*variables that are set by them"):
+        node.iot().create_topic_rule(ruleName=f"{name}b", topicRulePayload=rule)
+
+
+@pytest.mark.parametrize("text", ['"25"', '"hello"', '"{}"', '25', 'null', '[1]', '{"a": 1.50}'])
+def test_what_is_selected_whole_is_what_was_sent(node, name, device, text):
+    rule = payload(f"SELECT * FROM 'in/{name}'", republish(f"out/{name}"))
+    node.iot().create_topic_rule(ruleName=name, topicRulePayload=rule)
+    one = device(node, name).connect().subscribe(f"out/{name}")
+    one.publish(f"in/{name}", text)
+    assert one.message().payload.decode() == text.replace(": ", ":")
 
 
 def test_a_message_is_stored_as_an_item(node, name):
