@@ -464,6 +464,30 @@ Outputs:
 }
 
 #[test]
+fn a_resource_keeps_its_type() {
+    let mut cloud = Cloud::new();
+    cloud.create("s", QUEUE);
+    let topic = "Resources: {Q: {Type: 'AWS::SNS::Topic'}, R: {Type: 'AWS::SQS::Queue'}}";
+    let why = "Update of resource type is not permitted. The new template modifies resource type \
+               of the following resources: [Q]";
+    let error = cloud.call("UpdateStack", wanted("s", topic)).unwrap_err();
+    assert_eq!(error.to_string(), format!("ValidationError: {why}"));
+    let set = Json::object([
+        ("StackName", Json::from("s")),
+        ("ChangeSetName", "c".into()),
+        ("TemplateBody", topic.into()),
+    ]);
+    let made = cloud.done("CreateChangeSet", set);
+    let id = Json::object([("ChangeSetName", made.member("Id").unwrap().clone())]);
+    let shown = cloud.done("DescribeChangeSet", id);
+    assert_eq!(
+        (text(&shown, "Status"), text(&shown, "StatusReason")),
+        ("FAILED".into(), why.into())
+    );
+    assert_eq!(cloud.status("s"), "CREATE_COMPLETE");
+}
+
+#[test]
 fn what_is_to_stay_stays() {
     let mut cloud = Cloud::new();
     let template = "
