@@ -488,6 +488,17 @@ fn a_resource_keeps_its_type() {
 }
 
 #[test]
+fn an_export_that_is_there_already_is_said_once_to_be_a_reason() {
+    let mut cloud = Cloud::new();
+    cloud.create("s", QUEUE);
+    assert_eq!(cloud.create("t", &QUEUE.replace("one", "two")), "ROLLBACK_COMPLETE");
+    let events = cloud.events("t");
+    let told = "t ROLLBACK_IN_PROGRESS Export with name the-queue is already exported by stack s. \
+                Rollback requested by user.";
+    assert!(events.contains(&told.to_owned()), "{events:?}");
+}
+
+#[test]
 fn what_is_to_stay_stays() {
     let mut cloud = Cloud::new();
     let template = "

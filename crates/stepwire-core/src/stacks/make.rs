@@ -254,8 +254,7 @@ impl Stacks {
                 if let Some((_, other, _)) = other {
                     let other = &other.name;
                     return Err(format!(
-                        "Export with name {export} is already exported by stack {other}. Rollback \
-                         requested by user."
+                        "Export with name {export} is already exported by stack {other}."
                     ));
                 }
                 if outputs.iter().any(|out| out.export.as_ref() == Some(export)) {

@@ -650,8 +650,8 @@ impl Stacks {
         if matches!(work.doing, Doing::Create | Doing::Update) && work.change_set.is_some() {
             self.executed(turn, stack, Stage::NotExecuted);
         }
-        let undoes =
-            format!("{why}{}Rollback requested by user.", if failed.is_empty() { " " } else { "" });
+        let because = why.trim_end_matches([' ', '.']);
+        let undoes = format!("{because}. Rollback requested by user.");
         let plain: Option<Arc<str>> = Some(why.as_str().into());
         let (doing, stalled, status, reason): (_, _, _, Option<Arc<str>>) = match work.doing {
             Doing::Create => match work.plan.on_failure {
@@ -660,7 +660,7 @@ impl Stacks {
                     (Doing::UndoCreate, false, Status::RollbackInProgress, Some(undoes.into()))
                 }
                 OnFailure::Delete => {
-                    let reason = format!("{why}Delete requested by user.");
+                    let reason = format!("{because}. Delete requested by user.");
                     (Doing::Delete, false, Status::DeleteInProgress, Some(reason.into()))
                 }
             },
