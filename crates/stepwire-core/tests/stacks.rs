@@ -449,11 +449,14 @@ Outputs:
     assert_eq!(cloud.outputs("user")[0].1, "arn:aws:sqs:us-east-1:000000000000:one");
     cloud.done("DeleteStack", named("s"));
     cloud.settle();
-    assert_eq!(cloud.status("s"), "DELETE_FAILED");
+    // It stays as it was, and can be changed.
+    assert_eq!(cloud.status("s"), "CREATE_COMPLETE");
     let reason = text(&cloud.describe("s"), "StackStatusReason");
-    assert!(
-        reason.ends_with("Export the-queue cannot be deleted as it is in use by user"),
-        "{reason}"
+    let why = "Export the-queue cannot be deleted as it is in use by user";
+    assert_eq!(reason, format!("Delete canceled. {why}"));
+    assert_eq!(
+        cloud.update("s", &QUEUE.replace("DelaySeconds: 1", "DelaySeconds: 2")),
+        "UPDATE_COMPLETE"
     );
     assert_eq!(cloud.queues(), ["one", "user"]);
     cloud.done("DeleteStack", named("user"));
@@ -461,6 +464,36 @@ Outputs:
     cloud.done("DeleteStack", named("s"));
     cloud.settle();
     assert_eq!(cloud.queues(), Vec::<String>::new());
+}
+
+#[test]
+fn a_stack_within_whose_export_is_used_keeps_the_outer_one() {
+    let mut cloud = Cloud::new();
+    cloud.0.bucket("templates");
+    cloud.0.put("templates", "inner.yaml", QUEUE);
+    let outer = "
+Resources:
+  In:
+    Type: AWS::CloudFormation::Stack
+    Properties: {TemplateURL: 'https://s3.amazonaws.com/templates/inner.yaml'}
+";
+    assert_eq!(cloud.create("s", outer), "CREATE_COMPLETE");
+    let user = "
+Resources:
+  L: {Type: 'AWS::SQS::Queue', Properties: {QueueName: user}}
+Outputs:
+  There: {Value: !ImportValue the-queue}
+";
+    cloud.create("user", user);
+    cloud.done("DeleteStack", named("s"));
+    cloud.settle();
+    assert_eq!(cloud.status("s"), "DELETE_FAILED");
+    assert!(cloud.events("s").iter().any(
+        |event| event.contains("In DELETE_FAILED Embedded stack")
+            && event.ends_with(
+                "Delete canceled. Export the-queue cannot be deleted as it is in use by user"
+            )
+    ));
 }
 
 #[test]
