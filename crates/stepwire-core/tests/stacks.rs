@@ -774,6 +774,40 @@ Outputs:
     assert_eq!(cloud.update_of_nobody(), None);
 }
 
+#[test]
+fn tags_of_a_stack_reach_what_is_in_the_stacks_within() {
+    let mut cloud = Cloud::new();
+    cloud.0.bucket("templates");
+    cloud.0.put("templates", "inner.yaml", QUEUE);
+    let outer = "
+Resources:
+  In:
+    Type: AWS::CloudFormation::Stack
+    Properties: {TemplateURL: 'https://s3.amazonaws.com/templates/inner.yaml'}
+";
+    let tagged = |value: &str| {
+        let tag = Json::object([("Key", Json::from("team")), ("Value", value.into())]);
+        Json::object([
+            ("StackName", Json::from("s")),
+            ("TemplateBody", outer.into()),
+            ("Tags", Json::array([tag])),
+        ])
+    };
+    let team = |cloud: &mut Cloud| {
+        let url = Json::from("http://localhost:4566/000000000000/one");
+        let queue = Json::object([("QueueUrl", url)]);
+        let tags = cloud.service(Service::Sqs, "ListQueueTags", queue).unwrap();
+        text(tags.member("Tags").unwrap(), "team")
+    };
+    cloud.done("CreateStack", tagged("plant"));
+    cloud.settle();
+    assert_eq!(team(&mut cloud), "plant");
+    cloud.done("UpdateStack", tagged("field"));
+    cloud.settle();
+    assert_eq!(cloud.status("s"), "UPDATE_COMPLETE");
+    assert_eq!(team(&mut cloud), "field");
+}
+
 impl Cloud {
     /// A stack that somebody would still work on.
     fn update_of_nobody(&self) -> Option<StackKey> {

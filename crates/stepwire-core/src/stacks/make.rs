@@ -56,6 +56,10 @@ pub(super) fn body(
         format!("resource type {kind} is not available in stepwire (hint: {hint})")
     })?;
     let properties = resolve(&wanted.properties, scope).map_err(|unresolved| unresolved.message)?;
+    let properties = match support {
+        Support::Served => kinds::tagged(kind, properties, &plan.tags),
+        Support::WithoutEffect | Support::Placeholder => properties,
+    };
     let metadata = wanted
         .metadata
         .as_ref()

@@ -34,6 +34,7 @@ mod ssm;
 mod states;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use stepwire_asl::Json;
@@ -361,6 +362,21 @@ pub fn changes(kind: &str, old: &Json, new: &Json) -> Vec<Change> {
     }
     changes.sort_by(|a, b| a.property.cmp(&b.property));
     changes
+}
+
+/// The properties with these tags besides the resource's own, where resources of the type take tags.
+/// Not where other tags ask for another resource: a stack's tags replace nothing.
+pub fn tagged(kind: &str, properties: Json, tags: &[(Arc<str>, Arc<str>)]) -> Json {
+    let is_tags = |property: &&Property| {
+        let is_kept = matches!(property.standing, Standing::ActedOn);
+        property.name == "Tags" && is_kept && property.recreation == Recreation::Never
+    };
+    let known = if kind == STACK { Some(own::STACK_PROPERTIES) } else { None };
+    let known = known.or_else(|| find(kind).map(|kind| kind.properties));
+    match known.and_then(|known| known.iter().find(is_tags)) {
+        Some(property) => property::with_tags(property.shape, properties, tags),
+        None => properties,
+    }
 }
 
 /// Why this change of a resource is not begun, though each of its requests would be taken. What was
