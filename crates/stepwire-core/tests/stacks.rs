@@ -688,6 +688,23 @@ fn an_update_makes_or_removes_one_index() {
 }
 
 #[test]
+fn a_resource_that_could_not_be_changed_is_as_it_was() {
+    let mut cloud = Cloud::new();
+    cloud.create("s", &table("", ""));
+    let body = Json::object([
+        ("StackName", Json::from("s")),
+        ("TemplateBody", table("abc abd", "").into()),
+        ("DisableRollback", true.into()),
+    ]);
+    cloud.done("UpdateStack", body);
+    cloud.settle();
+    assert_eq!(cloud.status("s"), "UPDATE_FAILED");
+    assert_eq!(cloud.update("s", &table("", "")), "UPDATE_COMPLETE");
+    assert_eq!(cloud.resources("s")[0].1, "UPDATE_COMPLETE");
+    assert_eq!(cloud.indexes(), Vec::<String>::new());
+}
+
+#[test]
 fn an_index_that_was_never_made_is_undone() {
     let mut cloud = Cloud::new();
     cloud.create("s", &table("", ""));

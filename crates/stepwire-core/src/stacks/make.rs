@@ -150,7 +150,7 @@ impl Stacks {
     fn unchanged(
         &mut self,
         turn: &mut Turn<'_>,
-        stack: &Stack,
+        stack: &mut Stack,
         place: Placed,
         wanted: Body,
         passed: (u64, Doing),
@@ -162,6 +162,13 @@ impl Stacks {
         if now != there.now {
             resource.before = earlier(&there);
             resource.now = now;
+        }
+        if resource.status == Status::UpdateFailed {
+            // An earlier update could not change it, and this one need not.
+            let of = (&place.logical, &resource.now);
+            self.tell_of(turn, stack, of, Status::UpdateComplete, None);
+            (resource.status, resource.reason) = (Status::UpdateComplete, None);
+            resource.changed = turn.now;
         }
         resource.position = place.position;
         resource.needs = place.needs;
