@@ -390,3 +390,163 @@ def test_a_stack_does_not_take_over_what_is_there_already(node, cloud, stack, na
 def test_nobody_answers_for_a_function_without_its_token(node):
     status, _, _ = node.send("PUT", "/-/cloudformation/response/guessed", b"{}")
     assert status == 403
+
+
+TABLE = {
+    "BillingMode": "PAY_PER_REQUEST",
+    "AttributeDefinitions": [{"AttributeName": "p", "AttributeType": "S"}],
+    "KeySchema": [{"AttributeName": "p", "KeyType": "HASH"}],
+}
+
+
+def of_table(name, *indexes):
+    made = dict(TABLE, TableName=name)
+    if indexes:
+        made["AttributeDefinitions"] = [*TABLE["AttributeDefinitions"], {"AttributeName": "g", "AttributeType": "S"}]
+        made["GlobalSecondaryIndexes"] = [
+            {
+                "IndexName": index,
+                "KeySchema": [{"AttributeName": "g", "KeyType": "HASH"}],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+            for index in indexes
+        ]
+    return json.dumps({"Resources": {"Table": {"Type": "AWS::DynamoDB::Table", "Properties": made}}})
+
+
+def test_an_updated_stack_has_an_index_that_can_be_read(node, cloud, stack):
+    dynamodb = node.client("dynamodb")
+    cloud.create_stack(StackName=stack, TemplateBody=of_table(stack))
+    cloud.get_waiter("stack_create_complete").wait(StackName=stack, WaiterConfig=QUICK)
+    for batch in range(40):
+        items = [{"p": {"S": f"{batch}-{n}"}, "g": {"S": "g"}, "z": {"S": "x" * 2000}} for n in range(25)]
+        dynamodb.batch_write_item(RequestItems={stack: [{"PutRequest": {"Item": item}} for item in items]})
+    cloud.update_stack(StackName=stack, TemplateBody=of_table(stack, "abc"))
+    cloud.get_waiter("stack_update_complete").wait(StackName=stack, WaiterConfig=QUICK)
+    asked = {
+        "TableName": stack,
+        "IndexName": "abc",
+        "KeyConditionExpression": "g = :g",
+        "ExpressionAttributeValues": {":g": {"S": "g"}},
+        "Select": "COUNT",
+    }
+    pages = list(dynamodb.get_paginator("query").paginate(**asked))
+    assert sum(page["Count"] for page in pages) == 1000
+
+    cloud.update_stack(StackName=stack, TemplateBody=of_table(stack, "abd", "abe", "abc"))
+    eventually(lambda: described(cloud, stack)["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE")
+    failed = next(one for one in events(cloud, stack) if one["ResourceStatus"] == "UPDATE_FAILED")
+    why = "Cannot perform more than one GSI creation or deletion in a single update"
+    assert failed["ResourceStatusReason"] == why
+    cloud.update_stack(StackName=stack, TemplateBody=of_table(stack))
+    cloud.get_waiter("stack_update_complete").wait(StackName=stack, WaiterConfig=QUICK)
+    assert "GlobalSecondaryIndexes" not in dynamodb.describe_table(TableName=stack)["Table"]
+
+
+def test_tags_of_a_stack_are_its_resources_too(node, cloud, stack):
+    """Of every type that takes tags; a resource's own come first."""
+    service = {"Service": "lambda.amazonaws.com"}
+    assume = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": service, "Action": "sts:AssumeRole"}],
+    }
+    machine = {"StartAt": "A", "States": {"A": {"Type": "Pass", "End": True}}}
+    own = [{"Key": "team", "Value": "own"}]
+    rule = {"RuleName": "tagged_rule", "TopicRulePayload": {"Sql": "SELECT * FROM 'a'", "Actions": []}}
+    alarm = {
+        "AlarmName": stack, "ComparisonOperator": "GreaterThanThreshold", "EvaluationPeriods": 1,
+        "Namespace": "N", "MetricName": "M", "Period": 60, "Statistic": "Sum", "Threshold": 1,
+    }
+    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iot:Connect", "Resource": "*"}]}
+    properties = {
+        "SQS::Queue": {"QueueName": stack},
+        "SNS::Topic": {"TopicName": stack},
+        "S3::Bucket": {"BucketName": stack},
+        "DynamoDB::Table": dict(TABLE, TableName=stack),
+        "SSM::Parameter": {"Name": stack, "Type": "String", "Value": "v"},
+        "SecretsManager::Secret": {"Name": stack, "SecretString": "s"},
+        "IAM::Role": {"RoleName": stack, "AssumeRolePolicyDocument": assume},
+        "Lambda::Function": {
+            "FunctionName": stack, "Runtime": "python3.11", "Handler": "index.h", "Role": ROLE_ARN,
+            "Code": {"ZipFile": "def h(event, context): return 1"},
+        },
+        "StepFunctions::StateMachine": {
+            "StateMachineName": stack, "RoleArn": ROLE_ARN, "DefinitionString": json.dumps(machine),
+        },
+        "StepFunctions::Activity": {"Name": stack},
+        "Logs::LogGroup": {"LogGroupName": stack},
+        "Events::Rule": {"Name": stack, "EventPattern": {"source": ["a"]}},
+        "Events::EventBus": {"Name": stack},
+        "Scheduler::ScheduleGroup": {"Name": stack},
+        "CloudWatch::Alarm": alarm,
+        "IoT::TopicRule": rule,
+        "IoT::Policy": {"PolicyName": stack, "PolicyDocument": policy},
+        "IoT::ThingType": {"ThingTypeName": stack},
+        "IoT::ThingGroup": {"ThingGroupName": stack},
+        "IoT::Thing": {"ThingName": stack},
+    }
+    resources = {
+        kind.replace("::", ""): {"Type": f"AWS::{kind}", "Properties": given} for kind, given in properties.items()
+    }
+    resources["Own"] = {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": stack + "-own", "Tags": own}}
+    asked = {
+        "StackName": stack,
+        "TemplateBody": json.dumps({"Resources": resources}),
+        "Capabilities": ["CAPABILITY_NAMED_IAM"],
+    }
+    arn = lambda service, rest: f"arn:aws:{service}:{REGION}:{ACCOUNT}:{rest}"
+
+    def queue(name):
+        sqs = node.client("sqs")
+        return sqs.list_queue_tags(QueueUrl=sqs.get_queue_url(QueueName=name)["QueueUrl"]).get("Tags", {})
+
+    def pairs(service, operation, key="Key", value="Value", **given):
+        answer = getattr(node.client(service), operation)(**given)
+        tags = next((answer[name] for name in ("Tags", "TagSet", "TagList", "tags") if name in answer), [])
+        return tags if isinstance(tags, dict) else {tag[key]: tag[value] for tag in tags}
+
+    def everywhere():
+        iot = lambda rest: pairs("iot", "list_tags_for_resource", resourceArn=arn("iot", rest))
+        states = lambda rest: pairs(
+            "stepfunctions", "list_tags_for_resource", "key", "value", resourceArn=arn("states", rest)
+        )
+        return {
+            "queue": queue(stack),
+            "topic": pairs("sns", "list_tags_for_resource", ResourceArn=arn("sns", stack)),
+            "bucket": pairs("s3", "get_bucket_tagging", Bucket=stack),
+            "table": pairs("dynamodb", "list_tags_of_resource", ResourceArn=arn("dynamodb", f"table/{stack}")),
+            "parameter": pairs("ssm", "list_tags_for_resource", ResourceType="Parameter", ResourceId=stack),
+            "secret": pairs("secretsmanager", "describe_secret", SecretId=stack),
+            "role": pairs("iam", "list_role_tags", RoleName=stack),
+            "function": pairs("lambda", "list_tags", Resource=arn("lambda", f"function:{stack}")),
+            "machine": states(f"stateMachine:{stack}"),
+            "activity": states(f"activity:{stack}"),
+            "logs": pairs("logs", "list_tags_for_resource", resourceArn=arn("logs", f"log-group:{stack}")),
+            "rule": pairs("events", "list_tags_for_resource", ResourceARN=arn("events", f"rule/{stack}")),
+            "group": pairs(
+                "scheduler", "list_tags_for_resource", ResourceArn=arn("scheduler", f"schedule-group/{stack}")
+            ),
+            "alarm": pairs("cloudwatch", "list_tags_for_resource", ResourceARN=arn("cloudwatch", f"alarm:{stack}")),
+            "topic rule": iot("rule/tagged_rule"),
+            "policy": iot(f"policy/{stack}"),
+            "thing type": iot(f"thingtype/{stack}"),
+            "thing group": iot(f"thinggroup/{stack}"),
+        }
+
+    cloud.create_stack(
+        **asked, Tags=[{"Key": "team", "Value": "plant"}, {"Key": "stepwire:allow-missing", "Value": "*"}]
+    )
+    cloud.get_waiter("stack_create_complete").wait(StackName=stack, WaiterConfig=QUICK)
+    assert {what: tags for what, tags in everywhere().items() if tags != {"team": "plant"}} == {}
+    assert queue(stack + "-own") == {"team": "own"}
+    physical = lambda: {
+        one["LogicalResourceId"]: one["PhysicalResourceId"]
+        for one in cloud.describe_stack_resources(StackName=stack)["StackResources"]
+    }
+    before = physical()
+    cloud.update_stack(**asked, Tags=[{"Key": "team", "Value": "field"}, {"Key": "cost", "Value": "7"}])
+    cloud.get_waiter("stack_update_complete").wait(StackName=stack, WaiterConfig=QUICK)
+    wanted = {"team": "field", "cost": "7"}
+    assert {what: tags for what, tags in everywhere().items() if tags != wanted} == {}
+    assert queue(stack + "-own") == {"team": "own", "cost": "7"}
+    assert physical() == before

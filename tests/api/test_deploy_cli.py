@@ -258,6 +258,23 @@ def test_a_template_is_deployed_changed_and_removed(app):
     assert "no stack `greet`" in app.deploy("--stack-name", "greet", "--delete", code=3).stderr
 
 
+def test_a_deletion_that_an_export_forbids_ends_and_says_why(app):
+    app.template("    Value: !Ref Machine\n", "    Value: !Ref Machine\n    Export: {Name: the-machine}\n")
+    app.deploy("--stack-name", "greet")
+    user = {
+        "Resources": {"Queue": {"Type": "AWS::SQS::Queue"}},
+        "Outputs": {"There": {"Value": {"Fn::ImportValue": "the-machine"}}},
+    }
+    cloud = app.node.client("cloudformation")
+    cloud.create_stack(StackName="user", TemplateBody=json.dumps(user))
+    cloud.get_waiter("stack_create_complete").wait(StackName="user", WaiterConfig={"Delay": 1})
+    failed = app.deploy("--stack-name", "greet", "--delete", code=1)
+    why = "Delete canceled. Export the-machine cannot be deleted as it is in use by user"
+    assert f"the stack `greet` is CREATE_COMPLETE: {why}" in failed.stderr
+    app.write("!")
+    app.deploy("--stack-name", "greet")
+
+
 def test_samconfig_names_the_stack_and_its_parameters(app):
     (app.folder / "samconfig.toml").write_text(
         'version = 0.1\n[default.deploy.parameters]\nstack_name = "from-config"\n'

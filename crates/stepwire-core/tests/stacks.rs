@@ -449,11 +449,14 @@ Outputs:
     assert_eq!(cloud.outputs("user")[0].1, "arn:aws:sqs:us-east-1:000000000000:one");
     cloud.done("DeleteStack", named("s"));
     cloud.settle();
-    assert_eq!(cloud.status("s"), "DELETE_FAILED");
+    // It stays as it was, and can be changed.
+    assert_eq!(cloud.status("s"), "CREATE_COMPLETE");
     let reason = text(&cloud.describe("s"), "StackStatusReason");
-    assert!(
-        reason.ends_with("Export the-queue cannot be deleted as it is in use by user"),
-        "{reason}"
+    let why = "Export the-queue cannot be deleted as it is in use by user";
+    assert_eq!(reason, format!("Delete canceled. {why}"));
+    assert_eq!(
+        cloud.update("s", &QUEUE.replace("DelaySeconds: 1", "DelaySeconds: 2")),
+        "UPDATE_COMPLETE"
     );
     assert_eq!(cloud.queues(), ["one", "user"]);
     cloud.done("DeleteStack", named("user"));
@@ -461,6 +464,259 @@ Outputs:
     cloud.done("DeleteStack", named("s"));
     cloud.settle();
     assert_eq!(cloud.queues(), Vec::<String>::new());
+}
+
+#[test]
+fn a_stack_within_whose_export_is_used_keeps_the_outer_one() {
+    let mut cloud = Cloud::new();
+    cloud.0.bucket("templates");
+    cloud.0.put("templates", "inner.yaml", QUEUE);
+    let outer = "
+Resources:
+  In:
+    Type: AWS::CloudFormation::Stack
+    Properties: {TemplateURL: 'https://s3.amazonaws.com/templates/inner.yaml'}
+";
+    assert_eq!(cloud.create("s", outer), "CREATE_COMPLETE");
+    let user = "
+Resources:
+  L: {Type: 'AWS::SQS::Queue', Properties: {QueueName: user}}
+Outputs:
+  There: {Value: !ImportValue the-queue}
+";
+    cloud.create("user", user);
+    cloud.done("DeleteStack", named("s"));
+    cloud.settle();
+    assert_eq!(cloud.status("s"), "DELETE_FAILED");
+    assert!(cloud.events("s").iter().any(
+        |event| event.contains("In DELETE_FAILED Embedded stack")
+            && event.ends_with(
+                "Delete canceled. Export the-queue cannot be deleted as it is in use by user"
+            )
+    ));
+}
+
+#[test]
+fn an_export_that_is_there_already_is_said_once_to_be_a_reason() {
+    let mut cloud = Cloud::new();
+    cloud.create("s", QUEUE);
+    assert_eq!(cloud.create("t", &QUEUE.replace("one", "two")), "ROLLBACK_COMPLETE");
+    let events = cloud.events("t");
+    let told = "t ROLLBACK_IN_PROGRESS Export with name the-queue is already exported by stack s. \
+                Rollback requested by user.";
+    assert!(events.contains(&told.to_owned()), "{events:?}");
+}
+
+#[test]
+fn a_resource_keeps_its_type() {
+    let mut cloud = Cloud::new();
+    cloud.create("s", QUEUE);
+    let topic = "Resources: {Q: {Type: 'AWS::SNS::Topic'}, R: {Type: 'AWS::SQS::Queue'}}";
+    let why = "Update of resource type is not permitted. The new template modifies resource type \
+               of the following resources: [Q]";
+    let error = cloud.call("UpdateStack", wanted("s", topic)).unwrap_err();
+    assert_eq!(error.to_string(), format!("ValidationError: {why}"));
+    let set = Json::object([
+        ("StackName", Json::from("s")),
+        ("ChangeSetName", "c".into()),
+        ("TemplateBody", topic.into()),
+    ]);
+    let made = cloud.done("CreateChangeSet", set);
+    let id = Json::object([("ChangeSetName", made.member("Id").unwrap().clone())]);
+    let shown = cloud.done("DescribeChangeSet", id);
+    assert_eq!(
+        (text(&shown, "Status"), text(&shown, "StatusReason")),
+        ("FAILED".into(), why.into())
+    );
+    assert_eq!(cloud.status("s"), "CREATE_COMPLETE");
+}
+
+#[test]
+fn a_resource_with_a_name_of_its_own_is_not_replaced_under_it() {
+    let mut cloud = Cloud::new();
+    let table = table("", "");
+    cloud.create("s", &table);
+    let other = table.replace("AttributeName: p", "AttributeName: q");
+    assert_eq!(cloud.update("s", &other), "UPDATE_ROLLBACK_COMPLETE");
+    let events = cloud.events("s");
+    let told = "T UPDATE_FAILED CloudFormation cannot update a stack when a custom-named resource \
+                requires replacing. Rename tab and update the stack again.";
+    assert!(events.contains(&told.to_owned()), "{events:?}");
+    // What another has is there already.
+    cloud.create("t", &table.replace("TableName: tab", "TableName: own"));
+    assert_eq!(cloud.update("t", &table), "UPDATE_ROLLBACK_COMPLETE");
+    let failed = cloud.events("t").into_iter().find(|event| event.starts_with("T UPDATE_FAILED"));
+    assert!(failed.unwrap().ends_with("Table already exists: tab"));
+}
+
+/// A table with these global indexes and whatever else.
+fn table(indexes: &str, more: &str) -> String {
+    let attributes = if indexes.is_empty() { "" } else { ", {AttributeName: g, AttributeType: S}" };
+    let indexes: String = indexes
+        .split_whitespace()
+        .map(|name| {
+            format!(
+                "\n      - {{IndexName: {name}, KeySchema: [{{AttributeName: g, KeyType: HASH}}], \
+                 Projection: {{ProjectionType: ALL}}}}"
+            )
+        })
+        .collect();
+    let indexes = if indexes.is_empty() {
+        indexes
+    } else {
+        format!("      GlobalSecondaryIndexes: {indexes}\n")
+    };
+    format!(
+        "
+Resources:
+  T:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      TableName: tab
+      BillingMode: PAY_PER_REQUEST
+      AttributeDefinitions: [{{AttributeName: p, AttributeType: S}}{attributes}]
+      KeySchema: [{{AttributeName: p, KeyType: HASH}}]
+{indexes}{more}"
+    )
+}
+
+fn of_table() -> Json {
+    Json::object([("TableName", Json::from("tab"))])
+}
+
+impl Cloud {
+    /// The indexes of the table, each with its status.
+    fn indexes(&mut self) -> Vec<String> {
+        let described = self.service(Service::DynamoDb, "DescribeTable", of_table()).unwrap();
+        let indexes = described.member("Table").unwrap().member("GlobalSecondaryIndexes");
+        let indexes = indexes.and_then(Json::as_array).unwrap_or_default().to_vec();
+        let of = |one: &Json| format!("{} {}", text(one, "IndexName"), text(one, "IndexStatus"));
+        indexes.iter().map(of).collect()
+    }
+
+    /// More items than an index takes in at once.
+    fn fill_table(&mut self) {
+        for number in 0..600 {
+            let item = format!(
+                r#"{{"TableName":"tab","Item":{{"p":{{"S":"{number}"}},"g":{{"S":"x"}}}}}}"#
+            );
+            let item = Json::parse(&item).unwrap();
+            self.service(Service::DynamoDb, "PutItem", item).unwrap();
+        }
+    }
+
+    /// What is due, as long as the stack is being worked on; how often that was.
+    fn work(&mut self, name: &str, each: fn(&mut Cloud)) -> usize {
+        for turns in 0..1_000 {
+            if !self.status(name).ends_with("_IN_PROGRESS") {
+                return turns;
+            }
+            if !self.slice() {
+                assert!(self.0.advance(), "nobody works on it");
+            }
+            each(self);
+        }
+        panic!("it does not come to an end");
+    }
+}
+
+#[test]
+fn an_update_that_makes_an_index_ends_when_that_knows_all_items() {
+    for each in [
+        |_: &mut Cloud| {},
+        |cloud: &mut Cloud| {
+            cloud.0.kill();
+            cloud.0.check();
+        },
+    ] {
+        let mut cloud = Cloud::new();
+        cloud.create("s", &table("", ""));
+        cloud.fill_table();
+        cloud.done("UpdateStack", wanted("s", &table("abc", "")));
+        cloud.settle();
+        assert_eq!(cloud.status("s"), "UPDATE_IN_PROGRESS");
+        assert_eq!(cloud.indexes(), ["abc CREATING"]);
+        assert_eq!(cloud.resources("s")[0].1, "UPDATE_IN_PROGRESS");
+        assert!(cloud.work("s", each) > 2);
+        assert_eq!(cloud.status("s"), "UPDATE_COMPLETE");
+        assert_eq!(cloud.indexes(), ["abc ACTIVE"]);
+        let completed = |event: &&String| *event == "T UPDATE_COMPLETE";
+        assert_eq!(cloud.events("s").iter().filter(completed).count(), 1);
+        // One that goes is gone at once; when that is undone it is made again.
+        let taken = "  Z: {Type: 'AWS::DynamoDB::Table', DependsOn: T, Properties: {TableName: tab, \
+                     KeySchema: [{AttributeName: p, KeyType: HASH}], BillingMode: PAY_PER_REQUEST, \
+                     AttributeDefinitions: [{AttributeName: p, AttributeType: S}]}}\n";
+        cloud.done("UpdateStack", wanted("s", &table("", taken)));
+        cloud.work("s", each);
+        assert_eq!(cloud.status("s"), "UPDATE_ROLLBACK_COMPLETE");
+        assert_eq!(cloud.indexes(), ["abc ACTIVE"]);
+    }
+}
+
+#[test]
+fn an_index_whose_update_is_cancelled_goes_again() {
+    let mut cloud = Cloud::new();
+    cloud.create("s", &table("", ""));
+    cloud.fill_table();
+    cloud.done("UpdateStack", wanted("s", &table("abc", "")));
+    cloud.settle();
+    assert_eq!(cloud.indexes(), ["abc CREATING"]);
+    cloud.done("CancelUpdateStack", named("s"));
+    cloud.settle();
+    assert_eq!(cloud.status("s"), "UPDATE_ROLLBACK_COMPLETE");
+    assert_eq!(cloud.indexes(), Vec::<String>::new());
+}
+
+#[test]
+fn an_update_makes_or_removes_one_index() {
+    for (before, after) in [("", "abc abd"), ("abc", "abd"), ("abc abd", "")] {
+        let mut cloud = Cloud::new();
+        cloud.create("s", &table(before, ""));
+        let there = cloud.indexes();
+        assert_eq!(cloud.update("s", &table(after, "")), "UPDATE_ROLLBACK_COMPLETE");
+        let events = cloud.events("s");
+        let told = "T UPDATE_FAILED Cannot perform more than one GSI creation or deletion in a \
+                    single update";
+        assert!(events.contains(&told.to_owned()), "{events:?}");
+        assert_eq!(cloud.indexes(), there);
+        assert_eq!(cloud.resources("s")[0].1, "UPDATE_COMPLETE");
+        let one = if before == "abc" { "" } else { "abc" };
+        cloud.done("UpdateStack", wanted("s", &table(one, "")));
+        cloud.work("s", |_| {});
+        assert_eq!(cloud.status("s"), "UPDATE_COMPLETE");
+    }
+}
+
+#[test]
+fn a_resource_that_could_not_be_changed_is_as_it_was() {
+    let mut cloud = Cloud::new();
+    cloud.create("s", &table("", ""));
+    let body = Json::object([
+        ("StackName", Json::from("s")),
+        ("TemplateBody", table("abc abd", "").into()),
+        ("DisableRollback", true.into()),
+    ]);
+    cloud.done("UpdateStack", body);
+    cloud.settle();
+    assert_eq!(cloud.status("s"), "UPDATE_FAILED");
+    assert_eq!(cloud.update("s", &table("", "")), "UPDATE_COMPLETE");
+    assert_eq!(cloud.resources("s")[0].1, "UPDATE_COMPLETE");
+    assert_eq!(cloud.indexes(), Vec::<String>::new());
+}
+
+#[test]
+fn an_index_that_was_never_made_is_undone() {
+    let mut cloud = Cloud::new();
+    cloud.create("s", &table("", ""));
+    // The table takes its throughput, and then an index without one is refused.
+    let units = "BillingMode: PROVISIONED\n      ProvisionedThroughput: {ReadCapacityUnits: 1, \
+                 WriteCapacityUnits: 1}";
+    let after = table("abc", "").replace("BillingMode: PAY_PER_REQUEST", units);
+    assert_eq!(cloud.update("s", &after), "UPDATE_ROLLBACK_COMPLETE", "{:?}", cloud.events("s"));
+    assert_eq!(cloud.indexes(), Vec::<String>::new());
+    cloud.done("UpdateStack", wanted("s", &table("abc", "")));
+    cloud.work("s", |_| {});
+    assert_eq!(cloud.status("s"), "UPDATE_COMPLETE");
 }
 
 #[test]
@@ -533,6 +789,40 @@ Outputs:
     cloud.settle();
     assert!(cloud.queues().is_empty());
     assert_eq!(cloud.update_of_nobody(), None);
+}
+
+#[test]
+fn tags_of_a_stack_reach_what_is_in_the_stacks_within() {
+    let mut cloud = Cloud::new();
+    cloud.0.bucket("templates");
+    cloud.0.put("templates", "inner.yaml", QUEUE);
+    let outer = "
+Resources:
+  In:
+    Type: AWS::CloudFormation::Stack
+    Properties: {TemplateURL: 'https://s3.amazonaws.com/templates/inner.yaml'}
+";
+    let tagged = |value: &str| {
+        let tag = Json::object([("Key", Json::from("team")), ("Value", value.into())]);
+        Json::object([
+            ("StackName", Json::from("s")),
+            ("TemplateBody", outer.into()),
+            ("Tags", Json::array([tag])),
+        ])
+    };
+    let team = |cloud: &mut Cloud| {
+        let url = Json::from("http://localhost:4566/000000000000/one");
+        let queue = Json::object([("QueueUrl", url)]);
+        let tags = cloud.service(Service::Sqs, "ListQueueTags", queue).unwrap();
+        text(tags.member("Tags").unwrap(), "team")
+    };
+    cloud.done("CreateStack", tagged("plant"));
+    cloud.settle();
+    assert_eq!(team(&mut cloud), "plant");
+    cloud.done("UpdateStack", tagged("field"));
+    cloud.settle();
+    assert_eq!(cloud.status("s"), "UPDATE_COMPLETE");
+    assert_eq!(team(&mut cloud), "field");
 }
 
 impl Cloud {

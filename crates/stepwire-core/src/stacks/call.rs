@@ -364,7 +364,13 @@ impl Stacks {
             let message = format!("Resource [{unknown}] does not exist in stack [{name}]");
             return Err(validation(message));
         }
-        let kept = self.keeps_exports(&stack, &[]);
+        if let Err(why) = self.keeps_exports(&stack, &[]) {
+            // It stays as it was, so that it can be updated.
+            let (status, reason) = (stack.status, format!("Delete canceled. {why}"));
+            self.moves(turn, &mut stack, status, Some(reason.into()));
+            self.keep(stack, turn.out);
+            return Ok((nothing(), None));
+        }
         let plan = match stack.work.take() {
             Some(work) => work.plan,
             None => stack.plan.clone(),
@@ -376,13 +382,6 @@ impl Stacks {
             ..Work::new(Doing::Delete, plan, token.cloned())
         });
         self.moves(turn, &mut stack, Status::DeleteInProgress, Some(USER.into()));
-        if let Err(why) = kept {
-            let reason = format!("Delete canceled. {why}");
-            self.moves(turn, &mut stack, Status::DeleteFailed, Some(reason.into()));
-            stack.work = None;
-            self.keep(stack, turn.out);
-            return Ok((nothing(), None));
-        }
         let key = stack.key();
         self.keep(stack, turn.out);
         Ok((nothing(), Some(key)))

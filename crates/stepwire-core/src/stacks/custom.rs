@@ -380,7 +380,7 @@ impl Stacks {
             let waiting = stack.work.as_ref().and_then(|work| work.waiting.as_ref());
             let number = waiting.and_then(|waiting| match waiting.what {
                 Awaited::Response(number) => Some(number),
-                Awaited::Stack(_) => None,
+                Awaited::Stack(_) | Awaited::Indexes(_) => None,
             });
             number.is_some_and(|number| response_token(stack, number, settings) == token)
         });

@@ -56,6 +56,10 @@ pub(super) fn body(
         format!("resource type {kind} is not available in stepwire (hint: {hint})")
     })?;
     let properties = resolve(&wanted.properties, scope).map_err(|unresolved| unresolved.message)?;
+    let properties = match support {
+        Support::Served => kinds::tagged(kind, properties, &plan.tags),
+        Support::WithoutEffect | Support::Placeholder => properties,
+    };
     let metadata = wanted
         .metadata
         .as_ref()
@@ -146,7 +150,7 @@ impl Stacks {
     fn unchanged(
         &mut self,
         turn: &mut Turn<'_>,
-        stack: &Stack,
+        stack: &mut Stack,
         place: Placed,
         wanted: Body,
         passed: (u64, Doing),
@@ -158,6 +162,13 @@ impl Stacks {
         if now != there.now {
             resource.before = earlier(&there);
             resource.now = now;
+        }
+        if resource.status == Status::UpdateFailed {
+            // An earlier update could not change it, and this one need not.
+            let of = (&place.logical, &resource.now);
+            self.tell_of(turn, stack, of, Status::UpdateComplete, None);
+            (resource.status, resource.reason) = (Status::UpdateComplete, None);
+            resource.changed = turn.now;
         }
         resource.position = place.position;
         resource.needs = place.needs;
@@ -254,8 +265,7 @@ impl Stacks {
                 if let Some((_, other, _)) = other {
                     let other = &other.name;
                     return Err(format!(
-                        "Export with name {export} is already exported by stack {other}. Rollback \
-                         requested by user."
+                        "Export with name {export} is already exported by stack {other}."
                     ));
                 }
                 if outputs.iter().any(|out| out.export.as_ref() == Some(export)) {

@@ -228,12 +228,32 @@ pub(super) fn prepare(
     plan.imports = expanded.imported.iter().map(|name| Arc::from(name.as_str())).collect();
     plan.parameters = shown_parameters(&source, &expanded);
     agreed(&expanded, &source, &plan, of.is_change_set)?;
+    let others = of.stack.map(|stack| other_types(stacks, stack, &expanded)).unwrap_or_default();
+    if !others.is_empty() {
+        let why = format!(
+            "Update of resource type is not permitted. The new template modifies resource type of \
+             the following resources: [{}]",
+            others.join(", ")
+        );
+        return Err(Refused::Template(known(&plan), why));
+    }
     let mut wrong = bounds(&expanded);
     wrong.extend(types(&expanded, wanted, &plan));
     if !wrong.is_empty() {
         return Err(Refused::Template(known(&plan), wrong.join("; ")));
     }
     Ok(Prepared { plan, template, expanded: Arc::new(expanded) })
+}
+
+/// Resources that a stack has, as something else than what they are to be.
+fn other_types<'a>(stacks: &Stacks, stack: &Stack, expanded: &'a Expanded) -> Vec<&'a str> {
+    let differs = |logical: &str, kind: &str| {
+        let there = stacks.resource(stack.number, logical);
+        there.is_some_and(|there| there.is_there() && *there.now.kind != *kind)
+    };
+    let wanted = expanded.resources.iter();
+    let others = wanted.filter(|(logical, resource)| differs(logical, &resource.kind));
+    others.map(|(logical, _)| logical.as_str()).collect()
 }
 
 /// What the request says of the stack, and what it leaves as it is.

@@ -195,6 +195,8 @@ pub enum Awaited {
     Response(u64),
     /// The end of the operation on this stack.
     Stack(StackKey),
+    /// Every index of the table of this name to know all its items.
+    Indexes(Arc<str>),
 }
 
 /// A resource of a stack.

@@ -232,11 +232,22 @@ impl Kernel {
         self.wake(&key, step);
     }
 
-    /// Resources that have waited long enough fail.
+    /// Resources that have waited long enough fail; tables whose indexes are all there are done with.
     pub(crate) fn give_up_resources(&mut self, now: Timestamp, step: &mut Step) {
         for key in self.stacks.overdue(now) {
-            self.resource_told(now, &key, Err(custom::NO_ANSWER.to_owned().into()), step);
+            let result = match self.stacks.awaited_table(&key) {
+                None => Err(custom::NO_ANSWER.to_owned().into()),
+                Some(table) if self.is_indexing(&table) => continue,
+                Some(_) => Ok(nothing()),
+            };
+            self.resource_told(now, &key, result, step);
         }
+    }
+
+    /// Whether an index of a table does not know all its items yet.
+    fn is_indexing(&self, table: &str) -> bool {
+        let table = self.tables.table(table);
+        table.is_some_and(|table| table.indexes.iter().any(|index| !index.is_active()))
     }
 
     /// What a resource waits for has come.
@@ -343,6 +354,11 @@ impl Stacks {
             Deed::Change(to) | Deed::Restore(to) => {
                 let made = body.made.as_ref().ok_or("it has not been made")?;
                 let (from, to) = (&body.properties, &to.properties);
+                let refusal = matches!(chore.deed, Deed::Change(_))
+                    .then(|| kinds::refuses(&body.kind, &context, from, to, made));
+                if let Some(why) = refusal.flatten() {
+                    return Err(why.to_owned());
+                }
                 kinds::update(&body.kind, &context, from, to, made, answers)?
             }
             Deed::Delete | Deed::Remove(_) => match &body.made {
@@ -353,12 +369,27 @@ impl Stacks {
         Ok(asked.map(Asked::Ask))
     }
 
+    /// The table whose indexes a stack's work waits for.
+    fn awaited_table(&self, key: &StackKey) -> Option<Arc<str>> {
+        match &self.stacks.get(key)?.work.as_ref()?.waiting.as_ref()?.what {
+            Awaited::Indexes(table) => Some(Arc::clone(table)),
+            Awaited::Response(_) | Awaited::Stack(_) => None,
+        }
+    }
+
     /// The stack whose work goes on now: this one, or the one that waits for it.
     fn to_wake(&self, key: &StackKey) -> Option<StackKey> {
         let stack = self.stacks.get(key)?;
         match &stack.work {
-            Some(work) if !work.stalled && work.waiting.is_none() => Some(key.clone()),
-            Some(work) if !work.stalled => None,
+            Some(work) if !work.stalled => {
+                let goes_on = match work.waiting.as_ref().map(|waiting| &waiting.what) {
+                    None => true,
+                    // A stack may refuse at once to be what is wanted of it.
+                    Some(Awaited::Stack(child)) => self.rests_already(child),
+                    Some(Awaited::Response(_) | Awaited::Indexes(_)) => false,
+                };
+                goes_on.then(|| key.clone())
+            }
             _ => {
                 let (parent, _) = stack.parent.as_ref()?;
                 let work = self.stacks.get(parent)?.work.as_ref()?;
@@ -366,6 +397,12 @@ impl Stacks {
                 waits.then(|| parent.clone())
             }
         }
+    }
+
+    /// Whether nobody is at work on a stack.
+    fn rests_already(&self, key: &StackKey) -> bool {
+        let work = self.stacks.get(key).and_then(|stack| stack.work.as_ref());
+        work.is_none_or(|work| work.stalled)
     }
 
     /// Reads what the next slice of work reads, so that it is fetched.
@@ -480,9 +517,41 @@ impl Stacks {
             return;
         }
         let place = Where::of(&stack, &logical, turn.settings);
-        let made = made(&place, &resource, &deed, answers, turn.settings);
-        self.settle(turn, &mut stack, &mut resource, deed, made, result);
+        let result = result.map_err(|why| must_be_renamed(&resource, &deed, why));
+        // Whose first request is refused is as it was.
+        let is_untouched = result.is_err() && answers.is_empty();
+        let made = (!is_untouched)
+            .then(|| made(&place, &resource, &deed, answers, turn.settings))
+            .flatten();
+        let table = result.is_ok().then(|| awaits(&place, &resource, &deed, turn.settings));
+        match table.flatten() {
+            Some(table) => self.awaits_indexes(turn, &mut stack, resource, deed, table),
+            None => self.settle(turn, &mut stack, &mut resource, deed, made, result),
+        }
         self.keep(stack, turn.out);
+    }
+
+    /// A table has been changed, and gets an index: the work goes on once that can be used.
+    fn awaits_indexes(
+        &mut self,
+        turn: &mut Turn<'_>,
+        stack: &mut Stack,
+        mut resource: Resource,
+        deed: Deed,
+        table: String,
+    ) {
+        let logical = Arc::clone(&resource.logical);
+        if let Deed::Change(to) = &deed {
+            // An update that is cancelled meanwhile undoes it.
+            resource.before = earlier(&resource);
+            resource.now = changed(&resource.now, to.clone(), None);
+            self.keep_resource(stack.number, resource, turn.out);
+        }
+        if let Some(work) = &mut stack.work {
+            // Every tick looks, as every tick takes more items into the index.
+            let (until, what) = (Some(turn.now), Awaited::Indexes(table.into()));
+            work.waiting = Some(Waiting { logical, until, what, deed });
+        }
     }
 
     /// What a resource has waited for has come.
@@ -495,6 +564,12 @@ impl Stacks {
         let Waiting { logical, deed, what, .. } = waiting;
         let resource = self.resource(stack.number, &logical);
         if let Some(mut resource) = resource.map(|resource| Resource::clone(resource)) {
+            if let Awaited::Indexes(_) = &what {
+                let result = result.map(drop).map_err(|failed| failed.why);
+                self.settle(turn, &mut stack, &mut resource, deed, None, result);
+                self.keep(stack, turn.out);
+                return;
+            }
             let physical = match &what {
                 Awaited::Stack((name, number)) => {
                     Some(super::stack_id(name, *number, turn.settings))
@@ -508,6 +583,7 @@ impl Stacks {
                     };
                     failed.there(&place.context(token, turn.settings))
                 }),
+                Awaited::Indexes(_) => None,
             };
             let result = result.map_err(|failed| failed.why);
             let (made, result) = custom::made(&resource, &deed, result, physical);
@@ -564,11 +640,12 @@ impl Stacks {
             }
             Deed::Change(to) => {
                 resource.before = earlier(resource);
-                let token = Arc::clone(&resource.now.token);
-                let made = made.or_else(|| resource.now.made.clone());
-                resource.now = Body { made, token, ..to };
-                let status = if is_done { Status::UpdateComplete } else { Status::UpdateFailed };
-                (status, resource.now.clone())
+                let is_changed = is_done || made.is_some();
+                let told = changed(&resource.now, to, made);
+                if is_changed {
+                    resource.now = told.clone();
+                }
+                (if is_done { Status::UpdateComplete } else { Status::UpdateFailed }, told)
             }
             Deed::Restore(to) => {
                 if is_done {
@@ -650,8 +727,8 @@ impl Stacks {
         if matches!(work.doing, Doing::Create | Doing::Update) && work.change_set.is_some() {
             self.executed(turn, stack, Stage::NotExecuted);
         }
-        let undoes =
-            format!("{why}{}Rollback requested by user.", if failed.is_empty() { " " } else { "" });
+        let because = why.trim_end_matches([' ', '.']);
+        let undoes = format!("{because}. Rollback requested by user.");
         let plain: Option<Arc<str>> = Some(why.as_str().into());
         let (doing, stalled, status, reason): (_, _, _, Option<Arc<str>>) = match work.doing {
             Doing::Create => match work.plan.on_failure {
@@ -660,7 +737,7 @@ impl Stacks {
                     (Doing::UndoCreate, false, Status::RollbackInProgress, Some(undoes.into()))
                 }
                 OnFailure::Delete => {
-                    let reason = format!("{why}Delete requested by user.");
+                    let reason = format!("{because}. Delete requested by user.");
                     (Doing::Delete, false, Status::DeleteInProgress, Some(reason.into()))
                 }
             },
@@ -818,6 +895,35 @@ fn made(
             Some(kinds::updated(&now.kind, &context, from, to, made, answers))
         }
         Deed::Restore(_) | Deed::Delete | Deed::Remove(_) => None,
+    }
+}
+
+/// A body that has been changed to another, in place.
+fn changed(now: &Body, to: Body, made: Option<Made>) -> Body {
+    let made = made.or_else(|| now.made.clone());
+    Body { made, token: Arc::clone(&now.token), ..to }
+}
+
+/// The table whose indexes a change that was asked for waits for.
+fn awaits(place: &Where, resource: &Resource, deed: &Deed, settings: &Settings) -> Option<String> {
+    let (Deed::Change(to) | Deed::Restore(to)) = deed else { return None };
+    let now = &resource.now;
+    let made = now.made.as_ref().filter(|_| now.support == Support::Served)?;
+    let context = place.context(&now.token, settings);
+    kinds::awaits(&now.kind, &context, &now.properties, &to.properties, made)
+}
+
+/// Why a resource was not made anew, where it would have had the name that it has already.
+fn must_be_renamed(resource: &Resource, deed: &Deed, why: String) -> String {
+    let Deed::Replace(body) = deed else { return why };
+    let name = kinds::custom_name(&body.kind, &body.properties);
+    let before = kinds::custom_name(&resource.now.kind, &resource.now.properties);
+    match name.filter(|_| name == before && why.to_ascii_lowercase().contains("already exist")) {
+        None => why,
+        Some(name) => format!(
+            "CloudFormation cannot update a stack when a custom-named resource requires replacing. \
+             Rename {name} and update the stack again."
+        ),
     }
 }
 

@@ -72,6 +72,15 @@ const TABLE: Kind = Kind {
         made(name, [("Arn", arn)])
     },
     update,
+    refuses: |update| {
+        let (gone, new) = (IndexChanges::of(update).gone, IndexChanges::of(update).new);
+        (gone.len() + new.len() > 1).then_some(ONE_INDEX)
+    },
+    // What is removed is gone at once; what is new takes in the items there are.
+    awaits: |update| {
+        let is_made = !IndexChanges::of(update).new.is_empty();
+        is_made.then(|| update.made.physical_id.clone())
+    },
     delete: |_, made, _| vec![ask(DynamoDb, "DeleteTable", [("TableName", made.id())]).or(GONE)],
     // An attribute that gets another type cannot be a key any more.
     replaces: |change, old, new| {
@@ -224,14 +233,40 @@ fn update(update: &Update<'_>, _: &[Json]) -> Result<Vec<Ask>, String> {
     Ok(asks)
 }
 
-/// Indexes that go, come, and are others than before: those go and come again.
+/// What CloudFormation says of an update that DynamoDB would need several requests for.
+const ONE_INDEX: &str = "Cannot perform more than one GSI creation or deletion in a single update";
+
+/// Indexes that go, come, and get another throughput. Those that are others than before go and come.
+struct IndexChanges<'a> {
+    gone: Vec<&'a Json>,
+    new: Vec<&'a Json>,
+    altered: Vec<&'a Json>,
+}
+
+impl IndexChanges<'_> {
+    fn of<'a>(update: &'a Update<'_>) -> IndexChanges<'a> {
+        const LIST: &str = "GlobalSecondaryIndexes";
+        let (before, there) = (update.old.items(LIST), update.new.items(LIST));
+        let has = |list: &[Json], index: &Json| list.iter().any(|other| same_index(index, other));
+        let units = |index: &Json| index.member("ProvisionedThroughput").cloned();
+        let is_altered = |index: &&Json| {
+            let mut before = before.iter();
+            before.any(|other| same_index(index, other) && units(index) != units(other))
+        };
+        IndexChanges {
+            gone: before.iter().filter(|index| !has(there, index)).collect(),
+            new: there.iter().filter(|index| !has(before, index)).collect(),
+            altered: there.iter().filter(is_altered).collect(),
+        }
+    }
+}
+
+/// Whether two definitions are of the same index, whatever its throughput.
+fn same_index(a: &Json, b: &Json) -> bool {
+    ["IndexName", "KeySchema", "Projection"].iter().all(|name| a.member(name) == b.member(name))
+}
+
 fn indexes(update: &Update<'_>) -> Vec<Ask> {
-    const LIST: &str = "GlobalSecondaryIndexes";
-    let named = |index: &Json| index.member("IndexName").cloned();
-    let (before, there) = (update.old.items(LIST), update.new.items(LIST));
-    let shape =
-        |index: &Json| (index.member("KeySchema").cloned(), index.member("Projection").cloned());
-    let same = |a: &Json, b: &Json| named(a) == named(b) && shape(a) == shape(b);
     let change = |kind: &'static str, members: Json| {
         let asked = [
             ("TableName", update.id()),
@@ -240,22 +275,14 @@ fn indexes(update: &Update<'_>) -> Vec<Ask> {
         ];
         ask(DynamoDb, "UpdateTable", asked)
     };
-    let gone = before.iter().filter(|index| !there.iter().any(|other| same(index, other)));
-    let mut asks: Vec<Ask> =
-        gone.map(|index| change("Delete", body([("IndexName", named(index))]))).collect();
-    for index in there {
-        match before.iter().find(|other| same(index, other)) {
-            None => asks.push(change("Create", index.clone())),
-            Some(other)
-                if other.member("ProvisionedThroughput")
-                    != index.member("ProvisionedThroughput") =>
-            {
-                let throughput = index.member("ProvisionedThroughput").cloned();
-                let members = [("IndexName", named(index)), ("ProvisionedThroughput", throughput)];
-                asks.push(change("Update", body(members)));
-            }
-            Some(_) => {}
-        }
-    }
-    asks
+    let named = |index: &Json| ("IndexName", index.member("IndexName").cloned());
+    let changes = IndexChanges::of(update);
+    // What is undone may never have been made.
+    let gone = changes.gone.iter().map(|index| change("Delete", body([named(index)])).or(GONE));
+    let new = changes.new.iter().map(|index| change("Create", Json::clone(index)));
+    let altered = changes.altered.iter().map(|index| {
+        let units = index.member("ProvisionedThroughput").cloned();
+        change("Update", body([named(index), ("ProvisionedThroughput", units)]))
+    });
+    gone.chain(new).chain(altered).collect()
 }

@@ -34,6 +34,7 @@ mod ssm;
 mod states;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use stepwire_asl::Json;
@@ -154,6 +155,10 @@ struct Kind {
     delete: fn(&Resource<'_>, &Made, &[Json]) -> Vec<Ask>,
     /// Whether a property that changes in place by its table asks for another resource this time.
     replaces: fn(&Change, &Json, &Json) -> bool,
+    /// Why CloudFormation would not begin this change, though the service takes each of its requests.
+    refuses: fn(&Update<'_>) -> Option<&'static str>,
+    /// The table whose indexes must know all its items before a change is over.
+    awaits: fn(&Update<'_>) -> Option<String>,
 }
 
 /// A change that replaces nothing.
@@ -190,6 +195,8 @@ impl Kind {
             updated: |update, _| update.made.clone(),
             delete: |_, _, _| Vec::new(),
             replaces: |_, _, _| false,
+            refuses: |_| None,
+            awaits: |_| None,
         }
     }
 
@@ -355,6 +362,63 @@ pub fn changes(kind: &str, old: &Json, new: &Json) -> Vec<Change> {
     }
     changes.sort_by(|a, b| a.property.cmp(&b.property));
     changes
+}
+
+/// The properties with these tags besides the resource's own, where resources of the type take tags.
+/// Not where other tags ask for another resource: a stack's tags replace nothing.
+pub fn tagged(kind: &str, properties: Json, tags: &[(Arc<str>, Arc<str>)]) -> Json {
+    let is_tags = |property: &&Property| {
+        let is_kept = matches!(property.standing, Standing::ActedOn);
+        property.name == "Tags" && is_kept && property.recreation == Recreation::Never
+    };
+    let known = if kind == STACK { Some(own::STACK_PROPERTIES) } else { None };
+    let known = known.or_else(|| find(kind).map(|kind| kind.properties));
+    match known.and_then(|known| known.iter().find(is_tags)) {
+        Some(property) => property::with_tags(property.shape, properties, tags),
+        None => properties,
+    }
+}
+
+/// Why this change of a resource is not begun, though each of its requests would be taken. What was
+/// begun is always undone, so this is not for undoing.
+pub fn refuses(
+    kind: &str,
+    context: &Context<'_>,
+    old: &Json,
+    new: &Json,
+    made: &Made,
+) -> Option<&'static str> {
+    let kind = find(kind)?;
+    let of = |properties| Resource { context, properties: kind.read(properties).0 };
+    (kind.refuses)(&Update { old: of(old), new: of(new), made })
+}
+
+/// The table whose indexes must know all its items before this change is over. `None`: the change is
+/// over with its last request.
+pub fn awaits(
+    kind: &str,
+    context: &Context<'_>,
+    old: &Json,
+    new: &Json,
+    made: &Made,
+) -> Option<String> {
+    let kind = find(kind)?;
+    let of = |properties| Resource { context, properties: kind.read(properties).0 };
+    (kind.awaits)(&Update { old: of(old), new: of(new), made })
+}
+
+/// The name that a template gives to a resource of a type. `None`: one is made up, or the type's
+/// resources have none of their own.
+pub fn custom_name<'a>(kind: &str, properties: &'a Json) -> Option<&'a str> {
+    let kind = find(kind)?;
+    let last = kind.name.rsplit("::").next().unwrap_or_default();
+    // `Name`, or `TableName` of a table; `FunctionName` of a version is another resource's.
+    let is_own = |property: &&Property| {
+        let of = property.name.strip_suffix("Name");
+        property.recreation == Recreation::Always && of.is_some_and(|of| last.ends_with(of))
+    };
+    let property = kind.properties.iter().find(is_own)?;
+    properties.member(property.name)?.as_str()
 }
 
 /// The next request that changes a resource in place, after these answers. `None`: there is no

@@ -12,7 +12,7 @@ const CUSTOM: &str = "AWS::CloudFormation::CustomResource";
 /// What those of its own begin with.
 const CUSTOM_BEGINNING: &str = "Custom::";
 
-const STACK_PROPERTIES: &[Property] = &[
+pub(super) const STACK_PROPERTIES: &[Property] = &[
     text("TemplateURL").required(),
     map("Parameters"),
     tags(),

@@ -154,6 +154,41 @@ pub(super) const fn tags() -> Property {
     objects("Tags", TAG)
 }
 
+/// What tags begin with that say something to stepwire, not of resources.
+const OWN_TAGS: &str = "stepwire:";
+
+/// The properties with these tags besides their own, whose shape is that of `Tags`.
+pub(super) fn with_tags(shape: Shape, properties: Json, tags: &[(Arc<str>, Arc<str>)]) -> Json {
+    let Json::Object(members) = &properties else { return properties };
+    let given = members.get("Tags");
+    let tags = tags.iter().filter(|(key, _)| !key.starts_with(OWN_TAGS));
+    let merged = if matches!(shape, Shape::Map(_)) {
+        let given = given.and_then(Json::as_object).into_iter().flatten();
+        let given = given.map(|(key, value)| (Arc::clone(key), value.clone()));
+        let tags = tags.map(|(key, value)| (Arc::clone(key), Json::String(Arc::clone(value))));
+        // The resource's own come last, and stay.
+        Json::object(tags.chain(given))
+    } else {
+        let given = given.and_then(Json::as_array).unwrap_or_default();
+        let is_given = |key: &str| {
+            given.iter().any(|tag| tag.member("Key").and_then(Json::as_str) == Some(key))
+        };
+        let tags = tags.filter(|(key, _)| !is_given(key)).map(|(key, value)| {
+            let text = |text: &Arc<str>| Json::String(Arc::clone(text));
+            Json::object([("Key", text(key)), ("Value", text(value))])
+        });
+        Json::array(given.iter().cloned().chain(tags))
+    };
+    let is_empty = merged.as_array().is_some_and(<[Json]>::is_empty)
+        || merged.as_object().is_some_and(Object::is_empty);
+    if is_empty {
+        return properties;
+    }
+    let mut members = Object::clone(members);
+    members.insert("Tags".into(), merged);
+    Json::Object(Arc::new(members))
+}
+
 impl Property {
     /// It must be given.
     pub(super) const fn required(mut self) -> Property {
