@@ -135,13 +135,38 @@ def test_ranges_are_cut_out_across_chunks(node, bucket):
         ("bytes=599990-", 599990, 600000),
         ("bytes=-7", 599993, 600000),
         ("bytes=5-9999999", 5, 600000),
+        # A range of all bytes is answered as a range.
+        ("bytes=0-", 0, 600000),
+        ("bytes=0-599999", 0, 600000),
+        ("bytes=0-9999999", 0, 600000),
+        ("bytes=-9999999", 0, 600000),
     ]:
         got = s3.get_object(Bucket=bucket, Key="large", Range=header)
         assert got["Body"].read() == body[begin:end], header
         assert got["ContentRange"] == f"bytes {begin}-{end - 1}/600000"
         assert got["ResponseMetadata"]["HTTPStatusCode"] == 206
+        head = s3.head_object(Bucket=bucket, Key="large", Range=header)
+        assert head["ContentRange"] == got["ContentRange"]
+        assert head["ContentLength"] == end - begin
+        assert head["ResponseMetadata"]["HTTPStatusCode"] == 206
     with refused("InvalidRange", 416, "not satisfiable"):
         s3.get_object(Bucket=bucket, Key="large", Range="bytes=600000-")
+
+
+def test_a_range_that_is_not_understood_is_passed_over(node, bucket):
+    put(node, bucket, "k", body=b"0123456789")
+    for header in ["bytes=3-1", "bytes=0-1,3-4", "lines=0-1", "bytes=a-b", "bytes=-"]:
+        got = node.client("s3").get_object(Bucket=bucket, Key="k", Range=header)
+        assert got["Body"].read() == b"0123456789", header
+        assert "ContentRange" not in got
+        assert got["ResponseMetadata"]["HTTPStatusCode"] == 200
+
+
+def test_no_range_of_an_empty_object_can_be_had(node, bucket):
+    put(node, bucket, "empty", body=b"")
+    for header in ["bytes=0-", "bytes=0-5", "bytes=-1", "bytes=-0"]:
+        with refused("InvalidRange", 416, "not satisfiable"):
+            node.client("s3").get_object(Bucket=bucket, Key="empty", Range=header)
 
 
 def test_every_checksum_is_compared(node, bucket):
@@ -603,6 +628,8 @@ def test_parts_are_copied_and_shown_by_number(node, bucket):
         s3.upload_part_copy(
             PartNumber=9, CopySource=source, CopySourceRange=f"bytes=0-{len(body)}", **of
         )
+    with refused("InvalidArgument", 400, "Range specified is not valid"):
+        s3.upload_part_copy(PartNumber=9, CopySource=source, CopySourceRange="bytes=5-2", **of)
     s3.complete_multipart_upload(MultipartUpload={"Parts": parts}, **of)
     assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == body
     second = s3.get_object(Bucket=bucket, Key="k", PartNumber=2)

@@ -51,7 +51,7 @@ pub use upload::algorithm as upload_algorithm;
 pub(crate) use versions::touch;
 pub use versions::{Version, Versions};
 pub(crate) use view::bytes;
-pub use view::{answer, find, has_bucket, range, shown};
+pub use view::{answer, find, has_bucket, shown};
 
 use copy::copyable;
 use notify::{Happened, What};

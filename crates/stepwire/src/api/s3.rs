@@ -644,9 +644,14 @@ fn object(node: &Node, get: &Get) -> Result<Response, ApiError> {
             slices.into_iter().map(move |slice| bytes_of(&slice, &read)),
         ))
     };
+    Ok((status_of(&answer), in_headers(&answer, |_| true), body).into_response())
+}
+
+/// The status of an answer that shows an object: that of some of it when a range or a part was asked
+/// for.
+fn status_of(answer: &Json) -> StatusCode {
     let partial = answer.member("ContentRange").or_else(|| answer.member("PartsCount")).is_some();
-    let status = if partial { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
-    Ok((status, in_headers(&answer, |_| true), body).into_response())
+    if partial { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK }
 }
 
 fn bytes_of(slice: &objects::Slice, read: &ShardRead) -> Result<Bytes, ApiError> {
@@ -707,7 +712,7 @@ fn success(operation: &str, target: &Target, answer: &Json) -> Response {
             if operation != "HeadObject" {
                 headers.remove(header::CONTENT_TYPE);
             }
-            return (headers, ()).into_response();
+            return (status_of(answer), headers).into_response();
         }
         "DeleteObject" | "DeleteBucket" | "AbortMultipartUpload" => {
             return (StatusCode::NO_CONTENT, in_headers(answer, |_| true)).into_response();
