@@ -49,6 +49,37 @@ def test_events_of_all_streams_come_in_the_order_of_time(logs, group):
     assert messages(found) == ["4", "5", "6"]
 
 
+HOUR = 3_600_000
+DAY = 24 * HOUR
+
+
+def test_what_is_too_old_or_too_new_is_left_out_and_told(logs, group):
+    of = {"logGroupName": group, "logStreamName": "s"}
+    logs.create_log_stream(**of)
+
+    def put(*ages):
+        events = [{"timestamp": NOW - age, "message": str(age)} for age in ages]
+        return logs.put_log_events(logEvents=events, **of).get("rejectedLogEventsInfo")
+
+    def kept():
+        return messages(logs.get_log_events(startFromHead=True, **of))
+
+    assert put(15 * DAY, 14 * DAY + HOUR, HOUR, -HOUR, -3 * HOUR, -4 * HOUR) == {
+        "tooOldLogEventEndIndex": 2,
+        "tooNewLogEventStartIndex": 4,
+    }
+    assert kept() == [str(HOUR), str(-HOUR)]
+    logs.put_retention_policy(logGroupName=group, retentionInDays=3)
+    assert put(15 * DAY, 4 * DAY, 5) == {"tooOldLogEventEndIndex": 1, "expiredLogEventEndIndex": 2}
+    assert put(15 * DAY) == {"tooOldLogEventEndIndex": 1}
+    assert put(4) is None
+    assert kept() == [str(HOUR), "5", "4", str(-HOUR)]
+    span = "^The batch of log events in a single PutLogEvents request cannot span more than 24 hours.$"
+    with refused("InvalidParameterException", 400, span):
+        put(25 * HOUR, 0)
+    assert len(kept()) == 4
+
+
 def test_events_of_one_moment_are_told_apart_between_pages(logs, group):
     for stream in ["a", "b", "c"]:
         write(logs, group, stream, *(f"{stream}{n}" for n in range(5)), step=0)
