@@ -244,6 +244,25 @@ def test_aws_logs_tail_follows(logs, group):
     assert tail.look() == [] and "nextToken" not in tail.asked
 
 
+def test_what_cannot_be_asked_together_is_refused(logs, group):
+    write(logs, group, "s", "x")
+    of = {"logGroupName": group, "logStreamNamePrefix": "s"}
+    with refused("InvalidParameterException", 400, "Cannot order by LastEventTime with a logStreamNamePrefix"):
+        logs.describe_log_streams(orderBy="LastEventTime", **of)
+    assert len(logs.describe_log_streams(orderBy="LogStreamName", **of)["logStreams"]) == 1
+    with refused("InvalidParameterException", 400, "logStreamNames"):
+        logs.filter_log_events(logStreamNames=["s"], **of)
+    assert messages(logs.filter_log_events(**of)) == ["x"]
+
+
+def test_streams_that_are_named_must_be_there(logs, group):
+    write(logs, group, "s", "x")
+    with refused("ResourceNotFoundException", 400, "^The specified log stream does not exist.$"):
+        logs.filter_log_events(logGroupName=group, logStreamNames=["s", "none"])
+    assert messages(logs.filter_log_events(logGroupName=group, logStreamNames=["s"])) == ["x"]
+    assert messages(logs.filter_log_events(logGroupName=group, logStreamNamePrefix="none")) == []
+
+
 def test_what_is_not_here_is_refused_by_name(logs, group):
     with refused("UnknownOperationException", 400, "StartQuery"):
         logs.start_query(logGroupName=group, startTime=0, endTime=1, queryString="fields @message")
