@@ -55,7 +55,8 @@ def test_only_an_empty_bucket_is_deleted(node, bucket):
 
 
 def test_what_is_no_name_of_a_bucket_is_refused(node):
-    for bad in ["Upper-case", "ab", "a..b", "-a-"]:
+    reserved = ["192.168.5.4", "xn--abc", "sthree-abc", "abc-s3alias", "abc--ol-s3"]
+    for bad in ["Upper-case", "ab", "a..b", "-a-"] + reserved:
         with refused("InvalidBucketName", 400, "not valid"):
             node.unchecked("s3").create_bucket(Bucket=bad)
 
@@ -575,6 +576,9 @@ def test_objects_have_tags(node, bucket):
     assert s3.get_object_tagging(Bucket=bucket, Key="k")["TagSet"] == tags[:1]
     s3.delete_object_tagging(Bucket=bucket, Key="k")
     assert s3.get_object_tagging(Bucket=bucket, Key="k")["TagSet"] == []
+    system = {"TagSet": [{"Key": "aws:x", "Value": "v"}]}
+    with refused("InvalidTag", 400, "^System tags cannot be added/updated by requester$"):
+        s3.put_object_tagging(Bucket=bucket, Key="k", Tagging=system)
     many = "&".join(f"k{number}=v" for number in range(11))
     with refused("BadRequest", 400, "Object tags cannot be greater than 10"):
         s3.put_object(Bucket=bucket, Key="k", Body=b"x", Tagging=many)

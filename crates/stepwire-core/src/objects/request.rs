@@ -416,10 +416,20 @@ fn create_bucket(params: Params<'_>) -> Result<Request, ApiError> {
         ends.is_some_and(|(a, b)| a.is_ascii_alphanumeric() && b.is_ascii_alphanumeric())
     });
     let letters = bucket.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-'));
-    if !(3..=63).contains(&bucket.len()) || !labels || !letters {
+    if !(3..=63).contains(&bucket.len()) || !labels || !letters || is_reserved(&bucket) {
         return Err(invalid_bucket());
     }
     Ok(Request::CreateBucket { bucket })
+}
+
+/// Whether a name is kept for something else: an IPv4 address, an alias of an access point.
+/// Source: Amazon S3 user guide, "General purpose bucket naming rules".
+fn is_reserved(bucket: &str) -> bool {
+    let address = bucket.split('.').count() == 4
+        && bucket.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    address
+        || ["xn--", "sthree-"].iter().any(|begin| bucket.starts_with(begin))
+        || ["-s3alias", "--ol-s3"].iter().any(|end| bucket.ends_with(end))
 }
 
 fn invalid_bucket() -> ApiError {
