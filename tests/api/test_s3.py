@@ -287,6 +287,64 @@ def test_a_large_file_is_uploaded_in_parts(node, bucket):
     assert part["Body"].read() == body[(8 << 20) - 3 : (8 << 20) + 3]
 
 
+def test_parts_are_listed_in_pages(node, bucket):
+    s3 = node.client("s3")
+    of = {"Bucket": bucket, "Key": "k"}
+    of["UploadId"] = s3.create_multipart_upload(**of)["UploadId"]
+    numbers = [1, 2, 5, 9, 10_000]
+    for number in numbers:
+        s3.upload_part(PartNumber=number, Body=b"x", **of)
+    listed = s3.get_paginator("list_parts").paginate(PaginationConfig={"PageSize": 2}, **of)
+    pages = list(listed)
+    found = [[part["PartNumber"] for part in page["Parts"]] for page in pages]
+    assert found == [[1, 2], [5, 9], [10_000]]
+    assert [page["IsTruncated"] for page in pages] == [True, True, False]
+    assert (pages[1]["PartNumberMarker"], pages[1]["NextPartNumberMarker"]) == (2, 9)
+    assert pages[1]["MaxParts"] == 2
+    rest = s3.list_parts(PartNumberMarker=5, **of)
+    assert [part["PartNumber"] for part in rest["Parts"]] == [9, 10_000]
+    assert (rest["MaxParts"], rest["IsTruncated"]) == (1000, False)
+    assert "Parts" not in s3.list_parts(PartNumberMarker=10_000, **of)
+    assert s3.list_parts(MaxParts=5_000, **of)["MaxParts"] == 1000
+    with refused("InvalidArgument", 400, "max-parts must be an integer between"):
+        s3.list_parts(MaxParts=-1, **of)
+
+
+def test_uploads_are_listed_in_pages_and_by_common_prefixes(node, bucket):
+    s3 = node.client("s3")
+    keys = ["a/1", "a/2", "b", "b", "c d", "e/1", "f/x"]
+    begun = [s3.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"] for key in keys]
+    pages = s3.get_paginator("list_multipart_uploads").paginate
+
+    def listed(size, **more):
+        """Names and prefixes of each page, and all ids."""
+        found, ids = [], []
+        for page in pages(Bucket=bucket, PaginationConfig={"PageSize": size}, **more):
+            uploads = page.get("Uploads", [])
+            ids += [one["UploadId"] for one in uploads]
+            names = [one["Key"] for one in uploads]
+            found.append(names + [one["Prefix"] for one in page.get("CommonPrefixes", [])])
+        return found, ids
+
+    for size in [1, 2, 3, 7, 1000]:
+        found, ids = listed(size)
+        assert [name for page in found for name in page] == keys
+        assert sorted(ids) == sorted(begun)
+        assert all(len(page) <= size for page in found)
+    assert listed(2, Delimiter="/")[0] == [["b", "a/"], ["b", "c d"], ["e/", "f/"]]
+    assert listed(1, Delimiter="/", Prefix="a/")[0] == [["a/1"], ["a/2"]]
+    after = s3.list_multipart_uploads(Bucket=bucket, KeyMarker="c d", EncodingType="url")
+    assert [one["Key"] for one in after["Uploads"]] == ["e/1", "f/x"]
+    assert after["KeyMarker"] == "c%20d" and not after["IsTruncated"]
+
+
+def test_names_in_lists_are_encoded_in_one_way_only(node, bucket):
+    s3 = node.client("s3")
+    for list_ in [s3.list_objects, s3.list_objects_v2, s3.list_object_versions, s3.list_multipart_uploads]:
+        with refused("InvalidArgument", 400, "^Invalid Encoding Method specified in Request$"):
+            list_(Bucket=bucket, EncodingType="foo")
+
+
 def test_an_upload_names_its_parts_and_can_be_given_up(node, bucket):
     s3 = node.client("s3")
     upload = {"Bucket": bucket, "Key": "parts"}

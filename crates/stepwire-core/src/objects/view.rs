@@ -7,8 +7,8 @@ use stepwire_asl::Json;
 
 use super::record::{self, Bucket, Headers, Object};
 use super::{
-    Buckets, Get, Name, Request, checksum_members, found_bucket, nothing, quoted, settings,
-    unreadable, upload, versions,
+    Buckets, Get, Request, checksum_members, found_bucket, nothing, quoted, settings, unreadable,
+    versions,
 };
 use crate::error::ApiError;
 use crate::read::Read;
@@ -92,7 +92,7 @@ pub fn answer(request: &Request, read: &dyn Read, settings: &Settings) -> Result
         Request::ListObjects(list) => list.answer_v1(read, &settings.account),
         Request::ListObjectsV2(list) => list.answer_v2(read, &settings.account),
         Request::ListMultipartUploads(uploads) => uploads.answer(read),
-        Request::ListParts { name, upload } => list_parts(name, upload, read),
+        Request::ListParts(parts) => parts.answer(read),
         Request::CreateBucket { .. }
         | Request::DeleteBucket { .. }
         | Request::PutObject(_)
@@ -245,31 +245,4 @@ fn list_buckets(asked: &Buckets, read: &dyn Read, settings: &Settings) -> Result
     let owner = Json::object([("ID", Json::from(&*settings.account))]);
     let members = [("Buckets", Json::array(buckets)), ("Owner", owner)];
     Ok(Json::object(members.into_iter().chain(next)))
-}
-
-fn list_parts(name: &Name, id: &Arc<str>, read: &dyn Read) -> Result<Json, ApiError> {
-    upload::find(name, id, read)?;
-    let parts = upload::parts(&name.bucket, id, read)?;
-    let parts = parts.iter().map(|(number, part)| {
-        let mut members = vec![
-            ("PartNumber", Json::from(*number as i64)),
-            ("LastModified", part.modified.rfc3339().into()),
-            ("ETag", quoted(&super::hex(&part.md5))),
-            ("Size", Json::from(part.body.size as i64)),
-        ];
-        members.extend(checksum_members(part.checksum.as_ref()).into_iter().take(1));
-        Json::object(members)
-    });
-    let parts: Vec<_> = parts.collect();
-    let mut members = vec![
-        ("Bucket", Json::String(Arc::clone(&name.bucket))),
-        ("Key", Json::String(Arc::clone(&name.key))),
-        ("UploadId", Json::String(Arc::clone(id))),
-        ("IsTruncated", false.into()),
-        ("StorageClass", "STANDARD".into()),
-    ];
-    if !parts.is_empty() {
-        members.push(("Parts", Json::array(parts)));
-    }
-    Ok(Json::object(members))
 }

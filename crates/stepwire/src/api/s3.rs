@@ -120,6 +120,9 @@ const QUERY: &[(&str, &str)] = &[
     ("marker", "Marker"),
     ("max-buckets", "MaxBuckets"),
     ("max-keys", "MaxKeys"),
+    ("max-parts", "MaxParts"),
+    ("max-uploads", "MaxUploads"),
+    ("part-number-marker", "PartNumberMarker"),
     ("partNumber", "PartNumber"),
     ("prefix", "Prefix"),
     ("response-cache-control", "ResponseCacheControl"),
@@ -129,6 +132,7 @@ const QUERY: &[(&str, &str)] = &[
     ("response-content-type", "ResponseContentType"),
     ("response-expires", "ResponseExpires"),
     ("start-after", "StartAfter"),
+    ("upload-id-marker", "UploadIdMarker"),
     ("uploadId", "UploadId"),
     ("version-id-marker", "VersionIdMarker"),
     ("versionId", "VersionId"),
@@ -489,7 +493,7 @@ fn members(
     members.extend(target.key.as_deref().map(|key| ("Key".into(), key.into())));
     for (name, value) in &target.query {
         if let Some((_, member)) = QUERY.iter().find(|(known, _)| known == name) {
-            let plain = matches!(*member, "MaxKeys" | "PartNumber" | "MaxBuckets");
+            let plain = member.starts_with("Max") || member.starts_with("PartNumber");
             if *member == "FetchOwner" {
                 members.insert("FetchOwner".into(), (value == "true").into());
                 continue;
