@@ -49,6 +49,37 @@ def test_events_of_all_streams_come_in_the_order_of_time(logs, group):
     assert messages(found) == ["4", "5", "6"]
 
 
+HOUR = 3_600_000
+DAY = 24 * HOUR
+
+
+def test_what_is_too_old_or_too_new_is_left_out_and_told(logs, group):
+    of = {"logGroupName": group, "logStreamName": "s"}
+    logs.create_log_stream(**of)
+
+    def put(*ages):
+        events = [{"timestamp": NOW - age, "message": str(age)} for age in ages]
+        return logs.put_log_events(logEvents=events, **of).get("rejectedLogEventsInfo")
+
+    def kept():
+        return messages(logs.get_log_events(startFromHead=True, **of))
+
+    assert put(15 * DAY, 14 * DAY + HOUR, HOUR, -HOUR, -3 * HOUR, -4 * HOUR) == {
+        "tooOldLogEventEndIndex": 2,
+        "tooNewLogEventStartIndex": 4,
+    }
+    assert kept() == [str(HOUR), str(-HOUR)]
+    logs.put_retention_policy(logGroupName=group, retentionInDays=3)
+    assert put(15 * DAY, 4 * DAY, 5) == {"tooOldLogEventEndIndex": 1, "expiredLogEventEndIndex": 2}
+    assert put(15 * DAY) == {"tooOldLogEventEndIndex": 1}
+    assert put(4) is None
+    assert kept() == [str(HOUR), "5", "4", str(-HOUR)]
+    span = "^The batch of log events in a single PutLogEvents request cannot span more than 24 hours.$"
+    with refused("InvalidParameterException", 400, span):
+        put(25 * HOUR, 0)
+    assert len(kept()) == 4
+
+
 def test_events_of_one_moment_are_told_apart_between_pages(logs, group):
     for stream in ["a", "b", "c"]:
         write(logs, group, stream, *(f"{stream}{n}" for n in range(5)), step=0)
@@ -211,6 +242,25 @@ def test_aws_logs_tail_follows(logs, group):
     write(logs, group, "new", "later", at=NOW + 9)
     assert tail.look() == ["at the last moment", "later"]
     assert tail.look() == [] and "nextToken" not in tail.asked
+
+
+def test_what_cannot_be_asked_together_is_refused(logs, group):
+    write(logs, group, "s", "x")
+    of = {"logGroupName": group, "logStreamNamePrefix": "s"}
+    with refused("InvalidParameterException", 400, "Cannot order by LastEventTime with a logStreamNamePrefix"):
+        logs.describe_log_streams(orderBy="LastEventTime", **of)
+    assert len(logs.describe_log_streams(orderBy="LogStreamName", **of)["logStreams"]) == 1
+    with refused("InvalidParameterException", 400, "logStreamNames"):
+        logs.filter_log_events(logStreamNames=["s"], **of)
+    assert messages(logs.filter_log_events(**of)) == ["x"]
+
+
+def test_streams_that_are_named_must_be_there(logs, group):
+    write(logs, group, "s", "x")
+    with refused("ResourceNotFoundException", 400, "^The specified log stream does not exist.$"):
+        logs.filter_log_events(logGroupName=group, logStreamNames=["s", "none"])
+    assert messages(logs.filter_log_events(logGroupName=group, logStreamNames=["s"])) == ["x"]
+    assert messages(logs.filter_log_events(logGroupName=group, logStreamNamePrefix="none")) == []
 
 
 def test_what_is_not_here_is_refused_by_name(logs, group):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 
 import pytest
 from support import ACCOUNT, REGION, ROLE, ended, plain, refused, single
@@ -188,10 +189,15 @@ def test_a_log_group_is_what_was_put_into_it(node, name):
     with refused("ResourceAlreadyExistsException", 400, "log group already exists"):
         logs.create_log_group(logGroupName=name)
     logs.create_log_stream(logGroupName=name, logStreamName="s")
-    lines = [{"timestamp": 1_000 + number, "message": f"line {number}"} for number in range(5)]
+    begun = int(time.time() * 1_000)
+    lines = [{"timestamp": begun + number, "message": f"line {number}"} for number in range(5)]
     logs.put_log_events(logGroupName=name, logStreamName="s", logEvents=lines)
     got = logs.get_log_events(
-        logGroupName=name, logStreamName="s", startTime=1_001, endTime=1_004, startFromHead=True
+        logGroupName=name,
+        logStreamName="s",
+        startTime=begun + 1,
+        endTime=begun + 4,
+        startFromHead=True,
     )
     assert [event["message"] for event in got["events"]] == ["line 1", "line 2", "line 3"]
     logs.put_retention_policy(logGroupName=name, retentionInDays=7)

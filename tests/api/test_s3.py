@@ -55,7 +55,8 @@ def test_only_an_empty_bucket_is_deleted(node, bucket):
 
 
 def test_what_is_no_name_of_a_bucket_is_refused(node):
-    for bad in ["Upper-case", "ab", "a..b", "-a-"]:
+    reserved = ["192.168.5.4", "xn--abc", "sthree-abc", "abc-s3alias", "abc--ol-s3"]
+    for bad in ["Upper-case", "ab", "a..b", "-a-"] + reserved:
         with refused("InvalidBucketName", 400, "not valid"):
             node.unchecked("s3").create_bucket(Bucket=bad)
 
@@ -135,13 +136,38 @@ def test_ranges_are_cut_out_across_chunks(node, bucket):
         ("bytes=599990-", 599990, 600000),
         ("bytes=-7", 599993, 600000),
         ("bytes=5-9999999", 5, 600000),
+        # A range of all bytes is answered as a range.
+        ("bytes=0-", 0, 600000),
+        ("bytes=0-599999", 0, 600000),
+        ("bytes=0-9999999", 0, 600000),
+        ("bytes=-9999999", 0, 600000),
     ]:
         got = s3.get_object(Bucket=bucket, Key="large", Range=header)
         assert got["Body"].read() == body[begin:end], header
         assert got["ContentRange"] == f"bytes {begin}-{end - 1}/600000"
         assert got["ResponseMetadata"]["HTTPStatusCode"] == 206
+        head = s3.head_object(Bucket=bucket, Key="large", Range=header)
+        assert head["ContentRange"] == got["ContentRange"]
+        assert head["ContentLength"] == end - begin
+        assert head["ResponseMetadata"]["HTTPStatusCode"] == 206
     with refused("InvalidRange", 416, "not satisfiable"):
         s3.get_object(Bucket=bucket, Key="large", Range="bytes=600000-")
+
+
+def test_a_range_that_is_not_understood_is_passed_over(node, bucket):
+    put(node, bucket, "k", body=b"0123456789")
+    for header in ["bytes=3-1", "bytes=0-1,3-4", "lines=0-1", "bytes=a-b", "bytes=-"]:
+        got = node.client("s3").get_object(Bucket=bucket, Key="k", Range=header)
+        assert got["Body"].read() == b"0123456789", header
+        assert "ContentRange" not in got
+        assert got["ResponseMetadata"]["HTTPStatusCode"] == 200
+
+
+def test_no_range_of_an_empty_object_can_be_had(node, bucket):
+    put(node, bucket, "empty", body=b"")
+    for header in ["bytes=0-", "bytes=0-5", "bytes=-1", "bytes=-0"]:
+        with refused("InvalidRange", 416, "not satisfiable"):
+            node.client("s3").get_object(Bucket=bucket, Key="empty", Range=header)
 
 
 def test_every_checksum_is_compared(node, bucket):
@@ -259,6 +285,64 @@ def test_a_large_file_is_uploaded_in_parts(node, bucket):
     assert s3.list_multipart_uploads(Bucket=bucket).get("Uploads", []) == []
     part = s3.get_object(Bucket=bucket, Key="large", Range=f"bytes={(8 << 20) - 3}-{(8 << 20) + 2}")
     assert part["Body"].read() == body[(8 << 20) - 3 : (8 << 20) + 3]
+
+
+def test_parts_are_listed_in_pages(node, bucket):
+    s3 = node.client("s3")
+    of = {"Bucket": bucket, "Key": "k"}
+    of["UploadId"] = s3.create_multipart_upload(**of)["UploadId"]
+    numbers = [1, 2, 5, 9, 10_000]
+    for number in numbers:
+        s3.upload_part(PartNumber=number, Body=b"x", **of)
+    listed = s3.get_paginator("list_parts").paginate(PaginationConfig={"PageSize": 2}, **of)
+    pages = list(listed)
+    found = [[part["PartNumber"] for part in page["Parts"]] for page in pages]
+    assert found == [[1, 2], [5, 9], [10_000]]
+    assert [page["IsTruncated"] for page in pages] == [True, True, False]
+    assert (pages[1]["PartNumberMarker"], pages[1]["NextPartNumberMarker"]) == (2, 9)
+    assert pages[1]["MaxParts"] == 2
+    rest = s3.list_parts(PartNumberMarker=5, **of)
+    assert [part["PartNumber"] for part in rest["Parts"]] == [9, 10_000]
+    assert (rest["MaxParts"], rest["IsTruncated"]) == (1000, False)
+    assert "Parts" not in s3.list_parts(PartNumberMarker=10_000, **of)
+    assert s3.list_parts(MaxParts=5_000, **of)["MaxParts"] == 1000
+    with refused("InvalidArgument", 400, "max-parts must be an integer between"):
+        s3.list_parts(MaxParts=-1, **of)
+
+
+def test_uploads_are_listed_in_pages_and_by_common_prefixes(node, bucket):
+    s3 = node.client("s3")
+    keys = ["a/1", "a/2", "b", "b", "c d", "e/1", "f/x"]
+    begun = [s3.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"] for key in keys]
+    pages = s3.get_paginator("list_multipart_uploads").paginate
+
+    def listed(size, **more):
+        """Names and prefixes of each page, and all ids."""
+        found, ids = [], []
+        for page in pages(Bucket=bucket, PaginationConfig={"PageSize": size}, **more):
+            uploads = page.get("Uploads", [])
+            ids += [one["UploadId"] for one in uploads]
+            names = [one["Key"] for one in uploads]
+            found.append(names + [one["Prefix"] for one in page.get("CommonPrefixes", [])])
+        return found, ids
+
+    for size in [1, 2, 3, 7, 1000]:
+        found, ids = listed(size)
+        assert [name for page in found for name in page] == keys
+        assert sorted(ids) == sorted(begun)
+        assert all(len(page) <= size for page in found)
+    assert listed(2, Delimiter="/")[0] == [["b", "a/"], ["b", "c d"], ["e/", "f/"]]
+    assert listed(1, Delimiter="/", Prefix="a/")[0] == [["a/1"], ["a/2"]]
+    after = s3.list_multipart_uploads(Bucket=bucket, KeyMarker="c d", EncodingType="url")
+    assert [one["Key"] for one in after["Uploads"]] == ["e/1", "f/x"]
+    assert after["KeyMarker"] == "c%20d" and not after["IsTruncated"]
+
+
+def test_names_in_lists_are_encoded_in_one_way_only(node, bucket):
+    s3 = node.client("s3")
+    for list_ in [s3.list_objects, s3.list_objects_v2, s3.list_object_versions, s3.list_multipart_uploads]:
+        with refused("InvalidArgument", 400, "^Invalid Encoding Method specified in Request$"):
+            list_(Bucket=bucket, EncodingType="foo")
 
 
 def test_an_upload_names_its_parts_and_can_be_given_up(node, bucket):
@@ -550,6 +634,9 @@ def test_objects_have_tags(node, bucket):
     assert s3.get_object_tagging(Bucket=bucket, Key="k")["TagSet"] == tags[:1]
     s3.delete_object_tagging(Bucket=bucket, Key="k")
     assert s3.get_object_tagging(Bucket=bucket, Key="k")["TagSet"] == []
+    system = {"TagSet": [{"Key": "aws:x", "Value": "v"}]}
+    with refused("InvalidTag", 400, "^System tags cannot be added/updated by requester$"):
+        s3.put_object_tagging(Bucket=bucket, Key="k", Tagging=system)
     many = "&".join(f"k{number}=v" for number in range(11))
     with refused("BadRequest", 400, "Object tags cannot be greater than 10"):
         s3.put_object(Bucket=bucket, Key="k", Body=b"x", Tagging=many)
@@ -603,6 +690,8 @@ def test_parts_are_copied_and_shown_by_number(node, bucket):
         s3.upload_part_copy(
             PartNumber=9, CopySource=source, CopySourceRange=f"bytes=0-{len(body)}", **of
         )
+    with refused("InvalidArgument", 400, "Range specified is not valid"):
+        s3.upload_part_copy(PartNumber=9, CopySource=source, CopySourceRange="bytes=5-2", **of)
     s3.complete_multipart_upload(MultipartUpload={"Parts": parts}, **of)
     assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == body
     second = s3.get_object(Bucket=bucket, Key="k", PartNumber=2)

@@ -136,7 +136,7 @@ impl Pattern {
                 Field::OneOf(tests) => {
                     let mut values = Vec::new();
                     found.into_iter().for_each(|value| leaves(value, &mut values));
-                    tests.iter().any(|test| test.holds(&values, found.is_some()))
+                    tests.iter().any(|test| test.holds(&values))
                 }
             }
         };
@@ -145,10 +145,11 @@ impl Pattern {
     }
 }
 
-/// The values of a field, those of lists in it too.
+/// The values of a field, those of lists in it too. An object is none: only what is in it can be.
 fn leaves<'a>(value: &'a Json, out: &mut Vec<&'a Json>) {
     match value {
         Json::Array(items) => items.iter().for_each(|item| leaves(item, out)),
+        Json::Object(_) => {}
         other => out.push(other),
     }
 }
@@ -199,13 +200,13 @@ impl Test {
         })
     }
 
-    /// Whether it holds for one of `values`: those of a field that is `there`, or none.
-    fn holds(&self, values: &[&Json], there: bool) -> bool {
+    /// Whether it holds for one of `values`, which are those of a field.
+    fn holds(&self, values: &[&Json]) -> bool {
         match self {
-            Test::Exists(wanted) => there == *wanted,
+            Test::Exists(wanted) => values.is_empty() != *wanted,
             // Of a list, one that is none of those is enough.
             Test::AnythingBut(not) => {
-                there && values.iter().any(|value| !not.iter().any(|test| test.holds_for(value)))
+                values.iter().any(|value| !not.iter().any(|test| test.holds_for(value)))
             }
             test => values.iter().any(|value| test.holds_for(value)),
         }
@@ -381,6 +382,9 @@ mod tests {
                 (r#"{"a":"y"}"#, true),
                 (r#"{"a":"x"}"#, false),
                 (r#"{"a":1}"#, false),
+                (r#"{"a":{"b":1}}"#, false),
+                (r#"{"a":[]}"#, false),
+                (r#"{"a":[{"b":1},"y"]}"#, true),
                 ("{}", false),
             ],
         ),
@@ -396,7 +400,22 @@ mod tests {
             r#"{"a":{"b":[{"exists":false}]}}"#,
             &[("{}", true), (r#"{"a":{}}"#, true), (r#"{"a":{"b":null}}"#, false)],
         ),
-        (r#"{"a":[{"exists":true}]}"#, &[(r#"{"a":[]}"#, true), ("{}", false)]),
+        (
+            r#"{"a":[{"exists":true}]}"#,
+            &[
+                (r#"{"a":0}"#, true),
+                (r#"{"a":null}"#, true),
+                (r#"{"a":[[1]]}"#, true),
+                (r#"{"a":[]}"#, false),
+                (r#"{"a":{}}"#, false),
+                (r#"{"a":{"b":1}}"#, false),
+                ("{}", false),
+            ],
+        ),
+        (
+            r#"{"a":[{"exists":false}]}"#,
+            &[("{}", true), (r#"{"a":{"b":1}}"#, true), (r#"{"a":null}"#, false)],
+        ),
         (
             r#"{"a":[{"wildcard":"dir/*.png"},{"wildcard":"a*b*c"}]}"#,
             &[

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use stepwire_asl::json::Object;
 use stepwire_asl::{Json, Timestamp};
 
+use super::batch::Cut;
 use super::record::Place;
 use super::{EventRecord, GroupRecord, Logs, Request, StreamRecord, Write};
 use crate::error::ApiError;
@@ -57,10 +58,14 @@ impl Logs {
             Request::Put { group, stream, events } => {
                 let group = self.group(group)?;
                 let stream = self.stream(&group, stream)?;
-                self.append(now, group.number, stream, events, out);
+                // What the node itself logs is taken whatever its time: only batches are cut.
+                let cut = Cut::of(events, now, group.retention_days)?;
+                let taken = events.get(cut.taken()).unwrap_or_default();
+                self.append(now, group.number, stream, taken, out);
                 let token = self.streams.get(&(group.number, stream)).map_or(0, |s| s.next);
-                let token = format!("{token:056}");
-                return Ok(Json::object([("nextSequenceToken", Json::from(token))]));
+                let token = ("nextSequenceToken", Json::from(format!("{token:056}")));
+                let rejected = cut.rejected().map(|told| ("rejectedLogEventsInfo", told));
+                return Ok(Json::object([token].into_iter().chain(rejected)));
             }
             Request::Retention(group, days) => {
                 let group = self.group(group)?;

@@ -3,8 +3,9 @@
 //! Groups and streams are in memory; events live in the store alone. What is deleted, expired or
 //! beyond a group's bound is removed a slice at a time.
 //!
-//! Read in this order: [`Logs`], [`Request`], [`Write`]; then `call` (what requests change), `tidy`.
+//! Read in this order: [`Logs`], [`Request`], [`Write`]; then `call` (what requests change), `batch`, `tidy`.
 
+mod batch;
 mod call;
 mod filters;
 mod model;

@@ -209,13 +209,7 @@ fn parsed(operation: &str, params: &Params<'_>) -> Result<Request, ApiError> {
         },
         "CreateLogStream" => Request::CreateStream(text("logGroupName")?, text("logStreamName")?),
         "DeleteLogStream" => Request::DeleteStream(text("logGroupName")?, text("logStreamName")?),
-        "DescribeLogStreams" => Request::DescribeStreams {
-            group: group(params)?,
-            prefix: maybe("logStreamNamePrefix")?,
-            by_time: params.optional_text("orderBy")? == Some("LastEventTime"),
-            descending: flag("descending")?,
-            page: page(params, 50)?,
-        },
+        "DescribeLogStreams" => describe_streams(params)?,
         "PutLogEvents" => Request::Put {
             group: text("logGroupName")?,
             stream: text("logStreamName")?,
@@ -228,14 +222,7 @@ fn parsed(operation: &str, params: &Params<'_>) -> Result<Request, ApiError> {
             from_head: flag("startFromHead")?,
             page: page(params, 10_000)?,
         },
-        "FilterLogEvents" => Request::Filter {
-            group: group(params)?,
-            streams: params.get("logStreamNames").and_then(Json::as_array).map(texts),
-            prefix: maybe("logStreamNamePrefix")?,
-            span: span(params)?,
-            pattern: Pattern::parse(params.optional_text("filterPattern")?.unwrap_or_default())?,
-            page: page(params, 10_000)?,
-        },
+        "FilterLogEvents" => filter_events(params)?,
         "PutRetentionPolicy" => {
             let days = params.optional_int("retentionInDays")?.unwrap_or_default();
             if !DAYS.contains(&days) {
@@ -282,6 +269,39 @@ fn parsed(operation: &str, params: &Params<'_>) -> Result<Request, ApiError> {
             )
         }
         _ => Request::ListTags(resource(params)?),
+    })
+}
+
+fn describe_streams(params: &Params<'_>) -> Result<Request, ApiError> {
+    let prefix = params.optional_text("logStreamNamePrefix")?.map(Arc::from);
+    let by_time = params.optional_text("orderBy")? == Some("LastEventTime");
+    if by_time && prefix.is_some() {
+        let message = "Cannot order by LastEventTime with a logStreamNamePrefix.";
+        return Err(ApiError::new(INVALID, message));
+    }
+    Ok(Request::DescribeStreams {
+        group: group(params)?,
+        prefix,
+        by_time,
+        descending: params.optional_bool("descending")?.unwrap_or(false),
+        page: page(params, 50)?,
+    })
+}
+
+fn filter_events(params: &Params<'_>) -> Result<Request, ApiError> {
+    let streams = params.get("logStreamNames").and_then(Json::as_array).map(texts);
+    let prefix = params.optional_text("logStreamNamePrefix")?.map(Arc::from);
+    if streams.is_some() && prefix.is_some() {
+        let message = "Cannot specify both logStreamNames and logStreamNamePrefix.";
+        return Err(ApiError::new(INVALID, message));
+    }
+    Ok(Request::Filter {
+        group: group(params)?,
+        streams,
+        prefix,
+        span: span(params)?,
+        pattern: Pattern::parse(params.optional_text("filterPattern")?.unwrap_or_default())?,
+        page: page(params, 10_000)?,
     })
 }
 

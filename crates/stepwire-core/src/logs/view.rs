@@ -41,11 +41,8 @@ pub fn answer(request: &Request, read: &dyn Read, settings: &Settings) -> Result
         }
         Request::Filter { group, streams, prefix, span, pattern, page } => {
             let group = stored(group, read)?;
-            let wanted = |name: &Arc<str>| {
-                streams.as_ref().is_none_or(|names| names.contains(name))
-                    && prefix.as_ref().is_none_or(|prefix| name.starts_with(prefix.as_ref()))
-            };
-            filter_events(&group, &wanted, *span, &|text| pattern.fits(text), page, read)
+            let streams = chosen(&group, streams.as_deref(), prefix.as_deref(), read)?;
+            filter_events(&group, streams, *span, &|text| pattern.fits(text), page, read)
         }
         Request::ListTags(group) => {
             let tags = stored(group, read)?.tags;
@@ -102,6 +99,25 @@ fn streams(group: u64, read: &dyn Read) -> Result<Vec<(u64, StreamRecord)>, ApiE
         .map(|(key, value)| record::stream(key, value))
         .collect::<Result<_, _>>()
         .map_err(internal)
+}
+
+/// The streams of a group that a request wants. Those that it names must be there.
+fn chosen(
+    group: &GroupRecord,
+    names: Option<&[Arc<str>]>,
+    prefix: Option<&str>,
+    read: &dyn Read,
+) -> Result<Vec<(u64, StreamRecord)>, ApiError> {
+    let mut all = streams(group.number, read)?;
+    let there = |name: &Arc<str>| all.iter().any(|(_, stream)| stream.name == *name);
+    if !names.unwrap_or_default().iter().all(there) {
+        return Err(no_stream());
+    }
+    all.retain(|(_, stream)| {
+        names.is_none_or(|names| names.contains(&stream.name))
+            && prefix.is_none_or(|prefix| stream.name.starts_with(prefix))
+    });
+    Ok(all)
 }
 
 fn millis(at: Timestamp) -> Json {
@@ -395,7 +411,7 @@ fn order(place: Place) -> (Timestamp, u64, u64) {
 /// Oldest event first, whatever its stream; the token says where to go on.
 fn filter_events(
     group: &GroupRecord,
-    wanted: &dyn Fn(&Arc<str>) -> bool,
+    streams: Vec<(u64, StreamRecord)>,
     span: Span,
     fits: &dyn Fn(&str) -> bool,
     page: &Page,
@@ -413,10 +429,10 @@ fn filter_events(
         None => None,
     };
     let mut cursors = BTreeMap::new();
-    for (number, stream) in streams(group.number, read)? {
+    for (number, stream) in streams {
         let outside = stream.last.is_none_or(|last| last < span.from)
             || stream.first.is_some_and(|first| first >= span.to);
-        if !wanted(&stream.name) || outside {
+        if outside {
             continue;
         }
         let mut rest = within(group.number, number, span);

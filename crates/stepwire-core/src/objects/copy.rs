@@ -110,7 +110,7 @@ pub(super) fn copyable(
     let wanted = match range {
         None => 0..source.size(),
         Some(text) => {
-            let wanted = view::range(Some(text), source.size()).ok();
+            let wanted = view::asked(Some(text), source.size()).ok().flatten();
             let whole = text.strip_prefix("bytes=").and_then(|range| range.split_once('-'));
             let last = whole.and_then(|(_, last)| last.parse::<u64>().ok());
             let fits = last.is_some_and(|last| last < source.size());

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use stepwire_asl::Json;
 
-use super::record::{self, Object, Upload, objects_prefix, uploads_prefix};
+use super::record::{self, Object, objects_prefix};
 use super::request::bucket;
 use super::{found_bucket, unreadable};
 use crate::error::ApiError;
@@ -35,14 +35,6 @@ pub struct List {
     encoding: Option<Arc<str>>,
     /// Whether owners are shown.
     owner: bool,
-}
-
-/// ListMultipartUploads.
-#[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "as in `List`")]
-pub struct Uploads {
-    pub bucket: Arc<str>,
-    pub prefix: Arc<str>,
 }
 
 /// The objects of a bucket whose names begin with `prefix` and come after `after`, by name; at most
@@ -115,14 +107,6 @@ impl List {
         after: Arc<str>,
         given: Option<Arc<str>>,
     ) -> Result<List, ApiError> {
-        let max = params.optional_int("MaxKeys")?.unwrap_or(PAGE_MAX);
-        if max < 0 {
-            return Err(ApiError::new(
-                "InvalidArgument",
-                "Argument maxKeys must be an integer \
-                between 0 and 2147483647",
-            ));
-        }
         let text = |name| Ok::<_, ApiError>(params.optional_text(name)?.map(Arc::<str>::from));
         Ok(List {
             bucket: bucket(params)?,
@@ -131,8 +115,8 @@ impl List {
             after,
             given,
             start_after: text("StartAfter")?,
-            max: max.min(PAGE_MAX) as usize,
-            encoding: text("EncodingType")?,
+            max: page_max(params, "MaxKeys", "maxKeys")?,
+            encoding: encoding(params)?,
             owner: true,
         })
     }
@@ -223,10 +207,40 @@ impl List {
 
     /// The common prefix that stands for `name`, if one does.
     fn common(&self, name: &str) -> Option<Arc<str>> {
-        let delimiter = self.delimiter.as_ref()?;
-        let rest = name.strip_prefix(&*self.prefix)?;
-        let end = self.prefix.len() + rest.find(&**delimiter)? + delimiter.len();
-        Some(name[..end].into())
+        common(&self.prefix, self.delimiter.as_deref(), name)
+    }
+}
+
+/// The common prefix that stands for `name` in a list of names that begin with `prefix`.
+pub(super) fn common(prefix: &str, delimiter: Option<&str>, name: &str) -> Option<Arc<str>> {
+    let delimiter = delimiter?;
+    let rest = name.strip_prefix(prefix)?;
+    let end = prefix.len() + rest.find(delimiter)? + delimiter.len();
+    Some(name[..end].into())
+}
+
+/// How many entries a page has at most; the argument is what S3 calls the member.
+pub(super) fn page_max(
+    params: Params<'_>,
+    member: &str,
+    argument: &str,
+) -> Result<usize, ApiError> {
+    let max = params.optional_int(member)?.unwrap_or(PAGE_MAX);
+    usize::try_from(max.min(PAGE_MAX)).map_err(|_| {
+        let message = format!("Argument {argument} must be an integer between 0 and 2147483647");
+        ApiError::new("InvalidArgument", message)
+    })
+}
+
+/// `EncodingType`, which can only be `url`.
+pub(super) fn encoding(params: Params<'_>) -> Result<Option<Arc<str>>, ApiError> {
+    match params.optional_text("EncodingType")? {
+        None => Ok(None),
+        Some("url") => Ok(Some("url".into())),
+        Some(_) => {
+            let message = "Invalid Encoding Method specified in Request";
+            Err(ApiError::new("InvalidArgument", message))
+        }
     }
 }
 
@@ -268,46 +282,4 @@ fn shown(name: &Arc<str>, object: &Object, owner: Option<&str>) -> Json {
     members.push(("StorageClass", "STANDARD".into()));
     members.extend(owner.map(|owner| ("Owner", Json::object([("ID", Json::from(owner))]))));
     Json::object(members)
-}
-
-impl Uploads {
-    pub(super) fn parse(params: Params<'_>) -> Result<Uploads, ApiError> {
-        params.only(&["Bucket", "Prefix"])?;
-        let prefix = params.optional_text("Prefix")?.unwrap_or_default().into();
-        Ok(Uploads { bucket: bucket(params)?, prefix })
-    }
-
-    /// The uploads of the bucket that have begun.
-    pub(super) fn answer(&self, read: &dyn Read) -> Result<Json, ApiError> {
-        found_bucket(&self.bucket, read)?;
-        let begin = uploads_prefix(&self.bucket);
-        let mut uploads = Vec::new();
-        for (key, value) in read.range(&Range::prefix(&begin)) {
-            let Some(id) = key[begin.len()..].strip_suffix(&[0]) else { continue };
-            let Ok(id) = std::str::from_utf8(id) else { continue };
-            if id.contains('\0') {
-                continue;
-            }
-            let upload: Upload =
-                record::record(&key, &value).map_err(|corrupt| unreadable(&corrupt))?;
-            if upload.key.starts_with(&*self.prefix) {
-                uploads.push(Json::object([
-                    ("Key", Json::String(Arc::clone(&upload.key))),
-                    ("UploadId", id.into()),
-                    ("Initiated", upload.begun.rfc3339().into()),
-                    ("StorageClass", "STANDARD".into()),
-                ]));
-            }
-        }
-        let mut members = vec![
-            ("Bucket", Json::String(Arc::clone(&self.bucket))),
-            ("Prefix", Json::String(Arc::clone(&self.prefix))),
-            ("IsTruncated", false.into()),
-            ("MaxUploads", Json::from(PAGE_MAX)),
-        ];
-        if !uploads.is_empty() {
-            members.push(("Uploads", Json::array(uploads)));
-        }
-        Ok(Json::object(members))
-    }
 }

@@ -17,6 +17,7 @@ mod copy;
 mod lifecycle;
 mod list;
 mod notify;
+mod pending;
 mod presign;
 mod record;
 mod request;
@@ -38,8 +39,9 @@ pub(crate) use address::named_by;
 pub use body::{CHUNK_BYTES, Slice};
 pub use check::is_as_announced;
 pub use checksum::{Algorithm, Checksum, Digests};
-pub use list::{List, Uploads, objects};
+pub use list::{List, objects};
 pub(crate) use notify::{Destination, Notice, destinations, test_event};
+pub use pending::{Parts, Uploads};
 pub(crate) use presign::presigned;
 pub use record::{Body, Bucket, Headers, Object, Part, Upload};
 pub use request::{
@@ -51,7 +53,7 @@ pub use upload::algorithm as upload_algorithm;
 pub(crate) use versions::touch;
 pub use versions::{Version, Versions};
 pub(crate) use view::bytes;
-pub use view::{answer, find, has_bucket, range, shown};
+pub use view::{answer, find, has_bucket, shown};
 
 use copy::copyable;
 use notify::{Happened, What};
@@ -327,7 +329,7 @@ impl Objects {
             | Request::HeadObject(_)
             | Request::ListObjects(_)
             | Request::ListObjectsV2(_)
-            | Request::ListParts { .. }
+            | Request::ListParts(_)
             | Request::ListMultipartUploads(_) => {}
         }
     }
@@ -411,7 +413,7 @@ impl Objects {
             | Request::HeadObject(_)
             | Request::ListObjects(_)
             | Request::ListObjectsV2(_)
-            | Request::ListParts { .. }
+            | Request::ListParts(_)
             | Request::ListMultipartUploads(_) => answer(request, read, settings),
         }
     }

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use stepwire_asl::{Json, Timestamp};
 
 use super::checksum::{Algorithm, Checksum};
-use super::list::{List, Uploads};
+use super::list::List;
+use super::pending::{Parts, Uploads};
 use super::record::{Body, Headers};
 use super::settings::{self, Setting, What};
 use super::tagging;
@@ -97,11 +98,8 @@ pub enum Request {
         name: Name,
         upload: Arc<str>,
     },
-    ListParts {
-        name: Name,
-        upload: Arc<str>,
-    },
-    ListMultipartUploads(Uploads),
+    ListParts(Box<Parts>),
+    ListMultipartUploads(Box<Uploads>),
 }
 
 /// An object's place.
@@ -343,10 +341,10 @@ impl Request {
             }
             "AbortMultipartUpload" => only_upload(params)
                 .map(|(name, upload)| Request::AbortMultipartUpload { name, upload }),
-            "ListParts" => {
-                only_upload(params).map(|(name, upload)| Request::ListParts { name, upload })
+            "ListParts" => Parts::parse(params).map(Box::new).map(Request::ListParts),
+            "ListMultipartUploads" => {
+                Uploads::parse(params).map(Box::new).map(Request::ListMultipartUploads)
             }
-            "ListMultipartUploads" => Uploads::parse(params).map(Request::ListMultipartUploads),
             _ => return Setting::parse(operation, params).map(|set| set.map(Request::Setting)),
         })
     }
@@ -386,7 +384,7 @@ impl Request {
             | Request::HeadObject(_)
             | Request::ListObjects(_)
             | Request::ListObjectsV2(_)
-            | Request::ListParts { .. }
+            | Request::ListParts(_)
             | Request::ListMultipartUploads(_) => true,
             Request::Setting(setting) => setting.is_read(),
             Request::CreateBucket { .. }
@@ -416,10 +414,20 @@ fn create_bucket(params: Params<'_>) -> Result<Request, ApiError> {
         ends.is_some_and(|(a, b)| a.is_ascii_alphanumeric() && b.is_ascii_alphanumeric())
     });
     let letters = bucket.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-'));
-    if !(3..=63).contains(&bucket.len()) || !labels || !letters {
+    if !(3..=63).contains(&bucket.len()) || !labels || !letters || is_reserved(&bucket) {
         return Err(invalid_bucket());
     }
     Ok(Request::CreateBucket { bucket })
+}
+
+/// Whether a name is kept for something else: an IPv4 address, an alias of an access point.
+/// Source: Amazon S3 user guide, "General purpose bucket naming rules".
+fn is_reserved(bucket: &str) -> bool {
+    let address = bucket.split('.').count() == 4
+        && bucket.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    address
+        || ["xn--", "sthree-"].iter().any(|begin| bucket.starts_with(begin))
+        || ["-s3alias", "--ol-s3"].iter().any(|end| bucket.ends_with(end))
 }
 
 fn invalid_bucket() -> ApiError {
@@ -441,7 +449,7 @@ pub(super) fn bucket(params: Params<'_>) -> Result<Arc<str>, ApiError> {
     Ok(name.into())
 }
 
-fn name(params: Params<'_>) -> Result<Name, ApiError> {
+pub(super) fn name(params: Params<'_>) -> Result<Name, ApiError> {
     Ok(Name { bucket: bucket(params)?, key: key(params.text("Key")?)? })
 }
 
@@ -503,7 +511,7 @@ fn only_upload(params: Params<'_>) -> Result<(Name, Arc<str>), ApiError> {
     Ok((name(params)?, upload(params)?))
 }
 
-fn upload(params: Params<'_>) -> Result<Arc<str>, ApiError> {
+pub(super) fn upload(params: Params<'_>) -> Result<Arc<str>, ApiError> {
     let id = params.text("UploadId")?;
     if id.contains('\0') { Err(super::no_upload()) } else { Ok(id.into()) }
 }

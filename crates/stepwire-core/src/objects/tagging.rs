@@ -49,6 +49,10 @@ fn written(tags: &[(String, String)], max: usize) -> Result<Arc<str>, ApiError> 
             let message = "The TagKey you have provided is invalid";
             return Err(ApiError::new("InvalidTag", message));
         }
+        if key.starts_with("aws:") {
+            let message = "System tags cannot be added/updated by requester";
+            return Err(ApiError::new("InvalidTag", message));
+        }
         if value.chars().count() > 256 {
             let message = "The TagValue you have provided is invalid";
             return Err(ApiError::new("InvalidTag", message));

@@ -348,7 +348,7 @@ impl Versions {
             key_marker,
             version_marker,
             max: max as usize,
-            encoding: text("EncodingType")?,
+            encoding: super::list::encoding(params)?,
         })
     }
 

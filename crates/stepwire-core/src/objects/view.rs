@@ -7,8 +7,8 @@ use stepwire_asl::Json;
 
 use super::record::{self, Bucket, Headers, Object};
 use super::{
-    Buckets, Get, Name, Request, checksum_members, found_bucket, nothing, quoted, settings,
-    unreadable, upload, versions,
+    Buckets, Get, Request, checksum_members, found_bucket, nothing, quoted, settings, unreadable,
+    versions,
 };
 use crate::error::ApiError;
 use crate::read::Read;
@@ -92,7 +92,7 @@ pub fn answer(request: &Request, read: &dyn Read, settings: &Settings) -> Result
         Request::ListObjects(list) => list.answer_v1(read, &settings.account),
         Request::ListObjectsV2(list) => list.answer_v2(read, &settings.account),
         Request::ListMultipartUploads(uploads) => uploads.answer(read),
-        Request::ListParts { name, upload } => list_parts(name, upload, read),
+        Request::ListParts(parts) => parts.answer(read),
         Request::CreateBucket { .. }
         | Request::DeleteBucket { .. }
         | Request::PutObject(_)
@@ -116,7 +116,7 @@ pub fn shown(get: &Get, read: &dyn Read) -> Result<(Object, Range<u64>), ApiErro
     let object = versions::shown(&get.name, get.version.as_deref(), read)?;
     get.condition.holds_for_read(&object)?;
     let range = match get.part {
-        None => range(get.range.as_deref(), object.size())?,
+        None => asked(get.range.as_deref(), object.size())?.unwrap_or_else(|| 0..object.size()),
         Some(number) => part(&object, number)?,
     };
     Ok((object, range))
@@ -144,23 +144,23 @@ fn part(object: &Object, number: u64) -> Result<Range<u64>, ApiError> {
     Ok(begin..begin + size)
 }
 
-/// The bytes that a `Range` header asks for, out of `size`. One that is not understood asks for all.
-/// Source: RFC 9110 §14.
-pub fn range(header: Option<&str>, size: u64) -> Result<Range<u64>, ApiError> {
+/// The bytes that a `Range` header asks for, out of `size`; `None` if it is not understood, which is
+/// as if there were none. Source: RFC 9110 §14.
+pub(super) fn asked(header: Option<&str>, size: u64) -> Result<Option<Range<u64>>, ApiError> {
     let parsed = header.and_then(|header| header.strip_prefix("bytes=")?.split_once('-'));
-    let Some((from, to)) = parsed else { return Ok(0..size) };
+    let Some((from, to)) = parsed else { return Ok(None) };
     let unsatisfiable = || {
         let error = ApiError::new("InvalidRange", "The requested range is not satisfiable");
         error.with("ActualObjectSize", size.to_string().into())
     };
-    match (from.parse::<u64>(), to.parse::<u64>()) {
-        (Ok(from), _) if from >= size => Err(unsatisfiable()),
-        (Ok(from), Ok(to)) if to >= from => Ok(from..to.saturating_add(1).min(size)),
-        (Ok(from), Err(_)) if to.is_empty() => Ok(from..size),
-        (Err(_), Ok(0)) if from.is_empty() => Err(unsatisfiable()),
-        (Err(_), Ok(last)) if from.is_empty() => Ok(size.saturating_sub(last)..size),
-        _ => Ok(0..size),
-    }
+    let asked = match (from.parse::<u64>(), to.parse::<u64>()) {
+        (Ok(from), Ok(to)) if to >= from => from..to.saturating_add(1).min(size),
+        (Ok(from), Err(_)) if to.is_empty() => from..size,
+        (Err(_), Ok(last)) if from.is_empty() => size.saturating_sub(last)..size,
+        _ => return Ok(None),
+    };
+    // Of an empty object no range is satisfiable.
+    if asked.is_empty() { Err(unsatisfiable()) } else { Ok(Some(asked)) }
 }
 
 /// The members that show an object, without its bytes, in the order of the API's model.
@@ -171,11 +171,15 @@ fn members(get: &Get, object: &Object, range: &Range<u64>) -> Vec<(&'static str,
         ("ContentLength", Json::from((range.end - range.start) as i64)),
         ("ETag", quoted(&object.etag)),
     ];
-    if *range == (0..object.size()) {
+    let whole = *range == (0..object.size());
+    if whole {
         // Of some of the bytes it says nothing.
         let checksum = object.checksum.as_ref().filter(|_| get.checksum);
         members.extend(checksum_members(checksum));
-    } else if !range.is_empty() {
+    }
+    // A range can be of all bytes, and is told all the same.
+    let ranged = matches!(asked(get.range.as_deref(), object.size()), Ok(Some(_)));
+    if (ranged || !whole) && !range.is_empty() {
         let (from, last, size) = (range.start, range.end - 1, object.size());
         members.push(("ContentRange", format!("bytes {from}-{last}/{size}").into()));
     }
@@ -241,31 +245,4 @@ fn list_buckets(asked: &Buckets, read: &dyn Read, settings: &Settings) -> Result
     let owner = Json::object([("ID", Json::from(&*settings.account))]);
     let members = [("Buckets", Json::array(buckets)), ("Owner", owner)];
     Ok(Json::object(members.into_iter().chain(next)))
-}
-
-fn list_parts(name: &Name, id: &Arc<str>, read: &dyn Read) -> Result<Json, ApiError> {
-    upload::find(name, id, read)?;
-    let parts = upload::parts(&name.bucket, id, read)?;
-    let parts = parts.iter().map(|(number, part)| {
-        let mut members = vec![
-            ("PartNumber", Json::from(*number as i64)),
-            ("LastModified", part.modified.rfc3339().into()),
-            ("ETag", quoted(&super::hex(&part.md5))),
-            ("Size", Json::from(part.body.size as i64)),
-        ];
-        members.extend(checksum_members(part.checksum.as_ref()).into_iter().take(1));
-        Json::object(members)
-    });
-    let parts: Vec<_> = parts.collect();
-    let mut members = vec![
-        ("Bucket", Json::String(Arc::clone(&name.bucket))),
-        ("Key", Json::String(Arc::clone(&name.key))),
-        ("UploadId", Json::String(Arc::clone(id))),
-        ("IsTruncated", false.into()),
-        ("StorageClass", "STANDARD".into()),
-    ];
-    if !parts.is_empty() {
-        members.push(("Parts", Json::array(parts)));
-    }
-    Ok(Json::object(members))
 }

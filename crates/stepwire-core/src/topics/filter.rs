@@ -263,7 +263,10 @@ pub(super) fn lets_through(
             let attributes = publish.attributes.iter();
             let attributes = attributes
                 .filter_map(|(name, attribute)| Some((Arc::clone(name), looked_at(attribute)?)));
-            filter.matches(&Json::object(attributes))
+            let attributes = Json::object(attributes);
+            // Without any attribute even `{"exists": false}` does not hold.
+            attributes.as_object().is_some_and(|object| !object.is_empty())
+                && filter.matches(&attributes)
         }
     }
 }

@@ -91,19 +91,18 @@ fn model(policy: &Json, message: &Json) -> bool {
         Json::Array(choices) if **name == *"$or" => choices.iter().any(|one| model(one, message)),
         Json::Object(_) => model(value, message.member(name).unwrap_or(&Json::Null)),
         Json::Array(tests) => {
-            let found = message.member(name);
-            let values: Vec<Json> = match found {
-                None => Vec::new(),
+            let values: Vec<Json> = match message.member(name) {
+                None | Some(Json::Object(_)) => Vec::new(),
                 Some(Json::Array(items)) => items.to_vec(),
                 Some(one) => vec![one.clone()],
             };
-            tests.iter().any(|test| model_test(test, found.is_some(), &values))
+            tests.iter().any(|test| model_test(test, &values))
         }
         _ => unreachable!("no policy"),
     })
 }
 
-fn model_test(test: &Json, there: bool, values: &[Json]) -> bool {
+fn model_test(test: &Json, values: &[Json]) -> bool {
     let Some((name, wanted)) = test.as_object().and_then(|members| members.first()) else {
         return values.iter().any(|value| equal(test, value));
     };
@@ -118,7 +117,7 @@ fn model_test(test: &Json, there: bool, values: &[Json]) -> bool {
             "*b*" => value.contains('b'),
             _ => value.len() >= 2 && value.starts_with('a') && value.ends_with('c'),
         }),
-        "exists" => Some(there) == wanted.as_bool(),
+        "exists" => Some(!values.is_empty()) == wanted.as_bool(),
         "numeric" => {
             let bounds = wanted.as_array().expect("a list");
             let (bottom, top) = (bounds[1].as_f64(), bounds[3].as_f64());

@@ -180,7 +180,7 @@ fn logs_go_when_their_group_says_so_or_is_deleted() {
     };
     let now = 1_800_000_000_000;
     node.logs("PutLogEvents", &put(now, 600));
-    node.logs("PutLogEvents", &put(now + DAY_MS, 3));
+    node.logs("PutLogEvents", &put(now + DAY_MS / 24, 3));
     node.restart();
     let get = r#"{"logGroupName":"g","logStreamName":"s","startFromHead":true}"#;
     let count = |node: &mut Node| {

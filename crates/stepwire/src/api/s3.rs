@@ -120,6 +120,9 @@ const QUERY: &[(&str, &str)] = &[
     ("marker", "Marker"),
     ("max-buckets", "MaxBuckets"),
     ("max-keys", "MaxKeys"),
+    ("max-parts", "MaxParts"),
+    ("max-uploads", "MaxUploads"),
+    ("part-number-marker", "PartNumberMarker"),
     ("partNumber", "PartNumber"),
     ("prefix", "Prefix"),
     ("response-cache-control", "ResponseCacheControl"),
@@ -129,6 +132,7 @@ const QUERY: &[(&str, &str)] = &[
     ("response-content-type", "ResponseContentType"),
     ("response-expires", "ResponseExpires"),
     ("start-after", "StartAfter"),
+    ("upload-id-marker", "UploadIdMarker"),
     ("uploadId", "UploadId"),
     ("version-id-marker", "VersionIdMarker"),
     ("versionId", "VersionId"),
@@ -489,7 +493,7 @@ fn members(
     members.extend(target.key.as_deref().map(|key| ("Key".into(), key.into())));
     for (name, value) in &target.query {
         if let Some((_, member)) = QUERY.iter().find(|(known, _)| known == name) {
-            let plain = matches!(*member, "MaxKeys" | "PartNumber" | "MaxBuckets");
+            let plain = member.starts_with("Max") || member.starts_with("PartNumber");
             if *member == "FetchOwner" {
                 members.insert("FetchOwner".into(), (value == "true").into());
                 continue;
@@ -644,9 +648,14 @@ fn object(node: &Node, get: &Get) -> Result<Response, ApiError> {
             slices.into_iter().map(move |slice| bytes_of(&slice, &read)),
         ))
     };
+    Ok((status_of(&answer), in_headers(&answer, |_| true), body).into_response())
+}
+
+/// The status of an answer that shows an object: that of some of it when a range or a part was asked
+/// for.
+fn status_of(answer: &Json) -> StatusCode {
     let partial = answer.member("ContentRange").or_else(|| answer.member("PartsCount")).is_some();
-    let status = if partial { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
-    Ok((status, in_headers(&answer, |_| true), body).into_response())
+    if partial { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK }
 }
 
 fn bytes_of(slice: &objects::Slice, read: &ShardRead) -> Result<Bytes, ApiError> {
@@ -707,7 +716,7 @@ fn success(operation: &str, target: &Target, answer: &Json) -> Response {
             if operation != "HeadObject" {
                 headers.remove(header::CONTENT_TYPE);
             }
-            return (headers, ()).into_response();
+            return (status_of(answer), headers).into_response();
         }
         "DeleteObject" | "DeleteBucket" | "AbortMultipartUpload" => {
             return (StatusCode::NO_CONTENT, in_headers(answer, |_| true)).into_response();
