@@ -105,6 +105,7 @@ def test_messages_are_downloaded_as_lines_of_json(node, name):
 def test_what_cannot_be_published_is_refused_with_the_reason(node):
     page = Forms(node).post("publish", expected=400, topic="a/+", payload="{}")
     assert "without `+`" in html.unescape(page)
+    assert "what you typed is still there" in page
 
 
 # ---- rules ---------------------------------------------------------------------------------------
