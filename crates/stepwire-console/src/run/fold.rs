@@ -169,6 +169,10 @@ impl Run {
         let frame = self.visits[id].frame;
         match what {
             "Started" => {
+                // A round that is tried again has no event of its own that says so.
+                if self.visits[id].attempts.last().is_some_and(|last| last.end == End::None) {
+                    self.end_round(id, End::Failed, before.visit, event);
+                }
                 self.reopen(id);
                 self.forgive(id);
                 self.visits[id].attempts.push(Attempt {
@@ -475,9 +479,17 @@ impl Run {
         }
     }
 
-    /// The error that a visit ended with.
+    /// The error that a visit ended with; of a Fail state, as it is written there.
     pub(super) fn trouble_of(&self, id: VisitId) -> Trouble {
-        self.visits[id].failure().map(|attempt| attempt.trouble.clone()).unwrap_or_default()
+        if let Some(attempt) = self.visits[id].failure() {
+            return attempt.trouble.clone();
+        }
+        let state = self.state_of(id).filter(|_| &*self.visits[id].kind == "Fail");
+        let written = |name: &str| {
+            let text = state?.member(name)?.as_str()?;
+            (!text.starts_with("{%")).then(|| text.into())
+        };
+        Trouble { error: written("Error"), cause: written("Cause") }
     }
 
     /// Whether the definition says that nothing follows a visit; `true` when it is not known.
