@@ -25,8 +25,8 @@ const CUT_LAST: f64 = 150.0;
 const CUT_MS: i64 = 5_000;
 /// Rows of one lane; what overlaps more is drawn in the last.
 const ROWS_MAX: usize = 4;
-/// About the width of a letter.
-const LETTER: f64 = 6.6;
+/// The width of a letter, of the wider of the fonts that a system may have.
+const LETTER: f64 = 7.2;
 
 /// What a time line shows.
 #[derive(Debug, Clone, Default)]
@@ -420,10 +420,10 @@ mod tests {
 
     #[test]
     fn what_happened_before_a_last_silence_has_room_for_its_words() {
-        let items = [0, 900, 1_000].map(|at| item(at, End::Instant, "devices/gw/config_resp"));
+        let items = [0, 900, 1_000].map(|at| item(at, End::Instant, "…/gw/config_resp"));
         let line = Timeline { now: Some(Timestamp(900_000)), ..line(items.to_vec()) };
         let drawn = line.svg().0;
-        assert!(drawn.contains("x=\"850\" y=\"36\">devices/gw/config_resp</text>"), "{drawn}");
+        assert!(drawn.contains("x=\"850\" y=\"36\">…/gw/config_resp</text>"), "{drawn}");
         assert!(Axis::of(&line).x(Timestamp(900_000)) <= WIDTH);
     }
 
