@@ -93,6 +93,11 @@ def test_executions_are_found_by_how_they_stand_and_by_text(node, browser, name)
     assert found("") == [f"/executions/{name}-good/{name}-g", f"/executions/{name}-long/{name}-w", f"/executions/{name}-bad/{name}-b"]
     assert found("status=failed") == [f"/executions/{name}-bad/{name}-b"]
     assert found("status=waiting") == [f"/executions/{name}-long/{name}-w"]
+    assert found("status=waiting,failed") == [f"/executions/{name}-long/{name}-w", f"/executions/{name}-bad/{name}-b"]
+    overview = browser.page("/")
+    for several in ("running,waiting,waiting-for-device", "failed,timed-out"):
+        assert f"/executions?status={several}" in overview
+        browser.page(f"/executions?status={several}")
     assert found(f"workflow={name}-good") == [f"/executions/{name}-good/{name}-g"]
     assert found("q=device.broken") == [f"/executions/{name}-bad/{name}-b"]
     assert found("q=rest&since=1h") == [f"/executions/{name}-long/{name}-w"]
@@ -221,6 +226,46 @@ def test_executions_of_a_device_are_found_with_the_rules_that_began_them(own_nod
     for other in ("other", "%00"):
         assert rows(browser.page(f"/executions?device={other}")) == []
     assert "Greets" in said(browser.page("/devices?q=gw"))
+
+
+def test_what_others_say_later_hides_neither_messages_nor_rules(own_node, device):
+    browser = Browser(own_node)
+    own_node.options += ["--recorded-messages", "250"]
+    own_node.restart()
+    machine(own_node, "Greets", PASSES, "Do")
+    action = {"stepFunctions": {"stateMachineName": "Greets", "roleArn": ROLE}}
+    for rule, topic, actions in [("says", "gw/said", [action]), ("sleeps", "gw/never", [])]:
+        payload = {"sql": f"SELECT * FROM '{topic}'", "awsIotSqlVersion": "2016-03-23", "actions": actions}
+        own_node.iot().create_topic_rule(ruleName=rule, topicRulePayload=payload)
+    gateway = device(own_node, "gw").connect()
+    gateway.publish("gw/said", {"n": 1})
+    [run] = until(lambda: rows(browser.page("/executions")), "the execution")
+    data = own_node.client("iot-data")
+    for n in range(250):
+        data.publish(topic="noise", payload=b"{}", qos=0)
+    text = browser.page(run)
+    assert "gw/said, published by the device" in text
+    assert "Rule says took gw/said" in text
+    until(lambda: "1 rule took none of the latest 250 messages sleeps" in said(browser.page("/")), "the quiet rule alone")
+    gateway.close()
+
+
+def test_a_distributed_map_says_how_far_its_children_are(node, browser, name):
+    item = {"StartAt": "Is", "States": {
+        "Is": {"Type": "Choice", "Choices": [{"Variable": "$", "NumericEquals": 2, "Next": "No"}], "Default": "Yes"},
+        "Yes": {"Type": "Succeed"},
+        "No": {"Type": "Fail", "Error": "Two"},
+    }}  # fmt: skip
+    each = {
+        "Type": "Map",
+        "ToleratedFailurePercentage": 50,
+        "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}} | item,
+        "End": True,
+    }
+    arn = machine(node, name, {"Each": each}, "Each")
+    node.sfn().start_execution(stateMachineArn=arn, name="run", input="[1,2,3]")
+    until(lambda: "Succeeded" in said(browser.page(f"/executions/{name}/run")), "its end")
+    assert ">2/3<" in browser.page(f"/executions/{name}/run")
 
 
 def test_the_shadow_is_shown_and_what_is_desired_changed(node, browser, name):

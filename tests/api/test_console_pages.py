@@ -105,6 +105,7 @@ def test_messages_are_downloaded_as_lines_of_json(node, name):
 def test_what_cannot_be_published_is_refused_with_the_reason(node):
     page = Forms(node).post("publish", expected=400, topic="a/+", payload="{}")
     assert "without `+`" in html.unescape(page)
+    assert "what you typed is still there" in page
 
 
 # ---- rules ---------------------------------------------------------------------------------------
@@ -139,9 +140,10 @@ def test_an_error_in_a_statement_is_marked_where_it_is(node, name):
     rule(node, r, f"SELECT * FROM '{name}'")
     wrong = f"SELECT *\nFORM '{name}'"
     page = forms.get(link(f"/rules/{r}", sql=wrong))
-    assert '<mark class="sq err">FORM</mark>' in page and "error at 2:1" in text_of(page)
+    assert '<mark class="wavy err">FORM</mark>' in page and "error at 2:1" in text_of(page)
+    assert "Nothing is counted while the statement has an error" in text_of(page)
     page = forms.post("rule-save", rule=r, sql=wrong.replace("\n", "\r\n"))
-    assert '<mark class="sq err">FORM</mark>' in page, "what cannot be saved is shown marked"
+    assert '<mark class="wavy err">FORM</mark>' in page, "what cannot be saved is shown marked"
     assert node.iot().get_topic_rule(ruleName=r)["rule"]["sql"] == f"SELECT * FROM '{name}'"
 
 

@@ -270,6 +270,11 @@ addEventListener('click', (event) => {
   if (row && !event.target.closest('a,button,input,label') && !getSelection().toString()) {
     location.href = row.dataset.href;
   }
+  // to the form as it was left, not to an empty one
+  if (event.target.closest('[data-back]') && history.length > 1) {
+    event.preventDefault();
+    history.back();
+  }
   const copy = event.target.closest('[data-copy]');
   if (copy) {
     navigator.clipboard?.writeText(copy.dataset.copy || location.href);

@@ -83,7 +83,8 @@ impl Section {
         Section::System,
     ];
 
-    fn name(self) -> &'static str {
+    /// What it is called.
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Section::Overview => "Overview",
             Section::Devices => "Devices",
@@ -96,6 +97,11 @@ impl Section {
             Section::Tables => "Tables",
             Section::System => "System",
         }
+    }
+
+    /// Where it is.
+    pub(crate) fn href(self) -> &'static str {
+        self.place().0
     }
 
     /// Where it is, and the key that leads there after `g`.

@@ -17,14 +17,16 @@ const AFTER: f64 = 14.0;
 const ROW: f64 = 24.0;
 const AXIS: f64 = 20.0;
 const BAR: f64 = 16.0;
-/// Width of a time that is squeezed.
+/// Width of a time that is squeezed, and of one at the end: what is written on the marks before it is
+/// written there.
 const CUT: f64 = 46.0;
+const CUT_LAST: f64 = 150.0;
 /// Shorter times are never squeezed.
 const CUT_MS: i64 = 5_000;
 /// Rows of one lane; what overlaps more is drawn in the last.
 const ROWS_MAX: usize = 4;
-/// About the width of a letter.
-const LETTER: f64 = 6.6;
+/// The width of a letter, of the wider of the fonts that a system may have.
+const LETTER: f64 = 7.2;
 
 /// What a time line shows.
 #[derive(Debug, Clone, Default)]
@@ -272,15 +274,19 @@ impl Axis {
         instants.dedup();
         let gaps: Vec<i64> = instants.windows(2).map(span).collect();
         let longest = squeezed_from(&gaps);
-        let cuts = gaps.iter().filter(|gap| **gap > longest).count() as f64;
-        let free = (WIDTH - NAMES - AFTER - cuts * CUT).max(100.0);
+        let cuts = gaps.iter().enumerate().filter(|(_, gap)| **gap > longest);
+        let cut = |index: usize| if index + 1 == gaps.len() { CUT_LAST } else { CUT };
+        let squeezed: f64 = cuts.map(|(index, _)| cut(index)).sum();
+        let free = (WIDTH - NAMES - AFTER - squeezed).max(100.0);
         let total: i64 = gaps.iter().filter(|gap| **gap <= longest).sum();
         let scale = if total > 0 { free / total as f64 } else { 0.0 };
         let mut axis = Axis { points: Vec::new(), cuts: Vec::new(), last: Timestamp(0) };
         let mut x = NAMES + 6.0;
         for (index, instant) in instants.iter().enumerate() {
-            if let Some(gap) = index.checked_sub(1).and_then(|before| gaps.get(before)) {
-                let width = if *gap > longest { CUT } else { *gap as f64 * scale };
+            if let Some((before, gap)) =
+                index.checked_sub(1).and_then(|at| Some((at, gaps.get(at)?)))
+            {
+                let width = if *gap > longest { cut(before) } else { *gap as f64 * scale };
                 if *gap > longest {
                     axis.cuts.push((x, x + width, *gap));
                 }
@@ -413,8 +419,17 @@ mod tests {
     }
 
     #[test]
+    fn what_happened_before_a_last_silence_has_room_for_its_words() {
+        let items = [0, 900, 1_000].map(|at| item(at, End::Instant, "…/gw/config_resp"));
+        let line = Timeline { now: Some(Timestamp(900_000)), ..line(items.to_vec()) };
+        let drawn = line.svg().0;
+        assert!(drawn.contains("x=\"850\" y=\"36\">…/gw/config_resp</text>"), "{drawn}");
+        assert!(Axis::of(&line).x(Timestamp(900_000)) <= WIDTH);
+    }
+
+    #[test]
     fn of_two_silences_side_by_side_the_longer_is_written() {
-        let instants = [0, 100, 200, 300, 90_300, 7_290_300];
+        let instants = [0, 100, 200, 300, 90_300, 7_290_300, 7_290_400];
         let line = line(instants.iter().map(|at| item(*at, End::Instant, "")).collect());
         let axis = Axis::of(&line);
         assert_eq!(axis.cuts.len(), 2);

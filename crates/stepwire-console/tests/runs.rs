@@ -56,6 +56,22 @@ fn recorded_runs_are_told_as_they_were() {
     assert!(seen > 5, "there are recorded runs");
 }
 
+#[test]
+fn a_round_that_is_tried_again_has_failed_with_what_failed_in_it() {
+    let folder = here("tests/histories/map-again");
+    let events = read_history(&fs::read_to_string(folder.join("history.json")).unwrap()).unwrap();
+    let definition = fs::read_to_string(folder.join("definition.json")).unwrap();
+    let run = Run::of(events, Some(&Json::parse(&definition).unwrap()));
+    let each = run.visits.iter().find(|visit| &*visit.name == "Each").unwrap();
+    assert_eq!(each.attempts.len(), 2);
+    for attempt in &each.attempts {
+        assert!(attempt.is_failed(), "{attempt:?}");
+        assert_eq!(attempt.trouble.error.as_deref(), Some("Item.Bad"));
+    }
+    let culprit = run.culprit.map(|id| run.visits[id].entered);
+    assert_eq!(culprit, Some(42), "the second to fail ended the run");
+}
+
 /// What holds of every history, whole and in part, with and without its definition.
 fn holds(name: &str, events: &[Event], definition: Option<&Json>) {
     let run = Run::of(events.to_vec(), definition);

@@ -99,12 +99,12 @@ pub fn counts(graph: &Graph, layout: &Layout, paint: &Paint) -> Markup {
     }
 }
 
-/// A number on the lower edge of a box.
+/// A number on the lower edge of a box, and above the badge of one that holds others.
 fn count_on(graph: &Graph, id: NodeId, text: &str, class: &str, rect: Rect) -> Markup {
     let w = width(text, size::LABEL) + 12.0;
     let right = rect.x + rect.w - 8.0;
     let inside = graph.nodes[id].inner.is_empty();
-    let y = if inside { rect.y + rect.h - 9.0 } else { rect.y - 8.0 };
+    let y = if inside { rect.y + rect.h - 9.0 } else { rect.y - 12.0 };
     html! {
         g class={ "ct " (class) } {
             rect x=(px(right - w)) y=(px(y)) width=(px(w)) height="17" rx="8.5" {}

@@ -184,12 +184,14 @@ impl Tally {
             let heat = if leaf(id) { (share * f64::from(HEAT_MAX)).ceil() as u8 } else { 0 };
             let median = state.median_ms().map(duration);
             let mut note = vec![format!("{} ×", count(state.entered))];
-            let mut words = vec![format!("entered {} times", state.entered)];
+            let times = if state.entered == 1 { "time" } else { "times" };
+            let mut words = vec![format!("entered {} {times}", state.entered)];
             words.extend(median.iter().map(|median| format!("median {median}")));
             note.extend(median);
             let mut trouble = Vec::new();
+            let retries = if state.retries == 1 { "retry" } else { "retries" };
             for (number, word) in
-                [(state.failed, "failed"), (state.caught, "caught"), (state.retries, "retries")]
+                [(state.failed, "failed"), (state.caught, "caught"), (state.retries, retries)]
             {
                 if number > 0 {
                     trouble.push(format!("{} {word}", count(number)));

@@ -198,9 +198,10 @@ fn line(row: &Row, now: Timestamp) -> Markup {
             }
             td.clip {
                 @match &row.run {
-                    Some(run) => a href=(run.href) {
-                        (run.status.line()) " " (run.workflow) @if let Some(state) = &run.state { " · " (state) }
-                    },
+                    Some(run) => {
+                        (run.status.line()) " "
+                        a href=(run.href) { (run.workflow) @if let Some(state) = &run.state { " · " (state) } }
+                    }
                     None => span.vdim { "–" },
                 }
             }

@@ -270,7 +270,7 @@ fn invoke(view: &View) -> Markup {
                 input type="hidden" name="function" value=(view.name);
                 div.fld { label for="payload" { "Payload, JSON" } textarea #payload name="payload" rows="8" spellcheck="false" { (view.draft) } }
                 div.row {
-                    label { "Version or alias " input.mono name="qualifier" size="12" placeholder="$LATEST" autocomplete="off"; }
+                    label { "Version or alias " input.mono name="qualifier" size="12" placeholder="$LATEST"; }
                     label { input type="checkbox" name="event" value="yes"; " do not wait (Event)" }
                     span.gap {}
                     button.btn.p { "Invoke" }

@@ -337,7 +337,7 @@ fn publish(view: &View) -> Markup {
             h2 #publish-title { "Publish" }
             form.pad.stack method="post" action="/-/console/publish" {
                 input type="hidden" name="back" value=(back);
-                div.fld { label for="topic" { "Topic" } input #topic.mono name="topic" value=(view.draft.topic) required autocomplete="off"; }
+                div.fld { label for="topic" { "Topic" } input #topic.mono name="topic" value=(view.draft.topic) required; }
                 div.fld { label for="payload" { "Payload" } textarea #payload name="payload" rows="5" spellcheck="false" { (view.draft.payload) } }
                 div.row {
                     label { "QoS " select name="qos" { option value="0" { "0" } option value="1" selected { "1" } } }

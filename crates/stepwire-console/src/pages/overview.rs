@@ -106,11 +106,12 @@ pub fn page(view: &View) -> Page {
 }
 
 fn numbers(view: &View) -> Markup {
-    let hour = "/executions?status=failed&since=1h";
+    let open = "/executions?status=running,waiting,waiting-for-device";
+    let hour = "/executions?status=failed,timed-out&since=1h";
     html! {
         div.kp {
             a.card href="/devices?status=online" { span { "Online" } b { (count(view.online)) } small.dim { "of " (count(view.things)) " things" } }
-            a.card href="/executions?status=running" { span { "Running" } b { (count(view.running)) } small.dim { "executions" } }
+            a.card href=(open) { span { "Running" } b { (count(view.running)) } small.dim { (if view.running == 1 { "execution" } else { "executions" }) } }
             a.card.amber[view.waiting > 0] href="/executions?status=waiting-for-device" { span { "Waiting for device" } b { (count(view.waiting)) } small.dim { "of the running" } }
             a.card.err[view.failed > 0] href=(hour) { span { "Failed" } b { (count(view.failed)) } small.dim { "in the last hour" } }
             a.card href="/live" { span { "Messages" } b { (rate(view.per_second)) } small.dim { "a second" } }
@@ -155,7 +156,7 @@ fn redrive_form(redrive: &Redrive) -> Markup {
     let Redrive { workflow, state, error, status, count: number } = redrive;
     html! {
         form method="post" action="/-/console/redrive-group"
-            data-confirm={ "Redrive " (number) " executions of " (workflow) "?" } {
+            data-confirm={ "Redrive " (number) (if *number == 1 { " execution of " } else { " executions of " }) (workflow) "?" } {
             input type="hidden" name="back" value="/";
             input type="hidden" name="workflow" value=(workflow);
             input type="hidden" name="state" value=(state);

@@ -47,11 +47,28 @@ pub fn problem(problem: &Problem, section: Section, back: Option<&str>) -> Page 
             p { (problem.what) }
             @if let Some(hint) = &problem.hint { p.dim { (hint) } }
             p {
-                @if let Some(back) = back { a.btn href=(back) { "Back" } " " }
+                @if let Some(back) = back { a.btn href=(back) data-back { "Back" } " " }
+                @if section != Section::Overview { a.btn href=(section.href()) { (section.name()) } " " }
                 a.btn href="/" { "Overview" }
             }
         }
     };
-    let crumbs = vec![Crumb::here(title)];
+    let list = (section != Section::Overview).then(|| Crumb::to(section.name(), section.href()));
+    let crumbs = list.into_iter().chain([Crumb::here(title)]).collect();
     Page { title: title.to_owned(), section, crumbs, main, parts: Parts::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_there_leads_to_the_list_of_what_is() {
+        let missing = Problem::not_found("there is no table `x`");
+        let page = problem(&missing, Section::Tables, None);
+        assert!(page.main.0.contains("href=\"/tables\""), "{}", page.main.0);
+        assert_eq!(page.crumbs.first().and_then(|crumb| crumb.href.as_deref()), Some("/tables"));
+        let page = problem(&missing, Section::Overview, None);
+        assert_eq!(page.main.0.matches("<a ").count(), 1, "{}", page.main.0);
+    }
 }

@@ -286,7 +286,7 @@ fn underlined(line: &str, marks: &[&Mark]) -> Markup {
     for (from, to, is_error) in spans {
         pieces.push((text(at, from), None));
         let word = if from == to { " ".to_owned() } else { text(from, to) };
-        pieces.push((word, Some(if is_error { "sq err" } else { "sq" })));
+        pieces.push((word, Some(if is_error { "wavy err" } else { "wavy" })));
         at = to;
     }
     pieces.push((text(at, chars.len()), None));
@@ -303,7 +303,8 @@ fn outcome(outcome: &Result<Outcome, String>) -> Markup {
             h2 #outcome-title { "Result" }
             div.pad.stack role="status" {
                 @match outcome {
-                    Err(why) => { p.bad { (why) } },
+                    // Its second line shows the place, its third points at it.
+                    Err(why) => div.bad { pre tabindex="0" role="group" aria-label="What is wrong" { (why) } },
                     Ok(outcome) => {
                         p class=(if outcome.verdict.matches { "good" } else { "bad" }) { (verdict(&outcome.verdict)) }
                         @if let Some(result) = &outcome.result { h3 { "SELECT gives" } (payload::pretty(result)) }
@@ -353,7 +354,8 @@ fn over(view: &View) -> Markup {
         ("Other topic", other_topic, "mu"),
     ];
     html! {
-        @if messages == 0 { p.dim { "No message is kept yet." } }
+        @if view.test.marks.iter().any(|mark| mark.is_error) { p.dim { "Nothing is counted while the statement has an error." } }
+        @else if messages == 0 { p.dim { "No message is kept yet." } }
         @else {
             table.tb.plain {
                 tbody {
@@ -382,7 +384,7 @@ mod tests {
         let drawn = underlined("SELECT FORM <a>", &[&first, &second]).0;
         assert_eq!(
             drawn,
-            "SE<mark class=\"sq\">LECT</mark> <mark class=\"sq err\">FORM</mark> &lt;a&gt;"
+            "SE<mark class=\"wavy\">LECT</mark> <mark class=\"wavy err\">FORM</mark> &lt;a&gt;"
         );
     }
 

@@ -175,7 +175,7 @@ fn commits(commits: &Commits) -> Markup {
         }
         @if commits.of > 0 {
             p.dim {
-                "Of the latest " (count(commits.of)) ": half took at most " b { (took(half)) } ", 99 % " b { (took(most)) } ", all " b { (took(all)) } ". A commit ends when it is on stable storage."
+                "Of the latest " (count(commits.of)) ": half took at most " b { (took(half)) } ", p99 " b { (took(most)) } ", all " b { (took(all)) } ". A commit ends when it is on stable storage."
             }
         }
     }

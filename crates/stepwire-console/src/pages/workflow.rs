@@ -179,7 +179,7 @@ fn facts(view: &View) -> Markup {
             span { "Succeeded " b { (view.runs.count(&[Status::Succeeded])) } }
             span { "Failed " b { (failed) } }
             @if let Some((median, most)) = view.runs.times_ms() {
-                span { "Median " b { (duration(median)) } ", 99 % " b { (duration(most)) } }
+                span { "Median " b { (duration(median)) } ", p99 " b { (duration(most)) } }
             }
             @match view.version {
                 Some(version) => span { "Version " b { (version) } },
@@ -363,7 +363,7 @@ fn start(view: &View) -> Markup {
             }
             div.fld {
                 label for="run-name" { "Name" }
-                input #run-name name="name" maxlength="80" placeholder="made up if empty" autocomplete="off";
+                input #run-name name="name" maxlength="80" placeholder="made up if empty";
             }
             div.fld {
                 label for="run-input" { "Input" }

@@ -7,6 +7,9 @@ use crate::frame::{Crumb, Page, Section};
 use crate::region::Parts;
 use crate::words::{Status, ago, count, duration, segment};
 
+/// Runs of each workflow that the list is about.
+pub const RUNS_LISTED: usize = 50;
+
 /// What the list shows.
 #[derive(Debug, Clone)]
 pub struct View {
@@ -115,8 +118,8 @@ fn table(view: &View) -> Markup {
                 thead {
                     tr {
                         th { "Name" } th { "Type" } th.num { "States" } th.num { "Version" }
-                        th { "Latest runs" } th.num { "Running" } th.num { "Succeeded" }
-                        th.num { "Failed" } th.num { "Median" } th.num { "99 %" } th { "Last started" }
+                        th { "Latest " (RUNS_LISTED) " runs" } th.num { "Running" } th.num { "Succeeded" }
+                        th.num { "Failed" } th.num { "Median" } th.num { "p99" } th { "Last started" }
                     }
                 }
                 tbody { @for row in &view.rows { (line(row, view.now)) } }

@@ -107,6 +107,7 @@ impl Run {
         if visit.attempts.last().is_some_and(Attempt::is_failed) {
             // Caught: what was still under way inside has stopped.
             self.close_inside(id, event);
+            self.forgive(id);
         }
         Context { visit: Some(id), frame, opens: false }
     }
@@ -168,7 +169,12 @@ impl Run {
         let frame = self.visits[id].frame;
         match what {
             "Started" => {
+                // A round that is tried again has no event of its own that says so.
+                if self.visits[id].attempts.last().is_some_and(|last| last.end == End::None) {
+                    self.end_round(id, End::Failed, before.visit, event);
+                }
                 self.reopen(id);
+                self.forgive(id);
                 self.visits[id].attempts.push(Attempt {
                     scheduled: event.id,
                     scheduled_at: event.at,
@@ -260,7 +266,9 @@ impl Run {
 
     /// Everything about a Task, an evaluation or a map run.
     fn task(&mut self, event: &Event, before: Context) -> Context {
-        let Some(id) = before.visit.filter(|id| self.visits[*id].exited.is_none()) else {
+        let before_it = before.visit.filter(|id| self.visits[*id].exited.is_none());
+        let named = event.text("state").filter(|_| &*event.kind == "EvaluationFailed");
+        let Some(id) = named.and_then(|name| self.evaluated(name, before)).or(before_it) else {
             return before;
         };
         let id = if event.kind.ends_with("Scheduled") { self.redriven_in(id) } else { id };
@@ -328,6 +336,18 @@ impl Run {
             _ => {}
         }
         after
+    }
+
+    /// The visit whose evaluation failed. When that is before the state does anything, the event comes
+    /// after the one before the state's entry.
+    fn evaluated(&self, name: &str, before: Context) -> Option<VisitId> {
+        let open = (0..self.visits.len()).rev().filter(|id| {
+            let visit = &self.visits[*id];
+            visit.is_open() && *visit.name == *name
+        });
+        let open: Vec<VisitId> = open.collect();
+        let here = open.iter().find(|id| self.visits[**id].frame == before.frame);
+        here.or(open.first()).copied()
     }
 
     /// The visit that a redrive goes on with: where a container failed, the first in it that did not
@@ -435,6 +455,11 @@ impl Run {
         inside.into_iter().for_each(|id| self.close(id, End::Stopped, event));
     }
 
+    /// What failed inside a container that tries again, or is left by a Catch, ends nothing.
+    fn forgive(&mut self, container: VisitId) {
+        self.culprit = self.culprit.filter(|id| *id != container && !self.holds(container, *id));
+    }
+
     /// A visit that had ended goes on after a redrive, and so do the containers around it.
     fn reopen(&mut self, id: VisitId) {
         let way = self.way_to(id);
@@ -454,9 +479,17 @@ impl Run {
         }
     }
 
-    /// The error that a visit ended with.
+    /// The error that a visit ended with; of a Fail state, as it is written there.
     pub(super) fn trouble_of(&self, id: VisitId) -> Trouble {
-        self.visits[id].failure().map(|attempt| attempt.trouble.clone()).unwrap_or_default()
+        if let Some(attempt) = self.visits[id].failure() {
+            return attempt.trouble.clone();
+        }
+        let state = self.state_of(id).filter(|_| &*self.visits[id].kind == "Fail");
+        let written = |name: &str| {
+            let text = state?.member(name)?.as_str()?;
+            (!text.starts_with("{%")).then(|| text.into())
+        };
+        Trouble { error: written("Error"), cause: written("Cause") }
     }
 
     /// Whether the definition says that nothing follows a visit; `true` when it is not known.

@@ -268,7 +268,7 @@ fn timeline(
             What::Published { message, rules: taken } => {
                 let title =
                     format!("sent {} ({})", message.topic, bytes(message.payload.len() as u64));
-                messages.push(instant(Look::Out, &message.topic, title));
+                messages.push(instant(Look::Out, &of_device(&message.topic, name), title));
                 if let Some(rule) = taken.first() {
                     let names: Vec<&str> = taken.iter().map(|rule| &**rule).collect();
                     let title = format!("rule {} took {}", names.join(", "), message.topic);
@@ -279,7 +279,7 @@ fn timeline(
             }
             What::Received { topic, payload, .. } => {
                 let title = format!("got {topic} ({})", bytes(payload.len() as u64));
-                messages.push(instant(Look::In, topic, title));
+                messages.push(instant(Look::In, &of_device(topic, name), title));
             }
             What::Refused { action, resource, why } => {
                 let title = format!("refused {action} {resource}: {why}");
@@ -314,6 +314,15 @@ fn timeline(
     ];
     let now = (is_open || is_online).then_some(now);
     Timeline { label: format!("What happened to {name} lately"), lanes, now }
+}
+
+/// A topic as it is written where there is little room: what stands before the device's own name is the
+/// same on most of them.
+fn of_device(topic: &str, name: &str) -> String {
+    match topic.split_once(&format!("/{name}/")) {
+        Some((_, rest)) => format!("…/{rest}"),
+        None => topic.to_owned(),
+    }
 }
 
 /// The rule that began an execution, unless it took a message of the device: that is an entry.
@@ -516,6 +525,18 @@ fn changes(before: &Json, after: Json) -> Json {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_topic_of_a_device_is_written_without_what_all_of_them_have() {
+        for (topic, written) in [
+            ("$aws/things/gw-1/jobs/start-next", "…/jobs/start-next"),
+            ("devices/gw-1/config_req", "…/config_req"),
+            ("devices/gw-10/config_req", "devices/gw-10/config_req"),
+            ("presence/gw-1", "presence/gw-1"),
+        ] {
+            assert_eq!(of_device(topic, "gw-1"), written);
+        }
+    }
 
     #[test]
     fn what_is_taken_away_is_set_to_null() {

@@ -106,8 +106,7 @@ async fn confirm(visit: &Visit, view: View) -> Result<Done, Problem> {
             running = open.await.map_err(problem)?;
         }
         None if view.typed.is_empty() => {
-            return Err(Problem::refused("a new workflow needs a name")
-                .hint("go back: what you typed is still there"));
+            return Err(Problem::refused("a new workflow needs a name").hint(super::KEPT));
         }
         None => {}
     }

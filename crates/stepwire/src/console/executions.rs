@@ -98,8 +98,8 @@ impl Standing {
 
 /// What is looked for.
 struct Filter {
-    /// `Err`: a word that is none of them.
-    standing: Option<Standing>,
+    /// Those that stand in one of these ways; in any, when it is empty.
+    standing: Vec<Standing>,
     workflow: Option<String>,
     device: Option<String>,
     after: Option<Timestamp>,
@@ -110,7 +110,8 @@ struct Filter {
 
 impl Filter {
     fn of(visit: &Visit) -> Result<Filter, Problem> {
-        let standing = visit.query("status").map(|word| {
+        let wanted = visit.query("status").unwrap_or_default();
+        let standing = wanted.split(',').filter(|word| !word.is_empty()).map(|word| {
             let found = Standing::ALL.iter().find(|(_, name, _)| *name == word);
             let words: Vec<&str> = Standing::ALL.iter().map(|(_, name, _)| *name).collect();
             found.map(|(standing, ..)| *standing).ok_or_else(|| {
@@ -125,7 +126,7 @@ impl Filter {
             })
         });
         Ok(Filter {
-            standing: standing.transpose()?,
+            standing: standing.collect::<Result<_, _>>()?,
             workflow: visit.query("workflow"),
             device: visit.query("device"),
             after: after.transpose()?,
@@ -150,7 +151,7 @@ impl Filter {
     }
 
     fn stands(&self, run: &Run) -> bool {
-        self.standing.is_none_or(|standing| standing == Standing::of(run))
+        self.standing.is_empty() || self.standing.contains(&Standing::of(run))
     }
 
     /// Whether inputs have to be read.
@@ -236,16 +237,16 @@ pub(super) fn page(visit: &Visit) -> Result<Page, Problem> {
         name: "All",
         href: link(visit, &[("status", None), ("before", None), ("upto", None)]),
         count: counted.then(|| count(&|_| true)),
-        chosen: filter.standing.is_none(),
+        chosen: filter.standing.is_empty(),
     }];
     choices.extend(Standing::ALL.map(|(standing, word, name)| Choice {
         name,
         href: link(visit, &[("status", Some(word)), ("before", None), ("upto", None)]),
         count: counted.then(|| count(&|of| of == standing)),
-        chosen: filter.standing == Some(standing),
+        chosen: filter.standing.contains(&standing),
     }));
     let matching = |is: fn(Standing) -> bool| {
-        let stands = |of| filter.standing.is_none_or(|standing| standing == of);
+        let stands = |of| filter.standing.is_empty() || filter.standing.contains(&of);
         if counted { count(&|of| stands(of) && is(of)) } else { 0 }
     };
     let older = look

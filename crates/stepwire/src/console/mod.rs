@@ -45,6 +45,20 @@ const OWN: &str = "/-/console/";
 /// Bytes of the longest address of a page that stays current.
 const LIVE_ADDRESS_MAX: usize = 8_192;
 
+/// What to do about a form that was refused.
+const KEPT: &str = "go back in the browser: what you typed is still there";
+
+/// Forms that somebody types into.
+const TYPED: [&str; 7] = [
+    "device-publish",
+    "device-shadow",
+    "device-start",
+    "function-invoke",
+    "item-put",
+    "publish",
+    "workflow-start",
+];
+
 /// Whether a request is for the console: it comes from a browser's page, and names one.
 pub(crate) fn is_asked(parts: &Parts) -> bool {
     let path = parts.uri.path();
@@ -92,7 +106,15 @@ async fn post(node: &Node, parts: &Parts, body: Body, action: &str) -> Response 
         Err(problem) => return refusal(&Visit::new(node, parts), parts, &problem),
     };
     let visit = Visit::returning(node, &form);
-    done(&visit, parts, act(&visit, action, &form).await)
+    let acted = act(&visit, action, &form).await;
+    done(&visit, parts, acted.map_err(|problem| refused_form(action, problem)))
+}
+
+/// What somebody typed into a form that was refused is not lost: the page says where it is.
+fn refused_form(action: &str, problem: Problem) -> Problem {
+    let is_typed = TYPED.contains(&action) && problem.hint.as_deref() != Some(KEPT);
+    let hint = problem.hint.as_ref().map_or_else(String::new, |hint| format!("{hint}; "));
+    if is_typed { problem.hint(format!("{hint}{KEPT}")) } else { problem }
 }
 
 fn done(visit: &Visit, parts: &Parts, done: Result<Done, Problem>) -> Response {

@@ -11,7 +11,7 @@ use stepwire_console::Page;
 use stepwire_console::link::link;
 use stepwire_console::pages::overview::{Attention, First, Redrive, View};
 use stepwire_console::pages::{self, Problem};
-use stepwire_console::words::Status;
+use stepwire_console::words::{Status, count};
 use stepwire_core::read::{Range, Read};
 use stepwire_core::record::Space;
 use stepwire_core::{Service, executions};
@@ -161,8 +161,9 @@ pub(super) async fn redrive(visit: &Visit, form: &Form) -> Result<Done, Problem>
     let done = match refused.first() {
         Some(first) => {
             let (refused, why) = (refused.len(), &first.message);
-            format!("{redriven} executions redriven, {refused} refused: {why}")
+            format!("{redriven} redriven, {refused} refused: {why}")
         }
+        None if redriven == 1 => "1 execution redriven.".to_owned(),
         None => format!("{redriven} executions redriven."),
     };
     Ok(Done::At(link("/", &[("done", &done)])))
@@ -237,7 +238,10 @@ fn warned(node: &Node, now: Timestamp) -> Vec<Attention> {
         let last = lines.first()?;
         Some(Attention {
             status,
-            title: format!("{title}: {} warnings in the last hour", lines.len()),
+            title: match lines.len() {
+                1 => format!("{title}: 1 warning in the last hour"),
+                many => format!("{title}: {many} warnings in the last hour"),
+            },
             detail: last.text.to_string(),
             at: Some(last.at),
             href: Some(("/system".to_owned(), "all")),
@@ -269,11 +273,24 @@ async fn quiet_rules(visit: &Visit) -> Option<Attention> {
     }
     let rules = found.member("rules").and_then(Json::as_array)?;
     let names = rules.iter().filter_map(|rule| rule.member("ruleName")?.as_str());
-    let quiet: Vec<&str> = names.filter(|name| !counts.contains_key(*name)).collect();
+    // What was taken may have been pushed out by other messages since.
+    let has_acted = |name: &str| {
+        let (_, succeeded, failed) = visit.node().counters().rule(name);
+        succeeded + failed > 0
+    };
+    let is_quiet = |name: &&str| !counts.contains_key(*name) && !has_acted(name);
+    let quiet: Vec<&str> = names.filter(is_quiet).collect();
     let latest = kept.first()?.id;
     (!quiet.is_empty()).then(|| Attention {
-        status: Status::None,
-        title: format!("{} rules took none of the latest {} messages", quiet.len(), kept.len()),
+        status: Status::Caught,
+        title: format!(
+            "{} took none of the latest {} messages",
+            match quiet.as_slice() {
+                [_] => "1 rule".to_owned(),
+                many => format!("{} rules", many.len()),
+            },
+            count(kept.len() as u64)
+        ),
         detail: quiet.join(", "),
         at: None,
         href: Some((format!("/rules?recorded={latest}"), "why")),

@@ -152,7 +152,7 @@ pub(super) async fn start(visit: &Visit, form: &Form) -> Result<Done, Problem> {
     let input = if input.trim().is_empty() { "{}".to_owned() } else { input };
     if let Err(error) = Json::parse(&input) {
         let what = format!("the input is not JSON: {error}");
-        return Err(Problem::refused(what).hint("go back: what you typed is still there"));
+        return Err(Problem::refused(what).hint(super::KEPT));
     }
     let mut members =
         vec![("stateMachineArn", Json::from(arn(visit, name, version))), ("input", input.into())];

@@ -5,7 +5,7 @@ use stepwire_asl::history::Detail;
 use stepwire_console::Page;
 use stepwire_console::graph::{Graph, Tally};
 use stepwire_console::pages::workflow::Run;
-use stepwire_console::pages::workflows::{Row, Runs, View};
+use stepwire_console::pages::workflows::{RUNS_LISTED, Row, Runs, View};
 use stepwire_console::pages::{self, Problem};
 use stepwire_console::words::{Status, segment};
 use stepwire_core::executions::machines::by_name;
@@ -19,8 +19,6 @@ use crate::shard;
 
 /// Workflows in the list.
 const ROWS_MAX: usize = 100;
-/// Runs of each workflow of the list that are looked at.
-const LISTED_RUNS: usize = 50;
 /// Runs that are looked at for one workflow.
 pub(super) const RUNS_MAX: usize = 200;
 /// Runs that are listed on a workflow's page.
@@ -66,7 +64,7 @@ pub(super) async fn page(visit: &Visit) -> Result<Page, Problem> {
 
 fn row(machine: &MachineRecord, read: &dyn Read) -> Result<Row, ApiError> {
     let definition = Json::parse(&machine.definition).unwrap_or_default();
-    let newest = newest(machine.number, LISTED_RUNS, read)?;
+    let newest = newest(machine.number, RUNS_LISTED, read)?;
     Ok(Row {
         name: machine.name.to_string(),
         kind: machine.kind.word().to_owned(),

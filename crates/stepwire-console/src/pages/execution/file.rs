@@ -37,13 +37,15 @@ pub fn open(given: &Given) -> Page {
     let main = html! {
         div.head { h1 { "Open a history" } }
         @if let Some(problem) = &given.problem { div.bad role="alert" { (problem) } }
-        section.card.pad aria-labelledby="open-title" {
+        section.card aria-labelledby="open-title" {
             h2 #open-title { "Look at a run from elsewhere" }
-            p.dim {
-                "Paste what " span.mono { "aws stepfunctions get-execution-history" }
-                " printed, choose the file, or drop it on any page. With the definition the graph shows what was not reached too. Nothing is stored."
+            div.pad {
+                p.dim {
+                    "Paste what " span.mono { "aws stepfunctions get-execution-history" }
+                    " printed, choose the file, or drop it on any page. With the definition the graph shows what was not reached too. Nothing is stored."
+                }
+                (form(given))
             }
-            (form(given))
         }
     };
     let crumbs = vec![Crumb::to("Executions", "/executions"), Crumb::here("Open a history")];

@@ -231,7 +231,7 @@ pub(super) fn new_execution(drawn: &Drawn<'_>) -> Markup {
                 input type="hidden" name="back" value=(drawn.base());
                 div.fld {
                     label for="new-name" { "Name " span.vdim { "(made up if empty)" } }
-                    input #new-name name="name" maxlength="80" autocomplete="off";
+                    input #new-name name="name" maxlength="80";
                 }
                 div.fld {
                     label for="new-input" { "Input" }

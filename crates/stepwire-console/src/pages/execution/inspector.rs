@@ -489,7 +489,7 @@ pub(super) fn by_hand(drawn: &Drawn<'_>, parts: &mut Parts) -> Markup {
             summary.btn { "Send failure…" }
             form.stack method="post" action="/-/console/task-failure" {
                 (hidden)
-                div.fld { label for="task-error" { "Error" } input #task-error name="error" maxlength="256" autocomplete="off"; }
+                div.fld { label for="task-error" { "Error" } input #task-error name="error" maxlength="256"; }
                 div.fld { label for="task-cause" { "Cause" } textarea #task-cause name="cause" rows="3" {} }
                 div { button.btn.p { "Send failure" } }
             }

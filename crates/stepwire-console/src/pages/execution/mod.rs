@@ -268,7 +268,29 @@ impl<'a> Drawn<'a> {
     fn paint(&self) -> Paint {
         let mut paint = self.run().paint(&self.graph, &self.scope);
         paint.selected = self.picked.and_then(|(node, _)| node);
+        if self.view.look.at.is_none() {
+            self.paint_map_runs(&mut paint);
+        }
         paint
+    }
+
+    /// How far the children of distributed Maps are: the run's own history has nothing of them.
+    fn paint_map_runs(&self, paint: &mut Paint) {
+        let run = self.run();
+        for (node, visits) in run.by_node(&self.graph, &self.scope) {
+            let last = visits.last().and_then(|id| run.visits[*id].attempts.last());
+            let arn = last.and_then(|attempt| attempt.map_run.as_deref());
+            let of = self.view.map_runs.iter().find(|map_run| Some(&*map_run.arn) == arn);
+            if let (Some(of), Some(painted)) = (of, paint.nodes.get_mut(&node)) {
+                let all: i64 = of.items.iter().map(|(_, number)| number).sum();
+                let done = of.items.iter().filter(|(word, _)| word == "succeeded");
+                let done: i64 = done.map(|(_, number)| number).sum();
+                painted.count = Some(format!("{done}/{all}"));
+                for (word, number) in &of.items {
+                    painted.words = format!("{}, {number} {word}", painted.words);
+                }
+            }
+        }
     }
 
     fn switch(&self) -> Markup {

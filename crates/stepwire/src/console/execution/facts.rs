@@ -8,12 +8,13 @@ use stepwire_console::run::{End, Facts, Run};
 use stepwire_console::words::segment;
 use stepwire_core::executions::ExecutionId;
 use stepwire_core::executions::record;
-use stepwire_core::message::Origin;
+use stepwire_core::message::{Origin, QoS};
 use stepwire_core::read::Read as _;
 use stepwire_core::{Service, functions};
 
 use super::Found;
 use crate::console::visit::Visit;
+use crate::flight::{Entry, What};
 use crate::node::Node;
 use crate::recorded::Recording;
 use crate::shard;
@@ -59,6 +60,15 @@ pub(super) async fn facts(visit: &Visit, found: &Found, run: &Run) -> Facts {
             && is_about(&message.topic, &names)
     });
     facts.sent = sent.map(|message| (Arc::clone(&message.topic), message.at));
+    if facts.sent.is_none() {
+        // On a busy node others' messages have pushed it out.
+        let entries = names.iter().flat_map(|name| visit.node().flights().of(name));
+        let got = entries.filter_map(|entry| match entry.what {
+            What::Received { topic, .. } => Some((topic, entry.at)),
+            _ => None,
+        });
+        facts.sent = got.filter(|(topic, at)| *at >= since && !topic.starts_with('$')).last();
+    }
     facts
 }
 
@@ -128,6 +138,7 @@ pub(super) fn spans(
     let mut spans = Vec::new();
     if !names.is_empty() {
         let mut messages = node.recorded().latest(None, MESSAGES_MAX);
+        let kept_from = messages.last().map_or(now, |recording| recording.message.at);
         messages.retain(|recording| {
             let message = &recording.message;
             let by =
@@ -137,7 +148,12 @@ pub(super) fn spans(
         messages.truncate(SHOWN_MAX);
         messages.reverse();
         spans.extend(device(facts, start, end, &messages));
+        // Of the device itself more is kept than of all together.
+        let flights = names.iter().flat_map(|name| node.flights().of(name));
+        let flights = flights.filter(|entry| entry.at >= from && entry.at < kept_from.min(end));
+        flights.take(SHOWN_MAX).for_each(|entry| flown(&entry, &names, &mut spans));
         messages.iter().for_each(|recording| message(recording, &names, &mut spans));
+        spans.extend(begun_by(found, &spans));
     }
     for output in outputs(node, found.id, now) {
         let to = output.at.plus_ms(output.took_ms.ceil() as i64);
@@ -198,41 +214,88 @@ fn device(facts: &Facts, start: Timestamp, end: Timestamp, messages: &[Recording
     spans
 }
 
+/// A message, and what is known of it.
+struct Said<'a> {
+    at: Timestamp,
+    topic: &'a str,
+    bytes: usize,
+    qos: QoS,
+    from_device: bool,
+    rules: &'a [Arc<str>],
+}
+
 fn message(recording: &Recording, names: &[Arc<str>], spans: &mut Vec<Span>) {
     let message = &recording.message;
     let from_device = matches!(&message.origin, Origin::Client(_) | Origin::Caller(_));
-    let levels: Vec<&str> = message.topic.split('/').collect();
-    let about = levels.iter().position(|level| names.iter().any(|name| **name == **level));
-    let label = match about {
-        Some(at) if at + 1 < levels.len() => levels[at + 1..].join("/"),
-        Some(at) if at > 0 => levels[at - 1].to_owned(),
-        _ => message.topic.to_string(),
+    let said = Said {
+        at: message.at,
+        topic: &message.topic,
+        bytes: message.payload.len(),
+        qos: message.qos,
+        from_device,
+        rules: &recording.rules,
     };
-    let words = if from_device { "published by the device" } else { "sent to it, or about it" };
-    spans.push(Span {
-        lane: Lane::Mqtt,
-        from: message.at,
-        to: Some(message.at),
-        class: if from_device { "in" } else { "out" },
-        label: format!("{label} · {} B", message.payload.len()),
-        title: format!(
-            "{}, {words}, {} bytes, QoS {}",
-            message.topic,
-            message.payload.len(),
-            message.qos as u8
-        ),
-        href: Some(format!("/live?filter={}", segment(&message.topic))),
-    });
-    for rule in &recording.rules {
+    said.drawn(names, spans);
+}
+
+/// What the flight recorder has kept of the device.
+fn flown(entry: &Entry, names: &[Arc<str>], spans: &mut Vec<Span>) {
+    let at = entry.at;
+    let said = match &entry.what {
+        What::Published { message, rules } => {
+            let (topic, bytes) = (&*message.topic, message.payload.len());
+            Said { at, topic, bytes, qos: message.qos, from_device: true, rules }
+        }
+        What::Received { topic, payload, qos, .. } => {
+            let bytes = payload.len();
+            Said { at, topic, bytes, qos: *qos, from_device: false, rules: &[] }
+        }
+        _ => return,
+    };
+    said.drawn(names, spans);
+}
+
+/// The rule that began the run, unless a message shows it.
+fn begun_by(found: &Found, spans: &[Span]) -> Option<Span> {
+    let origin = found.record.origin.as_deref()?;
+    let is_shown = |span: &Span| span.lane == Lane::Rules && *span.label == *origin.rule;
+    (!spans.iter().any(is_shown))
+        .then(|| taken_by(&origin.rule, &origin.topic, found.record.started))
+}
+
+fn taken_by(rule: &str, topic: &str, at: Timestamp) -> Span {
+    Span {
+        lane: Lane::Rules,
+        from: at,
+        to: Some(at),
+        class: "rule",
+        label: rule.to_owned(),
+        title: format!("Rule {rule} took {topic}"),
+        href: Some(format!("/rules/{}", segment(rule))),
+    }
+}
+
+impl Said<'_> {
+    fn drawn(&self, names: &[Arc<str>], spans: &mut Vec<Span>) {
+        let levels: Vec<&str> = self.topic.split('/').collect();
+        let about = levels.iter().position(|level| names.iter().any(|name| **name == **level));
+        let label = match about {
+            Some(at) if at + 1 < levels.len() => levels[at + 1..].join("/"),
+            Some(at) if at > 0 => levels[at - 1].to_owned(),
+            _ => self.topic.to_owned(),
+        };
+        let words =
+            if self.from_device { "published by the device" } else { "sent to it, or about it" };
         spans.push(Span {
-            lane: Lane::Rules,
-            from: message.at,
-            to: Some(message.at),
-            class: "rule",
-            label: rule.to_string(),
-            title: format!("Rule {rule} took {}", message.topic),
-            href: Some(format!("/rules/{}", segment(rule))),
+            lane: Lane::Mqtt,
+            from: self.at,
+            to: Some(self.at),
+            class: if self.from_device { "in" } else { "out" },
+            label: format!("{label} · {} B", self.bytes),
+            title: format!("{}, {words}, {} bytes, QoS {}", self.topic, self.bytes, self.qos as u8),
+            href: Some(format!("/live?filter={}", segment(self.topic))),
         });
+        spans.extend(self.rules.iter().map(|rule| taken_by(rule, self.topic, self.at)));
     }
 }
 
