@@ -318,7 +318,7 @@ fn a_deep_or_endless_statement_is_refused() {
         ("(SELECT VALUE (", ") FROM a)"),
         ("EXISTS (SELECT 1 FROM a WHERE ", ")"),
         ("CASE 1 WHEN ", " THEN 1 END"),
-        ("1 IN ", ""),
+        ("[1] IN ", ""),
     ] {
         let (before_all, after_all) = (before.repeat(10_000), after.repeat(10_000));
         let statement = format!("SELECT {before_all}1{after_all} AS z FROM 'a'");

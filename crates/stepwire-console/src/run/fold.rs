@@ -347,7 +347,7 @@ impl Run {
         });
         let open: Vec<VisitId> = open.collect();
         let here = open.iter().find(|id| self.visits[**id].frame == before.frame);
-        here.or(open.first()).copied()
+        here.or_else(|| open.first()).copied()
     }
 
     /// The visit that a redrive goes on with: where a container failed, the first in it that did not
