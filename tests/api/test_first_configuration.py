@@ -92,6 +92,6 @@ def test_a_device_that_subscribes_after_the_grace_gets_nothing_and_the_log_says_
     eventually(lambda: soon.messages)
     time.sleep(GRACE_S + 3)
     assert (len(soon.messages), late.messages) == (1, [])
-    open_node.logs("devices/late/config_req")
+    open_node.logs("a message on `devices/late/config_req` reached nobody: no subscriber within")
     late.close()
     soon.close()

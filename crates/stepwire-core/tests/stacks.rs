@@ -466,18 +466,26 @@ Outputs:
     assert_eq!(cloud.queues(), Vec::<String>::new());
 }
 
-#[test]
-fn a_stack_within_whose_export_is_used_keeps_the_outer_one() {
-    let mut cloud = Cloud::new();
-    cloud.0.bucket("templates");
-    cloud.0.put("templates", "inner.yaml", QUEUE);
-    let outer = "
+/// A stack within another, of `inner.yaml`.
+const OUTER: &str = "
 Resources:
   In:
     Type: AWS::CloudFormation::Stack
     Properties: {TemplateURL: 'https://s3.amazonaws.com/templates/inner.yaml'}
 ";
-    assert_eq!(cloud.create("s", outer), "CREATE_COMPLETE");
+
+/// With [`QUEUE`] as `inner.yaml`.
+fn cloud_with_inner() -> Cloud {
+    let mut cloud = Cloud::new();
+    cloud.0.bucket("templates");
+    cloud.0.put("templates", "inner.yaml", QUEUE);
+    cloud
+}
+
+#[test]
+fn a_stack_within_whose_export_is_used_keeps_the_outer_one() {
+    let mut cloud = cloud_with_inner();
+    assert_eq!(cloud.create("s", OUTER), "CREATE_COMPLETE");
     let user = "
 Resources:
   L: {Type: 'AWS::SQS::Queue', Properties: {QueueName: user}}
@@ -793,20 +801,12 @@ Outputs:
 
 #[test]
 fn tags_of_a_stack_reach_what_is_in_the_stacks_within() {
-    let mut cloud = Cloud::new();
-    cloud.0.bucket("templates");
-    cloud.0.put("templates", "inner.yaml", QUEUE);
-    let outer = "
-Resources:
-  In:
-    Type: AWS::CloudFormation::Stack
-    Properties: {TemplateURL: 'https://s3.amazonaws.com/templates/inner.yaml'}
-";
+    let mut cloud = cloud_with_inner();
     let tagged = |value: &str| {
         let tag = Json::object([("Key", Json::from("team")), ("Value", value.into())]);
         Json::object([
             ("StackName", Json::from("s")),
-            ("TemplateBody", outer.into()),
+            ("TemplateBody", OUTER.into()),
             ("Tags", Json::array([tag])),
         ])
     };

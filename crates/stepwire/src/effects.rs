@@ -335,8 +335,12 @@ impl Rim for World {
 /// One warning that names device, address and cause.
 fn log(report: &Report, warnings: &Warnings) {
     match report {
-        Report::Refused { client, action, resource, why } => {
-            let client = client.as_deref().unwrap_or("-");
+        // Nobody was there to be sent it.
+        Report::Refused { client: None, resource, why, .. } => {
+            let text = format_args!("a message on `{resource}` reached nobody: {why}");
+            warnings.warn("undelivered", why, text);
+        }
+        Report::Refused { client: Some(client), action, resource, why } => {
             let key = format!("{client} {action} {why}");
             let text =
                 format_args!("device `{client}` was refused `{action}` on `{resource}`: {why}");

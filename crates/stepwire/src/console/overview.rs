@@ -50,6 +50,8 @@ const MESSAGES_MIN: usize = 200;
 const TURNED_AWAY: [&str; 4] = ["refused", "turned away", "slowed", "answer refused"];
 /// Kinds of warnings about rules.
 const RULES_FAILED: [&str; 2] = ["rule failed", "rule not found"];
+/// Kinds of warnings about messages of the node's own.
+const UNDELIVERED: [&str; 1] = ["undelivered"];
 
 pub(super) fn interest() -> Interest {
     let every = Some(Duration::from_secs(1));
@@ -249,11 +251,13 @@ fn warned(node: &Node, now: Timestamp) -> Vec<Attention> {
         })
     };
     let failed = |kind: &str| RULES_FAILED.contains(&kind);
-    let others = |kind: &str| !RULES_FAILED.contains(&kind) && !TURNED_AWAY.contains(&kind);
     let away = |kind: &str| TURNED_AWAY.contains(&kind);
+    let undelivered = |kind: &str| UNDELIVERED.contains(&kind);
+    let others = |kind: &str| !failed(kind) && !away(kind) && !undelivered(kind);
     let all = [
         of("Rules failed", Status::Failed, &failed),
         of("Devices refused", Status::Caught, &away),
+        of("Messages that reached nobody", Status::Caught, &undelivered),
         of("Other trouble", Status::Caught, &others),
     ];
     all.into_iter().flatten().collect()
