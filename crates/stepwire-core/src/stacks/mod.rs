@@ -8,10 +8,11 @@
 //!
 //! Stacks, resources and change sets are in memory whole; templates and events are in the store.
 //!
-//! Read in this order: [`Stack`], [`Work`], [`Resource`], [`Request`], `run`, then [`kinds`].
+//! Read in this order: [`Stack`], [`Work`], [`Resource`], [`Request`], `run`, `chore`, then [`kinds`].
 
 mod call;
 mod change_set;
+mod chore;
 mod custom;
 mod events;
 pub mod kinds;
@@ -31,13 +32,13 @@ use std::sync::Arc;
 use stepwire_asl::{Json, Timestamp};
 use stepwire_cloudformation::Expanded;
 
+pub(crate) use chore::Chore;
 pub use custom::RESPONSE_PATH;
 pub use record::{
     Awaited, Before, Body, ChangeSet, Deed, Doing, Event, Output, Parameter, Plan, Resource, Stack,
     StackKey, Template, Waiting, Work, stack_id,
 };
 pub use request::{ChangeSetName, CreateChangeSet, Execute, Request, Source, Wanted};
-pub(crate) use run::Chore;
 pub use status::{OnFailure, Policy, Stage, Status, Support};
 pub use view::answer;
 
