@@ -117,7 +117,7 @@ fn packets_that_are_never_finished_share_a_bounded_memory() {
     let mut most = 0;
     let half = [b"\x30\xC0\xFF\x3F\0\x01t\0".to_vec(), vec![b'x'; 900_000]].concat();
     let mut attackers = Vec::new();
-    for number in 0..120 {
+    for number in 0..150 {
         let mut attacker = Attacker::online(&server, 5, &format!("half-{number}"));
         attacker.try_send(&half);
         attackers.push(attacker);
@@ -125,7 +125,7 @@ fn packets_that_are_never_finished_share_a_bounded_memory() {
     }
     canary.flow();
     let grown = most.max(resident_bytes(&server)).saturating_sub(before);
-    assert!(grown < 64 * MIB, "{grown} bytes where 108 MB were sent");
+    assert!(grown < 96 * MIB, "{grown} bytes where 135 MB were sent");
     assert_logged(&server, "was cut off: it took most of the memory that connections may take");
 }
 
@@ -139,7 +139,7 @@ fn who_does_not_read_is_cut_off() {
     let before = resident_bytes(&server);
     let mut sender = Attacker::online(&server, 5, "sender");
     let message = publish("flood", &vec![b'x'; 60_000], 0, 0);
-    for _ in 0..400 {
+    for _ in 0..2_000 {
         sender.send(&message);
     }
     canary.flow();
@@ -148,7 +148,7 @@ fn who_does_not_read_is_cut_off() {
         "`deaf` at 127.0.0.1 was cut off: it did not read what was sent to it (quota exceeded, 0x97)",
     );
     let grown = resident_bytes(&server).saturating_sub(before);
-    assert!(grown < 32 * MIB, "{grown} bytes");
+    assert!(grown < 64 * MIB, "{grown} bytes where 120 MB were sent");
 }
 
 #[test]
@@ -255,7 +255,7 @@ fn a_bomb_of_user_properties_is_not_unpacked() {
     }
     canary.flow();
     let grown = resident_bytes(&server).saturating_sub(before);
-    assert!(grown < 48 * MIB, "{grown} bytes");
+    assert!(grown < 64 * MIB, "{grown} bytes");
     assert_logged(
         &server,
         "was cut off: it sent a packet with too many filters or user properties (quota exceeded, 0x97)",
