@@ -112,7 +112,7 @@ def test_a_flood_of_processes_is_ended_and_others_go_on(node, name):
     attack.start()
     began = time.monotonic()
     assert invoke(node, name + "-good")[1] is None
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 18
     attack.join()
     value, error, _ = results[0]
     assert error == "Unhandled" and value["errorType"] in ("Runtime.ExitError", "BlockingIOError", "OSError")

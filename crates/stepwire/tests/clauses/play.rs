@@ -11,7 +11,7 @@ use crate::packet::{Version, encode, words};
 use crate::page::{Block, Kind};
 
 /// What is waited for comes sooner, unless it never comes.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) type Result<T> = std::result::Result<T, String>;
 
