@@ -321,3 +321,12 @@ def test_pages_that_do_not_exist_say_so(node):
     for path in ("/rules/none", "/functions/none", "/tables/none", "/live?message=99999999"):
         page = Forms(node).get(path, expected=404)
         assert "Not found" in page
+
+
+def test_an_address_that_is_no_page_leads_a_browser_to_the_menu(node):
+    forms = Forms(node)
+    for path in ["/nothing", "/executionz/x", "/devices/a/b/c", "/bucket/key?list-type=2"]:
+        page = forms.get(path, expected=404)
+        assert "there is no such page" in text_of(page) and 'href="/devices"' in page
+    status, headers, body = node.send("GET", "/nothing")
+    assert status == 403 and b"missing authentication token" in body, "an API's client is told so"

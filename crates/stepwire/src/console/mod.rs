@@ -71,6 +71,15 @@ pub(crate) fn is_asked(parts: &Parts) -> bool {
     }
 }
 
+/// Whether a browser has asked for a page that there is none of: no page's address, and no API's for
+/// want of a signature.
+pub(crate) fn is_lost(parts: &Parts, answer: &Response) -> bool {
+    let unsigned = answer.headers().get("x-amzn-errortype");
+    parts.method == Method::GET
+        && respond::accepts_html(parts)
+        && unsigned.is_some_and(|code| code == "MissingAuthenticationTokenException")
+}
+
 /// Answers such a request.
 pub(crate) async fn answer(node: &Node, parts: &Parts, body: Body) -> Response {
     if let Some(path) = parts.uri.path().strip_prefix(OWN) {
@@ -173,7 +182,8 @@ async fn draw(visit: &Visit) -> Result<Page, Problem> {
         ["workflows"] => workflows::page(visit).await,
         ["workflows", name] => workflow::page(visit, name).await,
         ["workflows", name, "edit"] => editor::page(visit, name).await,
-        _ => Err(Problem::not_found("there is no such page")),
+        _ => Err(Problem::not_found("there is no such page")
+            .hint("the menu leads to those there are; what the AWS APIs serve is asked for with a signature")),
     }
 }
 

@@ -226,7 +226,7 @@ async fn answer(connection: &Connection, parts: &Parts, body: Body) -> Response 
     };
     let body_max = api::body_max(parts.uri.path());
     let read = tokio::time::timeout(REQUEST_TIMEOUT, to_bytes(body, body_max)).await;
-    match read {
+    let answer = match read {
         Ok(Ok(body)) if tests_rules => rule_tester::evaluate(node, &body).await,
         Ok(Ok(body)) => match connection.caller(parts) {
             Some(caller) => api::device::answer(node, warnings, caller, parts, &body).await,
@@ -245,7 +245,11 @@ async fn answer(connection: &Connection, parts: &Parts, body: Body) -> Response 
             let message = "the body did not arrive in time";
             api::refused_early(StatusCode::REQUEST_TIMEOUT, "RequestTimeoutException", message)
         }
+    };
+    if console::is_lost(parts, &answer) && connection.on_loopback().is_none() {
+        return console::answer(node, parts, Body::empty()).await;
     }
+    answer
 }
 
 fn is_too_long(error: &axum::Error) -> bool {
