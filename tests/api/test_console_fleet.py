@@ -267,7 +267,8 @@ def test_a_distributed_map_says_how_far_its_children_are(node, browser, name):
     arn = machine(node, name, {"Each": each}, "Each")
     node.sfn().start_execution(stateMachineArn=arn, name="run", input="[1,2,3]")
     until(lambda: "Succeeded" in said(browser.page(f"/executions/{name}/run")), "its end")
-    assert ">2/3<" in browser.page(f"/executions/{name}/run")
+    page = browser.page(f"/executions/{name}/run")
+    assert ">2/3<" in page and "1 item failed, which its Map tolerates" in said(page)
 
 
 def test_the_shadow_is_shown_and_what_is_desired_changed(node, browser, name):

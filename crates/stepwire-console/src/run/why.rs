@@ -20,6 +20,8 @@ pub struct Facts {
     pub answer: Option<(Arc<str>, Arc<str>)>,
     /// The latest message to the device since the wait began or shortly before: topic and time.
     pub sent: Option<(Arc<str>, Timestamp)>,
+    /// Items of its map runs that did not succeed.
+    pub failed_items: u64,
 }
 
 /// One sentence, and until when it holds.
@@ -84,7 +86,7 @@ impl Run {
             End::None => self.why_open(facts, &mut why),
             End::Failed | End::TimedOut => self.why_failed(facts, &mut why),
             End::Stopped => self.why_stopped(&mut why),
-            End::Succeeded => self.why_succeeded(&mut why),
+            End::Succeeded => self.why_succeeded(facts, &mut why),
         }
         why
     }
@@ -318,7 +320,7 @@ impl Run {
         why.end();
     }
 
-    fn why_succeeded(&self, why: &mut Why) {
+    fn why_succeeded(&self, facts: &Facts, why: &mut Why) {
         why.strong("Succeeded");
         if let (Some(started), Some(stopped)) = (self.started, self.stopped) {
             why.text(&format!(" in {}", duration(stopped.since_ms(started))));
@@ -334,6 +336,11 @@ impl Run {
                 1 => why.text(&format!("; 1 {one}")),
                 number => why.text(&format!("; {number} {many}")),
             }
+        }
+        match facts.failed_items {
+            0 => {}
+            1 => why.text("; 1 item failed, which its Map tolerates"),
+            number => why.text(&format!("; {number} items failed, which its Map tolerates")),
         }
         why.text(".");
     }

@@ -69,6 +69,17 @@ pub struct MapRun {
     pub more: bool,
 }
 
+impl MapRun {
+    /// Items that were tried and did not succeed.
+    pub fn failed(&self) -> u64 {
+        let failed = self
+            .items
+            .iter()
+            .filter(|(word, _)| matches!(&**word, "failed" | "timed out" | "aborted"));
+        failed.map(|(_, number)| number.unsigned_abs()).sum()
+    }
+}
+
 /// An execution of this node.
 #[derive(Debug, Clone)]
 pub struct About {

@@ -57,11 +57,12 @@ pub(super) async fn page(visit: &Visit, workflow: &str, name: &str) -> Result<Pa
         Some(_) => run.last_at().unwrap_or_else(|| visit.now()),
         None => visit.now(),
     };
-    let facts = facts::facts(visit, &found, &run).await;
+    let mut facts = facts::facts(visit, &found, &run).await;
+    let map_runs = map_runs(visit, &run).await;
+    facts.failed_items = map_runs.iter().map(MapRun::failed).sum();
     let spans = facts::spans(visit, &found, &facts, &run, now);
     let logs = facts::outputs(visit.node(), found.id, now);
     let about = about(visit.node(), &found, &described, workflow);
-    let map_runs = map_runs(visit, &run).await;
     let about = Some(about);
     let view = View { run, events: all, now, about, facts, look, spans, logs, map_runs };
     Ok(drawn::page(&view))
