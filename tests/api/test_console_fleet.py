@@ -374,3 +374,115 @@ def test_search_goes_where_a_name_leads(node, browser, name):
     both = said(browser.page(f"/search?q={name}-"))
     assert f"{name}-find-me" in both and f"{name}-run-abc" in both
     assert "Nothing has such a name" in said(browser.page("/search?q=zzzzzzz"))
+
+
+def test_names_that_are_steps_in_a_path_have_pages(node, browser, name):
+    arn = machine(node, name, PASSES, "Do")
+    for run in [".", ".."]:
+        node.sfn().start_execution(stateMachineArn=arn, name=run)
+    listed = until(lambda: rows(browser.page(f"/executions?workflow={name}"))[1:], "two executions")
+    assert len(listed) == 1
+    for href, run in [("~.", "."), ("~..", "..")]:
+        assert f"/executions/{name}/{href}" in rows(browser.page(f"/executions?workflow={name}"))
+        assert f"<title>{run} · {name}" in browser.page(f"/executions/{name}/{href}")
+
+
+def test_what_is_pasted_into_the_search_opens_its_page(node, browser, device, name):
+    states = {
+        "Ask": {
+            "Type": "Task",
+            "Resource": "arn:aws:states:::dynamodb:putItem.waitForTaskToken",
+            "Parameters": {"TableName": name, "Item": {"id": {"S": "1"}, "token": {"S.$": "$$.Task.Token"}}},
+            "End": True,
+        }
+    }
+    dynamodb = node.client("dynamodb")
+    dynamodb.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+    )
+    arn = machine(node, name, states, "Ask")
+    node.sfn().start_execution(stateMachineArn=arn, name="waits")
+    item = until(lambda: dynamodb.get_item(TableName=name, Key={"id": {"S": "1"}}).get("Item"), "the token")
+    token = item["token"]["S"]
+    device(node, f"{name}-gw")
+    certificate = node.iot().list_thing_principals(thingName=f"{name}-gw")["principals"][0]
+    for text, title in [
+        (token, "waits · "),
+        (token[:24], "waits · "),
+        (certificate, f"{name}-gw"),
+        (f"arn:aws:states:us-east-1:000000000000:execution:{name}:waits", "waits · "),
+    ]:
+        assert f"<title>{title}" in browser.page("/search?q=" + urllib.parse.quote(text)), text
+    nothing = browser.page("/search?q=" + urllib.parse.quote("arn:aws:iot:us-east-1:000000000000:policy/x/y"))
+    assert "<title>Search" in nothing, "no topic"
+    assert "Logs" in browser.page(f"/logs?exec={name}/waits")
+    node.sfn().stop_execution(executionArn=f"arn:aws:states:us-east-1:000000000000:execution:{name}:waits")
+
+
+def test_children_of_a_map_lead_to_their_execution_and_back(node, browser, name):
+    item = {"StartAt": "Is", "States": {
+        "Is": {"Type": "Choice", "Choices": [{"Variable": "$", "NumericEquals": 1, "Next": "No"}], "Default": "Yes"},
+        "Yes": {"Type": "Succeed"},
+        "No": {"Type": "Fail", "Error": "One"},
+    }}  # fmt: skip
+    processor = {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}} | item
+    each = {"Type": "Map", "ToleratedFailurePercentage": 50, "ItemProcessor": processor, "End": True}
+    arn = machine(node, name, {"Each": each}, "Each")
+    node.sfn().start_execution(stateMachineArn=arn, name="run", input=json.dumps(list(range(20))))
+    until(lambda: "Succeeded" in said(browser.page(f"/executions/{name}/run")), "its end")
+    page = browser.page(f"/executions/{name}/run")
+    children = re.findall(rf'href="(/executions/{name}%2F[^"]+)"', page)
+    child = browser.page(children[0])
+    assert "Failed" in said(child), "what failed comes first"
+    assert f'href="/executions/{name}/run"' in child and "New execution" not in said(child)
+    parent = f"arn:aws:states:us-east-1:000000000000:execution:{name}:run"
+    run = node.sfn().list_map_runs(executionArn=parent)["mapRuns"][0]["mapRunArn"]
+    assert "<title>run · " in browser.page("/search?q=" + urllib.parse.quote(run))
+
+
+def test_a_run_outlives_its_workflow(node, browser, name):
+    arn = machine(node, name, PASSES, "Do")
+    node.sfn().start_execution(stateMachineArn=arn, name="run")
+    until(lambda: "Succeeded" in said(browser.page(f"/executions/{name}/run")), "its end")
+    assert "New execution" in said(browser.page(f"/executions/{name}/run"))
+    node.sfn().delete_state_machine(stateMachineArn=arn)
+    page = browser.page(f"/executions/{name}/run")
+    assert "Its workflow has been deleted" in said(page)
+    assert "New execution" not in said(page) and f'href="/workflows/{name}"' not in page
+
+
+def test_long_values_are_cut_and_what_follows_them_is_seen(node, browser, name):
+    arn = machine(node, name, PASSES, "Do")
+    value = json.dumps({"blob": "x" * 200_000, "after": "here it is"})
+    node.sfn().start_execution(stateMachineArn=arn, name="big", input=value)
+    until(lambda: "Succeeded" in said(browser.page(f"/executions/{name}/big")), "its end")
+    page = said(browser.page(f"/executions/{name}/big?tab=input"))
+    assert "xxx…" in page and "here it is" in page and "Not all of its 200 kB is shown" in page
+
+
+def test_pages_answer_head_and_who_wants_no_gzip(node):
+    accept = {"Accept": "text/html"}
+    for path in ["/", "/devices", "/executions", "/nothing"]:
+        status, headers, body = node.send("HEAD", path, headers=accept)
+        assert status == (404 if path == "/nothing" else 200) and body == b"", path
+        assert headers["content-type"].startswith("text/html")
+    for coding, packed in [("gzip", True), ("br, gzip;q=0.5", True), ("gzip;q=0", False), ("identity", False)]:
+        _, headers, _ = node.send("GET", "/", headers=accept | {"Accept-Encoding": coding})
+        assert (headers.get("content-encoding") == "gzip") == packed, coding
+
+
+def test_of_a_history_in_parts_it_is_said_what_is_missing(node, browser, name):
+    arn = machine(node, name, PASSES, "Do")
+    run = node.sfn().start_execution(stateMachineArn=arn, name="run")["executionArn"]
+    until(lambda: "Succeeded" in said(browser.page(f"/executions/{name}/run")), "its end")
+    page = node.sfn().get_execution_history(executionArn=run, maxResults=2)
+    page.pop("ResponseMetadata")
+    status, text = browser.send("open", {"back": "/open", "history": json.dumps(page, default=str)})
+    assert status == 200 and "it goes on after the last of these events" in said(text)
+    assert "The history has no times" not in said(text)
+    rest = node.sfn().get_execution_history(executionArn=run)["events"][2:]
+    status, text = browser.send("open", {"back": "/open", "history": json.dumps(rest, default=str)})
+    assert status == 200 and "the first event is number 3" in said(text)

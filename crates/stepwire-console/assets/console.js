@@ -232,7 +232,8 @@ addEventListener('keydown', (event) => {
   else if (key === 'k') move(-1);
   else if (key === '.') hold();
   else if (key.startsWith('Arrow') && event.target.closest('.asl')) walk(event);
-  else if (/^[\[\]trsx]$/.test(key) && press(key)) event.preventDefault();
+  else if (key === 'x') main.querySelector('tr.cursor [type=checkbox]')?.click();
+  else if (/^[\[\]trse]$/.test(key) && press(key)) event.preventDefault();
 });
 $('hold-button')?.addEventListener('click', hold);
 $('keys-button')?.addEventListener('click', () => $('keys').showModal());
@@ -262,6 +263,18 @@ const walk = (event) => {
     best[1].focus();
   }
 };
+
+// `/executions/WORKFLOW/NAME#STATE` leads to the state
+const named = location.hash.slice(1);
+if (named && /^\/executions\/[^/]+\/[^/]+$/.test(location.pathname) && !document.querySelector(':target')) {
+  const query = new URLSearchParams(location.search);
+  try {
+    query.set('state', decodeURIComponent(named));
+    location.replace(`${location.pathname}?${query}`);
+  } catch {
+    // no text
+  }
+}
 
 // -- rows, forms ---------------------------------------------------------------------------------
 

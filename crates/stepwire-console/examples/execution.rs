@@ -56,6 +56,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         arn: "arn:aws:states:us-east-1:000000000000:execution:ConfigManagement:a3f9-CM-Test"
             .to_owned(),
         version: Some("3".to_owned()),
+        is_gone: false,
         rule: Some("StartCMStateMachine".into()),
         topic: None,
         parent: None,

@@ -8,8 +8,13 @@ const FIELD: (f64, f64) = (240.0, 44.0);
 /// `values` as bars, oldest first, scaled to the largest. `label` says what they are, to those who
 /// do not see them too.
 pub fn bars(values: &[u64], label: &str) -> Markup {
+    bars_of(values, values.iter().copied().max().unwrap_or(0), label)
+}
+
+/// The same, scaled to `most`.
+pub fn bars_of(values: &[u64], most: u64, label: &str) -> Markup {
     let (width, height) = FIELD;
-    let most = values.iter().copied().max().unwrap_or(0).max(1) as f64;
+    let most = most.max(1) as f64;
     let step = width / values.len().max(1) as f64;
     html! {
         svg.spark viewBox={ "0 0 " (width) " " (height) } preserveAspectRatio="none" role="img" aria-label=(label) {

@@ -10,16 +10,26 @@ pub fn indented(value: &Json) -> String {
     text
 }
 
-/// The same in colours, as far as it takes no more than `max` bytes; and how many bytes it has.
-pub(crate) fn coloured(value: &Json, max: usize) -> (Markup, usize) {
+/// The same in colours: `max` bytes of it, and of one text no more than a quarter of them, so that
+/// what comes after a long one is seen too. Gives how many bytes the whole has, and whether all of
+/// them are there.
+pub(crate) fn coloured(value: &Json, max: usize) -> (Markup, usize, bool) {
     let mut pieces: Vec<(String, &'static str)> = Vec::new();
-    let mut length = 0;
-    write(value, 0, &mut |piece, class| {
-        length += piece.len();
-        if length > max {
-            return;
-        }
+    let (mut length, mut left, mut is_whole) = (0, max, true);
+    write(value, 0, &mut |whole, class| {
+        length += whole.len();
+        let piece = beginning(whole, left.min(if class == "v" { max / 4 } else { max }));
+        left -= piece.len();
+        let cut;
+        let piece = if piece.len() < whole.len() {
+            is_whole = false;
+            cut = format!("{piece}…");
+            if piece.is_empty() { "" } else { &cut }
+        } else {
+            piece
+        };
         match pieces.last_mut() {
+            _ if piece.is_empty() => {}
             Some((text, of)) if *of == class => text.push_str(piece),
             _ => pieces.push((piece.to_owned(), class)),
         }
@@ -29,7 +39,16 @@ pub(crate) fn coloured(value: &Json, max: usize) -> (Markup, usize) {
             @if class.is_empty() { (text) } @else { span class=(class) { (text) } }
         }
     };
-    (drawn, length)
+    (drawn, length, is_whole)
+}
+
+/// At most `max` bytes of a text, whole characters.
+fn beginning(text: &str, max: usize) -> &str {
+    let mut end = text.len().min(max);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
 }
 
 /// Gives the pieces of a value, each with the class of its colour.
@@ -80,9 +99,23 @@ mod tests {
     #[test]
     fn nothing_of_it_is_markup() {
         let json = Json::parse(r#"{"<img onerror=x>": ["</pre><script>"]}"#).unwrap();
-        let (drawn, length) = coloured(&json, usize::MAX);
+        let (drawn, length, is_whole) = coloured(&json, usize::MAX);
+        assert!(is_whole);
         assert!(!drawn.0.contains("<img") && !drawn.0.contains("<script"), "{}", drawn.0);
         assert_eq!(length, indented(&json).len());
-        assert!(coloured(&json, 10).0.into_string().len() < 40);
+        assert!(coloured(&json, 10).0.into_string().len() < 60);
+    }
+
+    #[test]
+    fn a_long_text_is_cut_and_what_follows_is_there() {
+        let json =
+            Json::parse(&format!(r#"{{"blob":"{}","list":[1]}}"#, "ä".repeat(5_000))).unwrap();
+        let (drawn, length, is_whole) = coloured(&json, 4_001);
+        let drawn = drawn.into_string();
+        assert!(!is_whole && length > 10_000 && drawn.len() < 2_000, "{drawn}");
+        assert!(drawn.contains("ää…") && drawn.contains("&quot;list&quot;"), "{drawn}");
+        let text = Json::parse(&format!(r#""{}""#, "x".repeat(9_000))).unwrap();
+        let (drawn, _, is_whole) = coloured(&text, 1_000);
+        assert!(!is_whole && drawn.into_string().contains("xxx…"));
     }
 }

@@ -1,13 +1,13 @@
 //! Addresses of pages.
 
-use crate::words::segment;
+use crate::words::{encoded, segment};
 
 /// `path` with those members of a query that are not empty.
 pub fn link(path: &str, query: &[(&str, &str)]) -> String {
     let mut address = path.to_owned();
     for (name, value) in query.iter().filter(|(_, value)| !value.is_empty()) {
         let mark = if address.contains('?') { "&" } else { "?" };
-        address.extend([mark, name, "=", &segment(value)]);
+        address.extend([mark, name, "=", &encoded(value)]);
     }
     address
 }

@@ -216,8 +216,8 @@ fn coarse(ms: i64) -> i64 {
     if ms < 10_000 { ms / 100 * 100 } else { ms / 1_000 * 1_000 }
 }
 
-/// `text` as one segment of a path.
-pub fn segment(text: &str) -> String {
+/// `text` in a query, percent-encoded.
+pub fn encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
@@ -229,9 +229,35 @@ pub fn segment(text: &str) -> String {
     encoded
 }
 
+/// `text` as one segment of a path. Browsers take `.` and `..` for steps in the path, however they are
+/// written: these get a `~` before them, and so do names that would then be mistaken for one.
+pub fn segment(text: &str) -> String {
+    if is_dots(text) { format!("~{text}") } else { encoded(text) }
+}
+
+/// The text of a segment, once percents are decoded: what [`segment`] was given.
+pub fn unsegmented(text: &str) -> &str {
+    text.strip_prefix('~').filter(|rest| is_dots(rest)).unwrap_or(text)
+}
+
+/// `.` or `..`, perhaps with `~` before it.
+fn is_dots(text: &str) -> bool {
+    matches!(text.trim_start_matches('~'), "." | "..")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_dots_are_no_steps_in_a_path() {
+        for (name, written) in
+            [(".", "~."), ("..", "~.."), ("~.", "~~."), ("...", "..."), ("~a", "~a")]
+        {
+            assert_eq!(segment(name), written);
+            assert_eq!(unsegmented(written), name);
+        }
+    }
 
     #[test]
     fn durations_are_read_at_a_glance() {

@@ -69,6 +69,7 @@ fn view(events: &[Event], definition: &Json, look: Look) -> View {
         name: EVIL.to_owned(),
         arn: format!("arn:aws:states:us-east-1:000000000000:execution:W:{EVIL}"),
         version: Some(EVIL.to_owned()),
+        is_gone: false,
         rule: Some(EVIL.into()),
         topic: Some(EVIL.into()),
         parent: Some("arn:aws:states:us-east-1:000000000000:execution:W:parent".to_owned()),
@@ -155,7 +156,12 @@ fn a_history_from_a_file_is_one_page_that_leads_nowhere_else() {
             logs: Vec::new(),
             ..view(&events, &definition, Look::default())
         };
-        let given = Given { history: EVIL.to_owned(), definition: String::new(), problem: None };
+        let given = Given {
+            history: EVIL.to_owned(),
+            definition: String::new(),
+            problem: None,
+            missing: Some(EVIL.to_owned()),
+        };
         let page = execution::file(&shown, &given);
         holds(&folder.display().to_string(), &page);
         for href in

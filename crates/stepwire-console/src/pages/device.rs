@@ -62,6 +62,13 @@ pub struct View {
     pub tab: Tab,
 }
 
+impl View {
+    /// A client that is no thing may be called what no thing, and so no shadow, is called.
+    fn can_have_shadow(&self) -> bool {
+        self.name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":_-".contains(&byte))
+    }
+}
+
 /// How much the flight recorder keeps.
 #[derive(Debug, Clone, Copy)]
 pub struct Kept {
@@ -290,7 +297,9 @@ pub fn page(view: &View) -> Page {
             nav.tabs aria-label="Details" {
                 @for (word, name) in [("messages", "Messages"), ("shadow", "Shadow"), ("executions", "Executions"),
                     ("jobs", "Jobs"), ("policy", "Policy"), ("publish", "Publish"), ("start", "Start a workflow")] {
+                    @if word != "shadow" || view.can_have_shadow() {
                     a href=(tab(view, word)) aria-current=[(word == view.tab.word()).then_some("page")] { (name) }
+                    }
                 }
             }
             (body)

@@ -11,7 +11,7 @@ use super::executions::Row as Execution;
 use super::jobs::{self, Execution as Job};
 use crate::json::indented;
 use crate::payload;
-use crate::words::{ago, bytes, capital, clock, count, date, segment};
+use crate::words::{ago, bytes, capital, clock, count, date, encoded, segment};
 
 pub(super) fn messages_tab(view: &View, messages: &Messages) -> Markup {
     let base = tab(view, "messages");
@@ -61,7 +61,7 @@ fn event_line(event: &Event, now: Timestamp) -> Markup {
                         }
                         (payload::block(payload, payload::Form::Auto))
                         @if *from { p {
-                            a href={ "/live?filter=" (segment(topic)) } { "Messages on this topic" }
+                            a href={ "/live?filter=" (encoded(topic)) } { "Messages on this topic" }
                         } }
                     }
                 }
@@ -108,7 +108,7 @@ pub(super) fn shadow_tab(view: &View, shadow: &Shadow, shown: Markup) -> Markup 
             nav.chips aria-label="Shadows" {
                 a.chip href=(base) aria-current=[shadow.name.is_none().then_some("true")] { "classic" }
                 @for name in &shadow.names {
-                    a.chip href={ (base) "&shadow=" (segment(name)) }
+                    a.chip href={ (base) "&shadow=" (encoded(name)) }
                         aria-current=[(shadow.name.as_ref() == Some(name)).then_some("true")] { (name) }
                 }
             }
@@ -133,7 +133,7 @@ pub(super) fn executions_tab(view: &View, rows: &[Execution]) -> Markup {
     html! {
         div.bar {
             span.vdim { (count(rows.len() as u64)) " newest of those that its presence and messages began" }
-            a.r.btn.sm href={ "/executions?device=" (segment(&view.name)) } { "All, with filters" }
+            a.r.btn.sm href={ "/executions?device=" (encoded(&view.name)) } { "All, with filters" }
         }
         div.scroll tabindex="0" role="region" aria-label="Executions of the device" {
             @if rows.is_empty() {

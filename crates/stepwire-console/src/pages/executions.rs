@@ -280,10 +280,10 @@ fn everything(view: &View) -> Markup {
     html! {
         span.r {
             @if view.redrivable > 0 {
-                button.btn.sm name="do" value="redrive-all" { "Redrive all " (count(view.redrivable)) " that ended badly" }
+                button.btn.sm name="do" value="redrive-all" { @if view.redrivable == 1 { "Redrive the one that failed" } @else { "Redrive all " (count(view.redrivable)) " that failed" } }
             }
             @if view.stoppable > 0 {
-                button.btn.sm.d name="do" value="stop-all" { "Stop all " (count(view.stoppable)) " that run" }
+                button.btn.sm.d name="do" value="stop-all" { @if view.stoppable == 1 { "Stop the one that runs" } @else { "Stop all " (count(view.stoppable)) " that run" } }
             }
         }
     }

@@ -253,7 +253,7 @@ fn tail(view: &View) -> Markup {
         } @else {
             div.scroll tabindex="0" role="group" aria-label="Messages" data-scroll="tail" {
                 table.tb {
-                    thead { tr { th { "Time" } th { "From" } th { "Topic" } th { "Payload" } th.num { "Bytes" } th { "Rules" } } }
+                    thead { tr { th { "Time" } th { "From" } th { "Topic" } th { "Rules" } th { "Payload" } th.num { "Bytes" } } }
                     tbody { @for message in &view.messages { (row(view, message)) } }
                 }
             }
@@ -274,9 +274,9 @@ fn row(view: &View, message: &Message) -> Markup {
             td.mono { a href=(href) { (clock(message.at)) } }
             td { (from(&message.from)) }
             td.mono { (payload::cut(&message.topic, 80)) }
+            td { (rules(message)) }
             td.mono.cut { (message.text) }
             td.num { (count(message.bytes)) }
-            td { (rules(message)) }
         }
     }
 }

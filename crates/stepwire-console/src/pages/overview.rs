@@ -113,7 +113,7 @@ fn numbers(view: &View) -> Markup {
             a.card href="/devices?status=online" { span { "Online" } b { (count(view.online)) } small.dim { "of " (count(view.things)) " things" } }
             a.card href=(open) { span { "Running" } b { (count(view.running)) } small.dim { (if view.running == 1 { "execution" } else { "executions" }) } }
             a.card.amber[view.waiting > 0] href="/executions?status=waiting-for-device" { span { "Waiting for device" } b { (count(view.waiting)) } small.dim { "of the running" } }
-            a.card.err[view.failed > 0] href=(hour) { span { "Failed" } b { (count(view.failed)) } small.dim { "in the last hour" } }
+            a.card.err[view.failed > 0] href=(hour) { span { "Failed or timed out" } b { (count(view.failed)) } small.dim { "in the last hour" } }
             a.card href="/live" { span { "Messages" } b { (rate(view.per_second)) } small.dim { "a second" } }
             div.card {
                 span { "Start to device" }
@@ -167,10 +167,15 @@ fn redrive_form(redrive: &Redrive) -> Markup {
     }
 }
 
+/// States in the list of failures by state.
+const STATES_MAX: usize = 8;
+
 fn charts(view: &View) -> Markup {
     let begun: Vec<u64> = view.minutes.iter().map(|(begun, _)| *begun).collect();
     let failed: Vec<u64> = view.minutes.iter().map(|(_, failed)| *failed).collect();
     let all: u64 = begun.iter().sum();
+    let shown = view.failures.len().min(STATES_MAX);
+    let others: u64 = view.failures[shown..].iter().map(|(_, _, number)| number).sum();
     let most = view.failures.iter().map(|(_, _, number)| *number).max().unwrap_or(0);
     html! {
         div.cards {
@@ -179,7 +184,7 @@ fn charts(view: &View) -> Markup {
                 div.pad.stack {
                     (chart::bars(&begun, "Executions begun in each minute of the last hour"))
                     @if failed.iter().any(|number| *number > 0) {
-                        div.errs { (chart::bars(&failed, "Executions failed in each minute of the last hour")) span.dim { "failed" } }
+                        div.errs { (chart::bars_of(&failed, begun.iter().copied().max().unwrap_or(0), "Executions failed in each minute of the last hour")) span.dim { "failed" } }
                     }
                 }
             }
@@ -193,7 +198,7 @@ fn charts(view: &View) -> Markup {
                     @if view.failures.is_empty() { p.dim { "None." } }
                     @else {
                         table.tb.plain { tbody {
-                            @for (workflow, state, number) in &view.failures {
+                            @for (workflow, state, number) in &view.failures[..shown] {
                                 @let href = link(&format!("/workflows/{}", segment(workflow)), &[("state", state)]);
                                 tr {
                                     th.any scope="row" { a href=(href) { (cut(if state.is_empty() { workflow } else { state }, 44)) } br; span.vdim { (cut(workflow, 44)) } }
@@ -202,6 +207,7 @@ fn charts(view: &View) -> Markup {
                                 }
                             }
                         } }
+                        @if others > 0 { p.dim { "and " (count(others)) " in " (view.failures.len() - shown) " more" } }
                     }
                 }
             }

@@ -168,7 +168,7 @@ fn head(view: &View) -> Markup {
                     span { "since " (date(view.created)) }
                     span { "SQL " (view.version) }
                     @let counts = view.counts.since_start;
-                    span { "since the start: " b { (count(counts.heard)) } " on its topics, " b { (count(counts.succeeded)) } " actions succeeded, " b { (count(counts.failed)) } " failed" }
+                    span { "since the start: " b { (count(counts.heard)) } " on its topics, " b { (count(counts.succeeded)) } @if counts.succeeded == 1 { " action succeeded, " } @else { " actions succeeded, " } b { (count(counts.failed)) } " failed" }
                     span.mono.vdim { (view.arn) }
                 }
                 @if !view.description.is_empty() { p.dim { (view.description) } }

@@ -36,9 +36,9 @@ pub fn page(view: &View) -> Page {
             section.card { div.empty {
                 b { "Nothing has such a name" }
                 "Look for it in "
-                a href={ "/executions?inputs=1&q=" (crate::words::segment(&view.text)) } { "errors, states and inputs of executions" }
+                a href={ "/executions?inputs=1&q=" (crate::words::encoded(&view.text)) } { "errors, states and inputs of executions" }
                 " or in "
-                a href={ "/devices?q=" (crate::words::segment(&view.text)) } { "attributes of devices" } "."
+                a href={ "/devices?q=" (crate::words::encoded(&view.text)) } { "attributes of devices" } "."
             } }
         }
         @for group in &view.groups {

@@ -180,7 +180,7 @@ fn searched(view: &View, more: &[(&str, &str)]) -> String {
 fn numbers(view: &View) -> Markup {
     html! {
         div.facts {
-            span { b { (count(view.items)) } " items" }
+            span { b { (count(view.items)) } @if view.items == 1 { " item" } @else { " items" } }
             span { b { (bytes(view.bytes)) } }
             span { "key " span.mono { (keys(&view.keys)) } }
             @if let Some(attribute) = &view.expiry { span { "items expire by " span.mono { (attribute) } } }

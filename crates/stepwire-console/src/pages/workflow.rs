@@ -11,7 +11,7 @@ use crate::frame::{Crumb, Page, Section};
 use crate::graph::{Collapsed, Graph, Node, NodeId, Options, Tally, outline, svg};
 use crate::json::indented;
 use crate::region::Parts;
-use crate::words::{Status, ago, count, date, duration, segment};
+use crate::words::{Status, ago, count, date, duration, encoded, segment};
 
 /// States from which on the outline is shown first.
 const OUTLINE_FROM: usize = 60;
@@ -115,13 +115,13 @@ impl Look {
     fn href(&self, name: &str) -> String {
         let mut members = Vec::new();
         members.extend(self.version.map(|version| format!("v={version}")));
-        members.extend(self.view.as_ref().map(|view| format!("view={}", segment(view))));
+        members.extend(self.view.as_ref().map(|view| format!("view={}", encoded(view))));
         if !self.closed.is_empty() {
             let ids: Vec<String> = self.closed.iter().map(ToString::to_string).collect();
             members.push(format!("closed={}", ids.join(".")));
         }
         members.extend(self.state.map(|id| format!("state={id}")));
-        members.extend(self.tab.as_ref().map(|tab| format!("tab={}", segment(tab))));
+        members.extend(self.tab.as_ref().map(|tab| format!("tab={}", encoded(tab))));
         let query = members.join("&");
         let mark = if query.is_empty() { "" } else { "?" };
         format!("/workflows/{}{mark}{query}", segment(name))
@@ -293,7 +293,7 @@ fn recent(view: &View) -> Markup {
                 }
             }
         }
-        p { a href={ "/executions?workflow=" (segment(&view.name)) } { "All runs of " (view.name) } }
+        p { a href={ "/executions?workflow=" (encoded(&view.name)) } { "All runs of " (view.name) } }
     }
 }
 

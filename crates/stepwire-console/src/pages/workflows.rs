@@ -160,8 +160,8 @@ fn time(ms: Option<i64>) -> Markup {
     html! { @match ms { Some(ms) => (duration(ms)), None => span.vdim { "–" } } }
 }
 
-/// Runs drawn as bars.
-const SPARKS: usize = 40;
+/// Runs drawn as bars: all that are counted.
+const SPARKS: usize = RUNS_LISTED;
 
 /// The newest runs as bars, the newest on the right: colour tells how each ended, height how long
 /// it took.

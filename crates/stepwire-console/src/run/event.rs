@@ -113,6 +113,21 @@ pub fn read_history(text: &str) -> Result<Vec<Event>, NotHistory> {
     }
 }
 
+/// What these events, in order, lack of the history that they are of; `text` is what they were read from.
+pub fn missing(text: &str, events: &[Event]) -> Option<String> {
+    let first = events.first().map_or(1, |event| event.id);
+    let gap = events.windows(2).find(|pair| pair[1].id > pair[0].id + 1);
+    if first > 1 {
+        return Some(format!("the beginning is missing: the first event is number {first}"));
+    }
+    if let Some([before, after]) = gap {
+        return Some(format!("events are missing between number {} and {}", before.id, after.id));
+    }
+    // As a member, not within the text of an input.
+    let more = text.contains("\"nextToken\"") || text.contains("\"NextToken\"");
+    more.then(|| "it goes on after the last of these events: there is a `nextToken`".to_owned())
+}
+
 /// The events that `json` holds: an array, or the answer of GetExecutionHistory.
 pub fn events_of(json: &Json) -> Result<Vec<Event>, NotHistory> {
     let list = json.as_array().or_else(|| json.member("events")?.as_array());
@@ -148,13 +163,59 @@ fn guess(json: &Json) -> &'static str {
     }
 }
 
-/// Seconds since 1970, or RFC 3339.
+/// Seconds or milliseconds since 1970; or RFC 3339, with `T` or, as Python prints it, with a space.
 fn time(json: &Json) -> Option<Timestamp> {
+    /// The year 5138 in seconds, 1973 in milliseconds.
+    const SECONDS_MAX: f64 = 1e11;
     match json {
-        Json::String(text) => Timestamp::parse(text),
+        Json::String(text) => Timestamp::parse(text).or_else(|| {
+            let (date, time) = text.split_once(' ')?;
+            Timestamp::parse(&format!("{date}T{time}"))
+        }),
         other => {
-            let seconds = other.as_f64().filter(|seconds| seconds.abs() < 1e12)?;
-            Some(Timestamp((seconds * 1_000.0).round() as i64))
+            let number = other.as_f64().filter(|number| number.abs() < 1e15)?;
+            let ms = if number.abs() < SECONDS_MAX { number * 1_000.0 } else { number };
+            Some(Timestamp(ms.round() as i64))
         }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn at(timestamp: &str) -> Option<Timestamp> {
+        let text = format!(r#"[{{"id":1,"type":"X","timestamp":{timestamp}}}]"#);
+        read_history(&text).unwrap()[0].at
+    }
+
+    #[test]
+    fn times_are_read_as_tools_print_them() {
+        let expected = Timestamp::parse("2026-11-30T21:46:32.545Z");
+        for text in [
+            r#""2026-11-30T21:46:32.545Z""#,
+            r#""2026-11-30 21:46:32.545000+00:00""#,
+            r#""2026-11-30T22:46:32.545+01:00""#,
+            "1796075192.545",
+            "1796075192545",
+        ] {
+            assert_eq!(at(text), expected, "{text}");
+        }
+        assert_eq!(at(r#""yesterday""#), None);
+    }
+
+    #[test]
+    fn what_a_history_lacks_is_told() {
+        let told = |text: &str| missing(text, &read_history(text).unwrap());
+        let event = |id: u64| format!(r#"{{"id":{id},"type":"X"}}"#);
+        let (one, two, four) = (event(1), event(2), event(4));
+        assert_eq!(told(&format!("[{one},{two}]")), None);
+        assert!(told(&format!("[{two}]")).unwrap().contains("first event is number 2"));
+        assert!(told(&format!("[{one},{two},{four}]")).unwrap().contains("between number 2 and 4"));
+        let page = format!(r#"{{"events":[{two},{one}],"nextToken":"x"}}"#);
+        assert!(told(&page).unwrap().contains("goes on"));
+        let input = r#"[{"id":1,"type":"X","d":"{\"nextToken\":1}"}]"#;
+        assert_eq!(told(input), None, "the text of an input");
     }
 }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use stepwire_asl::{Json, Timestamp};
 
-pub use event::{EVENTS_MAX, Event, NotHistory, Payload, events_of, read_history};
+pub use event::{EVENTS_MAX, Event, NotHistory, Payload, events_of, missing, read_history};
 pub use paint::{Scope, edges_taken};
 pub use shape::{processor_of, rebuilt};
 pub use why::{Deadline, Facts, Part, Why};

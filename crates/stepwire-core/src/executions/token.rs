@@ -46,6 +46,17 @@ impl TaskToken {
         Some(TaskToken { execution, scheduled: number(16)? })
     }
 
+    /// The execution that a token names, or the first 22 characters or more of one. Nobody vouches for
+    /// it: there may be no such execution.
+    pub fn execution_in(text: &str) -> Option<ExecutionId> {
+        let beginning = text.get(..22)?;
+        let mut bytes = URL_SAFE_NO_PAD.decode(format!("{beginning}AA")).ok()?;
+        bytes.truncate(16);
+        let bytes: [u8; 16] = bytes.try_into().ok()?;
+        let number = u128::from_be_bytes(bytes);
+        Some(ExecutionId { machine: (number >> 64) as u64, number: number as u64 })
+    }
+
     fn body(self) -> [u8; BODY_LEN] {
         let mut body = [0; BODY_LEN];
         body[..8].copy_from_slice(&self.execution.machine.to_be_bytes());
@@ -98,6 +109,22 @@ mod tests {
     fn a_uuid_has_its_digits_in_order() {
         let bits = 0x0123_4567_89ab_cdef_0011_2233_4455_6677;
         assert_eq!(uuid_text(bits), "01234567-89ab-cdef-0011-223344556677");
+    }
+
+    #[test]
+    fn the_beginning_of_a_token_names_its_execution() {
+        let text = token().seal(&SECRET);
+        for length in [22, 23, 30, text.len()] {
+            assert_eq!(
+                TaskToken::execution_in(&text[..length]),
+                Some(token().execution),
+                "{length}"
+            );
+        }
+        for text in ["", "AAAA", "no token, but a sentence as long", "ÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄ"]
+        {
+            assert_eq!(TaskToken::execution_in(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `stepwire show`: a run as a tree of its states, from a node or from a file.
 
-use std::io::{IsTerminal, Read};
+use std::collections::BTreeSet;
+use std::io::{IsTerminal, Read, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -11,7 +12,7 @@ use stepwire_console::graph::{self, Collapsed, Graph, Options};
 use stepwire_console::json::indented;
 use stepwire_console::run::terminal::{self, Style};
 use stepwire_console::run::{
-    Event, Facts, Payload, Run, Scope, events_of, processor_of, read_history,
+    Event, Facts, Payload, Run, Scope, events_of, missing, processor_of, read_history,
 };
 
 use super::client::{Client, Error};
@@ -23,6 +24,8 @@ use super::{on_runtime, print};
 const LOOKED_AT_MAX: usize = 20_000;
 /// Names that are told when several match.
 const TOLD_MAX: usize = 5;
+/// Map runs whose items are counted.
+const MAP_RUNS_MAX: usize = 50;
 
 /// Shows what an execution did, and why it stands as it does: its states with their marks, times, attempts and errors.
 ///
@@ -82,6 +85,8 @@ struct Shown {
     definition: Option<Json>,
     /// The present, when it is a run of a node.
     now: Option<Timestamp>,
+    /// What is known beside the history.
+    facts: Facts,
 }
 
 impl Show {
@@ -107,12 +112,12 @@ impl Show {
             return self.print_io(&run, state);
         }
         if self.output == Form::Json {
-            print(&as_json(&run, now).to_text());
+            print(&as_json(&run, &shown.facts, now).to_text());
             return Ok(());
         }
         let style = Style { colour: self.coloured(), now };
         let mut text = format!("{}\n", shown.title);
-        text.push_str(&terminal::head(&run, &run.why(&Facts::default()).plain(now), style));
+        text.push_str(&terminal::head(&run, &run.why(&shown.facts).plain(now), style));
         text.push('\n');
         text.push_str(&if self.events {
             terminal::events(&run, style)
@@ -150,7 +155,12 @@ impl Show {
                 "give it what `aws stepfunctions get-execution-history --execution-arn ARN` prints",
             )
         })?;
-        Ok(Shown { title: self.what.clone(), events, definition: None, now: None })
+        if let Some(missing) = missing(&text, &events) {
+            let told = format!("warning: this is not the whole history: {missing}");
+            let _ = writeln!(std::io::stderr(), "{told}");
+        }
+        let facts = Facts::default();
+        Ok(Shown { title: self.what.clone(), events, definition: None, now: None, facts })
     }
 
     fn of_node(&self) -> Result<Shown, Failure> {
@@ -284,10 +294,26 @@ async fn asked(client: &Client, what: &str) -> Result<Shown, Failure> {
     title.pop();
     title.reverse();
     let now = Timestamp(Clock::now().as_millisecond());
-    Ok(Shown { title: title.join(" / "), events, definition, now: Some(now) })
+    let facts = Facts { failed_items: failed_items(client, &events).await, ..Facts::default() };
+    Ok(Shown { title: title.join(" / "), events, definition, now: Some(now), facts })
 }
 
-/// The ARN of the only execution whose name begins so.
+/// Items of its map runs that did not succeed.
+async fn failed_items(client: &Client, events: &[Event]) -> u64 {
+    let started = events.iter().filter(|event| &*event.kind == "MapRunStarted");
+    let arns: BTreeSet<&str> = started.filter_map(|event| event.text("mapRunArn")).collect();
+    let mut failed = 0;
+    for arn in arns.into_iter().take(MAP_RUNS_MAX) {
+        let asked = Json::object([("mapRunArn", Json::from(arn))]);
+        let Ok(described) = client.states("DescribeMapRun", &asked).await else { continue };
+        let counts = described.member("itemCounts");
+        let of = |name| counts.and_then(|counts| counts.member(name)?.as_i64()).unwrap_or(0);
+        failed += (of("failed") + of("timedOut") + of("aborted")).unsigned_abs();
+    }
+    failed
+}
+
+/// The ARN of the only execution that is called so, else of the only one whose name begins so.
 async fn named(client: &Client, what: &str) -> Result<String, Failure> {
     let (workflow, prefix) = match what.rsplit_once('/') {
         Some((workflow, prefix)) => (Some(workflow), prefix),
@@ -301,7 +327,7 @@ async fn named(client: &Client, what: &str) -> Result<String, Failure> {
         .await?;
     let machines =
         machines.member("stateMachines").and_then(Json::as_array).unwrap_or_default().to_vec();
-    let mut found: Vec<String> = Vec::new();
+    let (mut found, mut exact): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
     for machine in &machines {
         let name = text(machine, "name");
         if text(machine, "type") == "EXPRESS" || workflow.is_some_and(|workflow| workflow != name) {
@@ -318,9 +344,8 @@ async fn named(client: &Client, what: &str) -> Result<String, Failure> {
                 let name = text(execution, "name");
                 let arn = text(execution, "executionArn");
                 if name == prefix {
-                    return Ok(arn);
-                }
-                if name.starts_with(prefix) {
+                    exact.push(arn);
+                } else if name.starts_with(prefix) {
                     found.push(arn);
                 }
             }
@@ -331,10 +356,11 @@ async fn named(client: &Client, what: &str) -> Result<String, Failure> {
             }
         }
     }
+    let (found, how) = if exact.is_empty() { (found, "begin with") } else { (exact, "are called") };
     match found.as_slice() {
         [one] => Ok(one.clone()),
         [] => Err(Failure::new(Exit::NotFound, format!("there is no execution or file `{what}`"))
-            .hint("give the beginning of an execution's name, its ARN, or a file with a history")),
+            .hint("give the beginning of an execution's name, its ARN (of one of a deleted workflow always), or a file with a history")),
         several => {
             let names = several.iter().take(TOLD_MAX).map(|arn| {
                 let mut parts = arn.rsplitn(3, ':');
@@ -345,14 +371,14 @@ async fn named(client: &Client, what: &str) -> Result<String, Failure> {
             let names = names.collect::<Vec<_>>().join(", ");
             let more = if several.len() > TOLD_MAX { ", …" } else { "" };
             let message =
-                format!("{} executions begin with `{what}`: {names}{more}", several.len());
+                format!("{} executions {how} `{what}`: {names}{more}", several.len());
             Err(Failure::new(Exit::Usage, message).hint("give more of the name, or WORKFLOW/NAME"))
         }
     }
 }
 
 /// The run for programs.
-fn as_json(run: &Run, now: Option<Timestamp>) -> Json {
+fn as_json(run: &Run, facts: &Facts, now: Option<Timestamp>) -> Json {
     let time = |at: Option<Timestamp>| at.map_or(Json::Null, |at| Json::from(at.rfc3339()));
     let text = |text: &Option<std::sync::Arc<str>>| text.clone().map_or(Json::Null, Json::String);
     let number = |number: Option<i64>| number.map_or(Json::Null, Json::from);
@@ -395,7 +421,7 @@ fn as_json(run: &Run, now: Option<Timestamp>) -> Json {
     });
     Json::object([
         ("status", Json::from(run.status().word())),
-        ("why", Json::from(run.why(&Facts::default()).plain(now))),
+        ("why", Json::from(run.why(facts).plain(now))),
         ("started", time(run.started)),
         ("ended", time(run.stopped)),
         ("redrives", Json::from(i64::from(run.redrives))),

@@ -15,7 +15,7 @@ use stepwire_console::pages::device::{
 use stepwire_console::pages::{device as drawn, devices};
 use stepwire_console::payload::WHOLE_MAX;
 use stepwire_console::timeline::{End, Item, Lane, Look, Timeline};
-use stepwire_console::words::{bytes, segment};
+use stepwire_console::words::{bytes, encoded, segment};
 use stepwire_core::broker::{DisconnectReason, SessionRecord};
 use stepwire_core::message::QoS;
 use stepwire_core::mqtt::Version;
@@ -468,7 +468,7 @@ pub(super) async fn publish(visit: &Visit, form: &Form) -> Result<Done, Problem>
     ];
     visit.ask(Service::IotData, "Publish", asked).await.map_err(refused)?;
     let device = segment(form.field("device"));
-    Ok(Done::At(format!("/devices/{device}?tab=publish&done=1&topic={}", segment(topic))))
+    Ok(Done::At(format!("/devices/{device}?tab=publish&done=1&topic={}", encoded(topic))))
 }
 
 /// Starts what a form says.

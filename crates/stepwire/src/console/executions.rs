@@ -87,8 +87,9 @@ impl Standing {
         }
     }
 
-    fn has_ended_badly(self) -> bool {
-        matches!(self, Standing::Failed | Standing::TimedOut | Standing::Stopped)
+    /// Whether it failed by itself: what somebody stopped is redriven when it is chosen, not with all.
+    fn has_failed(self) -> bool {
+        matches!(self, Standing::Failed | Standing::TimedOut)
     }
 
     fn is_open(self) -> bool {
@@ -272,7 +273,7 @@ pub(super) fn page(visit: &Visit) -> Result<Page, Problem> {
         newest: (!is_first).then(|| link(visit, &[("before", None), ("upto", None)])),
         searched_to: look.searched_to,
         known_since: recent.since,
-        redrivable: matching(Standing::has_ended_badly),
+        redrivable: matching(Standing::has_failed),
         stoppable: matching(Standing::is_open),
     }))
 }
@@ -403,7 +404,7 @@ pub(super) fn ask(visit: &Visit, form: &Form) -> Result<Done, Problem> {
     let (rows, more) = if all {
         let filter = Filter::of(visit)?;
         let can = match deed {
-            Deed::Redrive => Standing::has_ended_badly,
+            Deed::Redrive => Standing::has_failed,
             Deed::Stop => Standing::is_open,
         };
         let wanted = known(&recent).filter(|run| {

@@ -31,7 +31,7 @@ mod workflows;
 use axum::body::Body;
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use stepwire_console::pages::{self, Problem};
 use stepwire_console::{Page, Section};
 
@@ -49,13 +49,16 @@ const LIVE_ADDRESS_MAX: usize = 8_192;
 const KEPT: &str = "go back in the browser: what you typed is still there";
 
 /// Forms that somebody types into.
-const TYPED: [&str; 7] = [
+const TYPED: [&str; 10] = [
     "device-publish",
     "device-shadow",
     "device-start",
     "function-invoke",
     "item-put",
     "publish",
+    "start",
+    "task-failure",
+    "task-success",
     "workflow-start",
 ];
 
@@ -63,7 +66,7 @@ const TYPED: [&str; 7] = [
 pub(crate) fn is_asked(parts: &Parts) -> bool {
     let path = parts.uri.path();
     match parts.method {
-        Method::GET => {
+        Method::GET | Method::HEAD => {
             path.starts_with(OWN) || (respond::accepts_html(parts) && section(path).is_some())
         }
         Method::POST => path.starts_with(OWN),
@@ -75,7 +78,7 @@ pub(crate) fn is_asked(parts: &Parts) -> bool {
 /// want of a signature.
 pub(crate) fn is_lost(parts: &Parts, answer: &Response) -> bool {
     let unsigned = answer.headers().get("x-amzn-errortype");
-    parts.method == Method::GET
+    matches!(parts.method, Method::GET | Method::HEAD)
         && respond::accepts_html(parts)
         && unsigned.is_some_and(|code| code == "MissingAuthenticationTokenException")
 }
@@ -84,16 +87,21 @@ pub(crate) fn is_lost(parts: &Parts, answer: &Response) -> bool {
 pub(crate) async fn answer(node: &Node, parts: &Parts, body: Body) -> Response {
     if let Some(path) = parts.uri.path().strip_prefix(OWN) {
         return match (&parts.method, path) {
+            (&Method::HEAD, "live") => StatusCode::METHOD_NOT_ALLOWED.into_response(),
             (&Method::GET, "live") => live::stream(node, parts),
-            (&Method::GET, "messages.jsonl") => messages::download(node, parts),
-            (&Method::GET, "history") => execution::download(&Visit::new(node, parts)),
-            (&Method::GET, _) => respond::asset(parts, path),
+            (&Method::GET | &Method::HEAD, "messages.jsonl") => messages::download(node, parts),
+            (&Method::GET | &Method::HEAD, "history") => {
+                execution::download(&Visit::new(node, parts))
+            }
+            (&Method::GET | &Method::HEAD, _) => respond::asset(parts, path),
             _ => post(node, parts, body, path).await,
         };
     }
     let visit = Visit::new(node, parts);
-    if let ["search"] = visit.segments().as_slice() {
-        return done(&visit, parts, search::page(&visit).await);
+    match visit.segments().as_slice() {
+        ["search"] => return done(&visit, parts, search::page(&visit).await),
+        ["logs"] => return done(&visit, parts, Ok(search::logs(&visit))),
+        _ => {}
     }
     match draw(&visit).await {
         Ok(page) => respond::page(&visit, parts, &page, StatusCode::OK),
@@ -150,7 +158,7 @@ fn section(path: &str) -> Option<Section> {
         "live" => Section::Live,
         "rules" => Section::Rules,
         "workflows" => Section::Workflows,
-        "executions" | "open" | "search" => Section::Executions,
+        "executions" | "logs" | "open" | "search" => Section::Executions,
         "rollouts" => Section::Rollouts,
         "functions" => Section::Functions,
         "tables" => Section::Tables,

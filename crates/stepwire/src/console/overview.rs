@@ -34,8 +34,6 @@ const HOUR_MS: i64 = 3_600_000;
 const MINUTES: usize = 60;
 /// Groups of failures that are listed.
 const GROUPS_MAX: usize = 12;
-/// States in the list of failures by state.
-const STATES_MAX: usize = 8;
 /// Executions that one form redrives.
 const REDRIVEN_MAX: usize = 1_000;
 /// Of them at a time.
@@ -135,8 +133,10 @@ fn by_state(groups: &[Group]) -> Vec<(String, String, u64)> {
     }
     let mut counts: Vec<_> = counts.into_iter().collect();
     counts.sort_by_key(|(_, count)| Reverse(*count));
-    let each = counts.into_iter().take(STATES_MAX);
-    each.map(|((workflow, state), count)| (workflow.to_owned(), state.to_owned(), count)).collect()
+    counts
+        .into_iter()
+        .map(|((workflow, state), count)| (workflow.to_owned(), state.to_owned(), count))
+        .collect()
 }
 
 /// Redrives the executions that failed alike in the last hour.

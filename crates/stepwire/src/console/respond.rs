@@ -110,7 +110,7 @@ fn compressed(parts: &Parts, kind: &'static str, text: String) -> Response {
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
     let understood = self::text(parts, header::ACCEPT_ENCODING).unwrap_or_default();
-    if !understood.contains("gzip") {
+    if !takes_gzip(understood) {
         return (headers, text).into_response();
     }
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
@@ -121,6 +121,15 @@ fn compressed(parts: &Parts, kind: &'static str, text: String) -> Response {
         }
         Err(_) => (headers, text).into_response(),
     }
+}
+
+/// Whether an `Accept-Encoding` (RFC 9110, 12.5.3) has gzip in it, and not with a weight of 0.
+fn takes_gzip(understood: &str) -> bool {
+    understood.split(',').any(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, "q=1"));
+        let weight = weight.trim().strip_prefix("q=").and_then(|weight| weight.parse::<f32>().ok());
+        name.trim().eq_ignore_ascii_case("gzip") && weight.is_none_or(|weight| weight > 0.0)
+    })
 }
 
 /// A header's text.

@@ -1,10 +1,11 @@
 //! The search box: what has such a name goes to its page, else what there is is listed.
 
 use stepwire_asl::Json;
+use stepwire_console::link;
 use stepwire_console::pages::Problem;
 use stepwire_console::pages::search::{self as drawn, Group, View};
-use stepwire_console::words::segment;
-use stepwire_core::executions::record;
+use stepwire_console::words::{encoded, segment};
+use stepwire_core::executions::{self, TaskToken, record};
 use stepwire_core::read::Range;
 use stepwire_core::record::{KeyBuilder, Space};
 use stepwire_core::{Read, Service};
@@ -26,7 +27,11 @@ pub(super) async fn page(visit: &Visit) -> Result<Done, Problem> {
     if text.is_empty() {
         return Ok(Done::Page(Box::new(drawn::page(&View { text, groups: Vec::new() }))));
     }
-    if let Some(path) = of_arn(&text) {
+    let known = match of_arn(&text) {
+        Some(path) => Some(path),
+        None => of_holder(visit, &text).await,
+    };
+    if let Some(path) = known {
         return Ok(Done::At(path));
     }
     let read = visit.node().snapshot();
@@ -46,8 +51,42 @@ pub(super) async fn page(visit: &Visit) -> Result<Done, Problem> {
     }
 }
 
+/// The logs of an execution, by its ARN or `WORKFLOW/NAME`: `/logs?exec=…`.
+pub(super) fn logs(visit: &Visit) -> Done {
+    let text = visit.query("exec").unwrap_or_default();
+    let named = text
+        .split_once('/')
+        .map(|(workflow, name)| format!("/executions/{}/{}", segment(workflow), segment(name)));
+    let path = of_arn(&text).filter(|path| path.starts_with("/executions/")).or(named);
+    Done::At(match path {
+        Some(path) => format!("{path}?view=logs"),
+        None => format!("/executions?q={}", encoded(&text)),
+    })
+}
+
+/// The page of what an ARN names that has none: of a map run that of its execution, of a certificate that
+/// of its device, of a task token that of the execution that waits.
+async fn of_holder(visit: &Visit, text: &str) -> Option<String> {
+    let ask = |service, operation, name: &'static str| {
+        visit.ask(service, operation, [(name, Json::from(text))])
+    };
+    if text.starts_with("arn:") && text.contains(":mapRun:") {
+        let described = ask(Service::States, "DescribeMapRun", "mapRunArn").await.ok()?;
+        return of_arn(described.member("executionArn")?.as_str()?);
+    }
+    if text.starts_with("arn:") && text.contains(":cert/") {
+        let things = ask(Service::Iot, "ListPrincipalThings", "principal").await.ok()?;
+        let [thing] = things.member("things")?.as_array()? else { return None };
+        return Some(format!("/devices/{}", segment(thing.as_str()?)));
+    }
+    let id = TaskToken::execution_in(text)?;
+    let read = visit.node().snapshot();
+    let arn = shard::catch(|| executions::arn_of(id, &read, visit.node().settings())).ok()??;
+    link::execution(&arn)
+}
+
 /// The page of what an ARN names.
-fn of_arn(text: &str) -> Option<String> {
+pub(super) fn of_arn(text: &str) -> Option<String> {
     let mut parts = text.strip_prefix("arn:")?.splitn(5, ':').skip(1);
     let (service, resource) = (parts.next()?, parts.nth(2)?);
     let (kind, name) = resource.split_once([':', '/']).unwrap_or((resource, ""));
@@ -86,8 +125,8 @@ fn groups(visit: &Visit, text: &str, read: &dyn Read) -> Vec<Group> {
         named("Rollouts", "rollouts", &[Space::Job as u8], &lower, read),
         named("Functions", "functions", &[Space::Function as u8], &lower, read),
     ];
-    if text.contains('/') {
-        let href = format!("/live?filter={}", segment(text));
+    if text.contains('/') && !text.starts_with("arn:") {
+        let href = format!("/live?filter={}", encoded(text));
         let about = "messages on this topic, as they come".to_owned();
         groups.push(Group {
             kind: "Topics",
@@ -119,7 +158,7 @@ fn devices(visit: &Visit, text: &str, lower: &str, read: &dyn Read) -> Group {
             found.push((client.to_string(), "connected client".to_owned(), page(client)));
         }
     }
-    let all = (found.len() == LISTED_MAX).then(|| format!("/devices?q={}", segment(text)));
+    let all = (found.len() == LISTED_MAX).then(|| format!("/devices?q={}", encoded(text)));
     Group { kind: "Devices", found, all }
 }
 
@@ -153,7 +192,7 @@ fn executions(visit: &Visit, text: &str, lower: &str, read: &dyn Read) -> Group 
             }
         }
     }
-    let all = (found.len() >= LISTED_MAX).then(|| format!("/executions?q={}", segment(text)));
+    let all = (found.len() >= LISTED_MAX).then(|| format!("/executions?q={}", encoded(text)));
     Group { kind: "Executions", found, all }
 }
 

@@ -6,6 +6,7 @@ use axum::http::{Uri, header};
 use percent_encoding::percent_decode_str;
 use stepwire_asl::{Json, Timestamp};
 use stepwire_console::pages::Problem;
+use stepwire_console::words::unsegmented;
 use stepwire_core::{ApiError, Request, Service};
 
 use super::respond;
@@ -176,7 +177,8 @@ pub(crate) fn problem(error: ApiError) -> Problem {
 /// The decoded segments of a path.
 fn segments(path: &str) -> Vec<String> {
     let segments = path.split('/').filter(|segment| !segment.is_empty());
-    segments.map(|text| percent_decode_str(text).decode_utf8_lossy().into_owned()).collect()
+    let decoded = segments.map(|text| percent_decode_str(text).decode_utf8_lossy());
+    decoded.map(|text| unsegmented(&text).to_owned()).collect()
 }
 
 /// The members of a query or a form.

@@ -25,6 +25,8 @@ pub struct Given {
     pub definition: String,
     /// What is wrong with it.
     pub problem: Option<String>,
+    /// What it lacks.
+    pub missing: Option<String>,
 }
 
 /// Where a visit is on the page.
@@ -102,6 +104,9 @@ pub fn file(view: &View, given: &Given) -> Page {
     let main = html! {
         (head::head(&drawn))
         (head::why(&drawn))
+        @if let Some(missing) = &given.missing {
+            p.bad role="note" { "This is not the whole history: " (missing) ". What follows is what these events tell." }
+        }
         @if !run.is_defined() { p.note { "Without the definition the graph shows what was reached alone." } }
         section.card.g aria-label="Graph" {
             div.gwrap tabindex="0" role="group" aria-label="Graph" { (graph::svg(graph, &layout, &paint, &options)) }

@@ -38,6 +38,7 @@ pub(super) fn head(drawn: &Drawn<'_>) -> Markup {
                     @if run.redrives > 0 { span { "Redriven " b { (run.redrives) " ×" } } }
                     @if let Some(about) = &view.about {
                         @if let Some(version) = &about.version { span { "Version " b { (version) } } }
+                        @if about.is_gone { span.errn { "Its workflow has been deleted" } }
                     }
                 }
             }
@@ -65,14 +66,16 @@ fn who(drawn: &Drawn<'_>, about: &About) -> Markup {
             }
         }
         @if let Some(path) = about.parent.as_deref().and_then(path_of) {
-            span { "Started by execution " a href=(path) { (last(about.parent.as_deref())) } }
+            @let what = if about.map_run.is_some() { "Child of execution " } else { "Started by execution " };
+            span { (what) a href=(path) { (last(about.parent.as_deref())) } }
         }
         @if let Some(map_run) = &about.map_run {
-            span { "Child of map run " span.mono { (last(Some(map_run))) } }
+            span { "Map run " span.mono { (last(Some(map_run))) } }
         }
     }
 }
 
+/// The name at the end of an ARN.
 fn last(arn: Option<&str>) -> &str {
     arn.and_then(|arn| arn.rsplit(':').next()).unwrap_or_default()
 }
@@ -114,7 +117,7 @@ fn actions(drawn: &Drawn<'_>, about: &About) -> Markup {
                     button.btn.d data-key="s" aria-keyshortcuts="s" { "Stop" }
                 }
             }
-            a.btn.p href="#new-input" { "New execution" }
+            @if about.map_run.is_none() && !about.is_gone { a.btn.p href="#new-input" { "New execution" } }
         }
     }
 }
@@ -219,7 +222,9 @@ pub(super) fn travel(drawn: &Drawn<'_>) -> Markup {
 
 /// The form that starts another execution, filled in with the input of this one.
 pub(super) fn new_execution(drawn: &Drawn<'_>) -> Markup {
-    let Some(about) = drawn.view.about.as_ref().filter(|about| about.map_run.is_none()) else {
+    let Some(about) =
+        drawn.view.about.as_ref().filter(|about| about.map_run.is_none() && !about.is_gone)
+    else {
         return html! {};
     };
     let input = drawn.run().input.as_ref().map(crate::run::Payload::value).unwrap_or_default();

@@ -170,7 +170,7 @@ fn now(drawn: &Drawn<'_>, id: VisitId) -> Markup {
         .filter(|output| run.attempt_at(output.scheduled).is_some_and(|(of, _)| of == id));
     let wrote: Vec<_> = wrote.collect();
     html! {
-        @if let Some(failure) = visit.failure() { (trouble(failure)) }
+        @if let Some(failure) = attempt.filter(|attempt| attempt.is_failed()) { (trouble(failure)) }
         div.cols {
             dl {
                 dt { "Status" } dd { (status.line()) }
@@ -181,7 +181,10 @@ fn now(drawn: &Drawn<'_>, id: VisitId) -> Markup {
                 @if let Some(entered) = visit.entered_at { dt { "Entered" } dd { (clock(entered)) } }
                 @if let Some(ms) = visit.took_ms(None) { dt { "Took" } dd { (duration(ms)) } }
                 @else if let Some(entered) = visit.entered_at.filter(|_| visit.is_open() && view.about.is_some() && view.look.at.is_none()) {
-                    dt { "For" } dd { (since(entered, view.now)) }
+                    @match attempt.filter(|_| visit.attempts.len() > 1).and_then(|attempt| attempt.scheduled_at) {
+                        Some(scheduled) => { dt { "This attempt" } dd { "for " (since(scheduled, view.now)) } },
+                        None => { dt { "For" } dd { (since(entered, view.now)) } },
+                    }
                 }
                 @if let Some(attempt) = attempt { (limits(drawn, visit, attempt)) }
                 @if let Some(tally) = run.tally(id) { dt { "Items" } dd { (tally.words()) } }
@@ -189,6 +192,12 @@ fn now(drawn: &Drawn<'_>, id: VisitId) -> Markup {
             }
             @if let Some(input) = &visit.input {
                 div.mini { h3 { "Input" } (json::block(&input.value(), "Input")) }
+            }
+        }
+        @if let Some((number, failed)) = earlier_failure(visit) {
+            details.earlier {
+                summary { "Attempt " (number) " failed: " (failed.trouble.error.as_deref().unwrap_or("no error name")) }
+                (trouble(failed))
             }
         }
         @if &*visit.kind == "Map" { (items(drawn, id)) }
@@ -203,6 +212,13 @@ fn now(drawn: &Drawn<'_>, id: VisitId) -> Markup {
             @for output in wrote { (events::invocation(drawn, output, false)) }
         }
     }
+}
+
+/// The last attempt that failed, of a visit that went on after it; its number counts from 1.
+fn earlier_failure(visit: &Visit) -> Option<(usize, &Attempt)> {
+    let (last, before) = visit.attempts.split_last()?;
+    let failed = before.iter().enumerate().rev().find(|(_, attempt)| attempt.is_failed());
+    failed.filter(|_| !last.is_failed()).map(|(at, attempt)| (at + 1, attempt))
 }
 
 fn call(attempt: &Attempt, known: bool) -> Markup {
@@ -288,7 +304,7 @@ fn children(map_run: &MapRun) -> Markup {
                 }
             }
         }
-        @if map_run.more { p.dim { "There are more; these are the latest." } }
+        @if map_run.more { p.dim { "There are more; these are those that failed, then the latest." } }
     }
 }
 

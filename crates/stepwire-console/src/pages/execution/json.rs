@@ -12,11 +12,11 @@ const LINES_MAX: usize = 2_000;
 
 /// A value as a block of coloured text.
 pub(super) fn block(value: &Json, label: &str) -> Markup {
-    let (text, length) = coloured(value, SHOWN_MAX);
+    let (text, length, is_whole) = coloured(value, SHOWN_MAX);
     html! {
         pre tabindex="0" role="group" aria-label=(label) { (text) }
-        @if length > SHOWN_MAX {
-            p.dim { "The first " (SHOWN_MAX / 1_000) " kB of " (length / 1_000) " kB; Export JSON has all of it." }
+        @if !is_whole {
+            p.dim { "Not all of its " (length / 1_000) " kB is shown: what is left out is marked …. Export JSON has all of it." }
         }
     }
 }

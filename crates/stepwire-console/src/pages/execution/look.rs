@@ -1,6 +1,6 @@
 //! What of an execution is looked at: all of it is in the address.
 
-use crate::words::segment;
+use crate::words::encoded;
 
 /// The view that the page's left half shows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -119,7 +119,7 @@ impl Look {
         let mut href = base;
         for (index, (name, value)) in self.members().into_iter().enumerate() {
             href.push(if index == 0 { '?' } else { '&' });
-            href.extend([name, "=", &segment(&value)]);
+            href.extend([name, "=", &encoded(&value)]);
         }
         // An empty reference would be the page with its query as it is.
         if href.is_empty() { "?".to_owned() } else { href }

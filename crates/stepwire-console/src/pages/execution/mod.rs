@@ -63,7 +63,8 @@ pub struct MapRun {
     pub status: String,
     /// Its items by how they stand: `succeeded`, `failed` …, without those there are none of.
     pub items: Vec<(String, i64)>,
-    /// Its latest children: name, status in AWS's word, ARN.
+    /// Its children, those that did not succeed first, else the latest first: name, status in AWS's
+    /// word, ARN.
     pub children: Vec<(String, String, String)>,
     /// Whether there are more.
     pub more: bool,
@@ -91,6 +92,8 @@ pub struct About {
     pub arn: String,
     /// The version that it runs, and the alias that led there.
     pub version: Option<String>,
+    /// Whether its state machine has been deleted.
+    pub is_gone: bool,
     /// The rule that started it.
     pub rule: Option<Arc<str>>,
     /// The topic of the message that it was started by.
@@ -180,7 +183,11 @@ fn crumbs(view: &View) -> Vec<Crumb> {
     match &view.about {
         Some(about) => vec![
             Crumb::to("Executions", "/executions"),
-            Crumb::to(about.workflow.clone(), workflow_path(&about.workflow)),
+            if about.is_gone {
+                Crumb::here(about.workflow.clone())
+            } else {
+                Crumb::to(about.workflow.clone(), workflow_path(&about.workflow))
+            },
             Crumb::here(about.name.clone()),
         ],
         None => vec![

@@ -87,7 +87,7 @@ pub(super) fn timeline(drawn: &Drawn<'_>) -> Markup {
                 }
             }
         }
-        @if more > 0 { p.dim.foot { (more) " more steps are not drawn; pick an item of the Map to see its own." } }
+        @if more > 0 { p.dim.foot { (more) " more steps are not drawn" @if run.frames.iter().any(|frame| frame.iteration) { "; pick an item of the Map to see its own" } "." } }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use stepwire_asl::{Json, Timestamp};
 use stepwire_console::pages::execution::{Lane, Output, Span};
 use stepwire_console::run::{End, Facts, Run};
-use stepwire_console::words::segment;
+use stepwire_console::words::{encoded, segment};
 use stepwire_core::executions::ExecutionId;
 use stepwire_core::executions::record;
 use stepwire_core::message::{Origin, QoS};
@@ -293,7 +293,7 @@ impl Said<'_> {
             class: if self.from_device { "in" } else { "out" },
             label: format!("{label} · {} B", self.bytes),
             title: format!("{}, {words}, {} bytes, QoS {}", self.topic, self.bytes, self.qos as u8),
-            href: Some(format!("/live?filter={}", segment(self.topic))),
+            href: Some(format!("/live?filter={}", encoded(self.topic))),
         });
         spans.extend(self.rules.iter().map(|rule| taken_by(rule, self.topic, self.at)));
     }

@@ -12,7 +12,7 @@ use stepwire_asl::{Json, Timestamp};
 use stepwire_console::Page;
 use stepwire_console::pages::Problem;
 use stepwire_console::pages::execution::{self as drawn, About, Given, Look, MapRun, View};
-use stepwire_console::run::{Event, Facts, Run, events_of, processor_of, read_history};
+use stepwire_console::run::{Event, Facts, Run, events_of, missing, processor_of, read_history};
 use stepwire_core::executions::record;
 use stepwire_core::executions::{self, ExecutionId, ExecutionRecord};
 use stepwire_core::read::Read as _;
@@ -62,7 +62,18 @@ pub(super) async fn page(visit: &Visit, workflow: &str, name: &str) -> Result<Pa
     facts.failed_items = map_runs.iter().map(MapRun::failed).sum();
     let spans = facts::spans(visit, &found, &facts, &run, now);
     let logs = facts::outputs(visit.node(), found.id, now);
-    let about = about(visit.node(), &found, &described, workflow);
+    let mut about = about(visit.node(), &found, &described, workflow);
+    if let Some(arn) = &about.map_run {
+        let described =
+            visit.ask(Service::States, "DescribeMapRun", [("mapRunArn", Json::from(arn.as_str()))]);
+        let described = described.await.ok();
+        let parent = described.as_ref().and_then(|run| run.member("executionArn")?.as_str());
+        about.parent = parent.map(str::to_owned);
+    }
+    let machine = workflow.split('/').next().unwrap_or(workflow);
+    let machine = visit.node().settings().arn("states", &format!("stateMachine:{machine}"));
+    let machine = [("stateMachineArn", Json::from(machine.as_str()))];
+    about.is_gone = visit.ask(Service::States, "DescribeStateMachine", machine).await.is_err();
     let about = Some(about);
     let view = View { run, events: all, now, about, facts, look, spans, logs, map_runs };
     Ok(drawn::page(&view))
@@ -83,6 +94,19 @@ async fn map_runs(visit: &Visit, run: &Run) -> Vec<MapRun> {
         let Ok(listed) = visit.ask(Service::States, "ListExecutions", listed).await else {
             continue;
         };
+        let mut children: Vec<Json> = Vec::new();
+        for status in ["FAILED", "TIMED_OUT"] {
+            let members = [("statusFilter", status.into()), ("maxResults", CHILDREN_MAX.into())];
+            let failed = of().into_iter().chain(members);
+            let failed = visit.ask(Service::States, "ListExecutions", failed).await;
+            children.extend(failed.iter().flat_map(listing).cloned());
+        }
+        let failed = children.len();
+        let is_new = |child: &&Json| !children[..failed].contains(*child);
+        let others: Vec<Json> = listing(&listed).iter().filter(is_new).cloned().collect();
+        children.extend(others);
+        let all = children.len();
+        children.truncate(CHILDREN_MAX as usize);
         let text = |of: &Json, name: &str| {
             of.member(name).and_then(Json::as_str).unwrap_or_default().to_owned()
         };
@@ -91,17 +115,20 @@ async fn map_runs(visit: &Visit, run: &Run) -> Vec<MapRun> {
             counts.into_iter().flatten().filter(|(name, _)| ITEM_COUNTS.contains(&&***name));
         let counts = counts
             .filter_map(|(name, count)| Some((words_of(name), count.as_i64().filter(|n| *n > 0)?)));
-        let children = listed.member("executions").and_then(Json::as_array).unwrap_or_default();
         let child = |of: &Json| (text(of, "name"), text(of, "status"), text(of, "executionArn"));
         found.push(MapRun {
             arn: arn.to_owned(),
             status: text(&described, "status"),
             items: counts.collect(),
             children: children.iter().map(child).collect(),
-            more: listed.member("nextToken").is_some(),
+            more: listed.member("nextToken").is_some() || all > children.len(),
         });
     }
     found
+}
+
+fn listing(answer: &Json) -> &[Json] {
+    answer.member("executions").and_then(Json::as_array).unwrap_or_default()
 }
 
 /// Map runs that are shown, and children of each.
@@ -250,6 +277,7 @@ fn about(node: &Node, found: &Found, described: &Json, workflow: &str) -> About 
         name: found.record.name.to_string(),
         arn: found.arn.clone(),
         version,
+        is_gone: false,
         rule: origin.map(|origin| origin.rule.clone()),
         topic: origin.map(|origin| origin.topic.clone()),
         parent: parent.map(|arn| arn.to_string()),
@@ -294,6 +322,7 @@ fn opened(visit: &Visit, form: &Form) -> Done {
         history: form.field("history").to_owned(),
         definition: form.field("definition").to_owned(),
         problem: None,
+        missing: None,
     };
     let definition = match form.field("definition").trim() {
         "" => Ok(None),
@@ -304,6 +333,7 @@ fn opened(visit: &Visit, form: &Form) -> Done {
     let read = read_history(&given.history).map_err(|error| format!("this is no history: {error}"));
     match (read, definition) {
         (Ok(events), Ok(definition)) => {
+            given.missing = missing(&given.history, &events);
             let at: Option<u64> = form.field("at").parse().ok();
             let look =
                 Look { at: at.filter(|at| (*at as usize) < events.len()), ..Look::default() };
