@@ -486,3 +486,23 @@ def test_of_a_history_in_parts_it_is_said_what_is_missing(node, browser, name):
     rest = node.sfn().get_execution_history(executionArn=run)["events"][2:]
     status, text = browser.send("open", {"back": "/open", "history": json.dumps(rest, default=str)})
     assert status == 200 and "the first event is number 3" in said(text)
+
+
+def test_a_run_shows_its_lines_in_the_log_group_of_its_workflow(node, browser, name):
+    group = node.client("logs")
+    group.create_log_group(logGroupName=f"/wf/{name}")
+    arn = f"arn:aws:logs:us-east-1:000000000000:log-group:/wf/{name}:*"
+    logging = {"level": "ALL", "includeExecutionData": True, "destinations": [{"cloudWatchLogsLogGroup": {"logGroupArn": arn}}]}
+    definition = json.dumps({"StartAt": "Do", "States": PASSES})
+    made = node.sfn().create_state_machine(name=name, definition=definition, roleArn=ROLE, loggingConfiguration=logging)
+    for run in ["one", "two"]:
+        node.sfn().start_execution(stateMachineArn=made["stateMachineArn"], name=run, input='{"of": "%s"}' % run)
+        until(lambda: "Succeeded" in said(browser.page(f"/executions/{name}/{run}")), "its end")
+    shown = until(
+        lambda: (page := said(browser.page(f"/executions/{name}/two?view=logs"))) and "ExecutionSucceeded" in page and page,
+        "the lines",
+    )
+    assert f"/wf/{name} level ALL" in shown and "PassStateEntered" in shown
+    assert "two" in shown and '"of": "one"' not in shown, "its own lines alone"
+    group.delete_log_group(logGroupName=f"/wf/{name}")
+    assert "does not exist" in said(browser.page(f"/executions/{name}/two?view=logs"))

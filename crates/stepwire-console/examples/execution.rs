@@ -73,6 +73,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         facts,
         look,
         spans,
+        group: None,
         logs: Vec::new(),
         map_runs: Vec::new(),
     };

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use stepwire_asl::{Json, Timestamp};
 use stepwire_console::Page;
 use stepwire_console::pages::execution::{
-    self, About, Given, Lane, Look, Output, Show, Span, Tab, View,
+    self, About, Given, Lane, LogGroup, Look, Output, Show, Span, Tab, View,
 };
 use stepwire_console::run::{Event, Facts, Run, read_history};
 
@@ -78,7 +78,21 @@ fn view(events: &[Event], definition: &Json, look: Look) -> View {
         neighbours: (Some("/executions/W/a".to_owned()), Some("/executions/W/b".to_owned())),
     };
     let events = events.len();
-    View { run, events, now, about: Some(about), facts, look, spans, logs, map_runs: Vec::new() }
+    let lines = vec![(Timestamp(0), EVIL.to_owned()), (Timestamp(1), Json::from(EVIL).to_text())];
+    let (name, level) = (EVIL.to_owned(), EVIL.to_owned());
+    let group = LogGroup { name, level, lines, more: true, problem: None };
+    View {
+        run,
+        events,
+        now,
+        about: Some(about),
+        facts,
+        look,
+        spans,
+        logs,
+        group: Some(group),
+        map_runs: Vec::new(),
+    }
 }
 
 /// What must hold of any page.

@@ -240,8 +240,8 @@ fn line(row: &Row, now: Timestamp) -> Markup {
                 aria-label={ "Select " (row.name) }; }
             td { (row.status.line()) @if row.redrives > 0 { " " span.vdim title="Redriven" { "↻" (row.redrives) } } }
             td.id title=(row.name) { a.mono href=(row.href()) { (row.name) } }
-            td { a href={ "/workflows/" (segment(&row.workflow)) } { (row.workflow) } }
-            td { (device(row.device.as_deref())) }
+            td.name title=(row.workflow) { a href={ "/workflows/" (segment(&row.workflow)) } { (row.workflow) } }
+            td.name { (device(row.device.as_deref())) }
             td.wrap { (row.place(now)) }
             td { (date(row.started)) }
             td.num { (row.took(now)) }

@@ -97,7 +97,7 @@ fn row(function: &Function, now: Timestamp) -> Markup {
     html! {
         tr data-href=(href) {
             td { (status(function.last.map(|last| last.failed))) }
-            td { a href=(href) { (function.name) } }
+            td.name title=(function.name) { a href=(href) { (function.name) } }
             td.mono { (function.runtime) }
             td.num { (function.memory_mb) " MB" }
             td.num { (function.timeout_s) " s" }

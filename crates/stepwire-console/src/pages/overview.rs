@@ -180,7 +180,7 @@ fn charts(view: &View) -> Markup {
     html! {
         div.cards {
             section.card aria-labelledby="begun-title" {
-                h2 #begun-title { "Executions by minute" span.r.vdim { (count(all)) " in an hour" } }
+                h2 #begun-title { "Executions by minute" span.r.vdim { (count(all)) " in an hour" @if let Some(most) = begun.iter().max().filter(|most| **most > 0) { ", at most " (count(*most)) " a minute" } } }
                 div.pad.stack {
                     (chart::bars(&begun, "Executions begun in each minute of the last hour"))
                     @if failed.iter().any(|number| *number > 0) {

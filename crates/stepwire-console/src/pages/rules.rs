@@ -151,7 +151,7 @@ fn row(rule: &Rule, view: &View) -> Markup {
     html! {
         tr data-href=(href) {
             td { (state(rule.disabled)) }
-            td { a href=(href) { (rule.name) } }
+            td.name title=(rule.name) { a href=(href) { (rule.name) } }
             td.mono.cut { @match &rule.topic { Some(topic) => (topic), None => span.vdim { "by name only" } } }
             td { (rule.actions.join(", ")) @if rule.actions.is_empty() { span.vdim { "none" } } }
             td.num { (count(rule.counts.matched)) }

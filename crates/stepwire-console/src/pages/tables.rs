@@ -65,7 +65,7 @@ fn row(table: &Table) -> Markup {
     let href = format!("/tables/{}", segment(&table.name));
     html! {
         tr data-href=(href) {
-            td { a href=(href) { (table.name) } }
+            td.name title=(table.name) { a href=(href) { (table.name) } }
             td.mono { (keys(&table.keys)) }
             td.num { (count(table.items)) }
             td.num { (bytes(table.bytes)) }

@@ -138,7 +138,7 @@ fn line(row: &Row, now: Timestamp) -> Markup {
     let ended = succeeded + failed;
     html! {
         tr data-href=(href) {
-            td { a href=(href) { (row.name) } }
+            td.name title=(row.name) { a href=(href) { (row.name) } }
             td.dim { (row.kind.to_lowercase()) }
             td.num { (row.states) }
             td.num { @match row.version { Some(version) => (version), None => span.vdim { "–" } } }

@@ -2,6 +2,8 @@
 
 use maud::{Markup, html};
 
+use stepwire_asl::Json;
+
 use super::{Drawn, Look, Show};
 use crate::region::Parts;
 use crate::run::{Event, terminal};
@@ -130,7 +132,28 @@ pub(super) fn logs(drawn: &Drawn<'_>) -> Markup {
             @for output in logs {
                 (invocation(drawn, output, true))
             }
-            @if logs.is_empty() { p.empty { b { "No function has written anything" } "What the functions of this run write is shown here, by the step that called them." } }
+            @if let Some(group) = &drawn.view.group { (log_group(group)) }
+            @else if logs.is_empty() { p.empty { b { "No function has written anything" } "What the functions of this run write is shown here, by the step that called them." } }
+        }
+    }
+}
+
+/// The lines of the workflow's log group.
+fn log_group(group: &super::LogGroup) -> Markup {
+    html! {
+        div.log {
+            div.row { b { "Log group " } span.mono { (group.name) } span.dim { "level " (group.level) } }
+            @if let Some(problem) = &group.problem { p.bad { (problem) } }
+            @else if group.lines.is_empty() { p.dim { "No line of this run: of this level nothing happened, or the lines have been removed." } }
+            @for (at, line) in &group.lines {
+                @let json = Json::parse(line).ok();
+                @let kind = json.as_ref().and_then(|json| json.member("type")?.as_str()).unwrap_or("line");
+                details {
+                    summary { span.mono.vdim { (clock(*at)) } " " (kind) }
+                    @match &json { Some(json) => (super::json::block(json, kind)), None => pre tabindex="0" role="group" aria-label="Line" { (line) } }
+                }
+            }
+            @if group.more { p.dim { "There are more lines: " span.mono { "aws logs filter-log-events --log-group-name " (group.name) } } }
         }
     }
 }

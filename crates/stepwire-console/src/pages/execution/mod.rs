@@ -50,8 +50,25 @@ pub struct View {
     pub spans: Vec<Span>,
     /// What its functions wrote.
     pub logs: Vec<Output>,
+    /// Its lines in the log group of its workflow, when the logs are shown and it has one.
+    pub group: Option<LogGroup>,
     /// Its map runs.
     pub map_runs: Vec<MapRun>,
+}
+
+/// What a workflow's log group has of a run.
+#[derive(Debug, Clone)]
+pub struct LogGroup {
+    /// Its name.
+    pub name: String,
+    /// `level` of the workflow's `loggingConfiguration`.
+    pub level: String,
+    /// Its lines, the oldest first.
+    pub lines: Vec<(Timestamp, String)>,
+    /// Whether there are more.
+    pub more: bool,
+    /// Why they cannot be read.
+    pub problem: Option<String>,
 }
 
 /// The children of a distributed Map.
@@ -317,7 +334,7 @@ impl<'a> Drawn<'a> {
             (Show::Graph, "Graph".to_owned()),
             (Show::Table, "Table".to_owned()),
             (Show::Events, format!("Events {}", self.run().events.len())),
-            (Show::Logs, format!("Logs {}", self.view.logs.len())),
+            (Show::Logs, self.logs_name()),
         ];
         html! {
             div.bar {
@@ -332,6 +349,12 @@ impl<'a> Drawn<'a> {
                 }
             }
         }
+    }
+
+    /// The number of invocations alone would say that there is nothing when there is a log group.
+    fn logs_name(&self) -> String {
+        let number = self.view.logs.len();
+        if number == 0 { "Logs".to_owned() } else { format!("Logs {number}") }
     }
 
     fn graph(&self, parts: &mut Parts) -> Markup {

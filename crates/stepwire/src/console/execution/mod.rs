@@ -11,7 +11,9 @@ use axum::response::{IntoResponse, Response};
 use stepwire_asl::{Json, Timestamp};
 use stepwire_console::Page;
 use stepwire_console::pages::Problem;
-use stepwire_console::pages::execution::{self as drawn, About, Given, Look, MapRun, View};
+use stepwire_console::pages::execution::{
+    self as drawn, About, Given, LogGroup, Look, MapRun, Show, View,
+};
 use stepwire_console::run::{Event, Facts, Run, events_of, missing, processor_of, read_history};
 use stepwire_core::executions::record;
 use stepwire_core::executions::{self, ExecutionId, ExecutionRecord};
@@ -75,8 +77,46 @@ pub(super) async fn page(visit: &Visit, workflow: &str, name: &str) -> Result<Pa
     let machine = [("stateMachineArn", Json::from(machine.as_str()))];
     about.is_gone = visit.ask(Service::States, "DescribeStateMachine", machine).await.is_err();
     let about = Some(about);
-    let view = View { run, events: all, now, about, facts, look, spans, logs, map_runs };
+    let group = match look.show {
+        Show::Logs => log_group(visit, &found.arn, run.started).await,
+        _ => None,
+    };
+    let view = View { run, events: all, now, about, facts, look, spans, logs, group, map_runs };
     Ok(drawn::page(&view))
+}
+
+/// Lines of a run that are shown.
+const LINES_MAX: i64 = 500;
+
+/// The lines of a run in the log group of its workflow; `None` if it has none.
+async fn log_group(visit: &Visit, arn: &str, started: Option<Timestamp>) -> Option<LogGroup> {
+    let of = [("executionArn", Json::from(arn))];
+    let machine = visit.ask(Service::States, "DescribeStateMachineForExecution", of).await.ok()?;
+    let configured = machine.member("loggingConfiguration")?;
+    let level = configured.member("level")?.as_str().filter(|level| *level != "OFF")?.to_owned();
+    let [to, ..] = configured.member("destinations")?.as_array()? else { return None };
+    let group = to.member("cloudWatchLogsLogGroup")?.member("logGroupArn")?.as_str()?;
+    let name = group.split(":log-group:").nth(1)?.trim_end_matches(":*").to_owned();
+    let pattern = format!("{{ $.execution_arn = {} }}", Json::from(arn).to_text());
+    let members = [
+        ("logGroupName", Json::from(name.as_str())),
+        ("filterPattern", pattern.into()),
+        ("startTime", started.map_or(0, |at| at.0).into()),
+        ("limit", LINES_MAX.into()),
+    ];
+    let mut shown = LogGroup { name, level, lines: Vec::new(), more: false, problem: None };
+    match visit.ask(Service::Logs, "FilterLogEvents", members).await {
+        Ok(found) => {
+            shown.more = found.member("nextToken").is_some();
+            let events = found.member("events").and_then(Json::as_array).unwrap_or_default();
+            shown.lines.extend(events.iter().filter_map(|event| {
+                let at = Timestamp(event.member("timestamp")?.as_i64()?);
+                Some((at, event.member("message")?.as_str()?.to_owned()))
+            }));
+        }
+        Err(error) => shown.problem = Some(error.message),
+    }
+    Some(shown)
 }
 
 /// The children of its distributed Maps, the latest of each.
@@ -343,8 +383,9 @@ fn opened(visit: &Visit, form: &Form) -> Done {
             let now: Timestamp = run.last_at().unwrap_or_else(|| visit.now());
             let facts = Facts::default();
             let (spans, logs, map_runs) = (Vec::new(), Vec::new(), Vec::new());
+            let (about, group) = (None, None);
             let view =
-                View { run, events: all, now, about: None, facts, look, spans, logs, map_runs };
+                View { run, events: all, now, about, facts, look, spans, logs, group, map_runs };
             Done::Page(Box::new(drawn::file(&view, &given)))
         }
         (Err(why), _) | (_, Err(why)) => {
