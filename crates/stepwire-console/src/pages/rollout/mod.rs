@@ -282,7 +282,7 @@ pub fn page(view: &View) -> Page {
             }
         }
         section.card aria-labelledby="executions-title" {
-            div.bar { h2 #executions-title tabindex="-1" { "Executions" } (kinds) }
+            div.bar { h2 #executions-title tabindex="-1" { "Executions " span.vdim { "a device that tries again has several" } } (kinds) }
             div.scroll tabindex="0" role="region" aria-label="Executions of the job" data-scroll="executions" { (rows) }
             @if view.first.is_some() || view.next.is_some() {
                 div.foot.row {
