@@ -154,14 +154,14 @@ def test_a_handler_gets_its_context_and_keeps_what_it_has_loaded(node, name):
         "    CALLS.append(event)\n"
         "    left = context.get_remaining_time_in_millis()\n"
         "    return [len(CALLS), context.function_name, context.invoked_function_arn,\n"
-        "            0 < left <= 3000, os.environ['MODE'], context.client_context]\n"
+        "            0 < left <= 3000, os.environ['MODE'], context.client_context and context.client_context.custom]\n"
     )
     create(node, name, code, Environment={"Variables": {"MODE": "test"}})
     context = base64.b64encode(b'{"custom":{"a":"b"}}').decode()
     first, error, answer = invoke(node, name, {}, ClientContext=context)
     assert error is None and answer["ExecutedVersion"] == "$LATEST"
     assert first[0] == 1 and first[1] == name and first[2].endswith(f":function:{name}")
-    assert first[3:] == [True, "test", {"custom": {"a": "b"}}]
+    assert first[3:] == [True, "test", {"a": "b"}]
     assert invoke(node, name, {})[0][0] == 2
 
 

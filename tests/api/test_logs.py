@@ -169,6 +169,8 @@ def test_groups_and_streams_are_described_in_pages_and_order(logs, name):
     names = [[one["logGroupName"] for one in page["logGroups"]] for page in pages]
     assert names == [[f"/{name}/0", f"/{name}/1"], [f"/{name}/2"]]
     logs.put_retention_policy(logGroupName=f"/{name}/0", retentionInDays=14)
+    with refused("InvalidParameterException", 400, "are mutually exclusive parameters"):
+        logs.describe_log_groups(logGroupNamePrefix="/a", logGroupNamePattern="a")
     shown = logs.describe_log_groups(logGroupNamePrefix=f"/{name}/0")["logGroups"][0]
     assert shown["retentionInDays"] == 14
     assert shown["arn"] == f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/{name}/0:*"

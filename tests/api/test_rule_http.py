@@ -184,11 +184,10 @@ def test_a_destination_is_confirmed_through_the_api(hooked, server):
     assert sent["headers"]["x-amz-rules-engine-message-type"] == CONFIRMATION
     assert sent["headers"]["x-amz-rules-engine-destination-arn"] == arn
     assert sent["headers"]["content-type"] == "application/json"
-    port = hooked.endpoint.rsplit(":", 1)[1]
     assert body == {
         "arn": arn,
         "confirmationToken": token,
-        "enableUrl": f"http://localhost:{port}/confirmdestination/{token}",
+        "enableUrl": f"{hooked.endpoint}/confirmdestination/{token}",
         "messageType": CONFIRMATION,
     }
     with refused("InvalidRequestException", 400, "IN_PROGRESS.* must be confirmed"):

@@ -203,6 +203,9 @@ def test_a_body_in_pieces_is_joined(node, bucket):
     assert (status, answered["x-amz-checksum-crc32"]) == (200, crc)
     got = node.client("s3").get_object(Bucket=bucket, Key="pieces")
     assert got["Body"].read() == b"hello world"
+    cut = body.split(b"x-amz-checksum")[0] + b"\r\n"
+    status, _, answer = node.request("s3", "PUT", f"/{bucket}/pieces", cut, headers)
+    assert status == 400 and b"<Code>MalformedTrailerError</Code>" in answer
     assert "ContentEncoding" not in got
 
 
@@ -382,6 +385,10 @@ def test_what_is_not_served_is_refused_by_name(node, bucket):
             InputSerialization={"CSV": {}},
             OutputSerialization={"CSV": {}},
         )
+    with refused("NotImplemented", 501, "`GetObjectAttributes` is not available"):
+        s3.get_object_attributes(Bucket=bucket, Key="any", ObjectAttributes=["ETag"])
+    with refused("NotImplemented", 501, "`x-amz-website-redirect-location` is not available"):
+        s3.put_object(Bucket=bucket, Key="any", WebsiteRedirectLocation="/x")
     with refused("AccessControlListNotSupported", 400, "does not allow ACLs"):
         s3.put_object(Bucket=bucket, Key="any", ACL="public-read")
     with refused("AccessControlListNotSupported", 400, "does not allow ACLs"):
@@ -390,6 +397,28 @@ def test_what_is_not_served_is_refused_by_name(node, bucket):
 
 
 # ---- what is set on buckets ----------------------------------------------------------------------
+
+
+def test_what_is_not_signed_is_answered_as_s3_does(node, bucket):
+    form = {"Content-Type": "multipart/form-data; boundary=x"}
+    status, _, body = node.send("POST", f"/{bucket}", b"--x--", headers=form)
+    assert status == 501 and b"POST Object" in body
+    status, _, body = node.send("GET", f"/{bucket}/k", headers={"X-Amz-Checksum-Mode": "ENABLED"})
+    assert status == 403 and b"<Code>AccessDenied</Code>" in body
+
+
+def test_parts_of_a_sha_come_with_their_sums(node, bucket):
+    s3 = node.client("s3")
+    of = {"Bucket": bucket, "Key": "dir/k ä"}
+    made = s3.create_multipart_upload(ChecksumAlgorithm="SHA256", **of)
+    of["UploadId"] = made["UploadId"]
+    part = s3.upload_part(PartNumber=1, Body=b"x", ChecksumAlgorithm="SHA256", **of)
+    told = {"PartNumber": 1, "ETag": part["ETag"]}
+    with refused("InvalidRequest", 400, "a sha256 checksum.* missing for part 1 in the request"):
+        s3.complete_multipart_upload(MultipartUpload={"Parts": [told]}, **of)
+    told["ChecksumSHA256"] = part["ChecksumSHA256"]
+    done = s3.complete_multipart_upload(MultipartUpload={"Parts": [told]}, **of)
+    assert done["Location"] == f"{node.endpoint}/{bucket}/dir/k%20%C3%A4"
 
 
 def test_documents_of_a_bucket_are_kept_as_given(node, bucket):

@@ -131,6 +131,10 @@ def test_a_filter_can_look_at_the_message(node, topic, queue):
 
 def test_a_batch_says_what_became_of_each_entry(node, topic, queue):
     subscribe(node, topic, queue, RawMessageDelivery="true")
+    with refused("InvalidBatchEntryId", 400, "abide by the specification"):
+        node.client("sns").publish_batch(
+            TopicArn=topic, PublishBatchRequestEntries=[{"Id": "a b", "Message": "m"}]
+        )
     answer = node.client("sns").publish_batch(
         TopicArn=topic,
         PublishBatchRequestEntries=[
@@ -412,7 +416,7 @@ def test_what_an_endpoint_gets_is_signed_with_the_key_of_a_certificate(open_node
     root = x509.load_pem_x509_certificate(authority.read_bytes())
     for document in documents:
         assert document["SignatureVersion"] == "2"
-        assert document["SigningCertURL"].startswith(f"https://localhost:{open_node.https_port}/")
+        assert document["SigningCertURL"].startswith(f"https://127.0.0.1:{open_node.https_port}/")
         with urllib.request.urlopen(document["SigningCertURL"], context=trust) as answer:
             certificate = x509.load_pem_x509_certificate(answer.read())
         certificate.verify_directly_issued_by(root)
@@ -441,7 +445,7 @@ def test_what_an_endpoint_gets_is_signed_with_the_key_of_a_certificate(open_node
         wrong = "The message signature is invalid."
         assert json.loads(told.stdout) == [None] * (len(documents) - 1) + [wrong], told.stderr
     open_node.restart()
-    now = first.replace(first.split("/")[2], f"localhost:{open_node.https_port}")
+    now = first.replace(first.split("/")[2], f"127.0.0.1:{open_node.https_port}")
     with urllib.request.urlopen(now, context=trust) as again:
         kept = x509.load_pem_x509_certificate(again.read())
     assert kept == certificate, "it is kept with the data"

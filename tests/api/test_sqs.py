@@ -7,6 +7,7 @@ import time
 import urllib.parse
 import xml.etree.ElementTree as xml
 
+import boto3
 import pytest
 from support import ACCOUNT, REGION, UUID, eventually, refused
 
@@ -36,7 +37,7 @@ def receive(node, url, **more):
 def test_a_queue_is_created_found_and_deleted(node, name):
     sqs = node.client("sqs")
     url = sqs.create_queue(QueueName="made-" + name, Attributes={"VisibilityTimeout": "7"})["QueueUrl"]
-    assert url.startswith("http://localhost:") and url.endswith(f"/{ACCOUNT}/made-{name}")
+    assert url == f"{node.endpoint}/{ACCOUNT}/made-{name}"
     assert sqs.get_queue_url(QueueName="made-" + name)["QueueUrl"] == url
     assert sqs.list_queues(QueueNamePrefix="made-" + name)["QueueUrls"] == [url]
     again = sqs.create_queue(QueueName="made-" + name, Attributes={"VisibilityTimeout": "7"})
@@ -50,6 +51,28 @@ def test_a_queue_is_created_found_and_deleted(node, name):
         sqs.get_queue_url(QueueName="made-" + name)
     with pytest.raises(sqs.exceptions.QueueDoesNotExist):
         sqs.send_message(QueueUrl=url, MessageBody="late")
+
+
+def test_the_url_of_a_queue_begins_as_the_request(node, queue):
+    by_name = node.endpoint.replace("127.0.0.1", "localhost")
+    sqs = boto3.client(
+        "sqs",
+        endpoint_url=by_name,
+        region_name=REGION,
+        aws_access_key_id=node.credentials.access_key,
+        aws_secret_access_key=node.credentials.secret_key,
+    )
+    url = sqs.get_queue_url(QueueName=queue.rsplit("/", 1)[1])["QueueUrl"]
+    assert url == queue.replace("127.0.0.1", "localhost")
+    assert url in sqs.list_queues()["QueueUrls"]
+    sqs.send_message(QueueUrl=url, MessageBody="hello")
+    node.client("sqs").send_message(
+        QueueUrl=queue.replace(node.endpoint, "https://sqs.example"), MessageBody="again"
+    )
+    assert sorted(one["Body"] for one in receive(node, queue, MaxNumberOfMessages=10)) == [
+        "again",
+        "hello",
+    ]
 
 
 def test_attributes_are_shown_and_changed(node, queue):
@@ -347,6 +370,9 @@ def test_deduplication_can_be_within_a_group(node, name):
             "FifoThroughputLimit": "perMessageGroupId",
         },
     )["QueueUrl"]
+    with refused("InvalidAttributeValue", 400, "FifoThroughputLimit"):
+        fifo = {"FifoQueue": "true", "FifoThroughputLimit": "perMessageGroupId"}
+        sqs.create_queue(QueueName=f"limit-{name}.fifo", Attributes=fifo)
     for group in "gh":
         sqs.send_message(
             QueueUrl=url, MessageBody=group, MessageGroupId=group, MessageDeduplicationId="x"

@@ -51,6 +51,8 @@ pub struct Config {
     pub code_folders: BTreeMap<String, PathBuf>,
     /// Most processes of one function. Default: four for each core, at least eight.
     pub function_processes: Option<usize>,
+    /// A folder whose `node_modules` and `python` functions find what they do not bring. Default: none.
+    pub function_modules: Option<PathBuf>,
     /// What the processes of functions may not do. Default: they run as the node does.
     pub confinement: Confinement,
     /// Hosts that HTTP tasks may reach although their address is not public, or in plain text.
@@ -134,6 +136,7 @@ impl Default for Config {
             items_folders: BTreeMap::new(),
             code_folders: BTreeMap::new(),
             function_processes: None,
+            function_modules: None,
             confinement: Confinement::default(),
             http_allow: Vec::new(),
             secrets: None,

@@ -109,7 +109,7 @@ impl Functions {
                 status: 200,
                 payload: Arc::clone(&ran.payload),
                 failed: ran.failed,
-                log: log_tail.then(|| tail(&ran.log)),
+                log: log_tail.then(|| tail(&functions::plain_log(&ran.log))),
                 version: record.version_text(),
             };
             Ok((invoked, told(by, &record, id, ran), inputs))
@@ -229,7 +229,7 @@ fn recent(
         by,
         input: beginning(input),
         result: beginning(&ran.payload),
-        log: beginning(&ran.log),
+        log: beginning(&functions::plain_log(&ran.log).into()),
         step: OnceLock::new(),
     }
 }

@@ -166,7 +166,7 @@ impl Node {
         let keys = AccessKey::open(folder).map_err(|error| NodeError::data(folder, error))?;
         let sockets = Sockets::bind(&config).await?;
         let addresses = sockets.addresses(&config)?;
-        settings.url = url(addresses.http).into();
+        settings.url = url(addresses.http, &config.names).into();
 
         let clock = Clock::system();
         let (failure, failed) = watch::channel(None);
@@ -174,7 +174,8 @@ impl Node {
         let http = Arc::new(http.map_err(NodeError::HttpTasks)?);
         let aws = AwsTasks { services: secrets.services, http: Arc::clone(&http) };
         // Those who check signatures want a certificate over TLS.
-        let tls = addresses.https.map(|address| url(address).replacen("http:", "https:", 1));
+        let tls = addresses.https.map(|address| url(address, &config.names));
+        let tls = tls.map(|url| url.replacen("http:", "https:", 1));
         let endpoint = tls.unwrap_or_else(|| settings.url.to_string());
         let notary = Arc::new(Notary::new(Arc::clone(&authority), endpoint));
         let deliveries = Deliveries::new(Arc::clone(&http), secrets.roles, Arc::clone(&notary));
@@ -201,6 +202,7 @@ impl Node {
             processes_max: config.function_processes.unwrap_or_else(runner::processes_max),
             confinement: config.confinement.clone(),
             code_folders: config.code_folders.clone(),
+            modules: config.function_modules.clone(),
         };
         let source: runner::Source = {
             let store = Arc::clone(&store);
@@ -635,10 +637,18 @@ impl Sockets {
     }
 }
 
-/// Where an HTTP port can be reached from this machine, or from others if it listens for them.
-fn url(http: SocketAddr) -> String {
-    let here = http.ip().is_loopback() || http.ip().is_unspecified();
-    if here { format!("http://localhost:{}", http.port()) } else { format!("http://{http}") }
+/// Where an HTTP port can be reached: from this machine, or from others if it listens for them, by the
+/// first of the names that it goes by.
+fn url(http: SocketAddr, names: &[String]) -> String {
+    let (ip, port) = (http.ip(), http.port());
+    match names.first().filter(|_| !ip.is_loopback()) {
+        Some(name) if name.parse::<std::net::Ipv6Addr>().is_ok() => {
+            format!("http://[{name}]:{port}")
+        }
+        Some(name) => format!("http://{name}:{port}"),
+        None if ip.is_unspecified() => format!("http://127.0.0.1:{port}"),
+        None => format!("http://{http}"),
+    }
 }
 
 fn stopped() -> ApiError {
@@ -727,4 +737,24 @@ fn secret(folder: &Path) -> Result<[u8; 32], NodeError> {
     let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
     files::write(&path, hex.as_bytes()).map_err(failed)?;
     Ok(secret)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_names_where_the_node_listens() {
+        let of = |address: &str, names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            url(address.parse().unwrap(), &names)
+        };
+        assert_eq!(of("127.0.0.1:4566", &["node.example"]), "http://127.0.0.1:4566");
+        assert_eq!(of("[::1]:1", &[]), "http://[::1]:1");
+        assert_eq!(of("0.0.0.0:80", &[]), "http://127.0.0.1:80");
+        assert_eq!(of("0.0.0.0:80", &["node.example", "b"]), "http://node.example:80");
+        assert_eq!(of("192.0.2.1:80", &[]), "http://192.0.2.1:80");
+        assert_eq!(of("192.0.2.1:80", &["2001:db8::1"]), "http://[2001:db8::1]:80");
+    }
 }

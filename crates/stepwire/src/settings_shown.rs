@@ -58,6 +58,7 @@ fn lines(config: &Config) -> Vec<(String, String)> {
         ("--items-folder", folders(&config.items_folders)),
         ("--code-folder", folders(&config.code_folders)),
         ("--function-processes", some(config.function_processes)),
+        ("--function-modules", file(&config.function_modules)),
         ("--function-user", some(user)),
         ("--function-landlock", yes(config.confinement.landlock)),
         ("--recorded-messages", config.recorded.messages_max.to_string()),

@@ -3,7 +3,7 @@
 import MessageValidator from "sns-validator";
 
 // The package takes certificates of Amazon's hosts unless it is told otherwise.
-const validator = new MessageValidator(/^localhost:\d+$/);
+const validator = new MessageValidator(/^127\.0\.0\.1:\d+$/);
 
 let text = "";
 for await (const part of process.stdin) text += part;

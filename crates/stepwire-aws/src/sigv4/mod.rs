@@ -3,6 +3,7 @@
 //! Source: AWS IAM user guide, "Create a signed AWS API request".
 
 mod chunks;
+mod older;
 mod presigned;
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -10,6 +11,7 @@ use http::HeaderMap;
 use sha2::{Digest, Sha256};
 
 pub use chunks::Chunks;
+pub use older::Older;
 pub use presigned::Presigned;
 
 use crate::rest::query_pairs;

@@ -29,7 +29,8 @@ pub use name::FunctionName;
 pub use provisioned::{ProvisionedRecord, provisioned};
 pub use record::{
     AliasRecord, AsyncConfig, CodeRecord, FunctionRecord, Invocation, LayerRecord, LayerUse,
-    RanKey, RanRecord, Runtime, SourceRecord, Write, code,
+    Logging, RanKey, RanRecord, Runtime, SourceRecord, SystemLevel, Write, code, log_events,
+    plain_log,
 };
 pub(crate) use request::function;
 pub use request::{

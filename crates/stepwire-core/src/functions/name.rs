@@ -76,6 +76,17 @@ impl FunctionName {
         FunctionName { qualifier, ..self }
     }
 
+    /// The same under this qualifier, which must be that of the name where that has one.
+    pub fn matching(self, qualifier: Option<&str>) -> Result<FunctionName, ApiError> {
+        let own = self.qualifier.as_deref();
+        if own.is_some_and(|own| qualifier.is_some_and(|qualifier| qualifier != own)) {
+            let message = "The derived qualifier from the function name does not match the \
+                           specified qualifier.";
+            return Err(ApiError::new("InvalidParameterValueException", message));
+        }
+        Ok(self.qualified(qualifier))
+    }
+
     /// Whether it can be a function of this node.
     pub(super) fn is_here(&self, settings: &Settings) -> bool {
         self.account.as_ref().is_none_or(|account| *account == settings.account)

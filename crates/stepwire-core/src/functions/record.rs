@@ -83,11 +83,49 @@ impl FunctionRecord {
         }
     }
 
+    /// Its `LoggingConfig`: whether its log is JSON, and from which level on what the function and
+    /// what the node writes is kept.
+    pub fn logging(&self) -> Logging {
+        let config = self.shown.member("LoggingConfig");
+        let text = |name| config.and_then(|config| config.member(name)).and_then(Json::as_str);
+        Logging {
+            json: text("LogFormat") == Some("JSON"),
+            application: text("ApplicationLogLevel").unwrap_or("INFO").into(),
+            system: match text("SystemLogLevel") {
+                Some("DEBUG") => SystemLevel::Debug,
+                Some("WARN") => SystemLevel::Warn,
+                _ => SystemLevel::Info,
+            },
+        }
+    }
+
     /// The archives that it needs.
     pub(super) fn archives(&self) -> impl Iterator<Item = u64> + '_ {
         let layers = self.layers.iter().map(|layer| layer.code.number);
         std::iter::once(self.code.number).chain(layers)
     }
+}
+
+/// How a function's log is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Logging {
+    /// Whether lines are JSON.
+    pub json: bool,
+    /// `ApplicationLogLevel`
+    pub application: Arc<str>,
+    /// `SystemLogLevel`
+    pub system: SystemLevel,
+}
+
+/// `SystemLogLevel`: what is kept of what the node itself writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SystemLevel {
+    /// Everything.
+    Debug,
+    /// Beginning and report of every invocation.
+    Info,
+    /// The report of those that failed.
+    Warn,
 }
 
 /// A layer that a function uses. It stays as it is when the layer is deleted.
@@ -517,8 +555,25 @@ pub struct RanRecord {
     pub group: Arc<str>,
     /// Its log stream.
     pub stream: Arc<str>,
-    /// What it wrote, bounded.
+    /// What it wrote, bounded. A line that begins with NUL belongs to the event of the one before.
     pub log: Arc<str>,
+}
+
+/// A log as it is shown, without what says which lines are one event.
+pub fn plain_log(log: &str) -> String {
+    log.replace("\n\0", "\n")
+}
+
+/// The events of a log, with their ends of lines.
+pub fn log_events(log: &str) -> Vec<String> {
+    let mut events: Vec<String> = Vec::new();
+    for line in log.split_inclusive('\n') {
+        match (line.strip_prefix('\0'), events.last_mut()) {
+            (Some(more), Some(event)) => event.push_str(more),
+            (more, _) => events.push(more.unwrap_or(line).to_owned()),
+        }
+    }
+    events
 }
 
 /// What is kept of a log with the task that asked for the invocation: so many bytes of its beginning,
@@ -528,9 +583,9 @@ const LOG_KEPT: usize = 8 << 10;
 impl RanRecord {
     /// The beginning and the end of its log.
     pub(super) fn shortened(&self) -> Arc<str> {
-        let log = &self.log;
+        let log = plain_log(&self.log);
         if log.len() <= 2 * LOG_KEPT {
-            return Arc::clone(log);
+            return log.into();
         }
         let (mut head, mut tail) = (LOG_KEPT, log.len() - LOG_KEPT);
         while !log.is_char_boundary(head) {
@@ -590,6 +645,13 @@ pub fn code(record: &CodeRecord, read: &dyn Read) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_that_begin_with_nul_belong_to_the_event_before() {
+        let log = "\0one\ntwo\n\0  of it\n\0\nthree";
+        assert_eq!(log_events(log), ["one\n", "two\n  of it\n\n", "three"]);
+        assert_eq!(plain_log("two\n\0  of it\n"), "two\n  of it\n");
+    }
 
     #[test]
     fn a_runtime_is_known_by_its_family() {

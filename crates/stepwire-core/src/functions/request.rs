@@ -449,6 +449,14 @@ impl Invoke {
             );
             return Err(ApiError::new("RequestTooLargeException", message));
         }
+        let is_object = |base64: &str| {
+            let text = String::from_utf8(STANDARD.decode(base64).ok()?).ok()?;
+            Json::parse(&text).ok()?.as_object().map(|_| ())
+        };
+        if client_context.is_some_and(|context| is_object(context).is_none()) {
+            let message = "Client context must be a valid Base64-encoded JSON object.";
+            return Err(ApiError::new("InvalidRequestContentException", message));
+        }
         let client_context = client_context.map(Arc::from);
         Ok(Invoke { function, kind, payload, log_tail, client_context, request_id: None })
     }
@@ -462,7 +470,7 @@ pub(super) fn named(params: &Params<'_>) -> Result<FunctionName, ApiError> {
 /// The function that `FunctionName` and `Qualifier` name.
 pub(crate) fn function(params: &Params<'_>) -> Result<FunctionName, ApiError> {
     let name = FunctionName::parse(params.text("FunctionName")?)?;
-    Ok(name.qualified(params.optional_text("Qualifier")?))
+    name.matching(params.optional_text("Qualifier")?)
 }
 
 fn create(params: &Params<'_>) -> Result<Request, ApiError> {
@@ -527,11 +535,16 @@ fn configuration(params: &Params<'_>) -> Result<Configuration, ApiError> {
         );
         return Err(params.invalid("Runtime", &why));
     }
+    if let Some(given) = params.get("LoggingConfig") {
+        logging(given)?;
+    }
     let shown = SHOWN.iter().filter_map(|name| Some(((*name).into(), params.get(name)?.clone())));
     Ok(Configuration {
         runtime,
-        handler: text("Handler")?,
-        role: text("Role")?,
+        handler: matching(params, "Handler", "[^\\s]+", |text| {
+            !text.is_empty() && !text.contains(char::is_whitespace)
+        })?,
+        role: matching(params, "Role", ROLE, is_role)?,
         description: params.optional_text_within("Description", 256)?.map(Arc::from),
         timeout_s: between(params, "Timeout", 1, 900)?,
         memory_mb: between(params, "MemorySize", 128, 10_240)?,
@@ -540,6 +553,71 @@ fn configuration(params: &Params<'_>) -> Result<Configuration, ApiError> {
         dead_letter: params.get("DeadLetterConfig").map(dead_letter).transpose()?,
         shown: shown.collect(),
     })
+}
+
+/// What the ARN of a role must match.
+const ROLE: &str = "arn:(aws[a-zA-Z-]*)?:iam::\\d{12}:role/?[a-zA-Z_0-9+=,.@\\-_/]+";
+
+fn is_role(text: &str) -> bool {
+    let parts: Vec<&str> = text.splitn(6, ':').collect();
+    let ["arn", partition, "iam", "", account, role] = parts[..] else { return false };
+    let path = role.strip_prefix("role").unwrap_or_default();
+    (partition.is_empty() || partition.starts_with("aws"))
+        && account.len() == 12
+        && account.bytes().all(|byte| byte.is_ascii_digit())
+        && path.trim_start_matches('/').len().max(path.len().saturating_sub(1)) > 0
+        && path.chars().all(|c| c.is_ascii_alphanumeric() || "+=,.@-_/".contains(c))
+}
+
+/// A text that must be of a form, which `pattern` says.
+fn matching(
+    params: &Params<'_>,
+    name: &str,
+    pattern: &str,
+    is: impl Fn(&str) -> bool,
+) -> Result<Option<Arc<str>>, ApiError> {
+    let Some(text) = params.optional_text(name)? else { return Ok(None) };
+    if is(text) {
+        return Ok(Some(text.into()));
+    }
+    let mut path = name.to_owned();
+    path[..1].make_ascii_lowercase();
+    let constraint = format!("Member must satisfy regular expression pattern: {pattern}");
+    let message = crate::params::broken(&path, Some(text), &constraint);
+    Err(ApiError::new("ValidationException", message))
+}
+
+/// Refuses a `LoggingConfig` that says what cannot be.
+fn logging(given: &Json) -> Result<(), ApiError> {
+    let params = Params::new(given, INVALID);
+    params.only(&["LogFormat", "ApplicationLogLevel", "SystemLogLevel", "LogGroup"])?;
+    let members: [(&str, &str, &[&str]); 3] = [
+        ("LogFormat", "logFormat", &["JSON", "Text"]),
+        (
+            "ApplicationLogLevel",
+            "applicationLogLevel",
+            &["ERROR", "TRACE", "INFO", "DEBUG", "WARN", "FATAL"],
+        ),
+        ("SystemLogLevel", "systemLogLevel", &["INFO", "DEBUG", "WARN"]),
+    ];
+    for (name, path, allowed) in members {
+        let value = params.optional_text(name)?;
+        if let Some(value) = value.filter(|value| !allowed.contains(value)) {
+            let allowed = allowed.join(", ");
+            let constraint = format!("Member must satisfy enum value set: [{allowed}]");
+            let path = format!("loggingConfig.{path}");
+            let message = crate::params::broken(&path, Some(value), &constraint);
+            return Err(ApiError::new("ValidationException", message));
+        }
+    }
+    params.optional_text("LogGroup")?;
+    let levels = ["ApplicationLogLevel", "SystemLogLevel"];
+    let levelled = levels.iter().any(|name| params.get(name).is_some());
+    if levelled && params.optional_text("LogFormat")? != Some("JSON") {
+        let message = "When the logging format is set to Text, the log level cannot be configured.";
+        return Err(ApiError::new(INVALID, message));
+    }
+    Ok(())
 }
 
 fn nothing_in(value: &Json) -> bool {
@@ -727,7 +805,18 @@ fn add_permission(params: &Params<'_>) -> Result<Request, ApiError> {
         function: function(params)?,
         permission: Box::new(Permission {
             id: params.text("StatementId")?.into(),
-            action: params.text("Action")?.into(),
+            action: {
+                params.text("Action")?;
+                let pattern = "(lambda:[*]|lambda:[a-zA-Z]+|[*])";
+                let is = |text: &str| match text.strip_prefix("lambda:") {
+                    Some(name) => {
+                        name == "*"
+                            || !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphabetic())
+                    }
+                    None => text == "*",
+                };
+                matching(params, "Action", pattern, is)?.unwrap_or_default()
+            },
             principal: params.text("Principal")?.into(),
             source_arn: optional("SourceArn")?,
             source_account: optional("SourceAccount")?,

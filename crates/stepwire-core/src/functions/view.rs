@@ -11,7 +11,7 @@ use super::name::LATEST;
 use super::record;
 use super::{
     AliasRecord, AsyncConfig, FunctionName, FunctionRecord, LayerRecord, RanKey, RanRecord,
-    Request, SourceRecord,
+    Request, SourceRecord, SystemLevel,
 };
 use crate::error::ApiError;
 use crate::executions::ExecutionId;
@@ -442,11 +442,22 @@ fn shown(record: &FunctionRecord, qualifier: Option<&str>, settings: &Settings) 
     let text = |text: &Arc<str>| Json::String(Arc::clone(text));
     let given = |name| record.shown.member(name).cloned();
     let object = |name: &'static str, value: Json| Json::object([(name, value)]);
-    let log_group = || {
+    let logging = record.logging();
+    let log_group = Json::String(record.log_group());
+    let logging = if logging.json {
+        let system = match logging.system {
+            SystemLevel::Debug => "DEBUG",
+            SystemLevel::Info => "INFO",
+            SystemLevel::Warn => "WARN",
+        };
         Json::object([
-            ("LogFormat", Json::from("Text")),
-            ("LogGroup", Json::String(record.log_group())),
+            ("LogFormat", "JSON".into()),
+            ("ApplicationLogLevel", Json::String(logging.application)),
+            ("SystemLogLevel", system.into()),
+            ("LogGroup", log_group),
         ])
+    } else {
+        Json::object([("LogFormat", "Text".into()), ("LogGroup", log_group)])
     };
     let mut members = vec![
         ("FunctionName", text(&record.name)),
@@ -481,7 +492,7 @@ fn shown(record: &FunctionRecord, qualifier: Option<&str>, settings: &Settings) 
             "SnapStart",
             Json::object([("ApplyOn", Json::from("None")), ("OptimizationStatus", "Off".into())]),
         ),
-        ("LoggingConfig", given("LoggingConfig").unwrap_or_else(log_group)),
+        ("LoggingConfig", logging),
     ];
     members.extend(given("VpcConfig").map(|vpc| ("VpcConfig", vpc)));
     if let Some(arn) = &record.dead_letter {

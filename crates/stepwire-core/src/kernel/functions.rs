@@ -350,14 +350,16 @@ const EVENTS_MAX: usize = 1_000;
 
 /// The lines of an invocation's log, each at its time.
 fn events_of(ran: &functions::RanRecord) -> Vec<(Timestamp, Arc<str>)> {
-    let lines: Vec<&str> = ran.log.split_inclusive('\n').collect();
+    let lines = functions::log_events(&ran.log);
     let each = lines.len().div_ceil(EVENTS_MAX).max(1);
     let end = ran.began.plus_ms((ran.took_us / 1_000) as i64);
     let at = |line: &str| {
-        let ends = line.starts_with("END RequestId: ") || line.starts_with("REPORT RequestId: ");
+        let ends = line.starts_with("END RequestId: ")
+            || line.starts_with("REPORT RequestId: ")
+            || line.starts_with("{\"time\":") && line.contains("\"type\":\"platform.r");
         if ends { end } else { ran.began }
     };
-    lines.chunks(each).map(|lines| (at(lines[0]), lines.concat().into())).collect()
+    lines.chunks(each).map(|lines| (at(&lines[0]), lines.concat().into())).collect()
 }
 
 /// What [`Kernel::needs`] has to know of a request.

@@ -202,11 +202,15 @@ fn parsed(operation: &str, params: &Params<'_>) -> Result<Request, ApiError> {
     Ok(match operation {
         "CreateLogGroup" => Request::CreateGroup(text("logGroupName")?, tags(params)),
         "DeleteLogGroup" => Request::DeleteGroup(text("logGroupName")?),
-        "DescribeLogGroups" => Request::DescribeGroups {
-            prefix: maybe("logGroupNamePrefix")?,
-            part: maybe("logGroupNamePattern")?,
-            page: page(params, 50)?,
-        },
+        "DescribeLogGroups" => {
+            let (prefix, part) = (maybe("logGroupNamePrefix")?, maybe("logGroupNamePattern")?);
+            if prefix.is_some() && part.is_some() {
+                let message = "LogGroup name prefix and LogGroup name pattern are mutually \
+                               exclusive parameters.";
+                return Err(ApiError::new(INVALID, message));
+            }
+            Request::DescribeGroups { prefix, part, page: page(params, 50)? }
+        }
         "CreateLogStream" => Request::CreateStream(text("logGroupName")?, text("logStreamName")?),
         "DeleteLogStream" => Request::DeleteStream(text("logGroupName")?, text("logStreamName")?),
         "DescribeLogStreams" => describe_streams(params)?,

@@ -232,6 +232,8 @@ pub struct Complete {
     pub upload: Arc<str>,
     /// Numbers and ETags, without quotes, of the parts that the object is made of.
     pub parts: Vec<(u64, Arc<str>)>,
+    /// Checksums of parts that are given, by number, in base64.
+    pub checksums: Vec<(u64, Algorithm, Box<str>)>,
     /// When to.
     pub condition: Condition,
     /// What its bytes must sum up to.
@@ -749,6 +751,13 @@ impl Complete {
         let malformed = || ApiError::new("MalformedXML", "the list of parts is not valid");
         let parts = params.get("MultipartUpload").and_then(|upload| upload.member("Parts"));
         let parts = parts.and_then(Json::as_array).filter(|parts| !parts.is_empty());
+        let given = parts.unwrap_or_default().iter().flat_map(|part| {
+            Algorithm::ALL.into_iter().filter_map(|algorithm| {
+                let number = u64::try_from(part.member("PartNumber")?.as_i64()?).ok()?;
+                Some((number, algorithm, part.member(algorithm.member())?.as_str()?.into()))
+            })
+        });
+        let checksums = given.collect();
         let parts = parts.ok_or_else(malformed)?.iter().map(|part| {
             let number = part.member("PartNumber").and_then(Json::as_i64);
             let etag = part.member("ETag").and_then(Json::as_str);
@@ -770,6 +779,7 @@ impl Complete {
             name: name(params)?,
             upload: upload(params)?,
             parts,
+            checksums,
             condition: Condition::parse(params)?,
             checksum: Check::parse(params)?.checksum,
             size,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use md5::{Digest, Md5};
 use stepwire_asl::{Json, Timestamp};
 
-use super::checksum::Checksum;
+use super::checksum::{Algorithm, Checksum};
 use super::notify::What;
 use super::record::{self, Object, Part, Upload};
 use super::{
@@ -161,6 +161,13 @@ impl Objects {
         let upload = find(&complete.name, &complete.upload, read)?;
         let stored = parts(bucket, &complete.upload, read)?;
         let chosen = chosen(complete, &stored)?;
+        if upload.headers.kept(WHOLE).is_none() {
+            let wanted = upload.algorithm;
+            are_told(
+                complete,
+                wanted.filter(|it| matches!(it, Algorithm::Sha1 | Algorithm::Sha256)),
+            )?;
+        }
         complete.condition.holds_for_write(&complete.name, read)?;
         let digests: Vec<u8> = chosen.iter().flat_map(|part| part.md5).collect();
         let whole = upload.headers.kept(WHOLE).is_some();
@@ -271,6 +278,23 @@ impl Objects {
             }
         }
     }
+}
+
+/// Refuses parts that come without the checksum that their object is made of.
+fn are_told(complete: &Complete, wanted: Option<Algorithm>) -> Result<(), ApiError> {
+    let Some(wanted) = wanted else { return Ok(()) };
+    let told = |number: u64| {
+        complete.checksums.iter().any(|(of, algorithm, _)| *of == number && *algorithm == wanted)
+    };
+    let Some((number, _)) = complete.parts.iter().find(|(number, _)| !told(*number)) else {
+        return Ok(());
+    };
+    let message = format!(
+        "The upload was created using a {} checksum. The complete request must include the checksum \
+         for each part. It was missing for part {number} in the request.",
+        wanted.name().to_lowercase()
+    );
+    Err(ApiError::new("InvalidRequest", message))
 }
 
 /// The parts that the caller names, which must be as they were stored.

@@ -84,6 +84,14 @@ impl Attributes {
                 }
             }
         }
+        let limit = made.shown.iter().find(|(name, _)| **name == *"FifoThroughputLimit");
+        if let Some((name, value)) = limit
+            && **value == *"perMessageGroupId"
+            && !made.by_group
+        {
+            // Groups are as many as there is throughput for.
+            return Err(wrong(name));
+        }
         Ok(made)
     }
 

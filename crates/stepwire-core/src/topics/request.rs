@@ -501,6 +501,12 @@ fn publish_batch(params: Params<'_>) -> Result<Request, ApiError> {
     for entry in given {
         let params = Params::new(entry, "InvalidParameter");
         let id = required(params, "Id")?;
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        if id.len() > 80 || !id.bytes().all(plain) {
+            let message = "The Id of a batch entry in a batch request doesn't abide by the \
+                           specification.";
+            return Err(ApiError::new("InvalidBatchEntryId", message));
+        }
         if entries.iter().any(|(other, _)| *other == id) {
             let message = "Two or more batch entries in the request have the same Id.";
             return Err(ApiError::new("BatchEntryIdsNotDistinct", message));

@@ -15,8 +15,8 @@ use stepwire_aws::{rest, routes};
 use stepwire_core::functions::{FunctionName, Invoke};
 use stepwire_core::{ApiError, Request, Service, objects};
 
-use super::not_available;
 use super::rest::{matched, members};
+use super::{code_location, not_available};
 use crate::functions::request_id;
 use crate::node::Node;
 use crate::{runner, shard};
@@ -59,6 +59,10 @@ async fn perform(node: &Node, parts: &Parts, body: &Bytes) -> Result<Response, A
             .map_err(|refused| invalid(refused.to_string()))?;
     }
     let answer = node.call(request).await?;
+    let answer = match operation {
+        "GetFunction" => code_location::located(node, parts, &body, answer),
+        _ => answer,
+    };
     match operation {
         "DeleteFunction"
         | "RemovePermission"
@@ -148,7 +152,7 @@ async fn invoke(
     })?;
     let function = FunctionName::parse(text("FunctionName").unwrap_or_default())?;
     let invoke = Invoke::new(
-        function.qualified(text("Qualifier")),
+        function.matching(text("Qualifier"))?,
         text("InvocationType"),
         text("LogType"),
         text("ClientContext"),

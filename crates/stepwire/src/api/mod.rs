@@ -3,6 +3,7 @@
 mod certificates;
 mod chunked;
 mod cloudwatch;
+pub(crate) mod code_location;
 pub(crate) mod confirm;
 pub(crate) mod device;
 mod iot;
@@ -26,7 +27,7 @@ use stepwire_asl::Json;
 use stepwire_asl::json::Object;
 use stepwire_aws::error::{qualified, status};
 use stepwire_aws::rest::query_pairs;
-use stepwire_aws::sigv4::{Chunks, Presigned, Signature, Signed};
+use stepwire_aws::sigv4::{Chunks, Older, Presigned, Signature, Signed};
 use stepwire_core::iam::Session;
 use stepwire_core::{ApiError, metrics, queues};
 
@@ -79,14 +80,18 @@ pub(crate) async fn answer(
         Err(error) => return refused(service, protocol, &error),
     };
     let result = match protocol {
-        Protocol::Target => target::answer(node, service, parts, &body).await,
+        Protocol::Target => {
+            let answer = target::answer(node, service, parts, &body).await;
+            answer
+                .map(|answer| if service == "sqs" { as_asked(node, parts, answer) } else { answer })
+        }
         Protocol::Rest if service == "lambda" => return lambda::answer(node, parts, &body).await,
         Protocol::Rest => rest::answer(node, service, parts, &body).await,
         Protocol::Cbor => return cloudwatch::answer(node, service, parts, &body).await,
         Protocol::RestXml => return s3::answer(node, &signer, parts, body).await,
         Protocol::Query => {
             let session = signer.session.clone();
-            match query::answer(node, service, parts.uri.path(), session, &body).await {
+            match query::answer(node, service, parts, session, &body).await {
                 Ok(answer) => return answer,
                 Err(error) => Err(error),
             }
@@ -106,7 +111,7 @@ pub(crate) fn turn_away(node: &Node, keys: Option<&AccessKey>, parts: &Parts) ->
 
 /// A refusal of a request that does not say, or not truly, for which service it is.
 fn refused_unsigned(parts: &Parts, error: &ApiError) -> Response {
-    if is_s3(parts) {
+    if is_s3(parts) || s3::is_meant(parts) {
         return s3::refused(parts, &s3::unsigned(parts, error));
     }
     let protocol = Protocol::of(parts, "");
@@ -199,18 +204,25 @@ fn signed(
     let now = jiff::Timestamp::now().as_second();
     let query = parts.uri.query().unwrap_or_default();
     let header = parts.headers.contains_key(header::AUTHORIZATION);
-    let presigned = (!header && is_s3(parts)).then(|| Presigned::read(query)).transpose();
-    let presigned = presigned.map_err(refuse)?;
-    let signature = match &presigned {
-        Some(presigned) => presigned.signature.clone(),
-        None => Signature::read(&parts.headers).map_err(refuse)?,
+    let older = (!header && query.contains("AWSAccessKeyId=")).then(|| Older::read(query));
+    let older = older.transpose().map_err(refuse)?;
+    let presigned = !header && older.is_none() && is_s3(parts);
+    let presigned = presigned.then(|| Presigned::read(query)).transpose().map_err(refuse)?;
+    let signature = match (&presigned, &older) {
+        (Some(presigned), _) => presigned.signature.clone(),
+        (None, Some(older)) => older.signature.clone(),
+        (None, None) => Signature::read(&parts.headers).map_err(refuse)?,
     };
-    if presigned.as_ref().is_some_and(|presigned| presigned.is_expired(now)) {
+    let expired = presigned.as_ref().is_some_and(|presigned| presigned.is_expired(now))
+        || older.as_ref().is_some_and(|older| older.is_expired(now));
+    if expired {
         return Err(ApiError::new("AccessDenied", "Request has expired"));
     }
     let token = parts.headers.get("x-amz-security-token").and_then(|token| token.to_str().ok());
     let mut asked = query_pairs(query);
-    let asked = asked.find_map(|(name, token)| (name == "X-Amz-Security-Token").then_some(token));
+    let asked = asked.find_map(|(name, token)| {
+        name.eq_ignore_ascii_case("X-Amz-Security-Token").then_some(token)
+    });
     let token = token.map(str::to_owned).or(asked);
     let opened = token.and_then(|token| Session::open(&token, &node.settings().secret));
     let opened = opened.filter(|(_, credentials)| credentials.id == signature.key);
@@ -239,6 +251,10 @@ fn signed(
     };
     let claimed = parts.headers.get("x-amz-content-sha256").and_then(|value| value.to_str().ok());
     match (&presigned, body) {
+        _ if older.is_some() => {
+            let bucket = s3::bucket_of_host(parts);
+            older.map_or(Ok(()), |older| older.verify(&request, bucket, &secret))
+        }
         (Some(presigned), _) => presigned.verify_s3(&request, &secret, now),
         (None, Some(_)) => signature.verify(&request, &secret, now),
         (None, None) => {
@@ -248,6 +264,40 @@ fn signed(
     }
     .map_err(refuse)?;
     Ok(Signer { signature, session, secret: Some(secret) })
+}
+
+/// What the client's URL begins with; the node's own address for who was led here and has asked AWS.
+fn origin(node: &Node, parts: &Parts) -> String {
+    let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let Some(host) = host.filter(|host| !host.contains(".amazonaws.com")) else {
+        return node.settings().url.to_string();
+    };
+    let port = host.rsplit(':').next().and_then(|port| port.parse::<u16>().ok());
+    let addresses = node.addresses();
+    let https = addresses.https.map(|https| https.port());
+    let tls = https.is_some() && port.or(Some(443)) == https && port != Some(addresses.http.port());
+    format!("{}://{host}", if tls { "https" } else { "http" })
+}
+
+/// An answer of SQS whose URLs of queues begin as the client's own request: newer SDKs warn of others.
+fn as_asked(node: &Node, parts: &Parts, answer: Json) -> Json {
+    let origin = origin(node, parts);
+    let of = |url: &Json| {
+        let path = url.as_str().and_then(|url| url.strip_prefix(&*node.settings().url))?;
+        Some(Json::from(format!("{origin}{path}")))
+    };
+    let Json::Object(members) = &answer else { return answer };
+    let named = members.iter().map(|(name, value)| {
+        let value = match (&**name, value) {
+            ("QueueUrl", url) => of(url).unwrap_or_else(|| url.clone()),
+            ("QueueUrls" | "queueUrls", Json::Array(urls)) => {
+                Json::array(urls.iter().map(|url| of(url).unwrap_or_else(|| url.clone())))
+            }
+            (_, value) => value.clone(),
+        };
+        (Arc::clone(name), value)
+    });
+    Json::object(named)
 }
 
 fn not_served(service: &str) -> ApiError {

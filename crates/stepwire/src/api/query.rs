@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::http::{StatusCode, header};
+use axum::http::request::Parts;
+use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use stepwire_asl::Json;
 use stepwire_asl::json::{Number, Object};
@@ -14,9 +15,12 @@ use stepwire_core::{ApiError, Request, Service, metrics, queues, topics};
 
 use super::cloudwatch;
 use super::xml::{self, Lists};
-use super::{not_available, not_served};
+use super::{as_asked, not_available, not_served};
+use crate::functions::request_id;
 use crate::node::Node;
 
+/// The header that says the same as `RequestId` in the body.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
 /// Deepest nesting of a form field.
 const DEPTH_MAX: usize = 16;
 
@@ -137,7 +141,7 @@ const STS: Dialect = Dialect {
 pub(super) async fn answer(
     node: &Node,
     service: &str,
-    path: &str,
+    parts: &Parts,
     session: Option<Session>,
     body: &[u8],
 ) -> Result<Response, ApiError> {
@@ -162,6 +166,7 @@ pub(super) async fn answer(
     }
     let operation = operation.unwrap_or_default();
     let mut members = dialect.members(&fields);
+    let path = parts.uri.path();
     if dialect.service == Service::Sqs && path != "/" && !members.contains_key("QueueUrl") {
         members.insert("QueueUrl".into(), path.into());
     }
@@ -174,6 +179,8 @@ pub(super) async fn answer(
         other => other,
     };
     let answer = node.call(request).await?;
+    let sqs = dialect.service == Service::Sqs;
+    let answer = if sqs { as_asked(node, parts, answer) } else { answer };
     Ok(dialect.response(&operation, &answer))
 }
 
@@ -212,8 +219,10 @@ impl Dialect {
         xml.extend(["<", &root, " xmlns=\"", dialect.namespace, "\">"]);
         let result = dialect.shown(answer, operation);
         xml::write(&format!("{operation}Result"), &result, dialect.lists(), &mut xml);
-        xml.extend(["<ResponseMetadata><RequestId/></ResponseMetadata></", &root, ">"]);
-        ([(header::CONTENT_TYPE, "text/xml")], xml).into_response()
+        let id = request_id();
+        let metadata = "<ResponseMetadata><RequestId>";
+        xml.extend([metadata, &id, "</RequestId></ResponseMetadata></", &root, ">"]);
+        ([(header::CONTENT_TYPE, "text/xml"), (REQUEST_ID, id.as_str())], xml).into_response()
     }
 }
 
@@ -228,11 +237,12 @@ pub(super) fn refused(service: &str, error: &ApiError) -> Response {
     };
     let fault = if status.is_server_error() { "Receiver" } else { "Sender" };
     let (code, message) = (xml::escaped(&code), xml::escaped(&error.message));
+    let id = request_id();
     let xml = format!(
         "<ErrorResponse><Error><Type>{fault}</Type><Code>{code}</Code><Message>{message}</Message>\
-         </Error><RequestId/></ErrorResponse>"
+         </Error><RequestId>{id}</RequestId></ErrorResponse>"
     );
-    (status, [(header::CONTENT_TYPE, "text/xml")], xml).into_response()
+    (status, [(header::CONTENT_TYPE, "text/xml"), (REQUEST_ID, id.as_str())], xml).into_response()
 }
 
 /// Form fields by the parts of their names: `A.member.1.B`.

@@ -15,7 +15,7 @@ use stepwire_core::objects::{self, Algorithm, Digests, Get, Staged};
 use stepwire_core::{ApiError, Request, Service};
 
 use super::xml::{self, Element, Lists};
-use super::{Signer, chunked, s3_documents, s3_upload};
+use super::{Signer, chunked, origin, s3_documents, s3_upload};
 use crate::functions::request_id;
 use crate::node::Node;
 use crate::shard::{self, ShardRead};
@@ -198,6 +198,7 @@ async fn carry_out(
     if chunked::is_chunked(&parts.headers) {
         let decoded = chunked::decode(&body, signer.chunks(parts)).map_err(s3_upload::wrong)?;
         (body, trailers) = decoded;
+        s3_upload::kept_promise(parts, &trailers)?;
         let said = parts.headers.get("x-amz-decoded-content-length");
         let said = said.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
         if said.is_some_and(|said| said != body.len()) {
@@ -217,6 +218,9 @@ async fn finish(
     body: Bytes,
     staged: Option<Staged>,
 ) -> Result<Response, ApiError> {
+    if OBJECT_DOCUMENTS.iter().any(|(_, name, root)| root.is_empty() && operation.ends_with(name)) {
+        return Err(not_implemented(operation));
+    }
     let members = members(operation, target, parts, trailers, &body, node)?;
     let encode = members.member("EncodingType").and_then(Json::as_str) == Some("url");
     let request = Request::parse(Service::S3, operation, &members);
@@ -230,10 +234,35 @@ async fn finish(
             };
             let answer = node.call(Request::Objects(request)).await?;
             let answer = if encode { encoded(&answer) } else { answer };
+            let answer = match operation {
+                "CompleteMultipartUpload" => located(node, target, parts, &answer),
+                _ => answer,
+            };
             Ok(success(operation, target, &answer))
         }
         _ => Err(not_implemented(operation)),
     }
+}
+
+/// The answer with the whole URL of the object that was made.
+fn located(node: &Node, target: &Target, parts: &Parts, answer: &Json) -> Json {
+    let origin = origin(node, parts);
+    let key = utf8_percent_encode(target.key.as_deref().unwrap_or_default(), URL).to_string();
+    let bucket = target.bucket.as_deref().unwrap_or_default();
+    let led = parts
+        .headers
+        .get(header::HOST)
+        .is_none_or(|host| !origin.as_bytes().ends_with(host.as_bytes()));
+    let url = if bucket_of_host(parts).is_some() && !led {
+        format!("{origin}/{key}")
+    } else {
+        format!("{origin}/{bucket}/{key}")
+    };
+    let members = answer.as_object().into_iter().flatten().map(|(name, value)| {
+        let value = if **name == *"Location" { url.as_str().into() } else { value.clone() };
+        (Arc::clone(name), value)
+    });
+    Json::object(members)
 }
 
 /// A request that brings a large body.
@@ -309,9 +338,10 @@ impl Upload {
 /// What S3 calls the refusal of a request that is not signed as it must be.
 pub(super) fn unsigned(parts: &Parts, error: &ApiError) -> ApiError {
     let header = parts.headers.get(header::AUTHORIZATION);
-    let older = header.is_some_and(|header| header.as_bytes().starts_with(b"AWS "))
-        || parts.uri.query().is_some_and(|query| query.contains("AWSAccessKeyId="));
-    if older {
+    if is_form(parts) && header.is_none() {
+        return not_implemented("a form in place of a signed request (POST Object)");
+    }
+    if header.is_some_and(|header| header.as_bytes().starts_with(b"AWS ")) {
         let message = "The authorization mechanism you have provided is not supported. Please use \
                        AWS4-HMAC-SHA256.";
         return ApiError::new("InvalidRequest", message);
@@ -381,7 +411,13 @@ impl Target {
 
     /// The operation that method, place and query name; whatever else the query asks for is refused.
     fn operation(&self, parts: &Parts) -> Result<Cow<'static, str>, ApiError> {
-        const FLAGS: [&str; 10] = [
+        const FLAGS: [&str; 15] = [
+            // Of a signature of version 2.
+            "AWSAccessKeyId",
+            "Expires",
+            "Signature",
+            "content-md5",
+            "content-type",
             "delete",
             "id",
             "list-type",
@@ -466,6 +502,37 @@ fn not_allowed() -> ApiError {
     ApiError::new("MethodNotAllowed", message)
 }
 
+/// The bucket that the host of a request names.
+pub(super) fn bucket_of_host(parts: &Parts) -> Option<&str> {
+    bucket_of(parts.headers.get(header::HOST)?.to_str().ok()?)
+}
+
+/// Whether a request without a signature is meant for S3: a form with a file, or what its SDKs send.
+pub(super) fn is_meant(parts: &Parts) -> bool {
+    if parts.headers.contains_key(header::AUTHORIZATION) {
+        return false;
+    }
+    let accepts = parts.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    let by_page = accepts.is_some_and(|accept| accept.contains("text/html"));
+    let agent = parts.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+    let of_object = |name: &HeaderName| {
+        let name = name.as_str();
+        ["x-amz-acl", "x-amz-checksum-", "x-amz-content-sha256", "x-amz-copy-source", "x-amz-meta-"]
+            .iter()
+            .any(|begin| name.starts_with(begin))
+    };
+    is_form(parts)
+        || parts.headers.keys().any(of_object)
+        || !by_page && agent.is_some_and(|agent| agent.contains(" api/s3#"))
+        || !by_page && bucket_of_host(parts).is_some()
+}
+
+/// Whether a form is sent to a bucket, as pages do that let their visitors upload.
+fn is_form(parts: &Parts) -> bool {
+    let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    parts.method == Method::POST && kind.is_some_and(|kind| kind.starts_with("multipart/form-data"))
+}
+
 /// The bucket that a host name names: `bucket.s3.….amazonaws.com`, `bucket.localhost`,
 /// `bucket.s3.localhost`.
 fn bucket_of(host: &str) -> Option<&str> {
@@ -546,8 +613,10 @@ fn members(
                 } else if name.starts_with("if-")
                     || name.starts_with("x-amz-") && !ASIDE.contains(&name.as_str())
                 {
-                    let message = "A header you provided implies functionality that is not \
-                                   implemented";
+                    let message = format!(
+                        "A header you provided implies functionality that is not implemented: \
+                         `{name}` is not available in stepwire yet"
+                    );
                     return Err(
                         ApiError::new("NotImplemented", message).with("Header", name.into())
                     );
@@ -620,7 +689,8 @@ fn in_body(
     let parts = list("Part").map(|part| {
         let number = part.text_of("PartNumber").and_then(|number| Number::from_text(number.trim()));
         let number = number.map(|number| (Arc::from("PartNumber"), Json::Number(number)));
-        Json::object(number.into_iter().chain(text(part, "ETag")))
+        let checksums = Algorithm::ALL.into_iter().filter_map(|kind| text(part, kind.member()));
+        Json::object(number.into_iter().chain(text(part, "ETag")).chain(checksums))
     });
     Ok(Some(("MultipartUpload", Json::object([("Parts", Json::array(parts))]))))
 }

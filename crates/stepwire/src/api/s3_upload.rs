@@ -92,6 +92,9 @@ async fn carry_out(
         }
     }
     let trailers = decoder.map_or(Ok(Vec::new()), Decoder::end).map_err(wrong)?;
+    if encoded {
+        kept_promise(parts, &trailers)?;
+    }
     let announced = if encoded { "x-amz-decoded-content-length" } else { "content-length" };
     let announced = parts.headers.get(announced).and_then(|value| value.to_str().ok());
     if announced.and_then(|text| text.parse().ok()).is_some_and(|length: u64| length != size) {
@@ -154,6 +157,21 @@ fn incomplete() -> ApiError {
     let message = "You did not provide the number of bytes specified by the Content-Length HTTP \
                    header.";
     ApiError::new("IncompleteBody", message)
+}
+
+/// Refuses a body behind which a header is missing that was promised.
+pub(super) fn kept_promise(parts: &Parts, trailers: &[(String, String)]) -> Result<(), ApiError> {
+    let promised = parts.headers.get("x-amz-trailer").and_then(|names| names.to_str().ok());
+    let mut promised = promised.unwrap_or_default().split(',').map(str::trim);
+    let missing = promised.any(|name| {
+        !name.is_empty() && !trailers.iter().any(|(sent, _)| sent.eq_ignore_ascii_case(name))
+    });
+    if missing {
+        let message = "The request contained trailing data that was not well-formed or did not \
+                       conform to our published schema.";
+        return Err(ApiError::new("MalformedTrailerError", message));
+    }
+    Ok(())
 }
 
 /// What is said of a body whose encoding is wrong.

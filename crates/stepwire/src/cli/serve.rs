@@ -100,6 +100,10 @@ pub(super) struct Serve {
     /// Most processes of one function [default: four for each core, at least eight]
     #[arg(long, value_name = "NUMBER")]
     function_processes: Option<usize>,
+    /// Let functions find in this folder's `node_modules` and `python` what they and their layers do not
+    /// bring, such as the AWS SDK
+    #[arg(long, value_name = "FOLDER")]
+    function_modules: Option<PathBuf>,
     /// User that functions run as: a name, or UID:GID (the node must be root)
     #[arg(long, value_name = "USER", value_parser = runner::user)]
     function_user: Option<(u32, u32)>,
@@ -179,6 +183,7 @@ impl Serve {
             items_folders: self.items_folder.into_iter().collect(),
             code_folders: self.code_folder.into_iter().collect(),
             function_processes: self.function_processes,
+            function_modules: self.function_modules,
             confinement: Confinement { user: self.function_user, landlock: self.function_landlock },
             http_allow: self.http_allow,
             secrets: self.secrets,

@@ -122,6 +122,9 @@ async fn handle(
         _ if api::confirm::is_visit(&parts) => {
             api::confirm::answer(&connection.port.rim.node, &parts).await
         }
+        _ if api::code_location::is_visit(&parts) => {
+            api::code_location::answer(&connection.port.rim.node, &parts)
+        }
         _ if api::stack_response::is_response(&parts) => {
             let node = &connection.port.rim.node;
             api::stack_response::answer(node, &parts, Body::new(body)).await

@@ -1,5 +1,6 @@
 //! Unpacking a function's archive, which anybody may have made.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
@@ -23,10 +24,17 @@ pub struct Refused(String);
 pub fn check(archive: &[u8]) -> Result<(), Refused> {
     let mut zip = open(archive)?;
     let mut bytes = 0_u64;
+    let (mut files, mut folders) = (HashSet::new(), HashSet::new());
     for index in 0..zip.len() {
         let entry = zip.by_index_raw(index).map_err(unreadable)?;
-        place(&entry)?;
+        let place = place(&entry)?;
         bytes = bytes.saturating_add(entry.size());
+        folders.extend(place.ancestors().skip(1).map(Path::to_owned));
+        let _ = if entry.is_dir() { folders.insert(place) } else { files.insert(place) };
+    }
+    if let Some(both) = files.intersection(&folders).min() {
+        let name = both.display();
+        return Err(Refused(format!("the archive holds `{name}` as a file and as a folder")));
     }
     if bytes > UNPACKED_BYTES_MAX { Err(too_large()) } else { Ok(()) }
 }
@@ -122,6 +130,21 @@ mod tests {
             zip.start_file(name, SimpleFileOptions::default().unix_permissions(0o755)).unwrap();
             zip.write_all(content).unwrap();
         })
+    }
+
+    #[test]
+    fn a_name_is_that_of_a_file_or_of_a_folder() {
+        let of = |names: &[&str]| {
+            let made = archive(|zip| {
+                for name in names {
+                    zip.start_file(*name, SimpleFileOptions::default()).unwrap();
+                }
+            });
+            check(&made).map_err(|refused| refused.to_string())
+        };
+        assert_eq!(of(&["a/b", "a/c", "b"]), Ok(()));
+        let why = "the archive holds `a` as a file and as a folder";
+        assert_eq!(of(&["a", "a/b/c"]), Err(why.to_owned()));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 // Started by stepwire, as `node bootstrap.mjs`. Source: AWS Lambda developer guide, "Runtime API".
 
 import fs from "node:fs";
+import module from "node:module";
 import net from "node:net";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
@@ -57,27 +58,69 @@ socket.on("data", (piece) => {
   resolve?.([headers, text]);
 });
 
-function described(error, kind) {
-  if (error instanceof Error || (error && error.stack && error.message !== undefined)) {
-    return {
-      errorType: kind ?? String(error.name),
-      errorMessage: String(error.message),
-      trace: String(error.stack).split("\n"),
-    };
+function isError(error) {
+  return error instanceof Error || Boolean(error && error.stack && error.message !== undefined);
+}
+
+// What helps those who miss the SDK that Lambda's own runtimes bring.
+function hinted(message) {
+  if (!/Cannot find (module|package) '(@aws-sdk\/|@smithy\/|aws-sdk)/.test(message)) return message;
+  return `${message}\nhint: stepwire brings no AWS SDK: bundle it with the function, or start the node with \`--function-modules FOLDER\` after \`npm install --prefix FOLDER\` of what is missing`;
+}
+
+// An error as callers get it.
+function described(error) {
+  try {
+    if (isError(error)) {
+      return {
+        errorType: String(error.name),
+        errorMessage: hinted(String(error.message)),
+        trace: String(error.stack).split("\n"),
+      };
+    }
+    return { errorType: typeof error, errorMessage: String(error), trace: [] };
+  } catch {
+    const message = "the error's name, message or stack cannot be read";
+    return { errorType: "handled", errorMessage: message, trace: [] };
   }
-  return { errorType: kind ?? typeof error, errorMessage: String(error), trace: [] };
+}
+
+// An error as the log gets it: what it has of its own, too.
+function logged(error) {
+  const shown = (_, value) => {
+    if (!(value instanceof Error)) return value;
+    const { name, message, code, stack } = value;
+    const lines = typeof stack === "string" ? stack.split("\n") : stack;
+    return { errorType: name, errorMessage: hinted(message), code, ...value, stack: lines };
+  };
+  try {
+    return `\t${JSON.stringify(error, shown)}`;
+  } catch {
+    return `\t${JSON.stringify(described(error))}`;
+  }
+}
+
+function logError(what, error) {
+  const shown = error instanceof Error ? error : new Error(String(error));
+  if (json) console.error(shown);
+  else console.error(what, logged(shown));
 }
 
 function post(place, error) {
-  console.error("Invoke Error", JSON.stringify(error));
-  const headers = { "Lambda-Runtime-Function-Error-Type": encodeURIComponent(error.errorType) };
-  return request("POST", place, JSON.stringify(error), headers);
+  const told = described(error);
+  const headers = { "Lambda-Runtime-Function-Error-Type": encodeURIComponent(told.errorType) };
+  return request("POST", place, JSON.stringify(told), headers);
+}
+
+function named(error, name) {
+  Object.defineProperty(error, "name", { value: name, configurable: true, writable: true });
+  const [, ...frames] = error.stack.slice(error.stack.indexOf(error.message) + error.message.length).split("\n");
+  error.stack = [`${name}: ${error.message}`, ...frames].join("\n");
+  return error;
 }
 
 function fault(name, message) {
-  const error = new Error(message);
-  error.name = name;
-  return error;
+  return named(new Error(message), name);
 }
 
 // What Lambda's runtime offers handlers that answer piece by piece. It is refused, by name.
@@ -89,6 +132,53 @@ globalThis.awslambda = {
     );
   },
 };
+
+// ES modules do not look into `NODE_PATH`. What they find nowhere else is looked for there: packages of
+// layers, and those of `--function-modules`.
+function fallBack() {
+  const own = path.join(env.LAMBDA_TASK_ROOT, "node_modules");
+  const places = (env.NODE_PATH ?? "").split(":").filter((place) => (
+    path.basename(place) === "node_modules" && place !== own && fs.existsSync(place)
+  ));
+  if (places.length === 0) return;
+  const parents = places.map((place) => pathToFileURL(path.join(place, "..", "_")).href);
+  if (module.registerHooks) {
+    module.registerHooks({
+      resolve(name, context, next) {
+        try {
+          return next(name, context);
+        } catch (error) {
+          if (error?.code !== "ERR_MODULE_NOT_FOUND" || /^[./#]|^[a-z]+:/.test(name)) throw error;
+          for (const parentURL of parents) {
+            try {
+              return next(name, { ...context, parentURL });
+            } catch {
+              // The next place may have it.
+            }
+          }
+          throw error;
+        }
+      },
+    });
+    return;
+  }
+  const hook = `
+    const parents = ${JSON.stringify(parents)};
+    export async function resolve(name, context, next) {
+      try {
+        return await next(name, context);
+      } catch (error) {
+        if (error?.code !== "ERR_MODULE_NOT_FOUND" || /^[./#]|^[a-z]+:/.test(name)) throw error;
+        for (const parentURL of parents) {
+          try {
+            return await next(name, { ...context, parentURL });
+          } catch {}
+        }
+        throw error;
+      }
+    }`;
+  module.register?.(`data:text/javascript,${encodeURIComponent(hook)}`);
+}
 
 // The function that `_HANDLER` names: `folder/file.export`, where an export may be nested.
 async function handler() {
@@ -103,6 +193,7 @@ async function handler() {
   if (!place) {
     throw fault("Runtime.ImportModuleError", `Error: Cannot find module '${file}'`);
   }
+  fallBack();
   let loaded;
   try {
     loaded = await import(pathToFileURL(place));
@@ -177,38 +268,93 @@ function call(made, event, about) {
     process.on("beforeExit", settle);
     const returned = made(event, about, callback);
     if (typeof returned?.then === "function") {
-      if (!answered) process.off("beforeExit", settle);
-      returned.then(about.succeed, about.fail);
+      if (!answered) {
+        process.off("beforeExit", settle);
+        // Nothing is left to do that could settle it.
+        const unsettled = () => {
+          if (answered) return;
+          answered = true;
+          reject(fault(
+            "Runtime.NodeJsExit",
+            "The asynchronous Lambda handler was prevented from completing because returned promise was never settled.",
+          ));
+        };
+        process.once("beforeExit", unsettled);
+        const settled = (how) => (value) => {
+          process.off("beforeExit", unsettled);
+          how(value);
+        };
+        returned.then(settled(about.succeed), settled(about.fail));
+      } else {
+        returned.then(about.succeed, about.fail);
+      }
     }
   });
 }
 
-for (const [method, level] of Object.entries({
-  log: "INFO", info: "INFO", debug: "DEBUG", warn: "WARN", error: "ERROR", trace: "TRACE",
-})) {
-  console[method] = (...values) => {
-    const text = format(...values).replaceAll("\n", "\r");
-    process.stdout.write(`${new Date().toISOString()}\t${current}\t${level}\t${text}\n`);
+// A message of several lines is one event of the log: stepwire joins lines that begin with NUL to the
+// one before.
+const json = env.AWS_LAMBDA_LOG_FORMAT?.toUpperCase() === "JSON";
+const levels = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"];
+const lowest = Math.max(0, levels.indexOf(env.AWS_LAMBDA_LOG_LEVEL?.toUpperCase()));
+
+function asMembers(error) {
+  return {
+    errorType: error.constructor?.name ?? "UnknownError",
+    errorMessage: hinted(error.message),
+    stackTrace: typeof error.stack === "string" ? error.stack.split("\n") : [],
   };
 }
 
-async function died(error, kind) {
-  if (waiting) {
-    // Nothing is under way that could be answered.
-    console.error("Invoke Error", JSON.stringify(described(error, kind)));
-    process.exit(129);
+function jsonLine(level, values) {
+  const line = { timestamp: new Date().toISOString(), level, requestId: current || undefined };
+  const shown = (_, value) => (
+    value instanceof Error ? { ...asMembers(value), ...value } : value
+  );
+  if (values.length === 1) {
+    try {
+      return JSON.stringify({ ...line, message: values[0] }, shown);
+    } catch {
+      return JSON.stringify({ ...line, message: format(values[0]) });
+    }
   }
-  await post(current ? `/invocation/${current}/error` : "/init/error", described(error, kind));
-  process.exit(129);
+  const error = values.find((value) => value instanceof Error);
+  const members = error ? asMembers(error) : {};
+  return JSON.stringify({ ...line, message: format(...values), ...members });
 }
-process.on("uncaughtException", (error) => died(error));
-process.on("unhandledRejection", (error) => died(error, "Runtime.UnhandledPromiseRejection"));
+
+for (const [method, level] of Object.entries({
+  trace: "TRACE", debug: "DEBUG", info: "INFO", log: "INFO", warn: "WARN", error: "ERROR", fatal: "FATAL",
+})) {
+  const counts = levels.indexOf(level) >= lowest;
+  console[method] = (...values) => {
+    if (!counts) return;
+    const text = json
+      ? jsonLine(level, values)
+      : `${new Date().toISOString()}\t${current}\t${level}\t${format(...values)}`;
+    process.stdout.write(`${text.replaceAll("\n", "\n\0")}\n`);
+  };
+}
+
+async function died(what, error, status) {
+  logError(what, error);
+  // Unless nothing is under way that could be answered.
+  if (!waiting) await post(current ? `/invocation/${current}/error` : "/init/error", error);
+  process.exit(status);
+}
+process.on("uncaughtException", (error) => died("Uncaught Exception", error, 129));
+process.on("unhandledRejection", (reason, promise) => {
+  const rejection = named(new Error(String(reason)), "Runtime.UnhandledPromiseRejection");
+  Object.assign(rejection, { reason, promise });
+  return died("Unhandled Promise Rejection", rejection, 128);
+});
 
 let made;
 try {
   made = await handler();
 } catch (error) {
-  await post("/init/error", described(error));
+  logError("Uncaught Exception", error);
+  await post("/init/error", error);
   process.exit(1);
 }
 async function serve() {
@@ -223,7 +369,8 @@ async function serve() {
       const text = JSON.stringify(result === undefined ? null : result) ?? "null";
       await request("POST", `/invocation/${current}/response`, text);
     } catch (error) {
-      await post(`/invocation/${current}/error`, described(error));
+      logError("Invoke Error", error);
+      await post(`/invocation/${current}/error`, error);
     }
   }
 }

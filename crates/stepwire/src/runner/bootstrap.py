@@ -7,6 +7,7 @@ import importlib
 import json
 import logging
 import os
+import re
 import socket
 import sys
 import time
@@ -58,20 +59,46 @@ class Fault(Exception):
         self.kind = kind
 
 
-class ClientContext(dict):
-    """What a client tells of itself."""
+class Members:
+    """An object with these members, `None` where nothing is given."""
 
-    custom = property(lambda self: self.get("custom"))
-    env = property(lambda self: self.get("env"))
-    client = property(lambda self: self.get("client"))
-
-
-class Identity:
-    """Who calls, as far as Amazon Cognito says."""
+    NAMES = ()
 
     def __init__(self, given):
-        self.cognito_identity_id = given.get("cognitoIdentityId")
-        self.cognito_identity_pool_id = given.get("cognitoIdentityPoolId")
+        for name in self.NAMES:
+            setattr(self, name, given.get(name))
+
+    def __repr__(self):
+        members = ",".join(f"{name}={getattr(self, name)}" for name in self.NAMES)
+        return f"{type(self).__name__}([{members}])"
+
+
+class Client(Members):
+    """The application that calls."""
+
+    NAMES = (
+        "installation_id",
+        "app_title",
+        "app_version_name",
+        "app_version_code",
+        "app_package_name",
+    )
+
+
+class ClientContext(Members):
+    """What a client tells of itself."""
+
+    NAMES = ("custom", "env", "client")
+
+    def __init__(self, given):
+        super().__init__(given)
+        self.client = Client(self.client) if isinstance(self.client, dict) else None
+
+
+class CognitoIdentity(Members):
+    """Who calls, as far as Amazon Cognito says."""
+
+    NAMES = ("cognito_identity_id", "cognito_identity_pool_id")
 
 
 class Context:
@@ -86,9 +113,15 @@ class Context:
         self.log_group_name = ENV["AWS_LAMBDA_LOG_GROUP_NAME"]
         self.log_stream_name = ENV["AWS_LAMBDA_LOG_STREAM_NAME"]
         identity = headers.get("lambda-runtime-cognito-identity")
-        self.identity = Identity(json.loads(identity)) if identity else None
+        given = json.loads(identity) if identity else {}
+        known = ("cognitoIdentityId", "cognitoIdentityPoolId")
+        self.identity = CognitoIdentity(
+            dict(zip(CognitoIdentity.NAMES, map(given.get, known)))
+        )
         client = headers.get("lambda-runtime-client-context")
-        self.client_context = ClientContext(json.loads(client)) if client else None
+        client = json.loads(client) if client else None
+        self.client_context = ClientContext(client) if isinstance(client, dict) else None
+        self.tenant_id = headers.get("lambda-runtime-aws-tenant-id")
         self._deadline_ms = int(headers["lambda-runtime-deadline-ms"])
 
     def get_remaining_time_in_millis(self):
@@ -98,14 +131,57 @@ class Context:
         print(message, end="")
 
 
+AS_JSON = ENV.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON"
+# What every record has; whatever else it has was given with the message.
+OF_EVERY_RECORD = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
+
+
+def write_event(text):
+    """Writes one event of the log: stepwire joins lines that begin with NUL to the one before."""
+    sys.stdout.write(text.replace("\n", "\n\0") + "\n")
+
+
+def instant(seconds, msecs):
+    at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+    return f"{at}.{int(msecs):03d}Z"
+
+
 class LogHandler(logging.Handler):
     """Writes records as Lambda does: level, time, request, message."""
 
     def emit(self, record):
-        seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-        at = f"{seconds}.{int(record.msecs):03d}Z"
-        request = CURRENT["id"]
-        sys.stdout.write(f"[{record.levelname}]\t{at}\t{request}\t{self.format(record)}\n")
+        at = instant(record.created, record.msecs)
+        text = self.as_json(record, at) if AS_JSON else (
+            f"[{record.levelname}]\t{at}\t{CURRENT['id']}\t{self.format(record)}"
+        )
+        write_event(text)
+
+    def as_json(self, record, at):
+        line = {
+            "timestamp": at,
+            "level": record.levelname,
+            "message": record.getMessage(),
+            "logger": record.name,
+        }
+        if record.exc_info and record.exc_info[0]:
+            kind, error, trace = record.exc_info
+            line["stackTrace"] = traceback.format_tb(trace)
+            line["errorType"] = kind.__name__
+            line["errorMessage"] = str(error)
+            line["location"] = f"{record.pathname}:{record.funcName}:{record.lineno}"
+        line["requestId"] = CURRENT["id"] or None
+        for name, value in vars(record).items():
+            if name not in OF_EVERY_RECORD:
+                line.setdefault(name, value)
+        line = {name: value for name, value in line.items() if value is not None}
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def set_level(root):
+    level = ENV.get("AWS_LAMBDA_LOG_LEVEL", "").upper()
+    level = {"TRACE": "DEBUG", "FATAL": "CRITICAL", "WARN": "WARNING"}.get(level, level)
+    if level in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
+        root.setLevel(level)
 
 
 def handler():
@@ -120,7 +196,7 @@ def handler():
     try:
         loaded = importlib.import_module(module.replace("/", "."))
     except ImportError as error:
-        message = f"Unable to import module '{module}': {error}"
+        message = f"Unable to import module '{module}': {error}{hint(error)}"
         raise Fault("Runtime.ImportModuleError", message) from None
     except SyntaxError as error:
         message = f"Syntax error in module '{module}': {error}"
@@ -129,6 +205,16 @@ def handler():
         message = f"Handler '{function}' missing on module '{module}'"
         raise Fault("Runtime.HandlerNotFound", message)
     return getattr(loaded, function)
+
+
+def hint(error):
+    """What helps those who miss the SDK that Lambda's own runtimes bring."""
+    if getattr(error, "name", None) not in ("boto3", "botocore", "s3transfer"):
+        return ""
+    return (
+        "\nhint: stepwire brings no AWS SDK: bundle it with the function, or start the node with "
+        "`--function-modules FOLDER` after `pip install --target FOLDER/python boto3`"
+    )
 
 
 def described(error, request_id):
@@ -151,20 +237,63 @@ def described(error, request_id):
     }
 
 
-def report(described_error):
-    """Writes an error to the log."""
-    print(f"[ERROR] {described_error['errorType']}: {described_error['errorMessage']}")
-    if described_error["stackTrace"]:
-        print("Traceback (most recent call last):")
-        print("".join(described_error["stackTrace"]), end="")
+def report(told):
+    """Writes an error to the log, as one event."""
+    if AS_JSON:
+        now = time.time()
+        line = {"timestamp": instant(now, now % 1 * 1000), "level": "ERROR", **told}
+        return write_event(json.dumps(line, ensure_ascii=False))
+    lines = [f"[ERROR] {told['errorType']}: {told['errorMessage']}"]
+    if told["stackTrace"]:
+        lines.append("Traceback (most recent call last):")
+        for entry in told["stackTrace"]:
+            lines.extend(entry.splitlines())
+    # The log's pages drop spaces at the beginning of lines, as Lambda's runtime knows.
+    shown = [line.replace(" ", "\u00a0", len(line) - len(line.lstrip(" "))) for line in lines]
+    write_event("\n".join(shown))
+
+
+# Stands before the text of a number that is to be written as it is.
+EXACT = os.urandom(8).hex()
 
 
 def simple(value):
     """What JSON has no type for."""
     decimal = sys.modules.get("decimal")
     if decimal and isinstance(value, decimal.Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
+        return EXACT + str(value) if value.is_finite() else float(value)
+    if isinstance(value, bytes):
+        return value.decode()
     raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+
+
+def has_names(value):
+    """Whether there is a named tuple in it."""
+    if isinstance(value, dict):
+        return any(map(has_names, value.values()))
+    if isinstance(value, (list, tuple)):
+        return hasattr(value, "_asdict") or any(map(has_names, value))
+    return False
+
+
+def with_names(value):
+    """The same with named tuples as objects."""
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        value = value._asdict()
+    if isinstance(value, dict):
+        return {key: with_names(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [with_names(each) for each in value]
+    return value
+
+
+def marshalled(value):
+    text = json.dumps(value, default=simple, ensure_ascii=False)
+    if has_names(value):
+        text = json.dumps(with_names(value), default=simple, ensure_ascii=False)
+    if EXACT in text:
+        text = re.sub(f'"{EXACT}([^"]*)"', r"\1", text)
+    return text.encode()
 
 
 def answer(function, event, context):
@@ -177,7 +306,7 @@ def answer(function, event, context):
     if isinstance(result, bytes):
         return result
     try:
-        return json.dumps(result, default=simple, ensure_ascii=False).encode()
+        return marshalled(result)
     except (TypeError, ValueError, RecursionError) as error:
         message = f"Unable to marshal response: {error}"
         raise Fault("Runtime.MarshalError", message) from None
@@ -187,6 +316,7 @@ def main():
     sys.path[0] = ENV["LAMBDA_TASK_ROOT"]
     root = logging.getLogger()
     root.addHandler(LogHandler())
+    set_level(root)
     api = Api()
     try:
         function = handler()

@@ -32,18 +32,23 @@ pub(super) fn of(
     set("HOME", scratch.clone());
     set("TMPDIR", scratch);
     set("PYTHONDONTWRITEBYTECODE", "1".to_owned());
+    // What all functions can fall back to comes last.
+    let modules = |name: &str| match &launch.about.modules {
+        Some(folder) => format!(":{}", text(&folder.join(name))),
+        None => String::new(),
+    };
     match record.kind() {
         Runtime::Node => {
             let family = record.runtime.trim_start_matches("nodejs").trim_end_matches(".x");
             let places = format!(
                 "{layers}/nodejs/node{family}/node_modules:{layers}/nodejs/node_modules:{code}/node_modules"
             );
-            set("NODE_PATH", places);
+            set("NODE_PATH", places + &modules("node_modules"));
         }
         Runtime::Python => {
             let places =
                 format!("{layers}/python/lib/{}/site-packages:{layers}/python", record.runtime);
-            set("PYTHONPATH", places);
+            set("PYTHONPATH", places + &modules("python"));
         }
         Runtime::Provided => {}
     }
@@ -64,6 +69,11 @@ pub(super) fn of(
         ("AWS_LAMBDA_LOG_STREAM_NAME", stream.to_owned()),
     ] {
         set(name, value);
+    }
+    let logging = record.logging();
+    if logging.json {
+        set("AWS_LAMBDA_LOG_FORMAT", "JSON".to_owned());
+        set("AWS_LAMBDA_LOG_LEVEL", logging.application.to_string());
     }
     for (name, value) in &record.environment {
         let ours = found.remove(&**name);

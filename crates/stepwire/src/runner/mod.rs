@@ -62,6 +62,8 @@ pub struct About {
     pub confinement: Confinement,
     /// Folders whose code runs where it is, by name.
     pub code_folders: std::collections::BTreeMap<String, PathBuf>,
+    /// A folder with `node_modules` and `python` that functions fall back to.
+    pub modules: Option<PathBuf>,
 }
 
 /// Most processes of one function unless it is said: four for each core, at least eight.
@@ -140,9 +142,16 @@ pub(in crate::runner) struct Inner {
 /// The programs that run handlers; `None` where this machine has none.
 struct Interpreters {
     python: Option<PathBuf>,
-    node: Option<PathBuf>,
+    node: Option<Node>,
     bootstrap_py: PathBuf,
     bootstrap_mjs: PathBuf,
+}
+
+/// Node.js, and what it takes for an ES module besides what is declared as one.
+struct Node {
+    program: PathBuf,
+    /// `require` and `detect`, as far as it knows them.
+    lenient: Vec<String>,
 }
 
 impl Drop for Runner {
@@ -156,10 +165,16 @@ impl Runner {
     pub async fn start(
         folder: PathBuf,
         data: &Path,
-        about: About,
+        mut about: About,
         source: Source,
         credentials: Credentials,
     ) -> io::Result<Runner> {
+        if let Some(modules) = &mut about.modules {
+            *modules = modules.canonicalize().map_err(|error| {
+                let folder = modules.display();
+                io::Error::new(error.kind(), format!("--function-modules `{folder}`: {error}"))
+            })?;
+        }
         let confinement = &about.confinement;
         if let Some(why) = attend::unconfinable(confinement) {
             return Err(io::Error::other(why));
@@ -174,8 +189,9 @@ impl Runner {
             })?;
         }
         let interpreters = Interpreters::find(&folder, confinement).await?;
-        let programs = [&interpreters.python, &interpreters.node];
-        let programs: Vec<&Path> = programs.into_iter().filter_map(Option::as_deref).collect();
+        let node = interpreters.node.as_ref().map(|node| node.program.as_path());
+        let programs = [interpreters.python.as_deref(), node];
+        let programs: Vec<&Path> = programs.into_iter().flatten().collect();
         if let Some(why) = confinement.exposes(data, &programs) {
             return Err(io::Error::other(why));
         }
@@ -313,8 +329,14 @@ impl Interpreters {
         }
         let (python, node) = tokio::join!(
             located("python3", &["-c", "import sys; print(sys.executable)"], confinement),
-            located("node", &["-p", "process.execPath"], confinement),
+            asked(Path::new("node"), &["-p", ABOUT_NODE], confinement),
         );
+        let node = node.and_then(|told| {
+            let mut lines = told.lines();
+            let program = PathBuf::from(lines.next()?);
+            let lenient = lines.map(str::to_owned).collect();
+            program.is_absolute().then_some(Node { program, lenient })
+        });
         Ok(Interpreters { python, node, bootstrap_py, bootstrap_mjs })
     }
 
@@ -328,10 +350,17 @@ impl Interpreters {
                 Ok(Some(vec![python, "-u".into(), self.bootstrap_py.clone()]))
             }
             Runtime::Node => {
-                let node = self.node.clone().ok_or_else(|| missing("node"))?;
-                let mut program = vec![node];
+                let node = self.node.as_ref().ok_or_else(|| missing("node"))?;
+                let mut program = vec![node.program.clone()];
                 let chosen = record.environment.get("NODE_OPTIONS");
-                if !chosen.is_some_and(|options| options.contains("max-old-space-size")) {
+                let chooses = |option: &str| chosen.is_some_and(|options| options.contains(option));
+                for lenient in node.lenient.iter().filter(|name| strict(record, name)) {
+                    let option = format!("experimental-{lenient}-module");
+                    if !chooses(&option) {
+                        program.push(format!("--no-{option}").into());
+                    }
+                }
+                if !chooses("max-old-space-size") {
                     // Collects before the function is ended for what it would not have needed.
                     let heap_mb = u64::from(record.memory_mb) * 9 / 10;
                     program.push(format!("--max-old-space-size={heap_mb}").into());
@@ -341,6 +370,20 @@ impl Interpreters {
             }
             Runtime::Provided => Ok(None),
         }
+    }
+}
+
+/// Tells where Node.js is, and which of the two it knows.
+const ABOUT_NODE: &str = "[process.execPath, ...['require', 'detect'].filter((name) => \
+    process.allowedNodeEnvironmentFlags.has(`--experimental-${name}-module`))].join('\\n')";
+
+/// Whether AWS's runtime does not do this: `require` of an ES module, or `detect` one by its text.
+fn strict(record: &FunctionRecord, lenient: &str) -> bool {
+    let family = record.runtime.trim_start_matches("nodejs").trim_end_matches(".x");
+    match family.parse::<u32>() {
+        Ok(20) => lenient == "require",
+        Ok(family) => family <= 22,
+        Err(_) => false,
     }
 }
 

@@ -385,7 +385,8 @@ fn stream(record: &FunctionRecord) -> Arc<str> {
 fn command(launch: &Launch<'_>, api: &RuntimeApi, scratch: &Swept, stream: &str) -> Command {
     let mut command = Command::new(&launch.about.program);
     let reach = launch.about.reach.as_ref().map(|reach| reach.installed.folder.as_path());
-    let own = [Some(launch.code.folder()), Some(launch.code.layers()), reach];
+    let modules = launch.about.modules.as_deref();
+    let own = [Some(launch.code.folder()), Some(launch.code.layers()), reach, modules];
     let own: Vec<&Path> = own.into_iter().flatten().collect();
     let confined = launch.about.confinement.words(&own, scratch.path(), &launch.program);
     command
