@@ -373,7 +373,7 @@ fn only(fields: &Params<'_>, known: &[&str]) -> Result<(), ApiError> {
 }
 
 /// `arn:partition:service:region:account:resource`
-fn is_arn(text: &str) -> bool {
+pub(super) fn is_arn(text: &str) -> bool {
     let parts: Vec<&str> = text.splitn(6, ':').collect();
     matches!(parts.as_slice(), ["arn", partition, service, _, _, resource]
         if !partition.is_empty() && !service.is_empty() && !resource.is_empty())
