@@ -392,20 +392,20 @@ fn bytes(result: &Value) -> Bytes {
 /// The same where text is wanted.
 fn text(result: &Value) -> Result<Arc<str>, String> {
     let bytes = bytes(result);
-    let text = std::str::from_utf8(&bytes).map_err(|_| binary())?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| unfit("binary"))?;
     Ok(text.into())
 }
 
 /// The same where JSON is wanted, which bytes are not.
 fn document(result: &Value) -> Result<Json, String> {
     match result {
-        Value::Bytes(_) => Err(binary()),
+        Value::Bytes(_) => Err(unfit("not JSON")),
         other => Ok(json(other)),
     }
 }
 
-fn binary() -> String {
-    "the payload is binary\nhint: write `SELECT encode(*, 'base64') AS data`".to_owned()
+fn unfit(what: &str) -> String {
+    format!("the payload is {what}\nhint: write `SELECT encode(*, 'base64') AS data`")
 }
 
 /// A result of nothing is an empty text, as on AWS.
