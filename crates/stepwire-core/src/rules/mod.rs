@@ -430,10 +430,11 @@ mod tests {
         let sql = "SELECT get_secret('s', 'SecretString', 'k') AS s FROM 'a'";
         let header = "${get_thing_shadow('t', 'n')}";
         let payload = format!(
-            r#"{{"sql":"{sql}","actions":[{{"republish":{{"topic":"b","headers":{{"contentType":"{header}"}}}}}}]}}"#
+            r#"{{"sql":"{sql}","awsIotSqlVersion":"2016-03-23","actions":[{{"republish":{{"topic":"b","headers":{{"contentType":"{header}"}}}}}}]}}"#
         );
         let payload = Json::parse(&payload).unwrap();
-        assert!(request::compile_new(&payload).is_err());
+        let refused = request::compile_new(&payload).unwrap_err();
+        assert!(refused.message.contains("roleArn"), "{}", refused.message);
         let record =
             RuleRecord { name: "r".into(), payload, disabled: false, created: Timestamp(0) };
         let (key, value) = Write::Rule("r".into(), Some(record)).entry();

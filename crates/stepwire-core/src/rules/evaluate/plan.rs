@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use stepwire_asl::Json;
+use stepwire_asl::json::Object;
 
 use super::Tested;
 use crate::rules::action::{Action, Resolved};
@@ -75,7 +76,7 @@ fn filled_in(field: &Json, facts: &Facts<'_>) -> Option<Json> {
         }
         Json::Array(items) => Json::array(items.iter().filter_map(|item| {
             let filled = filled_in(item, facts)?;
-            let count = |of: &Json| of.as_object().map(|members| members.len());
+            let count = |of: &Json| of.as_object().map(Object::len);
             // A header without a value is none.
             (count(&filled) == count(item)).then_some(filled)
         })),
