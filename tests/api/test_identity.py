@@ -220,6 +220,9 @@ def test_a_device_connects_with_the_certificate_for_its_own_request(node, name, 
     assert made["certificateId"] == hashlib.sha256(der).hexdigest()
     document = policy(allow("iot:Connect", f"{IOT}:client/${{iot:Certificate.Subject.CommonName}}"))
     iot.create_policy(policyName=name, policyDocument=document)
+    status, _, answer = node.request("iot", "POST", f"/policies/{name}", {"policyDocument": document})
+    answer = json.loads(answer)
+    assert (status, answer["resourceId"], answer["resourceArn"]) == (409, name, f"{IOT}:policy/{name}")
     iot.attach_policy(policyName=name, target=made["certificateArn"])
     assert link(node, name, made["certificatePem"], key_pem(key)).reason == 0
     assert link(node, name + "-x", made["certificatePem"], key_pem(key)).reason == NOT_AUTHORIZED

@@ -60,6 +60,9 @@ def test_a_rule_is_created_once_replaced_and_deleted(node, name):
     iot.create_topic_rule(ruleName=name, topicRulePayload=first)
     with refused("ResourceAlreadyExistsException", 409, f"^Rule with name {name} already exists$"):
         iot.create_topic_rule(ruleName=name, topicRulePayload=second)
+    status, _, answer = node.request("iot", "POST", f"/rules/{name}", second)
+    answer = json.loads(answer)
+    assert (status, answer["resourceId"], answer["resourceArn"]) == (409, name, f"arn:aws:iot:{REGION}:{ACCOUNT}:rule/{name}")
     assert iot.get_topic_rule(ruleName=name)["rule"]["sql"] == first["sql"]
     assert plain(iot.replace_topic_rule(ruleName=name, topicRulePayload=second)) == {}
     assert iot.get_topic_rule(ruleName=name)["rule"]["actions"] == second["actions"]
@@ -104,7 +107,8 @@ def test_a_statement_calls_get_dynamodb_once(node, name):
         ("SELECT nope(1) FROM 'a'", r"^unknown function `nope` at line 1 column 8\n"),
         ("SELECT get_thing_shadow('a', 'b') AS s FROM 'a'",
          r"^function `get_thing_shadow` is not available in SQL version 2015-10-08 at line 1 column 8\n"),
-        ("SELECT get_secret('a', 'b', 'c') FROM 'a'", r"^function `get_secret` is not available in SQL version 2015-10-08 at line 1 column 8\n"),
+        ("SELECT get_secret('a', 'SecretString', 'c') FROM 'a'",
+         r"^`get_secret` takes the ARN of a role as roleArn, which 'c' is not at line 1 column 8\n"),
         ("SELECT 'open FROM 'a'", r"^a string is not closed at line 1 column \d+\n"),
         ("SELECT * FROM 'a/#/b'", r"^`#` is no level of a topic filter at line 1 column 15\n"),
         ("SELECT * FROM 'a' GROUP BY x", r"^`GROUP` is not available at line 1 column 19\n.*\n {18}\^\nhint: "),

@@ -273,8 +273,8 @@ fn what_the_node_knows_is_answered_in_the_commit_of_the_message() {
         "PutItem",
         r#"{"TableName": "Kept", "Item": {"n": {"S": "k"}, "place": {"M": {"room": {"S": "hall"}}}}}"#,
     );
-    let sql = "SELECT n, get_dynamodb('Kept', 'n', 'k', 'r').place.room + ' ' \
-               + get_registry_data('DescribeThing', clientid(), 'r').thingName AS w FROM 'scale/+'";
+    let sql = "SELECT n, get_dynamodb('Kept', 'n', 'k', 'arn:aws:iam::1:role/r').place.room + ' ' \
+               + get_registry_data('DescribeThing', clientid(), 'arn:aws:iam::1:role/r').thingName AS w FROM 'scale/+'";
     plant.rule("CreateTopicRule", sql, KEEP);
     plant.publish(1, r#"{"n": "a"}"#);
     assert!(plant.kept().contains(&pair("a", "hall one")), "{:?}", plant.kept());

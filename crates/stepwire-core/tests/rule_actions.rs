@@ -151,7 +151,7 @@ fn a_payload_that_is_not_json_is_stored_as_bytes() {
             "r in SqsAction on `q`: the payload is binary",
             "r in CloudwatchLogsAction on `g`: the payload is binary",
             "r in LambdaAction on `arn:aws:lambda:us-east-1:000000000000:function:f`: the payload is \
-             binary",
+             not JSON",
         ]
     );
 }
@@ -165,11 +165,12 @@ fn members_become_attributes() {
     publish(&mut node, "tab/in", r#"{"k":"a","n":-1e3,"b":false,"o":{"e":[]},"z":null}"#);
     let stored = r#"[{"b":{"BOOL":false},"k":{"S":"a"},"n":{"N":"-1000"},"o":{"M":{"e":{"L":[]}}},"z":{"NULL":true}}]"#;
     assert_eq!(items(&mut node), stored);
-    for payload in [r#"{"n":1}"#, r#"{"k":1}"#, "[1]"] {
+    for payload in [r#"{"n":1}"#, r#"{"k":1}"#, "[1]", r#"{"k":"b","":1}"#] {
         publish(&mut node, "tab/in", payload);
     }
     let reports = reports(&mut node);
-    assert_eq!(reports.len(), 3, "{reports:?}");
+    assert_eq!(reports.len(), 4, "{reports:?}");
+    assert!(reports[3].ends_with("the name of an attribute is empty"), "{reports:?}");
     assert!(reports[0].contains("ValidationException"), "{reports:?}");
     assert!(reports[1].contains("ValidationException"), "{reports:?}");
     assert!(reports[2].ends_with("the result is not an object"), "{reports:?}");
@@ -250,8 +251,11 @@ fn a_batch_of_log_events_keeps_their_times() {
     let two =
         r#"[{"timestamp":1800000000002,"message":"b"},{"timestamp":1800000000001,"message":"a"}]"#;
     publish(&mut node, "in", two);
+    // Nothing to write is no failure.
+    publish(&mut node, "in", "[]");
+    assert_eq!(reports(&mut node), [""; 0]);
     for bad in
-        [r#"{"timestamp":1}"#, "[]", r#"[{"message":"a"}]"#, r#"[{"timestamp":"1","message":"a"}]"#]
+        [r#"{"timestamp":1}"#, r#"[{"message":"a"}]"#, r#"[{"timestamp":"1","message":"a"}]"#]
     {
         publish(&mut node, "in", bad);
     }
@@ -264,7 +268,7 @@ fn a_batch_of_log_events_keeps_their_times() {
     let (first, second) = (Some(1_800_000_000_001), Some(1_800_000_000_002));
     assert_eq!(found, [(first, "a".to_owned()), (second, "b".to_owned())]);
     let reports = reports(&mut node);
-    assert_eq!(reports.len(), 4);
+    assert_eq!(reports.len(), 3);
     assert!(
         reports.iter().all(|report| report.contains("`batchMode` takes a list")),
         "{reports:?}"
@@ -366,6 +370,23 @@ fn a_republish_loop_ends_with_a_named_error_for_report_and_error_action() {
 }
 
 #[test]
+fn a_republish_loop_is_told_of_by_an_error_action_that_republishes() {
+    let mut node = Node::new();
+    queue(&mut node, "q");
+    let more = r#","errorAction":{"republish":{"topic":"errors"}}"#;
+    rule(&mut node, "SELECT * FROM 'a'", r#"{"republish":{"topic":"a"}}"#, more).unwrap();
+    let told =
+        r#"{"ruleName":"told","topicRulePayload":{"sql":"SELECT * FROM 'errors'","actions":["#;
+    let told = [told, TO_QUEUE, "]}}"].concat();
+    call(&mut node, Service::Iot, "CreateTopicRule", &told).unwrap();
+    publish(&mut node, "a", "{}");
+    assert_eq!(reports(&mut node).len(), 1);
+    let bodies = received(&mut node, "q");
+    assert_eq!(bodies.len(), 1);
+    assert!(bodies[0].contains("RepublishLoop: "), "{bodies:?}");
+}
+
+#[test]
 fn an_error_action_is_no_way_out_of_a_loop() {
     let mut node = Node::new();
     let action = r#"{"republish":{"topic":"a"}}"#;
@@ -373,9 +394,9 @@ fn an_error_action_is_no_way_out_of_a_loop() {
     rule(&mut node, "SELECT * FROM 'a'", r#"{"sqs":{"queueUrl":"missing"}}"#, &more).unwrap();
     publish(&mut node, "a", "{}");
     let reports = reports(&mut node);
-    assert_eq!(reports.len(), 18, "17 messages, and the last of them goes no further: {reports:?}");
+    assert_eq!(reports.len(), 20, "19 messages, and the last of them goes no further: {reports:?}");
     assert!(
-        reports[17].contains("its error action failed too: RepublishAction on `a`: RepublishLoop")
+        reports[19].contains("its error action failed too: RepublishAction on `a`: RepublishLoop")
     );
 }
 
@@ -390,6 +411,30 @@ fn rules_that_multiply_messages_in_a_loop_come_to_an_end() {
     // The first message and a thousand more, ten actions each, of which a thousand succeeded.
     assert_eq!(reports.len(), 1_001 * 10 - 1_000);
     publish(&mut node, "b", "{}");
+}
+
+#[test]
+fn a_call_in_a_template_needs_its_role() {
+    let mut node = Node::new();
+    let action = r#"{"republish":{"topic":"out","headers":{
+        "contentType":"${get_secret('s', 'SecretString', 'k')}"}}}"#;
+    let refused = rule(&mut node, "SELECT * FROM 'a'", action, "").unwrap_err();
+    let why = "`get_secret` takes the ARN of a role as roleArn, which 'k' is not\n\
+               hint: is roleArn missing? write get_secret(secretId, secretType[, key], roleArn)";
+    assert!(refused.contains(why), "{refused}");
+}
+
+#[test]
+fn a_role_of_the_message_that_is_none_is_reported() {
+    let mut node = Node::new();
+    queue(&mut node, "q");
+    let sql = "SELECT get_thing_shadow('x', role) AS s, 1 AS n FROM 'in'";
+    rule(&mut node, sql, TO_QUEUE, "").unwrap();
+    publish(&mut node, "in", r#"{"role":"x"}"#);
+    assert_eq!(received(&mut node, "q"), [r#"{"n":1}"#]);
+    let effects = std::mem::take(&mut node.effects);
+    let told = format!("{effects:?}");
+    assert!(told.contains("get_thing_shadow: its role is no ARN"), "{told}");
 }
 
 #[test]

@@ -91,9 +91,13 @@ fn prepared(
         inner.clone().prop_map(|of| format!(
             "aws_lambda('arn:aws:lambda:us-east-1:000000000000:function:f', {of})"
         )),
-        inner.clone().prop_map(|of| format!("get_registry_data('DescribeThing', {of}, 'role')")),
-        inner.clone().prop_map(|of| format!("get_secret({of}, 'SecretString', 'k', 'role')")),
-        inner.prop_map(|of| format!("get_dynamodb('t', 'k', {of}, 'role').a")),
+        inner.clone().prop_map(|of| format!(
+            "get_registry_data('DescribeThing', {of}, 'arn:aws:iam::1:role/r')"
+        )),
+        inner.clone().prop_map(|of| format!(
+            "get_secret({of}, 'SecretString', 'k', 'arn:aws:iam::1:role/r')"
+        )),
+        inner.prop_map(|of| format!("get_dynamodb('t', 'k', {of}, 'arn:aws:iam::1:role/r').a")),
     ]
 }
 
@@ -102,6 +106,8 @@ fn select_items(
 ) -> impl Strategy<Value = String> {
     let item = prop_oneof![
         1 => Just("*".to_owned()),
+        1 => inner.clone().prop_map(|of| format!("({of}).*")),
+        1 => "[a-e](\\.[a-e]){0,2}\\.\\*",
         2 => inner.clone(),
         3 => (inner.clone(), "[a-e](\\.[a-e]){0,2}").prop_map(|(of, to)| format!("{of} AS {to}")),
     ];
@@ -203,7 +209,9 @@ impl Outside for World {
             Question::Registry { .. } | Question::Item { .. } => {
                 Answered::Now(Value::Json(Json::from(format!("{question:?}"))))
             }
-            Question::Shadow { .. } | Question::Secret { .. } => Answered::Now(Value::Undefined),
+            Question::Shadow { .. } | Question::Secret { .. } | Question::NoRole { .. } => {
+                Answered::Now(Value::Undefined)
+            }
             Question::Lambda { .. } | Question::Prediction { .. } => Answered::Later,
         }
     }

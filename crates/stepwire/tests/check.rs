@@ -279,6 +279,22 @@ fn a_rule_that_matches_shows_what_its_actions_would_do() {
 }
 
 #[test]
+fn an_action_that_fails_for_a_message_is_no_success() {
+    let message =
+        ["check", "--rule", "-", "--topic", "devices/gw-1/data", "--message", r#"{"temp": 40}"#];
+    let rule = RULE.replace("SELECT temp", "SELECT temp AS t").replace("${topic(2)}", "${t}");
+    let output = run(&message, &rule);
+    let shown = stdout(&output);
+    assert_eq!(output.status.code(), Some(1), "{shown}");
+    let why = "action `republish` fails: `topic`: `${t}` has no value for this message: `t` is an \
+               alias of SELECT, which templates do not see\n";
+    assert!(shown.contains(why), "{shown}");
+    assert!(shown.ends_with("\n-: 1 action: it matches, but an action fails\n"), "{shown}");
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(told, "error: an action fails for 1 message\n");
+}
+
+#[test]
 fn a_statement_is_tried_on_a_message_in_json() {
     let message = [
         "check",

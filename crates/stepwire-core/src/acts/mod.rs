@@ -31,6 +31,8 @@ use crate::write::Write;
 /// Most messages that rules republish because of one input. Rules that multiply messages in a loop
 /// would never let a turn end.
 const REPUBLISHED_MAX: usize = 1_000;
+/// Rules in a row, beyond those of a loop, whose error actions republish.
+const ERROR_HOPS: u8 = 2;
 
 /// What the operator reads in front of the failure of an error action, which has none of its own.
 const ERROR_ACTION: &str = "its error action failed too: ";
@@ -242,8 +244,9 @@ impl Kernel {
                 self.begin(now, &machine, &execution_name_prefix, &input, origin, step)
             }
             Resolved::Republish { topic, qos, payload, properties } => {
-                self.republish(run, &topic, payload, (qos, *properties), step)
+                self.republish(run, place, &topic, payload, (qos, *properties), step)
             }
+            Resolved::Log { events, .. } if events.is_empty() => Ok(()),
             Resolved::Log { group, events } => {
                 let mut writes = Vec::new();
                 let logged = self.logs.log_of_rule(now, &group, &run.rule, &events, &mut writes);
@@ -290,17 +293,23 @@ impl Kernel {
     fn republish(
         &mut self,
         run: &Run,
+        place: Place,
         topic: &Arc<str>,
         payload: bytes::Bytes,
         (qos, properties): (QoS, Properties),
         step: &mut Step,
     ) -> Result<(), String> {
-        if run.hops >= HOPS_MAX {
-            return Err(format!("RepublishLoop: a republish loop: {HOPS_MAX} rules in a row"));
+        // Whoever is to hear of a loop is heard: error actions go a little further.
+        let (hops_max, republished_max) = match place {
+            Place::Error => (HOPS_MAX + ERROR_HOPS, 2 * REPUBLISHED_MAX),
+            Place::Statement | Place::Action(_) => (HOPS_MAX, REPUBLISHED_MAX),
+        };
+        if run.hops >= hops_max {
+            return Err(format!("RepublishLoop: a republish loop: {hops_max} rules in a row"));
         }
-        if self.republished >= REPUBLISHED_MAX {
+        if self.republished >= republished_max {
             let why = "messages were republished because of one";
-            return Err(format!("RepublishLoop: a republish loop: {REPUBLISHED_MAX} {why}"));
+            return Err(format!("RepublishLoop: a republish loop: {republished_max} {why}"));
         }
         let message = |error: ApiError| error.to_string();
         let again = if topic.starts_with('$') {

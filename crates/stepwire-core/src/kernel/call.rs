@@ -133,7 +133,7 @@ impl Kernel {
                     return Err(ApiError::new("SqlParseException", why));
                 }
                 let mut writes = Vec::new();
-                let answer = self.rules.call(now, request, &self.settings.quotas, &mut writes)?;
+                let answer = self.rules.call(now, request, &self.settings, &mut writes)?;
                 step.writes.extend(writes.into_iter().map(Write::Rules));
                 self.want_destinations(now, &request.confirmation_urls(), step);
                 if let Some((rule, doubts)) = request.doubts() {

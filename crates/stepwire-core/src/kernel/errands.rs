@@ -166,6 +166,7 @@ impl Kernel {
             // The node answers these itself, at once.
             Question::Object { .. }
             | Question::Item { .. }
+            | Question::NoRole { .. }
             | Question::Registry { .. }
             | Question::Shadow { .. }
             | Question::Secret { .. } => {}

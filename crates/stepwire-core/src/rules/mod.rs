@@ -30,7 +30,6 @@ pub use view::answer;
 use crate::effect::Heard;
 use crate::error::ApiError;
 use crate::message::Message;
-use crate::quotas::Quotas;
 use crate::read::Key;
 use crate::record::{Corrupt, Entry, KeyBuilder, Space, decode, encode};
 use crate::settings::Settings;
@@ -215,7 +214,7 @@ impl Rules {
         &mut self,
         now: Timestamp,
         request: &Request,
-        quotas: &Quotas,
+        settings: &Settings,
         out: &mut Vec<Write>,
     ) -> Result<Json, ApiError> {
         let missing = |name: &str| {
@@ -225,9 +224,11 @@ impl Rules {
             Request::Create { name, payload, .. } => {
                 if self.records.contains_key(name) {
                     let why = format!("Rule with name {name} already exists");
-                    return Err(ApiError::new("ResourceAlreadyExistsException", why));
+                    return Err(ApiError::new("ResourceAlreadyExistsException", why)
+                        .with("resourceId", Json::String(Arc::clone(name)))
+                        .with("resourceArn", settings.arn("iot", &format!("rule/{name}")).into()));
                 }
-                let max = quotas.rules_max;
+                let max = settings.quotas.rules_max;
                 if self.records.len() as u64 >= max {
                     let why = format!("there are {max} rules, as many as `rules-max` allows");
                     return Err(ApiError::new("InvalidRequestException", why));
@@ -417,4 +418,28 @@ fn is_disabled(payload: &Json) -> bool {
 
 fn stored(key: &[u8], value: &[u8]) -> Result<RuleRecord, Corrupt> {
     decode(FORMAT, key, value)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stored_rule_whose_call_lacks_its_role_is_loaded() {
+        let sql = "SELECT get_secret('s', 'SecretString', 'k') AS s FROM 'a'";
+        let header = "${get_thing_shadow('t', 'n')}";
+        let payload = format!(
+            r#"{{"sql":"{sql}","awsIotSqlVersion":"2016-03-23","actions":[{{"republish":{{"topic":"b","headers":{{"contentType":"{header}"}}}}}}]}}"#
+        );
+        let payload = Json::parse(&payload).unwrap();
+        let refused = request::compile_new(&payload).unwrap_err();
+        assert!(refused.message.contains("roleArn"), "{}", refused.message);
+        let record =
+            RuleRecord { name: "r".into(), payload, disabled: false, created: Timestamp(0) };
+        let (key, value) = Write::Rule("r".into(), Some(record)).entry();
+        let mut rules = Rules::default();
+        rules.load(&key, &value.unwrap()).unwrap();
+        assert!(rules.has("r"));
+    }
 }

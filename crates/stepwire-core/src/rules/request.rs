@@ -171,7 +171,7 @@ fn with_payload(params: &Params<'_>) -> Result<(Arc<str>, Json), ApiError> {
         let why = format!("it has more than {RULE_BYTES_MAX} bytes");
         return Err(params.invalid("topicRulePayload", &why));
     }
-    compile(&payload)?;
+    compile_new(&payload)?;
     Ok((rule_name(params)?, payload))
 }
 
@@ -223,8 +223,7 @@ pub(super) fn statement(payload: &Json) -> Result<Statement, ApiError> {
         Some(name) => Version::named(name)
             .ok_or_else(|| params.invalid("awsIotSqlVersion", &format!("`{name}` is not known")))?,
     };
-    let statement = Statement::parse(params.text("sql")?, version)
-        .map_err(|error| ApiError::new("SqlParseException", error.to_string()))?;
+    let statement = Statement::parse_stored(params.text("sql")?, version).map_err(unparsed)?;
     if statement.asks().items > 1 {
         // AWS takes such a rule, and ends it for every message without an action.
         let why = "get_dynamodb can be called once in a statement\n\
@@ -232,6 +231,24 @@ pub(super) fn statement(payload: &Json) -> Result<Statement, ApiError> {
         return Err(ApiError::new("SqlParseException", why));
     }
     Ok(statement)
+}
+
+fn unparsed(error: Error) -> ApiError {
+    ApiError::new("SqlParseException", error.to_string())
+}
+
+/// The parts of the `topicRulePayload` of a rule that is to be: it is told of a call without the role
+/// that it needs, which in a rule that is there already is Undefined.
+pub(super) fn compile_new(
+    payload: &Json,
+) -> Result<(Statement, Vec<Action>, Option<Action>), ApiError> {
+    let parts = compile(payload)?;
+    let params = Params::new(payload, "InvalidRequestException");
+    parts.0.roles().map_err(unparsed)?;
+    for member in ["actions", "errorAction"] {
+        template::roles(params.get(member)).map_err(|why| params.invalid(member, &why))?;
+    }
+    Ok(parts)
 }
 
 /// The parts of a `topicRulePayload`. Everything that cannot be run is refused here, by name.

@@ -1,5 +1,7 @@
 //! Substitution templates: `${expression}` in the fields of actions.
 
+use std::sync::Arc;
+
 use stepwire_asl::Json;
 
 use super::sql::{Asks, Expression, Facts, Statement, Version};
@@ -32,7 +34,7 @@ impl Template {
             let inner = &rest[at + 2..];
             let end = closing(inner).ok_or_else(|| format!("`{text}`: `${{` is not closed"))?;
             let begin = text.len() - inner.len();
-            let expression = Expression::parse(&inner[..end], version)
+            let expression = Expression::parse_stored(&inner[..end], version)
                 .map_err(|error| error.within(text, begin).to_string())?;
             parts.push(Part::Expression(expression, inner[..end].to_owned()));
             rest = &inner[end + 1..];
@@ -88,6 +90,36 @@ pub(super) fn check(action: Option<&Json>, statement: &Statement) -> Result<(), 
         Some(Json::Object(members)) => {
             members.values().try_for_each(|value| check(Some(value), statement))
         }
+        _ => Ok(()),
+    }
+}
+
+/// The names in templates of an action whose expressions have no value for a message.
+pub(super) fn without_value(action: &Json, facts: &Facts<'_>) -> Vec<Arc<str>> {
+    match action {
+        Json::String(text) if text.contains("${") => {
+            let Ok(template) = Template::parse(text) else { return Vec::new() };
+            let missing = |of: &&Expression| of.value(facts).into_text().is_none();
+            template.expressions().filter(missing).flat_map(Expression::names).collect()
+        }
+        Json::Array(items) => items.iter().flat_map(|of| without_value(of, facts)).collect(),
+        Json::Object(members) => members.values().flat_map(|of| without_value(of, facts)).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Whether every call in the templates of an action has the role that it needs; else what is wrong.
+pub(super) fn roles(action: Option<&Json>) -> Result<(), String> {
+    match action {
+        Some(Json::String(text)) if text.contains("${") => {
+            let Ok(template) = Template::parse(text) else { return Ok(()) };
+            let no_role = template.expressions().find_map(|of| of.roles().err());
+            let Some(error) = no_role else { return Ok(()) };
+            let hint = error.hint.map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
+            Err(format!("in `{text}`: {}{hint}", error.message))
+        }
+        Some(Json::Array(items)) => items.iter().try_for_each(|item| roles(Some(item))),
+        Some(Json::Object(members)) => members.values().try_for_each(|value| roles(Some(value))),
         _ => Ok(()),
     }
 }

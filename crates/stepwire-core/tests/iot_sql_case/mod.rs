@@ -156,6 +156,7 @@ impl Outside for Stubs<'_> {
             Question::Item { .. } => stub("get_dynamodb").cloned().map(Value::Json),
             Question::Registry { .. } => stub("get_registry_data").cloned().map(Value::Json),
             Question::Shadow { .. } => stub("get_thing_shadow").cloned().map(Value::Json),
+            Question::NoRole { .. } => None,
             Question::Secret { .. } => stub("get_secret").cloned().map(Value::Json),
             Question::Prediction { .. } => {
                 stub("machinelearning_predict").cloned().map(Value::Json)

@@ -56,6 +56,7 @@ fn text(question: &Question) -> String {
             format!("secret {id} {kind}{key}")
         }
         Question::Prediction { model, record } => format!("model {model} {}", record.to_text()),
+        Question::NoRole { function } => format!("no role {function}"),
         Question::Lambda { function, payload } => format!("lambda {function} {payload}"),
     }
 }

@@ -66,7 +66,9 @@ impl Registry {
     ) -> Result<Json, ApiError> {
         if self.policies.find(name).is_some() {
             let why = format!("Policy cannot be created - name already exists (name={name})");
-            return Err(ApiError::new("ResourceAlreadyExistsException", why));
+            return Err(ApiError::new("ResourceAlreadyExistsException", why)
+                .with("resourceId", Json::String(Arc::clone(name)))
+                .with("resourceArn", policy_arn(turn.settings, name)));
         }
         let version = Version { document: Arc::clone(document), created: turn.now };
         let record = PolicyRecord {

@@ -101,7 +101,7 @@ impl Operation {
 impl Key {
     /// Its name, and its value as items have it.
     fn attribute(&self, facts: &Facts<'_>) -> Result<(Arc<str>, Json), String> {
-        let (name, value) = (self.field.text(facts)?, self.value.text(facts)?);
+        let (name, value) = (named(self.field.text(facts)?)?, self.value.text(facts)?);
         let kind = text_or(self.kind.as_ref(), facts, "STRING")?;
         let known = TYPES.iter().find(|(name, _)| **name == *kind);
         let (_, kind) = known.ok_or_else(|| {
@@ -131,7 +131,7 @@ impl Kind for DynamoDb {
             Operation::parse(&operation).map_err(|why| format!("`operation`: {why}"))?;
         let mut key = vec![self.hash.attribute(facts)?];
         key.extend(self.range.as_ref().map(|range| range.attribute(facts)).transpose()?);
-        let field = text_or(self.payload.as_ref(), facts, "payload")?;
+        let field = named(text_or(self.payload.as_ref(), facts, "payload")?)?;
         if key.iter().any(|(name, _)| *name == field) {
             return Err(format!("`payloadField` is `{field}`, which is a key"));
         }
@@ -171,11 +171,18 @@ impl Kind for DynamoDbV2 {
     fn resolve(&self, table: &Arc<str>, _: &Facts<'_>, result: &Value) -> Result<Resolved, String> {
         let result = document(result)?;
         let members = result.as_object().ok_or("the result is not an object")?;
-        let item = members.iter().map(|(name, value)| (Arc::clone(name), attribute(value)));
+        let item = members.iter();
+        let item = item.map(|(name, value)| Ok((named(Arc::clone(name))?, attribute(value))));
+        let item = item.collect::<Result<Vec<_>, String>>()?;
         let table = ("TableName", Json::String(Arc::clone(table)));
         let body = Json::object([table, ("Item", Json::object(item))]);
         Ok(Resolved::Request { service: Service::DynamoDb, operation: "PutItem", body })
     }
+}
+
+/// The name of an attribute, which an item has to have.
+fn named(name: Arc<str>) -> Result<Arc<str>, String> {
+    if name.is_empty() { Err("the name of an attribute is empty".to_owned()) } else { Ok(name) }
 }
 
 /// A result as one attribute: bytes stay bytes.

@@ -72,7 +72,7 @@ fn batch(result: &Json) -> Result<Vec<(Timestamp, Arc<str>)>, String> {
         };
         Some((Timestamp(at), message))
     };
-    let events = result.as_array().filter(|events| !events.is_empty()).ok_or(shape)?;
+    let events = result.as_array().ok_or(shape)?;
     let events: Option<Vec<(Timestamp, Arc<str>)>> = events.iter().map(event).collect();
     let mut events = events.ok_or(shape)?;
     events.sort_by_key(|(at, _)| *at);

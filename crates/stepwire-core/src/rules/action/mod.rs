@@ -373,7 +373,7 @@ fn only(fields: &Params<'_>, known: &[&str]) -> Result<(), ApiError> {
 }
 
 /// `arn:partition:service:region:account:resource`
-fn is_arn(text: &str) -> bool {
+pub(super) fn is_arn(text: &str) -> bool {
     let parts: Vec<&str> = text.splitn(6, ':').collect();
     matches!(parts.as_slice(), ["arn", partition, service, _, _, resource]
         if !partition.is_empty() && !service.is_empty() && !resource.is_empty())
@@ -392,20 +392,20 @@ fn bytes(result: &Value) -> Bytes {
 /// The same where text is wanted.
 fn text(result: &Value) -> Result<Arc<str>, String> {
     let bytes = bytes(result);
-    let text = std::str::from_utf8(&bytes).map_err(|_| binary())?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| unfit("binary"))?;
     Ok(text.into())
 }
 
 /// The same where JSON is wanted, which bytes are not.
 fn document(result: &Value) -> Result<Json, String> {
     match result {
-        Value::Bytes(_) => Err(binary()),
+        Value::Bytes(_) => Err(unfit("not JSON")),
         other => Ok(json(other)),
     }
 }
 
-fn binary() -> String {
-    "the payload is binary\nhint: write `SELECT encode(*, 'base64') AS data`".to_owned()
+fn unfit(what: &str) -> String {
+    format!("the payload is {what}\nhint: write `SELECT encode(*, 'base64') AS data`")
 }
 
 /// A result of nothing is an empty text, as on AWS.

@@ -16,7 +16,7 @@ pub struct S3 {
     acl: Option<Arc<str>>,
 }
 
-/// Canned ACLs. None of them opens anything here.
+/// Canned ACLs. Buckets take only the two that change nothing, as new ones do on AWS.
 const ACLS: [&str; 8] = [
     "private",
     "public-read",

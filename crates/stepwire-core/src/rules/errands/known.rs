@@ -25,6 +25,9 @@ const ITEM_BYTES_MAX: usize = 8 << 10;
 /// Largest object that is an answer, in bytes.
 const OBJECT_BYTES_MAX: u64 = 1 << 20;
 
+/// Why a call without a role is Undefined.
+pub(crate) const NO_ROLE: &str = "its role is no ARN";
+
 /// Answers from what is stored, and from what functions and models have said so far.
 pub(crate) struct Known<'a> {
     reads: &'a dyn Read,
@@ -133,6 +136,7 @@ impl Outside for Known<'_> {
         let now =
             |answer: Option<Json>| Answered::Now(answer.map_or(Value::Undefined, Value::Json));
         let (function, answered) = match question {
+            Question::NoRole { function } => (&**function, Err(NO_ROLE.to_owned())),
             Question::Lambda { function, payload } => {
                 ("aws_lambda", self.function(question, function, payload))
             }

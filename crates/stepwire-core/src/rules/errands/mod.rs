@@ -21,7 +21,7 @@ use std::sync::Arc;
 use stepwire_asl::{Json, Timestamp};
 
 pub use evaluation::Evaluation;
-pub(crate) use known::Known;
+pub(crate) use known::{Known, NO_ROLE};
 pub use record::{Delivery, Errand, NotDelivered, Place, Stage, Told, Write};
 
 use crate::message::Message;

@@ -15,7 +15,7 @@ pub use plan::Planned;
 pub use sample::Sample;
 pub use sources::Sources;
 
-use super::request::compile;
+use super::request::compile_new;
 use super::sql::{self, Facts, Outside, Statement, Trace, Value, Version, brief, kind};
 use crate::error::ApiError;
 use crate::message::Message;
@@ -74,6 +74,13 @@ pub struct Explanation {
     pub warnings: Vec<String>,
 }
 
+impl Explanation {
+    /// Whether the rule matches, and one of its actions fails.
+    pub fn fails(&self) -> bool {
+        self.actions.iter().any(|planned| planned.would.is_err())
+    }
+}
+
 impl Tested {
     /// The rule that a `topicRulePayload` writes. Basic Ingest calls it by its name, if it has one.
     pub fn new(name: Option<Arc<str>>, payload: &Json) -> Result<Tested, Refused> {
@@ -81,7 +88,7 @@ impl Tested {
             let error = ApiError::new("SqlParseException", place.to_string());
             return Err(Refused { error, place: Some(Box::new(place)) });
         }
-        let (statement, ..) = compile(payload)?;
+        let (statement, ..) = compile_new(payload)?;
         let (payload, disabled) = (payload.clone(), super::is_disabled(payload));
         Ok(Tested { name, statement, payload, disabled })
     }
@@ -139,8 +146,11 @@ impl Tested {
                 "the payload is not JSON, so names are Undefined and `*` is its bytes: {error}"
             ));
         }
-        let (actions, error_action) =
-            if matches { self.plans(&facts()) } else { (Vec::new(), None) };
+        let (actions, error_action) = if matches {
+            self.plans(&facts(), &facts(), &trace.result)
+        } else {
+            (Vec::new(), None)
+        };
         let sentence = self.sentence(filter_fault.as_deref(), &trace, &actions);
         Explanation {
             matches,

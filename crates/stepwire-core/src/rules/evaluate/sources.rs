@@ -7,7 +7,7 @@ use std::sync::Arc;
 use stepwire_asl::Json;
 
 use crate::read::Read;
-use crate::rules::errands::Known;
+use crate::rules::errands::{Known, NO_ROLE};
 use crate::rules::sql::{Answered, Outside, Question, Value};
 use crate::settings::Settings;
 
@@ -47,6 +47,10 @@ impl Sources<'_> {
 
 impl Outside for Answering<'_> {
     fn ask(&self, question: &Question) -> Answered {
+        if let Question::NoRole { function } = question {
+            self.notes.borrow_mut().insert(format!("{function}: {NO_ROLE}"));
+            return Answered::Now(Value::Undefined);
+        }
         let (function, whom) = asked(question);
         let given = self.answers.member(function).and_then(|of| of.member(&whom));
         if let Some(answer) = given {
@@ -68,8 +72,9 @@ impl Outside for Answering<'_> {
 }
 
 /// The function of a statement, and whom it asks.
-fn asked(question: &Question) -> (&'static str, Arc<str>) {
+fn asked(question: &Question) -> (&str, Arc<str>) {
     match question {
+        Question::NoRole { function } => (&**function, Arc::default()),
         Question::Object { bucket, key } => ("decode", format!("{bucket}/{key}").into()),
         Question::Item { table, .. } => ("get_dynamodb", Arc::clone(table)),
         Question::Registry { thing, .. } => ("get_registry_data", Arc::clone(thing)),

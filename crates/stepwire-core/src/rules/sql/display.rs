@@ -71,6 +71,10 @@ impl Display for Item {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Item::All => f.write_str("*"),
+            Item::Members(expr) => {
+                within(expr, Level::Member, f)?;
+                f.write_str(".*")
+            }
             Item::One(expr, path) => {
                 let named = path.as_slice() == [last_name(expr)];
                 let text = expr.to_string();
@@ -118,7 +122,7 @@ impl Display for Expr {
                 dotted(names, f)
             }
             Expr::Call(function, arguments) => {
-                write!(f, "{}(", function.name())?;
+                write!(f, "{}(", function.documented())?;
                 listed(arguments, f)?;
                 f.write_str(")")
             }

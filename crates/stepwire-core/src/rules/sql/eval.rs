@@ -108,8 +108,16 @@ impl Select {
             return whole(row, facts);
         }
         let mut members = Object::new();
+        // What was put before a `*` or `a.*` stays over what these bring.
+        let (mut named, mut covered) = (Vec::new(), false);
         for item in items {
+            covered |= !named.is_empty() && !matches!(item, Item::One(..));
             match item {
+                Item::Members(expr) => {
+                    if let Value::Json(Json::Object(all)) = charged(value_of(expr), facts) {
+                        members.extend(all.iter().map(|(k, v)| (Arc::clone(k), v.clone())));
+                    }
+                }
                 Item::All => match charged(whole(row, facts), facts) {
                     Value::Json(Json::Object(all)) => {
                         members.extend(all.iter().map(|(k, v)| (Arc::clone(k), v.clone())));
@@ -125,10 +133,14 @@ impl Select {
                 },
                 Item::One(expr, path) => {
                     if let Some(value) = charged(value_of(expr), facts).into_json() {
-                        put(&mut members, path, value);
+                        put(&mut members, path, value.clone());
+                        named.push((path, value));
                     }
                 }
             }
+        }
+        if covered {
+            named.into_iter().for_each(|(path, value)| put(&mut members, path, value));
         }
         Value::Json(Json::Object(Arc::new(members)))
     }

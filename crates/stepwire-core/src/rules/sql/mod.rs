@@ -50,6 +50,8 @@ pub struct Statement {
     select: Select,
     filter: Option<Expr>,
     asks: Asks,
+    /// A call without the role that it needs.
+    no_role: Option<Error>,
 }
 
 /// What a statement or sub-select picks.
@@ -64,6 +66,8 @@ enum Select {
 enum Item {
     /// `*`
     All,
+    /// `a.*`: the members of a value.
+    Members(Expr),
     /// An expression and where it goes.
     One(Expr, Vec<Arc<str>>),
 }
@@ -195,6 +199,18 @@ pub fn functions() -> impl Iterator<Item = (&'static str, usize, usize)> {
 impl Statement {
     /// The statement that `text` writes in this version of the language.
     pub fn parse(text: &str, version: Version) -> Result<Statement, Error> {
+        let statement = Statement::parse_stored(text, version)?;
+        statement.roles()?;
+        Ok(statement)
+    }
+
+    /// Whether every call has the role that it needs, as far as that is the same for all messages.
+    pub(crate) fn roles(&self) -> Result<(), Error> {
+        self.no_role.clone().map_or(Ok(()), Err)
+    }
+
+    /// The same of a rule that is there already: a call whose role is none makes it Undefined.
+    pub(crate) fn parse_stored(text: &str, version: Version) -> Result<Statement, Error> {
         parse::statement(text, version)
     }
 
@@ -210,6 +226,11 @@ impl Statement {
             filters.insert(filter, ());
         }
         !filters.matching(topic).is_empty()
+    }
+
+    /// First names that its items are given, where they do not go by their own.
+    pub(crate) fn aliases(&self) -> Vec<&str> {
+        explain::aliases(&self.select)
     }
 
     /// Whether it has a variable of this name, written with its `@`.
@@ -235,27 +256,54 @@ impl Statement {
 
 /// A single expression, as substitution templates hold them.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Expression(Expr);
+pub struct Expression {
+    expr: Expr,
+    /// A call without the role that it needs.
+    no_role: Option<Error>,
+}
 
 impl Expression {
     /// The expression that `text` writes, in the language of `version`.
     pub fn parse(text: &str, version: Version) -> Result<Expression, Error> {
-        parse::expression(text, version).map(Expression)
+        let expression = Expression::parse_stored(text, version)?;
+        expression.roles()?;
+        Ok(expression)
+    }
+
+    /// See [`Statement::roles`].
+    pub(crate) fn roles(&self) -> Result<(), Error> {
+        self.no_role.clone().map_or(Ok(()), Err)
+    }
+
+    /// The same of a rule that is there already: a call whose role is none is Undefined.
+    pub(crate) fn parse_stored(text: &str, version: Version) -> Result<Expression, Error> {
+        parse::expression(text, version)
     }
 
     /// Its value for a message, as the version of the statement evaluated before writes it.
     pub fn value(&self, facts: &Facts<'_>) -> Value {
-        eval::expression(&self.0, facts)
+        eval::expression(&self.expr, facts)
     }
 
     /// Whom it may ask when it is evaluated.
     pub fn asks(&self) -> Asks {
-        Asks::of([&self.0])
+        Asks::of([&self.expr])
+    }
+
+    /// The names of members that it reads.
+    pub(crate) fn names(&self) -> Vec<Arc<str>> {
+        let mut found = Vec::new();
+        self.expr.each(&mut |part| {
+            if let Expr::Name(name) = part {
+                found.push(Arc::clone(name));
+            }
+        });
+        found
     }
 
     /// The variables it reads, with their `@`.
     pub(crate) fn variables(&self) -> Vec<Arc<str>> {
-        variables_of(&self.0)
+        variables_of(&self.expr)
     }
 }
 
@@ -277,7 +325,7 @@ impl Select {
         };
         value.into_iter().chain(items.iter().filter_map(|item| match item {
             Item::All => None,
-            Item::One(expr, _) => Some(expr),
+            Item::Members(expr) | Item::One(expr, _) => Some(expr),
         }))
     }
 }
@@ -311,6 +359,11 @@ impl Expr {
                 Expr::Object(members) => open.extend(members.iter().map(|(_, expr)| expr)),
             }
         }
+    }
+
+    /// Whether `.*` may stand behind it: it is no operator.
+    fn is_spread(&self) -> bool {
+        !matches!(self, Expr::Binary(..) | Expr::Not(_) | Expr::Negative(_))
     }
 
     /// Whether it names a place in the payload, whose value it gives as it stands there.

@@ -64,6 +64,11 @@ pub enum Question {
         /// Which member of a secret that is a JSON object.
         key: Option<Arc<str>>,
     },
+    /// Nothing: the call has no role, without which nobody may be asked.
+    NoRole {
+        /// The function.
+        function: Arc<str>,
+    },
     /// What a model of Amazon Machine Learning says of a record: `machinelearning_predict`.
     Prediction {
         /// Its id.
@@ -94,6 +99,7 @@ impl Question {
             Question::Secret { id, kind, key } => {
                 (5, [id, kind].into_iter().chain(key).map(Arc::clone).collect())
             }
+            Question::NoRole { function } => (7, vec![Arc::clone(function)]),
             Question::Prediction { model, record } => {
                 (6, vec![Arc::clone(model), record.to_text().into()])
             }

@@ -24,7 +24,7 @@ use super::print;
 #[command(after_help = "\
 A rule is a file with its statement alone, with a topicRulePayload as the AWS CLI takes it, or with
 resources of CloudFormation; JSON or YAML.
-Exit code: 0 without errors, 4 with; 1 when a rule does not match a message
+Exit code: 0 without errors, 4 with; 1 when a rule does not match a message or an action fails
 Examples:
   stepwire check statemachine/*.asl.json
   stepwire check --sql \"SELECT * FROM 'a/+' WHERE t > 30\" --topic a/b --message '{\"t\": 20}'")]
@@ -161,13 +161,15 @@ impl Check {
         }
         let malformed = examined.iter().filter(|rule| rule.is_malformed()).count();
         let unmatched: usize = examined.iter().map(rule::Examined::unmatched).sum();
-        match (malformed, unmatched) {
-            (0, 0) => Ok(()),
-            (0, 1) => Err(Failure::new(Exit::Failed, "1 message is not matched")),
-            (0, _) => {
-                Err(Failure::new(Exit::Failed, format!("{unmatched} messages are not matched")))
-            }
-            (1, _) => Err(rejected("1 rule would be refused".to_owned())),
+        let failing: usize = examined.iter().map(rule::Examined::failing).sum();
+        let failed = |why: String| Err(Failure::new(Exit::Failed, why));
+        match (malformed, unmatched, failing) {
+            (0, 0, 0) => Ok(()),
+            (0, 0, 1) => failed("an action fails for 1 message".to_owned()),
+            (0, 0, _) => failed(format!("actions fail for {failing} messages")),
+            (0, 1, _) => failed("1 message is not matched".to_owned()),
+            (0, _, _) => failed(format!("{unmatched} messages are not matched")),
+            (1, _, _) => Err(rejected("1 rule would be refused".to_owned())),
             _ => Err(rejected(format!("{malformed} rules would be refused"))),
         }
     }

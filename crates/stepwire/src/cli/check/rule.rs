@@ -123,6 +123,14 @@ impl Examined {
         }
     }
 
+    /// Messages that it matches and for which an action fails.
+    pub(super) fn failing(&self) -> usize {
+        match &self.outcome {
+            Ok((_, explained)) => explained.iter().filter(|told| told.fails()).count(),
+            Err(_) => 0,
+        }
+    }
+
     /// What is wrong, with its line, or what it makes of each message, and a line that sums up.
     pub(super) fn told(&self, colored: bool) -> String {
         match &self.outcome {
@@ -143,6 +151,11 @@ impl Examined {
 
     fn summary(&self) -> String {
         let Ok((_, explained)) = &self.outcome else { return String::new() };
+        match (explained.len(), self.failing()) {
+            (_, 0) => {}
+            (1, _) => return "it matches, but an action fails".to_owned(),
+            (all, failing) => return format!("an action fails for {failing} of {all} messages"),
+        }
         match (explained.len(), self.unmatched()) {
             (0, _) => "fine".to_owned(),
             (1, 0) => "fine, it matches".to_owned(),

@@ -9,6 +9,8 @@ use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
+use stepwire_asl::Json;
+
 use super::display::Name;
 use super::eval::{Row, equal, named};
 use super::{Expr, Facts, Item, Operator, Select, Statement, Sub, Value};
@@ -313,6 +315,15 @@ impl<'t, 'f> Tracer<'t, 'f> {
         for item in items {
             let (name, part) = match item {
                 Item::All => ("*".to_owned(), self.part(&Expr::All, row)),
+                Item::Members(expr) => {
+                    let mut part = self.item(expr, row, leaves);
+                    part.sql += ".*";
+                    let object = part.value.as_ref().and_then(Value::json).map(Json::as_object);
+                    if object == Some(None) {
+                        part.why = Some("it is no object, so it adds nothing".to_owned());
+                    }
+                    (part.sql.clone(), part)
+                }
                 Item::One(expr, path) => (name_of(path), self.item(expr, row, leaves)),
             };
             if !part.is_undefined() && name != "*" {
@@ -366,7 +377,7 @@ impl Operator {
 impl Part {
     /// Whether it came to the Boolean true.
     pub fn is_true(&self) -> bool {
-        matches!(&self.value, Some(value) if value.json().and_then(stepwire_asl::Json::as_bool) == Some(true))
+        matches!(&self.value, Some(value) if value.json().and_then(Json::as_bool) == Some(true))
     }
 
     /// Whether it came to nothing.
@@ -412,7 +423,7 @@ fn unneeded(label: &'static str, expr: &Expr) -> Part {
 }
 
 /// First names that items are given, where they do not go by their own.
-fn aliases(select: &Select) -> Vec<&str> {
+pub(super) fn aliases(select: &Select) -> Vec<&str> {
     let Select::Items(items) = select else { return Vec::new() };
     items
         .iter()
@@ -420,7 +431,7 @@ fn aliases(select: &Select) -> Vec<&str> {
             Item::One(expr, path) if *path != [super::parse::clauses::last_name(expr)] => {
                 path.first().map(AsRef::as_ref)
             }
-            Item::One(..) | Item::All => None,
+            Item::One(..) | Item::All | Item::Members(_) => None,
         })
         .collect()
 }

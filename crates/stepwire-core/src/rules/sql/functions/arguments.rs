@@ -3,6 +3,7 @@
 use stepwire_asl::Json;
 
 use super::Function;
+use crate::rules::action::is_arn;
 use crate::rules::sql::{Expr, SECRET_TYPES};
 
 /// What the registry can be asked for.
@@ -19,7 +20,7 @@ impl Function {
     }
 
     /// Which of so many arguments is a role.
-    fn role(self, count: usize) -> Option<usize> {
+    pub(super) fn role(self, count: usize) -> Option<usize> {
         match self {
             Function::GetDynamodb
             | Function::GetRegistryData
@@ -43,6 +44,34 @@ impl Function {
             _ => format!("{least} to {most} arguments"),
         };
         Some(format!("takes {takes}, not {count}"))
+    }
+
+    /// What is wrong with a role that is the same for all messages, as it follows the name of the
+    /// function, and what to write. A role that was forgotten makes a role of what is before it: of a
+    /// key of a secret, so that all of it would be told.
+    pub(in crate::rules::sql) fn role_fault(self, arguments: &[Expr]) -> Option<(String, String)> {
+        let role = match arguments.get(self.role(arguments.len())?)? {
+            Expr::Literal(Json::String(role)) if is_arn(role) => return None,
+            literal @ Expr::Literal(_) => literal,
+            _ => return None,
+        };
+        let takes = match self {
+            Function::GetDynamodb => {
+                "table, partitionKeyName, partitionKeyValue[, sortKeyName, sortKeyValue], roleArn"
+            }
+            Function::GetRegistryData => "api, thingName, roleArn",
+            Function::GetSecret => "secretId, secretType[, key], roleArn",
+            Function::GetThingShadow => "thingName[, shadowName], roleArn",
+            _ => "modelId, roleArn, record",
+        };
+        let fault = format!("takes the ARN of a role as roleArn, which {role} is not");
+        let (_, most) = self.arity();
+        let missing = if arguments.len() < most { "is roleArn missing? " } else { "" };
+        let name = self.documented();
+        let hint = format!(
+            "{missing}write {name}({takes}), with a role like 'arn:aws:iam::123456789012:role/NAME'"
+        );
+        Some((fault, hint))
     }
 
     /// What is wrong with the arguments themselves.

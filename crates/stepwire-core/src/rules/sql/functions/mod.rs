@@ -82,7 +82,7 @@ functions! {
     Ceil "ceil" 1 1 V2015 number::ceil;
     Chr "chr" 1 1 V2015 text::chr;
     Clientid "clientid" 0 0 V2015 context::clientid;
-    Concat "concat" 0 100 V2015 collection::concat;
+    Concat "concat" 0 262_144 V2015 collection::concat;
     Cos "cos" 1 1 V2015 number::cos;
     Cosh "cosh" 1 1 V2015 number::cosh;
     Decode "decode" 2 6 V2016 encode::decode;
@@ -95,7 +95,7 @@ functions! {
     GetMqttProperty "get_mqtt_property" 1 1 V2016 context::get_mqtt_property;
     GetOrDefault "get_or_default" 1 2 V2016 collection::or_other;
     GetRegistryData "get_registry_data" 3 3 V2016 outside::get_registry_data;
-    GetSecret "get_secret" 3 4 V2016 outside::get_secret;
+    GetSecret "get_secret" 3 4 V2015 outside::get_secret;
     GetThingShadow "get_thing_shadow" 2 3 V2016 outside::get_thing_shadow;
     GetUserProperties "get_user_properties" 0 1 V2016 context::get_user_properties;
     Indexof "indexof" 2 2 V2016 text::indexof;
@@ -152,6 +152,15 @@ functions! {
 }
 
 impl Function {
+    /// Its name as AWS's reference writes it.
+    pub(super) fn documented(self) -> &'static str {
+        match self {
+            Function::IsNull => "isNull",
+            Function::IsUndefined => "isUndefined",
+            other => other.name(),
+        }
+    }
+
     /// Whether it reads or copies all of its arguments; the others look at one place.
     pub(super) fn reads_all(self) -> bool {
         !matches!(

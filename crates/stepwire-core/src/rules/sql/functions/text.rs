@@ -5,6 +5,8 @@ use crate::rules::sql::value::Value;
 
 /// Longest text a function makes, bytes.
 pub(super) const TEXT_MAX: usize = 131_072;
+/// What is removed from an end: "tabs and spaces", says AWS's reference.
+const BLANKS: [char; 2] = [' ', '\t'];
 /// Most blanks that are added.
 const BLANKS_MAX: i64 = 1_000;
 
@@ -31,15 +33,16 @@ pub(super) fn upper(call: &Call<'_>) -> Found {
 }
 
 pub(super) fn trim(call: &Call<'_>) -> Found {
-    Some(call.text(0)?.trim().to_owned().into())
+    // As `String.trim` of Java: control characters count as space, wide spaces do not.
+    Some(call.text(0)?.trim_matches(|c| c <= ' ').to_owned().into())
 }
 
 pub(super) fn ltrim(call: &Call<'_>) -> Found {
-    Some(call.text(0)?.trim_start().to_owned().into())
+    Some(call.text(0)?.trim_start_matches(BLANKS).to_owned().into())
 }
 
 pub(super) fn rtrim(call: &Call<'_>) -> Found {
-    Some(call.text(0)?.trim_end().to_owned().into())
+    Some(call.text(0)?.trim_end_matches(BLANKS).to_owned().into())
 }
 
 pub(super) fn lpad(call: &Call<'_>) -> Found {

@@ -37,6 +37,12 @@ impl Parser<'_> {
         if let Some(fault) = function.argument_fault(&arguments) {
             return Err(self.error_at(place, &format!("`{name}` {fault}")));
         }
+        if let Some((fault, hint)) = function.role_fault(&arguments)
+            && self.no_role.is_none()
+        {
+            let error = self.error_at(place, &format!("`{name}` {fault}"));
+            self.no_role = Some(Error { hint: Some(hint), ..error });
+        }
         if let Some(fault) = level_fault(function, &arguments) {
             self.warn(place, &format!("`{name}` {fault}"), "it gives Undefined");
         }

@@ -72,18 +72,43 @@ impl Parser<'_> {
         if let Some(error) = self.foreign_before_items() {
             return Err(error);
         }
-        if self.at_value_keyword() {
-            self.at += 1;
-            let value = Select::Value(Box::new(self.item_value()?));
-            if self.is_word("AS") {
-                return Err(self.hinted("`SELECT VALUE` gives its value no name", "leave out `AS`"));
-            }
-            if self.is_sign(",") {
-                let hint = "write SELECT [a, b] or SELECT a, b";
-                return Err(self.hinted("`SELECT VALUE` selects one value", hint));
-            }
-            return Ok(value);
+        // `.*` of what is around a sub-select is none of its own.
+        let around = self.item_depth.take();
+        let selected = match self.value()? {
+            Some(value) => Select::Value(Box::new(value)),
+            None => self.items()?,
+        };
+        self.item_depth = around;
+        Ok(selected)
+    }
+
+    /// What `SELECT VALUE` selects, if it is that.
+    fn value(&mut self) -> Result<Option<Expr>, Error> {
+        let (begin, signed) =
+            ((self.at, self.chained, self.warnings.len()), self.at_signed_value());
+        if !signed && !self.at_value_keyword() {
+            return Ok(None);
         }
+        self.at += 1;
+        let value = self.item_value()?;
+        let named = self.is_word("AS");
+        // `SELECT value -2 AS less` subtracts from a member.
+        if signed && (named || self.is_sign(",")) {
+            (self.at, self.chained) = (begin.0, begin.1);
+            self.warnings.truncate(begin.2);
+            return Ok(None);
+        }
+        if named {
+            return Err(self.hinted("`SELECT VALUE` gives its value no name", "leave out `AS`"));
+        }
+        if self.is_sign(",") {
+            let hint = "write SELECT [a, b] or SELECT a, b";
+            return Err(self.hinted("`SELECT VALUE` selects one value", hint));
+        }
+        Ok(Some(value))
+    }
+
+    fn items(&mut self) -> Result<Select, Error> {
         let mut items = Vec::new();
         loop {
             // A comma before FROM stands in published examples.
@@ -97,6 +122,18 @@ impl Parser<'_> {
             }
         }
         Ok(Select::Items(items))
+    }
+
+    /// Whether the next word is `VALUE` before a sign that belongs to what is behind it: `VALUE -a`,
+    /// where `value - a` and `value-a` subtract.
+    fn at_signed_value(&self) -> bool {
+        let offset = |by: usize| self.tokens.get(self.at + by).map(|(_, offset)| *offset);
+        let (Some(word), Some(sign), Some(next)) = (offset(0), offset(1), offset(2)) else {
+            return false;
+        };
+        let is_sign = matches!(self.ahead(1), Some(Token::Sign("-" | "+")));
+        let apart = word + "VALUE".len() < sign && sign + 1 == next;
+        self.is_word("VALUE") && is_sign && apart && self.ahead(2) != Some(&Token::End)
     }
 
     /// Whether the next word is `VALUE` before an expression. Payloads have members of that name:
@@ -131,7 +168,12 @@ impl Parser<'_> {
                 return Ok(Item::All);
             }
         }
+        self.item_depth = Some(self.depth + 1);
         let expr = self.item_value()?;
+        self.item_depth = None;
+        if self.is_sign(".") {
+            return self.members_of(expr);
+        }
         if !self.word("AS") {
             let name = last_name(&expr);
             return Ok(Item::One(expr, vec![name]));
@@ -144,6 +186,24 @@ impl Parser<'_> {
             path.push(self.alias()?);
         }
         Ok(Item::One(expr, path))
+    }
+
+    /// `a.*`, whose `a` has been read.
+    fn members_of(&mut self, of: Expr) -> Result<Item, Error> {
+        self.at += 1;
+        if !of.is_spread() {
+            return Err(self.hinted("expected a name", "write a.* for the members of a value"));
+        }
+        self.at += 1;
+        if self.is_word("AS") {
+            let name = match self.ahead(1) {
+                Some(Token::Word(name)) => name,
+                _ => "name",
+            };
+            let hint = format!("leave out `.*`: write {of} AS {name}");
+            return Err(self.hinted("the members that `.*` gives keep their names", &hint));
+        }
+        Ok(Item::Members(of))
     }
 
     /// What is selected, before its name.
@@ -161,6 +221,13 @@ impl Parser<'_> {
     }
 
     pub(super) fn alias(&mut self) -> Result<Arc<str>, Error> {
+        if self.lacks_name() {
+            let behind = match self.at.checked_sub(1).and_then(|at| self.tokens.get(at)) {
+                Some((Token::Sign(_), _)) => "the name behind `.` is missing",
+                _ => "the name behind `AS` is missing",
+            };
+            return Err(self.error(behind));
+        }
         match self.peek().clone() {
             Token::Text(text) => {
                 self.at += 1;
@@ -177,6 +244,16 @@ impl Parser<'_> {
             Token::Sign("*") => Err(self.hinted("expected a name", "select the object itself")),
             _ => Err(self.error("expected a name")),
         }
+    }
+
+    /// Whether a `FROM` that stands where a name must be begins its clause; names may be `from`.
+    fn lacks_name(&self) -> bool {
+        self.is_word("FROM")
+            && match self.ahead(1) {
+                Some(Token::Text(_) | Token::Bare(_) | Token::Sign("*")) => true,
+                Some(Token::Word(word)) => !is_reserved(word),
+                Some(Token::Number(_) | Token::Sign(_) | Token::End) | None => false,
+            }
     }
 
     /// `FROM` and its topic filter. Without it, only Basic Ingest reaches the rule.
@@ -212,6 +289,9 @@ impl Parser<'_> {
         };
         if let Some(fault) = filter_fault(&text) {
             return Err(self.error(&fault));
+        }
+        if let Some((fault, hint)) = never(&text) {
+            self.warn(self.at, fault, hint);
         }
         self.at += 1;
         Ok(text.into())
@@ -262,6 +342,7 @@ pub(in crate::rules::sql) fn last_name(expr: &Expr) -> Arc<str> {
         Expr::Variable(name) => name.trim_start_matches('@').into(),
         Expr::Member(_, names) => names.last().cloned().unwrap_or_default(),
         Expr::Call(function, _) => function.name().into(),
+        Expr::Cast(..) => "cast".into(),
         _ => "".into(),
     }
 }
@@ -280,4 +361,22 @@ fn filter_fault(filter: &str) -> Option<String> {
         wild && (level.len() > 1 || (**level == "#" && at + 1 < levels.len()))
     });
     wrong.map(|(_, level)| format!("`{level}` is no level of a topic filter"))
+}
+
+/// Why a topic filter takes no message at all, and what to write.
+fn never(filter: &str) -> Option<(&'static str, &'static str)> {
+    match filter.split('/').collect::<Vec<_>>().as_slice() {
+        ["$share", ..] => {
+            let hint = "a rule takes each message once: write the filter alone";
+            Some(("a rule has no shared subscription, and no topic begins with `$share`", hint))
+        }
+        ["$aws", "rules", ..] => {
+            let hint = "leave out `FROM`, or write that of other messages";
+            Some((
+                "a message of Basic Ingest goes to the rule that it names, whatever `FROM` says",
+                hint,
+            ))
+        }
+        _ => None,
+    }
 }

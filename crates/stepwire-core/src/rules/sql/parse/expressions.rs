@@ -136,7 +136,12 @@ impl Parser<'_> {
     pub(super) fn postfix(&mut self) -> Result<Expr, Error> {
         let of = self.primary()?;
         let mut names = Vec::new();
-        while self.sign(".") {
+        while self.is_sign(".") {
+            // `SELECT a.*`
+            if self.item_depth == Some(self.depth) && self.ahead(1) == Some(&Token::Sign("*")) {
+                break;
+            }
+            self.at += 1;
             self.chain()?;
             names.push(self.alias()?);
         }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use stepwire_asl::diagnostic::nearest;
 
 use super::lex::{self, Token};
-use super::{Asks, Error, Expr, Statement, Version};
+use super::{Asks, Error, Expression, Statement, Version};
 
 /// Expressions within expressions.
 const DEPTH_MAX: usize = 64;
@@ -31,6 +31,10 @@ struct Parser<'a> {
     /// The variables there are; `None` where that is not known yet.
     variables: Option<Vec<Arc<str>>>,
     warnings: Vec<Error>,
+    /// The first call without the role that it needs.
+    no_role: Option<Error>,
+    /// The depth of an item of `SELECT`, which may end with `.*`.
+    item_depth: Option<usize>,
 }
 
 /// Words that end an expression, so that they are not taken for names.
@@ -57,18 +61,19 @@ pub(super) fn statement(text: &str, version: Version) -> Result<Statement, Error
         Token::Word(word) => return Err(parser.unexpected(word)),
         _ => return Err(parser.error("unexpected text after the statement")),
     }
-    let warnings = parser.warnings;
+    let (warnings, no_role) = (parser.warnings, parser.no_role);
     let asks = Asks::default();
-    let mut statement = Statement { from, version, warnings, variables, select, filter, asks };
+    let mut statement =
+        Statement { from, version, warnings, variables, select, filter, asks, no_role };
     statement.asks = Asks::of(statement.expressions());
     Ok(statement)
 }
 
-pub(super) fn expression(text: &str, version: Version) -> Result<Expr, Error> {
+pub(super) fn expression(text: &str, version: Version) -> Result<Expression, Error> {
     let mut parser = Parser::new(text, version)?;
     let expr = parser.expr()?;
     match parser.peek() {
-        Token::End => Ok(expr),
+        Token::End => Ok(Expression { expr, no_role: parser.no_role }),
         Token::Word(word) => Err(parser.unexpected(word)),
         _ => Err(parser.error("unexpected text after the expression")),
     }
@@ -85,6 +90,8 @@ impl<'a> Parser<'a> {
             version,
             variables: None,
             warnings: Vec::new(),
+            no_role: None,
+            item_depth: None,
         };
         if text.len() > LENGTH_MAX {
             return Err(parser.at_offset(0, "the statement is too long"));

@@ -125,6 +125,11 @@ fn substituted(text: &str) -> String {
             None if inner[..end] == *"AWS::AccountId" => made.push_str("000000000000"),
             None if inner[..end] == *"AWS::Region" => made.push_str("us-east-1"),
             None if inner[..end] == *"AWS::Partition" => made.push_str("aws"),
+            None if inner[..end].ends_with("Arn") => {
+                let name = inner[..end].strip_suffix(".Arn").unwrap_or(&inner[..end]);
+                made.push_str("arn:aws:iam::000000000000:role/");
+                made.push_str(name);
+            }
             None => made.push_str(&inner[..end].replace("::", "-")),
         }
         rest = &inner[end + 1..];
@@ -136,6 +141,14 @@ fn substituted(text: &str) -> String {
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_arn_of_a_resource_is_one() {
+        assert_eq!(
+            substituted("'${Role.Arn}' '${RoleArn}' '${Table}'"),
+            "'arn:aws:iam::000000000000:role/Role' 'arn:aws:iam::000000000000:role/RoleArn' 'Table'"
+        );
+    }
 
     #[test]
     fn a_rule_is_found_in_every_form() {

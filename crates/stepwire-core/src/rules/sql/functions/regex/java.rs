@@ -30,6 +30,7 @@ pub(super) fn translate(source: &str, ends_line: bool) -> Option<Translated> {
         ends_line,
         groups: 0,
         depth: 0,
+        case: vec![Case::default()],
     };
     while !translator.rest.is_empty() {
         translator.next()?;
@@ -49,6 +50,16 @@ struct Translator<'s> {
     /// Capturing groups that have begun.
     groups: u32,
     depth: usize,
+    /// How letters are compared in each group that is open.
+    case: Vec<Case>,
+}
+
+/// Whether the case of letters says nothing.
+#[derive(Debug, Default, Clone, Copy)]
+struct Case {
+    ignored: bool,
+    /// That of all letters, not only of those of ASCII.
+    of_all: bool,
 }
 
 impl Flags {
@@ -108,7 +119,29 @@ impl Translator<'_> {
     }
 
     fn literal(&mut self, c: char) {
-        regex_syntax_escape(&mut self.made.text, c);
+        let mut text = String::new();
+        regex_syntax_escape(&mut text, c);
+        // The engines ignore the case of all letters: to them, the Kelvin sign is a `k`.
+        if self.is_ascii_case() && !matches!(c, '\0'..='\x7f') {
+            text = format!("(?-i:{text})");
+        } else if self.is_ascii_case() && matches!(c, 'k' | 'K' | 's' | 'S') {
+            text = format!("(?-i:[{}{}])", c.to_ascii_uppercase(), c.to_ascii_lowercase());
+        }
+        self.put(&text);
+    }
+
+    /// Whether the case of ASCII's letters is ignored, and that of no others.
+    fn is_ascii_case(&self) -> bool {
+        self.case.last().is_some_and(|case| case.ignored && !case.of_all)
+    }
+
+    /// A class as the engines take it.
+    fn put_class(&mut self, class: &str) {
+        if self.is_ascii_case() {
+            self.put(&format!("(?-i:{class})"));
+        } else {
+            self.put(class);
+        }
     }
 
     /// Translates what comes next.
@@ -117,12 +150,13 @@ impl Translator<'_> {
             '\\' => self.escape()?,
             '[' => {
                 let class = self.class(0)?;
-                self.put(&class);
+                self.put_class(&class);
                 self.quantifier()?;
             }
             '(' => self.group()?,
             ')' => {
                 self.depth = self.depth.checked_sub(1)?;
+                self.case.pop();
                 self.put(")");
                 self.quantifier()?;
             }
@@ -163,6 +197,7 @@ impl Translator<'_> {
         if self.depth > DEPTH_MAX {
             return None;
         }
+        self.case.extend(self.case.last().copied());
         if !self.take("?") {
             self.groups += 1;
             self.put("(");
@@ -198,7 +233,17 @@ impl Translator<'_> {
         if !letters.chars().all(|c| "idmsuxU-".contains(c)) || letters.matches('-').count() > 1 {
             return None;
         }
-        // Of the others, `x` is obeyed here, and `d`, `u` and `U` change nothing.
+        let (on, off) = letters.split_once('-').unwrap_or((letters, ""));
+        if rest.starts_with(')') {
+            // They hold for the rest of the group around.
+            self.case.pop();
+        }
+        if let Some(case) = self.case.last_mut() {
+            case.ignored = (case.ignored || on.contains('i')) && !off.contains('i');
+            case.of_all = (case.of_all || on.contains(['u', 'U'])) && !off.contains(['u', 'U']);
+        }
+        // Of the others, `x` is obeyed here, `u` and `U` say which letters `i` is about, and `d`
+        // changes nothing.
         let kept: String = letters.chars().filter(|c| "ims-".contains(*c)).collect();
         let kept = kept.trim_end_matches('-');
         self.rest = &rest[1..];

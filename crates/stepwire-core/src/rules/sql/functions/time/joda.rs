@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use jiff::Zoned;
-use jiff::civil::Weekday;
+use jiff::civil::{DateTime, Weekday};
 use jiff::tz::Offset;
 
+use super::Moment;
 use super::zone::{self, Zone};
 
 pub(super) const MONTHS: [&str; 12] = [
@@ -27,7 +27,7 @@ pub(super) const DAYS: [&str; 7] =
     ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
 /// The time as the pattern writes it; `None` when that is no pattern.
-pub(super) fn format(pattern: &str, at: &Zoned, zone: &Zone) -> Option<String> {
+pub(super) fn format(pattern: &str, at: &Moment, zone: &Zone) -> Option<String> {
     let mut made = String::new();
     let mut rest = pattern;
     let mut quoted = false;
@@ -57,10 +57,16 @@ pub(super) fn format(pattern: &str, at: &Zoned, zone: &Zone) -> Option<String> {
 }
 
 /// Writes what a letter, `count` times, stands for.
-fn component(made: &mut String, letter: char, count: usize, at: &Zoned, zone: &Zone) -> Option<()> {
-    let year = i64::from(at.year());
-    let hour = i64::from(at.hour());
-    let week = at.date().iso_week_date();
+fn component(
+    made: &mut String,
+    letter: char,
+    count: usize,
+    at: &Moment,
+    zone: &Zone,
+) -> Option<()> {
+    let year = i64::from(at.civil.year());
+    let hour = i64::from(at.civil.hour());
+    let week = at.civil.date().iso_week_date();
     let mut number = |value: i64| padded(made, value, count);
     match letter {
         'C' => number(year.abs() / 100),
@@ -70,21 +76,21 @@ fn component(made: &mut String, letter: char, count: usize, at: &Zoned, zone: &Z
         'x' if count == 2 => number(i64::from(week.year()).abs() % 100),
         'x' => number(i64::from(week.year())),
         'w' => number(i64::from(week.week())),
-        'e' => number(i64::from(at.weekday().to_monday_one_offset())),
-        'D' => number(i64::from(at.day_of_year())),
-        'M' if count < 3 => number(i64::from(at.month())),
-        'd' => number(i64::from(at.day())),
+        'e' => number(i64::from(at.civil.weekday().to_monday_one_offset())),
+        'D' => number(i64::from(at.civil.day_of_year())),
+        'M' if count < 3 => number(i64::from(at.civil.month())),
+        'd' => number(i64::from(at.civil.day())),
         'K' => number(hour % 12),
         'h' => number((hour + 11) % 12 + 1),
         'H' => number(hour),
         'k' => number((hour + 23) % 24 + 1),
-        'm' => number(i64::from(at.minute())),
-        's' => number(i64::from(at.second())),
-        'S' => fraction(made, at, count),
+        'm' => number(i64::from(at.civil.minute())),
+        's' => number(i64::from(at.civil.second())),
+        'S' => fraction(made, &at.civil, count),
         'G' => made.push_str(if year > 0 { "AD" } else { "BC" }),
         'a' => made.push_str(if hour < 12 { "AM" } else { "PM" }),
-        'M' => made.push_str(name(month(at), count)),
-        'E' => made.push_str(name(day(at.weekday()), count)),
+        'M' => made.push_str(name(month(&at.civil), count)),
+        'E' => made.push_str(name(day(at.civil.weekday()), count)),
         'z' | 'Z' => made.push_str(&zone_text(letter, count, at, zone)),
         _ => return None,
     }
@@ -97,12 +103,12 @@ fn padded(made: &mut String, value: i64, digits: usize) {
 }
 
 /// That many digits behind the second; a time has three of its own.
-fn fraction(made: &mut String, at: &Zoned, digits: usize) {
+fn fraction(made: &mut String, at: &DateTime, digits: usize) {
     let millis = format!("{:03}", at.millisecond());
     made.extend(millis.chars().chain(std::iter::repeat('0')).take(digits));
 }
 
-fn month(at: &Zoned) -> &'static str {
+fn month(at: &DateTime) -> &'static str {
     usize::try_from(at.month() - 1).ok().and_then(|at| MONTHS.get(at)).copied().unwrap_or_default()
 }
 
@@ -116,9 +122,8 @@ fn name(full: &'static str, count: usize) -> &'static str {
     if count >= 4 { full } else { &full[..3] }
 }
 
-fn zone_text(letter: char, count: usize, at: &Zoned, zone: &Zone) -> String {
-    let info = at.time_zone().to_offset_info(at.timestamp());
-    let (abbreviation, offset) = (info.abbreviation(), info.offset());
+fn zone_text(letter: char, count: usize, at: &Moment, zone: &Zone) -> String {
+    let (abbreviation, offset) = (at.abbreviation.as_str(), at.offset);
     match (letter, count) {
         ('z', 4..) => zone.long(abbreviation, offset),
         ('z', _) => zone.short(abbreviation, offset),

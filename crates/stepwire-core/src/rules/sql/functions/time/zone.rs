@@ -80,11 +80,20 @@ pub(super) fn named(input: &str) -> Option<(usize, TimeZone)> {
     Some((name.len(), RULES.get(place).ok()?))
 }
 
-/// The longest id of a region that the text begins with.
+/// Ids that the JDK does not have: the first three are names there, of places that change their
+/// clocks (`ZoneId.SHORT_IDS`).
+const NO_REGIONS: [&str; 6] = ["EST", "HST", "MST", "GMT+0", "GMT-0", "ROC"];
+
+/// The longest id of a region that the text begins with, as the JDK knows them.
 pub(super) fn region(input: &str) -> Option<(usize, TimeZone)> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || "/_+-".contains(c);
     let most = input.find(|c| !is_part(c)).unwrap_or(input.len()).min(64);
-    (2..=most).rev().find_map(|end| Some((end, Zone::of_region(&input[..end])?.zone)))
+    let known = |id: &&str| !NO_REGIONS.contains(id);
+    let zone = |end: usize| {
+        let id = Some(&input[..end]).filter(known)?;
+        Some((end, Zone::of_region(id)?.zone))
+    };
+    (2..=most).rev().find_map(zone)
 }
 
 /// `+hh`, `+hhmm`, `+hh:mm`, and the same with seconds.

@@ -28,7 +28,7 @@ impl Translator<'_> {
                 made.push_str("&&");
             } else if self.take(r"\Q") {
                 let (text, rest) = self.rest.split_once(r"\E")?;
-                text.chars().for_each(|c| regex_syntax_escape(&mut made, c));
+                text.chars().for_each(|c| self.one(&mut made, c, c));
                 self.rest = rest;
             } else {
                 self.item(&mut made)?;
@@ -46,21 +46,39 @@ impl Translator<'_> {
             }
             Escaped::Char(c) => c,
         };
-        regex_syntax_escape(made, first);
+        let mut last = first;
         let is_range = self.rest.starts_with('-')
             && !self.rest.starts_with("-]")
             && !self.rest.starts_with("-[")
             && !self.rest.starts_with("-&&");
         if is_range {
             self.take("-");
-            let Escaped::Char(last) = self.member()? else { return None };
-            if last < first {
+            let Escaped::Char(end) = self.member()? else { return None };
+            if end < first {
                 return None;
             }
-            made.push('-');
-            regex_syntax_escape(made, last);
+            last = end;
         }
+        self.one(made, first, last);
         Some(())
+    }
+
+    /// The characters from one to another, and where case is ignored, the same in the other one.
+    fn one(&self, made: &mut String, first: char, last: char) {
+        range(made, first, last);
+        if !self.is_ascii_case() {
+            return;
+        }
+        let within = |from: char, to: char| {
+            let (from, to) = (first.max(from), last.min(to));
+            (from <= to).then_some((from, to))
+        };
+        if let Some((from, to)) = within('a', 'z') {
+            range(made, from.to_ascii_uppercase(), to.to_ascii_uppercase());
+        }
+        if let Some((from, to)) = within('A', 'Z') {
+            range(made, from.to_ascii_lowercase(), to.to_ascii_lowercase());
+        }
     }
 
     fn member(&mut self) -> Option<Escaped> {
@@ -68,5 +86,13 @@ impl Translator<'_> {
             '\\' => self.escaped(),
             c => Some(Escaped::Char(c)),
         }
+    }
+}
+
+fn range(made: &mut String, first: char, last: char) {
+    regex_syntax_escape(made, first);
+    if first < last {
+        made.push('-');
+        regex_syntax_escape(made, last);
     }
 }

@@ -48,7 +48,7 @@ impl Translator<'_> {
             '1'..='9' => self.back_reference()?,
             _ => match self.escaped()? {
                 Escaped::Char(c) => self.literal(c),
-                Escaped::Class(class) => self.put(&class),
+                Escaped::Class(class) => self.put_class(&class),
             },
         }
         self.quantifier()

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::{Date, DateTime, Time, Weekday};
-use jiff::tz::{Offset, TimeZone};
+use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 use jiff::{Span, ToSpan};
+
+use crate::rules::sql::functions::time::millis_of;
 
 /// What a number or a name in a text says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -131,12 +133,18 @@ impl Fields {
             return None;
         }
         let at = DateTime::from_parts(date, time).checked_add(days).ok()?;
-        let at = match (self.offset, &self.zone) {
-            (Some(offset), _) => offset.to_timestamp(at).ok()?,
-            (None, Some(zone)) => zone.to_timestamp(at).ok()?,
-            (None, None) => Offset::UTC.to_timestamp(at).ok()?,
+        let offset = match (self.offset, &self.zone) {
+            (Some(offset), _) => offset,
+            // Where clocks are put forward or back, what they showed before counts.
+            (None, Some(zone)) => match zone.to_ambiguous_timestamp(at).offset() {
+                AmbiguousOffset::Unambiguous { offset } => offset,
+                AmbiguousOffset::Gap { before, .. } | AmbiguousOffset::Fold { before, .. } => {
+                    before
+                }
+            },
+            (None, None) => Offset::UTC,
         };
-        i64::try_from(at.as_nanosecond().div_euclid(1_000_000)).ok()
+        millis_of(at, offset)
     }
 
     fn year(&self) -> Option<i64> {
