@@ -91,7 +91,9 @@ impl Unroller<'_, '_> {
                 "Template error: Fn::ForEach goes through {parameter}, which has no value here"
             );
             let told = Diagnostic::new(place, why);
-            self.evaluator.problems.push(told.hint("give it a value, or a Default in the template"));
+            self.evaluator
+                .problems
+                .push(told.hint("give it a value, or a Default in the template"));
             return;
         }
         let Some(items) = items.filter(|_| !collection.is_open()) else {

@@ -251,7 +251,9 @@ impl Template {
     /// The same for a resource of what the template comes to; a workflow's definition that SAM made
     /// a text of is where the template writes it.
     pub fn place_of(&self, expanded: &Expanded, logical_id: &str, path: &[&str]) -> Place {
-        if let Some(("DefinitionString", rest)) = path.split_first().map(|(name, rest)| (*name, rest)) {
+        if let Some(("DefinitionString", rest)) =
+            path.split_first().map(|(name, rest)| (*name, rest))
+        {
             let written = [&["Definition"], rest].concat();
             let found = || {
                 let resource = self.root.member("Resources")?.member(logical_id)?;
@@ -398,7 +400,8 @@ impl Check {
             for (name, resource) in members {
                 let kind = resource.member("Type").and_then(Value::as_str).unwrap_or_default();
                 for (attribute, value) in resource.as_map().into_iter().flatten() {
-                    let is_made = &**attribute == "Properties" && kind.starts_with(SERVERLESS_TYPES);
+                    let is_made =
+                        &**attribute == "Properties" && kind.starts_with(SERVERLESS_TYPES);
                     if !is_made {
                         self.member_nulls(attribute, value, &format!("/Resources/{name}"));
                     }

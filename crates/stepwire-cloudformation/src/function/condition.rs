@@ -98,7 +98,9 @@ impl Evaluator<'_> {
                     .and_then(Value::as_list)
                     .is_some_and(|list| list.iter().any(|item| item.text() == wanted))
             }
-            "Fn::EachMemberIn" | "Fn::EachMemberEquals" => self.each_member(name, argument, value.place),
+            "Fn::EachMemberIn" | "Fn::EachMemberEquals" => {
+                self.each_member(name, argument, value.place)
+            }
             "Fn::RefAll" | "Fn::ValueOf" | "Fn::ValueOfAll" => {
                 self.not_here(name, value.place);
                 false
@@ -129,8 +131,9 @@ impl Evaluator<'_> {
             self.leaves_open(place, || "a comparison with what is not known here".into());
             return false;
         }
-        let wanted = wanted.as_list().unwrap_or(std::slice::from_ref(&wanted));
-        let all = list.as_list().unwrap_or(std::slice::from_ref(&list));
+        let one = std::slice::from_ref;
+        let wanted = wanted.as_list().unwrap_or_else(|| one(&wanted));
+        let all = list.as_list().unwrap_or_else(|| one(&list));
         all.iter().all(|one| wanted.iter().any(|other| one.text() == other.text()))
     }
 
