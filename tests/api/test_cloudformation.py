@@ -550,3 +550,138 @@ def test_tags_of_a_stack_are_its_resources_too(node, cloud, stack):
     assert {what: tags for what, tags in everywhere().items() if tags != wanted} == {}
     assert queue(stack + "-own") == {"team": "own", "cost": "7"}
     assert physical() == before
+
+
+HIDDEN = """
+Parameters:
+  Secret: {Type: String, NoEcho: true}
+Resources:
+  Parameter:
+    Type: AWS::SSM::Parameter
+    Properties: {Type: String, Name: !Sub '/${AWS::StackName}', Value: !Sub 'key=${Secret};'}
+"""
+
+
+@pytest.mark.parametrize("transform", ["", "Transform: AWS::Serverless-2016-10-31\n"])
+def test_what_is_not_to_be_echoed_is_not(cloud, node, stack, transform):
+    cloud.create_stack(
+        StackName=stack,
+        TemplateBody=transform + HIDDEN,
+        Parameters=[{"ParameterKey": "Secret", "ParameterValue": "pa55word"}],
+        Capabilities=["CAPABILITY_AUTO_EXPAND"],
+    )
+    cloud.get_waiter("stack_create_complete").wait(StackName=stack, WaiterConfig=QUICK)
+    stored = node.client("ssm").get_parameter(Name=f"/{stack}")["Parameter"]["Value"]
+    assert stored == "key=pa55word;"
+    told = events(cloud, stack)
+    assert "pa55word" not in json.dumps(told, default=str)
+    shown = [event["ResourceProperties"] for event in told if "ResourceProperties" in event]
+    assert json.loads(shown[0])["Value"] == "key=****;"
+    processed = cloud.get_template(StackName=stack, TemplateStage="Processed")["TemplateBody"]
+    assert "pa55word" not in json.dumps(processed)
+    if not transform:
+        # Where nothing transforms, functions stay.
+        assert processed["Resources"]["Parameter"]["Properties"]["Value"] == {
+            "Fn::Sub": "key=${Secret};"
+        }
+
+
+def test_a_version_of_a_stored_parameter_is_that_version(cloud, node, stack, name):
+    ssm = node.client("ssm")
+    for value in ["one", "two"]:
+        ssm.put_parameter(Name=f"/{name}/a", Value=value, Type="String", Overwrite=True)
+    template = f"""
+Parameters:
+  Leaf: {{Type: String, Default: a}}
+Resources:
+  Queue:
+    Type: AWS::SQS::Queue
+    Properties:
+      Tags:
+        - {{Key: old, Value: '{{{{resolve:ssm:/{name}/a:1}}}}'}}
+        - {{Key: new, Value: '{{{{resolve:ssm:/{name}/a}}}}'}}
+        - {{Key: made, Value: !Sub '{{{{resolve:ssm:/{name}/${{Leaf}}:2}}}}'}}
+"""
+    cloud.create_stack(StackName=stack, TemplateBody=template)
+    cloud.get_waiter("stack_create_complete").wait(StackName=stack, WaiterConfig=QUICK)
+    queue = cloud.describe_stack_resource(StackName=stack, LogicalResourceId="Queue")
+    url = queue["StackResourceDetail"]["PhysicalResourceId"]
+    tags = node.client("sqs").list_queue_tags(QueueUrl=url)["Tags"]
+    assert {key: tags[key] for key in ["old", "new", "made"]} == {
+        "old": "one",
+        "new": "two",
+        "made": "two",
+    }
+    with refused("ValidationError", 400, "cannot be found"):
+        cloud.create_stack(StackName=stack + "-x", TemplateBody=template.replace("a:1", "a:7"))
+
+
+def test_a_definition_in_yaml_is_read(cloud, node, stack, name):
+    s3 = node.client("s3")
+    s3.create_bucket(Bucket=name)
+    text = "StartAt: A\nStates:\n  A: {Type: Pass, Result: '${Word}', ResultPath: null, End: true}\n"
+    s3.put_object(Bucket=name, Key="d.asl.yaml", Body=text)
+    template = f"""
+Resources:
+  Machine:
+    Type: AWS::StepFunctions::StateMachine
+    Properties:
+      RoleArn: {ROLE_ARN}
+      DefinitionS3Location: {{Bucket: {name}, Key: d.asl.yaml}}
+      DefinitionSubstitutions: {{Word: hello}}
+"""
+    cloud.create_stack(StackName=stack, TemplateBody=template)
+    cloud.get_waiter("stack_create_complete").wait(StackName=stack, WaiterConfig=QUICK)
+    found = cloud.describe_stack_resource(StackName=stack, LogicalResourceId="Machine")
+    arn = found["StackResourceDetail"]["PhysicalResourceId"]
+    definition = node.client("stepfunctions").describe_state_machine(stateMachineArn=arn)
+    assert json.loads(definition["definition"])["States"]["A"]["Result"] == "hello"
+
+
+def test_an_attribute_that_there_is_not_is_refused(cloud, stack):
+    template = """
+Resources:
+  Q: {Type: AWS::SQS::Queue}
+Outputs:
+  Nope: {Value: !GetAtt Q.Nope}
+"""
+    why = "Template error: resource Q does not support attribute type Nope in Fn::GetAtt"
+    with refused("ValidationError", 400, why):
+        cloud.create_stack(StackName=stack, TemplateBody=template)
+
+
+def test_the_reason_of_a_stack_within_is_told(cloud, node, stack, name):
+    s3 = node.client("s3")
+    s3.create_bucket(Bucket=name)
+    child = """
+Parameters: {Seconds: {Type: Number}}
+Resources:
+  Q: {Type: AWS::SQS::Queue, Properties: {VisibilityTimeout: !Ref Seconds}}
+"""
+    s3.put_object(Bucket=name, Key="child.yaml", Body=child)
+    template = f"""
+Resources:
+  Child:
+    Type: AWS::CloudFormation::Stack
+    Properties:
+      TemplateURL: https://s3.amazonaws.com/{name}/child.yaml
+      Parameters: {{Seconds: SECONDS}}
+"""
+    allowed = ["CAPABILITY_AUTO_EXPAND"]
+    cloud.create_stack(
+        StackName=stack, TemplateBody=template.replace("SECONDS", "1"), Capabilities=allowed
+    )
+    cloud.get_waiter("stack_create_complete").wait(StackName=stack, WaiterConfig=QUICK)
+    s3.put_object(
+        Bucket=name,
+        Key="child.yaml",
+        Body=child + "  R: {Type: AWS::SQS::Queue, Properties: {QueueName: {Ref: Q}}}\n",
+    )
+    cloud.update_stack(
+        StackName=stack, TemplateBody=template.replace("SECONDS", "2"), Capabilities=allowed
+    )
+    with pytest.raises(WaiterError):
+        cloud.get_waiter("stack_update_complete").wait(StackName=stack, WaiterConfig=QUICK)
+    failed = [one for one in events(cloud, stack) if one["ResourceStatus"] == "UPDATE_FAILED"]
+    reason = failed[-1]["ResourceStatusReason"]
+    assert reason.rstrip().endswith("The following resource(s) failed to update: [R]."), reason

@@ -286,11 +286,16 @@ def test_samconfig_names_the_stack_and_its_parameters(app):
 
 
 def test_a_failed_deploy_is_rolled_back_and_can_be_repeated(app):
-    (app.folder / "machine.asl.json").write_text('{"StartAt": "Nowhere", "States": {}}')
+    app.template(
+        "Resources:\n",
+        "Resources:\n  Queue: {Type: AWS::SQS::Queue, Properties: {QueueName: taken}}\n",
+    )
+    sqs = app.node.client("sqs")
+    url = sqs.create_queue(QueueName="taken")["QueueUrl"]
     done = app.deploy("--stack-name", "broken", code=1)
     assert "CREATE_FAILED" in done.stdout and "ROLLBACK" in done.stderr
     assert app.node.client("lambda").list_functions()["Functions"] == []
-    (app.folder / "machine.asl.json").write_text(json.dumps(MACHINE))
+    sqs.delete_queue(QueueUrl=url)
     assert app.told("--stack-name", "broken")["status"] == "CREATE_COMPLETE"
 
 
@@ -449,3 +454,41 @@ def test_watching_deploys_what_changes(app):
     finally:
         process.terminate()
         assert process.wait(timeout=10) == 0
+
+
+def test_a_dry_run_reads_definitions_and_says_where_they_are_refused(lone):
+    (lone.folder / "machine.asl.json").unlink()
+    lone.template("machine.asl.json", "machine.asl.yaml")
+    text = "StartAt: Call\nStates:\n  Call: {Type: Task, Resource: '${Hello}', End: true}\n"
+    (lone.folder / "machine.asl.yaml").write_text(text)
+    lone.deploy("--dry-run")
+    wrong = text.replace("${Hello}", "arn:aws:states:::bedrock:invokeModel")
+    (lone.folder / "machine.asl.yaml").write_text(wrong)
+    told = lone.deploy("--dry-run", code=4)
+    assert "machine.asl.yaml:3:22" in told.stdout
+    assert "`arn:aws:states:::bedrock:invokeModel` is not available" in told.stdout
+    inline = "Definition: {StartAt: A, States: {A: {Type: Task, Resource: nowhere, End: true}}}"
+    lone.template("DefinitionUri: machine.asl.yaml", inline)
+    told = lone.deploy("--dry-run", code=4)
+    wrong = r" Definition.States.A.Resource: refused: .*template.yaml:22:\d+"
+    assert re.search(wrong, told.stdout), told.stdout
+
+
+def test_parameters_that_there_are_not_are_refused(lone):
+    told = lone.deploy("--dry-run", "--param", "Greting=x", code=4)
+    assert "no parameter `Greting`" in told.stderr and "`Greeting`" in told.stderr
+    told = lone.deploy("--dry-run", "--param", "Greeting=x", "--param", "Greeting=y", code=2)
+    assert "`--param Greeting` is given twice" in told.stderr
+
+
+def test_what_the_node_refuses_is_shown_in_the_template(app):
+    app.template(
+        "Outputs:\n",
+        "  Import:\n    Type: AWS::SQS::Queue\n    Properties:\n"
+        "      QueueName: !ImportValue not-there\nOutputs:\n",
+    )
+    told = app.deploy("--yes", code=4)
+    line = app.folder.joinpath("template.yaml").read_text().split("not-there")[0].count("\n") + 1
+    assert f"template.yaml:{line}:" in told.stdout + told.stderr
+    assert "!ImportValue not-there" in told.stdout
+    assert "line 1" not in told.stdout + told.stderr

@@ -10,7 +10,7 @@ use crate::link::link;
 use crate::loops;
 use crate::sam;
 use crate::template::{
-    ATTRIBUTES, EXTENSIONS, NO_TRANSFORM, SERVERLESS, TRANSFORM, Template, check_resource,
+    ATTRIBUTES, EXTENSIONS, NO_TRANSFORM, SERVERLESS, TRANSFORM, Template, check_resource, nulls,
 };
 use crate::value::{Data, Value};
 
@@ -48,6 +48,8 @@ pub(crate) fn run(template: &Template, given: &Given) -> Result<Expanded, Vec<Di
             let globals = globals.as_ref().zip(root.member("Globals"));
             problems.extend(sam::transform(&mut expanded, globals, given));
             expanded.written.clear();
+            let made = expanded.resources.values();
+            problems.extend(made.flat_map(|one| nulls(&one.logical_id, &one.properties)));
         } else {
             problems.extend(expanded.resources.values().filter_map(sam::needs_transform));
         }
@@ -114,10 +116,11 @@ fn rules(root: &Value, evaluator: &mut Evaluator<'_>) {
             rule.member("RuleCondition").is_none_or(|condition| evaluator.decide(condition));
         let assertions = rule.member("Assertions").and_then(Value::as_list).unwrap_or_default();
         for assertion in assertions.iter().filter(|_| applies) {
-            let noted = evaluator.notes.len();
+            let (noted, wrong) = (evaluator.notes.len(), evaluator.problems.len());
             let holds = assertion.member("Assert").is_some_and(|assert| evaluator.decide(assert));
             // One about what is not known yet says nothing yet.
-            if !holds && evaluator.notes.len() == noted {
+            let is_told = evaluator.problems.len() > wrong;
+            if !holds && !is_told && evaluator.notes.len() == noted {
                 let why = assertion.member("AssertDescription").and_then(Value::text);
                 let why = why.unwrap_or_else(|| "an assertion does not hold".into());
                 evaluator.problems.push(Diagnostic::new(

@@ -193,6 +193,25 @@ impl Expanded {
         needed(plain, named)
     }
 
+    /// What `Fn::GetAtt` asks for: resource, attribute, place.
+    pub fn attributes(&self) -> Vec<(String, String, Place)> {
+        let properties = self.resources.values().map(|one| (&one.properties, one.place));
+        let outputs = self.outputs.values().flat_map(|one| {
+            let export = one.export.iter().map(move |name| (name, one.place));
+            std::iter::once((&one.value, one.place)).chain(export)
+        });
+        let mut found = Vec::new();
+        for (value, around) in properties.chain(outputs) {
+            for reference in order::references(value) {
+                let Some(attribute) = reference.attribute else { continue };
+                let nowhere = reference.place.is_nowhere();
+                let place = if nowhere { around } else { reference.place };
+                found.push((reference.resource, attribute, place));
+            }
+        }
+        found
+    }
+
     /// Where `path` of the resource's properties is written, or the nearest thing around it: the
     /// resource's own place when SAM made the property.
     pub fn property_place(&self, logical_id: &str, path: &[&str]) -> Place {

@@ -29,5 +29,6 @@ pub use diagnostic::Diagnostic;
 pub use expanded::{Absent, Artifacts, Expanded, Given, Output, Policy, Resource, Unknown};
 pub use parameter::{Parameter, ParameterType};
 pub use resolve::{Scope, Unresolved, resolve};
+pub use source::read;
 pub use template::{Capability, Needed, Template};
 pub use value::{Data, Map, Place, Value};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::diagnostic::Diagnostic;
+use crate::expanded::Unknown;
 use crate::function::Evaluator;
 use crate::source::VALUES_MAX;
 use crate::value::{Data, Map, Place, Value};
@@ -83,6 +84,18 @@ impl Unroller<'_, '_> {
         let collection = self.evaluator.evaluate(collection).unwrap_or_default();
         let items: Option<Vec<Arc<str>>> =
             collection.as_list().map(|items| items.iter().filter_map(Value::text).collect());
+        if let Some(parameter) = collection.as_reference()
+            && self.evaluator.names().unknown() == Unknown::Open
+        {
+            let why = format!(
+                "Template error: Fn::ForEach goes through {parameter}, which has no value here"
+            );
+            let told = Diagnostic::new(place, why);
+            self.evaluator
+                .problems
+                .push(told.hint("give it a value, or a Default in the template"));
+            return;
+        }
         let Some(items) = items.filter(|_| !collection.is_open()) else {
             self.wrong(
                 place,

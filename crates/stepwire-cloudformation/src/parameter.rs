@@ -284,7 +284,39 @@ impl Parameter {
 
 /// The pattern, which must match the whole.
 fn compile(pattern: &str) -> Option<Regex> {
-    Regex::new(&format!("^(?:{pattern})$")).ok()
+    let whole = |pattern: &str| Regex::new(&format!("^(?:{pattern})$")).ok();
+    whole(pattern).or_else(|| whole(&plain_hyphens(pattern)))
+}
+
+/// The pattern with hyphens quoted that stand beside a class such as `\w` within brackets: Java, whose
+/// patterns these are, takes them as they are (`[\w-\.]`).
+fn plain_hyphens(pattern: &str) -> String {
+    let letters: Vec<char> = pattern.chars().collect();
+    let is_class = |at: usize| {
+        letters.get(at) == Some(&'\\')
+            && letters.get(at + 1).is_some_and(|letter| "wWdDsSvVhH".contains(*letter))
+    };
+    let mut made = String::with_capacity(pattern.len() + 4);
+    let (mut depth, mut at, mut after_class) = (0_usize, 0, false);
+    while let Some(&letter) = letters.get(at) {
+        match letter {
+            '\\' => {
+                made.push(letter);
+                made.extend(letters.get(at + 1));
+                after_class = is_class(at);
+                at += 2;
+                continue;
+            }
+            '[' => depth += 1,
+            ']' => depth = depth.saturating_sub(1),
+            '-' if depth > 0 && (after_class || is_class(at + 1)) => made.push('\\'),
+            _ => {}
+        }
+        made.push(letter);
+        after_class = false;
+        at += 1;
+    }
+    made
 }
 
 /// Whether the pattern matches the whole of `text`; one that needs too many steps does not.

@@ -14,6 +14,8 @@ use crate::value::{Data, Map, Place, Value};
 
 /// `Transform` of SAM.
 pub(crate) const SERVERLESS: &str = "AWS::Serverless-2016-10-31";
+/// What its types begin with.
+const SERVERLESS_TYPES: &str = "AWS::Serverless::";
 /// The function that takes text from elsewhere into a template.
 pub(crate) const TRANSFORM: &str = "Fn::Transform";
 /// What to do where one is.
@@ -110,7 +112,7 @@ impl Template {
 
     /// The template that this value is.
     pub(crate) fn of(root: Value) -> Result<Template, Vec<Diagnostic>> {
-        let mut check = Check { problems: Vec::new() };
+        let mut check = Check { problems: Vec::new(), is_serverless: false };
         let Some(sections) = root.as_map() else {
             return Err(vec![
                 Diagnostic::new(root.place, "Template format error: unsupported structure.")
@@ -118,8 +120,8 @@ impl Template {
             ]);
         };
         let transforms = check.transforms(root.member("Transform"));
-        let is_serverless = transforms.iter().any(|(name, _)| &**name == SERVERLESS);
-        check.sections(sections, is_serverless);
+        check.is_serverless = transforms.iter().any(|(name, _)| &**name == SERVERLESS);
+        check.sections(sections, check.is_serverless);
         let mut parameters = IndexMap::new();
         for (name, value) in check.section(&root, "Parameters", PARAMETERS_MAX) {
             check.alphanumeric("Parameter", name, value);
@@ -246,23 +248,38 @@ impl Template {
         properties.nearest(path).0.pointer()
     }
 
+    /// The same for a resource of what the template comes to; a workflow's definition that SAM made
+    /// a text of is where the template writes it.
+    pub fn place_of(&self, expanded: &Expanded, logical_id: &str, path: &[&str]) -> Place {
+        if let Some(("DefinitionString", rest)) =
+            path.split_first().map(|(name, rest)| (*name, rest))
+        {
+            let written = [&["Definition"], rest].concat();
+            let found = || {
+                let resource = self.root.member("Resources")?.member(logical_id)?;
+                let (value, depth) = resource.member("Properties")?.nearest(&written);
+                (depth > 0).then(|| value.pointer())
+            };
+            if let Some(place) = found() {
+                return place;
+            }
+        }
+        expanded.property_place(logical_id, path)
+    }
+
     fn resources(&self) -> impl Iterator<Item = (&Arc<str>, &Value)> {
         let resources = self.root.member("Resources").and_then(Value::as_map);
         resources.into_iter().flatten().filter(|(name, _)| !name.starts_with("Fn::"))
     }
 }
 
-/// The names in `{{resolve:ssm:NAME}}`.
+/// The names in `{{resolve:ssm:NAME}}`, each with its version where one follows it.
 fn dynamic_names(value: &Value, names: &mut IndexSet<String>) {
     match &value.data {
         Data::String(text) => {
             for part in text.split("{{resolve:ssm:").skip(1) {
                 let Some((name, _)) = part.split_once("}}") else { continue };
-                let plain = match name.rsplit_once(':') {
-                    Some((name, version)) if version.bytes().all(|c| c.is_ascii_digit()) => name,
-                    _ => name,
-                };
-                names.insert(plain.to_owned());
+                names.insert(name.to_owned());
             }
         }
         Data::List(items) => items.iter().for_each(|item| dynamic_names(item, names)),
@@ -273,6 +290,14 @@ fn dynamic_names(value: &Value, names: &mut IndexSet<String>) {
 
 struct Check {
     problems: Vec<Diagnostic>,
+    is_serverless: bool,
+}
+
+/// The null values in what SAM made of a resource.
+pub(crate) fn nulls(logical_id: &str, properties: &Value) -> Vec<Diagnostic> {
+    let mut check = Check { problems: Vec::new(), is_serverless: true };
+    check.nulls(properties, &format!("/Resources/{logical_id}/Properties"));
+    check.problems
 }
 
 impl Check {
@@ -370,7 +395,21 @@ impl Check {
                 ),
             );
         }
-        self.nulls(section, &format!("/{name}"));
+        if name == "Resources" && self.is_serverless {
+            // What SAM makes of null is looked at when it has: a definition may have it.
+            for (name, resource) in members {
+                let kind = resource.member("Type").and_then(Value::as_str).unwrap_or_default();
+                for (attribute, value) in resource.as_map().into_iter().flatten() {
+                    let is_made =
+                        &**attribute == "Properties" && kind.starts_with(SERVERLESS_TYPES);
+                    if !is_made {
+                        self.member_nulls(attribute, value, &format!("/Resources/{name}"));
+                    }
+                }
+            }
+        } else {
+            self.nulls(section, &format!("/{name}"));
+        }
         members.iter().collect()
     }
 
@@ -394,15 +433,19 @@ impl Check {
             }
             Data::Map(members) => {
                 for (name, value) in members.iter() {
-                    let may = matches!(&**name, "Metadata" | "Default" | "Fn::GetAZs")
-                        || (matches!(&**name, "Properties" | "Events" | "Description")
-                            && value.data == Data::Null);
-                    if !may {
-                        self.nulls(value, &format!("{path}/{name}"));
-                    }
+                    self.member_nulls(name, value, path);
                 }
             }
             Data::Bool(..) | Data::Number(_) | Data::String(_) => {}
+        }
+    }
+
+    fn member_nulls(&mut self, name: &str, value: &Value, path: &str) {
+        let may = matches!(name, "Metadata" | "Default" | "Fn::GetAZs")
+            || (matches!(name, "Properties" | "Events" | "Description")
+                && value.data == Data::Null);
+        if !may {
+            self.nulls(value, &format!("{path}/{name}"));
         }
     }
 
@@ -533,7 +576,7 @@ impl Check {
 
 /// What is wrong with the form of a resource that a loop made.
 pub(crate) fn check_resource(name: &str, resource: &Value) -> Vec<Diagnostic> {
-    let mut check = Check { problems: Vec::new() };
+    let mut check = Check { problems: Vec::new(), is_serverless: false };
     check.alphanumeric("Resource", name, resource);
     check.resource(name, resource);
     check.problems

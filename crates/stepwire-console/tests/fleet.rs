@@ -84,7 +84,7 @@ fn executions_say_how_they_stand() {
         "failed ↻2 run-2 ConfigManagement gw-1 WaitForConfirmation States.HeartbeatTimeout",
         "4.00 s",
         "waiting run-3 ConfigManagement – WaitForConfirmation for 30.0 s",
-        "Redrive all 20 that ended badly",
+        "Redrive all 20 that failed",
         "Stop all 2 that run",
         "Older",
     ] {

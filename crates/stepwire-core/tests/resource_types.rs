@@ -16,7 +16,9 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use stepwire_asl::Json;
 use stepwire_core::Request;
-use stepwire_core::stacks::kinds::{self, Ask, Context, Made, Recreation, Support, Verdict};
+use stepwire_core::stacks::kinds::{
+    self, Around, Ask, Context, Made, Recreation, Support, Verdict,
+};
 
 const CONTEXT: Context<'_> = Context {
     partition: "aws",
@@ -148,7 +150,7 @@ impl Page {
                 if text.is_empty() { "nothing is asked for\n".to_owned() } else { text }
             }
             "examine" => {
-                let findings = kinds::examine(kind, &properties());
+                let findings = kinds::examine(kind, &properties(), &Around::NOTHING);
                 findings.iter().map(|finding| format!("{finding}\n")).collect()
             }
             _ => panic!("unknown block `{head}`"),
@@ -280,7 +282,8 @@ fn an_unknown_type_is_refused_with_a_hint_of_its_service() {
 fn what_stacks_make_themselves_is_examined_like_any_other_type() {
     let refused = |kind: &str, properties: &str| -> Vec<String> {
         assert_eq!(kinds::support(kind), Support::Served, "{kind}");
-        let findings = kinds::examine(kind, &Json::parse(properties).unwrap()).into_iter();
+        let findings =
+            kinds::examine(kind, &Json::parse(properties).unwrap(), &Around::NOTHING).into_iter();
         let refused = findings.filter(|finding| finding.verdict == Verdict::Refused);
         refused.map(|finding| finding.message).collect()
     };
@@ -301,11 +304,13 @@ fn what_stacks_make_themselves_is_examined_like_any_other_type() {
 fn a_value_that_is_not_known_yet_is_taken_as_good() {
     let properties =
         r#"{"QueueName":{"Fn::Sub":"${AWS::StackName}-in"},"DelaySeconds":{"Ref":"Delay"}}"#;
-    let findings = kinds::examine("AWS::SQS::Queue", &Json::parse(properties).unwrap());
+    let findings =
+        kinds::examine("AWS::SQS::Queue", &Json::parse(properties).unwrap(), &Around::NOTHING);
     assert!(findings.iter().all(|finding| finding.verdict == Verdict::ActedOn), "{findings:?}");
     let rule = r#"{"TopicRulePayload":{"Sql":{"Fn::Sub":["SELECT aws_lambda('${F}', *) AS a FROM 'b'",
         {"F":{"Fn::GetAtt":["Function","Arn"]}}]},"Actions":[]}}"#;
-    let findings = kinds::examine("AWS::IoT::TopicRule", &Json::parse(rule).unwrap());
+    let findings =
+        kinds::examine("AWS::IoT::TopicRule", &Json::parse(rule).unwrap(), &Around::NOTHING);
     assert!(findings.iter().all(|finding| finding.verdict != Verdict::Refused), "{findings:?}");
 }
 
@@ -427,7 +432,7 @@ proptest! {
 
     #[test]
     fn nothing_panics_whatever_the_properties((kind, old, new, answers) in case()) {
-        let _ = kinds::examine(kind, &old);
+        let _ = kinds::examine(kind, &old, &Around::NOTHING);
         let _ = kinds::changes(kind, &old, &new);
         let asked = all(&answers, |answers| kinds::create(kind, &CONTEXT, &old, answers));
         if let Ok((asks, _)) = asked {

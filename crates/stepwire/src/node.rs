@@ -369,6 +369,7 @@ impl Node {
             mqtt,
             region: config.region.clone(),
             account: config.account.clone(),
+            outside: self.0.settings.outside.iter().map(ToString::to_string).collect(),
         };
         let folder = config.storage.folder();
         file.write(folder).map_err(|error| NodeError::data(folder, error))

@@ -27,6 +27,9 @@ pub struct NodeFile {
     pub region: String,
     /// AWS account.
     pub account: String,
+    /// AWS services outside that tasks may call.
+    #[serde(default)]
+    pub outside: Vec<String>,
 }
 
 impl NodeFile {
@@ -86,6 +89,7 @@ mod tests {
             mqtt: None,
             region: "us-east-1".to_owned(),
             account: "000000000000".to_owned(),
+            outside: vec!["rekognition".to_owned()],
         };
         node.write(folder.path()).unwrap();
         assert_eq!(NodeFile::read(folder.path()).unwrap(), Some(node.clone()));

@@ -98,6 +98,13 @@ impl Evaluator<'_> {
                     .and_then(Value::as_list)
                     .is_some_and(|list| list.iter().any(|item| item.text() == wanted))
             }
+            "Fn::EachMemberIn" | "Fn::EachMemberEquals" => {
+                self.each_member(name, argument, value.place)
+            }
+            "Fn::RefAll" | "Fn::ValueOf" | "Fn::ValueOfAll" => {
+                self.not_here(name, value.place);
+                false
+            }
             _ => match self.evaluate(value).as_ref().and_then(Value::as_bool) {
                 Some(holds) => holds,
                 None => {
@@ -109,6 +116,25 @@ impl Evaluator<'_> {
                 }
             },
         }
+    }
+
+    /// Whether all of a list are in another, or the same as a text.
+    fn each_member(&mut self, name: &str, argument: &Value, place: Place) -> bool {
+        let Some([list, wanted]) = argument.as_list() else {
+            let why = format!("Template error: {name} requires a list argument with two elements");
+            self.wrong(place, why);
+            return false;
+        };
+        let (list, wanted) = (self.evaluate(list), self.evaluate(wanted));
+        let (Some(list), Some(wanted)) = (list, wanted) else { return false };
+        if list.is_open() || wanted.is_open() {
+            self.leaves_open(place, || "a comparison with what is not known here".into());
+            return false;
+        }
+        let one = std::slice::from_ref;
+        let wanted = wanted.as_list().unwrap_or_else(|| one(&wanted));
+        let all = list.as_list().unwrap_or_else(|| one(&list));
+        all.iter().all(|one| wanted.iter().any(|other| one.text() == other.text()))
     }
 
     pub(super) fn equal(&mut self, argument: &Value, place: Place) -> bool {

@@ -122,11 +122,6 @@ impl Evaluator<'_> {
             };
             rest = after;
             let (service, name) = reference.split_once(':').unwrap_or((reference, ""));
-            // A version may follow the name.
-            let plain = match name.rsplit_once(':') {
-                Some((name, version)) if version.bytes().all(|c| c.is_ascii_digit()) => name,
-                _ => name,
-            };
             if service == "secretsmanager" && !name.is_empty() {
                 // Looked up where the resource is made: a secret is in no template.
                 out.push_str("{{resolve:");
@@ -142,7 +137,8 @@ impl Evaluator<'_> {
                 );
                 continue;
             }
-            match self.names.stored(plain).as_ref().and_then(Value::text) {
+            // A version that follows the name is part of what is looked up.
+            match self.names.stored(name).as_ref().and_then(Value::text) {
                 Some(value) => {
                     self.bytes = self.bytes.saturating_add(value.len());
                     if self.is_spent() {

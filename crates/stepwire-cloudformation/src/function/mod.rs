@@ -165,6 +165,7 @@ impl<'a> Evaluator<'a> {
                 format!("Template error: {name} is for Conditions and Rules only"),
                 "declare a condition and use it with Fn::If".to_owned(),
             ),
+            "Fn::RefAll" | "Fn::ValueOf" | "Fn::ValueOfAll" => self.not_here(name, place),
             _ if name.starts_with("Fn::ForEach::") => self.wrong_with(
                 place,
                 format!("Template format error: {name} is not taken here"),
@@ -177,6 +178,15 @@ impl<'a> Evaluator<'a> {
         };
         self.spend(&result, place);
         Some(result)
+    }
+
+    /// A function of rules that looks at what an account has.
+    fn not_here(&mut self, name: &str, place: Place) -> Value {
+        self.wrong_with(
+            place,
+            format!("{name} is not available in stepwire"),
+            "compare the parameters themselves".to_owned(),
+        )
     }
 
     /// Counts what functions come to, so that a small template cannot become a huge one.

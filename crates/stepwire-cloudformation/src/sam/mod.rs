@@ -49,6 +49,12 @@ pub(crate) fn transform(
         parts: BTreeMap::new(),
         api: api::Apis::default(),
     };
+    // A property that is null is not there; deeper down, null stays.
+    for resource in sam.source.values_mut().filter(|one| one.kind.starts_with(PREFIX)) {
+        if let Data::Map(members) = &mut resource.properties.data {
+            Arc::make_mut(members).retain(|_, value| value.data != Data::Null);
+        }
+    }
     let names: Vec<String> = sam.source.keys().cloned().collect();
     for name in &names {
         let Some(resource) = sam.source.get(name).cloned() else { continue };

@@ -9,6 +9,9 @@ use super::{DEPTH_MAX, VALUES_MAX, too_deep, too_much};
 use crate::diagnostic::Diagnostic;
 use crate::value::{Data, Map, Place, Value};
 
+/// What YAML takes and JSON does not.
+pub(super) const LAST_COMMA: &str = "a comma before the end";
+
 struct Reader<'a> {
     rest: &'a str,
     line: u32,
@@ -81,6 +84,10 @@ impl Reader<'_> {
         }
         if !first {
             self.expect(',')?;
+            self.blanks();
+            if self.peek() == Some(end) {
+                return Err(self.wrong(LAST_COMMA));
+            }
         }
         Ok(false)
     }

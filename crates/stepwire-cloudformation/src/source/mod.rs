@@ -18,7 +18,9 @@ pub(crate) const DEPTH_MAX: usize = 100;
 pub(crate) const VALUES_MAX: usize = 200_000;
 
 /// The value that `source` writes: JSON when it begins with a brace and is JSON, else YAML.
-pub(crate) fn read(source: &str) -> Result<Value, Diagnostic> {
+///
+/// Errors: it is neither, or too much.
+pub fn read(source: &str) -> Result<Value, Diagnostic> {
     if source.len() > BYTES_MAX {
         return Err(Diagnostic::new(
             Place::NOWHERE,
@@ -29,8 +31,14 @@ pub(crate) fn read(source: &str) -> Result<Value, Diagnostic> {
     if !text.trim_start().starts_with('{') {
         return yaml::read(text);
     }
-    // What begins with a brace may also be YAML in flow style; of neither, JSON is what was meant.
-    json::read(text).or_else(|problem| yaml::read(text).map_err(|_| problem))
+    // What begins with a brace may also be YAML in flow style; of neither, JSON is what was meant, and
+    // of what is JSON up to a comma too many.
+    json::read(text).or_else(|problem| {
+        if problem.message.ends_with(json::LAST_COMMA) {
+            return Err(problem);
+        }
+        yaml::read(text).map_err(|_| problem)
+    })
 }
 
 /// The template has more in it than is taken.

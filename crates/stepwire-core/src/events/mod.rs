@@ -505,6 +505,35 @@ impl Rule {
     }
 }
 
+/// How ARNs of targets begin: service, resource.
+const KINDS: [(&str, &str, Kind); 6] = [
+    ("sqs", "", Kind::Queue),
+    ("sns", "", Kind::Topic),
+    ("lambda", "function:", Kind::Function),
+    ("states", "stateMachine:", Kind::StateMachine),
+    ("logs", "log-group:", Kind::LogGroup),
+    ("events", "event-bus/", Kind::Bus),
+];
+
+/// Why no node takes this ARN as a target, whatever its region and account.
+pub(crate) fn no_target(arn: &str) -> Option<ApiError> {
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    let named = match parts.as_slice() {
+        ["arn", _, service, _, _, resource] => KINDS.iter().any(|(own, prefix, _)| {
+            own == service && resource.strip_prefix(prefix).is_some_and(|name| !name.is_empty())
+        }),
+        _ => false,
+    };
+    (!named).then(|| not_a_target(arn))
+}
+
+fn not_a_target(arn: &str) -> ApiError {
+    validation(format!(
+        "target `{arn}`: only queues, topics, functions, state machines, log groups and event \
+         buses of this node can be targets in stepwire"
+    ))
+}
+
 /// What a target is, by its ARN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -519,15 +548,7 @@ pub(crate) enum Kind {
 impl Kind {
     /// What an ARN of this node names. `None`: nothing that can be a target.
     pub(crate) fn of(arn: &str, settings: &Settings) -> Option<Kind> {
-        let kinds = [
-            ("sqs", "", Kind::Queue),
-            ("sns", "", Kind::Topic),
-            ("lambda", "function:", Kind::Function),
-            ("states", "stateMachine:", Kind::StateMachine),
-            ("logs", "log-group:", Kind::LogGroup),
-            ("events", "event-bus/", Kind::Bus),
-        ];
-        let found = kinds.into_iter().find(|(service, prefix, _)| {
+        let found = KINDS.into_iter().find(|(service, prefix, _)| {
             let rest = arn.strip_prefix(&settings.arn(service, prefix));
             rest.is_some_and(|rest| !rest.is_empty())
         });
@@ -539,12 +560,7 @@ impl Target {
     /// Refuses what cannot be a target here.
     fn check(&self, settings: &Settings) -> Result<(), ApiError> {
         let Some(kind) = Kind::of(&self.arn, settings) else {
-            let message = format!(
-                "target `{}`: only queues, topics, functions, state machines, log groups and event \
-                 buses of this node can be targets in stepwire",
-                self.arn
-            );
-            return Err(validation(message));
+            return Err(not_a_target(&self.arn));
         };
         let fifo = self.arn.ends_with(".fifo");
         if fifo && kind == Kind::Topic {

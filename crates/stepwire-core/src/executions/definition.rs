@@ -80,6 +80,18 @@ pub(super) fn within_reach(text: &str, kind: Kind, settings: &Settings) -> Resul
     accept(text, kind, &|name| settings.outside.contains(name)).map(drop)
 }
 
+/// What CreateStateMachine refuses of a definition, where these AWS services outside are reachable.
+pub(crate) fn refusals(
+    text: &str,
+    kind: Kind,
+    reachable: &dyn Fn(&str) -> bool,
+) -> Vec<Diagnostic> {
+    match StateMachine::parse(text) {
+        Ok(machine) => refused(&machine, text, kind, reachable),
+        Err(found) => found,
+    }
+}
+
 fn accept(
     text: &str,
     kind: Kind,

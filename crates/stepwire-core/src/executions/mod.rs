@@ -29,6 +29,7 @@ use stepwire_asl::{Execution, StateMachine, Task, Timestamp};
 
 use activities::Activities;
 pub(crate) use children::described;
+pub(crate) use definition::refusals;
 pub use definition::{DEFINITION_MAX, Kind, Validate, diagnose};
 pub(crate) use express::without_data;
 pub(crate) use machines::Target;

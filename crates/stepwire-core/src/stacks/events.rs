@@ -49,6 +49,10 @@ impl Stacks {
         status: Status,
         reason: Option<Arc<str>>,
     ) {
+        let mut properties = stack.plan.masked(&body.properties);
+        if let Some(work) = &stack.work {
+            properties = work.plan.masked(&properties);
+        }
         let event = Event {
             at: turn.now,
             logical: Arc::clone(logical),
@@ -56,7 +60,7 @@ impl Stacks {
             kind: Arc::clone(&body.kind),
             status,
             reason,
-            properties: Some(body.properties.to_text().into()),
+            properties: Some(properties.to_text().into()),
             token: None,
         };
         self.tell(turn, stack, event);

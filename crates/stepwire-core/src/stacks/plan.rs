@@ -8,7 +8,7 @@ use stepwire_cloudformation::{
     Capability, Diagnostic, Expanded, Given, ParameterType, Place, Template as Source,
 };
 
-use super::kinds::{self, Verdict};
+use super::kinds::{self, Around, Verdict};
 use super::status::{OnFailure, Support};
 use super::{
     Parameter, Plan, Request, Stack, Stacks, Template, Wanted, no_stack, record, request,
@@ -228,6 +228,13 @@ pub(super) fn prepare(
     plan.imports = expanded.imported.iter().map(|name| Arc::from(name.as_str())).collect();
     plan.parameters = shown_parameters(&source, &expanded);
     agreed(&expanded, &source, &plan, of.is_change_set)?;
+    if let Some(why) = attributes(&expanded) {
+        return Err(if transformed {
+            Refused::Template(known(&plan), why)
+        } else {
+            Refused::Request(validation(why))
+        });
+    }
     let others = of.stack.map(|stack| other_types(stacks, stack, &expanded)).unwrap_or_default();
     if !others.is_empty() {
         let why = format!(
@@ -238,7 +245,7 @@ pub(super) fn prepare(
         return Err(Refused::Template(known(&plan), why));
     }
     let mut wrong = bounds(&expanded);
-    wrong.extend(types(&expanded, wanted, &plan));
+    wrong.extend(types(&source, &expanded, wanted, &plan, settings));
     if !wrong.is_empty() {
         return Err(Refused::Template(known(&plan), wrong.join("; ")));
     }
@@ -355,8 +362,27 @@ fn ssm(
             names.extend(given.or(parameter.default.as_deref()).map(str::to_owned));
         }
     }
+    // Names may be made of parameters.
+    let known = |name: &str| match name {
+        "AWS::Region" => Some(settings.region.to_string()),
+        "AWS::AccountId" => Some(settings.account.to_string()),
+        _ => {
+            let default = || source.parameters().get(name)?.default.as_deref().map(str::to_owned);
+            values.get(name).cloned().or_else(default)
+        }
+    };
     for rest in text.split(DYNAMIC).skip(1) {
-        names.extend(rest.split("}}").next().map(str::to_owned));
+        let Some((name, _)) = rest.split_once("}}") else { continue };
+        let mut made = String::new();
+        let mut rest = name;
+        while let Some((before, after)) = rest.split_once("${") {
+            let Some((inner, behind)) = after.split_once('}') else { break };
+            made.push_str(before);
+            made.push_str(&known(inner).unwrap_or_default());
+            rest = behind;
+        }
+        made.push_str(rest);
+        names.push(made);
     }
     let found = names.into_iter().filter_map(|name| {
         let value = ssm_value(&name, read, settings)?;
@@ -438,9 +464,25 @@ fn bounds(expanded: &Expanded) -> Vec<String> {
     wrong
 }
 
+/// What `Fn::GetAtt` asks of resources that do not have it.
+fn attributes(expanded: &Expanded) -> Option<String> {
+    let lost = kinds::lost_attributes(expanded);
+    (!lost.is_empty()).then(|| sentences(&lost))
+}
+
 /// Types and properties that cannot be, by name and line.
-fn types(expanded: &Expanded, wanted: &Wanted, plan: &Plan) -> Vec<String> {
+fn types(
+    source: &Source,
+    expanded: &Expanded,
+    wanted: &Wanted,
+    plan: &Plan,
+    settings: &Settings,
+) -> Vec<String> {
     let mut wrong = Vec::new();
+    let around = Around {
+        resource: &|logical| kinds::likely_of(expanded, logical),
+        reachable: &|name| settings.outside.contains(name),
+    };
     for (logical, resource) in &expanded.resources {
         let kind = resource.kind.as_str();
         let line = at(resource.place);
@@ -452,10 +494,10 @@ fn types(expanded: &Expanded, wanted: &Wanted, plan: &Plan) -> Vec<String> {
         match support(kind, plan) {
             Ok(Support::Served | Support::WithoutEffect) => {
                 let properties = resource.properties.to_json();
-                let findings = kinds::examine(kind, &properties).into_iter();
+                let findings = kinds::examine(kind, &properties, &around).into_iter();
                 for finding in findings.filter(|finding| finding.verdict == Verdict::Refused) {
                     let path: Vec<_> = finding.path.iter().map(String::as_str).collect();
-                    let place = at(expanded.property_place(logical, &path));
+                    let place = at(source.place_of(expanded, logical, &path));
                     wrong.push(format!("{logical} ({kind}): {}{place}", finding.message));
                 }
             }

@@ -90,6 +90,50 @@ pub struct Plan {
     pub imports: Vec<Arc<str>>,
 }
 
+/// What is shown in place of a hidden value.
+pub(super) const HIDDEN: &str = "****";
+/// Hidden values that are at least this long are not shown within longer texts either.
+const WITHIN_MIN: usize = 4;
+
+impl Plan {
+    /// The value without what parameters with `NoEcho` have.
+    pub(super) fn masked(&self, value: &Json) -> Json {
+        let hidden = self.parameters.iter().filter(|parameter| parameter.hidden);
+        let hidden = hidden.flat_map(|one| [Some(&one.value), one.resolved.as_ref()]).flatten();
+        let mut hidden: Vec<&str> = hidden
+            .flat_map(|text| std::iter::once(&**text).chain(text.split(',').map(str::trim)))
+            .filter(|text| !text.is_empty())
+            .collect();
+        hidden.sort_by_key(|text| std::cmp::Reverse(text.len()));
+        if hidden.is_empty() { value.clone() } else { without(&hidden, value) }
+    }
+}
+
+fn without(hidden: &[&str], value: &Json) -> Json {
+    match value {
+        Json::String(text) if hidden.contains(&&**text) => Json::from(HIDDEN),
+        Json::String(text) => {
+            let found = |hidden: &&&str| hidden.len() >= WITHIN_MIN && text.contains(**hidden);
+            let found: Vec<_> = hidden.iter().filter(found).collect();
+            if found.is_empty() {
+                return value.clone();
+            }
+            let mut shown = text.to_string();
+            for hidden in found {
+                shown = shown.replace(*hidden, HIDDEN);
+            }
+            Json::from(shown)
+        }
+        Json::Number(number) if hidden.contains(&&*number.to_string()) => Json::from(HIDDEN),
+        Json::Array(items) => Json::array(items.iter().map(|item| without(hidden, item))),
+        Json::Object(members) => {
+            let members = members.iter();
+            Json::object(members.map(|(name, value)| (Arc::clone(name), without(hidden, value))))
+        }
+        Json::Null | Json::Bool(_) | Json::Number(_) => value.clone(),
+    }
+}
+
 /// A parameter's value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parameter {

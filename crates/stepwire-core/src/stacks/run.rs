@@ -478,15 +478,23 @@ impl Stacks {
                 self.moves(turn, stack, status, None);
             }
             Doing::Cleanup => self.rests(turn, stack, Status::UpdateComplete, None),
-            Doing::UndoCleanup => self.rests(turn, stack, Status::UpdateRollbackComplete, None),
+            Doing::UndoCleanup => {
+                // The stack that this one is in tells why.
+                let reason = work.failure.clone().filter(|_| stack.parent.is_some());
+                stack.work = Some(work);
+                self.rests(turn, stack, Status::UpdateRollbackComplete, reason);
+            }
             Doing::UndoCreate => {
                 let failed = self.not_deleted(stack.number);
+                // The stack that this one is in tells why.
+                let why = work.failure.clone().filter(|_| stack.parent.is_some());
                 let (status, reason) = if failed.is_empty() {
-                    (Status::RollbackComplete, None)
+                    (Status::RollbackComplete, why)
                 } else {
                     (Status::RollbackFailed, Some(not_deleted(&failed)))
                 };
                 self.expanded.remove(&stack.plan.template);
+                stack.work = Some(work);
                 self.rests(turn, stack, status, reason);
             }
             Doing::Delete => {

@@ -225,9 +225,10 @@ fn not_checked(member: &'static str) -> Json {
 }
 
 fn parameter(parameter: &Parameter) -> Json {
-    let value = if parameter.hidden { Json::from("****") } else { text(&parameter.value) };
+    let shown = |value| if parameter.hidden { Json::from(record::HIDDEN) } else { text(value) };
+    let value = shown(&parameter.value);
     let mut members = vec![("ParameterKey", text(&parameter.key)), ("ParameterValue", value)];
-    members.extend(parameter.resolved.as_ref().map(|value| ("ResolvedValue", text(value))));
+    members.extend(parameter.resolved.as_ref().map(|value| ("ResolvedValue", shown(value))));
     Json::object(members)
 }
 
@@ -405,9 +406,16 @@ fn get_template(
     }
     let template = plan::stored(plan.template, read)?;
     let body = if processed {
-        let (name, number) = (&stack.name, stack.number);
-        let expanded = plan::expand(&template, name, number, &plan, settings);
-        Json::from(expanded.map_err(validation)?.to_json().to_text())
+        let source = Parsed::parse(&template.source);
+        let source = source.map_err(|wrong| validation(sentences(&wrong)))?;
+        if source.transforms().is_empty() {
+            // Nothing is processed where nothing transforms.
+            Json::from(source.root().to_json().to_text())
+        } else {
+            let (name, number) = (&stack.name, stack.number);
+            let expanded = plan::expand(&template, name, number, &plan, settings);
+            Json::from(plan.masked(&expanded.map_err(validation)?.to_json()).to_text())
+        }
     } else {
         text(&template.source)
     };

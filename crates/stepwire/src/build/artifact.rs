@@ -146,11 +146,17 @@ fn named<'a>(
     kind: &str,
     property: &str,
 ) -> Option<&'a Value> {
-    let own = resource.member("Properties").and_then(|properties| properties.member(property));
+    let properties = resource.member("Properties");
+    let is_function = kind == "AWS::Serverless::Function";
+    // The code that is in the template is taken where both are there.
+    if is_function
+        && property == "CodeUri"
+        && properties.is_some_and(|own| own.member("InlineCode").is_some())
+    {
+        return None;
+    }
+    let own = properties.and_then(|properties| properties.member(property));
     let global = || {
-        let properties = resource.member("Properties");
-        let inline = properties.is_some_and(|own| own.member("InlineCode").is_some());
-        let is_function = kind == "AWS::Serverless::Function" && !inline;
         is_function.then(|| root.member("Globals")?.member("Function")?.member(property)).flatten()
     };
     own.or_else(global)

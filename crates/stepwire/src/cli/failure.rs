@@ -37,6 +37,17 @@ impl Failure {
         Failure { exit, message: message.into(), hint: None }
     }
 
+    /// What went wrong.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The failure in other words.
+    #[must_use]
+    pub fn saying(self, message: impl Into<String>) -> Failure {
+        Failure { message: message.into(), ..self }
+    }
+
     /// The failure with what to do about it.
     #[must_use]
     pub fn hint(self, hint: impl Into<String>) -> Failure {

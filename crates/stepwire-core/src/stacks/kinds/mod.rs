@@ -38,11 +38,14 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use stepwire_asl::Json;
+use stepwire_cloudformation::{Diagnostic, Expanded};
 
 pub(super) use own::{STACK, is_own};
+pub use probe::Around;
 pub use property::{Finding, Recreation, Verdict};
 use property::{Property, Standing};
 use resource::Resource;
+pub use states::written_as_json;
 
 use crate::request::Service;
 
@@ -298,7 +301,7 @@ pub fn describe(kind: &str) -> Option<Description> {
 ///
 /// Where the properties are good, the requests that they come to are tried on the services: what
 /// those refuse is found, too, as far as it can be told without what is not known yet.
-pub fn examine(kind: &str, properties: &Json) -> Vec<Finding> {
+pub fn examine(kind: &str, properties: &Json, around: &Around<'_>) -> Vec<Finding> {
     if own::is_own(kind) {
         return own::examine(kind, properties);
     }
@@ -307,9 +310,39 @@ pub fn examine(kind: &str, properties: &Json) -> Vec<Finding> {
     if kind.support == Support::Served
         && findings.iter().all(|finding| finding.verdict != Verdict::Refused)
     {
-        findings.extend(probe::findings(kind, properties));
+        findings.extend(probe::findings(kind, properties, around));
     }
     findings
+}
+
+/// What a resource will be like, for those who refer to it before it is made.
+pub fn likely(kind: &str, logical_id: &str, properties: &Json) -> Option<Made> {
+    let kind = find(kind).filter(|kind| !matches!(kind.support, Support::Refused(_)))?;
+    let context = Context { logical_id, ..probe::NOWHERE };
+    Some((kind.made)(&Resource { context: &context, properties: kind.read(properties).0 }, &[]))
+}
+
+/// The same of a template's resource.
+pub fn likely_of(expanded: &Expanded, logical_id: &str) -> Option<Made> {
+    let resource = expanded.resources.get(logical_id)?;
+    likely(&resource.kind, logical_id, &resource.properties.to_json())
+}
+
+/// The attributes that a template asks for of resources which do not have them.
+pub fn lost_attributes(expanded: &Expanded) -> Vec<Diagnostic> {
+    let lost = expanded.attributes().into_iter().filter_map(|(resource, attribute, place)| {
+        let kind = &expanded.resources.get(&resource)?.kind;
+        let known = find(kind).filter(|kind| kind.support == Support::Served)?;
+        let made = likely(kind, &resource, &Json::Object(Arc::default()))?;
+        let has =
+            known.attributes.contains(&&*attribute) || made.attributes.contains_key(&attribute);
+        let why = format!(
+            "Template error: resource {resource} does not support attribute type {attribute} in \
+             Fn::GetAtt"
+        );
+        (!has).then(|| Diagnostic::new(place, why))
+    });
+    lost.collect()
 }
 
 /// How to see, before [`create`], whether a resource is there already that the template gives a name

@@ -237,6 +237,51 @@ pub(super) fn read(properties: &'static [Property], given: &Json) -> (Json, Vec<
     (read, reader.findings)
 }
 
+/// The properties, which have been read, with what `with` makes of each reference: it is given the
+/// name of the member and its shape. Where that is nothing, the member is left out.
+pub(super) fn fill(
+    properties: &'static [Property],
+    given: &Json,
+    with: &dyn Fn(&str, Shape, &Json) -> Option<Json>,
+) -> Json {
+    filled("", Shape::Object(properties), given, with).unwrap_or_default()
+}
+
+fn filled(
+    name: &str,
+    shape: Shape,
+    value: &Json,
+    with: &dyn Fn(&str, Shape, &Json) -> Option<Json>,
+) -> Option<Json> {
+    if is_reference(value) {
+        return with(name, shape, value);
+    }
+    Some(match value {
+        Json::Object(members) => {
+            let of = |name: &str| match shape {
+                Shape::Object(known) | Shape::Objects(known) => {
+                    let known = known.iter().find(|property| property.name == name);
+                    known.map_or(Shape::Any, |property| property.shape)
+                }
+                Shape::Map(of) => *of,
+                _ => Shape::Any,
+            };
+            Json::object(members.iter().filter_map(|(name, value)| {
+                Some((Arc::clone(name), filled(name, of(name), value, with)?))
+            }))
+        }
+        Json::Array(items) => {
+            let of = match shape {
+                Shape::Objects(known) => Shape::Object(known),
+                Shape::List(of) => *of,
+                _ => Shape::Any,
+            };
+            Json::array(items.iter().filter_map(|item| filled(name, of, item, with)))
+        }
+        other => other.clone(),
+    })
+}
+
 /// Whether `value` stands for something that is not known yet.
 pub(super) fn is_reference(value: &Json) -> bool {
     value.as_object().is_some_and(|members| {

@@ -78,10 +78,25 @@ fn definition(machine: &Resource<'_>, object: Option<&Json>) -> Result<String, S
     Ok(made)
 }
 
-/// The text of an object: JSON, or YAML that is written as JSON.
+/// The text of an object: JSON, or YAML as JSON.
 fn from_object(object: &Json) -> Result<String, String> {
     let text = object.member("Body").and_then(Json::as_str);
-    text.map(str::to_owned).ok_or_else(|| "the definition's object is not text".to_owned())
+    written_as_json(text.ok_or("the definition's object is not text")?)
+}
+
+/// The JSON text of a definition that is written in JSON or YAML.
+pub fn written_as_json(text: &str) -> Result<String, String> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if text.trim_start().starts_with('{') {
+        return Ok(text.to_owned());
+    }
+    match stepwire_cloudformation::read(text) {
+        Ok(value) if value.as_map().is_some() => Ok(value.to_json().to_text()),
+        Ok(_) => Err("the definition is neither a JSON nor a YAML object".to_owned()),
+        Err(wrong) => {
+            Err(format!("the definition is not YAML: {} ({})", wrong.message, wrong.place))
+        }
+    }
 }
 
 fn logging(machine: &Resource<'_>) -> Option<Json> {

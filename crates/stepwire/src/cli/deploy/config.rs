@@ -1,6 +1,6 @@
 //! What the stack is called and what its parameters are: options, then `samconfig.toml`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::failure::{Exit, Failure};
 use super::Deploy;
@@ -34,6 +34,11 @@ impl Settings {
             let why = format!("`{stack_name}` is no name for a stack");
             return Err(Failure::new(Exit::Usage, why)
                 .hint("it begins with a letter and has letters, digits and `-`: `--stack-name`"));
+        }
+        let mut given = BTreeSet::new();
+        if let Some((name, _)) = asked.params.iter().find(|(name, _)| !given.insert(name)) {
+            let why = format!("`--param {name}` is given twice");
+            return Err(Failure::new(Exit::Usage, why));
         }
         let mut parameters = file.parameters;
         parameters.extend(asked.params.iter().cloned());

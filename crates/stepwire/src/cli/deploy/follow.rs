@@ -191,7 +191,15 @@ impl Stack<'_> {
         self.events(self.name, &mut seen).await?;
         self.client.stacks("ExecuteChangeSet", &[pair("ChangeSetName", &set.id)]).await?;
         let id = self.describe().await?.map(|now| now.id).unwrap_or_default();
-        let now = self.follow(&id, &mut seen, say).await?;
+        let followed = self.follow(&id, &mut seen, say).await;
+        let now = followed.map_err(|failure| match failure.exit {
+            Exit::NoServer => failure.hint(format!(
+                "the stack goes on when the node is started again: `aws cloudformation \
+                 describe-stack-events --stack-name {}` follows it, with what `stepwire env` prints",
+                self.name
+            )),
+            _ => failure,
+        })?;
         match now.status.as_str() {
             "CREATE_COMPLETE" | "UPDATE_COMPLETE" => Ok(()),
             status => {

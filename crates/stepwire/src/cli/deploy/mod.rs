@@ -18,7 +18,7 @@ use serde_json::json;
 use stepwire_cloudformation::{Diagnostic, Parameter, Template};
 
 use self::config::Settings;
-use self::plan::Plan;
+use self::plan::{For, Plan};
 use self::source::Source;
 use self::store::Stored;
 use super::client::{Client, listed};
@@ -28,6 +28,7 @@ use super::print;
 use super::running::Running;
 use super::signals::{Signal, Signals};
 use crate::build::artifact::{self, Artifact};
+use crate::node_file::NodeFile;
 
 /// The tag by which a stack says which missing types may be placeholders.
 const ALLOW_MISSING: &str = "stepwire:allow-missing";
@@ -120,6 +121,15 @@ impl Read {
         }
     }
 
+    /// The property by which a workflow of the template has its definition.
+    fn written(&self, logical_id: &str) -> Option<&'static str> {
+        let resource = self.template.root().member("Resources")?.member(logical_id)?;
+        let properties = resource.member("Properties")?;
+        ["Definition", "DefinitionString", "DefinitionUri", "DefinitionS3Location"]
+            .into_iter()
+            .find(|name| properties.member(name).is_some())
+    }
+
     /// Refuses a template whose parameters have not all a value.
     fn has_values(&self) -> Result<(), Failure> {
         let lacks = |name: &str, parameter: &Parameter| {
@@ -178,18 +188,32 @@ impl Deploy {
     fn read(&self) -> Result<Read, Failure> {
         let source = Source::find(&self.target)?;
         let settings = Settings::of(&source, self)?;
-        Read::parse(source, settings).map_err(|(source, wrong)| source.refused(&wrong))
+        let read = Read::parse(source, settings);
+        let read = read.map_err(|(source, wrong)| source.refused(&wrong))?;
+        let declared = read.template.parameters();
+        match self.params.iter().find(|(name, _)| !declared.contains_key(name)) {
+            None => Ok(read),
+            Some((name, _)) => {
+                let why = format!("`{}` has no parameter `{name}`", read.source.name);
+                let failure = Failure::new(Exit::Rejected, why);
+                let names = declared.keys().map(String::as_str);
+                Err(match stepwire_asl::diagnostic::nearest(name, names) {
+                    Some(near) => failure.hint(format!("did you mean `{near}`?")),
+                    None => failure,
+                })
+            }
+        }
     }
 
-    fn plan(&self, read: &Read) -> Result<Plan, Failure> {
-        let plan = Plan::of(read, &self.allow_missing, 0);
+    fn plan(&self, read: &Read, node: Option<&NodeFile>) -> Result<Plan, Failure> {
+        let plan = Plan::of(read, For { allowed: &self.allow_missing, node }, 0);
         plan.map_err(|wrong| read.source.refused(&wrong))
     }
 
     /// `--dry-run`.
     fn try_out(&self) -> Result<(), Failure> {
         let read = self.read()?;
-        let plan = self.plan(&read)?;
+        let plan = self.plan(&read, None)?;
         match self.output {
             Form::Json => print(&format!("{:#}", report::json(&read.source, &plan))),
             Form::Text => print(&report::text(&read.source, &plan)),
@@ -217,7 +241,7 @@ impl Deploy {
         let client = Client::new(running)?;
         read.has_values()?;
         // What is refused is said before anything is built.
-        let plan = self.plan(&read)?;
+        let plan = self.plan(&read, Some(&running.node))?;
         if let Err(failure) = self.verdict(&plan) {
             print(&report::faults(&read.source, &plan));
             return Err(failure);
@@ -227,7 +251,9 @@ impl Deploy {
         let stack = follow::Stack { client: &client, name: &read.settings.stack_name };
         let existing = stack.prepare(&say).await?;
         let form = self.change_set(running, &client, &read, &stored, existing).await?;
-        let Some(change_set) = stack.propose(&form).await? else {
+        let proposed = stack.propose(&form).await;
+        let proposed = proposed.map_err(|failure| stored.pointed(&read.source, failure));
+        let Some(change_set) = proposed? else {
             self.say(&format!("{}: no changes", read.settings.stack_name));
             return self.outcome(running, &stack, &plan, &[]).await;
         };
@@ -281,7 +307,7 @@ impl Deploy {
             text("ChangeSetName", &format!("stepwire-{}", jiff::Timestamp::now().as_millisecond())),
             text("ChangeSetType", if existing { "UPDATE" } else { "CREATE" }),
         ];
-        let body = stored.root.to_json().to_text();
+        let body = stored.text(&read.source);
         if body.len() <= BODY_MAX {
             form.push(text("TemplateBody", &body));
         } else {

@@ -1,19 +1,22 @@
 //! What would become of each resource.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use stepwire_asl::Json;
+use stepwire_asl::json::Object;
 use stepwire_cloudformation::{
     Absent, Diagnostic, Expanded, Given, Place, Resource, Template, Unknown, Value,
 };
-use stepwire_core::stacks::kinds::{self, Support, Verdict};
+use stepwire_core::stacks::kinds::{self, Around, Support, Verdict};
 
 use super::Read;
 use super::config::Settings;
 use super::source::Source;
 use super::store::{self, DEPTH_MAX, Stored};
-use crate::build::artifact::Content;
+use crate::build::artifact::{Artifact, Content};
 use crate::config::Config;
+use crate::node_file::NodeFile;
 
 /// What a template comes to here.
 #[derive(Debug)]
@@ -80,6 +83,17 @@ pub(super) struct Found {
     pub(super) why: String,
     /// Where it stands.
     pub(super) place: Place,
+    /// The file that it stands in, where that is not the template.
+    pub(super) file: Option<Arc<Source>>,
+}
+
+/// For whom a plan is made.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct For<'a> {
+    /// Types of which placeholders may be made.
+    pub(super) allowed: &'a [String],
+    /// The node; of none nothing is known, and its tasks reach nothing outside.
+    pub(super) node: Option<&'a NodeFile>,
 }
 
 impl Plan {
@@ -87,16 +101,16 @@ impl Plan {
     /// taken as good.
     ///
     /// Errors: what is wrong with the template before its resources are looked at.
-    pub(super) fn of(
-        read: &Read,
-        allowed: &[String],
-        depth: usize,
-    ) -> Result<Plan, Vec<Diagnostic>> {
+    pub(super) fn of(read: &Read, of: For<'_>, depth: usize) -> Result<Plan, Vec<Diagnostic>> {
         let stored = Stored::nowhere(&read.template, &read.artifacts);
         let template = read.template.with_root(stored.root);
-        let expanded = template.expand(&given(&template, &read.settings))?;
-        let resources =
-            expanded.resources.values().map(|resource| planned(&expanded, resource, allowed));
+        let expanded = template.expand(&given(&template, &read.settings, of.node))?;
+        let lost = kinds::lost_attributes(&expanded);
+        if !lost.is_empty() {
+            return Err(lost);
+        }
+        let resources = expanded.resources.values();
+        let resources = resources.map(|resource| planned(read, &expanded, resource, of));
         let mut plan = Plan {
             resources: resources.collect(),
             absent: expanded.absent.clone().into_iter().collect(),
@@ -123,7 +137,7 @@ impl Plan {
                     let read = Read::parse(source, settings);
                     let (source, plan_of) = match read {
                         Ok(read) => {
-                            let plan = Plan::nested(&read, &resource.properties, allowed, depth);
+                            let plan = Plan::nested(&read, &resource.properties, of, depth);
                             (read.source, plan)
                         }
                         Err((source, wrong)) => (source, Err(wrong)),
@@ -141,7 +155,7 @@ impl Plan {
     fn nested(
         read: &Read,
         properties: &Value,
-        allowed: &[String],
+        of: For<'_>,
         depth: usize,
     ) -> Result<Plan, Vec<Diagnostic>> {
         let declared = read.template.parameters();
@@ -153,7 +167,7 @@ impl Plan {
                 Diagnostic::new(Place::NOWHERE, why)
             })
             .collect();
-        if unknown.is_empty() { Plan::of(read, allowed, depth + 1) } else { Err(unknown) }
+        if unknown.is_empty() { Plan::of(read, of, depth + 1) } else { Err(unknown) }
     }
 
     /// How many resources and properties are refused, and what else stands against it.
@@ -180,16 +194,25 @@ impl Plan {
     }
 }
 
-fn given(template: &Template, settings: &Settings) -> Given {
+/// The last part of the id of a stack that is not made.
+const NO_STACK: &str = "00000000-0000-4000-8000-000000000000";
+
+fn given(template: &Template, settings: &Settings, node: Option<&NodeFile>) -> Given {
     let name = &settings.stack_name;
     let declared = template.parameters();
-    let Config { region, account, .. } = Config::default();
+    let (region, account) = match node {
+        Some(node) => (node.region.clone(), node.account.clone()),
+        None => {
+            let Config { region, account, .. } = Config::default();
+            (region, account)
+        }
+    };
     let parameters = settings.parameters.iter().filter(|(name, _)| declared.contains_key(*name));
     Given {
         parameters: parameters.map(|(name, value)| (name.clone(), value.clone())).collect(),
         partition: "aws".to_owned(),
         stack_name: name.clone(),
-        stack_id: format!("arn:aws:cloudformation:{region}:{account}:stack/{name}/dry-run"),
+        stack_id: format!("arn:aws:cloudformation:{region}:{account}:stack/{name}/{NO_STACK}"),
         region,
         account,
         url_suffix: "amazonaws.com".to_owned(),
@@ -214,13 +237,69 @@ fn texts(properties: &Value) -> BTreeMap<String, String> {
     known.collect()
 }
 
-fn planned(expanded: &Expanded, resource: &Resource, allowed: &[String]) -> Planned {
-    let verdict = becomes(&resource.kind, allowed);
-    let properties = || -> Json { resource.properties.to_json() };
-    let findings = match verdict {
-        Becomes::Served => kinds::examine(&resource.kind, &properties()),
-        Becomes::WithoutEffect(_) | Becomes::Placeholder | Becomes::Refused(_) => Vec::new(),
+/// A workflow's definition on this machine.
+struct Definition {
+    source: Arc<Source>,
+    /// As it is read; what is wrong with it.
+    read: Result<Value, Diagnostic>,
+}
+
+impl Definition {
+    /// The one that a resource names.
+    fn of(read: &Read, logical_id: &str) -> Option<Definition> {
+        let is_it = |one: &&Artifact| {
+            let machine = one.kind.ends_with("::StateMachine");
+            one.logical_id == *logical_id && machine && one.fault.is_none()
+        };
+        let artifact = read.artifacts.iter().find(is_it)?;
+        let source = Source::find(&artifact.path).ok()?;
+        let read = stepwire_cloudformation::read(&source.text);
+        Some(Definition { source: Arc::new(source), read })
+    }
+
+    /// The properties with the definition in place of where it is.
+    fn within(&self, properties: &Json) -> Option<Json> {
+        let mut members = Object::clone(properties.as_object()?);
+        members.shift_remove("DefinitionS3Location");
+        let text = kinds::written_as_json(&self.source.text).ok()?;
+        members.insert("DefinitionString".into(), Json::from(text));
+        Some(Json::Object(Arc::new(members)))
+    }
+
+    /// Where a step of the path stands in it.
+    fn place(&self, path: &[&str]) -> Place {
+        let value = self.read.as_ref().ok();
+        value.map_or(Place::NOWHERE, |value| value.nearest(path).0.pointer())
+    }
+}
+
+fn planned(read: &Read, expanded: &Expanded, resource: &Resource, of: For<'_>) -> Planned {
+    let verdict = becomes(&resource.kind, of.allowed);
+    let id = &resource.logical_id;
+    let definition = Definition::of(read, id);
+    let findings = if verdict == Becomes::Served {
+        let properties = resource.properties.to_json();
+        let within = definition.as_ref().and_then(|definition| definition.within(&properties));
+        let around = Around {
+            resource: &|logical| kinds::likely_of(expanded, logical),
+            reachable: &|name| {
+                of.node.is_some_and(|node| node.outside.iter().any(|own| *own == *name))
+            },
+        };
+        kinds::examine(&resource.kind, &within.unwrap_or(properties), &around)
+    } else {
+        Vec::new()
     };
+    let unread = definition.as_ref().and_then(|definition| {
+        let wrong = definition.read.as_ref().err()?;
+        Some(Found {
+            path: "DefinitionUri".to_owned(),
+            refused: true,
+            why: wrong.message.clone(),
+            place: wrong.place,
+            file: Some(Arc::clone(&definition.source)),
+        })
+    });
     let found = findings.iter().filter_map(|finding| {
         let (refused, why) = match finding.verdict {
             Verdict::ActedOn => return None,
@@ -228,11 +307,23 @@ fn planned(expanded: &Expanded, resource: &Resource, allowed: &[String]) -> Plan
             Verdict::Refused => (true, finding.message.clone()),
         };
         let path: Vec<&str> = finding.path.iter().map(String::as_str).collect();
-        let place = expanded.property_place(&resource.logical_id, &path);
-        Some(Found { path: finding.shown_path(), refused, why, place })
+        let in_file = definition.as_ref().filter(|_| path.first() == Some(&"DefinitionString"));
+        let place = match in_file {
+            Some(definition) => definition.place(path.get(1..).unwrap_or_default()),
+            None => read.template.place_of(expanded, id, &path),
+        };
+        let file = in_file.map(|definition| Arc::clone(&definition.source));
+        // As the template calls it, which names a file or has the definition within.
+        let mut path = finding.shown_path();
+        if let Some(rest) = path.strip_prefix("DefinitionString")
+            && let Some(written) = read.written(id)
+        {
+            path = format!("{written}{rest}");
+        }
+        Some(Found { path, refused, why, place, file })
     });
     Planned {
-        findings: found.collect(),
+        findings: unread.into_iter().chain(found).collect(),
         logical_id: resource.logical_id.clone(),
         kind: resource.kind.clone(),
         verdict,

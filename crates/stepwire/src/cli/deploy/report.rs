@@ -21,8 +21,9 @@ pub(super) fn text(source: &Source, plan: &Plan) -> String {
         }
         for found in &planned.findings {
             let word = if found.refused { "refused" } else { "without effect" };
-            let at = source.at(found.place);
-            told.extend([format!("{:14}    {}: {word}: {}  {at}\n", "", found.path, found.why)]);
+            let at = found.file.as_deref().unwrap_or(source).at(found.place);
+            let path = named(&found.path);
+            told.extend([format!("{:14}    {path}{word}: {}  {at}\n", "", found.why)]);
         }
     }
     for (id, absent) in &plan.absent {
@@ -49,6 +50,11 @@ pub(super) fn text(source: &Source, plan: &Plan) -> String {
         }
     }
     told
+}
+
+/// The property that a sentence is of, if it is of one.
+fn named(path: &str) -> String {
+    if path.is_empty() { String::new() } else { format!("{path}: ") }
 }
 
 fn summary(source: &Source, plan: &Plan) -> String {
@@ -108,15 +114,16 @@ fn own_faults(source: &Source, plan: &Plan) -> Vec<String> {
     for planned in &plan.resources {
         if let Becomes::Refused(hint) = planned.verdict {
             let why = format!("resource type `{}` is not available", planned.kind);
-            all.push(Diagnostic::new(planned.place, why).hint(hint));
+            all.push(source.pointed(&Diagnostic::new(planned.place, why).hint(hint)));
         }
         for found in planned.findings.iter().filter(|found| found.refused) {
-            let why = format!("`{}`: {}: {}", planned.logical_id, found.path, found.why);
-            all.push(Diagnostic::new(found.place, why));
+            let why = format!("`{}`: {}{}", planned.logical_id, named(&found.path), found.why);
+            let source = found.file.as_deref().unwrap_or(source);
+            all.push(source.pointed(&Diagnostic::new(found.place, why)));
         }
     }
-    all.extend(plan.faults.iter().cloned());
-    all.iter().map(|fault| source.pointed(fault)).collect()
+    all.extend(plan.faults.iter().map(|fault| source.pointed(fault)));
+    all
 }
 
 /// What is accepted without effect, a line each.
@@ -215,7 +222,16 @@ fn diagnostics(all: &[Diagnostic]) -> Vec<Value> {
 
 fn property(found: &Found) -> Value {
     let word = if found.refused { "refused" } else { "without effect" };
-    json!({ "path": found.path, "becomes": word, "why": found.why, "place": place(found.place) })
+    let mut value = json!({
+        "path": found.path,
+        "becomes": word,
+        "why": found.why,
+        "place": place(found.place),
+    });
+    if let Some(file) = &found.file {
+        value["file"] = json!(file.name);
+    }
+    value
 }
 
 fn place(place: Place) -> Option<Value> {

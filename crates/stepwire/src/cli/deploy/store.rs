@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
-use stepwire_cloudformation::{Diagnostic, Template, Value};
+use stepwire_cloudformation::{Data, Diagnostic, Place, Template, Value};
 
 use super::super::client::Client;
 use super::super::failure::{Exit, Failure};
 use super::super::running::Running;
 use super::Read;
+use super::source::Source;
 use crate::build::artifact::{self, Artifact, Content, Location};
 use crate::build::builder::{self, Order};
 use crate::build::recipe::Recipe;
@@ -26,6 +27,8 @@ pub(super) const DEPTH_MAX: usize = 5;
 pub(super) struct Stored {
     /// It, naming where they are.
     pub(super) root: Value,
+    /// Whether it is as it was read.
+    is_original: bool,
 }
 
 impl Stored {
@@ -33,7 +36,75 @@ impl Stored {
     pub(super) fn nowhere(template: &Template, artifacts: &[Artifact]) -> Stored {
         let at = |artifact| (artifact, Location { bucket: "b".to_owned(), key: "k".to_owned() });
         let stored: Vec<_> = artifacts.iter().map(at).collect();
-        Stored { root: artifact::relocated(template.root(), &stored, "http://127.0.0.1") }
+        let root = artifact::relocated(template.root(), &stored, "http://127.0.0.1");
+        Stored { root, is_original: artifacts.is_empty() }
+    }
+
+    /// Its text: the source's own where nothing was stored.
+    pub(super) fn text(&self, source: &Source) -> String {
+        if self.is_original { source.text.clone() } else { self.root.to_json().to_text() }
+    }
+
+    /// A failure that speaks of places in [`Stored::text`], with those of the source. The lines are
+    /// printed.
+    pub(super) fn pointed(&self, source: &Source, failure: Failure) -> Failure {
+        const LINE: &str = " (line ";
+        const COLUMN: &str = ", column ";
+        let sent = if self.is_original {
+            None
+        } else {
+            stepwire_cloudformation::read(&self.text(source)).ok()
+        };
+        let (mut told, mut places) = (String::new(), Vec::new());
+        let mut rest = failure.message();
+        while let Some((before, after)) = rest.split_once(LINE) {
+            told.push_str(before);
+            let place = after.split_once(')').and_then(|(place, behind)| {
+                let (line, column) = place.split_once(COLUMN)?;
+                let (line, column) = (line.parse().ok()?, column.parse().ok()?);
+                Some((Place { line, column, length: 1 }, behind))
+            });
+            let Some((place, behind)) = place else {
+                told.push_str(LINE);
+                rest = after;
+                continue;
+            };
+            let place = match &sent {
+                Some(sent) => original(&self.root, sent, place).unwrap_or(Place::NOWHERE),
+                None => place,
+            };
+            if !place.is_nowhere() {
+                told.extend([" (", &source.at(place), ")"]);
+                places.push(place);
+            }
+            rest = behind;
+        }
+        told.push_str(rest);
+        if let [place] = places.as_slice() {
+            let shown = Diagnostic::new(*place, told.as_str());
+            super::print(&format!("{}\n", source.pointed(&shown)));
+        }
+        failure.saying(told)
+    }
+}
+
+/// Where what stands at `place` in `sent`, the text of `root`, was read.
+fn original(root: &Value, sent: &Value, place: Place) -> Option<Place> {
+    let is_it = |at: Place| (at.line, at.column) == (place.line, place.column);
+    if is_it(sent.key) {
+        return Some(root.pointer());
+    }
+    if is_it(sent.place) {
+        return Some(root.place);
+    }
+    match (&root.data, &sent.data) {
+        (Data::Map(own), Data::Map(sent)) => {
+            own.iter().find_map(|(name, value)| original(value, sent.get(name)?, place))
+        }
+        (Data::List(own), Data::List(sent)) => {
+            own.iter().zip(sent.iter()).find_map(|(own, sent)| original(own, sent, place))
+        }
+        _ => None,
     }
 }
 
@@ -88,7 +159,7 @@ pub(super) async fn store(
         client.make_bucket(&bucket(running)).await?;
     }
     let root = deposit.all(read.template.root(), &read.artifacts, 0).await?;
-    Ok(Stored { root })
+    Ok(Stored { root, is_original: read.artifacts.is_empty() })
 }
 
 /// Makes the folder of what is built, which is no part of anybody's repository.
