@@ -11,6 +11,7 @@ mod lambda;
 mod query;
 mod rest;
 mod s3;
+mod s3_answer;
 mod s3_documents;
 mod s3_upload;
 pub(crate) mod stack_response;
@@ -112,7 +113,7 @@ pub(crate) fn turn_away(node: &Node, keys: Option<&AccessKey>, parts: &Parts) ->
 /// A refusal of a request that does not say, or not truly, for which service it is.
 fn refused_unsigned(parts: &Parts, error: &ApiError) -> Response {
     if is_s3(parts) || s3::is_meant(parts) {
-        return s3::refused(parts, &s3::unsigned(parts, error));
+        return s3_answer::refused(parts, &s3::unsigned(parts, error));
     }
     let protocol = Protocol::of(parts, "");
     // REST services say 403 where the others say 400

@@ -13,7 +13,7 @@ use stepwire_core::{ApiError, Request};
 use tokio::time;
 
 use super::chunked::{Decoder, Wrong};
-use super::{Signer, chunked, s3};
+use super::{Signer, chunked, s3, s3_answer};
 use crate::node::Node;
 
 /// Bodies that are longer, bytes, are not held in memory whole.
@@ -47,7 +47,7 @@ pub(super) fn is_large(parts: &Parts) -> bool {
 pub(super) async fn answer(node: &Node, signer: &Signer, parts: &Parts, body: Body) -> Response {
     match carry_out(node, signer, parts, body).await {
         Ok(response) => response,
-        Err(error) => s3::refused(parts, &error),
+        Err(error) => s3_answer::refused(parts, &error),
     }
 }
 
