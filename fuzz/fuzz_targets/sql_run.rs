@@ -27,9 +27,10 @@ impl Outside for World {
             Question::Registry { .. } => {
                 Answered::Now(Value::Json(Json::object([("thingName", Json::from("sensor-1"))])))
             }
-            Question::Item { .. } | Question::Shadow { .. } | Question::Secret { .. } => {
-                Answered::Now(Value::Undefined)
-            }
+            Question::Item { .. }
+            | Question::Shadow { .. }
+            | Question::Secret { .. }
+            | Question::NoRole { .. } => Answered::Now(Value::Undefined),
             Question::Lambda { .. } | Question::Prediction { .. } => Answered::Later,
         }
     }

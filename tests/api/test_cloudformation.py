@@ -619,7 +619,8 @@ Resources:
 def test_a_definition_in_yaml_is_read(cloud, node, stack, name):
     s3 = node.client("s3")
     s3.create_bucket(Bucket=name)
-    text = "StartAt: A\nStates:\n  A: {Type: Pass, Result: '${Word}', ResultPath: null, End: true}\n"
+    text = "StartAt: A\nStates:\n  A: {Type: Pass, Result: '${Word}', ResultPath: null, Next: B}\n"
+    text += "  B: {Type: Wait, Seconds: ${Seconds}, End: true}\n"
     s3.put_object(Bucket=name, Key="d.asl.yaml", Body=text)
     template = f"""
 Resources:
@@ -628,14 +629,15 @@ Resources:
     Properties:
       RoleArn: {ROLE_ARN}
       DefinitionS3Location: {{Bucket: {name}, Key: d.asl.yaml}}
-      DefinitionSubstitutions: {{Word: hello}}
+      DefinitionSubstitutions: {{Word: hello, Seconds: 7}}
 """
     cloud.create_stack(StackName=stack, TemplateBody=template)
     cloud.get_waiter("stack_create_complete").wait(StackName=stack, WaiterConfig=QUICK)
     found = cloud.describe_stack_resource(StackName=stack, LogicalResourceId="Machine")
     arn = found["StackResourceDetail"]["PhysicalResourceId"]
     definition = node.client("stepfunctions").describe_state_machine(stateMachineArn=arn)
-    assert json.loads(definition["definition"])["States"]["A"]["Result"] == "hello"
+    states = json.loads(definition["definition"])["States"]
+    assert (states["A"]["Result"], states["B"]["Seconds"]) == ("hello", 7)
 
 
 def test_an_attribute_that_there_is_not_is_refused(cloud, stack):

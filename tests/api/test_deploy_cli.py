@@ -467,6 +467,14 @@ def test_a_dry_run_reads_definitions_and_says_where_they_are_refused(lone):
     told = lone.deploy("--dry-run", code=4)
     assert "machine.asl.yaml:3:22" in told.stdout
     assert "`arn:aws:states:::bedrock:invokeModel` is not available" in told.stdout
+    # a number that is put in later stands without quotes
+    number = "StartAt: W\nStates:\n  W: {Type: Wait, Seconds: ${Hello}, End: true}\n"
+    (lone.folder / "machine.asl.yaml").write_text(number)
+    lone.deploy("--dry-run")
+    number = '{"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": ${Hello}, "Next": "X"}}}'
+    (lone.folder / "machine.asl.yaml").write_text(number)
+    told = lone.deploy("--dry-run", code=4)
+    assert re.search(r"machine.asl.yaml:1:7\d", told.stdout), told.stdout
     inline = "Definition: {StartAt: A, States: {A: {Type: Task, Resource: nowhere, End: true}}}"
     lone.template("DefinitionUri: machine.asl.yaml", inline)
     told = lone.deploy("--dry-run", code=4)

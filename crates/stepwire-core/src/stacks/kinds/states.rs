@@ -1,6 +1,7 @@
 //! `AWS::StepFunctions::*`.
 
 use stepwire_asl::Json;
+use stepwire_asl::json::Object;
 
 use super::property::{Property, any, boolean, integer, object, objects, tags, text, texts};
 use super::resource::{Resource, ask, body, camel, listed, look, made, s, told};
@@ -41,18 +42,27 @@ fn source(machine: &Resource<'_>) -> Result<Option<Ask>, String> {
 
 /// The definition with what stands for `${NAME}`.
 fn definition(machine: &Resource<'_>, object: Option<&Json>) -> Result<String, String> {
-    let text = match (machine.get("Definition"), machine.text("DefinitionString"), object) {
-        (Some(definition), _, _) => definition.to_text(),
-        (_, Some(text), _) => text.to_owned(),
-        (_, _, Some(object)) => from_object(object)?,
-        _ => String::new(),
+    let substitutions = machine.get("DefinitionSubstitutions").and_then(Json::as_object);
+    let with = |text: String| match substitutions {
+        Some(substitutions) => substituted(&text, substitutions),
+        None => text,
     };
-    let Some(substitutions) = machine.get("DefinitionSubstitutions").and_then(Json::as_object)
-    else {
-        return Ok(text);
-    };
+    match (machine.get("Definition"), machine.text("DefinitionString"), object) {
+        (Some(definition), _, _) => Ok(with(definition.to_text())),
+        (_, Some(text), _) => Ok(with(text.to_owned())),
+        (_, _, Some(object)) => {
+            let text = object.member("Body").and_then(Json::as_str);
+            let text = text.ok_or("the definition's object is not text")?;
+            // Before it is read: what stands for a number may stand without quotes.
+            written_as_json(&with(text.to_owned()))
+        }
+        _ => Ok(String::new()),
+    }
+}
+
+fn substituted(text: &str, substitutions: &Object) -> String {
     let mut made = String::with_capacity(text.len());
-    let mut rest = text.as_str();
+    let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {
         made.push_str(before);
         let found = after.split_once('}').and_then(|(name, behind)| {
@@ -75,13 +85,7 @@ fn definition(machine: &Resource<'_>, object: Option<&Json>) -> Result<String, S
         }
     }
     made.push_str(rest);
-    Ok(made)
-}
-
-/// The text of an object: JSON, or YAML as JSON.
-fn from_object(object: &Json) -> Result<String, String> {
-    let text = object.member("Body").and_then(Json::as_str);
-    written_as_json(text.ok_or("the definition's object is not text")?)
+    made
 }
 
 /// The JSON text of a definition that is written in JSON or YAML.

@@ -253,7 +253,7 @@ impl Definition {
         };
         let artifact = read.artifacts.iter().find(is_it)?;
         let source = Source::find(&artifact.path).ok()?;
-        let read = stepwire_cloudformation::read(&source.text);
+        let read = stepwire_cloudformation::read(&without_substitutions(&source.text));
         Some(Definition { source: Arc::new(source), read })
     }
 
@@ -271,6 +271,40 @@ impl Definition {
         let value = self.read.as_ref().ok();
         value.map_or(Place::NOWHERE, |value| value.nearest(path).0.pointer())
     }
+}
+
+/// The text with something plain for each `${NAME}`, which may stand where a number would, and
+/// everything where it was: in JSON outside of texts a number, in YAML a word.
+fn without_substitutions(text: &str) -> String {
+    let is_json = text.trim_start_matches('\u{feff}').trim_start().starts_with('{');
+    let mut made = String::with_capacity(text.len());
+    let (mut is_text, mut rest) = (false, text);
+    while let Some(c) = rest.chars().next() {
+        let name = rest.strip_prefix("${").and_then(|after| Some(after.split_once('}')?.0));
+        let taken = match name.filter(|_| !is_text) {
+            Some(name) if is_json => {
+                made.push('0');
+                made.extend(std::iter::repeat_n(' ', name.chars().count() + 2));
+                name.len() + 3
+            }
+            Some(name) => {
+                made.extend(["__", name, "_"]);
+                name.len() + 3
+            }
+            None if is_json && is_text && c == '\\' => {
+                let two: String = rest.chars().take(2).collect();
+                made.push_str(&two);
+                two.len()
+            }
+            None => {
+                is_text ^= is_json && c == '"';
+                made.push(c);
+                c.len_utf8()
+            }
+        };
+        rest = &rest[taken..];
+    }
+    made
 }
 
 fn planned(read: &Read, expanded: &Expanded, resource: &Resource, of: For<'_>) -> Planned {
@@ -353,6 +387,20 @@ fn allows(allowed: &str, kind: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_will_be_put_in_leaves_all_else_in_its_place() {
+        for (text, read) in [
+            (
+                r#"{"a": ${Ä b}, "c": "${d} \" ${e}", "f":${g}}"#,
+                r#"{"a": 0     , "c": "${d} \" ${e}", "f":0   }"#,
+            ),
+            ("a: {b: ${c}, d: '${e}'}", "a: {b: __c_, d: '__e_'}"),
+            ("{ ${", "{ ${"),
+        ] {
+            assert_eq!(without_substitutions(text), read);
+        }
+    }
 
     #[test]
     fn missing_types_are_allowed_by_name_by_beginning_or_all() {
