@@ -148,9 +148,10 @@ const say = (text, state) => {
   $('live-status').textContent = text;
 };
 let source;
+let last = ''; // the event that was shown last
 const listen = () => {
   if (!main.dataset.live || source) return;
-  source = new EventSource(main.dataset.live);
+  source = new EventSource(main.dataset.live + (last && `&since=${last}`));
   source.onopen = () => say('', 'on');
   source.onerror = () => {
     say('The connection to the node is lost; trying again', 'off');
@@ -160,6 +161,7 @@ const listen = () => {
   };
   source.addEventListener('parts', (event) => {
     update(JSON.parse(event.data));
+    last = event.lastEventId;
     say('', 'on');
   });
   source.addEventListener('gap', async () => {

@@ -30,13 +30,15 @@ const LOCK_PAUSE: Duration = Duration::from_millis(50);
 const PROBE_BYTES: usize = 64 << 10;
 /// Where the newest fence is kept; begins with a byte no shard number has.
 const FENCE_KEY: &[u8] = &[0xff, 0xff, b'f'];
+/// Where the position of the last commit is kept, as part of each.
+const POSITION_KEY: &[u8] = &[0xff, 0xff, b'p'];
 
 /// A store in a folder.
 pub struct Embedded {
     database: Database,
     records: Keyspace,
     path: PathBuf,
-    seq: AtomicU64,
+    position: AtomicU64,
     fence: AtomicU64,
     poisoned: AtomicBool,
     dropped: u64,
@@ -71,15 +73,18 @@ impl Embedded {
         database.persist(PersistMode::SyncAll).map_err(engine)?;
         sync_tree(&folder).map_err(at(&folder))?;
         sync_folder(path).map_err(at(path))?;
-        let stored = records.get(FENCE_KEY).map_err(engine)?;
-        let fence =
-            stored.and_then(|bytes| bytes.as_ref().try_into().ok()).map_or(0, u64::from_be_bytes);
+        let number = |key| -> Result<AtomicU64, Error> {
+            let stored = records.get(key).map_err(engine)?;
+            let bytes = stored.and_then(|bytes| bytes.as_ref().try_into().ok());
+            Ok(AtomicU64::new(bytes.map_or(0, u64::from_be_bytes)))
+        };
+        let (fence, position) = (number(FENCE_KEY)?, number(POSITION_KEY)?);
         Ok(Embedded {
             database,
             records,
             path: path.to_owned(),
-            seq: AtomicU64::new(0),
-            fence: AtomicU64::new(fence),
+            position,
+            fence,
             poisoned: AtomicBool::new(false),
             dropped,
             _lock: lock,
@@ -122,6 +127,10 @@ impl Store for Embedded {
         })
     }
 
+    fn position(&self) -> Seq {
+        Seq(self.position.load(Ordering::Acquire))
+    }
+
     fn commit(&self, mut batch: Batch, fence: Fence) -> Result<Seq, Error> {
         if self.poisoned.load(Ordering::Acquire) {
             return Err(Error::Poisoned);
@@ -134,8 +143,11 @@ impl Store for Embedded {
             batch.entries.push((FENCE_KEY.to_vec(), Some(fence.0.to_be_bytes().to_vec())));
             self.fence.store(fence.0, Ordering::Release);
         }
+        let position = self.position.load(Ordering::Acquire) + 1;
+        batch.entries.push((POSITION_KEY.to_vec(), Some(position.to_be_bytes().to_vec())));
         self.write(batch).inspect_err(|_| self.poisoned.store(true, Ordering::Release))?;
-        Ok(Seq(self.seq.fetch_add(1, Ordering::AcqRel) + 1))
+        self.position.store(position, Ordering::Release);
+        Ok(Seq(position))
     }
 }
 

@@ -51,6 +51,10 @@ impl Store for Faulty {
         self.inner.snapshot()
     }
 
+    fn position(&self) -> Seq {
+        self.inner.position()
+    }
+
     fn commit(&self, batch: Batch, fence: Fence) -> Result<Seq, Error> {
         if self.poisoned.load(Ordering::SeqCst) {
             return Err(Error::Poisoned);

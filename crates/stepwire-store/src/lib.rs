@@ -28,8 +28,9 @@ pub struct Batch {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fence(pub u64);
 
-/// The position of a commit among all commits since the store was opened; grows by one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// The position of a commit among all that the store has made durable, also before it was opened;
+/// grows by one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Seq(pub u64);
 
 /// What a store held at one moment. Later commits do not show in it. Drop it soon: it keeps old
@@ -52,6 +53,9 @@ pub trait Snapshot: Send + Sync {
 pub trait Store: Send + Sync {
     /// What is committed now.
     fn snapshot(&self) -> Box<dyn Snapshot>;
+
+    /// Where the last commit is; `Seq(0)` before the first.
+    fn position(&self) -> Seq;
 
     /// Makes the whole batch durable, or nothing of it.
     ///

@@ -44,6 +44,10 @@ impl Store for Memory {
         Box::new(View { memory: self.clone(), at })
     }
 
+    fn position(&self) -> Seq {
+        Seq(self.state.read().unwrap_or_else(PoisonError::into_inner).last)
+    }
+
     fn commit(&self, batch: Batch, fence: Fence) -> Result<Seq, Error> {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         if fence < state.fence {

@@ -71,9 +71,24 @@ fn a_snapshot_does_not_see_later_commits() {
 #[test]
 fn commits_are_numbered_one_after_the_other() {
     for (_folder, store) in engines() {
+        assert_eq!(store.position(), Seq(0));
         assert_eq!(commit(store.as_ref(), vec![put("a", "1")]), Seq(1));
         assert_eq!(commit(store.as_ref(), vec![put("a", "1")]), Seq(2));
+        assert_eq!(store.position(), Seq(2));
     }
+}
+
+#[test]
+fn commits_are_numbered_on_after_reopening() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Embedded::open(folder.path()).unwrap();
+    commit(&store, vec![put("a", "1")]);
+    commit(&store, vec![put("b", "1")]);
+    assert_eq!(commit(&store, Vec::new()), Seq(3));
+    drop(store);
+    let store = Embedded::open(folder.path()).unwrap();
+    assert_eq!(store.position(), Seq(3));
+    assert_eq!(commit(&store, vec![put("a", "2")]), Seq(4));
 }
 
 #[test]

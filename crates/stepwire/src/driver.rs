@@ -13,7 +13,7 @@ use stepwire_asl::Timestamp;
 use stepwire_core::mqtt::Packet;
 use stepwire_core::pipeline::{Batch, Pipeline};
 use stepwire_core::{Corrupt, Effect, Input, Settings, Write, broker};
-use stepwire_store::{Fence, Store};
+use stepwire_store::{Fence, Seq, Store};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
@@ -45,8 +45,8 @@ pub trait Rim: Send + 'static {
     /// A commit has ended, which took so long.
     fn committed(&mut self, _took: Duration) {}
 
-    /// Looks at what has just become durable.
-    fn observe(&mut self, writes: &[Write]);
+    /// Looks at what the commit at `position` has just made durable.
+    fn observe(&mut self, position: Seq, writes: &[Write]);
 
     /// The store failed: nothing more will be acknowledged. The process should end.
     fn failed(&mut self, error: stepwire_store::Error);
@@ -372,8 +372,8 @@ impl<R: Rim> Committer<R> {
     fn run(self, batches: &std::sync::mpsc::Receiver<Result<Batch, stepwire_store::Error>>) {
         while let Ok(decided) = batches.recv() {
             let began = Instant::now();
-            let batch = match decided.and_then(|batch| self.commit(batch)) {
-                Ok(batch) => batch,
+            let (batch, position) = match decided.and_then(|batch| self.commit(batch)) {
+                Ok(committed) => committed,
                 Err(error) => return self.world.rim().failed(error),
             };
             let took = began.elapsed();
@@ -381,7 +381,7 @@ impl<R: Rim> Committer<R> {
             // Taken before the decider may go on: no later effect overtakes these.
             let mut rim = self.world.rim();
             rim.committed(took);
-            rim.observe(&batch.writes);
+            rim.observe(position, &batch.writes);
             if self.done.send(batch.writes).is_err() {
                 return;
             }
@@ -391,14 +391,12 @@ impl<R: Rim> Committer<R> {
         }
     }
 
-    fn commit(&self, batch: Batch) -> Result<Batch, stepwire_store::Error> {
-        if !batch.changes.is_empty() {
-            let entries = batch.changes.entries();
-            let entries = entries.map(|(key, value)| (self.shard.key(key), value.clone()));
-            let changes = stepwire_store::Batch { entries: entries.collect() };
-            self.store.commit(changes, Fence(0))?;
-        }
-        Ok(batch)
+    fn commit(&self, batch: Batch) -> Result<(Batch, Seq), stepwire_store::Error> {
+        let entries = batch.changes.entries();
+        let entries = entries.map(|(key, value)| (self.shard.key(key), value.clone()));
+        let changes = stepwire_store::Batch { entries: entries.collect() };
+        let position = self.store.commit(changes, Fence(0))?;
+        Ok((batch, position))
     }
 }
 

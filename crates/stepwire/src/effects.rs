@@ -12,6 +12,7 @@ use stepwire_core::mqtt::Packet;
 use stepwire_core::rules::destinations::Confirmation;
 use stepwire_core::rules::errands::Delivery;
 use stepwire_core::{ApiError, Effect, Input, ReplyId, Write};
+use stepwire_store::Seq;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot, watch};
 
@@ -320,8 +321,8 @@ impl Rim for World {
         self.observers.committed(took);
     }
 
-    fn observe(&mut self, writes: &[Write]) {
-        self.observers.writes(writes, self.clock.now());
+    fn observe(&mut self, position: Seq, writes: &[Write]) {
+        self.observers.writes(position, writes, self.clock.now());
         let _inside = self.runtime.enter();
         self.workers.functions.observe(writes);
     }

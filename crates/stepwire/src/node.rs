@@ -184,10 +184,11 @@ impl Node {
         let shard = Shard(0);
         let replies = Arc::new(Replies::default());
         let observers = {
-            let store = Arc::clone(&store);
+            let (store, position) = (Arc::clone(&store), store.position());
             let read = move || ShardRead::new(store.as_ref(), shard);
             let stored = Stored::new(read, settings.clone());
-            Arc::new(Observers::new(stored, config.recorded, config.flight, clock.now()))
+            let (recorded, flight) = (config.recorded, config.flight);
+            Arc::new(Observers::new(stored, position, recorded, flight, clock.now()))
         };
         let stored = ShardRead::new(store.as_ref(), shard);
         shard::catch(|| observers.lately().count_open(&stored)).map_err(NodeError::store)?;

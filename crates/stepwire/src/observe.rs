@@ -13,6 +13,7 @@ use stepwire_core::effect::{Report, Seen};
 use stepwire_core::executions::{self, ExecutionId, Origin};
 use stepwire_core::mqtt::{Packet, Publish};
 use stepwire_core::{Effect, Settings, Write, broker};
+use stepwire_store::Seq;
 use tokio::sync::mpsc;
 
 use crate::commits::Commits;
@@ -155,10 +156,11 @@ struct Watching {
 }
 
 impl Observers {
-    /// Nobody, yet. `recorded` is what is kept of messages that the rules see, `flights` what is
+    /// Nobody, yet, of a store whose last commit is `position`. `recorded` is what is kept of messages that the rules see, `flights` what is
     /// kept of each device, and `began` is when the node starts.
     pub(crate) fn new(
         stored: Stored,
+        position: Seq,
         recorded: recorded::Limits,
         flights: flight::Limits,
         began: Timestamp,
@@ -169,7 +171,7 @@ impl Observers {
         let (counters, recorded) = (Counters::default(), Recorded::new(recorded));
         let (watched, state) = (AtomicBool::new(false), Mutex::new(state));
         let (flights, lately) = (Flights::new(flights), Lately::new(began));
-        let (live, commits, reactions) = Default::default();
+        let (live, (commits, reactions)) = (Live::new(position), Default::default());
         Observers {
             counters,
             watched,
@@ -238,8 +240,8 @@ impl Observers {
         &self.lately
     }
 
-    /// Tells what has become durable at `at`.
-    pub fn writes(&self, writes: &[Write], at: Timestamp) {
+    /// Tells what the commit at `position` has made durable, at `at`.
+    pub fn writes(&self, position: Seq, writes: &[Write], at: Timestamp) {
         self.counters.writes(writes);
         // Pages that are told of a change must find it there.
         self.lately.writes(writes);
@@ -249,7 +251,7 @@ impl Observers {
             }
         }
         self.reactions.writes(writes, at);
-        self.live.writes(writes, |id| self.origin(id));
+        self.live.writes(position, writes, |id| self.origin(id));
         if let Some(mut watching) = self.watching() {
             writes.iter().for_each(|write| watching.write(write, at));
             self.watched.store(!watching.senders.is_empty(), Ordering::Release);

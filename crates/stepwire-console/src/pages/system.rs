@@ -55,6 +55,8 @@ pub struct View {
 pub struct Commits {
     /// Since the start.
     pub count: u64,
+    /// Position of the last one, of all that the node ever made.
+    pub position: u64,
     /// The latest of them, of which the times are told.
     pub of: u64,
     /// Microseconds: half of them, all but a hundredth, all took no longer.
@@ -172,6 +174,7 @@ fn commits(commits: &Commits) -> Markup {
         div.facts {
             span { b { (count(last)) } " in the last second" }
             span { b { (count(commits.count)) } " since the start" }
+            span { "the last at position " b { (count(commits.position)) } }
         }
         @if commits.of > 0 {
             p.dim {

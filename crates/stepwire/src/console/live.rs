@@ -1,9 +1,11 @@
 //! Pages stay current: what changed is told by commits, what a page looks like then by drawing it.
 //!
-//! Every commit has a position, which is the id of the event that shows it. When a stream begins, the
-//! page is drawn and compared with what the browser was given: the digest that its address carries.
-//! If it came out different, or the browser comes back after it had lost the node, all of it is sent:
-//! nothing is missed, whatever happened meanwhile and to whom. Later only what came out different is.
+//! Every commit has a position, which is durable like itself. The id of an event is the position of
+//! the last commit that the page surely shows. When a stream begins, the page is drawn and compared
+//! with what the browser was given: the digest that its address carries. If it came out different,
+//! all of it is sent; later only what came out different is. A browser that comes back says which
+//! event it had last, and is sent all of the page as soon as something has changed after it, as far as
+//! this process knows: nothing is missed, whatever happened meanwhile and to whom.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::convert::Infallible;
@@ -23,6 +25,7 @@ use stepwire_console::{Mark, Page};
 use stepwire_core::effect::Report;
 use stepwire_core::executions::{self, ExecutionId, Origin};
 use stepwire_core::{Effect, Write, broker, registry};
+use stepwire_store::Seq;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -102,46 +105,81 @@ impl Interest {
 
 /// What changed, and who waits for it.
 pub(crate) struct Live {
-    /// Tells this process from those before it.
-    epoch: u64,
+    /// Tells this process from those before it, which knew of more than what is durable.
+    process: u64,
     changes: Mutex<Changes>,
-    position: watch::Sender<u64>,
+    turn: watch::Sender<u64>,
     /// Open pages. While there are none, changes are counted and not looked at.
     watching: AtomicUsize,
 }
 
-#[derive(Default)]
-struct Changes {
-    position: u64,
-    /// What changed, by position; of positions up to `forgotten` it is not known.
-    remembered: VecDeque<(u64, Vec<Topic>)>,
-    forgotten: u64,
+/// Where pages are: what they show at least.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct At {
+    /// Counts what is told in this process: commits, and what leaves between two of them.
+    turn: u64,
+    /// Position of the last commit.
+    commit: Seq,
 }
 
-impl Default for Live {
-    fn default() -> Live {
-        let mut epoch = [0; 8];
-        // Without randomness a page that comes back after a restart might believe that it is current.
-        let filled = getrandom::fill(&mut epoch);
-        let epoch =
-            if filled.is_ok() { u64::from_ne_bytes(epoch) } else { std::process::id().into() };
-        Live {
-            epoch,
-            changes: Mutex::default(),
-            position: watch::channel(0).0,
-            watching: AtomicUsize::new(0),
-        }
+#[derive(Default)]
+struct Changes {
+    at: At,
+    /// What changed, oldest first.
+    remembered: VecDeque<Change>,
+    /// The last change of which nothing else is known.
+    forgotten: At,
+}
+
+struct Change {
+    /// The first turn that shows it, and the first commit whose pages all do.
+    shown: At,
+    topics: Vec<Topic>,
+}
+
+impl Changes {
+    /// One more, which a page surely shows that shows `commit`.
+    fn next(&mut self, commit: Seq) -> At {
+        self.at.turn += 1;
+        At { turn: self.at.turn, commit }
+    }
+
+    /// What leaves follows the last commit: a page of that commit may have been without it.
+    fn leaves(&mut self) -> At {
+        self.next(Seq(self.at.commit.0 + 1))
     }
 }
 
 impl Live {
-    /// Takes in what has become durable. `origin` knows what began an execution of late.
+    /// For a store whose last commit is `position`.
+    pub(crate) fn new(position: Seq) -> Live {
+        let mut process = [0; 8];
+        // Without randomness a page that comes back after a restart might believe that it is current.
+        let filled = getrandom::fill(&mut process);
+        let process =
+            if filled.is_ok() { u64::from_ne_bytes(process) } else { std::process::id().into() };
+        let at = At { turn: 0, commit: position };
+        Live {
+            process,
+            changes: Mutex::new(Changes { at, remembered: VecDeque::new(), forgotten: at }),
+            turn: watch::channel(0).0,
+            watching: AtomicUsize::new(0),
+        }
+    }
+
+    /// Takes in what the commit at `position` has made durable. `origin` knows what began an
+    /// execution of late.
     pub(crate) fn writes(
         &self,
+        position: Seq,
         writes: &[Write],
         origin: impl Fn(ExecutionId) -> Option<Arc<Origin>>,
     ) {
-        self.changed(|topics| {
+        let committed = |changes: &mut Changes| {
+            changes.at.commit = position;
+            changes.next(position)
+        };
+        self.changed(committed, |topics| {
             writes.iter().for_each(|write| topics_of(write, topics));
             let changed: BTreeSet<ExecutionId> =
                 topics.iter().filter_map(Topic::execution).collect();
@@ -154,24 +192,25 @@ impl Live {
     /// Takes in that executions are known which were not: those of any device.
     pub(crate) fn executions_known(&self) {
         let mut changes = self.changes();
-        changes.position += 1;
-        changes.forgotten = changes.position;
-        self.position.send_replace(changes.position);
+        changes.forgotten = changes.leaves();
+        self.turn.send_replace(changes.at.turn);
     }
 
     /// Takes in what leaves.
     pub(crate) fn effect(&self, effect: &Effect) {
         match effect {
-            Effect::Seen(seen) => self.changed(|topics| {
+            Effect::Seen(seen) => self.changed(Changes::leaves, |topics| {
                 topics.push(Topic::Messages);
                 if let stepwire_core::message::Origin::Client(client) = &seen.message.origin {
                     topics.push(Topic::Device(Arc::clone(&client.id)));
                 }
             }),
-            Effect::Report(Report::Refused { client, .. }) => self.changed(|topics| {
-                topics.push(Topic::Messages);
-                topics.extend(client.clone().map(Topic::Device));
-            }),
+            Effect::Report(Report::Refused { client, .. }) => {
+                self.changed(Changes::leaves, |topics| {
+                    topics.push(Topic::Messages);
+                    topics.extend(client.clone().map(Topic::Device));
+                });
+            }
             _ => {}
         }
     }
@@ -180,17 +219,18 @@ impl Live {
     pub(crate) fn sent(&self, client: &Arc<str>) {
         // While nobody looks, a message to everybody must not cost a lock for each.
         if self.watching.load(Ordering::Relaxed) > 0 {
-            self.changed(|topics| topics.push(Topic::Device(Arc::clone(client))));
+            self.changed(Changes::leaves, |topics| {
+                topics.push(Topic::Device(Arc::clone(client)));
+            });
         }
     }
 
-    fn changed(&self, fill: impl FnOnce(&mut Vec<Topic>)) {
+    fn changed(&self, next: impl FnOnce(&mut Changes) -> At, fill: impl FnOnce(&mut Vec<Topic>)) {
         let mut changes = self.changes();
-        changes.position += 1;
-        let position = changes.position;
+        let shown = next(&mut changes);
         if self.watching.load(Ordering::Relaxed) == 0 {
             changes.remembered.clear();
-            changes.forgotten = position;
+            changes.forgotten = shown;
             return;
         }
         let mut topics = Vec::new();
@@ -198,14 +238,14 @@ impl Live {
         if topics.is_empty() {
             return;
         }
-        changes.remembered.push_back((position, topics));
+        changes.remembered.push_back(Change { shown, topics });
         if changes.remembered.len() > REMEMBERED_MAX
-            && let Some((oldest, _)) = changes.remembered.pop_front()
+            && let Some(oldest) = changes.remembered.pop_front()
         {
-            changes.forgotten = oldest;
+            changes.forgotten = oldest.shown;
         }
         drop(changes);
-        self.position.send_replace(position);
+        self.turn.send_replace(shown.turn);
     }
 
     /// Pages that are open and stay current.
@@ -213,20 +253,39 @@ impl Live {
         self.watching.load(Ordering::Relaxed)
     }
 
-    fn position(&self) -> u64 {
-        self.changes().position
+    /// Where the last commit is that pages are told of.
+    pub(super) fn position(&self) -> Seq {
+        self.at().commit
     }
 
-    /// Whether anything in `topics` has changed after `position`, as far as is known.
-    fn is_newer(&self, position: u64, topics: &[Topic]) -> bool {
+    fn at(&self) -> At {
+        self.changes().at
+    }
+
+    /// Whether anything in `topics` has changed after `turn`, as far as is known.
+    fn is_newer(&self, turn: u64, topics: &[Topic]) -> bool {
         let changes = self.changes();
-        let later = changes.remembered.iter().rev().take_while(|(at, _)| *at > position);
-        changes.forgotten > position
-            || later.into_iter().any(|(_, changed)| changed.iter().any(|it| topics.contains(it)))
+        let mut later = changes.remembered.iter().rev().take_while(|it| it.shown.turn > turn);
+        changes.forgotten.turn > turn || later.any(|it| it.is_in(topics))
+    }
+
+    /// From where on a page goes on that shows the commit at `position` and was told so by this
+    /// process. `None` if something in `topics` may have changed after it.
+    fn resumed(&self, position: Seq, topics: &[Topic]) -> Option<At> {
+        let changes = self.changes();
+        let mut later = changes.remembered.iter().rev().take_while(|it| it.shown.commit > position);
+        let is_newer = changes.forgotten.commit > position || later.any(|it| it.is_in(topics));
+        (!is_newer && position <= changes.at.commit).then_some(changes.at)
     }
 
     fn changes(&self) -> MutexGuard<'_, Changes> {
         self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Change {
+    fn is_in(&self, topics: &[Topic]) -> bool {
+        self.topics.iter().any(|it| topics.contains(it))
     }
 }
 
@@ -279,7 +338,8 @@ pub(super) fn address(visit: &Visit, interest: &Interest, drawn: &Page) -> Strin
         page.push_str(pin);
     }
     let page = utf8_percent_encode(&page, NON_ALPHANUMERIC);
-    format!("/-/console/live?page={page}&shown={}", digest(drawn))
+    let process = process(visit.node());
+    format!("/-/console/live?page={page}&process={process}&shown={}", digest(drawn))
 }
 
 /// What tells a page from the same page when it looks otherwise.
@@ -291,20 +351,25 @@ fn digest(page: &Page) -> String {
     format!("{:016x}", hasher.finish())
 }
 
-fn id(epoch: u64, position: u64) -> String {
-    format!("{epoch:016x}-{position}")
+fn process(node: &Node) -> String {
+    format!("{:016x}", node.live().process)
 }
 
-/// Answers `GET /-/console/live?page=ADDRESS&shown=DIGEST`: what of the page becomes different.
+/// Answers `GET /-/console/live?page=ADDRESS&process=ID&shown=DIGEST`: what of the page becomes
+/// different. A browser that had an event before says which: `Last-Event-ID`, or `since`.
 pub(super) fn stream(node: &Node, parts: &Parts) -> Response {
     let asked = Visit::new(node, parts);
     let Some(page) = asked.query("page").and_then(|page| page.parse::<Uri>().ok()) else {
         return (axum::http::StatusCode::BAD_REQUEST, "`page` is missing\n").into_response();
     };
-    // What a browser shows that has been told something before is not known.
-    let told_before = parts.headers.contains_key("last-event-id");
-    let given = asked.query("shown").filter(|_| !told_before);
-    let watched = Watched::new(node, page, given);
+    let last = parts.headers.get("last-event-id").map(|id| id.to_str().unwrap_or_default().into());
+    let begin = match last.or_else(|| asked.query("since")) {
+        None => asked.query("shown").map_or(Begin::Unknown, Begin::Given),
+        // What another process knew and this one does not may stand on the page.
+        Some(_) if asked.query("process") != Some(process(node)) => Begin::Unknown,
+        Some(last) => last.parse().map_or(Begin::Unknown, |it| Begin::Told(Seq(it))),
+    };
+    let watched = Watched::new(node, page, begin);
     let events = stream::unfold(watched, async |mut watched| {
         let event = watched.next().await?;
         Some((Ok::<_, Infallible>(event), watched))
@@ -313,15 +378,24 @@ pub(super) fn stream(node: &Node, parts: &Parts) -> Response {
     Sse::new(events.boxed()).keep_alive(KeepAlive::default()).into_response()
 }
 
+/// What a browser shows when its stream begins.
+enum Begin {
+    /// What has this digest.
+    Given(String),
+    /// What it was told by this process, and then lost the stream.
+    Told(Seq),
+    Unknown,
+}
+
 /// A page that is open.
 struct Watched {
     node: Node,
     page: Uri,
-    /// Digest of what the browser was given; `None`: not known.
-    given: Option<String>,
-    /// What it shows is at least this new; `None` before the first drawing.
-    shown: Option<u64>,
-    /// What it shows; `None` before the first drawing.
+    /// What it shows before anything is sent.
+    begin: Begin,
+    /// What it shows is at least this new; `None`: not known.
+    shown: Option<At>,
+    /// What it shows; `None`: not known.
     sent: Option<Sent>,
     ticket: Ticket,
     told: watch::Receiver<u64>,
@@ -365,12 +439,12 @@ impl Drop for Ticket {
 }
 
 impl Watched {
-    fn new(node: &Node, page: Uri, given: Option<String>) -> Watched {
+    fn new(node: &Node, page: Uri, begin: Begin) -> Watched {
         let live = node.live();
         live.watching.fetch_add(1, Ordering::Relaxed);
-        let (told, ticket) = (live.position.subscribe(), Ticket(node.clone()));
+        let (told, ticket) = (live.turn.subscribe(), Ticket(node.clone()));
         let (node, shown, sent, drawn) = (node.clone(), None, None, None);
-        Watched { node, page, given, shown, sent, ticket, told, drawn, pace: Pace::default() }
+        Watched { node, page, begin, shown, sent, ticket, told, drawn, pace: Pace::default() }
     }
 
     /// The next event; `None` when the page is gone.
@@ -378,11 +452,16 @@ impl Watched {
         loop {
             let visit = Visit::of(&self.node, &self.page);
             let interest = super::interest(&visit);
-            if self.sent.is_some() {
+            if let Begin::Told(position) = self.begin {
+                self.begin = Begin::Unknown;
+                self.shown = self.node.live().resumed(position, &interest.topics);
+                self.drawn = Some(Instant::now());
+            }
+            if self.shown.is_some() || self.sent.is_some() {
                 self.wait(&interest).await?;
             }
             self.told.mark_unchanged();
-            let at = self.node.live().position();
+            let at = self.node.live().at();
             let now = Instant::now();
             self.drawn = Some(now);
             self.pace.drawn(now, interest.pace);
@@ -396,7 +475,8 @@ impl Watched {
                 }
                 return Some(Event::default().event("gap").data("gone"));
             };
-            let current = self.given.take().is_some_and(|given| given == digest(&page));
+            let begin = std::mem::replace(&mut self.begin, Begin::Unknown);
+            let current = matches!(begin, Begin::Given(given) if given == digest(&page));
             let drawn = Sent::of(&page);
             let nothing = Sent::default();
             let before = match &self.sent {
@@ -408,7 +488,7 @@ impl Watched {
             self.shown = Some(at);
             self.sent = Some(drawn);
             if let Some(parts) = parts {
-                let id = id(self.node.live().epoch, at);
+                let id = at.commit.0.to_string();
                 return Some(Event::default().event("parts").id(id).data(parts.to_text()));
             }
         }
@@ -418,7 +498,7 @@ impl Watched {
     async fn wait(&mut self, interest: &Interest) -> Option<()> {
         let live = self.ticket.0.live();
         let late = interest.every.zip(self.drawn).map(|(every, drawn)| drawn + every);
-        let shown = self.shown.unwrap_or(0);
+        let shown = self.shown.map_or(0, |shown| shown.turn);
         while self.shown.is_some() && !live.is_newer(shown, &interest.topics) {
             tokio::select! {
                 told = self.told.changed() => told.ok()?,
@@ -500,6 +580,15 @@ mod tests {
         Topic::Device(name.into())
     }
 
+    fn leaves(live: &Live, name: &str) {
+        live.changed(Changes::leaves, |topics| topics.push(topic(name)));
+    }
+
+    fn commit(live: &Live, position: u64, client: &str) {
+        let session = broker::Write::Session { client: client.into(), record: None };
+        live.writes(Seq(position), &[Write::Broker(session)], |_| None);
+    }
+
     #[test]
     fn of_a_list_those_children_are_sent_that_are_new_or_different() {
         let list = |children: &[(&str, &str)]| -> Vec<(String, String)> {
@@ -528,14 +617,14 @@ mod tests {
 
     #[test]
     fn what_changed_is_known_while_somebody_watches() {
-        let live = Live::default();
+        let live = Live::new(Seq(7));
         live.watching.fetch_add(1, Ordering::Relaxed);
-        live.changed(|topics| topics.push(topic("a")));
-        let at = live.position();
+        leaves(&live, "a");
+        let at = live.at().turn;
         assert!(live.is_newer(0, &[topic("a")]));
         assert!(!live.is_newer(0, &[topic("b")]));
         assert!(!live.is_newer(at, &[topic("a")]));
-        live.changed(|topics| topics.push(topic("b")));
+        leaves(&live, "b");
         assert!(live.is_newer(at, &[topic("b")]));
     }
 
@@ -566,9 +655,9 @@ mod tests {
         };
         let id = ExecutionId { machine: 1, number: 1 };
         let ended = Write::Executions(executions::Write::Execution(id, record));
-        let live = Live::default();
+        let live = Live::new(Seq(7));
         live.watching.fetch_add(1, Ordering::Relaxed);
-        live.writes(&[ended], |_| None);
+        live.writes(Seq(8), &[ended], |_| None);
         assert!(live.is_newer(0, &[topic("thing")]));
         assert!(live.is_newer(0, &[topic("client")]));
         assert!(!live.is_newer(0, &[topic("other")]));
@@ -576,19 +665,46 @@ mod tests {
 
     #[test]
     fn what_nobody_looked_at_may_have_been_anything() {
-        let live = Live::default();
-        live.changed(|topics| topics.push(topic("a")));
+        let live = Live::new(Seq(7));
+        leaves(&live, "a");
         live.watching.fetch_add(1, Ordering::Relaxed);
         assert!(live.is_newer(0, &[topic("b")]));
-        assert!(!live.is_newer(live.position(), &[topic("b")]));
+        assert!(!live.is_newer(live.at().turn, &[topic("b")]));
+        assert_eq!(live.resumed(Seq(7), &[topic("b")]), None);
+        commit(&live, 8, "a");
+        assert!(live.resumed(Seq(8), &[topic("b")]).is_some());
     }
 
     #[test]
     fn more_changes_than_are_remembered_are_any_change() {
-        let live = Live::default();
+        let live = Live::new(Seq(7));
         live.watching.fetch_add(1, Ordering::Relaxed);
-        (0..=REMEMBERED_MAX).for_each(|_| live.changed(|topics| topics.push(topic("a"))));
+        (8..).take(REMEMBERED_MAX + 1).for_each(|position| commit(&live, position, "a"));
         assert!(live.is_newer(0, &[topic("b")]));
         assert!(!live.is_newer(2, &[topic("b")]));
+        assert_eq!(live.resumed(Seq(7), &[topic("b")]), None);
+        assert!(live.resumed(Seq(8), &[topic("b")]).is_some());
+    }
+
+    #[test]
+    fn a_page_goes_on_after_its_commit_unless_something_in_it_may_have_changed_since() {
+        let live = Live::new(Seq(7));
+        live.watching.fetch_add(1, Ordering::Relaxed);
+        assert!(live.resumed(Seq(7), &[topic("a")]).is_some());
+        assert_eq!(live.resumed(Seq(6), &[topic("a")]), None);
+        commit(&live, 8, "a");
+        assert_eq!(live.resumed(Seq(7), &[topic("a")]), None);
+        assert_eq!(live.resumed(Seq(7), &[topic("b")]), Some(live.at()));
+        assert_eq!(live.resumed(Seq(8), &[topic("a")]), Some(At { turn: 1, commit: Seq(8) }));
+        // Of another folder, or of the future.
+        assert_eq!(live.resumed(Seq(9), &[topic("b")]), None);
+        // The page of commit 8 may have been drawn before or after what left then.
+        leaves(&live, "a");
+        assert_eq!(live.resumed(Seq(8), &[topic("a")]), None);
+        assert!(live.resumed(Seq(8), &[topic("b")]).is_some());
+        commit(&live, 9, "b");
+        assert!(live.resumed(Seq(9), &[topic("a")]).is_some());
+        live.executions_known();
+        assert_eq!(live.resumed(Seq(9), &[topic("c")]), None);
     }
 }

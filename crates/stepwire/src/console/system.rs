@@ -79,6 +79,7 @@ fn commits(node: &Node) -> Commits {
     let report = node.commits().report();
     Commits {
         count: report.count,
+        position: node.live().position().0,
         of: report.of as u64,
         took_us: [report.p50, report.p99, report.most].map(|took| took.as_micros() as u64),
         seconds: node.rates().steps(SECONDS, 1, |totals| totals.commits),

@@ -51,6 +51,10 @@ impl Store for Gated {
         self.inner.snapshot()
     }
 
+    fn position(&self) -> Seq {
+        self.inner.position()
+    }
+
     fn commit(&self, batch: Batch, fence: Fence) -> Result<Seq, Error> {
         self.log.note(Seen::Begins);
         let _ = self.begun.lock().unwrap().send(());
@@ -75,7 +79,7 @@ impl Rim for Notes {
 
     fn end_of_batch(&mut self) {}
 
-    fn observe(&mut self, _: &[Write]) {}
+    fn observe(&mut self, _: Seq, _: &[Write]) {}
 
     fn failed(&mut self, _: Error) {
         self.0.note(Seen::Failed);
@@ -193,6 +197,10 @@ impl Snapshot for Unreadable {
 impl Store for Unreadable {
     fn snapshot(&self) -> Box<dyn Snapshot> {
         Box::new(Unreadable)
+    }
+
+    fn position(&self) -> Seq {
+        Seq(0)
     }
 
     fn commit(&self, _: Batch, _: Fence) -> Result<Seq, Error> {
