@@ -34,9 +34,11 @@ before(async () => {
 });
 after(() => node.stop());
 
+const pageOf = async (address) => (await fetch(node.url + address, { headers: { accept: 'text/html' } })).text();
+
 /** Where the page at `address` is live, as it says itself. */
 const liveOf = async (address) => {
-  const page = await (await fetch(node.url + address)).text();
+  const page = await pageOf(address);
   return page.match(/data-live="([^"]+)"/)[1].replaceAll('&amp;', '&');
 };
 
@@ -84,7 +86,7 @@ class Stream {
 }
 
 const position = async () => {
-  const page = await (await fetch(`${node.url}/system`)).text();
+  const page = await pageOf('/system');
   return Number(page.match(/the last at position <b>([\d,]+)<\/b>/)[1].replaceAll(',', ''));
 };
 
