@@ -61,7 +61,7 @@ def own_node(tmp_path):
     own.kill()
 
 
-NUMBERS = itertools.count(1)
+NUMBERS = itertools.count(100)  # a table has three characters at least
 
 
 @pytest.fixture

@@ -108,6 +108,36 @@ def test_executions_are_found_by_how_they_stand_and_by_text(node, browser, name)
     assert "Check Device.Broken" in text and "Failed 1" in text
 
 
+ASKS = {
+    "Ask": {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::events:putEvents.waitForTaskToken",
+        "Parameters": {"Entries": [{"Source": "test", "DetailType": "asked", "Detail": {"token.$": "$$.Task.Token"}}]},
+        "End": True,
+    }
+}
+
+
+def test_the_overview_names_those_that_wait_longest_for_a_device(own_node, name):
+    browser = Browser(own_node)
+    arn = machine(own_node, name, ASKS, "Ask")
+
+    def start(run):
+        return own_node.sfn().start_execution(stateMachineArn=arn, name=run)["executionArn"]
+
+    def listed():
+        page = browser.page("/").partition('id="longest-title"')[2]
+        return [href.rsplit("/", 1)[1] for href in rows(page) if name in href]
+
+    first = start("first")
+    until(lambda: listed() == ["first"], "the first waits")
+    start("second")
+    until(lambda: listed() == ["first", "second"], "the second waits")
+    assert "Ask" in said(browser.page("/"))
+    own_node.sfn().stop_execution(executionArn=first)
+    until(lambda: listed() == ["second"], "the first has ended")
+
+
 def test_a_filter_that_is_none_is_refused_with_what_there_is(browser):
     for query, hint in [("status=lost", "waiting-for-device"), ("since=soon", "such as 15m"), ("before=x", "number")]:
         status, text, _ = browser.open(f"/executions?{query}")

@@ -220,7 +220,8 @@ impl Frame<'_> {
                 a.brand href="/" { (icons::logo()) "stepwire" }
                 @for section in Section::ALL {
                     @let (href, key) = section.place();
-                    a href=(href) data-go=(key) aria-current=[(section == current).then_some("page")] {
+                    @let is_here = section == current && self.searched.is_empty();
+                    a href=(href) data-go=(key) aria-current=[is_here.then_some("page")] {
                         (icons::section(section)) span.nm { (section.name()) }
                         @if let Some(number) = section.count(&self.counts) {
                             span.ct { (count(number.min(self.counts.most))) @if number > self.counts.most { "+" } }

@@ -173,7 +173,7 @@ fn rows(view: &View) -> Markup {
             table.tb {
                 thead { tr {
                     th { "Device" } th { "Presence" } th { "Last message" } th { "Execution" }
-                    th { "Type" } th { "Attributes" }
+                    th { "Type" } th.rest { "Attributes" }
                 } }
                 tbody { @for row in &view.rows { (line(row, view.now)) } }
             }
@@ -206,7 +206,7 @@ fn line(row: &Row, now: Timestamp) -> Markup {
                 }
             }
             td { @match &row.thing_type { Some(of) => (of), None => span.vdim { "–" } } }
-            td.clip {
+            td.rest {
                 @for (name, value) in row.attributes.iter().take(ATTRIBUTES) { span.at { (name) " " b { (value) } } }
                 @if row.attributes.len() > ATTRIBUTES { span.vdim { "+" (row.attributes.len() - ATTRIBUTES) } }
             }

@@ -253,7 +253,7 @@ fn tail(view: &View) -> Markup {
         } @else {
             div.scroll tabindex="0" role="group" aria-label="Messages" data-scroll="tail" {
                 table.tb {
-                    thead { tr { th { "Time" } th { "From" } th { "Topic" } th { "Rules" } th { "Payload" } th.num { "Bytes" } } }
+                    thead { tr { th { "Time" } th { "From" } th { "Topic" } th { "Rules" } th.rest { "Payload" } th.num { "Bytes" } } }
                     tbody { @for message in &view.messages { (row(view, message)) } }
                 }
             }
@@ -273,9 +273,9 @@ fn row(view: &View, message: &Message) -> Markup {
         tr data-href=(href) {
             td.mono { a href=(href) { (clock(message.at)) } }
             td { (from(&message.from)) }
-            td.mono { (payload::cut(&message.topic, 80)) }
-            td { (rules(message)) }
-            td.mono.cut { (message.text) }
+            td.mono.clip title=(message.topic) { (message.topic) }
+            td.clip { (rules(message)) }
+            td.mono.rest { (message.text) }
             td.num { (count(message.bytes)) }
         }
     }

@@ -8,7 +8,7 @@ use crate::frame::{Crumb, Page, Section};
 use crate::link::link;
 use crate::payload::cut;
 use crate::region::Parts;
-use crate::words::{Status, ago, count, duration, segment};
+use crate::words::{Status, ago, count, duration, segment, since};
 
 /// What the overview shows.
 #[derive(Debug, Clone, Default)]
@@ -30,6 +30,8 @@ pub struct View {
     pub asked_ms: Option<i64>,
     /// What needs attention, most urgent first.
     pub attention: Vec<Attention>,
+    /// Those that have waited longest for a device, longest first; some of them.
+    pub longest: Vec<Waiting>,
     /// Executions of each minute of the last hour, oldest first: begun, failed.
     pub minutes: Vec<(u64, u64)>,
     /// Messages that devices published in each step of the last minutes, oldest first.
@@ -59,6 +61,21 @@ pub struct Attention {
     pub href: Option<(String, &'static str)>,
     /// Executions that can be redriven together.
     pub redrive: Option<Redrive>,
+}
+
+/// An execution that waits for a device.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// Its device, if it has one.
+    pub device: Option<String>,
+    /// Its workflow.
+    pub workflow: String,
+    /// Its name.
+    pub name: String,
+    /// The state that waits.
+    pub state: String,
+    /// Since when.
+    pub since: Timestamp,
 }
 
 /// Executions that went wrong in the same way.
@@ -92,6 +109,7 @@ pub fn page(view: &View) -> Page {
     let mut parts = Parts::default();
     let numbers = parts.region("numbers", numbers(view));
     let attention = parts.region("attention", attention(view));
+    let longest = parts.region("longest", longest(view));
     let charts = parts.region("charts", charts(view));
     let main = html! {
         div.head { h1 { "Overview" } }
@@ -100,6 +118,7 @@ pub fn page(view: &View) -> Page {
         @if let Some(first) = &view.first { (self::first(first)) }
         section.card aria-labelledby="attention-title" { h2 #attention-title { "Needs attention" } (attention) }
         (charts)
+        (longest)
     };
     let crumbs = vec![Crumb::here("Overview")];
     Page { title: "Overview".to_owned(), section: Section::Overview, crumbs, main, parts }
@@ -120,6 +139,44 @@ fn numbers(view: &View) -> Markup {
                 b { @match view.asked_ms { Some(ms) => (duration(ms)), None => "–" } }
                 small.dim { "p99" }
             }
+        }
+    }
+}
+
+/// Those that wait for a device, if any do.
+fn longest(view: &View) -> Markup {
+    html! {
+        @if !view.longest.is_empty() {
+            section.card aria-labelledby="longest-title" {
+                h2 #longest-title {
+                    "Waiting longest for a device"
+                    span.r { a.btn.sm href="/executions?status=waiting-for-device" { "all " (count(view.waiting)) } }
+                }
+                div.scroll tabindex="0" role="group" aria-label="Waiting longest for a device" {
+                    table.tb {
+                        thead { tr { th { "Device" } th { "Waits" } th { "State" } th { "Workflow" } th { "Execution" } } }
+                        tbody { @for it in &view.longest { (waiting(it, view.now)) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn waiting(it: &Waiting, now: Timestamp) -> Markup {
+    let run = format!("/executions/{}/{}", segment(&it.workflow), segment(&it.name));
+    html! {
+        tr data-href=(run) {
+            td.clip {
+                @match &it.device {
+                    Some(device) => a href={ "/devices/" (segment(device)) } { (device) },
+                    None => span.vdim { "–" },
+                }
+            }
+            td { (Status::WaitingForDevice.mark()) " " (since(it.since, now)) }
+            td.clip { (it.state) }
+            td.clip { a href={ "/workflows/" (segment(&it.workflow)) } { (it.workflow) } }
+            td.mono.id { a href=(run) { (it.name) } }
         }
     }
 }
@@ -180,7 +237,7 @@ fn charts(view: &View) -> Markup {
     html! {
         div.cards {
             section.card aria-labelledby="begun-title" {
-                h2 #begun-title { "Executions by minute" span.r.vdim { (count(all)) " in an hour" @if let Some(most) = begun.iter().max().filter(|most| **most > 0) { ", at most " (count(*most)) " a minute" } } }
+                h2 #begun-title { "Executions by minute" span.r.vdim { (count(all)) " in an hour" @if let Some(most) = begun.iter().max().filter(|most| **most > 0) { ", peak " (count(*most)) } } }
                 div.pad.stack {
                     (chart::bars(&begun, "Executions begun in each minute of the last hour"))
                     @if failed.iter().any(|number| *number > 0) {
@@ -189,7 +246,7 @@ fn charts(view: &View) -> Markup {
                 }
             }
             section.card aria-labelledby="messages-title" {
-                h2 #messages-title { "Messages by second" span.r.vdim { "two minutes" } }
+                h2 #messages-title { "Messages by second" span.r.vdim { "two minutes" @if let Some(most) = view.messages.iter().max().filter(|most| **most > 0) { ", peak " (count(*most)) } } }
                 div.pad { (chart::bars(&view.messages, "Messages that devices published in each second of the last two minutes")) }
             }
             section.card aria-labelledby="failures-title" {
@@ -284,6 +341,16 @@ mod tests {
             assert!(drawn.contains(told), "{told}");
         }
         assert!(!page(&View::default()).main.0.contains("How to begin"));
+    }
+
+    #[test]
+    fn who_waits_for_a_device_is_listed_if_anybody_does() {
+        let longest = |view: &View| page(view).main.into_string().contains("Waiting longest");
+        assert!(!longest(&View::default()));
+        let waiting = Waiting { name: "<b>".to_owned(), ..Waiting::default() };
+        let view = View { longest: vec![waiting], ..View::default() };
+        assert!(longest(&view));
+        assert!(!page(&view).main.into_string().contains("<b></a>"));
     }
 
     #[test]

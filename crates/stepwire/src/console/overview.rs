@@ -9,7 +9,7 @@ use futures_util::{StreamExt, stream};
 use stepwire_asl::{Json, Timestamp};
 use stepwire_console::Page;
 use stepwire_console::link::link;
-use stepwire_console::pages::overview::{Attention, First, Redrive, View};
+use stepwire_console::pages::overview::{Attention, First, Redrive, View, Waiting};
 use stepwire_console::pages::{self, Problem};
 use stepwire_console::words::{Status, count};
 use stepwire_core::read::{Range, Read};
@@ -34,6 +34,8 @@ const HOUR_MS: i64 = 3_600_000;
 const MINUTES: usize = 60;
 /// Groups of failures that are listed.
 const GROUPS_MAX: usize = 12;
+/// Executions that are listed of those that wait for a device.
+const LONGEST_MAX: usize = 8;
 /// Executions that one form redrives.
 const REDRIVEN_MAX: usize = 1_000;
 /// Of them at a time.
@@ -71,11 +73,12 @@ pub(super) async fn page(visit: &Visit) -> Result<Page, Problem> {
         online: node.connected() as u64,
         things: things as u64,
         running: recent.open,
-        waiting: recent.runs.iter().filter(|run| run.waits() == Waits::Device).count() as u64,
+        waiting: waiting(&recent.runs).count() as u64,
         failed: failed.iter().map(|group| group.count).sum(),
         per_second: node.rates().per_second(5, |totals| totals.received),
         asked_ms: node.reactions().p99_ms(),
         attention,
+        longest: longest(&recent.runs),
         minutes: node
             .lately()
             .minutes(MINUTES, visit.now())
@@ -89,6 +92,26 @@ pub(super) async fn page(visit: &Visit) -> Result<Page, Problem> {
         now: visit.now(),
     };
     Ok(pages::overview::page(&view))
+}
+
+/// Those that wait for a device, and since when.
+fn waiting(runs: &[Arc<Run>]) -> impl Iterator<Item = (Timestamp, &Run)> {
+    let waits = runs.iter().filter(|run| run.waits() == Waits::Device);
+    waits.filter_map(|run| Some((run.since()?, &**run)))
+}
+
+fn longest(runs: &[Arc<Run>]) -> Vec<Waiting> {
+    let mut longest: Vec<_> = waiting(runs).collect();
+    longest.sort_by_key(|(since, run)| (*since, run.id));
+    let some = longest.into_iter().take(LONGEST_MAX);
+    let listed = some.map(|(since, run)| Waiting {
+        device: run.device().map(ToString::to_string),
+        workflow: run.workflow.to_string(),
+        name: run.name.to_string(),
+        state: run.state().map(ToString::to_string).unwrap_or_default(),
+        since,
+    });
+    listed.collect()
 }
 
 /// Executions that failed alike.

@@ -125,6 +125,11 @@ impl Run {
         self.here()?.name.as_ref()
     }
 
+    /// Since when it has waited there, or been at work.
+    pub(crate) fn since(&self) -> Option<Timestamp> {
+        Some(self.here()?.since)
+    }
+
     /// What it waits for; nothing once it has ended.
     pub(crate) fn waits(&self) -> Waits {
         let here = self.here().filter(|_| self.status == Status::Running);
