@@ -1,7 +1,8 @@
 //! Device, messages, rules, steps and functions on one clock.
 //!
-//! Time runs from left to right as a share of the width. Where nothing begins or ends for more than
-//! half of the time shown, that gap is squeezed and says how long it really was.
+//! Time runs from left to right as a share of the width. Where nothing begins or ends for so long that
+//! the rest could not be read, that gap is squeezed and says how long it really was. What would cover
+//! something else, its words included, is drawn a row below.
 
 use maud::{Markup, html};
 use stepwire_asl::Timestamp;
@@ -16,6 +17,17 @@ const ROWS_MAX: usize = 6;
 const STEPS_MAX: usize = 400;
 /// Height of a row, in pixels.
 const ROW: usize = 24;
+/// Width of a letter and of a point, as a share of a usual width of the line.
+const LETTER: f64 = 1.2;
+const POINT: f64 = 2.2;
+/// The most that the words beside a point may take.
+const WORDS_MAX: f64 = 40.0;
+/// The least that a bar takes.
+const BAR_MIN: f64 = 0.6;
+/// Gaps are squeezed that are so many times longer than all shorter ones together.
+const SQUEEZED_FROM: i64 = 20;
+/// Gaps that are squeezed at most.
+const CUTS_MAX: usize = 8;
 
 /// A line of the timeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,8 +94,8 @@ pub(super) fn timeline(drawn: &Drawn<'_>) -> Markup {
             div.tl-in {
                 div.axis { span {} (axis(&clock, start)) }
                 @for (lane, name) in Lane::ALL {
-                    @let rows = rows(&spans, lane, end);
-                    @if !rows.is_empty() || matches!(lane, Lane::Steps) { (line(&clock, name, &rows, end, open)) }
+                    @let rows = rows(&clock, &spans, lane, end);
+                    @if !rows.is_empty() || matches!(lane, Lane::Steps) { (line(&clock, name, &rows, open)) }
                 }
             }
         }
@@ -154,26 +166,61 @@ fn steps(drawn: &Drawn<'_>) -> (Vec<Span>, usize) {
     (spans, shown.len().saturating_sub(STEPS_MAX))
 }
 
+/// Where something is drawn.
+struct Place<'a> {
+    span: &'a Span,
+    /// Where it begins; of a point, where the point is.
+    x: f64,
+    /// What it takes with its words.
+    from: f64,
+    to: f64,
+}
+
+impl Place<'_> {
+    fn of<'a>(clock: &Clock, span: &'a Span, end: Timestamp) -> Place<'a> {
+        let x = clock.x(span.from);
+        if !span.is_point() {
+            let width = (clock.x(span.to.unwrap_or(end)) - x).max(BAR_MIN);
+            let x = x.min(100.0 - BAR_MIN);
+            return Place { span, x, from: x, to: x + width };
+        }
+        let words = (span.label.chars().count() as f64 * LETTER).min(WORDS_MAX) + POINT;
+        // At the right end words are on the left of their point.
+        let (from, to) = if x + words > 100.0 { (x - words, x + POINT) } else { (x, x + words) };
+        Place { span, x, from, to }
+    }
+
+    fn touches(&self, other: &Place<'_>) -> bool {
+        self.from < other.to && other.from < self.to
+    }
+}
+
+impl Span {
+    fn is_point(&self) -> bool {
+        self.to == Some(self.from)
+    }
+}
+
 /// What is on a lane, laid out so that nothing covers another: each row in order of time.
-fn rows(spans: &[Span], lane: Lane, end: Timestamp) -> Vec<Vec<&Span>> {
+fn rows<'a>(clock: &Clock, spans: &'a [Span], lane: Lane, end: Timestamp) -> Vec<Vec<Place<'a>>> {
     let mut of: Vec<&Span> = spans.iter().filter(|span| span.lane == lane).collect();
-    of.sort_by_key(|span| (span.from, span.to.is_some(), span.to));
-    let mut rows: Vec<Vec<&Span>> = Vec::new();
+    of.sort_by_key(|span| (span.from, span.is_point(), span.to.is_some(), span.to));
+    let mut rows: Vec<Vec<Place<'a>>> = Vec::new();
     for span in of {
-        let free = rows
-            .iter()
-            .position(|row| row.last().is_none_or(|last| last.to.unwrap_or(end) <= span.from));
+        let place = Place::of(clock, span, end);
+        // Bars may begin where another ends.
+        let free = rows.iter().position(|row| !row.iter().any(|other| place.touches(other)));
         match free {
-            Some(row) => rows[row].push(span),
-            None if rows.len() < ROWS_MAX => rows.push(vec![span]),
+            Some(row) => rows[row].push(place),
+            None if rows.len() < ROWS_MAX => rows.push(vec![place]),
             // Better covered in part than not to be seen.
-            None => rows[ROWS_MAX - 1].push(span),
+            None => rows[ROWS_MAX - 1].push(place),
         }
     }
     rows
 }
 
-fn line(clock: &Clock, name: &str, rows: &[Vec<&Span>], end: Timestamp, open: bool) -> Markup {
+fn line(clock: &Clock, name: &str, rows: &[Vec<Place<'_>>], open: bool) -> Markup {
     let height = rows.len().max(1) * ROW;
     html! {
         div.lane {
@@ -183,35 +230,35 @@ fn line(clock: &Clock, name: &str, rows: &[Vec<&Span>], end: Timestamp, open: bo
                     rect.cutout x=(percent(cut.x)) width=(percent(cut.width)) height=(height) {}
                 }
                 @for (index, row) in rows.iter().enumerate() {
-                    @for (at, span) in row.iter().enumerate() {
-                        @let next = row.get(at + 1).map_or(end, |next| next.from);
-                        (drawn_span(clock, span, index * ROW, end, next))
-                    }
+                    @for place in row { (drawn_place(place, index * ROW)) }
                 }
-                @if open { line.nowline x1=(percent(clock.x(end))) x2=(percent(clock.x(end))) y1="0" y2=(height) {} }
+                @if open { line.nowline x1=(percent(clock.end())) x2=(percent(clock.end())) y1="0" y2=(height) {} }
             }
         }
     }
 }
 
-fn drawn_span(clock: &Clock, span: &Span, y: usize, end: Timestamp, next: Timestamp) -> Markup {
-    let x = clock.x(span.from);
-    let to = span.to.unwrap_or(end);
-    let body = if span.to == Some(span.from) {
-        // What takes no time is a point, and its words have the room until the next.
-        let room = (clock.x(next) - x).max(1.5);
+fn drawn_place(place: &Place<'_>, y: usize) -> Markup {
+    let Place { span, x, from, to } = place;
+    let body = if !span.is_point() {
         html! {
-            svg x=(percent(x)) y=(y) width=(percent(room.min(100.0 - x))) height=(ROW) {
+            svg x=(percent(*x)) y=(y + 3) width=(percent(to - from)) height=(ROW - 6) {
+                rect class={ "sp " (span.class) } width="100%" height="100%" rx="4" {}
+                foreignObject.words.in x="5" height="100%" { div.tx { (span.label) } }
+            }
+        }
+    } else if from < x {
+        html! {
+            svg.side x=(percent(*x)) y=(y) height=(ROW) {
                 circle class={ "pt " (span.class) } cx="6" cy="12" r="4" {}
-                foreignObject.words x="14" height=(ROW) { div.tx { (span.label) } }
+                text.tx x="-3" y="16" text-anchor="end" { (span.label) }
             }
         }
     } else {
-        let width = (clock.x(to) - x).max(0.6);
         html! {
-            svg x=(percent(x.min(99.4))) y=(y + 3) width=(percent(width)) height=(ROW - 6) {
-                rect class={ "sp " (span.class) } width="100%" height="100%" rx="4" {}
-                foreignObject.words.in x="5" height="100%" { div.tx { (span.label) } }
+            svg x=(percent(*x)) y=(y) width=(percent(to - from)) height=(ROW) {
+                circle class={ "pt " (span.class) } cx="6" cy="12" r="4" {}
+                foreignObject.words x="14" height=(ROW) { div.tx { (span.label) } }
             }
         }
     };
@@ -270,22 +317,16 @@ impl Clock {
         times.sort_unstable();
         times.dedup();
         let gaps: Vec<i64> = times.windows(2).map(|pair| pair[1].since_ms(pair[0])).collect();
-        let mut shown: Vec<f64> = gaps.iter().map(|ms| *ms as f64).collect();
-        let mut cut = vec![false; gaps.len()];
-        // The longest gap is squeezed as long as it is longer than all the rest.
-        for _ in 0..6 {
-            let sum: f64 = shown.iter().sum();
-            let longest = (0..shown.len())
-                .filter(|at| !cut[*at])
-                .max_by(|a, b| shown[*a].total_cmp(&shown[*b]));
-            let Some(at) = longest.filter(|_| shown.len() > 2) else { break };
-            let rest = sum - shown[at];
-            if shown[at] <= rest * 1.5 || rest <= 0.0 {
-                break;
-            }
-            shown[at] = rest / 4.0;
-            cut[at] = true;
-        }
+        let from_ms = squeezed_from(&gaps);
+        let cut: Vec<bool> = gaps.iter().map(|ms| *ms >= from_ms).collect();
+        let cuts_drawn = cut.iter().filter(|is_cut| **is_cut).count() as f64;
+        let rest: i64 =
+            gaps.iter().zip(&cut).filter(|(_, is_cut)| !**is_cut).map(|(ms, _)| ms).sum();
+        // One takes a third of the width, several about half of it together.
+        let squeezed = rest as f64 * (0.15 + 0.35 / cuts_drawn.max(1.0));
+        let shown = gaps.iter().zip(&cut);
+        let shown: Vec<f64> =
+            shown.map(|(ms, is_cut)| if *is_cut { squeezed } else { *ms as f64 }).collect();
         // A little room for words on both sides.
         let (left, width) = (0.6, 97.4);
         let sum: f64 = shown.iter().sum::<f64>().max(f64::MIN_POSITIVE);
@@ -313,8 +354,13 @@ impl Clock {
                 let length = t1.since_ms(t0).max(1) as f64;
                 x0 + (x1 - x0) * at.since_ms(t0) as f64 / length
             }
-            None => self.points.last().map_or(0.0, |(_, x)| *x),
+            None => self.end(),
         }
+    }
+
+    /// Where it ends.
+    fn end(&self) -> f64 {
+        self.points.last().map_or(0.0, |(_, x)| *x)
     }
 
     /// A few times to read the clock by, none near another or a cut.
@@ -333,6 +379,22 @@ impl Clock {
         ticks.sort_by(|a, b| a.0.total_cmp(&b.0));
         ticks
     }
+}
+
+/// Gaps from this length on are squeezed: those beside which all shorter ones together would hardly be
+/// seen.
+fn squeezed_from(gaps: &[i64]) -> i64 {
+    let mut lengths = gaps.to_vec();
+    lengths.sort_unstable();
+    let mut shorter = 0;
+    for (index, ms) in lengths.iter().enumerate() {
+        let left = lengths.len() - index;
+        if shorter > 0 && left <= CUTS_MAX && *ms >= shorter * SQUEEZED_FROM {
+            return *ms;
+        }
+        shorter += ms;
+    }
+    i64::MAX
 }
 
 #[cfg(test)]
@@ -361,18 +423,59 @@ mod tests {
         );
         assert_eq!(clock.cuts.iter().map(|cut| cut.ms).collect::<Vec<_>>(), [3_600_000]);
         let wait = clock.x(Timestamp(3_600_080)) - clock.x(Timestamp(80));
-        assert!(wait < 25.0, "{wait}");
+        assert!(wait < 35.0, "{wait}");
         let all: Vec<f64> =
             (0..=3_600_100).step_by(1_001).map(|at| clock.x(Timestamp(at))).collect();
         assert!(all.windows(2).all(|pair| pair[0] <= pair[1]), "the clock never runs backwards");
     }
 
     #[test]
+    fn what_happens_before_a_long_wait_keeps_most_of_the_width() {
+        for (spans, cuts) in [
+            (vec![span(0, 5), span(5, 10_300)], vec![10_295]),
+            (
+                vec![span(0, 40), span(40, 2_040), span(2_040, 2_100), span(2_100, 10_100)],
+                vec![2_000, 8_000],
+            ),
+            (vec![span(0, 1), span(1, 3)], vec![]),
+            (vec![span(0, 50), span(50, 400)], vec![]),
+        ] {
+            let end = spans.iter().filter_map(|span| span.to).max().expect("an end");
+            let clock = Clock::of(Timestamp(0), end, &spans);
+            assert_eq!(clock.cuts.iter().map(|cut| cut.ms).collect::<Vec<_>>(), cuts);
+            let (first, last) = (clock.x(Timestamp(0)), clock.x(end));
+            assert!((last - first - 97.4).abs() < 0.01);
+            if let [span, ..] = spans.as_slice()
+                && !cuts.is_empty()
+            {
+                assert!(clock.x(span.to.expect("its end")) - first > 20.0);
+            }
+        }
+    }
+
+    fn starts(spans: &[Span]) -> Vec<Vec<i64>> {
+        let clock = Clock::of(Timestamp(0), Timestamp(100), spans);
+        let rows = rows(&clock, spans, Lane::Steps, Timestamp(100));
+        rows.iter().map(|row| row.iter().map(|it| it.span.from.0).collect()).collect()
+    }
+
+    #[test]
     fn what_overlaps_is_on_rows_of_its_own() {
         let spans = [span(0, 50), span(10, 20), span(20, 30), span(60, 70)];
-        let rows = rows(&spans, Lane::Steps, Timestamp(70));
-        let starts: Vec<Vec<i64>> =
-            rows.iter().map(|row| row.iter().map(|span| span.from.0).collect()).collect();
-        assert_eq!(starts, [vec![0, 60], vec![10, 20]]);
+        assert_eq!(starts(&spans), [vec![0, 60], vec![10, 20]]);
+    }
+
+    #[test]
+    fn points_and_their_words_cover_nothing() {
+        let point = |at, label: &str| Span { label: label.to_owned(), ..span(at, at) };
+        // At the same time as a bar; a second one beside it, and one whose words are too long.
+        let spans = [span(0, 100), point(0, "Choose"), point(20, "Pass"), point(23, "Other")];
+        assert_eq!(starts(&spans), [vec![0], vec![0, 20], vec![23]]);
+        // At the end, words are on the left.
+        let spans = [point(100, "Success")];
+        let clock = Clock::of(Timestamp(0), Timestamp(100), &spans);
+        let place = Place::of(&clock, &spans[0], Timestamp(100));
+        assert!(place.from < place.x - 5.0);
+        assert!(drawn_place(&place, 0).into_string().contains("text-anchor=\"end\""));
     }
 }
