@@ -64,6 +64,7 @@ class Stream {
         const fields = this.text.slice(0, at).split('\n').map((line) => line.match(/^(\w*): ?(.*)$/).slice(1));
         this.text = this.text.slice(at + 2);
         const event = Object.fromEntries(fields);
+        this.retry = event.retry ?? this.retry;
         if (event.event) return event;
         continue;
       }
@@ -127,6 +128,7 @@ test('a page that comes back is sent nothing while what it shows is as it was', 
   for (const [address, id] of [[live, last], [`${live}&since=${last}`, undefined]]) {
     const stream = await Stream.open(address, id);
     assert.equal(await stream.next(700), undefined);
+    assert.equal(stream.retry, '1000', 'when to ask again');
     stream.close();
   }
   other.close();

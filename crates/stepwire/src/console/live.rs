@@ -34,6 +34,8 @@ use crate::node::Node;
 
 /// Changes that are remembered for those who come back.
 const REMEMBERED_MAX: usize = 4_096;
+/// After what time a browser asks again that has lost the node.
+const AGAIN: Duration = Duration::from_secs(1);
 /// Drawings that may follow each other at once after a quiet time: one event leads to the next.
 const AT_ONCE: u32 = 4;
 
@@ -374,7 +376,9 @@ pub(super) fn stream(node: &Node, parts: &Parts) -> Response {
         let event = watched.next().await?;
         Some((Ok::<_, Infallible>(event), watched))
     });
-    let events = events.take_until(node.stopping());
+    // A browser that loses the node asks again after this time.
+    let first = stream::once(async { Ok(Event::default().retry(AGAIN)) });
+    let events = first.chain(events).take_until(node.stopping());
     Sse::new(events.boxed()).keep_alive(KeepAlive::default()).into_response()
 }
 
