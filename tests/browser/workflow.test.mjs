@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
-import { DescribeStateMachineCommand, StartExecutionCommand } from '@aws-sdk/client-sfn';
+import { DescribeStateMachineCommand, StartExecutionCommand, StopExecutionCommand } from '@aws-sdk/client-sfn';
 
 import { Node, browser, open, until } from './support.mjs';
 
@@ -70,6 +70,69 @@ for (const javaScriptEnabled of [true, false]) {
     assert.equal(JSON.parse(deployed.definition).States.Sorry.Error, `${error} now`);
     assert.deepEqual(page.wrongs, []);
     await page.context().close();
+  });
+}
+
+const MATHS = {
+  StartAt: 'Sum',
+  States: {
+    Sum: { Type: 'Pass', Parameters: { 'sum.$': 'States.MathAdd($.a, $.b)' }, ResultPath: '$.made', Next: 'Ask' },
+    Ask: {
+      Type: 'Task',
+      Resource: 'arn:aws:states:::events:putEvents.waitForTaskToken',
+      Parameters: { Entries: [{ Source: 's', DetailType: 'd', Detail: { 'token.$': '$$.Task.Token' } }] },
+      Catch: [{ ErrorEquals: ['Device.Broken'], Next: 'Sorry' }],
+      End: true,
+    },
+    Sorry: { Type: 'Fail', Error: 'Sorry' },
+  },
+};
+
+for (const javaScriptEnabled of [true, false]) {
+  test(`a state of the text is tried by itself, script ${javaScriptEnabled ? 'on' : 'off'}`, async () => {
+    const workflow = `Maths${javaScriptEnabled ? '' : 'Plain'}`;
+    const machine = await node.machine(workflow, MATHS);
+    const run = await node.states.send(new StartExecutionCommand({ stateMachineArn: machine, name: 'r', input: '{"a":1,"b":2}' }));
+    const page = await open(await chrome.newContext({ javaScriptEnabled }), node.url);
+    // From the execution, with what the state was given there.
+    await page.goto(`${node.url}/executions/${workflow}/r?state=Sum&tab=definition`);
+    await page.getByRole('link', { name: 'Try it with this input' }).click();
+    await page.waitForURL(/\/edit\?state=Sum&run=r#try$/);
+    assert.deepEqual(JSON.parse(await page.locator('#try-input').inputValue()), { a: 1, b: 2 });
+    const press = (name) => Promise.all([page.waitForEvent('load'), page.getByRole('button', { name, exact: true }).click()]);
+    const told = () => page.locator('#tried').innerText();
+    await press('Try');
+    assert.match(await told(), /Sum succeeded and leads to Ask/);
+    assert.match((await told()).replaceAll(/\s/g, ''), /"made":\{"sum":3\}/);
+    // What is tried is the text, deployed or not.
+    await page.locator('#definition').fill(JSON.stringify(MATHS).replace('MathAdd($.a, $.b)', 'MathAdd($.a, 40)'));
+    await press('Try');
+    assert.match((await told()).replaceAll(/\s/g, ''), /"made":\{"sum":41\}/);
+    assert.equal(await page.locator('#try-state').inputValue(), 'Sum');
+    // A task whose call is not made.
+    await page.locator('#try-state').selectOption('Ask');
+    await press('Newest recorded input');
+    assert.deepEqual(JSON.parse(await page.locator('#try-input').inputValue()), { a: 1, b: 2, made: { sum: 3 } });
+    assert.match(await page.locator('#try').innerText(), /what it was given in r/);
+    await page.locator('#try-result').fill('{"answer": "yes"}');
+    await press('Try');
+    assert.match(await told(), /Ask succeeded/);
+    assert.match((await told()).replaceAll(/\s/g, ''), /"answer":"yes"/);
+    await page.locator('#try-result').fill('');
+    await page.locator('#try-error').fill('Device.Broken');
+    await press('Try');
+    assert.match(await told(), /Ask caught its error and leads to Sorry/);
+    // What is wrong is said, and nothing typed is lost.
+    await page.locator('#try-input').fill('{"a":');
+    await press('Try');
+    assert.match(await page.locator('#try [role=alert]').innerText(), /input/i);
+    assert.equal(await page.locator('#try-input').inputValue(), '{"a":');
+    await page.locator('#try-state').selectOption('Sorry');
+    await press('Newest recorded input');
+    assert.match(await page.locator('#try').innerText(), /none of the newest 50 runs has come to it/);
+    assert.deepEqual(page.wrongs, []);
+    await page.context().close();
+    await node.states.send(new StopExecutionCommand({ executionArn: run.executionArn }));
   });
 }
 

@@ -9,6 +9,7 @@ use std::ops::Range;
 use maud::{Markup, html};
 
 use super::lines::{Change, Line};
+use super::trial::{self, Trial};
 use crate::frame::{Crumb, Page, Section};
 use crate::graph::{Collapsed, Graph, Node, NodeId, Options, Paint, svg};
 use crate::region::Parts;
@@ -33,6 +34,8 @@ pub struct View {
     pub graph: Graph,
     /// Where each state's name is in the text, as bytes.
     pub places: BTreeMap<NodeId, Range<usize>>,
+    /// A state that is tried by itself.
+    pub trial: Trial,
 }
 
 /// Something that is wrong, or worth knowing.
@@ -100,6 +103,7 @@ pub fn page(view: &View) -> Page {
                 }
                 section.card aria-label="Graph of the definition" { (preview) }
                 section.card.problems aria-labelledby="problems-title" { (problems) }
+                (trial::section(&view.trial, &view.graph))
             }
         }
     };
@@ -331,6 +335,7 @@ mod tests {
             more: false,
             graph: Graph::of(&stepwire_asl::Json::Null),
             places: BTreeMap::new(),
+            trial: Trial::default(),
         }
     }
 

@@ -21,6 +21,7 @@ pub mod search;
 pub mod system;
 pub mod table;
 pub mod tables;
+pub mod trial;
 pub mod workflow;
 pub mod workflows;
 

@@ -8,6 +8,7 @@ use stepwire_asl::{Json, Severity};
 use stepwire_console::Page;
 use stepwire_console::graph::{Graph, Node, NodeId};
 use stepwire_console::pages::editor::{Deployment, Finding, View};
+use stepwire_console::pages::trial::Trial;
 use stepwire_console::pages::workflow::readable;
 use stepwire_console::pages::{self, Problem, lines::difference};
 use stepwire_console::words::segment;
@@ -17,7 +18,7 @@ use stepwire_core::executions::{Kind, record};
 use super::Done;
 use super::visit::{Form, Visit, lines, problem};
 use super::workflow::{arn, stored};
-use super::workflows;
+use super::{trial, workflows};
 use crate::cli::check::examine::{self, Examined};
 
 /// Findings that are listed.
@@ -42,7 +43,9 @@ const FIRST: &str = r#"{
 pub(super) async fn page(visit: &Visit, name: &str) -> Result<Page, Problem> {
     let machine = stored(visit, name).await?;
     let text = readable(&machine.definition);
-    Ok(pages::editor::page(&view(Some(name), "", machine.kind, text)))
+    let mut view = view(Some(name), "", machine.kind, text);
+    view.trial = trial::begun(visit, name);
+    Ok(pages::editor::page(&view))
 }
 
 /// The editor of a workflow that is still to be created.
@@ -53,6 +56,11 @@ pub(super) fn new() -> Page {
 /// The text that was sent, checked.
 pub(super) fn check(form: &Form) -> Page {
     pages::editor::page(&sent(form))
+}
+
+/// Tries a state of what was sent.
+pub(super) async fn try_state(visit: &Visit, form: &Form) -> Page {
+    trial::act(visit, form, sent(form)).await
 }
 
 /// Asks whether to deploy what was sent, or deploys it once that is sure.
@@ -89,7 +97,7 @@ pub(super) async fn deploy(visit: &Visit, form: &Form) -> Result<Done, Problem> 
 }
 
 /// A role for what has none: roles are stored and shown, and nobody has to have made this one.
-fn role(visit: &Visit) -> String {
+pub(super) fn role(visit: &Visit) -> String {
     format!("arn:aws:iam::{}:role/stepwire-console", visit.node().settings().account)
 }
 
@@ -141,6 +149,7 @@ fn view(name: Option<&str>, typed: &str, kind: Kind, text: String) -> View {
         text: examined.text,
         graph,
         places,
+        trial: Trial::default(),
     }
 }
 

@@ -24,6 +24,7 @@ mod search;
 mod system;
 mod table;
 mod tables;
+mod trial;
 mod visit;
 mod workflow;
 mod workflows;
@@ -240,6 +241,7 @@ async fn act(visit: &Visit, action: &str, form: &Form) -> Result<Done, Problem> 
         "rule-delete" => rule::delete(visit, form).await,
         "rule-save" => rule::save(visit, form).await,
         "workflow-check" => Ok(Done::Page(Box::new(editor::check(form)))),
+        "workflow-try" => Ok(Done::Page(Box::new(editor::try_state(visit, form).await))),
         "workflow-deploy" => editor::deploy(visit, form).await,
         "workflow-publish" => workflow::publish(visit, form).await,
         "workflow-start" => workflow::start(visit, form).await,

@@ -4,6 +4,7 @@ use maud::{Markup, html};
 use stepwire_asl::Json;
 
 use super::{Drawn, Look, MapRun, Tab, events, json, kind_words, path_of};
+use crate::link::link;
 use crate::region::Parts;
 use crate::run::{Attempt, End, Run, Visit, VisitId, terminal};
 use crate::words::{Status, clock, duration, segment, since};
@@ -100,7 +101,7 @@ pub(super) fn inspector(drawn: &Drawn<'_>) -> Markup {
             _ => html! { p.dim { (missing_output(visit)) } },
         },
         Tab::Attempts => attempts(drawn, visit),
-        Tab::Definition => definition(run, id),
+        Tab::Definition => html! { (definition(run, id)) (try_it(drawn, visit)) },
     }
 }
 
@@ -464,6 +465,17 @@ fn definition(run: &Run, id: VisitId) -> Markup {
         Some(state) => json::block(state, "Definition"),
         None => html! { p.dim { "The definition is not known: give it along with the history." } },
     }
+}
+
+/// Leads to the editor, where the state is tried with what it was given here.
+fn try_it(drawn: &Drawn<'_>, visit: &Visit) -> Markup {
+    let about = drawn.view.about.as_ref();
+    let Some(about) = about.filter(|about| !about.is_gone && about.map_run.is_none()) else {
+        return html! {};
+    };
+    let editor = format!("/workflows/{}/edit", segment(&about.workflow));
+    let href = link(&editor, &[("state", &visit.name), ("run", &about.name)]) + "#try";
+    html! { p { a.btn.sm href=(href) { "Try it with this input" } } }
 }
 
 /// Forms that finish what waits for a task token. The token itself stays on the server.
