@@ -73,7 +73,7 @@ test('markup in what is stored never runs', async () => {
   const state = encodeURIComponent(EVIL.slice(0, 78));
   const paths = [
     '/', '/devices', `/devices/${encodeURIComponent(EVIL)}`, '/devices/thing-1', '/live', `/live?filter=${encodeURIComponent('evil/#')}`,
-    '/rules', '/rules/evil', '/workflows', '/workflows/Evil', '/workflows/Evil/edit', '/executions',
+    '/rules', '/rules/evil', '/workflows', '/workflows/Evil', '/workflows/Evil/edit', `/workflows/Evil/edit?state=${state}&run=run`, `/workflows/Evil/edit?state=${state}&run=${encodeURIComponent(EVIL)}`, '/executions',
     '/executions/Evil/run',
     ...['now', 'input', 'output', 'changes', 'attempts', 'definition'].map((tab) => `/executions/Evil/run?state=${state}&tab=${tab}`),
     ...['graph', 'table', 'events', 'logs'].map((view) => `/executions/Evil/run?view=${view}`),

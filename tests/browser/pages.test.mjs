@@ -104,7 +104,7 @@ before(async () => {
   pages = {
     overview: '/', devices: '/devices', device: '/devices/gw-1', live: '/live', rules: '/rules',
     rule: '/rules/StartCMStateMachine', workflows: '/workflows', workflow: '/workflows/ConfigManagement',
-    editor: '/workflows/ConfigManagement/edit', executions: '/executions',
+    editor: '/workflows/ConfigManagement/edit', 'editor-try': '/workflows/ConfigManagement/edit?state=InterpretResult#try', executions: '/executions',
     ...Object.fromEntries(runs.map((href, index) => [`execution-${index + 1}`, href])),
     'execution-several': '/executions/Several/many', functions: '/functions', function: '/functions/greet?environment=yes', tables: '/tables',
     table: '/tables/CMTaskTokens', system: '/system', open: '/open', search: '/search?q=gw', missing: '/devices/nobody',
