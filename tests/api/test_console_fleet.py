@@ -473,6 +473,42 @@ def test_children_of_a_map_lead_to_their_execution_and_back(node, browser, name)
     assert "<title>run · " in browser.page("/search?q=" + urllib.parse.quote(run))
 
 
+def test_states_within_a_distributed_map_look_as_they_stand_in_its_children(node, browser, name):
+    item = {"StartAt": "Is", "States": {
+        "Is": {"Type": "Choice", "Default": "Fine", "Choices": [
+            {"Variable": "$", "NumericEquals": 1, "Next": "No"},
+            {"Variable": "$", "NumericEquals": 2, "Next": "Rest"},
+            {"Variable": "$", "NumericEquals": 99, "Next": "Never"},
+        ]},
+        "Fine": {"Type": "Succeed"},
+        "No": {"Type": "Fail", "Error": "One"},
+        "Rest": {"Type": "Wait", "Seconds": 600, "Next": "Fine"},
+        "Never": {"Type": "Succeed"},
+    }}  # fmt: skip
+    processor = {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}} | item
+    each = {"Type": "Map", "ToleratedFailurePercentage": 50, "ItemProcessor": processor, "End": True}
+    arn = machine(node, name, {"Each": each}, "Each")
+    run = node.sfn().start_execution(stateMachineArn=arn, name="run", input="[0,1,2,3]")["executionArn"]
+    path = f"/executions/{name}/run"
+
+    def labels():
+        return {found[0]: found[1] for found in re.findall(r'aria-label="(\w+), \w+ state, ([^"]*)"', browser.page(path))}
+
+    until(lambda: labels().get("Rest", "").startswith("1 waiting"), "a child that waits")
+    until(lambda: labels().get("Fine") == "2 succeeded in 4 children looked at", "two that have ended")
+    assert labels()["No"] == "1 failed in 4 children looked at"
+    assert labels()["Is"] == "4 succeeded in 4 children looked at"
+    assert labels()["Never"] == "not reached"
+    picked = browser.page(f"{path}?state=No")
+    text = said(picked)
+    assert "No in 4 children looked at failed 1" in text, text
+    inspector = picked.partition("No in 4 children looked at")[2]
+    child = browser.page(re.search(rf'href="(/executions/{name}%2F[^"]+)"', inspector)[1])
+    assert "Failed" in said(child) and "One" in said(child)
+    assert "None of 4 children looked at has come to it" in said(browser.page(f"{path}?state=Never"))
+    node.sfn().stop_execution(executionArn=run)
+
+
 def test_a_run_outlives_its_workflow(node, browser, name):
     arn = machine(node, name, PASSES, "Do")
     node.sfn().start_execution(stateMachineArn=arn, name="run")

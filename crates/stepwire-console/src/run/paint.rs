@@ -1,9 +1,9 @@
 //! How a run looks on the graph of its definition.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Attempt, End, FrameId, Run, Visit, VisitId, urgency};
-use crate::graph::{EdgePaint, Graph, Kind, NodeId, NodePaint, Paint};
+use crate::graph::{EdgePaint, Graph, Kind, Node, NodeId, NodePaint, Paint};
 use crate::words::{Status, count, duration};
 
 /// Which iterations are looked at: of the Maps that are not mentioned, all.
@@ -75,10 +75,23 @@ impl Run {
         for (node, visits) in &nodes {
             paint.nodes.insert(*node, self.node_paint(visits));
         }
+        self.paint_children(graph, &mut paint);
         for (node, taken) in edges_taken(self, graph, &nodes) {
             paint.edges.insert(node, EdgePaint { taken: true, count: taken, heat: 0 });
         }
         paint
+    }
+
+    /// States within a distributed Map that has begun: the history has nothing of them.
+    fn paint_children(&self, graph: &Graph, paint: &mut Paint) {
+        let begun = |visit: &&Visit| visit.attempts.iter().any(|it| it.map_run.is_some());
+        let maps = self.visits.iter().filter(begun);
+        let maps: BTreeSet<&str> = maps.map(|visit| &*visit.name).collect();
+        let is_theirs = |node: &&Node| node.path.iter().any(|at| maps.contains(&*at.container));
+        for node in graph.nodes.iter().filter(is_theirs) {
+            let theirs = NodePaint::of(Status::None, "in child executions");
+            paint.nodes.entry(node.id).or_insert(theirs);
+        }
     }
 
     fn node_paint(&self, visits: &[VisitId]) -> NodePaint {

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use stepwire_asl::Json;
 
-use super::{Drawn, Look, MapRun, Tab, events, json, kind_words, path_of};
+use super::{Drawn, Look, MapRun, Tab, children, events, json, kind_words, path_of};
 use crate::link::link;
 use crate::region::Parts;
 use crate::run::{Attempt, End, Run, Visit, VisitId, terminal};
@@ -73,7 +73,9 @@ pub(super) fn inspector(drawn: &Drawn<'_>) -> Markup {
     let Some((_, id)) = drawn.picked else {
         return match &drawn.view.look.state {
             Some(name) => {
-                html! { p.empty { b { (name) } "This state was not reached." } (unreached(drawn, name)) }
+                let in_children = children::of_state(drawn, name);
+                let nowhere = || html! { p.empty { b { (name) } "This state was not reached." } };
+                html! { (in_children.unwrap_or_else(nowhere)) (unreached(drawn, name)) }
             }
             None => html! { p.empty { "No state was entered yet." } },
         };
@@ -205,7 +207,7 @@ fn now(drawn: &Drawn<'_>, id: VisitId) -> Markup {
         @if &*visit.kind == "Parallel" { (branches(drawn, id)) }
         @for map_run in &view.map_runs {
             @if visit.attempts.iter().any(|attempt| attempt.map_run.as_deref() == Some(map_run.arn.as_str())) {
-                (children(map_run))
+                (children_of(map_run))
             }
         }
         @if !wrote.is_empty() {
@@ -290,7 +292,7 @@ fn trouble(attempt: &Attempt) -> Markup {
 }
 
 /// The children of a distributed Map.
-fn children(map_run: &MapRun) -> Markup {
+fn children_of(map_run: &MapRun) -> Markup {
     html! {
         h3 { "Children" }
         div.row {

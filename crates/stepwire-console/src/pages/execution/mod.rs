@@ -2,6 +2,7 @@
 //!
 //! Read in this order: [`View`], [`page`]. The parts of the page are a file each.
 
+mod children;
 mod events;
 mod file;
 mod head;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use maud::{Markup, html};
 use stepwire_asl::Timestamp;
 
+pub use children::Seen;
 pub use file::{Given, file, open};
 pub use look::{Look, Show, Tab};
 pub use timeline::{Lane, Span};
@@ -85,6 +87,8 @@ pub struct MapRun {
     pub children: Vec<(String, String, String)>,
     /// Whether there are more.
     pub more: bool,
+    /// What some of them did.
+    pub seen: Seen,
 }
 
 impl MapRun {
@@ -324,6 +328,7 @@ impl<'a> Drawn<'a> {
                 for (word, number) in &of.items {
                     painted.words = format!("{}, {number} {word}", painted.words);
                 }
+                of.seen.paint(&self.graph, &self.graph.nodes[node].name, paint);
             }
         }
     }

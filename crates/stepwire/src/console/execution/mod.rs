@@ -12,7 +12,7 @@ use stepwire_asl::{Json, Timestamp};
 use stepwire_console::Page;
 use stepwire_console::pages::Problem;
 use stepwire_console::pages::execution::{
-    self as drawn, About, Given, LogGroup, Look, MapRun, Show, View,
+    self as drawn, About, Given, LogGroup, Look, MapRun, Seen, Show, View,
 };
 use stepwire_console::run::{Event, Facts, Run, events_of, missing, processor_of, read_history};
 use stepwire_core::executions::record;
@@ -156,15 +156,28 @@ async fn map_runs(visit: &Visit, run: &Run) -> Vec<MapRun> {
         let counts = counts
             .filter_map(|(name, count)| Some((words_of(name), count.as_i64().filter(|n| *n > 0)?)));
         let child = |of: &Json| (text(of, "name"), text(of, "status"), text(of, "executionArn"));
+        let seen = seen(visit.node(), children.iter().map(|child| text(child, "executionArn")));
         found.push(MapRun {
             arn: arn.to_owned(),
             status: text(&described, "status"),
             items: counts.collect(),
             children: children.iter().map(child).collect(),
+            seen,
             more: listed.member("nextToken").is_some() || all > children.len(),
         });
     }
     found
+}
+
+/// What the first of these children did. Express ones have no history.
+fn seen(node: &Node, arns: impl Iterator<Item = String>) -> Seen {
+    let mut seen = Seen::default();
+    for (at, arn) in arns.take(LOOKED_AT_MAX).enumerate() {
+        if let Ok(events) = history(node, &arn) {
+            seen.add(at, &Run::of(events, None));
+        }
+    }
+    seen
 }
 
 fn listing(answer: &Json) -> &[Json] {
@@ -174,6 +187,8 @@ fn listing(answer: &Json) -> &[Json] {
 /// Map runs that are shown, and children of each.
 const MAP_RUNS_MAX: usize = 4;
 const CHILDREN_MAX: i64 = 50;
+/// Children whose histories are read, for the states within the Map.
+const LOOKED_AT_MAX: usize = 30;
 /// Members of `itemCounts` that are shown.
 const ITEM_COUNTS: [&str; 6] = ["pending", "running", "succeeded", "failed", "timedOut", "aborted"];
 

@@ -1,0 +1,186 @@
+//! What the children of a distributed Map did: its own history has nothing of their states.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use maud::{Markup, html};
+
+use super::{Drawn, MapRun, path_of};
+use crate::graph::{Graph, NodeId, NodePaint, Paint};
+use crate::run::{Attempt, Run, urgency};
+use crate::words::Status;
+
+/// What the children that were looked at did, state by state.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// How many were looked at.
+    children: usize,
+    /// By name of a state: how it stands, and in which children, by their places in
+    /// [`MapRun::children`].
+    states: BTreeMap<Arc<str>, BTreeMap<Status, Vec<usize>>>,
+    /// Transitions that were taken: from, to, and whether an error was caught.
+    taken: BTreeSet<(Arc<str>, Arc<str>, bool)>,
+}
+
+impl Seen {
+    /// Takes in what the child at this place in [`MapRun::children`] did.
+    pub fn add(&mut self, child: usize, run: &Run) {
+        self.children += 1;
+        let mut last: BTreeMap<&Arc<str>, Status> = BTreeMap::new();
+        for (id, visit) in run.visits.iter().enumerate() {
+            last.insert(&visit.name, run.status_of(id));
+            if let Some(from) = visit.from.map(|from| &run.visits[from]) {
+                let caught = from.attempts.last().is_some_and(Attempt::is_failed);
+                self.taken.insert((Arc::clone(&from.name), Arc::clone(&visit.name), caught));
+            }
+        }
+        for (name, status) in last {
+            let stands = self.states.entry(Arc::clone(name)).or_default();
+            stands.entry(status).or_default().push(child);
+        }
+    }
+
+    /// How the states within the Map called `map` look.
+    pub(super) fn paint(&self, graph: &Graph, map: &str, paint: &mut Paint) {
+        let inner = graph.nodes.iter().filter(|node| is_within(graph, node.id, map));
+        let inner: BTreeMap<&str, NodeId> = inner.map(|node| (&*node.name, node.id)).collect();
+        for (name, stands) in &self.states {
+            if let Some(node) = inner.get(&**name) {
+                paint.nodes.insert(*node, self.node(stands));
+            }
+        }
+        if self.children > 0 {
+            // Those that no child came to are known not to be reached.
+            let unseen = inner.iter().filter(|(name, _)| !self.states.contains_key(**name));
+            unseen.for_each(|(_, node)| _ = paint.nodes.remove(node));
+        }
+        for (from, to, caught) in &self.taken {
+            if let (Some(from), Some(to)) = (inner.get(&**from), inner.get(&**to)) {
+                paint.take(graph, *from, *to, *caught);
+            }
+        }
+    }
+
+    fn node(&self, stands: &BTreeMap<Status, Vec<usize>>) -> NodePaint {
+        let most_urgent = stands.keys().min_by_key(|status| urgency(**status));
+        let words: Vec<String> = stands
+            .iter()
+            .map(|(status, children)| format!("{} {}", children.len(), status.word()))
+            .collect();
+        let words = format!("{} in {}", words.join(", "), self.words());
+        let reached: usize = stands.values().map(Vec::len).sum();
+        let count = Some(format!("{reached} ×"));
+        let status = most_urgent.copied().unwrap_or(Status::None);
+        NodePaint { count, ..NodePaint::of(status, words) }
+    }
+
+    fn words(&self) -> String {
+        let one = if self.children == 1 { "child" } else { "children" };
+        format!("{} {one} looked at", self.children)
+    }
+}
+
+/// Whether a node is in the container called `map`, at whatever depth.
+pub(crate) fn is_within(graph: &Graph, node: NodeId, map: &str) -> bool {
+    graph.nodes[node].path.iter().any(|place| *place.container == *map)
+}
+
+/// How a state stands in the children that were looked at, with ways to them; `None` when it is in no
+/// distributed Map that has begun.
+pub(super) fn of_state(drawn: &Drawn<'_>, name: &str) -> Option<Markup> {
+    let run = drawn.run();
+    let node = drawn.graph.nodes.iter().find(|node| *node.name == *name)?;
+    let map_run = node.path.iter().find_map(|place| {
+        let visits = run.visits.iter().rev().filter(|visit| *visit.name == *place.container);
+        visits.flat_map(|visit| &visit.attempts).find_map(|attempt| attempt.map_run.as_deref())
+    })?;
+    let map_run = drawn.view.map_runs.iter().find(|known| *known.arn == *map_run);
+    let Some(map_run) = map_run.filter(|map_run| map_run.seen.children > 0) else {
+        return Some(
+            html! { p.empty { b { (name) } "It runs in executions of their own, one for each item or batch." } },
+        );
+    };
+    let Some(stands) = map_run.seen.states.get(name) else {
+        return Some(
+            html! { p.empty { b { (name) } "None of " (map_run.seen.words()) " has come to it." } },
+        );
+    };
+    let mut stands: Vec<_> = stands.iter().collect();
+    stands.sort_by_key(|(status, _)| urgency(**status));
+    Some(html! {
+        h3 { (name) " in " (map_run.seen.words()) }
+        @for (status, children) in stands {
+            div.row { (status.line()) span.dim { (children.len()) } }
+            ul.plain { @for child in children { (linked(map_run, *child)) } }
+        }
+        @if map_run.more { p.dim { "There are more children; these are those that failed, then the latest." } }
+    })
+}
+
+fn linked(map_run: &MapRun, child: usize) -> Markup {
+    let Some((name, _, arn)) = map_run.children.get(child) else { return html! {} };
+    html! {
+        li { @match path_of(arn) { Some(path) => a.mono href=(path) { (name) }, None => span.mono { (name) } } }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use stepwire_asl::Json;
+
+    use super::*;
+    use crate::run::events_of;
+
+    fn child(end: &str) -> Run {
+        let events = format!(
+            r#"{{"events":[
+            {{"id":1,"type":"ExecutionStarted","previousEventId":0}},
+            {{"id":2,"type":"PassStateEntered","previousEventId":1,"stateEnteredEventDetails":{{"name":"First"}}}},
+            {{"id":3,"type":"PassStateExited","previousEventId":2,"stateExitedEventDetails":{{"name":"First"}}}},
+            {end}]}}"#
+        );
+        Run::of(events_of(&Json::parse(&events).expect("JSON")).expect("events"), None)
+    }
+
+    fn painted(seen: &Seen) -> (Graph, Paint) {
+        let definition = r#"{"StartAt":"Each","States":{"Each":{"Type":"Map","ItemProcessor":{
+            "ProcessorConfig":{"Mode":"DISTRIBUTED"},"StartAt":"First","States":{
+            "First":{"Type":"Pass","Next":"Then"},"Then":{"Type":"Wait","Seconds":9,"End":true}}},"Next":"Last"},
+            "Last":{"Type":"Pass","End":true}}}"#;
+        let graph = Graph::of(&Json::parse(definition).expect("JSON"));
+        let mut paint = Paint::default();
+        seen.paint(&graph, "Each", &mut paint);
+        (graph, paint)
+    }
+
+    #[test]
+    fn a_state_looks_as_it_stands_in_most_need_of_being_looked_at() {
+        let failed = r#"{"id":4,"type":"WaitStateEntered","previousEventId":3,"stateEnteredEventDetails":{"name":"Then"}},
+            {"id":5,"type":"ExecutionFailed","previousEventId":4,"executionFailedEventDetails":{"error":"E"}}"#;
+        let open = r#"{"id":4,"type":"WaitStateEntered","previousEventId":3,"stateEnteredEventDetails":{"name":"Then"}}"#;
+        let mut seen = Seen::default();
+        seen.add(0, &child(failed));
+        let (graph, paint) = painted(&seen);
+        let node = |name: &str| graph.nodes.iter().find(|node| *node.name == *name).expect("it").id;
+        assert_eq!(paint.node(node("Then")).class, Status::Failed.class());
+        seen.add(1, &child(open));
+        let (graph, paint) = painted(&seen);
+        let first = paint.node(node("First"));
+        assert_eq!((first.class, &*first.words), ("ok", "2 succeeded in 2 children looked at"));
+        assert_eq!(first.count.as_deref(), Some("2 ×"));
+        assert_eq!(paint.node(node("Last")).class, "none", "it is in no child");
+        let then = paint.node(node("Then"));
+        assert!(then.words.contains("1 failed") && then.class != "ok", "{then:?}");
+        let way = graph.edge(node("First"), node("Then"), false).expect("a transition");
+        assert!(paint.edges[&way].taken);
+    }
+
+    #[test]
+    fn what_no_child_came_to_was_not_reached() {
+        let mut seen = Seen::default();
+        seen.add(0, &child(r#"{"id":4,"type":"ExecutionAborted","previousEventId":3}"#));
+        let (graph, paint) = painted(&seen);
+        let then = graph.nodes.iter().find(|node| &*node.name == "Then").expect("it").id;
+        assert_eq!(paint.node(then).words, "not reached");
+    }
+}
