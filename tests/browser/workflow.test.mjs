@@ -4,7 +4,9 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
-import { DescribeStateMachineCommand, StartExecutionCommand } from '@aws-sdk/client-sfn';
+import {
+  DescribeStateMachineCommand, PublishStateMachineVersionCommand, StartExecutionCommand, UpdateStateMachineCommand,
+} from '@aws-sdk/client-sfn';
 
 import { Node, browser, open, until } from './support.mjs';
 
@@ -68,6 +70,30 @@ for (const javaScriptEnabled of [true, false]) {
     await page.waitForURL(/\/workflows\/Several$/);
     const deployed = await node.states.send(new DescribeStateMachineCommand({ stateMachineArn: arn }));
     assert.equal(JSON.parse(deployed.definition).States.Sorry.Error, `${error} now`);
+    assert.deepEqual(page.wrongs, []);
+    await page.context().close();
+  });
+}
+
+for (const javaScriptEnabled of [true, false]) {
+  test(`versions are chosen and compared, script ${javaScriptEnabled ? 'on' : 'off'}`, async () => {
+    const name = `Compared${javaScriptEnabled ? 'Live' : 'Plain'}`;
+    const stateMachineArn = await node.machine(name, DEFINITION);
+    await node.states.send(new PublishStateMachineVersionCommand({ stateMachineArn }));
+    const states = { ...DEFINITION.States, Sorry: { Type: 'Fail', Error: 'Other' } };
+    const definition = JSON.stringify({ ...DEFINITION, States: states });
+    await node.states.send(new UpdateStateMachineCommand({ stateMachineArn, definition, publish: true }));
+    const page = await open(await chrome.newContext({ javaScriptEnabled }), node.url);
+    await page.goto(`${node.url}/workflows/${name}?tab=versions`);
+    await page.getByLabel('Compare', { exact: true }).selectOption('1');
+    await page.getByLabel('with', { exact: true }).selectOption('2');
+    await page.getByRole('button', { name: 'Compare' }).click();
+    await page.getByRole('heading', { name: 'Version 1 → version 2' }).first().waitFor();
+    assert.match(page.url(), /from=1&to=2/);
+    assert.match(await page.locator('pre.diff .gone').innerText(), /- *"Error": "Sorry"/);
+    assert.match(await page.locator('ul.changes').innerText(), /changed\s+Sorry: Error/);
+    await page.getByRole('link', { name: 'Graph', exact: true }).first().click();
+    await page.getByRole('img', { name: /^Sorry, Fail state/ }).waitFor();
     assert.deepEqual(page.wrongs, []);
     await page.context().close();
   });
