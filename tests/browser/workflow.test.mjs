@@ -91,6 +91,9 @@ for (const javaScriptEnabled of [true, false]) {
     await page.getByRole('heading', { name: 'Version 1 → version 2' }).first().waitFor();
     assert.match(page.url(), /from=1&to=2/);
     assert.match(await page.locator('pre.diff .gone').innerText(), /- *"Error": "Sorry"/);
+    const between = page.locator('pre.diff .between').first();
+    assert.match(await between.innerText(), /\d+ lines as before/);
+    assert.ok((await between.boundingBox()).x > 0, 'what is left out is said where one sees it');
     assert.match(await page.locator('ul.changes').innerText(), /changed\s+Sorry: Error/);
     await page.getByRole('link', { name: 'Graph', exact: true }).first().click();
     await page.getByRole('img', { name: /^Sorry, Fail state/ }).waitFor();

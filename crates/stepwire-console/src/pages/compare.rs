@@ -229,7 +229,7 @@ pub(super) fn diff(lines: &[Line]) -> Markup {
                     Change::Same => (' ', "same"),
                     Change::Gone => ('-', "gone"),
                     Change::New => ('+', "new"),
-                    Change::Skipped => ('⋯', "skip"),
+                    Change::Skipped => ('⋯', "between"),
                 };
                 span class=(class) { (sign) " " (line.text) "\n" }
             }

@@ -14,6 +14,8 @@ use crate::json::indented;
 use crate::region::Parts;
 use crate::words::{Status, ago, capital, count, date, duration, encoded, segment};
 
+/// Runs drawn as bars in the head of the page.
+const SPARKS: usize = 30;
 /// States from which on the outline is shown first.
 const OUTLINE_FROM: usize = 60;
 
@@ -207,7 +209,7 @@ fn facts(view: &View) -> Markup {
     let failed = view.runs.count(&[Status::Failed, Status::TimedOut]);
     html! {
         div.facts {
-            span.runs { (capital(&view.runs.words())) @if !view.runs.latest.is_empty() { (sparks(&view.runs, view.runs.latest.len())) } }
+            span.runs { (capital(&view.runs.words())) @if !view.runs.latest.is_empty() { (sparks(&view.runs, view.runs.latest.len().min(SPARKS))) } }
             @if !view.runs.latest.is_empty() {
                 span { "Running " b { (view.runs.count(&[Status::Running])) } }
                 span { "Succeeded " b { (view.runs.count(&[Status::Succeeded])) } }

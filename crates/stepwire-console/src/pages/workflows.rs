@@ -114,12 +114,12 @@ fn table(view: &View) -> Markup {
     }
     html! {
         div.scroll tabindex="0" role="region" aria-label="List of workflows" {
-            table.tb {
+            table.tb.tight {
                 thead {
                     tr {
                         th { "Name" } th { "Type" } th.num { "States" } th.num { "Version" }
                         th { "Latest " (RUNS_LISTED) " runs" } th.num { "Running" } th.num { "Succeeded" }
-                        th.num { "Failed" } th.num { "Median" } th.num { "p99" } th { "Last started" }
+                        th.num { "Failed" } th.num { "Median" } th.num { "p99" } th { "Last run" }
                     }
                 }
                 tbody { @for row in &view.rows { (line(row, view.now)) } }
