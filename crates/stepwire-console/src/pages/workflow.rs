@@ -249,7 +249,7 @@ fn graph(view: &View) -> Markup {
     html! {
         div.bar {
             h2 #graph-title { "Graph" }
-            span.dim { "time and failures of the " (view.runs.words()) }
+            @if !view.runs.latest.is_empty() { span.dim { "time and failures of the " (view.runs.words()) } }
             div.r {
                 div.seg role="group" aria-label="View" {
                     @for (word, name) in [("graph", "Graph"), ("outline", "Outline")] {
@@ -359,7 +359,7 @@ fn state(view: &View) -> Markup {
             dt { "Median" }
             dd { @match tally.median_ms() { Some(ms) => (duration(ms)), None => span.vdim { "–" } } }
         }
-        p.dim { "Of the " (view.runs.words()) "." }
+        @if !view.runs.latest.is_empty() { p.dim { "Of the " (view.runs.words()) "." } }
         @if let Some(json) = json_of(&view.definition, &view.graph, node) {
             h3 { "Definition" }
             pre tabindex="0" role="region" aria-label="Definition of the state" { (json) }
