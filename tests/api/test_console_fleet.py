@@ -205,6 +205,35 @@ def test_all_that_match_are_stopped_and_refusals_are_told(node, browser, name):
     assert status == 400 and "no execution is selected" in said(text)
 
 
+def test_redrive_all_takes_what_failed_or_timed_out_and_not_what_was_stopped(node, browser, name):
+    slow = {"Slow": {"Type": "Wait", "Seconds": 600, "End": True}}
+    definition = json.dumps({"StartAt": "Slow", "States": slow, "TimeoutSeconds": 1})
+    role = "arn:aws:iam::000000000000:role/r"
+    late = node.sfn().create_state_machine(name=f"{name}-late", definition=definition, roleArn=role)
+    failing = machine(node, f"{name}-bad", FAILS, "Check")
+    resting = machine(node, f"{name}-rest", WAITS, "Rest")
+    node.sfn().start_execution(stateMachineArn=late["stateMachineArn"], name=f"{name}-t")
+    node.sfn().start_execution(stateMachineArn=failing, name=f"{name}-f")
+    stopped = node.sfn().start_execution(stateMachineArn=resting, name=f"{name}-s")["executionArn"]
+    node.sfn().stop_execution(executionArn=stopped)
+    until(lambda: len(rows(browser.page(f"/executions?q={name}&status=timed-out"))) == 1, "a timeout")
+
+    def asked(query):
+        status, text = browser.send("executions-ask", [("back", f"/executions?{query}"), ("do", "redrive-all")])
+        return status, sorted(hidden(text, "run")), said(text)
+
+    page = said(browser.page(f"/executions?q={name}"))
+    assert "Redrive all 2 that failed" in page, "the button says how many it takes"
+    status, runs, text = asked(f"q={name}")
+    assert (status, runs) == (200, [f"{name}-bad/{name}-f", f"{name}-late/{name}-t"])
+    assert "Redrive 2 executions?" in text
+    assert asked(f"q={name}&status=timed-out")[1] == [f"{name}-late/{name}-t"]
+    assert "Redrive" not in said(browser.page(f"/executions?q={name}&status=stopped")).replace("Redrive selected", "")
+    assert asked(f"q={name}&status=stopped")[0] == 400
+    chosen = [("back", "/executions"), ("do", "redrive"), ("run", f"{name}-rest/{name}-s")]
+    assert "1 redriven" in said(browser.send("executions-do", chosen)[1]), "one that was stopped is redriven when chosen"
+
+
 def test_forms_of_other_origins_are_refused(node, browser):
     body = b"do=stop&run=a%2Fb"
     kind = {"Content-Type": "application/x-www-form-urlencoded", "Origin": "https://elsewhere.example"}

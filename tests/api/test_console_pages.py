@@ -173,6 +173,62 @@ def test_what_a_rule_makes_of_the_recorded_messages_is_counted(own_node, name):
         assert told in page, page
 
 
+# ---- workflows -----------------------------------------------------------------------------------
+
+
+def test_versions_of_a_workflow_are_compared(node, name):
+    forms, sfn = Forms(node), node.sfn()
+
+    def definition(between, end):
+        states = {"A": {"Type": "Pass", "Next": between}, between: {"Type": "Pass", "Next": "Z"}, "Z": end}
+        return json.dumps({"StartAt": "A", "States": states})
+
+    first = definition("Old", {"Type": "Succeed"})
+    made = sfn.create_state_machine(name=name, roleArn=ROLE, definition=first, publish=True)
+    arn = made["stateMachineArn"]
+    second = definition(BAD, {"Type": "Fail", "Error": "Over"})
+    sfn.update_state_machine(stateMachineArn=arn, definition=second, publish=True)
+    page = forms.get(f"/workflows/{name}?tab=versions")
+    link_of = re.search(r'href="([^"]*)" aria-label="Changes from version 1 to 2"', page)[1]
+    assert html.unescape(link_of) == f"/workflows/{name}?from=1&to=2&tab=versions"
+    page = forms.get(html.unescape(link_of))
+    shown = text_of(page)
+    assert "Version 1 → version 2" in shown
+    for told in (f"added {BAD}", "removed Old", "changed A : Next", "changed Z : Type, Error"):
+        assert told in shown, (told, shown)
+    gone = [html.unescape(line) for line in re.findall(r'<span class="gone">(.*?)\n', page)]
+    assert '-       "Type": "Succeed"' in gone, gone
+    same = text_of(forms.get(f"/workflows/{name}?from=2&tab=versions"))
+    assert "Version 2 → latest" in same and "Both are the same definition." in same
+    wrong = text_of(forms.get(f"/workflows/{name}?from=9&to=1", expected=404))
+    assert f"workflow `{name}` has no version 9" in wrong
+    for member in ("from", "to", "v"):
+        wrong = text_of(forms.get(f"/workflows/{name}?{member}=newest", expected=400))
+        assert f"`{member}=newest` names no version" in wrong
+
+
+def test_a_workflow_lists_its_runs_with_the_words_of_the_executions(node, name):
+    from support import token_of, token_table, waiting
+
+    t = f"table-{name}"
+    token_table(node, t)
+    definition = {"StartAt": "Wait", "States": {"Wait": waiting(t)}}
+    made = node.sfn().create_state_machine(name=f"w{name}", roleArn=ROLE, definition=json.dumps(definition))
+    started = json.dumps({"operationId": "op", "thingName": "d"})
+    node.sfn().start_execution(stateMachineArn=made["stateMachineArn"], name="run", input=started)
+    token_of(node, t, "op")
+    for path in (f"/workflows/w{name}", f"/executions?workflow=w{name}"):
+        rows = re.findall(r"<tbody>.*?</tbody>", Forms(node).get(path), re.S)
+        assert any("waiting for device" in body for body in rows), path
+
+
+def test_what_fits_on_one_page_has_no_footer(node, name):
+    definition = json.dumps({"StartAt": "A", "States": {"A": {"Type": "Succeed"}}})
+    made = node.sfn().create_state_machine(name=name, roleArn=ROLE, definition=definition)
+    node.sfn().start_execution(stateMachineArn=made["stateMachineArn"], name="run")
+    assert 'class="foot' not in Forms(node).get(f"/executions?workflow={name}")
+
+
 # ---- functions -----------------------------------------------------------------------------------
 
 

@@ -4,7 +4,10 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
-import { DescribeStateMachineCommand, StartExecutionCommand, StopExecutionCommand } from '@aws-sdk/client-sfn';
+import {
+  DescribeStateMachineCommand, PublishStateMachineVersionCommand, StartExecutionCommand, StopExecutionCommand,
+  UpdateStateMachineCommand,
+} from '@aws-sdk/client-sfn';
 
 import { Node, browser, open, until } from './support.mjs';
 
@@ -133,6 +136,33 @@ for (const javaScriptEnabled of [true, false]) {
     assert.deepEqual(page.wrongs, []);
     await page.context().close();
     await node.states.send(new StopExecutionCommand({ executionArn: run.executionArn }));
+  });
+}
+
+for (const javaScriptEnabled of [true, false]) {
+  test(`versions are chosen and compared, script ${javaScriptEnabled ? 'on' : 'off'}`, async () => {
+    const name = `Compared${javaScriptEnabled ? 'Live' : 'Plain'}`;
+    const stateMachineArn = await node.machine(name, DEFINITION);
+    await node.states.send(new PublishStateMachineVersionCommand({ stateMachineArn }));
+    const states = { ...DEFINITION.States, Sorry: { Type: 'Fail', Error: 'Other' } };
+    const definition = JSON.stringify({ ...DEFINITION, States: states });
+    await node.states.send(new UpdateStateMachineCommand({ stateMachineArn, definition, publish: true }));
+    const page = await open(await chrome.newContext({ javaScriptEnabled }), node.url);
+    await page.goto(`${node.url}/workflows/${name}?tab=versions`);
+    await page.getByLabel('Compare', { exact: true }).selectOption('1');
+    await page.getByLabel('with', { exact: true }).selectOption('2');
+    await page.getByRole('button', { name: 'Compare' }).click();
+    await page.getByRole('heading', { name: 'Version 1 → version 2' }).first().waitFor();
+    assert.match(page.url(), /from=1&to=2/);
+    assert.match(await page.locator('pre.diff .gone').innerText(), /- *"Error": "Sorry"/);
+    const between = page.locator('pre.diff .between').first();
+    assert.match(await between.innerText(), /\d+ lines as before/);
+    assert.ok((await between.boundingBox()).x > 0, 'what is left out is said where one sees it');
+    assert.match(await page.locator('ul.changes').innerText(), /changed\s+Sorry: Error/);
+    await page.getByRole('link', { name: 'Graph', exact: true }).first().click();
+    await page.getByRole('img', { name: /^Sorry, Fail state/ }).waitFor();
+    assert.deepEqual(page.wrongs, []);
+    await page.context().close();
   });
 }
 

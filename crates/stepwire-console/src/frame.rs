@@ -182,6 +182,9 @@ pub struct Frame<'a> {
     pub now: Timestamp,
 }
 
+/// Letters of a breadcrumb's name that is never cut.
+const WHOLE_MAX: usize = 12;
+
 impl Frame<'_> {
     /// The whole document.
     pub fn document(&self, page: &Page) -> String {
@@ -245,7 +248,7 @@ impl Frame<'_> {
                     @for (index, crumb) in crumbs.iter().enumerate() {
                         @if index > 0 { span.vdim aria-hidden="true" { "/" } }
                         @match &crumb.href {
-                            Some(href) => a href=(href) { (crumb.name) },
+                            Some(href) => a.whole[crumb.name.chars().count() <= WHOLE_MAX] href=(href) { (crumb.name) },
                             None => b aria-current="page" { (crumb.name) },
                         }
                     }

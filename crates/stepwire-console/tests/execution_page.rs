@@ -192,3 +192,25 @@ fn a_history_from_a_file_is_one_page_that_leads_nowhere_else() {
         }
     }
 }
+
+#[test]
+fn attempts_of_before_and_after_a_redrive_are_told_apart() {
+    let (_, events, definition) =
+        recorded().into_iter().find(|(folder, ..)| folder.ends_with("redriven")).unwrap();
+    let drawn = |at: Option<u64>| {
+        let state = Some("Bad".to_owned());
+        let look = Look { state, tab: Tab::Attempts, at, ..Look::default() };
+        execution::page(&view(&events, &definition, look)).main.0
+    };
+    let told = |html: &str| {
+        let tries = html.split("<ol class=\"tries\">").nth(1).unwrap().split("</ol>").next();
+        let tries = tries.unwrap().split("<b>Attempt ").skip(1);
+        let requests = ["3ab07ba5", "e597669b"];
+        let found = tries.map(|one| requests.iter().position(|request| one.contains(request)));
+        found.collect::<Vec<_>>()
+    };
+    assert_eq!(told(&drawn(None)), [Some(0), Some(1)], "each with its own failure");
+    assert_eq!(told(&drawn(Some(14))), [Some(0)], "as it was before the redrive");
+    let going = drawn(Some(17));
+    assert_eq!(told(&going), [Some(0), None], "the second is still at work");
+}

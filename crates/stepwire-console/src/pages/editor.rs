@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use maud::{Markup, html};
 
+use super::compare::diff;
 use super::lines::{Change, Line};
 use super::trial::{self, Trial};
 use crate::frame::{Crumb, Page, Section};
@@ -293,7 +294,7 @@ pub fn deployment(of: &Deployment) -> Page {
                 section.card aria-labelledby="diff-title" {
                     div.bar { h2 #diff-title { "What changes" } span.dim { (come) " lines new, " (gone) " gone" } }
                     div.scroll tabindex="0" role="region" aria-label="What changes" {
-                        pre.diff { @for line in &of.lines { (changed(line)) } }
+                        (diff(&of.lines))
                     }
                 }
             }
@@ -302,16 +303,6 @@ pub fn deployment(of: &Deployment) -> Page {
     let crumbs = view.crumbs("deploy");
     let title = format!("{verb} {}", view.title());
     Page { title, section: Section::Workflows, crumbs, main, parts: Parts::default() }
-}
-
-fn changed(line: &Line) -> Markup {
-    let (sign, class) = match line.change {
-        Change::Same => (' ', "same"),
-        Change::Gone => ('-', "gone"),
-        Change::New => ('+', "new"),
-        Change::Skipped => ('⋯', "skip"),
-    };
-    html! { span class=(class) { (sign) " " (line.text) "\n" } }
 }
 
 #[cfg(test)]

@@ -290,6 +290,9 @@ fn everything(view: &View) -> Markup {
 }
 
 fn foot(view: &View) -> Markup {
+    if view.searched_to.is_none() && view.older.is_none() && view.known_since.is_none() {
+        return html! {};
+    }
     html! {
         div.foot.row {
             @if let Some(at) = view.searched_to {

@@ -1,5 +1,6 @@
 //! The pages, one file each: what it shows as a value, and how that is drawn.
 
+pub mod compare;
 pub mod device;
 mod device_tabs;
 pub mod devices;

@@ -354,6 +354,18 @@ mod tests {
     }
 
     #[test]
+    fn of_many_states_that_failed_the_rest_is_counted() {
+        let failures = |states: u64| {
+            let each = (0..states).map(|n| ("W".to_owned(), format!("State {n}"), 20 - n));
+            page(&View { failures: each.collect(), ..View::default() }).main.0
+        };
+        let drawn = failures(11);
+        assert!(drawn.contains("State 7</a>") && !drawn.contains("State 8</a>"), "{drawn}");
+        assert!(drawn.contains("and 33 in 3 more"), "{drawn}");
+        assert!(!failures(8).contains(" more</p>"));
+    }
+
+    #[test]
     fn rates_have_a_digit_where_it_matters() {
         for (rate, text) in [(0.0, "0"), (0.25, "0.2"), (9.97, "10"), (412.4, "412")] {
             assert_eq!(super::rate(rate), text);

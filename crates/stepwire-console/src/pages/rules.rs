@@ -128,7 +128,7 @@ fn list(view: &View) -> Markup {
             }
         } @else {
             div.scroll tabindex="0" role="group" aria-label="Rules" data-scroll="rules" {
-                table.tb {
+                table.tb.tight {
                     thead { tr {
                         th { "State" } th { "Name" } th { "Topic" } th { "Actions" }
                         th.num { "Matched" } th { "Last" }

@@ -6,13 +6,16 @@ use std::collections::BTreeSet;
 use maud::{Markup, html};
 use stepwire_asl::{Json, Timestamp};
 
+use super::compare::{self, Comparison, Which};
 use super::workflows::{Runs, sparks};
 use crate::frame::{Crumb, Page, Section};
 use crate::graph::{Collapsed, Graph, Node, NodeId, Options, Tally, outline, svg};
 use crate::json::indented;
 use crate::region::Parts;
-use crate::words::{Status, ago, count, date, duration, encoded, segment};
+use crate::words::{Status, ago, capital, count, date, duration, encoded, segment};
 
+/// Runs drawn as bars in the head of the page.
+const SPARKS: usize = 30;
 /// States from which on the outline is shown first.
 const OUTLINE_FROM: usize = 60;
 
@@ -45,6 +48,8 @@ pub struct View {
     pub runs: Runs,
     /// The newest of them.
     pub recent: Vec<Run>,
+    /// What two definitions differ in, if that is looked at.
+    pub compared: Option<Comparison>,
     /// What the next run may begin with: the input of the newest.
     pub input: String,
     /// What is looked at.
@@ -96,25 +101,42 @@ pub struct Look {
     pub view: Option<String>,
     /// `v`: a published version.
     pub version: Option<u64>,
+    /// `from` and `to`: definitions that are compared.
+    pub compared: Option<(Which, Which)>,
 }
 
 impl Look {
-    /// What the members of a query ask for.
-    pub fn of(query: impl Fn(&str) -> Option<String>) -> Look {
+    /// What the members of a query ask for. One of `from` and `to` is enough: the other is the
+    /// definition as it now is. `Err`: the member that names no definition, and its value.
+    pub fn of(query: impl Fn(&str) -> Option<String>) -> Result<Look, (&'static str, String)> {
+        let which = |member: &'static str| {
+            let asked = query(member);
+            let which = asked.map(|text| Which::parse(&text).ok_or((member, text)));
+            which.transpose()
+        };
+        let compared = match (which("from")?, which("to")?) {
+            (None, None) => None,
+            (from, to) => Some((from.unwrap_or(Which::Latest), to.unwrap_or(Which::Latest))),
+        };
+        let version = query("v").map(|text| text.parse().map_err(|_| ("v", text))).transpose()?;
         let closed = query("closed").unwrap_or_default();
-        Look {
+        Ok(Look {
             tab: query("tab"),
             state: query("state").and_then(|id| id.parse().ok()),
             closed: closed.split('.').filter_map(|id| id.parse().ok()).collect(),
             view: query("view"),
-            version: query("v").and_then(|version| version.parse().ok()),
-        }
+            version,
+            compared,
+        })
     }
 
     /// Its address.
     fn href(&self, name: &str) -> String {
         let mut members = Vec::new();
         members.extend(self.version.map(|version| format!("v={version}")));
+        members.extend(
+            self.compared.map(|(from, to)| format!("from={}&to={}", from.word(), to.word())),
+        );
         members.extend(self.view.as_ref().map(|view| format!("view={}", encoded(view))));
         if !self.closed.is_empty() {
             let ids: Vec<String> = self.closed.iter().map(ToString::to_string).collect();
@@ -136,13 +158,26 @@ impl Look {
 pub fn page(view: &View) -> Page {
     let mut parts = Parts::default();
     let facts = parts.region("facts", facts(view));
-    let graph = parts.region("graph-card", graph(view));
+    let graph = match &view.compared {
+        Some(of) => {
+            let close = Look { compared: None, ..view.look.clone() };
+            compare::text(of, &close.href(&view.name))
+        }
+        None => graph(view),
+    };
+    let graph = parts.region("graph-card", graph);
     let tab = view.look.tab.as_deref().unwrap_or("runs");
     // Forms are no regions: what is typed in them stays.
     let body = match tab {
         "start" => start(view),
         "definition" => definition(view),
-        "versions" => parts.region("side", versions(view)),
+        "versions" => {
+            let listed = parts.region("side", versions(view));
+            let compared = view.compared.as_ref().map(compare::list);
+            let compared =
+                parts.region("compared", html! { @if let Some(list) = &compared { (list) } });
+            html! { (listed) (choose(view)) (compared) (publish(view)) }
+        }
         "state" => parts.region("side", state(view)),
         _ => parts.region("side", recent(view)),
     };
@@ -174,10 +209,12 @@ fn facts(view: &View) -> Markup {
     let failed = view.runs.count(&[Status::Failed, Status::TimedOut]);
     html! {
         div.facts {
-            span { (view.runs.words()) " " (sparks(&view.runs)) }
-            span { "Running " b { (view.runs.count(&[Status::Running])) } }
-            span { "Succeeded " b { (view.runs.count(&[Status::Succeeded])) } }
-            span { "Failed " b { (failed) } }
+            span.runs { (capital(&view.runs.words())) @if !view.runs.latest.is_empty() { (sparks(&view.runs, view.runs.latest.len().min(SPARKS))) } }
+            @if !view.runs.latest.is_empty() {
+                span { "Running " b { (view.runs.count(&[Status::Running])) } }
+                span { "Succeeded " b { (view.runs.count(&[Status::Succeeded])) } }
+                span { "Failed " b { (failed) } }
+            }
             @if let Some((median, most)) = view.runs.times_ms() {
                 span { "Median " b { (duration(median)) } ", p99 " b { (duration(most)) } }
             }
@@ -212,7 +249,7 @@ fn graph(view: &View) -> Markup {
     html! {
         div.bar {
             h2 #graph-title { "Graph" }
-            span.dim { "time and failures of the " (view.runs.words()) }
+            @if !view.runs.latest.is_empty() { span.dim { "time and failures of the " (view.runs.words()) } }
             div.r {
                 div.seg role="group" aria-label="View" {
                     @for (word, name) in [("graph", "Graph"), ("outline", "Outline")] {
@@ -270,13 +307,13 @@ fn recent(view: &View) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label="Runs" data-scroll="runs" {
             table.tb {
-                thead { tr { th { "Status" } th { "Run" } th { "Device" } th { "Started" } th.num { "Took" } } }
+                thead { tr { th { "Status" } th.rest { "Run" } th { "Device" } th { "Started" } th.num { "Took" } } }
                 tbody {
                     @for run in &view.recent {
                         tr data-href=(run.href) {
                             td { (run.status.line()) }
-                            td.id title=(run.name) { a.mono href=(run.href) { (run.name) } }
-                            td {
+                            td.rest title=(run.name) { a.mono href=(run.href) { (run.name) } }
+                            td.name title=[run.device.as_deref()] {
                                 @if let Some(device) = &run.device {
                                     a href={ "/devices/" (segment(device)) } { (device) }
                                 }
@@ -322,7 +359,7 @@ fn state(view: &View) -> Markup {
             dt { "Median" }
             dd { @match tally.median_ms() { Some(ms) => (duration(ms)), None => span.vdim { "–" } } }
         }
-        p.dim { "Of the " (view.runs.words()) "." }
+        @if !view.runs.latest.is_empty() { p.dim { "Of the " (view.runs.words()) "." } }
         @if let Some(json) = json_of(&view.definition, &view.graph, node) {
             h3 { "Definition" }
             pre tabindex="0" role="region" aria-label="Definition of the state" { (json) }
@@ -376,22 +413,33 @@ fn start(view: &View) -> Markup {
 }
 
 fn versions(view: &View) -> Markup {
+    let shown = |version| Look { version, compared: None, ..view.look.clone() }.href(&view.name);
+    let changes = |from, to| {
+        Look { compared: Some((from, to)), ..view.look.tab("versions") }.href(&view.name)
+    };
+    let before = |number: u64| {
+        let before = view.versions.iter().find(|version| version.number < number);
+        before.map(|version| Which::Version(version.number))
+    };
     html! {
         table.tb {
-            thead { tr { th { "Version" } th { "Published" } th { "Aliases" } th { "Description" } } }
+            thead { tr { th { "Version" } th { "Published" } th { "Aliases" } th { "Description" } th { span.off { "Compared" } } } }
             tbody {
                 tr {
-                    @let latest = Look { version: None, ..view.look.clone() };
                     td {
-                        a href=(latest.href(&view.name)) aria-current=[view.version.is_none().then_some("true")] { "latest" }
+                        a href=(shown(None)) aria-current=[view.version.is_none().then_some("true")] { "latest" }
                     }
-                    td { (date(view.updated)) } td {} td.dim { "the definition as it now is" }
+                    td { (date(view.updated)) } td {} td.wrap.dim { "the definition as it now is" }
+                    td {
+                        @if let Some(from) = before(u64::MAX) {
+                            a href=(changes(from, Which::Latest)) aria-label={ "Changes since version " (from.word()) } { "changes" }
+                        }
+                    }
                 }
                 @for version in &view.versions {
-                    @let look = Look { version: Some(version.number), ..view.look.clone() };
                     tr {
                         td {
-                            a href=(look.href(&view.name))
+                            a href=(shown(Some(version.number)))
                                 aria-current=[(view.version == Some(version.number)).then_some("true")] { (version.number) }
                         }
                         td { (date(version.created)) }
@@ -402,10 +450,45 @@ fn versions(view: &View) -> Markup {
                             }
                         }
                         td.wrap { (version.description) }
+                        td {
+                            @if let Some(from) = before(version.number) {
+                                a href=(changes(from, Which::Version(version.number)))
+                                    aria-label={ "Changes from version " (from.word()) " to " (version.number) } { "changes" }
+                            }
+                        }
                     }
                 }
             }
         }
+    }
+}
+
+/// Two definitions to compare.
+fn choose(view: &View) -> Markup {
+    let Some(newest) = view.versions.first() else { return html! {} };
+    let newest = (Which::Version(newest.number), Which::Latest);
+    let (from, to) = view.look.compared.unwrap_or(newest);
+    let all = view.versions.iter().map(|version| Which::Version(version.number));
+    let all: Vec<Which> = [Which::Latest].into_iter().chain(all).collect();
+    html! {
+        form.row action={ "/workflows/" (segment(&view.name)) } {
+            input type="hidden" name="tab" value="versions";
+            @if let Some(version) = view.version { input type="hidden" name="v" value=(version); }
+            @for (name, words, chosen) in [("from", "Compare", from), ("to", "with", to)] {
+                label for={ "compare-" (name) } { (words) }
+                select id={ "compare-" (name) } name=(name) {
+                    @for which in &all {
+                        option value=(which.word()) selected[*which == chosen] { (which.word()) }
+                    }
+                }
+            }
+            button.btn { "Compare" }
+        }
+    }
+}
+
+fn publish(view: &View) -> Markup {
+    html! {
         form.row method="post" action="/-/console/workflow-publish" {
             input type="hidden" name="workflow" value=(view.name);
             input type="hidden" name="back" value=(view.look.href(&view.name));
@@ -424,5 +507,28 @@ fn definition(view: &View) -> Markup {
             dt { "Created" } dd { (date(view.created)) }
         }
         pre tabindex="0" role="region" aria-label="Definition" { (readable(&view.definition)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look(query: &[(&str, &str)]) -> Result<Look, (&'static str, String)> {
+        Look::of(|member| {
+            let found = query.iter().find(|(name, _)| *name == member);
+            found.map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn what_is_compared_is_in_the_address() {
+        let both = look(&[("tab", "versions"), ("from", "2"), ("to", "latest")]).expect("a look");
+        assert_eq!(both.compared, Some((Which::Version(2), Which::Latest)));
+        assert_eq!(both.href("W"), "/workflows/W?from=2&to=latest&tab=versions");
+        let one = look(&[("to", "3")]).expect("a look");
+        assert_eq!(one.compared, Some((Which::Latest, Which::Version(3))));
+        assert_eq!(look(&[("from", "-1")]), Err(("from", "-1".to_owned())));
+        assert_eq!(look(&[("v", "newest")]), Err(("v", "newest".to_owned())));
     }
 }

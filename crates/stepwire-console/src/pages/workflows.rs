@@ -114,12 +114,12 @@ fn table(view: &View) -> Markup {
     }
     html! {
         div.scroll tabindex="0" role="region" aria-label="List of workflows" {
-            table.tb {
+            table.tb.tight {
                 thead {
                     tr {
                         th { "Name" } th { "Type" } th.num { "States" } th.num { "Version" }
                         th { "Latest " (RUNS_LISTED) " runs" } th.num { "Running" } th.num { "Succeeded" }
-                        th.num { "Failed" } th.num { "Median" } th.num { "p99" } th { "Last started" }
+                        th.num { "Failed" } th.num { "Median" } th.num { "p99" } th { "Last run" }
                     }
                 }
                 tbody { @for row in &view.rows { (line(row, view.now)) } }
@@ -142,7 +142,7 @@ fn line(row: &Row, now: Timestamp) -> Markup {
             td.dim { (row.kind.to_lowercase()) }
             td.num { (row.states) }
             td.num { @match row.version { Some(version) => (version), None => span.vdim { "–" } } }
-            td { (sparks(runs)) }
+            td { (sparks(runs, SPARKS)) }
             td.num { (runs.count(&[Status::Running])) }
             td.num {
                 (succeeded)
@@ -164,9 +164,10 @@ fn time(ms: Option<i64>) -> Markup {
 const SPARKS: usize = RUNS_LISTED;
 
 /// The newest runs as bars, the newest on the right: colour tells how each ended, height how long
-/// it took.
-pub(super) fn sparks(runs: &Runs) -> Markup {
-    let shown = &runs.latest[..runs.latest.len().min(SPARKS)];
+/// it took. There is room for `room` of them, and no more than [`SPARKS`].
+pub(super) fn sparks(runs: &Runs, room: usize) -> Markup {
+    let room = room.min(SPARKS);
+    let shown = &runs.latest[..runs.latest.len().min(room)];
     let longest = shown.iter().map(|(_, ms)| *ms).max().unwrap_or(0).max(1) as f64;
     let label = format!(
         "{}: {} succeeded, {} failed, {} running",
@@ -177,7 +178,7 @@ pub(super) fn sparks(runs: &Runs) -> Markup {
     );
     html! {
         @if shown.is_empty() { span.vdim { "none" } } @else {
-            svg.spark width=(SPARKS * 4) height="20" viewBox={ "0 0 " (SPARKS * 4) " 20" }
+            svg.spark width=(room * 4) height="20" viewBox={ "0 0 " (room * 4) " 20" }
                 role="img" aria-label=(label) {
                 @for (index, (status, ms)) in shown.iter().enumerate() {
                     // The square root keeps the short ones visible beside the longest.

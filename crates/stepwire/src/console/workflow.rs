@@ -6,30 +6,41 @@ use stepwire_asl::{Json, Timestamp};
 use stepwire_console::Page;
 use stepwire_console::graph::Graph;
 use stepwire_console::json::indented;
+use stepwire_console::pages::compare::{Comparison, Which};
 use stepwire_console::pages::workflow::{Look, Version, View};
 use stepwire_console::pages::{self, Problem};
-use stepwire_console::words::segment;
+use stepwire_console::words::{Status, segment};
 use stepwire_core::executions::machines::by_name;
-use stepwire_core::executions::{ExecutionRecord, MachineRecord};
+use stepwire_core::executions::{ExecutionId, ExecutionRecord, MachineRecord};
 use stepwire_core::{ApiError, Service};
 
 use super::Done;
+use super::executions;
 use super::live::{Interest, Topic};
 use super::visit::{Form, Visit, lines, problem};
 use super::workflows::{self, RUNS_MAX, newest};
+use crate::node::Node;
 
 pub(super) fn interest() -> Interest {
-    Interest::in_topics([Topic::Workflows, Topic::Executions], 2_000)
+    Interest::in_topics([Topic::Workflows, Topic::Executions, Topic::Steps], 2_000)
 }
 
 pub(super) async fn page(visit: &Visit, name: &str) -> Result<Page, Problem> {
-    let look = Look::of(|member| visit.query(member));
+    let look = look(visit)?;
     let machine = stored(visit, name).await?;
     let arn = arn(visit, name, None);
     let versions = versions(visit, &arn).await.map_err(problem)?;
     let definition = match look.version {
         None => machine.definition.to_string(),
         Some(version) => version_text(visit, name, version).await?,
+    };
+    let compared = match look.compared {
+        None => None,
+        Some((from, to)) => {
+            let old = text_of(visit, name, &machine, from).await?;
+            let new = text_of(visit, name, &machine, to).await?;
+            Some(Comparison::of(from, to, &old, &new))
+        }
     };
     let graph = Graph::of(&Json::parse(&definition).unwrap_or_default());
     let counts = counted(&machine, look.version);
@@ -56,11 +67,28 @@ pub(super) async fn page(visit: &Visit, name: &str) -> Result<Page, Problem> {
         graph,
         tally,
         runs: newest.runs(),
-        recent: newest.recent(name),
+        recent: newest.recent(name, |id| standing(visit.node(), id)),
+        compared,
         input: input.map_or_else(|| "{}".to_owned(), |input| indented(&input)),
         look,
         now: visit.now(),
     }))
+}
+
+fn look(visit: &Visit) -> Result<Look, Problem> {
+    Look::of(|member| visit.query(member)).map_err(|(member, value)| {
+        let hint = if member == "v" {
+            "write the number of a version, such as v=2"
+        } else {
+            "write the number of a version, or `latest` for the definition as it now is"
+        };
+        Problem::refused(format!("`{member}={value}` names no version")).hint(hint)
+    })
+}
+
+/// How an execution stands, as lists of executions say it; `None`: it is not known here.
+fn standing(node: &Node, id: ExecutionId) -> Option<Status> {
+    node.lately().run(id).map(|run| executions::row(&run).status)
 }
 
 /// Which runs the graph is about: those of the definition that is shown.
@@ -91,10 +119,28 @@ pub(super) fn arn(visit: &Visit, name: &str, version: Option<u64>) -> String {
     visit.node().settings().arn("states", &format!("stateMachine:{name}{version}"))
 }
 
+async fn text_of(
+    visit: &Visit,
+    name: &str,
+    machine: &MachineRecord,
+    which: Which,
+) -> Result<String, Problem> {
+    match which {
+        Which::Latest => Ok(machine.definition.to_string()),
+        Which::Version(version) => version_text(visit, name, version).await,
+    }
+}
+
 async fn version_text(visit: &Visit, name: &str, version: u64) -> Result<String, Problem> {
     let members = [("stateMachineArn", Json::from(arn(visit, name, Some(version))))];
     let machine = visit.ask(Service::States, "DescribeStateMachine", members).await;
-    let machine = machine.map_err(problem)?;
+    let machine = machine.map_err(|error| match problem(error) {
+        Problem { status: 404, .. } => {
+            Problem::not_found(format!("workflow `{name}` has no version {version}"))
+                .hint("it may have been deleted; the tab Versions has those that are there")
+        }
+        other => other,
+    })?;
     Ok(machine.member("definition").and_then(Json::as_str).unwrap_or_default().to_owned())
 }
 

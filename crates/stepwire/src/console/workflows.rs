@@ -128,17 +128,23 @@ impl Newest {
         }
     }
 
-    /// As they are listed.
-    pub(super) fn recent(&self, workflow: &str) -> Vec<Run> {
-        let run = |of: &ExecutionRecord| Run {
+    /// As they are listed. `standing` knows more of one that is open: what it waits for.
+    pub(super) fn recent(
+        &self,
+        workflow: &str,
+        standing: impl Fn(ExecutionId) -> Option<Status>,
+    ) -> Vec<Run> {
+        let run = |id: ExecutionId, of: &ExecutionRecord| Run {
             name: of.name.to_string(),
             href: format!("/executions/{}/{}", segment(workflow), segment(&of.name)),
-            status: Status::of_execution(of.status.word()),
+            status: standing(id)
+                .filter(|_| of.stopped.is_none())
+                .unwrap_or_else(|| Status::of_execution(of.status.word())),
             started: of.started,
             took_ms: of.stopped.map(|stopped| stopped.since_ms(of.started)),
             device: of.origin.as_ref().and_then(|of| of.device()).map(ToString::to_string),
         };
-        self.records.iter().take(RECENT_MAX).map(|(_, of)| run(of)).collect()
+        self.records.iter().take(RECENT_MAX).map(|(id, of)| run(*id, of)).collect()
     }
 
     /// What those that `counts` lets through did in `graph`; the newest first, as many as there is
