@@ -529,6 +529,7 @@ def test_states_within_a_distributed_map_look_as_they_stand_in_its_children(node
     assert labels()["Is"] == "4 succeeded in 4 children looked at"
     assert labels()["Never"] == "not reached"
     picked = browser.page(f"{path}?state=No")
+    assert re.search(r'class="st [^"]*err[^"]* sel"[^>]*aria-label="No, ', picked), "it is the one looked at"
     text = said(picked)
     assert "No in 4 children looked at failed 1" in text, text
     inspector = picked.partition("No in 4 children looked at")[2]

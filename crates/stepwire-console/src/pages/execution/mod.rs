@@ -306,7 +306,13 @@ impl<'a> Drawn<'a> {
 
     fn paint(&self) -> Paint {
         let mut paint = self.run().paint(&self.graph, &self.scope);
-        paint.selected = self.picked.and_then(|(node, _)| node);
+        // What the run has not come to is looked at by its name.
+        let named = || {
+            let name = self.view.look.state.as_deref()?;
+            let mut states = self.graph.nodes.iter().filter(|node| self.graph.is_state(node.id));
+            Some(states.find(|node| *node.name == *name)?.id)
+        };
+        paint.selected = self.picked.map_or_else(named, |(node, _)| node);
         if self.view.look.at.is_none() {
             self.paint_map_runs(&mut paint);
         }
