@@ -6,8 +6,8 @@ use std::sync::Arc;
 use maud::{Markup, html};
 
 use super::{Drawn, MapRun, path_of};
-use crate::graph::{Graph, NodeId, NodePaint, Paint};
-use crate::run::{Attempt, Run, urgency};
+use crate::graph::{Graph, Node, NodeId, NodePaint, Paint};
+use crate::run::{Attempt, FrameId, Run, urgency};
 use crate::words::Status;
 
 /// What the children that were looked at did, state by state.
@@ -16,25 +16,38 @@ pub struct Seen {
     /// How many were looked at.
     children: usize,
     /// By name of a state: how it stands, and in which children, by their places in
-    /// [`MapRun::children`].
+    /// [`MapRun::children`]. Of one that is there several times in a child, in branches or items,
+    /// the most urgent counts.
     states: BTreeMap<Arc<str>, BTreeMap<Status, Vec<usize>>>,
     /// Transitions that were taken: from, to, and whether an error was caught.
     taken: BTreeSet<(Arc<str>, Arc<str>, bool)>,
+    /// Distributed Maps in them: of their states the children know no more than this run does.
+    nested: BTreeSet<Arc<str>>,
 }
 
 impl Seen {
     /// Takes in what the child at this place in [`MapRun::children`] did.
     pub fn add(&mut self, child: usize, run: &Run) {
         self.children += 1;
-        let mut last: BTreeMap<&Arc<str>, Status> = BTreeMap::new();
+        let mut last: BTreeMap<(&Arc<str>, FrameId), Status> = BTreeMap::new();
         for (id, visit) in run.visits.iter().enumerate() {
-            last.insert(&visit.name, run.status_of(id));
+            last.insert((&visit.name, visit.frame), run.status_of(id));
+            if visit.attempts.iter().any(|attempt| attempt.map_run.is_some()) {
+                self.nested.insert(Arc::clone(&visit.name));
+            }
             if let Some(from) = visit.from.map(|from| &run.visits[from]) {
                 let caught = from.attempts.last().is_some_and(Attempt::is_failed);
                 self.taken.insert((Arc::clone(&from.name), Arc::clone(&visit.name), caught));
             }
         }
-        for (name, status) in last {
+        let mut urgent: BTreeMap<&Arc<str>, Status> = BTreeMap::new();
+        for ((name, _), status) in last {
+            let stands = urgent.entry(name).or_insert(status);
+            if urgency(status) < urgency(*stands) {
+                *stands = status;
+            }
+        }
+        for (name, status) in urgent {
             let stands = self.states.entry(Arc::clone(name)).or_default();
             stands.entry(status).or_default().push(child);
         }
@@ -42,7 +55,8 @@ impl Seen {
 
     /// How the states within the Map called `map` look.
     pub(super) fn paint(&self, graph: &Graph, map: &str, paint: &mut Paint) {
-        let inner = graph.nodes.iter().filter(|node| is_within(graph, node.id, map));
+        let is_known = |node: &&Node| is_within(node, map) && !self.is_nested(node);
+        let inner = graph.nodes.iter().filter(is_known);
         let inner: BTreeMap<&str, NodeId> = inner.map(|node| (&*node.name, node.id)).collect();
         for (name, stands) in &self.states {
             if let Some(node) = inner.get(&**name) {
@@ -74,6 +88,11 @@ impl Seen {
         NodePaint { count, ..NodePaint::of(status, words) }
     }
 
+    /// Whether a node is in a distributed Map of the children.
+    fn is_nested(&self, node: &Node) -> bool {
+        self.nested.iter().any(|map| is_within(node, map))
+    }
+
     fn words(&self) -> String {
         let one = if self.children == 1 { "child" } else { "children" };
         format!("{} {one} looked at", self.children)
@@ -81,8 +100,8 @@ impl Seen {
 }
 
 /// Whether a node is in the container called `map`, at whatever depth.
-pub(crate) fn is_within(graph: &Graph, node: NodeId, map: &str) -> bool {
-    graph.nodes[node].path.iter().any(|place| *place.container == *map)
+fn is_within(node: &Node, map: &str) -> bool {
+    node.path.iter().any(|place| *place.container == *map)
 }
 
 /// How a state stands in the children that were looked at, with ways to them; `None` when it is in no
@@ -95,7 +114,10 @@ pub(super) fn of_state(drawn: &Drawn<'_>, name: &str) -> Option<Markup> {
         visits.flat_map(|visit| &visit.attempts).find_map(|attempt| attempt.map_run.as_deref())
     })?;
     let map_run = drawn.view.map_runs.iter().find(|known| *known.arn == *map_run);
-    let Some(map_run) = map_run.filter(|map_run| map_run.seen.children > 0) else {
+    // What children did is known as it is now alone.
+    let is_now = drawn.view.look.at.is_none();
+    let knows = |of: &&MapRun| is_now && of.seen.children > 0 && !of.seen.is_nested(node);
+    let Some(map_run) = map_run.filter(knows) else {
         return Some(
             html! { p.empty { b { (name) } "It runs in executions of their own, one for each item or batch." } },
         );
@@ -113,7 +135,7 @@ pub(super) fn of_state(drawn: &Drawn<'_>, name: &str) -> Option<Markup> {
             div.row { (status.line()) span.dim { (children.len()) } }
             ul.plain { @for child in children { (linked(map_run, *child)) } }
         }
-        @if map_run.more { p.dim { "There are more children; these are those that failed, then the latest." } }
+        @if map_run.more { p.dim { "There are more children: no more than ten each of those that failed, that run, and that ended are looked at." } }
     })
 }
 
@@ -173,6 +195,40 @@ mod tests {
         assert!(then.words.contains("1 failed") && then.class != "ok", "{then:?}");
         let way = graph.edge(node("First"), node("Then"), false).expect("a transition");
         assert!(paint.edges[&way].taken);
+    }
+
+    #[test]
+    fn of_several_items_in_a_child_the_most_urgent_counts() {
+        let events = r#"{"events":[
+            {"id":1,"type":"ExecutionStarted","previousEventId":0},
+            {"id":2,"type":"MapStateEntered","previousEventId":1,"stateEnteredEventDetails":{"name":"Inner"}},
+            {"id":3,"type":"MapStateStarted","previousEventId":2,"mapStateStartedEventDetails":{"length":2}},
+            {"id":4,"type":"MapIterationStarted","previousEventId":3,"mapIterationStartedEventDetails":{"name":"Inner","index":0}},
+            {"id":5,"type":"MapIterationStarted","previousEventId":3,"mapIterationStartedEventDetails":{"name":"Inner","index":1}},
+            {"id":6,"type":"WaitStateEntered","previousEventId":4,"stateEnteredEventDetails":{"name":"First"}},
+            {"id":7,"type":"PassStateEntered","previousEventId":5,"stateEnteredEventDetails":{"name":"First"}},
+            {"id":8,"type":"PassStateExited","previousEventId":7,"stateExitedEventDetails":{"name":"First"}}]}"#;
+        let run = Run::of(events_of(&Json::parse(events).expect("JSON")).expect("events"), None);
+        let mut seen = Seen::default();
+        seen.add(0, &run);
+        let stands: Vec<_> = seen.states["First"].keys().map(|status| status.word()).collect();
+        assert_eq!(stands.len(), 1);
+        assert_ne!(stands, ["succeeded"]);
+    }
+
+    #[test]
+    fn what_is_in_a_distributed_map_of_the_children_is_left_open() {
+        let definition = r#"{"StartAt":"Each","States":{"Each":{"Type":"Map","ItemProcessor":{"StartAt":"First","States":{
+            "First":{"Type":"Map","End":true,"ItemProcessor":{"StartAt":"Leaf","States":{"Leaf":{"Type":"Pass","End":true}}}}}},"End":true}}}"#;
+        let graph = Graph::of(&Json::parse(definition).expect("JSON"));
+        let mut seen = Seen::default();
+        seen.add(0, &child(r#"{"id":4,"type":"ExecutionAborted","previousEventId":3}"#));
+        seen.nested.insert("First".into());
+        let leaf = graph.nodes.iter().find(|node| &*node.name == "Leaf").expect("it").id;
+        let mut paint = Paint::default();
+        paint.nodes.insert(leaf, NodePaint::of(Status::None, "in child executions"));
+        seen.paint(&graph, "Each", &mut paint);
+        assert_eq!(paint.node(leaf).words, "in child executions");
     }
 
     #[test]

@@ -307,7 +307,7 @@ fn children_of(map_run: &MapRun) -> Markup {
                 }
             }
         }
-        @if map_run.more { p.dim { "There are more; these are those that failed, then the latest." } }
+        @if map_run.more { p.dim { "There are more; these are those that failed, then those that run, then the latest." } }
     }
 }
 

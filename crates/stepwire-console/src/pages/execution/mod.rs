@@ -82,8 +82,8 @@ pub struct MapRun {
     pub status: String,
     /// Its items by how they stand: `succeeded`, `failed` …, without those there are none of.
     pub items: Vec<(String, i64)>,
-    /// Its children, those that did not succeed first, else the latest first: name, status in AWS's
-    /// word, ARN.
+    /// Its children, those that failed first, then those that run, then the latest: name, status in
+    /// AWS's word, ARN.
     pub children: Vec<(String, String, String)>,
     /// Whether there are more.
     pub more: bool,

@@ -135,18 +135,19 @@ async fn map_runs(visit: &Visit, run: &Run) -> Vec<MapRun> {
             continue;
         };
         let mut children: Vec<Json> = Vec::new();
-        for status in ["FAILED", "TIMED_OUT"] {
+        for status in ["FAILED", "TIMED_OUT", "RUNNING"] {
             let members = [("statusFilter", status.into()), ("maxResults", CHILDREN_MAX.into())];
-            let failed = of().into_iter().chain(members);
-            let failed = visit.ask(Service::States, "ListExecutions", failed).await;
-            children.extend(failed.iter().flat_map(listing).cloned());
+            let of_status = of().into_iter().chain(members);
+            let of_status = visit.ask(Service::States, "ListExecutions", of_status).await;
+            children.extend(of_status.iter().flat_map(listing).cloned());
         }
-        let failed = children.len();
-        let is_new = |child: &&Json| !children[..failed].contains(*child);
+        let first = children.len();
+        let is_new = |child: &&Json| !children[..first].contains(*child);
         let others: Vec<Json> = listing(&listed).iter().filter(is_new).cloned().collect();
         children.extend(others);
         let all = children.len();
         children.truncate(CHILDREN_MAX as usize);
+        let more = listed.member("nextToken").is_some() || all > children.len();
         let text = |of: &Json, name: &str| {
             of.member(name).and_then(Json::as_str).unwrap_or_default().to_owned()
         };
@@ -156,25 +157,38 @@ async fn map_runs(visit: &Visit, run: &Run) -> Vec<MapRun> {
         let counts = counts
             .filter_map(|(name, count)| Some((words_of(name), count.as_i64().filter(|n| *n > 0)?)));
         let child = |of: &Json| (text(of, "name"), text(of, "status"), text(of, "executionArn"));
-        let seen = seen(visit.node(), children.iter().map(|child| text(child, "executionArn")));
+        let children: Vec<_> = children.iter().map(child).collect();
         found.push(MapRun {
             arn: arn.to_owned(),
             status: text(&described, "status"),
             items: counts.collect(),
-            children: children.iter().map(child).collect(),
-            seen,
-            more: listed.member("nextToken").is_some() || all > children.len(),
+            seen: seen(visit.node(), &children),
+            children,
+            more,
         });
     }
     found
 }
 
-/// What the first of these children did. Express ones have no history.
-fn seen(node: &Node, arns: impl Iterator<Item = String>) -> Seen {
+/// What some of these children did: those that failed, those that run, others, as many of each as
+/// there is room for, and none with a long history.
+fn seen(node: &Node, children: &[(String, String, String)]) -> Seen {
     let mut seen = Seen::default();
-    for (at, arn) in arns.take(LOOKED_AT_MAX).enumerate() {
-        if let Ok(events) = history(node, &arn) {
-            seen.add(at, &Run::of(events, None));
+    let (mut looked_at, mut events) = ([0; 3], 0);
+    for (at, (_, status, arn)) in children.iter().enumerate() {
+        let kind = match status.as_str() {
+            "FAILED" | "TIMED_OUT" => 0,
+            "RUNNING" => 1,
+            _ => 2,
+        };
+        if looked_at[kind] == LOOKED_AT_MAX {
+            continue;
+        }
+        let length = Found::of(node, arn.clone()).ok().and_then(|it| last_event(node, it.id));
+        let Some(length) = length.filter(|length| events + length <= EVENTS_MAX) else { continue };
+        if let Ok(history) = history(node, arn) {
+            seen.add(at, &Run::of(history, None));
+            (looked_at[kind], events) = (looked_at[kind] + 1, events + length);
         }
     }
     seen
@@ -187,8 +201,10 @@ fn listing(answer: &Json) -> &[Json] {
 /// Map runs that are shown, and children of each.
 const MAP_RUNS_MAX: usize = 4;
 const CHILDREN_MAX: i64 = 50;
-/// Children whose histories are read, for the states within the Map.
-const LOOKED_AT_MAX: usize = 30;
+/// Children of a kind whose histories are read, for the states within the Map.
+const LOOKED_AT_MAX: usize = 10;
+/// Events of all of them.
+const EVENTS_MAX: u64 = 2_000;
 /// Members of `itemCounts` that are shown.
 const ITEM_COUNTS: [&str; 6] = ["pending", "running", "succeeded", "failed", "timedOut", "aborted"];
 
