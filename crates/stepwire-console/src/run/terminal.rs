@@ -98,7 +98,8 @@ fn visit(run: &Run, id: VisitId, depth: usize, style: Style, lines: &mut Vec<Lin
         notes.push(format!("{} attempts", of.attempts.len()));
     }
     notes.extend(of.attempts.last().and_then(Attempt::child).map(|child| format!("→ {child}")));
-    notes.extend(of.attempts.last().and_then(|a| a.map_run.as_ref()).map(|run| format!("→ {run}")));
+    let map_run = of.attempts.last().and_then(|attempt| attempt.map_run.as_ref());
+    notes.extend(map_run.map(|run| format!("its states are in the children of {run}")));
     let name = of.name.to_string();
     lines.push(Line { depth, status, name, what, took, note: notes.join(", ") });
     let plain = !of.is_container();
