@@ -539,6 +539,24 @@ def test_states_within_a_distributed_map_look_as_they_stand_in_its_children(node
     node.sfn().stop_execution(executionArn=run)
 
 
+def test_a_child_that_waits_is_seen_among_many_that_failed(node, browser, name):
+    item = {"StartAt": "Is", "States": {
+        "Is": {"Type": "Choice", "Default": "No", "Choices": [{"Variable": "$", "NumericEquals": 0, "Next": "Rest"}]},
+        "No": {"Type": "Fail", "Error": "One"},
+        "Rest": {"Type": "Wait", "Seconds": 600, "End": True},
+    }}  # fmt: skip
+    processor = {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}} | item
+    each = {"Type": "Map", "ToleratedFailurePercentage": 100, "ItemProcessor": processor, "End": True}
+    arn = machine(node, name, {"Each": each}, "Each")
+    run = node.sfn().start_execution(stateMachineArn=arn, name="run", input=json.dumps(list(range(70))))["executionArn"]
+    path = f"/executions/{name}/run"
+    until(lambda: 'aria-label="No, Fail state, 10 failed in' in browser.page(path), "those that failed")
+    until(lambda: 'aria-label="Rest, Wait state, 1 waiting in' in browser.page(path), "the one that waits")
+    until(lambda: "of more than 50 children looked at" in browser.page(path), "that these are not all")
+    assert "No more than ten each of the children that failed" in said(browser.page(f"{path}?state=Rest"))
+    node.sfn().stop_execution(executionArn=run)
+
+
 def test_a_run_outlives_its_workflow(node, browser, name):
     arn = machine(node, name, PASSES, "Do")
     node.sfn().start_execution(stateMachineArn=arn, name="run")

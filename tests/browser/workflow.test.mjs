@@ -157,7 +157,8 @@ for (const javaScriptEnabled of [true, false]) {
     assert.match(await page.locator('pre.diff .gone').innerText(), /- *"Error": "Sorry"/);
     const between = page.locator('pre.diff .between').first();
     assert.match(await between.innerText(), /\d+ lines as before/);
-    assert.ok((await between.boundingBox()).x > 0, 'what is left out is said where one sees it');
+    // The page may be drawn anew meanwhile.
+    await until('what is left out, where one sees it', async () => (await between.boundingBox())?.x > 0);
     assert.match(await page.locator('ul.changes').innerText(), /changed\s+Sorry: Error/);
     await page.getByRole('link', { name: 'Graph', exact: true }).first().click();
     await page.getByRole('img', { name: /^Sorry, Fail state/ }).waitFor();

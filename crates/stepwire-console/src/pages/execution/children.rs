@@ -43,7 +43,7 @@ impl Seen {
         let mut urgent: BTreeMap<&Arc<str>, Status> = BTreeMap::new();
         for ((name, _), status) in last {
             let stands = urgent.entry(name).or_insert(status);
-            if urgency(status) < urgency(*stands) {
+            if rank(status) < rank(*stands) {
                 *stands = status;
             }
         }
@@ -53,14 +53,14 @@ impl Seen {
         }
     }
 
-    /// How the states within the Map called `map` look.
-    pub(super) fn paint(&self, graph: &Graph, map: &str, paint: &mut Paint) {
+    /// How the states within the Map called `map` look; `of` says of which children.
+    pub(super) fn paint(&self, graph: &Graph, map: &str, of: &str, paint: &mut Paint) {
         let is_known = |node: &&Node| is_within(node, map) && !self.is_nested(node);
         let inner = graph.nodes.iter().filter(is_known);
         let inner: BTreeMap<&str, NodeId> = inner.map(|node| (&*node.name, node.id)).collect();
         for (name, stands) in &self.states {
             if let Some(node) = inner.get(&**name) {
-                paint.nodes.insert(*node, self.node(stands));
+                paint.nodes.insert(*node, node_of(stands, of));
             }
         }
         if self.children > 0 {
@@ -75,28 +75,48 @@ impl Seen {
         }
     }
 
-    fn node(&self, stands: &BTreeMap<Status, Vec<usize>>) -> NodePaint {
-        let most_urgent = stands.keys().min_by_key(|status| urgency(**status));
-        let words: Vec<String> = stands
-            .iter()
-            .map(|(status, children)| format!("{} {}", children.len(), status.word()))
-            .collect();
-        let words = format!("{} in {}", words.join(", "), self.words());
-        let reached: usize = stands.values().map(Vec::len).sum();
-        let count = Some(format!("{reached} ×"));
-        let status = most_urgent.copied().unwrap_or(Status::None);
-        NodePaint { count, ..NodePaint::of(status, words) }
-    }
-
     /// Whether a node is in a distributed Map of the children.
     fn is_nested(&self, node: &Node) -> bool {
         self.nested.iter().any(|map| is_within(node, map))
     }
+}
 
-    fn words(&self) -> String {
-        let one = if self.children == 1 { "child" } else { "children" };
-        format!("{} {one} looked at", self.children)
+impl MapRun {
+    /// How many children were looked at, of how many.
+    pub(super) fn looked_at(&self) -> String {
+        let (some, all) = (self.seen.children, self.children.len());
+        let one = if all == 1 { "child" } else { "children" };
+        match (self.is_whole(), self.more) {
+            (true, _) => format!("{some} {one} looked at"),
+            (false, false) => format!("{some} of {all} {one} looked at"),
+            (false, true) => format!("{some} of more than {all} {one} looked at"),
+        }
     }
+
+    fn is_whole(&self) -> bool {
+        !self.more && self.seen.children == self.children.len()
+    }
+}
+
+/// What somebody who looks at many children wants to know first: what failed.
+fn rank(status: Status) -> u8 {
+    match status {
+        Status::Failed | Status::TimedOut => 0,
+        other => 1 + urgency(other),
+    }
+}
+
+fn node_of(stands: &BTreeMap<Status, Vec<usize>>, of: &str) -> NodePaint {
+    let first = stands.keys().min_by_key(|status| rank(**status));
+    let words: Vec<String> = stands
+        .iter()
+        .map(|(status, children)| format!("{} {}", children.len(), status.word()))
+        .collect();
+    let words = format!("{} in {of}", words.join(", "));
+    let reached: usize = stands.values().map(Vec::len).sum();
+    let count = Some(format!("{reached} ×"));
+    let status = first.copied().unwrap_or(Status::None);
+    NodePaint { count, ..NodePaint::of(status, words) }
 }
 
 /// Whether a node is in the container called `map`, at whatever depth.
@@ -124,18 +144,20 @@ pub(super) fn of_state(drawn: &Drawn<'_>, name: &str) -> Option<Markup> {
     };
     let Some(stands) = map_run.seen.states.get(name) else {
         return Some(
-            html! { p.empty { b { (name) } "None of " (map_run.seen.words()) " has come to it." } },
+            html! { p.empty { b { (name) } "None of " (map_run.looked_at()) " has come to it." } },
         );
     };
     let mut stands: Vec<_> = stands.iter().collect();
-    stands.sort_by_key(|(status, _)| urgency(**status));
+    stands.sort_by_key(|(status, _)| rank(**status));
     Some(html! {
-        h3 { (name) " in " (map_run.seen.words()) }
+        h3 { (name) " in " (map_run.looked_at()) }
         @for (status, children) in stands {
             div.row { (status.line()) span.dim { (children.len()) } }
             ul.plain { @for child in children { (linked(map_run, *child)) } }
         }
-        @if map_run.more { p.dim { "There are more children: no more than ten each of those that failed, that run, and that ended are looked at." } }
+        @if !map_run.is_whole() {
+            p.dim { "No more than ten each of the children that failed, that run and that ended are looked at." }
+        }
     })
 }
 
@@ -171,7 +193,7 @@ mod tests {
             "Last":{"Type":"Pass","End":true}}}"#;
         let graph = Graph::of(&Json::parse(definition).expect("JSON"));
         let mut paint = Paint::default();
-        seen.paint(&graph, "Each", &mut paint);
+        seen.paint(&graph, "Each", "some children", &mut paint);
         (graph, paint)
     }
 
@@ -188,11 +210,12 @@ mod tests {
         seen.add(1, &child(open));
         let (graph, paint) = painted(&seen);
         let first = paint.node(node("First"));
-        assert_eq!((first.class, &*first.words), ("ok", "2 succeeded in 2 children looked at"));
+        assert_eq!((first.class, &*first.words), ("ok", "2 succeeded in some children"));
         assert_eq!(first.count.as_deref(), Some("2 ×"));
         assert_eq!(paint.node(node("Last")).class, "none", "it is in no child");
         let then = paint.node(node("Then"));
-        assert!(then.words.contains("1 failed") && then.class != "ok", "{then:?}");
+        assert_eq!(then.class, Status::Failed.class(), "what failed comes first: {then:?}");
+        assert!(then.words.contains("1 failed"), "{then:?}");
         let way = graph.edge(node("First"), node("Then"), false).expect("a transition");
         assert!(paint.edges[&way].taken);
     }
@@ -227,8 +250,24 @@ mod tests {
         let leaf = graph.nodes.iter().find(|node| &*node.name == "Leaf").expect("it").id;
         let mut paint = Paint::default();
         paint.nodes.insert(leaf, NodePaint::of(Status::None, "in child executions"));
-        seen.paint(&graph, "Each", &mut paint);
+        seen.paint(&graph, "Each", "some children", &mut paint);
         assert_eq!(paint.node(leaf).words, "in child executions");
+    }
+
+    #[test]
+    fn it_is_said_of_how_many_children_the_page_knows() {
+        let child = || (String::new(), "SUCCEEDED".to_owned(), String::new());
+        let map_run = |looked_at: usize, children: usize, more: bool| MapRun {
+            arn: String::new(),
+            status: "RUNNING".to_owned(),
+            items: Vec::new(),
+            children: std::iter::repeat_with(child).take(children).collect(),
+            more,
+            seen: Seen { children: looked_at, ..Seen::default() },
+        };
+        assert_eq!(map_run(1, 1, false).looked_at(), "1 child looked at");
+        assert_eq!(map_run(10, 20, false).looked_at(), "10 of 20 children looked at");
+        assert_eq!(map_run(10, 50, true).looked_at(), "10 of more than 50 children looked at");
     }
 
     #[test]

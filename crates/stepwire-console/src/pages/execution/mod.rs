@@ -334,7 +334,7 @@ impl<'a> Drawn<'a> {
                 for (word, number) in &of.items {
                     painted.words = format!("{}, {number} {word}", painted.words);
                 }
-                of.seen.paint(&self.graph, &self.graph.nodes[node].name, paint);
+                of.seen.paint(&self.graph, &self.graph.nodes[node].name, &of.looked_at(), paint);
             }
         }
     }

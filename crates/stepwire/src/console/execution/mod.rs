@@ -135,19 +135,29 @@ async fn map_runs(visit: &Visit, run: &Run) -> Vec<MapRun> {
             continue;
         };
         let mut children: Vec<Json> = Vec::new();
-        for status in ["FAILED", "TIMED_OUT", "RUNNING"] {
-            let members = [("statusFilter", status.into()), ("maxResults", CHILDREN_MAX.into())];
-            let of_status = of().into_iter().chain(members);
-            let of_status = visit.ask(Service::States, "ListExecutions", of_status).await;
-            children.extend(of_status.iter().flat_map(listing).cloned());
+        let mut more = listed.member("nextToken").is_some();
+        // Of each kind some are listed, however many there are of another.
+        for (statuses, most) in
+            [(&["FAILED", "TIMED_OUT"][..], FAILED_MAX), (&["RUNNING"], RUNNING_MAX)]
+        {
+            let mut kind: Vec<Json> = Vec::new();
+            for status in statuses {
+                let members =
+                    [("statusFilter", (*status).into()), ("maxResults", CHILDREN_MAX.into())];
+                let of_status = of().into_iter().chain(members);
+                let of_status = visit.ask(Service::States, "ListExecutions", of_status).await;
+                kind.extend(of_status.iter().flat_map(listing).cloned());
+            }
+            more |= kind.len() > most;
+            kind.truncate(most);
+            children.extend(kind);
         }
         let first = children.len();
         let is_new = |child: &&Json| !children[..first].contains(*child);
         let others: Vec<Json> = listing(&listed).iter().filter(is_new).cloned().collect();
         children.extend(others);
-        let all = children.len();
+        more |= children.len() > CHILDREN_MAX as usize;
         children.truncate(CHILDREN_MAX as usize);
-        let more = listed.member("nextToken").is_some() || all > children.len();
         let text = |of: &Json, name: &str| {
             of.member(name).and_then(Json::as_str).unwrap_or_default().to_owned()
         };
@@ -201,6 +211,9 @@ fn listing(answer: &Json) -> &[Json] {
 /// Map runs that are shown, and children of each.
 const MAP_RUNS_MAX: usize = 4;
 const CHILDREN_MAX: i64 = 50;
+/// Of them those that failed, and those that run.
+const FAILED_MAX: usize = 30;
+const RUNNING_MAX: usize = 10;
 /// Children of a kind whose histories are read, for the states within the Map.
 const LOOKED_AT_MAX: usize = 10;
 /// Events of all of them.
