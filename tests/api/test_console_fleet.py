@@ -557,6 +557,22 @@ def test_a_child_that_waits_is_seen_among_many_that_failed(node, browser, name):
     node.sfn().stop_execution(executionArn=run)
 
 
+def test_the_rail_counts_what_the_lists_list(own_node, name):
+    browser = Browser(own_node)
+    key = {"AttributeName": "id", "AttributeType": "S"}
+    for number in range(3):
+        own_node.client("dynamodb").create_table(
+            TableName=f"{name}-{number}", BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[key], KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        )  # fmt: skip
+        machine(own_node, f"{name}-{number}", PASSES, "Do")
+        own_node.iot().create_thing(thingName=f"{name}-{number}")
+    own_node.client("dynamodb").put_item(TableName=f"{name}-0", Item={"id": {"S": "a"}})
+    own_node.client("dynamodb").delete_table(TableName=f"{name}-2")
+    rail = dict(re.findall(r'<span class="nm">(\w+)</span><span class="ct">(\d+)', browser.page("/")))
+    assert (rail["Devices"], rail["Workflows"], rail["Tables"]) == ("3", "3", "2")
+
+
 def test_a_run_outlives_its_workflow(node, browser, name):
     arn = machine(node, name, PASSES, "Do")
     node.sfn().start_execution(stateMachineArn=arn, name="run")

@@ -43,6 +43,7 @@ pub use number::{Number, NumberError};
 pub use request::Request;
 pub use table::{
     Counts, Encryption, KeyAttribute, KeyType, OnDemand, Provisioned, Table, Tags, TimeToLive,
+    tables_prefix,
 };
 pub use value::{Attributes, Type, Value};
 pub use view::answer;

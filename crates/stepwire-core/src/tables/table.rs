@@ -395,7 +395,7 @@ pub(crate) const COUNTS: u8 = 2;
 pub(crate) const RETIRED: u8 = 3;
 
 /// What the keys of all definitions begin with.
-pub(crate) fn tables_prefix() -> Key {
+pub fn tables_prefix() -> Key {
     KeyBuilder::new(Space::Table).bytes(&[DEFINITION]).build()
 }
 

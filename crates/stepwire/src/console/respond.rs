@@ -14,6 +14,7 @@ use stepwire_console::assets::{Assets, SCRIPT, STYLE};
 use stepwire_console::{self as drawn, Counts, Frame, Page};
 use stepwire_core::read::{Range, Read};
 use stepwire_core::record::Space;
+use stepwire_core::tables::tables_prefix;
 
 use super::live;
 use super::visit::Visit;
@@ -57,17 +58,19 @@ pub(super) fn page(visit: &Visit, parts: &Parts, page: &Page, status: StatusCode
 
 fn counts(node: &Node) -> Counts {
     let read = node.snapshot();
-    let of = |space: Space| {
-        let all = Range::prefix(&[space as u8]).limit(COUNTED_MAX + 1);
+    let with = |prefix: &[u8]| {
+        let all = Range::prefix(prefix).limit(COUNTED_MAX + 1);
         shard::catch(|| read.range(&all).len() as u64).ok()
     };
+    let of = |space: Space| with(&[space as u8]);
     Counts {
         devices: of(Space::Thing),
         rules: of(Space::Rule),
         workflows: of(Space::MachineName),
         rollouts: of(Space::Job),
         functions: of(Space::Function),
-        tables: of(Space::Table),
+        // Their space holds more than one record of each.
+        tables: with(&tables_prefix()),
         most: COUNTED_MAX as u64,
     }
 }
